@@ -1,0 +1,128 @@
+// What the daemon asks of a token. hsm/pool implements it with worker processes; nothing above knows PKCS#11 handles.
+
+/** The CKA_ID of an object (of both objects of a pair): 16 random bytes, kept in the material's record. */
+export type ObjectId = Buffer;
+
+/** PKCS#11 attributes as [CKA number, value]; byte values are hex strings. */
+export type Attributes = readonly (readonly [type: number, value: boolean | number | string])[];
+
+/**
+ * How to generate key material. The worker itself adds what Keyhold promises of every object: CKA_TOKEN,
+ * CKA_PRIVATE, CKA_SENSITIVE, not CKA_EXTRACTABLE, not CKA_MODIFIABLE where the module knows it, CKA_ID, CKA_LABEL.
+ */
+export interface KeyTemplate {
+  /** A CKM number, such as CKM_AES_KEY_GEN. */
+  readonly mechanism: number;
+  /** Of the secret key, or of the private key of a pair. */
+  readonly attributes: Attributes;
+  /** Of the public key; its presence makes this a pair. */
+  readonly publicAttributes?: Attributes;
+}
+
+/** A PKCS#11 mechanism by its CKM number. */
+export interface Mechanism {
+  readonly type: number;
+}
+
+/** Conversion of a result between PKCS#11's form and the API's, done in the worker. */
+export type Conversion = 'none' | 'ecdsa-der';
+
+/** How ciphertexts of a material are made: 1 = AES-256-GCM with a 96-bit IV and a 128-bit tag. */
+export type CipherSuite = 1;
+
+export interface CipherKey {
+  readonly suite: CipherSuite;
+  readonly id: ObjectId;
+}
+
+export interface Ciphertext {
+  /** 12 bytes, drawn from the HSM for this one message. */
+  readonly iv: Buffer;
+  /** The ciphertext with its 16-byte tag. */
+  readonly ciphertext: Buffer;
+}
+
+/** An object of the token as the enumeration at connect found it. */
+export interface TokenObject {
+  /** CKO number. */
+  readonly class: number;
+  /** CKA_ID and CKA_LABEL as they are, of whatever length. */
+  readonly id: Buffer;
+  readonly label: string;
+}
+
+export type KeyStoreState = 'connecting' | 'connected' | 'disconnected' | 'login-refused' | 'closed';
+
+/**
+ * One token. Every method throws only {@link HsmError}. Results that hold secrets are wiped by the caller.
+ */
+export interface KeyStore {
+  readonly name: string;
+  readonly state: KeyStoreState;
+  /** The token's objects at the time of connecting. */
+  readonly objects: readonly TokenObject[];
+
+  /** Generates a key or pair as token objects. @param label UTF-8, at most 64 bytes */
+  generate(id: ObjectId, label: string, template: KeyTemplate): Promise<void>;
+  /** Destroys every object with that CKA_ID, after every worker gave up its copy. Succeeds where there is none. */
+  destroy(id: ObjectId): Promise<void>;
+  /** SubjectPublicKeyInfo (DER, RFC 5280 section 4.1.2.7) of a pair. */
+  publicKey(id: ObjectId): Promise<Buffer>;
+  /** Whether the token holds an object with that CKA_ID now. */
+  exists(id: ObjectId): Promise<boolean>;
+
+  /** Random bytes of the HSM. @param length 1 to 1,024 bytes */
+  random(length: number): Promise<Buffer>;
+  encrypt(key: CipherKey, aad: Buffer, plaintext: Buffer): Promise<Ciphertext>;
+  /** @throws HsmError 'invalid-ciphertext', whatever is wrong with it */
+  decrypt(key: CipherKey, aad: Buffer, message: Ciphertext): Promise<Buffer>;
+  /** Decrypts under one key and encrypts under another; the plaintext never leaves the worker. */
+  reEncrypt(
+    source: CipherKey,
+    sourceAad: Buffer,
+    message: Ciphertext,
+    destination: CipherKey,
+    destinationAad: Buffer,
+  ): Promise<Ciphertext>;
+  /** Random bytes, in the clear and encrypted under a key. @param length 1 to 1,024 bytes */
+  dataKey(key: CipherKey, aad: Buffer, length: number): Promise<Ciphertext & { readonly plaintext: Buffer }>;
+  /** As dataKey; the plaintext never leaves the worker. */
+  dataKeyWithoutPlaintext(key: CipherKey, aad: Buffer, length: number): Promise<Ciphertext>;
+  /** Signature or MAC. @param data the message or its digest, as the mechanism takes it */
+  sign(id: ObjectId, mechanism: Mechanism, conversion: Conversion, data: Buffer): Promise<Buffer>;
+
+  /** Answers what is in flight, ends the workers. */
+  close(): Promise<void>;
+}
+
+/** What can go wrong in the HSM layer. PKCS#11 return values are mapped to these once, in hsm/worker. */
+export type HsmErrorCode =
+  /** A ciphertext, tag or IV that does not decrypt; one code for all reasons. */
+  | 'invalid-ciphertext'
+  /** The token has no object with that CKA_ID. */
+  | 'no-such-object'
+  /** The module lacks the mechanism or refuses the template. */
+  | 'unsupported'
+  /** The token or its memory is full. */
+  | 'token-full'
+  /** The token is gone, the session lost, the device failed: reconnecting may help. */
+  | 'unavailable'
+  /** The daemon's own deadline passed. */
+  | 'timeout'
+  /** The queue of this store is full. */
+  | 'overloaded'
+  /** CKR_PIN_INCORRECT and its like: latched until an operator acts. */
+  | 'login-refused'
+  /** A fault of Keyhold or of the module that none of the others describes. */
+  | 'internal';
+
+export class HsmError extends Error {
+  constructor(
+    readonly code: HsmErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = 'HsmError';
+  }
+}

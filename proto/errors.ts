@@ -1,0 +1,81 @@
+/** What a caller may conclude from an error code. */
+interface ErrorRow {
+  /** The same request may succeed later. */
+  readonly retryable: boolean;
+  /** Status on the AWS JSON endpoint. */
+  readonly httpStatus: 400 | 403 | 500;
+}
+
+const refused: ErrorRow = { retryable: false, httpStatus: 400 };
+const later: ErrorRow = { retryable: true, httpStatus: 400 };
+const broken: ErrorRow = { retryable: true, httpStatus: 500 };
+
+/** The closed set of errors, by the name that AWS KMS gives them. Nothing else ever reaches a client. */
+export const errorTable = {
+  AccessDeniedException: refused,
+  AlreadyExistsException: refused,
+  DependencyTimeoutException: broken,
+  DisabledException: refused,
+  DryRunOperationException: refused,
+  ExpiredTokenException: refused,
+  IncompleteSignatureException: refused,
+  IncorrectKeyException: refused,
+  InvalidAliasNameException: refused,
+  InvalidArnException: refused,
+  InvalidCiphertextException: refused,
+  InvalidKeyUsageException: refused,
+  InvalidMarkerException: refused,
+  InvalidSignatureException: refused,
+  KMSInternalException: broken,
+  KMSInvalidStateException: refused,
+  KeyUnavailableException: broken,
+  LimitExceededException: refused,
+  MalformedPolicyDocumentException: refused,
+  MissingAuthenticationTokenException: refused,
+  NotFoundException: refused,
+  ThrottlingException: later,
+  UnrecognizedClientException: refused,
+  UnsupportedOperationException: refused,
+  ValidationException: refused,
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+/** Whether a string that came from outside is an error code of the set. */
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(errorTable, code);
+}
+
+/** A refusal or failure that a client is told: its code, and a sentence that says what to do. */
+export class ServiceError extends Error {
+  readonly code: ErrorCode;
+  /** The same request may succeed later. */
+  readonly retryable: boolean;
+  /** Milliseconds to wait before the next try, where the daemon knows. */
+  readonly retryAfter: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions & { retryAfter?: number } = {}) {
+    super(message, options);
+    this.name = code;
+    this.code = code;
+    this.retryable = errorTable[code].retryable;
+    this.retryAfter = options.retryAfter;
+  }
+}
+
+type ServiceErrorClass = new (
+  message: string,
+  options?: ErrorOptions & { retryAfter?: number },
+) => ServiceError;
+
+/** One class for each code, so that callers can write `error instanceof exceptions.NotFoundException`. */
+export const exceptions = Object.fromEntries(
+  Object.keys(errorTable).map((code) => [
+    code,
+    class extends ServiceError {
+      constructor(message: string, options?: ErrorOptions & { retryAfter?: number }) {
+        super(code as ErrorCode, message, options);
+      }
+    },
+  ]),
+) as unknown as Record<ErrorCode, ServiceErrorClass>;

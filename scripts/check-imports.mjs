@@ -1,0 +1,57 @@
+// Fails where an import goes against the direction that ARCHITECTURE.md allows: transports → operations →
+// (policy, keys, audit) → (hsm, store); client and daemon share only proto.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const top = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** For each room the rooms that it may import besides itself. Rooms not listed may import anything. */
+const allowed = {
+  proto: [],
+  client: ['proto'],
+  'daemon/observability': [],
+  'daemon/config': [],
+  'daemon/hsm': ['proto', 'daemon/config', 'daemon/observability'],
+  'daemon/store': ['proto', 'daemon/observability'],
+  'daemon/audit': ['proto', 'daemon/observability'],
+  'daemon/keys': ['proto', 'daemon/hsm', 'daemon/store', 'daemon/observability'],
+  'daemon/policy': ['proto', 'daemon/store', 'daemon/observability'],
+  'daemon/identity': ['proto', 'daemon/hsm', 'daemon/store', 'daemon/config', 'daemon/observability'],
+  'daemon/operations': [
+    'proto',
+    'daemon/policy',
+    'daemon/keys',
+    'daemon/audit',
+    'daemon/identity',
+    'daemon/hsm',
+    'daemon/store',
+    'daemon/config',
+    'daemon/observability',
+  ],
+  'daemon/transports': [
+    'proto',
+    'daemon/operations',
+    'daemon/identity',
+    'daemon/config',
+    'daemon/observability',
+  ],
+};
+
+function room(path) {
+  return Object.keys(allowed).find((name) => path.startsWith(`${name}/`)) ?? dirname(path);
+}
+
+const faults = [];
+for (const file of readdirSync(top, { recursive: true })) {
+  if (!/^(proto|client|daemon)\/.*\.ts$/.test(file)) continue;
+  const from = room(file);
+  if (!(from in allowed)) continue;
+  for (const [, target] of readFileSync(join(top, file), 'utf8').matchAll(/from '(\.[^']+)'/g)) {
+    const to = room(relative(top, join(top, dirname(file), target)));
+    if (to !== from && !allowed[from].includes(to))
+      faults.push(`${file} imports ${target}: ${from} may not import ${to}`);
+  }
+}
+for (const fault of faults) console.error(fault);
+process.exit(faults.length > 0 ? 1 : 0);
