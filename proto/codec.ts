@@ -39,17 +39,12 @@ export type DecodedResponse =
 export function decodeRequest(frame: Uint8Array): DecodedRequest {
   const request = requestType.decode(frame) as unknown as Plain & { id: number; deadline: number };
   const { id, deadline } = request;
-  const set = Object.keys(request).filter((name) => shapeByField.has(name));
-  const operation = set.length === 1 ? shapeByField.get(set[0] ?? '') : undefined;
+  // protobufjs keeps the last one where a frame names several operations, as protobuf asks of a oneof.
+  const operation = shapeByField.get((request.operation as string | undefined) ?? '');
   const refuse = (error: ServiceError) => ({ id, deadline, operation, message: {}, error });
   if (operation === undefined) {
-    const message =
-      set.length > 1
-        ? 'A request names exactly one operation.'
-        : 'The operation is not one that this version has.';
-    return refuse(
-      new exceptions[set.length > 1 ? 'ValidationException' : 'UnsupportedOperationException'](message),
-    );
+    const message = 'The operation is not one that this version has.';
+    return refuse(new exceptions.UnsupportedOperationException(message));
   }
   try {
     const message = toPlain(operation.request, request[operation.field] as Plain);
@@ -88,7 +83,7 @@ export function encodeError(id: number, error: ServiceError): Uint8Array {
 export function decodeResponse(frame: Uint8Array): DecodedResponse {
   const response = responseType.decode(frame) as unknown as Plain & { id: number };
   const { id } = response;
-  if (Object.hasOwn(response, 'error')) {
+  if (response.result === 'error') {
     const wire = response.error as {
       code: string | null;
       message: string | null;
@@ -104,8 +99,7 @@ export function decodeResponse(frame: Uint8Array): DecodedResponse {
       }),
     };
   }
-  const field = Object.keys(response).find((name) => shapeByField.has(name));
-  const operation = shapeByField.get(field ?? '');
+  const operation = shapeByField.get((response.result as string | undefined) ?? '');
   if (operation === undefined) {
     return {
       id,
@@ -130,9 +124,10 @@ export function operationShape(name: string): OperationShape {
 function toPlain(shape: MessageShape, wire: Plain): Plain {
   const plain: Plain = {};
   for (const field of shape.fields) {
-    // Only what was on the wire is an own property; the prototype holds the defaults.
-    if (!Object.hasOwn(wire, field.name)) continue;
-    plain[field.name] = valueToPlain(field, wire[field.name]);
+    const value = wire[field.name];
+    // Only what was on the wire is an own property, but for lists; the prototype holds the defaults.
+    if (!Object.hasOwn(wire, field.name) || (Array.isArray(value) && value.length === 0)) continue;
+    plain[field.name] = valueToPlain(field, value);
   }
   return plain;
 }

@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+// keyhold: the command line.
+import { Command } from 'commander';
+import { addOperationCommands } from './operations.js';
+import { addPrograms } from './programs.js';
+import { addSealCommands } from './seal.js';
+import { reportFailure } from './session.js';
+
+const program = new Command('keyhold')
+  .description('Keys that never leave your HSM, with the API of AWS KMS.')
+  .showHelpAfterError("('keyhold --help' lists the commands, 'keyhold COMMAND --help' its options)")
+  .exitOverride();
+addOperationCommands(program);
+addSealCommands(program);
+addPrograms(program);
+
+// A reader that has seen enough, such as head, is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = reportFailure(error);
+}

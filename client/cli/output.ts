@@ -1,0 +1,127 @@
+// Responses as the AWS CLI v2 prints them.
+import { search } from '@jmespath-community/jmespath';
+import type { MessageShape } from '../../proto/descriptor.js';
+import { pascal, UsageError } from './values.js';
+
+type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
+
+export const formats = ['json', 'text', 'table'] as const;
+export type Format = (typeof formats)[number];
+
+/** A message with AWS's names, base64 for bytes and ISO 8601 for times. */
+export function toAwsNames(
+  shape: MessageShape,
+  message: Readonly<Record<string, unknown>>,
+): { [name: string]: Json } {
+  const named: { [name: string]: Json } = {};
+  for (const field of shape.fields) {
+    const value = message[field.name];
+    if (value === undefined) continue;
+    const convert = (item: unknown): Json => {
+      if (field.message) return toAwsNames(field.message, item as Record<string, unknown>);
+      if (field.kind === 'bytes') return Buffer.from(item as Uint8Array).toString('base64');
+      if (field.kind === 'timestamp') return isoTime(item as number);
+      return item as Json;
+    };
+    named[pascal(field.name)] = field.repeated ? (value as unknown[]).map(convert) : convert(value);
+  }
+  return named;
+}
+
+/**
+ * The text of a response.
+ * @param query a JMESPath expression
+ * @returns '' where there is nothing to print
+ * @throws UsageError for an expression that is none
+ */
+export function render(
+  response: { [name: string]: Json },
+  format: Format,
+  query: string | undefined,
+): string {
+  let value: Json = response;
+  if (query !== undefined) {
+    try {
+      value = (search(response, query) ?? null) as Json;
+    } catch (error) {
+      throw new UsageError(
+        `--query: ${error instanceof Error ? error.message : 'not a JMESPath expression'}`,
+      );
+    }
+  } else if (Object.keys(response).length === 0) {
+    return '';
+  }
+  return renderers[format](value);
+}
+
+const renderers: Readonly<Record<Format, (value: Json) => string>> = {
+  json: (value) => `${JSON.stringify(value, null, 4)}\n`,
+  text: (value) => textLines(value, undefined).join(''),
+  table: (value) => tableText(value),
+};
+
+// 2027-01-31T12:00:00.123000+00:00
+function isoTime(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().replace('Z', '000+00:00');
+}
+
+function isScalar(value: Json): value is string | number | boolean | null {
+  return value === null || typeof value !== 'object';
+}
+
+// The AWS CLI prints Python's words.
+function scalarText(value: string | number | boolean | null): string {
+  if (value === null) return 'None';
+  if (typeof value === 'boolean') return value ? 'True' : 'False';
+  return String(value);
+}
+
+/** Scalars of an object on one line, tab-separated in the order of their names; each nested one on its own. */
+function textLines(value: Json, name: string | undefined): string[] {
+  const line = (words: string[]) => `${(name === undefined ? words : [name, ...words]).join('\t')}\n`;
+  if (isScalar(value)) return [line([scalarText(value)])];
+  if (Array.isArray(value)) {
+    if (value.every(isScalar)) return value.length === 0 ? [] : [line(value.map(scalarText))];
+    return value.flatMap((item) => textLines(item, name));
+  }
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  const scalars = entries.flatMap(([, item]) => (isScalar(item) ? [scalarText(item)] : []));
+  const nested = entries.filter(([, item]) => !isScalar(item));
+  return [
+    ...(scalars.length > 0 ? [line(scalars)] : []),
+    ...nested.flatMap(([key, item]) => textLines(item, key.toUpperCase())),
+  ];
+}
+
+/** Rows between lines: a list of objects with a column for each name, an object as pairs. */
+function tableText(value: Json): string {
+  if (isScalar(value)) return `${scalarText(value)}\n`;
+  if (Array.isArray(value)) {
+    const objects = value.filter((item) => !isScalar(item) && !Array.isArray(item)) as {
+      [name: string]: Json;
+    }[];
+    if (objects.length === 0) return grid(value.map((item) => [cell(item)]));
+    const names = [...new Set(objects.flatMap((item) => Object.keys(item)))];
+    return grid([names, ...objects.map((item) => names.map((each) => cell(item[each] ?? '')))]);
+  }
+  const entries = Object.entries(value);
+  const flat = entries.filter(([, item]) => isScalar(item));
+  const nested = entries.filter(([, item]) => !isScalar(item));
+  const own = flat.length > 0 ? grid(flat.map(([key, item]) => [key, cell(item)])) : '';
+  return own + nested.map(([key, item]) => `${key}\n${tableText(item)}`).join('');
+}
+
+function cell(value: Json): string {
+  return isScalar(value) ? scalarText(value) : JSON.stringify(value);
+}
+
+function grid(rows: string[][]): string {
+  const widths = (rows[0] ?? []).map((_cell, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? '').length)),
+  );
+  const rule = `+${widths.map((width) => '-'.repeat(width + 2)).join('+')}+\n`;
+  const lines = rows.map(
+    (row) => `|${row.map((text, column) => ` ${text.padEnd(widths[column] ?? 0)} `).join('|')}|\n`,
+  );
+  return rule + lines.join('') + rule;
+}

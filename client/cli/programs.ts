@@ -1,0 +1,55 @@
+// Commands that are programs of their own beside the daemon: they read its home, not its socket.
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+
+const programs = [
+  {
+    words: ['init'],
+    file: 'init',
+    description: 'Makes what a home needs: configuration, token, root credentials.',
+  },
+  {
+    words: ['login-retry'],
+    file: 'login-retry',
+    description: 'Lets the daemon try a PIN again after it was refused.',
+  },
+  { words: ['audit', 'verify'], file: 'audit-verify', description: 'Checks the audit log for any edit.' },
+  {
+    words: ['audit', 'tail'],
+    file: 'audit-tail',
+    description: 'Prints the newest audit records; -f follows.',
+  },
+] as const;
+
+/** Adds `keyhold init`, `keyhold audit verify` and so on. Their arguments are theirs to read. */
+export function addPrograms(program: Command): void {
+  const groups = new Map<string, Command>();
+  for (const { words, file, description } of programs) {
+    let parent = program;
+    if (words.length === 2) {
+      parent = groups.get(words[0]) ?? program.command(words[0]).description('The audit log.');
+      groups.set(words[0], parent);
+    }
+    parent
+      .command(words[words.length - 1] ?? '')
+      .description(description)
+      .allowUnknownOption()
+      .allowExcessArguments()
+      .helpOption(false)
+      .action((_options: unknown, command: Command) => run(file, command.args));
+  }
+}
+
+async function run(file: string, args: readonly string[]): Promise<void> {
+  const path = fileURLToPath(new URL(`../../daemon/admin/${file}.js`, import.meta.url));
+  const child = spawn(process.execPath, [path, ...args], { stdio: 'inherit' });
+  // Ctrl-C reaches the child too, which ends in its own way.
+  const ignore = () => undefined;
+  process.on('SIGINT', ignore).on('SIGTERM', () => child.kill('SIGTERM'));
+  process.exitCode = await new Promise<number>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']));
+  });
+}

@@ -1,0 +1,76 @@
+// keyhold seal, keyhold open.
+import type { Command } from 'commander';
+import type { StringMap } from '../../proto/generated/messages.js';
+import { openFile, sealFile } from '../seal/files.js';
+import { progressBar } from './progress.js';
+import { withClient } from './session.js';
+import { readMap, UsageError } from './values.js';
+
+const suffix = '.sealed';
+
+interface Options {
+  readonly keyId: string;
+  readonly encryptionContext?: string;
+  readonly outputFile?: string;
+  readonly force?: boolean;
+}
+
+/** Adds both commands. */
+export function addSealCommands(program: Command): void {
+  program
+    .command('seal')
+    .description(`Encrypts FILE under a data key of the daemon, as FILE${suffix}.`)
+    .argument('<file>', "the file, or '-' for standard input")
+    .requiredOption('--key-id <value>', 'key ID, key ARN, alias name or alias ARN')
+    .option(
+      '--encryption-context <value>',
+      'name=value,other=value, or JSON; kept in the clear in the sealed file',
+    )
+    .option('--output-file <path>', "another name, or '-' for standard output")
+    .option('--force', 'replaces an output that exists')
+    .action((file: string, options: Options) => seal(file, options));
+  program
+    .command('open')
+    .description('Decrypts a sealed file.')
+    .argument('<file>', "the sealed file, or '-' for standard input")
+    .option(
+      '--output-file <path>',
+      "where to write; '-' for standard output; default: the name without .sealed",
+    )
+    .option('--force', 'replaces an output that exists')
+    .action((file: string, options: Options) => open(file, options));
+}
+
+async function seal(file: string, { keyId, encryptionContext, outputFile, force }: Options): Promise<void> {
+  const output = outputFile ?? (file === '-' ? '-' : file + suffix);
+  const context: StringMap =
+    encryptionContext === undefined ? {} : readMap('--encryption-context', encryptionContext);
+  await withClient(async (client, signal) => {
+    const progress = progressBar('sealing');
+    const dataKeys = client.dataKeys;
+    await sealFile(file, output, {
+      dataKeys,
+      keyId,
+      encryptionContext: context,
+      force,
+      signal,
+      onProgress: progress.show,
+    });
+    progress.done();
+  }, 'GenerateDataKey');
+}
+
+async function open(file: string, { outputFile, force }: Options): Promise<void> {
+  const output = outputFile ?? defaultOutput(file);
+  await withClient(async (client, signal) => {
+    const progress = progressBar('opening');
+    await openFile(file, output, { dataKeys: client.dataKeys, force, signal, onProgress: progress.show });
+    progress.done();
+  }, 'Decrypt');
+}
+
+function defaultOutput(file: string): string {
+  if (file === '-') return '-';
+  if (file.endsWith(suffix) && file.length > suffix.length) return file.slice(0, -suffix.length);
+  throw new UsageError(`${file} does not end in ${suffix}: say where to write with --output-file.`);
+}

@@ -1,0 +1,59 @@
+// The connection of one command, and what the shell is told of how it ended.
+import { CommanderError } from 'commander';
+import type { Client } from '../client.js';
+import { ConnectionError, ServiceError, TimeoutError } from '../errors.js';
+import { connect } from '../index.js';
+import { SealError } from '../seal/errors.js';
+import { UsageError } from './values.js';
+
+/** Exit statuses. */
+export const exitCodes = { refused: 1, usage: 2, noDaemon: 3, interrupted: 130 } as const;
+
+/**
+ * Connects once, runs the command, closes. Ctrl-C aborts it.
+ * @param operation as an error message names it
+ */
+export async function withClient(
+  run: (client: Client, signal: AbortSignal) => Promise<void>,
+  operation: string,
+): Promise<void> {
+  const interrupt = new AbortController();
+  const abort = () => interrupt.abort(new Interrupted());
+  process.once('SIGINT', abort).once('SIGTERM', abort);
+  const client = await connect({ maxAttempts: 1, connectTimeout: 5_000, signal: interrupt.signal });
+  try {
+    await run(client, interrupt.signal);
+  } catch (error) {
+    if (error instanceof ServiceError) throw new OperationError(operation, error);
+    throw error;
+  } finally {
+    await client.close();
+  }
+}
+
+/** The command was ended by Ctrl-C. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+}
+
+class OperationError extends Error {
+  constructor(operation: string, { code, message }: ServiceError) {
+    super(`An error occurred (${code}) when calling the ${operation} operation: ${message}`);
+  }
+}
+
+/** Prints why a command failed. @returns the exit status */
+export function reportFailure(error: unknown): number {
+  if (error instanceof CommanderError) {
+    // commander has printed it; help and version end well.
+    return error.exitCode === 0 ? 0 : exitCodes.usage;
+  }
+  if (error instanceof Interrupted) return exitCodes.interrupted;
+  console.error(`keyhold: ${error instanceof Error ? error.message : String(error)}`);
+  if (error instanceof UsageError) return exitCodes.usage;
+  if (error instanceof ConnectionError || error instanceof TimeoutError) return exitCodes.noDaemon;
+  if (error instanceof ServiceError || error instanceof OperationError || error instanceof SealError) {
+    return exitCodes.refused;
+  }
+  return exitCodes.refused;
+}

@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { type Config, configSchema, type Profile, profileSchema } from './schema.js';
+
+/** A configuration that cannot be used; the message names file, line and key, and what was expected. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** Reads `keyhold.yaml` in a home. @throws ConfigError */
+export function loadConfig(home: string): Config {
+  return readYaml(join(home, 'keyhold.yaml'), configSchema, "make one with 'keyhold init'");
+}
+
+/** Reads `hsm-config/<name>.yaml`, with `${home}` filled in. @throws ConfigError */
+export function loadProfile(name: string, home: string): Profile {
+  const folder = fileURLToPath(new URL('../../../hsm-config/', import.meta.url));
+  const profile = readYaml(
+    join(folder, `${name}.yaml`),
+    profileSchema,
+    `hsm-config has no profile '${name}'`,
+  );
+  const fill = (text: string) => text.replaceAll('${home}', home);
+  const environment: Record<string, string> = {};
+  for (const [key, value] of Object.entries(profile.environment)) environment[key] = fill(value);
+  return { ...profile, library: fill(profile.library), environment };
+}
+
+/** A path of the configuration: as it is where it is absolute, else in the home. */
+export function inHome(home: string, path: string): string {
+  return isAbsolute(path) ? path : join(home, path);
+}
+
+function readYaml<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+  ifMissing: string,
+): z.output<Schema> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(
+      `${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? ''}): ${ifMissing}.`,
+    );
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const fault = document.errors[0];
+  if (fault)
+    throw new ConfigError(`${path}:${fault.linePos?.[0].line ?? 1}: ${fault.message.split('\n')[0] ?? ''}`);
+  const parsed = schema.safeParse(document.toJS());
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map((issue) => {
+    const keyPath = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path;
+    return `${path}:${lineOf(document, lines, keyPath)}: '${keyPath.join('.')}': ${issue.message}`;
+  });
+  throw new ConfigError(faults.join('\n'));
+}
+
+/** The line of the deepest part of a key's path that is in the document. */
+function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
+  for (let length = path.length; length > 0; length--) {
+    const parent = length > 1 ? document.getIn(path.slice(0, length - 1), true) : document.contents;
+    const pair = isMap(parent)
+      ? parent.items.find((item) => isNode(item.key) && String(item.key) === String(path[length - 1]))
+      : undefined;
+    if (pair && isNode(pair.key) && pair.key.range) return lines.linePos(pair.key.range[0]).line;
+  }
+  return 1;
+}

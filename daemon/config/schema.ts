@@ -1,0 +1,87 @@
+import { z } from 'zod';
+
+const positive = z.number().int().positive();
+
+/** Where a PIN comes from; exactly one of the three. It is read anew for each start of a worker. */
+const pinSource = z
+  .strictObject({
+    /** A file with mode 0600 whose first line is the PIN; relative to KEYHOLD_HOME. */
+    file: z.string().min(1).optional(),
+    /** An environment variable of the daemon. */
+    env: z.string().min(1).optional(),
+    /** A program and its arguments; the first line that it prints is the PIN. */
+    command: z.array(z.string().min(1)).min(1).optional(),
+  })
+  .refine((source) => Object.values(source).filter((value) => value !== undefined).length === 1, {
+    message: "name exactly one of 'file', 'env' and 'command'",
+  });
+
+const hsm = z.strictObject({
+  /** Name of a profile in hsm-config. */
+  profile: z.string().regex(/^[a-z0-9-]+$/, 'a name of lower-case letters, digits and hyphens'),
+  /** CKA_LABEL of the token; or its serial number. Slot numbers move and are not taken. */
+  tokenLabel: z.string().min(1).max(32).optional(),
+  tokenSerial: z.string().min(1).max(16).optional(),
+  pin: pinSource,
+  /** Worker processes; default: as many as cores, at least two. */
+  workers: positive.max(64).optional(),
+});
+
+const listen = z.strictObject({
+  /** Unix socket, relative to KEYHOLD_HOME. */
+  socket: z.string().min(1).default('keyhold.sock'),
+  host: z.string().min(1).default('127.0.0.1'),
+  /** 0: any free port. KEYHOLD_PORT overrides it. */
+  port: z.number().int().min(0).max(65535).default(7443),
+});
+
+const tls = z.strictObject({
+  certificate: z.string().min(1).default('tls/server.pem'),
+  key: z.string().min(1).default('tls/server.key'),
+  /** The CA that clients are told to trust. */
+  ca: z.string().min(1).default('tls/ca.pem'),
+});
+
+const limits = z.strictObject({
+  /** Largest frame of the native protocol, in bytes. */
+  frameBytes: positive.default(65_536),
+  inFlightPerConnection: positive.default(1_024),
+  connections: positive.default(4_096),
+  /** Jobs that wait for the HSM, for each key store. */
+  queue: positive.default(8_192),
+  keys: positive.default(100_000),
+  aliasesPerKey: positive.default(50),
+});
+
+const audit = z.strictObject({
+  checkpointRecords: positive.default(1_000),
+  checkpointSeconds: positive.default(5),
+  fileBytes: positive.default(64 * 1024 * 1024),
+});
+
+/** `keyhold.yaml`. */
+export const configSchema = z.strictObject({
+  account: z.string().regex(/^[0-9]{12}$/, '12 digits in quotes'),
+  region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-[0-9]$/, 'a Region name such as us-east-1'),
+  hsm,
+  listen: listen.prefault({}),
+  tls: tls.prefault({}),
+  /** Origins whose WebSocket upgrades are let in. */
+  allowedOrigins: z.array(z.string()).default([]),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
+  limits: limits.prefault({}),
+  audit: audit.prefault({}),
+});
+
+export type Config = z.output<typeof configSchema>;
+export type PinSource = z.output<typeof pinSource>;
+
+/** `hsm-config/<profile>.yaml`: what is peculiar to a kind of module. `${home}` stands for KEYHOLD_HOME. */
+export const profileSchema = z.strictObject({
+  name: z.string().min(1),
+  library: z.string().min(1),
+  /** Environment of the worker processes. */
+  environment: z.record(z.string(), z.string()).default({}),
+});
+
+export type Profile = z.output<typeof profileSchema>;

@@ -1,0 +1,167 @@
+import { exceptions } from '../../proto/errors.js';
+import type { KeyState } from '../../proto/generated/messages.js';
+import type { CipherKey } from '../hsm/key-store.js';
+import type { RecordChange, Records } from '../store/records.js';
+import { blobHeader } from './ciphertext.js';
+import type { Namer } from './identifiers.js';
+import { type AliasRecord, aliasRecord, type KeyRecord, keyRecord, type MaterialRecord } from './record.js';
+
+/** Key material as the way of a request needs it. */
+export interface Material {
+  readonly materialId: string;
+  readonly cipherKey: CipherKey;
+  /** Of every blob that it makes. */
+  readonly header: Buffer;
+}
+
+/** A key with what follows from its record. Replaced, never changed, when the record changes. */
+export class Key {
+  readonly arn: string;
+  readonly state: KeyState;
+  /** The material that encrypts. */
+  readonly current: Material;
+  readonly #materials: ReadonlyMap<string, Material>;
+
+  constructor(
+    readonly record: KeyRecord,
+    namer: Namer,
+    isMissing = false,
+  ) {
+    this.arn = namer.keyArn(record.keyId);
+    this.state = isMissing ? 'Unavailable' : record.enabled ? 'Enabled' : 'Disabled';
+    const materials = record.materials.map((material) => toMaterial(record.keyId, material));
+    this.#materials = new Map(materials.map((material) => [material.materialId, material]));
+    this.current = materials[materials.length - 1]!;
+  }
+
+  material(materialId: string): Material | undefined {
+    return this.#materials.get(materialId);
+  }
+}
+
+function toMaterial(keyId: string, { materialId, objectId, suite }: MaterialRecord): Material {
+  const cipherKey = { suite, id: Buffer.from(objectId, 'hex') };
+  return { materialId, cipherKey, header: blobHeader(suite, keyId, materialId) };
+}
+
+export interface Alias extends AliasRecord {
+  readonly aliasName: string;
+}
+
+/** Keys and aliases as the records say they are now. */
+export class Keyring {
+  /** Decoded records; an entry counts only while the record's text is still the same. */
+  readonly #keys = new Map<string, { text: string; key: Key }>();
+  readonly #aliases = new Map<string, { text: string; alias: Alias }>();
+
+  #missing: ReadonlySet<string> = new Set();
+
+  constructor(
+    readonly records: Records,
+    readonly namer: Namer,
+  ) {}
+
+  /** The keys whose material the token does not hold: they are Unavailable. */
+  set missing(keyIds: ReadonlySet<string>) {
+    this.#missing = keyIds;
+    this.#keys.clear();
+  }
+
+  key(keyId: string): Key | undefined {
+    const text = this.records.get(`key/${keyId}`);
+    if (text === undefined) return undefined;
+    let entry = this.#keys.get(keyId);
+    if (entry?.text !== text) {
+      entry = { text, key: this.#decode(keyId, text) };
+      this.#keys.set(keyId, entry);
+    }
+    return entry.key;
+  }
+
+  /** @param aliasName with its `alias/` */
+  alias(aliasName: string): Alias | undefined {
+    const text = this.records.get(aliasName);
+    if (text === undefined) return undefined;
+    let entry = this.#aliases.get(aliasName);
+    if (entry?.text !== text) {
+      entry = { text, alias: { aliasName, ...aliasRecord.parse(JSON.parse(text)) } };
+      this.#aliases.set(aliasName, entry);
+    }
+    return entry.alias;
+  }
+
+  /**
+   * Finds a key by key id, key ARN, alias name or alias ARN.
+   * @throws NotFoundException
+   */
+  find(identifier: string): Key {
+    const parsed = this.namer.parse(identifier);
+    if (parsed.kind === 'key') return this.#existing(parsed.keyId);
+    const alias = this.alias(parsed.aliasName);
+    if (!alias) {
+      throw new exceptions.NotFoundException(`Alias ${this.namer.aliasArn(parsed.aliasName)} is not found.`);
+    }
+    return this.#existing(alias.targetKeyId);
+  }
+
+  /**
+   * Finds a key by key id or key ARN, as management operations name it.
+   * @throws NotFoundException, InvalidArnException for an alias
+   */
+  findByKeyId(identifier: string): Key {
+    const parsed = this.namer.parse(identifier);
+    if (parsed.kind === 'alias') {
+      throw identifier.startsWith('arn:')
+        ? new exceptions.InvalidArnException(
+            `${identifier} is an alias; this operation takes a key ID or key ARN.`,
+          )
+        : new exceptions.NotFoundException(
+            `Invalid keyId '${identifier}': this operation takes a key ID or key ARN.`,
+          );
+    }
+    return this.#existing(parsed.keyId);
+  }
+
+  /** Key ids in order. @param after only those greater than this one */
+  *keyIds(after = ''): Iterable<string> {
+    for (const key of this.records.keys('key/', after && `key/${after}`)) yield key.slice('key/'.length);
+  }
+
+  /** Aliases in the order of their names. @param after only those greater than this name */
+  *aliases(after = ''): Iterable<Alias> {
+    for (const name of this.records.keys('alias/', after)) {
+      const alias = this.alias(name);
+      if (alias) yield alias;
+    }
+  }
+
+  /** As aliases, of one key. */
+  *aliasesOf(keyId: string, after = ''): Iterable<Alias> {
+    for (const alias of this.aliases(after)) if (alias.targetKeyId === keyId) yield alias;
+  }
+
+  /** How many keys there are. */
+  count(): number {
+    return this.records.count('key/');
+  }
+
+  #decode(keyId: string, text: string): Key {
+    return new Key(keyRecord.parse(JSON.parse(text)), this.namer, this.#missing.has(keyId));
+  }
+
+  #existing(keyId: string): Key {
+    const key = this.key(keyId);
+    if (!key) throw new exceptions.NotFoundException(`Key '${this.namer.keyArn(keyId)}' does not exist`);
+    return key;
+  }
+}
+
+/** The change that stores a key's record. */
+export function putKey(record: KeyRecord): RecordChange {
+  return { key: `key/${record.keyId}`, value: JSON.stringify(record) };
+}
+
+/** The change that stores an alias. @param aliasName with its `alias/` */
+export function putAlias(aliasName: string, record: AliasRecord): RecordChange {
+  return { key: aliasName, value: JSON.stringify(record) };
+}

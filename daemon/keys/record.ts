@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import type { KeySpec, KeyUsageType } from '../../proto/generated/messages.js';
+
+const materialRecord = z.strictObject({
+  /** 64 hex characters; in every blob that the material makes. */
+  materialId: z.string().regex(/^[0-9a-f]{64}$/),
+  /** CKA_ID of its object in the token, 32 hex characters. */
+  objectId: z.string().regex(/^[0-9a-f]{32}$/),
+  suite: z.literal(1),
+  /** Epoch seconds. */
+  createdAt: z.number(),
+});
+
+/** What the metadata store keeps of a key, as `key/<key id>`. */
+export const keyRecord = z.strictObject({
+  keyId: z.string(),
+  /** Epoch seconds. */
+  createdAt: z.number(),
+  description: z.string(),
+  enabled: z.boolean(),
+  keySpec: z.custom<KeySpec>((value) => typeof value === 'string'),
+  keyUsage: z.custom<KeyUsageType>((value) => typeof value === 'string'),
+  multiRegion: z.boolean(),
+  /** The key policy document, byte for byte as it was given. */
+  policy: z.string(),
+  tags: z.array(z.strictObject({ tagKey: z.string(), tagValue: z.string() })),
+  /** The newest one, with which the key encrypts, is the last. */
+  materials: z.array(materialRecord).min(1),
+});
+
+export type KeyRecord = z.output<typeof keyRecord>;
+export type MaterialRecord = z.output<typeof materialRecord>;
+
+/** What the metadata store keeps of an alias, as `alias/<name>`. */
+export const aliasRecord = z.strictObject({
+  targetKeyId: z.string(),
+  /** Epoch seconds. */
+  createdAt: z.number(),
+  updatedAt: z.number(),
+});
+
+export type AliasRecord = z.output<typeof aliasRecord>;

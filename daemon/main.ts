@@ -1,0 +1,196 @@
+// The daemon: builds the rooms, wires them, drains and exits. The only place that knows every class.
+import { rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { AuditError, type AuditLog } from './audit/audit-log.js';
+import { openAuditLog } from './audit/open.js';
+import { hasEvent } from './audit/search.js';
+import { ConfigError, inHome, loadConfig } from './config/load.js';
+import type { Config } from './config/schema.js';
+import { HsmError, type KeyStore } from './hsm/key-store.js';
+import { openKeyStore } from './hsm-connection.js';
+import { AccessKeys } from './identity/access-keys.js';
+import { Authenticator } from './identity/authenticator.js';
+import { type Instance, instanceRecordKey, internalObjectId, readInstance, secretsKey } from './instance.js';
+import { Namer } from './keys/identifiers.js';
+import { type Inspection, inspectToken } from './keys/inspection.js';
+import { repairIntents } from './keys/intents.js';
+import { Keyring } from './keys/keyring.js';
+import { ecdsaSha256, hmacSha256 } from './keys/specs.js';
+import { createLog, type Logger } from './observability/log.js';
+import { makeServiceEvent } from './operations/audit-event.js';
+import { OwedEvents } from './operations/owed-events.js';
+import { Pipeline } from './operations/pipeline.js';
+import { readyText, writeClientFiles } from './ready.js';
+import { LevelStore } from './store/leveldb.js';
+import { Records } from './store/records.js';
+import { type MetadataStore, StoreError } from './store/store.js';
+import { type Health, healthHandler } from './transports/http/health.js';
+import { Listeners } from './transports/listeners.js';
+import { NativeServer } from './transports/native/server.js';
+
+/** How long a stop waits for requests in flight, in milliseconds. */
+const drainTimeout = 10_000;
+
+interface Daemon {
+  /** Drains, and leaves everything durable. */
+  stop(): Promise<void>;
+  /** Certificates and log level anew from the configuration. */
+  reload(): void;
+}
+
+async function start(home: string): Promise<Daemon> {
+  const config = loadConfig(home);
+  const port = portOf(config);
+  const log = createLog(config.logLevel);
+  const store = await LevelStore.open(join(home, 'metadata'));
+  const startedAt = Date.now();
+  const instance = await readOwnInstance(store, config);
+  const keyStore = await openKeyStore(home, config, log);
+  const records = await loadRecords(store, instance, keyStore);
+  const audit = await openAudit(home, config, instance, keyStore, log);
+  const owed = new OwedEvents(records, audit);
+  const completed = await owed.complete((eventId, after) => hasEvent(join(home, 'audit'), eventId, after));
+  const repaired = await repairIntents(records, keyStore);
+  const keyring = new Keyring(records, new Namer(instance.account, instance.region));
+  const inspection = inspectToken(keyStore.objects, keyring, Object.values(instance.internalKeys));
+  keyring.missing = new Set(inspection.missing);
+  report(log, inspection);
+
+  const accessKeys = new AccessKeys(records, keyStore, secretsKey(instance));
+  const authenticator = new Authenticator(accessKeys, instance, startedAt);
+  const services = { keyring, records, store: keyStore, limits: config.limits };
+  const pipeline = new Pipeline(services, audit, owed, authenticator, log);
+  const { limits, allowedOrigins } = config;
+  const native = new NativeServer(pipeline, authenticator, instance.region, limits, allowedOrigins, log);
+  const health = () => healthOf(keyStore, audit, inspection);
+  const tlsFiles = { certificate: inHome(home, config.tls.certificate), key: inHome(home, config.tls.key) };
+  const listeners = new Listeners(
+    native,
+    healthHandler(health, () => audit.head),
+    tlsFiles,
+  );
+
+  const event = (name: string, data: object) => {
+    return audit.append(makeServiceEvent(name, instance.account, instance.region, data).members);
+  };
+  await event('StartService', { repairedIntents: repaired, completedEvents: completed });
+  // A client that signs in the second in which the daemon started would be taken for a replay.
+  await new Promise((done) => setTimeout(done, Math.max(0, authenticator.notBefore - Date.now())));
+  const socket = inHome(home, config.listen.socket);
+  const { host } = config.listen;
+  const endpoint = { home, socket, host, region: instance.region, ca: inHome(home, config.tls.ca) };
+  const bound = { ...endpoint, port: await listeners.listen(socket, host, port) };
+  writeClientFiles(bound);
+  console.log(readyText(bound));
+
+  return {
+    async stop() {
+      listeners.close();
+      await native.drain(drainTimeout);
+      rmSync(socket, { force: true });
+      await event('StopService', {});
+      await owed.flush();
+      await audit.close();
+      await keyStore.close();
+      await store.close();
+    },
+    reload() {
+      log.level = loadConfig(home).logLevel;
+      listeners.reloadCertificate();
+    },
+  };
+}
+
+function portOf({ listen }: Config): number {
+  const text = process.env.KEYHOLD_PORT;
+  if (!text) return listen.port;
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65535) return port;
+  throw new ConfigError(`KEYHOLD_PORT is '${text}': it takes a port number, 0 for any free one.`);
+}
+
+async function readOwnInstance(store: MetadataStore, config: Config): Promise<Instance> {
+  const instance = await readInstance(store);
+  if (!instance) throw new ConfigError("This home is not initialised: run 'keyhold init' first.");
+  if (instance.account !== config.account || instance.region !== config.region) {
+    const own = `account ${instance.account} in ${instance.region}`;
+    throw new ConfigError(
+      `keyhold.yaml names another account or Region than this home was made for (${own}).`,
+    );
+  }
+  return instance;
+}
+
+async function loadRecords(store: MetadataStore, instance: Instance, keyStore: KeyStore): Promise<Records> {
+  const macKey = internalObjectId(instance, 'record-mac');
+  const mac = (message: Buffer) => keyStore.sign(macKey, hmacSha256, 'none', message);
+  const records = await Records.load(store, instance.storeId, mac);
+  if (records.get(instanceRecordKey) !== JSON.stringify(instance)) {
+    throw new StoreError(
+      'corrupt',
+      'The instance record was changed outside Keyhold: restore the store from a backup.',
+    );
+  }
+  return records;
+}
+
+function openAudit(home: string, config: Config, instance: Instance, keyStore: KeyStore, log: Logger) {
+  const signingKey = internalObjectId(instance, 'audit-signing');
+  return openAuditLog({
+    directory: join(home, 'audit'),
+    signer: {
+      keyId: signingKey.toString('hex'),
+      sign: (message) => ecdsaSha256(keyStore, signingKey, message),
+    },
+    observe: (event) =>
+      log[event.type === 'checkpoint' ? 'debug' : 'error'](event, `audit log: ${event.type}`),
+    maxFileSize: config.audit.fileBytes,
+    checkpointRecords: config.audit.checkpointRecords,
+    checkpointInterval: config.audit.checkpointSeconds * 1000,
+  });
+}
+
+function report(log: Logger, { missing, foreign }: Inspection): void {
+  if (missing.length > 0) log.error({ keys: missing }, 'the token does not hold the material of these keys');
+  if (foreign > 0) log.info({ foreign }, 'the token also holds objects that are not of this Keyhold');
+}
+
+function healthOf(keyStore: KeyStore, audit: AuditLog, { missing, foreign }: Inspection): Health {
+  const warnings = missing.map((keyId) => `the token does not hold the material of key ${keyId}`);
+  if (foreign > 0) warnings.push(`the token holds ${foreign} objects that are not of this Keyhold`);
+  return {
+    healthy: keyStore.state === 'connected' && audit.available,
+    keyStores: { [keyStore.name]: keyStore.state },
+    audit: { available: audit.available },
+    warnings,
+  };
+}
+
+function fail(error: unknown): never {
+  const isKnown = [ConfigError, HsmError, StoreError, AuditError].some((known) => error instanceof known);
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  console.error(`keyhold: ${isKnown || !stack ? message : stack}`);
+  process.exit(1);
+}
+
+const home = process.env.KEYHOLD_HOME;
+if (!home) fail(new ConfigError("KEYHOLD_HOME is not set: it names the folder that 'keyhold init' made."));
+process.on('unhandledRejection', fail);
+let stopping = false;
+const daemon = await start(resolve(home)).catch(fail);
+const stop = () => {
+  if (stopping) return;
+  stopping = true;
+  daemon.stop().then(() => process.exit(0), fail);
+};
+process.on('SIGTERM', stop);
+process.on('SIGINT', stop);
+process.on('SIGHUP', () => {
+  try {
+    daemon.reload();
+  } catch (error) {
+    console.error(
+      `keyhold: the configuration was not reloaded: ${error instanceof Error ? error.message : ''}`,
+    );
+  }
+});

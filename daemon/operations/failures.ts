@@ -1,0 +1,45 @@
+// What a client is told when something below fails: one table for each layer.
+import { type ErrorCode, ServiceError } from '../../proto/errors.js';
+import { AuditError } from '../audit/audit-log.js';
+import { HsmError, type HsmErrorCode } from '../hsm/key-store.js';
+import { StoreError } from '../store/store.js';
+
+const hsmFailures: Readonly<Record<HsmErrorCode, readonly [code: ErrorCode, message: string]>> = {
+  // One error for every failed decryption, and nothing in it.
+  'invalid-ciphertext': ['InvalidCiphertextException', ''],
+  'no-such-object': [
+    'KMSInvalidStateException',
+    'The HSM does not hold the material of this key: the key is unavailable.',
+  ],
+  unsupported: ['UnsupportedOperationException', 'The HSM cannot do this: see its list of mechanisms.'],
+  'token-full': ['LimitExceededException', 'The HSM has no room for another key.'],
+  unavailable: ['KeyUnavailableException', 'The HSM does not answer at the moment: try again.'],
+  timeout: ['DependencyTimeoutException', 'The HSM did not answer in time: try again.'],
+  overloaded: ['ThrottlingException', 'Too many requests wait for the HSM: try again more slowly.'],
+  'login-refused': [
+    'KeyUnavailableException',
+    'The HSM refused the PIN, and Keyhold does not try again by itself: an operator must correct it.',
+  ],
+  internal: ['KMSInternalException', 'The HSM failed: see the log of the daemon.'],
+};
+
+/** The error that a client is told, with the cause for the log. */
+export function toServiceError(error: unknown): ServiceError {
+  if (error instanceof ServiceError) return error;
+  if (error instanceof HsmError) {
+    const [code, message] = hsmFailures[error.code];
+    return new ServiceError(code, message, { cause: error });
+  }
+  if (error instanceof AuditError) {
+    const message =
+      'The audit log cannot be written, and nothing is done unrecorded: see the log of the daemon.';
+    return new ServiceError('KMSInternalException', message, { cause: error });
+  }
+  if (error instanceof StoreError) {
+    const message = 'The metadata store cannot be written: see the log of the daemon.';
+    return new ServiceError('KMSInternalException', message, { cause: error });
+  }
+  return new ServiceError('KMSInternalException', 'An internal error occurred: see the log of the daemon.', {
+    cause: error,
+  });
+}

@@ -1,0 +1,157 @@
+// CreateKey, DescribeKey, ListKeys, EnableKey, DisableKey.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { exceptions } from '../../proto/errors.js';
+import type { CreateKeyRequest, KeySpec, KeyUsageType } from '../../proto/generated/messages.js';
+import { generateMaterial } from '../keys/intents.js';
+import { Key, putKey } from '../keys/keyring.js';
+import { keyMetadata } from '../keys/metadata.js';
+import type { KeyRecord } from '../keys/record.js';
+import { type KeySpecEntry, keySpecs } from '../keys/specs.js';
+import { defaultKeyPolicy } from '../policy/authorize.js';
+import { type AnyOperation, operation, type Outcome, type Services } from './operation.js';
+import { page } from './paging.js';
+import { anyForm, keyIdOrArn } from './resolvers.js';
+
+const createKey = operation({
+  name: 'CreateKey',
+  service: 'kms',
+  readOnly: false,
+  permissions: [{ action: 'kms:CreateKey' }],
+  audited: [
+    'description',
+    'keyUsage',
+    'customerMasterKeySpec',
+    'keySpec',
+    'origin',
+    'multiRegion',
+    'policy',
+    'tags',
+  ],
+  auditsResponse: true,
+  async handle(request, _keys, services) {
+    const { keySpec, keyUsage, spec } = checkCreateKey(request, services);
+    const { keyring, records, store } = services;
+    const keyId = request.multiRegion ? `mrk-${randomBytes(16).toString('hex')}` : randomUUID();
+    const material = await generateMaterial(records, store, `keyhold/${keyId}`, spec.template);
+    const createdAt = Date.now() / 1000;
+    const materialId = (await store.random(32)).toString('hex');
+    const objectId = material.objectId.toString('hex');
+    const record: KeyRecord = {
+      keyId,
+      createdAt,
+      description: request.description ?? '',
+      enabled: true,
+      keySpec,
+      keyUsage,
+      multiRegion: request.multiRegion ?? false,
+      policy: defaultKeyPolicy(keyring.namer.account),
+      tags: request.tags ?? [],
+      materials: [{ materialId, objectId, suite: spec.suite, createdAt }],
+    };
+    return {
+      response: { keyMetadata: keyMetadata(new Key(record, keyring.namer), keyring.namer) },
+      changes: () => [putKey(record), material.commit],
+      undo: () => material.undo(),
+    };
+  },
+});
+
+const describeKey = operation({
+  name: 'DescribeKey',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:DescribeKey', key: anyForm('keyId') }],
+  states: 'read',
+  audited: ['keyId'],
+  handle: (_request, [key], { keyring }) =>
+    Promise.resolve({ response: { keyMetadata: keyMetadata(key!, keyring.namer) } }),
+});
+
+const listKeys = operation({
+  name: 'ListKeys',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:ListKeys' }],
+  audited: ['limit', 'marker'],
+  handle(request, _keys, { keyring }) {
+    const { items, truncated, nextMarker } = page(
+      request,
+      100,
+      (after) => keyring.keyIds(after),
+      (keyId) => keyId,
+    );
+    const keys = items.map((keyId) => ({ keyId, keyArn: keyring.namer.keyArn(keyId) }));
+    return Promise.resolve({ response: { keys, truncated, nextMarker } });
+  },
+});
+
+const enableKey = operation({
+  name: 'EnableKey',
+  service: 'kms',
+  readOnly: false,
+  permissions: [{ action: 'kms:EnableKey', key: keyIdOrArn('keyId') }],
+  states: 'enableDisable',
+  audited: ['keyId'],
+  handle: (_request, [key], services) => Promise.resolve(setEnabled(key!, services, true)),
+});
+
+const disableKey = operation({
+  name: 'DisableKey',
+  service: 'kms',
+  readOnly: false,
+  permissions: [{ action: 'kms:DisableKey', key: keyIdOrArn('keyId') }],
+  states: 'enableDisable',
+  audited: ['keyId'],
+  handle: (_request, [key], services) => Promise.resolve(setEnabled(key!, services, false)),
+});
+
+export const keyOperations: readonly AnyOperation[] = [
+  createKey,
+  describeKey,
+  listKeys,
+  enableKey,
+  disableKey,
+];
+
+function setEnabled(key: Key, { keyring }: Services, enabled: boolean): Outcome<Record<string, never>> {
+  const { keyId } = key.record;
+  return { response: {}, changes: () => [putKey({ ...(keyring.key(keyId) ?? key).record, enabled })] };
+}
+
+interface CheckedCreateKey {
+  readonly keySpec: KeySpec;
+  readonly keyUsage: KeyUsageType;
+  readonly spec: KeySpecEntry;
+}
+
+/** @throws ValidationException, UnsupportedOperationException, LimitExceededException */
+function checkCreateKey(request: CreateKeyRequest, { keyring, limits }: Services): CheckedCreateKey {
+  const { origin = 'AWS_KMS', customerMasterKeySpec, tags = [] } = request;
+  const unsupported = (what: string) =>
+    new exceptions.UnsupportedOperationException(`${what} not available yet.`);
+  if (request.keySpec && customerMasterKeySpec) {
+    throw new exceptions.ValidationException('You cannot specify both KeySpec and CustomerMasterKeySpec.');
+  }
+  const keySpec = request.keySpec ?? customerMasterKeySpec ?? 'SYMMETRIC_DEFAULT';
+  const spec = keySpecs[keySpec];
+  if (!spec) throw unsupported(`Keys of spec ${keySpec} are`);
+  if (origin !== 'AWS_KMS') throw unsupported(`Keys of origin ${origin} are`);
+  if (request.customKeyStoreId !== undefined) throw unsupported('Custom key stores are');
+  if (request.xksKeyId !== undefined) throw unsupported('External key stores are');
+  if (request.policy !== undefined && request.policy !== defaultKeyPolicy(keyring.namer.account)) {
+    throw unsupported('Key policies other than the default one are');
+  }
+  const keyUsage = request.keyUsage ?? 'ENCRYPT_DECRYPT';
+  if (!spec.keyUsages.includes(keyUsage)) {
+    throw new exceptions.ValidationException(
+      `KeyUsage ${keyUsage} is not compatible with KeySpec ${keySpec}.`,
+    );
+  }
+  if (new Set(tags.map((tag) => tag.tagKey)).size < tags.length) {
+    throw new exceptions.ValidationException('A tag key is given more than once.');
+  }
+  if (keyring.count() >= limits.keys) {
+    throw new exceptions.LimitExceededException(`There are ${limits.keys} keys already, which is the limit.`);
+  }
+  return { keySpec, keyUsage, spec };
+}

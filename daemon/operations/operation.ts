@@ -1,0 +1,80 @@
+// What an entry of the operation table says.
+import type { ServiceError } from '../../proto/errors.js';
+import type { OperationName } from '../../proto/descriptor.js';
+import type { KeyUsageType, Operations } from '../../proto/generated/messages.js';
+import type { Key, Keyring } from '../keys/keyring.js';
+import type { StateRow } from '../keys/states.js';
+import type { KeyStore } from '../hsm/key-store.js';
+import type { RecordChange, Records } from '../store/records.js';
+
+export type RequestOf<Name extends OperationName> = Operations[Name]['request'];
+export type ResponseOf<Name extends OperationName> = Operations[Name]['response'];
+
+/** What handlers work with. */
+export interface Services {
+  readonly keyring: Keyring;
+  readonly records: Records;
+  readonly store: KeyStore;
+  readonly limits: { readonly keys: number; readonly aliasesPerKey: number };
+}
+
+/** Finds the key that a permission is about. `undefined`: the operation runs without that key. */
+export type KeyResolver<Request> = (request: Request, services: Services) => Key | undefined;
+
+/** A (permission, resource) pair that the caller needs. */
+export interface Permission<Request> {
+  /** `kms:Encrypt` */
+  readonly action: string;
+  /** The key; its policy takes part in the decision. Without it the operation is decided without a key. */
+  readonly key?: KeyResolver<Request>;
+  /** ARN of a resource that is no key, such as an alias. */
+  readonly resource?: (request: Request, services: Services) => string;
+  /** What a denied caller is told instead, where the usual message would tell too much. */
+  readonly denied?: (request: Request) => ServiceError | undefined;
+}
+
+export interface Outcome<Response> {
+  readonly response: Response;
+  /**
+   * What to write into the metadata store, together with the audit event, seen from the records as they are when
+   * its turn has come. It may throw; then nothing is written.
+   */
+  readonly changes?: () => readonly RecordChange[];
+  /** Takes back what was done outside the store, where the changes did not come about. */
+  readonly undo?: () => Promise<void>;
+  /** For `additionalEventData` of the audit event. */
+  readonly keyMaterialId?: string | undefined;
+  /** Secrets, wiped when the reply has been encoded. */
+  readonly secrets?: readonly Buffer[];
+}
+
+/** One operation. Everything that transports, documentation and tests need to know of it stands here. */
+export interface Operation<Name extends string, Request, Response> {
+  readonly name: Name;
+  readonly service: 'kms';
+  readonly readOnly: boolean;
+  readonly permissions: readonly Permission<Request>[];
+  /** Row of the state table that every key of the permissions must pass. */
+  readonly states?: StateRow;
+  /** Usage that every key of the permissions must have. */
+  readonly usage?: KeyUsageType;
+  /** Fields of the request that the audit event shows; never a plaintext or ciphertext. */
+  readonly audited: readonly (keyof Request & string)[];
+  /** Whether the audit event shows the response; never for cryptographic operations. */
+  readonly auditsResponse?: boolean;
+  /**
+   * @param keys of the permissions, in their order
+   * @throws ServiceError, HsmError
+   */
+  handle(request: Request, keys: readonly Key[], services: Services): Promise<Outcome<Response>>;
+}
+
+/** An operation as table and pipeline handle it, whatever its messages are. */
+export type AnyOperation = Operation<OperationName, Record<string, unknown>, object>;
+
+/** Types an entry by its operation's messages. The codec and the validation make a message what the type says. */
+export function operation<Name extends OperationName>(
+  entry: Operation<Name, RequestOf<Name>, ResponseOf<Name>>,
+): AnyOperation {
+  return entry;
+}

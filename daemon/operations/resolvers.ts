@@ -1,0 +1,57 @@
+// How operations name the key that a permission is about.
+import { exceptions } from '../../proto/errors.js';
+import { type CiphertextBlob, decodeBlob } from '../keys/ciphertext.js';
+import type { Key } from '../keys/keyring.js';
+import type { Services } from './operation.js';
+
+/** Key ID, key ARN, alias name or alias ARN, as cryptographic operations take it. */
+export function anyForm<Name extends string>(field: Name) {
+  return (request: Readonly<Record<Name, string>>, { keyring }: Services): Key =>
+    keyring.find(request[field]);
+}
+
+/** Key ID or key ARN, as management operations take it. */
+export function keyIdOrArn<Name extends string>(field: Name) {
+  return (request: Readonly<Record<Name, string>>, { keyring }: Services): Key =>
+    keyring.findByKeyId(request[field]);
+}
+
+interface CiphertextRequest {
+  readonly ciphertextBlob?: Uint8Array;
+}
+
+/**
+ * The key that a request names, else the one that made its ciphertext.
+ * @param field of the request, in which the key may be named in any form
+ */
+export function ciphertextKey<Name extends string>(field: Name) {
+  return (
+    request: CiphertextRequest & Readonly<Partial<Record<Name, string>>>,
+    { keyring }: Services,
+  ): Key => {
+    const { keyId } = requireBlob(request);
+    const named = request[field];
+    if (named !== undefined) return keyring.find(named);
+    const key = keyring.key(keyId);
+    if (!key) throw noSuchKeyOrNoAccess();
+    return key;
+  };
+}
+
+/** What Decrypt and ReEncrypt say when no key is named and there is none that the caller may use. */
+export function noSuchKeyOrNoAccess() {
+  return new exceptions.AccessDeniedException(
+    'The ciphertext refers to a customer master key that does not exist, does not exist in this region, ' +
+      'or you are not allowed to access.',
+  );
+}
+
+/** @throws ValidationException without a blob, InvalidCiphertextException where it is none of ours */
+export function requireBlob({ ciphertextBlob }: CiphertextRequest): CiphertextBlob {
+  if (!ciphertextBlob) throw new exceptions.ValidationException('CiphertextBlob is required.');
+  const blob = decodeBlob(
+    Buffer.from(ciphertextBlob.buffer, ciphertextBlob.byteOffset, ciphertextBlob.length),
+  );
+  if (!blob) throw new exceptions.InvalidCiphertextException('');
+  return blob;
+}

@@ -1,0 +1,19 @@
+// The one table of operations. Both transports, the CLI's commands, the documentation and the tests are driven by it
+// and by the schema; a new operation is an entry in its family's file and a message in proto.
+import { operationShapes } from '../../proto/descriptor.js';
+import { aliasOperations } from './aliases.js';
+import { cryptographicOperations } from './cryptographic.js';
+import { dataKeyOperations } from './data-keys.js';
+import { keyOperations } from './keys.js';
+import type { AnyOperation } from './operation.js';
+
+const entries = [...keyOperations, ...aliasOperations, ...cryptographicOperations, ...dataKeyOperations];
+
+export const operationTable: ReadonlyMap<string, AnyOperation> = new Map(
+  entries.map((entry) => [entry.name, entry]),
+);
+
+for (const { name } of operationShapes) {
+  if (!operationTable.has(name))
+    throw new Error(`The operation ${name} has no entry in the operation table.`);
+}

@@ -1,0 +1,73 @@
+// What a home holds for clients once the daemon answers, and what the daemon then prints.
+import { chmodSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { writeSecretFile } from './admin/files.js';
+
+export interface Endpoint {
+  readonly home: string;
+  readonly socket: string;
+  readonly host: string;
+  readonly port: number;
+  readonly region: string;
+  /** The CA that clients need, a path. */
+  readonly ca: string;
+}
+
+const cli = fileURLToPath(new URL('../client/cli/main.js', import.meta.url));
+
+/** Writes `$KEYHOLD_HOME/env`, a file to source, and `bin/keyhold`. */
+export function writeClientFiles({ home, socket, host, port, region, ca }: Endpoint): void {
+  const credentials = join(home, 'credentials');
+  const url = `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const variables = {
+    KEYHOLD_HOME: home,
+    KEYHOLD_URL: `unix:${socket}`,
+    AWS_ENDPOINT_URL_KMS: url,
+    AWS_ENDPOINT_URL_STS: url,
+    AWS_SHARED_CREDENTIALS_FILE: credentials,
+    AWS_PROFILE: 'default',
+    AWS_REGION: region,
+    AWS_DEFAULT_REGION: region,
+    AWS_CA_BUNDLE: ca,
+    NODE_EXTRA_CA_CERTS: ca,
+  };
+  const lines = Object.entries(variables).map(([name, value]) => `export ${name}=${quote(value)}`);
+  const bin = join(home, 'bin');
+  const text = [
+    "# To be sourced: '. env'. Written by the daemon at each start.",
+    '# These would win over the profile.',
+    'unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN',
+    ...lines,
+    `case ":\${PATH:-}:" in *:${quote(bin)}:*) ;; *) export PATH=${quote(bin)}"\${PATH:+:$PATH}" ;; esac`,
+    '',
+  ].join('\n');
+  writeSecretFile(
+    join(bin, 'keyhold'),
+    `#!/bin/sh\nexec ${quote(process.execPath)} ${quote(cli)} "$@"\n`,
+    0o755,
+  );
+  chmodSync(join(bin, 'keyhold'), 0o755);
+  writeSecretFile(join(home, 'env'), text);
+}
+
+/** The commands to try next, and the line that says that the daemon answers. */
+export function readyText({ home, socket, host, port }: Endpoint): string {
+  return `
+Keyhold answers. In another terminal:
+
+  . ${quote(join(home, 'env'))}
+  keyhold create-key --description 'my first key'
+  keyhold create-alias --alias-name alias/first --target-key-id "$(keyhold list-keys --query 'Keys[0].KeyId' --output text)"
+  echo 'a secret' > secret.txt
+  keyhold seal --key-id alias/first secret.txt
+  keyhold open secret.txt.sealed --output-file -
+  keyhold audit tail
+
+ready unix:${socket} wss://${host}:${port}/`;
+}
+
+/** As a word of the shell. */
+function quote(text: string): string {
+  return /^[A-Za-z0-9_/.:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,124 @@
+import { Level } from 'level';
+import {
+  type Change,
+  type Delete,
+  type Entry,
+  type MetadataStore,
+  type Precondition,
+  type Put,
+  type Range,
+  StoreError,
+  type StoreErrorCode,
+} from './store.js';
+
+type Listener = (changes: readonly Change[]) => void;
+
+/** The embedded store: one LevelDB folder, owned by one daemon. */
+export class LevelStore implements MetadataStore {
+  readonly #db: Level<string, Buffer>;
+  readonly #listeners = new Set<readonly [prefix: string, listener: Listener]>();
+  /** Batches run one after another, so that nothing comes between a batch's preconditions and its changes. */
+  #tail: Promise<unknown> = Promise.resolve();
+
+  private constructor(db: Level<string, Buffer>) {
+    this.#db = db;
+  }
+
+  /**
+   * Opens the store, and makes it where there is none.
+   * @param path the folder
+   * @throws StoreError 'locked' where another process has it open, 'corrupt' where LevelDB cannot read it
+   */
+  static async open(path: string): Promise<LevelStore> {
+    const db = new Level<string, Buffer>(path, { keyEncoding: 'utf8', valueEncoding: 'buffer' });
+    try {
+      await db.open();
+    } catch (error) {
+      throw storeError(error, path);
+    }
+    return new LevelStore(db);
+  }
+
+  async get(key: string): Promise<Buffer | undefined> {
+    try {
+      return await this.#db.get(key);
+    } catch (error) {
+      throw storeError(error, this.#db.location);
+    }
+  }
+
+  async *range({ from, to }: Range): AsyncIterable<Entry> {
+    try {
+      for await (const [key, value] of this.#db.iterator({ gte: from, lt: to })) yield { key, value };
+    } catch (error) {
+      throw storeError(error, this.#db.location);
+    }
+  }
+
+  batch(changes: readonly (Put | Delete)[], preconditions: readonly Precondition[] = []): Promise<void> {
+    const applied = this.#tail.then(() => this.#apply(changes, preconditions));
+    this.#tail = applied.catch(() => undefined);
+    return applied;
+  }
+
+  watch(prefix: string, listener: Listener): () => void {
+    const entry = [prefix, listener] as const;
+    this.#listeners.add(entry);
+    return () => this.#listeners.delete(entry);
+  }
+
+  async close(): Promise<void> {
+    await this.#tail;
+    await this.#db.close();
+  }
+
+  async #apply(changes: readonly (Put | Delete)[], preconditions: readonly Precondition[]): Promise<void> {
+    for (const { key, value } of preconditions) {
+      const present = await this.get(key);
+      const holds =
+        present === undefined ? value === undefined : value !== undefined && present.equals(value);
+      if (!holds) throw new StoreError('precondition-failed', `'${key}' has changed meanwhile`);
+    }
+    try {
+      const operations = changes.map((change) =>
+        change.type === 'put'
+          ? { type: 'put' as const, key: change.key, value: change.value }
+          : { type: 'del' as const, key: change.key },
+      );
+      await this.#db.batch(operations, { sync: true });
+    } catch (error) {
+      throw storeError(error, this.#db.location);
+    }
+    this.#notify(changes);
+  }
+
+  #notify(changes: readonly (Put | Delete)[]): void {
+    for (const [prefix, listener] of this.#listeners) {
+      const seen = changes.filter((change) => change.key.startsWith(prefix));
+      if (seen.length === 0) continue;
+      listener(
+        seen.map((change) => ({ key: change.key, value: change.type === 'put' ? change.value : undefined })),
+      );
+    }
+  }
+}
+
+const codes: Readonly<Record<string, StoreErrorCode>> = {
+  LEVEL_LOCKED: 'locked',
+  LEVEL_CORRUPTION: 'corrupt',
+};
+
+const advice: Readonly<Record<StoreErrorCode, string>> = {
+  locked: 'is in use by another daemon: stop that one first, or give this one a KEYHOLD_HOME of its own',
+  corrupt: 'is damaged: restore it from a backup',
+  'precondition-failed': 'has changed meanwhile',
+  unavailable: 'cannot be read or written',
+};
+
+function storeError(error: unknown, path: string): StoreError {
+  if (error instanceof StoreError) return error;
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const code = codes[(cause as { code?: string }).code ?? ''] ?? 'unavailable';
+  const detail = code === 'unavailable' && cause instanceof Error ? ` (${cause.message})` : '';
+  return new StoreError(code, `The metadata store ${path} ${advice[code]}${detail}.`, { cause: error });
+}

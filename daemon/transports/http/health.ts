@@ -1,0 +1,42 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/** What `/healthz` tells. */
+export interface Health {
+  /** Whether operations succeed now. */
+  readonly healthy: boolean;
+  readonly keyStores: Readonly<Record<string, string>>;
+  readonly audit: { readonly available: boolean };
+  readonly warnings: readonly string[];
+}
+
+/** The newest durable audit record; told only where the caller is on this machine. */
+export interface AuditHead {
+  readonly sequence: number;
+  readonly hash: string;
+}
+
+/**
+ * Answers GET /healthz, and 404 to everything else. Over TCP it says only whether the daemon is healthy: anybody can
+ * ask. Over the unix socket, whose file mode keeps others out, it says why, and the head of the audit log.
+ */
+export function healthHandler(health: () => Health, head: () => AuditHead) {
+  return (request: IncomingMessage, response: ServerResponse): void => {
+    request.resume();
+    const isHealth = request.url === '/healthz' && request.method === 'GET';
+    if (!isHealth) {
+      send(response, 404, {
+        __type: 'UnsupportedOperationException',
+        message: 'There is /healthz and the WebSocket upgrade.',
+      });
+      return;
+    }
+    const { healthy, ...details } = health();
+    const local = request.socket.remoteAddress === undefined;
+    const audit = { ...details.audit, ...head() };
+    send(response, healthy ? 200 : 503, local ? { healthy, ...details, audit } : { healthy });
+  };
+}
+
+function send(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'Content-Type': 'application/json' }).end(`${JSON.stringify(body)}\n`);
+}

@@ -1,0 +1,119 @@
+import type { Socket } from 'node:net';
+import type { RawData, WebSocket } from 'ws';
+import { decodeRequest, type DecodedRequest, encodeError, encodeResponse } from '../../../proto/codec.js';
+import { exceptions } from '../../../proto/errors.js';
+import type { Logger } from '../../observability/log.js';
+import type { Origin } from '../../operations/audit-event.js';
+import { toServiceError } from '../../operations/failures.js';
+import type { Pipeline } from '../../operations/pipeline.js';
+
+/** WebSocket close codes, RFC 6455 section 7.4.1. */
+const closeCodes = {
+  goingAway: 1001,
+  protocolError: 1002,
+  unsupportedData: 1003,
+  invalidPayload: 1007,
+} as const;
+
+export interface ConnectionLimits {
+  readonly inFlightPerConnection: number;
+}
+
+/** One WebSocket connection: its requests run concurrently and are answered as they finish. */
+export class Connection {
+  #inFlight = 0;
+  #closing = false;
+  #corked = false;
+
+  constructor(
+    private readonly webSocket: WebSocket,
+    private readonly socket: Socket,
+    private readonly origin: Origin,
+    private readonly pipeline: Pipeline,
+    private readonly limits: ConnectionLimits,
+    private readonly log: Logger,
+  ) {
+    webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
+    // A frame past the size limit or against RFC 6455 ends here; ws has sent the close code.
+    webSocket.on('error', (error) => log.warn({ err: error }, 'a connection broke the protocol'));
+  }
+
+  /** Answers what is in flight, takes nothing new, then closes. */
+  drain(): void {
+    this.#closing = true;
+    if (this.#inFlight === 0) this.webSocket.close(closeCodes.goingAway, 'the daemon is stopping');
+  }
+
+  /** Ends the connection at once. */
+  terminate(): void {
+    this.webSocket.terminate();
+  }
+
+  /** Asks the peer whether it is still there. */
+  ping(): void {
+    this.webSocket.ping();
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    if (this.#closing) return;
+    if (!isBinary || !Buffer.isBuffer(data)) {
+      this.webSocket.close(closeCodes.unsupportedData, 'frames are binary: one protobuf message each');
+      return;
+    }
+    let request: DecodedRequest;
+    try {
+      request = decodeRequest(data);
+    } catch (error) {
+      // Without an id there is no telling which request this was, so the reply carries 0 and the connection ends.
+      this.log.warn({ err: error }, 'a frame could not be decoded');
+      this.#send(
+        encodeError(0, new exceptions.ValidationException('The frame is not a Request of keyhold.v1.')),
+      );
+      this.webSocket.close(closeCodes.invalidPayload, 'malformed frame');
+      return;
+    }
+    void this.#answer(request, data);
+  }
+
+  async #answer(request: DecodedRequest, frame: Buffer): Promise<void> {
+    const { id, operation, message, error } = request;
+    this.#inFlight += 1;
+    try {
+      if (id === 0) throw new exceptions.ValidationException('A request needs an id other than 0.');
+      if (this.#inFlight > this.limits.inFlightPerConnection) {
+        const limit = `At most ${this.limits.inFlightPerConnection} requests may be in flight on a connection.`;
+        throw new exceptions.ThrottlingException(limit);
+      }
+      if (!operation)
+        throw error ?? new exceptions.UnsupportedOperationException('There is no such operation.');
+      const answer = await this.pipeline.execute(this.origin, operation, message, error);
+      const reply = encodeResponse(id, operation, answer.response as Record<string, unknown>);
+      answer.wipe();
+      this.#send(reply);
+    } catch (failure) {
+      this.#send(encodeError(id, toServiceError(failure)));
+    } finally {
+      // The request may have carried a plaintext.
+      frame.fill(0);
+      this.#inFlight -= 1;
+      if (this.#closing && this.#inFlight === 0) this.drain();
+    }
+  }
+
+  /** Sends a frame; the frames of one tick leave in one write. The frame is wiped when it has left. */
+  #send(frame: Uint8Array): void {
+    if (this.webSocket.readyState !== this.webSocket.OPEN) {
+      frame.fill(0);
+      return;
+    }
+    if (!this.#corked) {
+      this.#corked = true;
+      this.socket.cork();
+      setImmediate(() => {
+        this.#corked = false;
+        this.socket.uncork();
+      });
+    }
+    this.webSocket.send(frame, () => frame.fill(0));
+  }
+}

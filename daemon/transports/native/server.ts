@@ -1,0 +1,137 @@
+// The WebSocket upgrade: authentication, and the life of connections.
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { errorTable, exceptions, type ServiceError } from '../../../proto/errors.js';
+import type { Authenticator, Caller } from '../../identity/authenticator.js';
+import type { Logger } from '../../observability/log.js';
+import { makeOrigin } from '../../operations/audit-event.js';
+import { toServiceError } from '../../operations/failures.js';
+import type { Pipeline } from '../../operations/pipeline.js';
+import { Connection } from './connection.js';
+
+const subprotocol = 'keyhold.v1';
+const emptyPayloadHash = createHash('sha256').digest('hex');
+/** A peer that does not answer a ping within this time is gone. */
+const pingInterval = 30_000;
+
+export interface NativeLimits {
+  readonly frameBytes: number;
+  readonly inFlightPerConnection: number;
+  readonly connections: number;
+}
+
+export class NativeServer {
+  readonly #webSockets: WebSocketServer;
+  readonly #connections = new Map<WebSocket, Connection>();
+  readonly #alive = new Set<WebSocket>();
+  readonly #pings: NodeJS.Timeout;
+  #draining = false;
+
+  constructor(
+    private readonly pipeline: Pipeline,
+    private readonly authenticator: Authenticator,
+    private readonly region: string,
+    private readonly limits: NativeLimits,
+    private readonly allowedOrigins: readonly string[],
+    private readonly log: Logger,
+  ) {
+    this.#webSockets = new WebSocketServer({
+      noServer: true,
+      maxPayload: limits.frameBytes,
+      // Secrets beside text that an attacker chooses: compression would tell about the one through the other (CRIME).
+      perMessageDeflate: false,
+      handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
+    });
+    this.#pings = setInterval(() => this.#ping(), pingInterval).unref();
+  }
+
+  /** How many connections are open. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Handles the `upgrade` event of a node:http or node:https server. */
+  upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    socket.on('error', (error) => this.log.debug({ err: error }, 'a connection failed during its upgrade'));
+    this.#authenticate(request, socket).then(
+      (caller) => this.#accept(caller, request, socket, head),
+      (error: unknown) => this.#refuse(request, socket, toServiceError(error)),
+    );
+  }
+
+  /** Takes no new connections, answers what is in flight, closes. Past the time-out connections are cut. */
+  async drain(timeout: number): Promise<void> {
+    this.#draining = true;
+    clearInterval(this.#pings);
+    for (const connection of this.#connections.values()) connection.drain();
+    const end = Date.now() + timeout;
+    while (this.#connections.size > 0 && Date.now() < end) await new Promise((done) => setTimeout(done, 10));
+    for (const connection of this.#connections.values()) connection.terminate();
+  }
+
+  async #authenticate(request: IncomingMessage, socket: Socket): Promise<Caller> {
+    if (this.#draining) throw new exceptions.ThrottlingException('The daemon is stopping.');
+    if (this.#connections.size >= this.limits.connections) {
+      throw new exceptions.ThrottlingException(
+        `There are ${this.limits.connections} connections, which is the limit.`,
+      );
+    }
+    const { origin } = request.headers;
+    if (origin !== undefined && !this.allowedOrigins.includes(origin)) {
+      throw new exceptions.AccessDeniedException(
+        'The configuration does not list this Origin in allowedOrigins.',
+      );
+    }
+    if (socket instanceof TLSSocket && socket.getProtocol() !== 'TLSv1.3') {
+      throw new exceptions.AccessDeniedException('The native protocol wants TLS 1.3.');
+    }
+    const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
+    if (!offered.includes(subprotocol)) {
+      throw new exceptions.ValidationException(`The WebSocket subprotocol must be ${subprotocol}.`);
+    }
+    return this.authenticator.authenticateUpgrade({
+      method: request.method ?? 'GET',
+      target: request.url ?? '/',
+      rawHeaders: request.rawHeaders,
+      payloadHash: emptyPayloadHash,
+    });
+  }
+
+  #accept(caller: Caller, request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const userAgent = request.headers['user-agent'] ?? '';
+    const origin = makeOrigin(caller, this.region, socket.remoteAddress ?? 'unix', userAgent);
+    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      socket.setNoDelay(true);
+      const connection = new Connection(webSocket, socket, origin, this.pipeline, this.limits, this.log);
+      this.#connections.set(webSocket, connection);
+      this.#alive.add(webSocket);
+      webSocket.on('pong', () => this.#alive.add(webSocket));
+      webSocket.on('close', () => {
+        this.#connections.delete(webSocket);
+        this.#alive.delete(webSocket);
+      });
+      if (this.#draining) connection.drain();
+    });
+  }
+
+  #refuse(request: IncomingMessage, socket: Socket, error: ServiceError): void {
+    this.log.warn({ code: error.code, source: socket.remoteAddress ?? 'unix' }, 'a connection was refused');
+    const body = JSON.stringify({ __type: error.code, message: error.message });
+    const status = errorTable[error.code].httpStatus;
+    socket.end(
+      `HTTP/1.1 ${status} ${error.code}\r\nContent-Type: application/x-amz-json-1.1\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    );
+    request.resume();
+  }
+
+  #ping(): void {
+    for (const [webSocket, connection] of this.#connections) {
+      if (!this.#alive.delete(webSocket)) connection.terminate();
+      else connection.ping();
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import { createDecipheriv } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import t from 'tap';
+import { blobHeader, decodeBlob, encodeBlob } from '../../daemon/keys/ciphertext.js';
+import { canonicalContext } from '../../daemon/keys/context.js';
+import { checkout } from '../support/paths.js';
+
+interface Vector {
+  comment: string;
+  key: string;
+  suite: number;
+  keyId: string;
+  materialId: string;
+  context: Record<string, string>;
+  iv: string;
+  plaintext: string;
+  aad: string;
+  blob: string;
+}
+
+void t.test('blobs are those of the committed vectors, and decrypt with their key', (t) => {
+  const text = readFileSync(join(checkout, 'proto/vectors/ciphertext-blob.json'), 'utf8');
+  for (const vector of JSON.parse(text) as Vector[]) {
+    const blob = Buffer.from(vector.blob, 'hex');
+    const decoded = decodeBlob(blob)!;
+    t.match(
+      decoded,
+      { suite: vector.suite, keyId: vector.keyId, materialId: vector.materialId },
+      vector.comment,
+    );
+    const header = blobHeader(vector.suite, vector.keyId, vector.materialId);
+    t.same(decoded.header, header);
+    const aad = Buffer.concat([header, canonicalContext(vector.context)]);
+    t.equal(aad.toString('hex'), vector.aad);
+    t.same(encodeBlob(decoded.header, decoded.iv, decoded.ciphertext), blob);
+    const decipher = createDecipheriv('aes-256-gcm', Buffer.from(vector.key, 'hex'), decoded.iv);
+    decipher.setAAD(aad).setAuthTag(decoded.ciphertext.subarray(-16));
+    const plaintext = Buffer.concat([decipher.update(decoded.ciphertext.subarray(0, -16)), decipher.final()]);
+    t.equal(plaintext.toString('hex'), vector.plaintext);
+  }
+  t.end();
+});
+
+void t.test('arbitrary bytes are a blob that encodes to the same bytes again, or none', (t) => {
+  const nearlyBlob = fc
+    .tuple(fc.constantFrom(1, 2), fc.constantFrom(1, 2), fc.nat(40), fc.uint8Array({ maxLength: 120 }))
+    .map(([version, suite, length, rest]) => Buffer.concat([Buffer.from([version, suite, length]), rest]));
+  fc.assert(
+    fc.property(fc.oneof(nearlyBlob, fc.uint8Array({ maxLength: 150 })), (bytes) => {
+      const blob = decodeBlob(Buffer.from(bytes));
+      if (blob === undefined) return true;
+      const again = encodeBlob(blobHeader(blob.suite, blob.keyId, blob.materialId), blob.iv, blob.ciphertext);
+      return again.equals(bytes);
+    }),
+    { numRuns: 2_000 },
+  );
+  t.end();
+});
+
+void t.test('a blob cut at any length is none until its tag is whole', (t) => {
+  const header = blobHeader(1, 'k'.repeat(36), 'ab'.repeat(32));
+  const blob = encodeBlob(header, Buffer.alloc(12), Buffer.alloc(17));
+  for (let length = 0; length < blob.length - 1; length++) {
+    if (decodeBlob(blob.subarray(0, length))) t.fail(`${length} bytes are taken for a blob`);
+  }
+  t.ok(decodeBlob(blob.subarray(0, blob.length - 1)), 'an empty plaintext');
+  t.notOk(decodeBlob(Buffer.from(blob).fill(0, 2, 3)), 'no key id');
+  t.notOk(decodeBlob(Buffer.from(blob).fill(0x80, 5, 6)), 'a key id that is not ASCII');
+  t.end();
+});

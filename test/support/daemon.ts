@@ -1,0 +1,153 @@
+// A Keyhold of the test's own: home, token, free port. Everything is real: SoftHSM2, LevelDB, sockets.
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { type Client, connect, type ConnectOptions } from '../../client/index.js';
+import { checkout } from './paths.js';
+
+const run = promisify(execFile);
+const program = (path: string) => join(checkout, 'dist', path);
+
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A home that was initialised, and the daemon that runs on it. */
+export class TestDaemon {
+  #process: ChildProcess | undefined;
+  /** What the present or last daemon printed. */
+  stdout = '';
+  stderr = '';
+
+  private constructor(readonly home: string) {}
+
+  /** Makes a home with a token; no daemon runs yet. */
+  static async initialise(): Promise<TestDaemon> {
+    const daemon = new TestDaemon(mkdtempSync(join(tmpdir(), 'kh-')));
+    await run(join(checkout, 'hsm-config/softhsm2.setup'), [daemon.home]);
+    await run(process.execPath, [program('daemon/admin/init.js')], { env: daemon.env });
+    return daemon;
+  }
+
+  /** Makes a home and starts its daemon; at the end of the test both are gone. */
+  static async start(t: { teardown(action: () => unknown): unknown }): Promise<TestDaemon> {
+    const daemon = await TestDaemon.initialise();
+    t.teardown(() => daemon.remove());
+    await daemon.start();
+    return daemon;
+  }
+
+  /** Environment of daemon, programs and CLI. */
+  get env(): NodeJS.ProcessEnv {
+    const { PATH, HOME, TMPDIR } = process.env;
+    return { PATH, HOME, TMPDIR, KEYHOLD_HOME: this.home, KEYHOLD_PORT: '0', ...this.clientEnv };
+  }
+
+  get clientEnv(): NodeJS.ProcessEnv {
+    const credentials = join(this.home, 'credentials');
+    return { KEYHOLD_URL: this.url, AWS_SHARED_CREDENTIALS_FILE: credentials, AWS_REGION: 'us-east-1' };
+  }
+
+  get url(): string {
+    return `unix:${join(this.home, 'keyhold.sock')}`;
+  }
+
+  /** `wss://127.0.0.1:<port>/` */
+  get wss(): string {
+    return /wss:\/\/\S+/.exec(this.stdout)?.[0] ?? '';
+  }
+
+  get ca(): Buffer {
+    return readFileSync(join(this.home, 'tls/ca.pem'));
+  }
+
+  get credentials(): { accessKeyId: string; secretAccessKey: string } {
+    const text = readFileSync(join(this.home, 'credentials'), 'utf8');
+    const value = (name: string) => new RegExp(`${name} = (\\S+)`).exec(text)?.[1] ?? '';
+    return { accessKeyId: value('aws_access_key_id'), secretAccessKey: value('aws_secret_access_key') };
+  }
+
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
+  /** Starts the daemon and waits for its ready line. @throws Error with what it printed, where it ends before */
+  async start(env: NodeJS.ProcessEnv = {}): Promise<void> {
+    this.stdout = '';
+    this.stderr = '';
+    const child = spawn(process.execPath, [program('daemon/main.js')], {
+      env: { ...this.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#process = child;
+    child.stderr.on('data', (data: Buffer) => (this.stderr += data.toString()));
+    await new Promise<void>((resolve, reject) => {
+      child.stdout.on('data', (data: Buffer) => {
+        this.stdout += data.toString();
+        if (/^ready .*\n/m.test(this.stdout)) resolve();
+      });
+      child.once('close', (code) => reject(new Error(`the daemon ended with ${code}: ${this.stderr}`)));
+    });
+  }
+
+  /** Sends a signal and waits for the daemon's end. @returns its exit status, or the signal that ended it */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | NodeJS.Signals | null> {
+    const child = this.#process;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+    child.kill(signal);
+    await once(child, 'close');
+    return child.exitCode ?? child.signalCode;
+  }
+
+  /** Stops the daemon and removes its home. */
+  async remove(): Promise<void> {
+    await this.stop('SIGKILL');
+    rmSync(this.home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  }
+
+  connect(options: ConnectOptions = {}): Promise<Client> {
+    return connect({ url: this.url, credentials: this.credentials, ...options });
+  }
+
+  /** Runs the CLI. */
+  async cli(
+    args: readonly string[],
+    options: { cwd?: string; env?: NodeJS.ProcessEnv; input?: Buffer } = {},
+  ): Promise<Finished> {
+    return await this.#run(program('client/cli/main.js'), args, options);
+  }
+
+  /** Runs a program of daemon/admin. */
+  async admin(name: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
+    return await this.#run(program(`daemon/admin/${name}.js`), args, { env });
+  }
+
+  async #run(
+    path: string,
+    args: readonly string[],
+    { cwd, env, input }: { cwd?: string; env?: NodeJS.ProcessEnv; input?: Buffer },
+  ): Promise<Finished> {
+    const child = spawn(process.execPath, [path, ...args], { cwd, env: { ...this.env, ...env } });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (data: Buffer) => (stdout += data.toString()));
+    child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
+    child.stdin.end(input);
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, stdout, stderr };
+  }
+
+  /** Every record of the audit log. */
+  auditRecords(): Record<string, unknown>[] {
+    const text = readFileSync(join(this.home, 'audit/audit-00000001.jsonl'), 'utf8');
+    return text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+}
