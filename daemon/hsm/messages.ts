@@ -1,0 +1,227 @@
+// What travels between the pool and a worker: the kinds of jobs, and the frames of jobs and of results.
+import type { HsmErrorCode } from './key-store.js';
+
+interface KindRow {
+  /** Number of byte strings that a job carries. */
+  readonly parts: number;
+  /** Which of them are the CKA_IDs of keys that the job uses. */
+  readonly keys: readonly number[];
+  /** Milliseconds after which a worker that has not answered is killed. */
+  readonly deadline: number;
+  /** Microseconds that the pool expects it to take until it has seen some. */
+  readonly cost: number;
+  /** Whether it may run a second time where a worker died. What may not also travels alone. */
+  readonly repeatable: boolean;
+  /** At most one at a time in a store: RSA generation is seconds of CPU, inside the device too. */
+  readonly exclusive?: true;
+}
+
+const rows = {
+  start: { parts: 2, keys: [], deadline: 60_000, cost: 100_000, repeatable: false },
+  learn: { parts: 0, keys: [], deadline: 60_000, cost: 100_000, repeatable: false },
+  forget: { parts: 1, keys: [], deadline: 10_000, cost: 100, repeatable: false },
+  generateKey: { parts: 3, keys: [], deadline: 10_000, cost: 10_000, repeatable: false },
+  generateKeyPair: {
+    parts: 3,
+    keys: [],
+    deadline: 60_000,
+    cost: 100_000,
+    repeatable: false,
+    exclusive: true,
+  },
+  destroy: { parts: 1, keys: [], deadline: 10_000, cost: 100_000, repeatable: true },
+  exists: { parts: 1, keys: [], deadline: 10_000, cost: 100_000, repeatable: true },
+  publicKey: { parts: 1, keys: [0], deadline: 10_000, cost: 100, repeatable: true },
+  random: { parts: 1, keys: [], deadline: 10_000, cost: 5, repeatable: true },
+  encrypt: { parts: 4, keys: [0], deadline: 10_000, cost: 20, repeatable: true },
+  decrypt: { parts: 5, keys: [0], deadline: 10_000, cost: 20, repeatable: true },
+  reEncrypt: { parts: 8, keys: [0, 5], deadline: 10_000, cost: 40, repeatable: true },
+  dataKey: { parts: 4, keys: [0], deadline: 10_000, cost: 20, repeatable: true },
+  dataKeyWithoutPlaintext: { parts: 4, keys: [0], deadline: 10_000, cost: 20, repeatable: true },
+  sign: { parts: 4, keys: [0], deadline: 10_000, cost: 60, repeatable: true },
+} as const satisfies Record<string, KindRow>;
+
+export type JobName = keyof typeof rows;
+
+export interface JobKind extends KindRow {
+  readonly name: JobName;
+  /** The kind's number in a frame. */
+  readonly code: number;
+}
+
+const names = Object.keys(rows) as JobName[];
+
+/** The kinds by code. */
+export const kindsByCode: readonly JobKind[] = names.map((name, code) => ({ ...rows[name], name, code }));
+
+/** The kinds by name. */
+export const kinds = Object.fromEntries(kindsByCode.map((kind) => [kind.name, kind])) as Record<
+  JobName,
+  JobKind
+>;
+
+/** What the first job of a worker says, as JSON; its second part is the PIN. */
+export interface StartSettings {
+  readonly library: string;
+  readonly token: { readonly label?: string; readonly serial?: string };
+  readonly initialize?: { readonly flags?: number; readonly libraryParameters?: string };
+  /** How many session copies of keys to hold at once. */
+  readonly sessionCopies: number;
+  /** Whether to answer with the token's objects, as JSON: [class, CKA_ID in hex, CKA_LABEL][]. */
+  readonly listObjects: boolean;
+}
+
+/** Status byte of a result: 0 is success, else 1 + the index in this list; the only part is then the message. */
+export const errorCodes: readonly HsmErrorCode[] = [
+  'invalid-ciphertext',
+  'no-such-object',
+  'unsupported',
+  'token-full',
+  'unavailable',
+  'timeout',
+  'overloaded',
+  'login-refused',
+  'internal',
+];
+
+/** Status byte of a worker's last result: it did not do this job and ends, since it lost its session; as above. */
+export const SESSION_LOST = 255;
+
+/** Longest frame; the longest real one lists the objects of a token, some 100 bytes each. */
+export const MAX_FRAME = 64 * 1024 * 1024;
+
+const MESSAGE_HEADER = 10;
+
+/** A frame that is not what {@link FrameWriter} writes. */
+export class ChannelError extends Error {}
+
+/**
+ * Puts messages together to a frame: u32 length of what follows, u32 count, then for each message u32 id,
+ * u32 microseconds, u8 code, u8 number of parts, a u32 length for each part, the parts. Little-endian.
+ */
+export class FrameWriter {
+  private buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  private end = 8;
+  count = 0;
+
+  /**
+   * @param code kind of a job or status of a result
+   * @param microseconds how long the job took; 0 in a job
+   */
+  add(id: number, code: number, microseconds: number, parts: readonly Buffer[]): void {
+    let size = MESSAGE_HEADER + 4 * parts.length;
+    for (const part of parts) size += part.length;
+    if (this.end + size > this.buffer.length) this.grow(size);
+    const { buffer } = this;
+    let at = this.end;
+    buffer.writeUInt32LE(id, at);
+    buffer.writeUInt32LE(microseconds, at + 4);
+    buffer[at + 8] = code;
+    buffer[at + 9] = parts.length;
+    at += MESSAGE_HEADER;
+    for (const part of parts) at = buffer.writeUInt32LE(part.length, at);
+    for (const part of parts) {
+      buffer.set(part, at);
+      at += part.length;
+    }
+    this.end = at;
+    this.count++;
+  }
+
+  /** The frame, a view that is good until the next {@link add}, which begins a new one. The caller wipes it. */
+  take(): Buffer {
+    const frame = this.buffer.subarray(0, this.end);
+    frame.writeUInt32LE(this.end - 4, 0);
+    frame.writeUInt32LE(this.count, 4);
+    this.end = 8;
+    this.count = 0;
+    return frame;
+  }
+
+  private grow(size: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.buffer.length, this.end + size));
+    larger.set(this.buffer.subarray(0, this.end));
+    this.buffer.fill(0, 0, this.end);
+    this.buffer = larger;
+  }
+}
+
+/** Cuts what comes from the channel into frames. */
+export class FrameReader {
+  private partial: Buffer | undefined;
+  private filled = 0;
+
+  /**
+   * @param chunk what was read; parts that are copied out of it are wiped
+   * @param each gets the frame without its length: a view of the chunk, or of a buffer of its own
+   * @throws ChannelError where a length is impossible
+   */
+  push(chunk: Buffer, each: (frame: Buffer) => void): void {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.partial === undefined && chunk.length - at >= 4) {
+        const end = at + 4 + checkedSize(chunk.readUInt32LE(at));
+        if (end <= chunk.length) {
+          each(chunk.subarray(at + 4, end));
+          at = end;
+          continue;
+        }
+      }
+      this.partial ??= Buffer.alloc(4);
+      const copied = chunk.copy(this.partial, this.filled, at);
+      chunk.fill(0, at, at + copied);
+      at += copied;
+      this.filled += copied;
+      if (this.filled === this.partial.length) this.completed(this.partial, each);
+    }
+  }
+
+  private completed(partial: Buffer, each: (frame: Buffer) => void): void {
+    if (partial.length === 4) {
+      this.partial = Buffer.alloc(4 + checkedSize(partial.readUInt32LE(0)));
+      return;
+    }
+    this.partial = undefined;
+    this.filled = 0;
+    each(partial.subarray(4));
+  }
+}
+
+function checkedSize(size: number): number {
+  if (size < 4 || size > MAX_FRAME) throw new ChannelError(`A frame of ${size} bytes`);
+  return size;
+}
+
+/** Number of messages in a frame. */
+export function countMessages(frame: Buffer): number {
+  return frame.readUInt32LE(0);
+}
+
+/**
+ * Calls back for each message of a frame; parts are views of it.
+ * @throws ChannelError where it is malformed, perhaps after some calls
+ */
+export function forEachMessage(
+  frame: Buffer,
+  each: (id: number, code: number, microseconds: number, parts: Buffer[]) => void,
+): void {
+  const count = countMessages(frame);
+  let at = 4;
+  for (let n = 0; n < count; n++) {
+    if (at + MESSAGE_HEADER > frame.length) throw new ChannelError('A message is cut short');
+    const header = at;
+    const partCount = frame[at + 9] ?? 0;
+    let length = at + MESSAGE_HEADER;
+    at = length + 4 * partCount;
+    if (at > frame.length) throw new ChannelError('A message is cut short');
+    const parts = new Array<Buffer>(partCount);
+    for (let part = 0; part < partCount; part++, length += 4) {
+      const end = at + frame.readUInt32LE(length);
+      if (end > frame.length) throw new ChannelError('A message is cut short');
+      parts[part] = frame.subarray(at, end);
+      at = end;
+    }
+    each(frame.readUInt32LE(header), frame[header + 8] ?? 0, frame.readUInt32LE(header + 4), parts);
+  }
+  if (at !== frame.length) throw new ChannelError('Bytes after the last message');
+}

@@ -1,0 +1,56 @@
+// What the composer of the daemon gives a key store, and what it hears from it.
+import type { HsmError, KeyStoreState } from '../key-store.js';
+import type { JobName } from '../messages.js';
+
+/** Keeps a store from logging in again after the token refused its PIN: tokens lock after a few tries. */
+export interface LoginLatch {
+  isSet(): boolean;
+  /** Durable when it returns. @param reason for a human; never the PIN or a hash of it */
+  set(reason: string): void;
+}
+
+export type KeyStoreEvent =
+  | { readonly type: 'state'; readonly state: KeyStoreState }
+  | { readonly type: 'worker-ready'; readonly pid: number }
+  | {
+      readonly type: 'worker-lost';
+      readonly pid: number;
+      readonly reason: string;
+      /** How many jobs it had not answered. */
+      readonly unanswered: number;
+    }
+  | { readonly type: 'start-failed'; readonly error: HsmError; readonly retryIn: number }
+  | { readonly type: 'login-refused'; readonly reason: string }
+  /** Two workers died while they had this job. */
+  | {
+      readonly type: 'job-abandoned';
+      readonly kind: JobName;
+      readonly ids: string[];
+      readonly reason: string;
+    };
+
+export interface KeyStoreConfig {
+  readonly name: string;
+  /** Path of the PKCS#11 module. */
+  readonly library: string;
+  /** Which token; label, serial number or both. */
+  readonly token: { readonly label?: string; readonly serial?: string };
+  /** Environment of the workers besides HOME, LANG and PATH; for instance SOFTHSM2_CONF. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Arguments of C_Initialize. */
+  readonly initialize?: { readonly flags?: number; readonly libraryParameters?: string };
+  /** Default: one for each core, at least two. */
+  readonly workers?: number;
+  /** Reads the PIN from its source, for each start of a worker; the buffer is wiped. */
+  readonly readPin: () => Promise<Buffer>;
+  readonly latch: LoginLatch;
+  /** Session copies of keys that a worker holds at most; 0 for a module that does not gain from them. Default 1,000. */
+  readonly sessionCopies?: number;
+  /** Jobs that may wait for a worker. Default 4,096. */
+  readonly maxQueued?: number;
+  /** Milliseconds that jobs wait while no worker is there. Default 5,000. */
+  readonly maxWait?: number;
+  /** Deadlines in milliseconds that replace those of the table of kinds. */
+  readonly deadlines?: Readonly<Partial<Record<JobName, number>>>;
+  readonly onEvent?: (event: KeyStoreEvent) => void;
+}

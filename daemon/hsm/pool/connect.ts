@@ -1,0 +1,171 @@
+// The KeyStore that the rest of the daemon sees.
+import {
+  HsmError,
+  type CipherKey,
+  type Ciphertext,
+  type Conversion,
+  type KeyStore,
+  type KeyStoreState,
+  type KeyTemplate,
+  type Mechanism,
+  type ObjectId,
+  type TokenObject,
+} from '../key-store.js';
+import { kinds } from '../messages.js';
+import type { KeyStoreConfig } from './config.js';
+import type { Pool } from './pool.js';
+import { Supervisor } from './supervisor.js';
+
+/**
+ * Connects to a token. Resolves when the first worker is logged in and has read the token's objects.
+ * @throws HsmError that says what is wrong with module, token or PIN
+ */
+export async function connect(config: KeyStoreConfig): Promise<KeyStore> {
+  const supervisor = new Supervisor(config);
+  return new PoolKeyStore(config.name, supervisor, await supervisor.connect());
+}
+
+const MOST_RANDOM = 1024;
+const SUITES = { 1: Buffer.of(1) } as const;
+const CONVERSIONS: Readonly<Record<Conversion, Buffer>> = {
+  none: Buffer.from('none'),
+  'ecdsa-der': Buffer.from('ecdsa-der'),
+};
+
+class PoolKeyStore implements KeyStore {
+  private readonly pool: Pool;
+  // Mechanisms are entries of a table that lives as long as the daemon.
+  private readonly mechanisms = new WeakMap<Mechanism, Buffer>();
+
+  constructor(
+    readonly name: string,
+    private readonly supervisor: Supervisor,
+    readonly objects: readonly TokenObject[],
+  ) {
+    this.pool = supervisor.pool;
+  }
+
+  get state(): KeyStoreState {
+    return this.supervisor.state;
+  }
+
+  generate(id: ObjectId, label: string, template: KeyTemplate): Promise<void> {
+    return this.pool.submit(
+      template.publicAttributes ? kinds.generateKeyPair : kinds.generateKey,
+      [id, Buffer.from(label), Buffer.from(JSON.stringify(template))],
+      (_, maker) => this.pool.keyMade(id, maker),
+    );
+  }
+
+  destroy(id: ObjectId): Promise<void> {
+    return this.pool.whileBeingDestroyed(id, async () => {
+      await Promise.all(
+        this.pool.workers.map((worker) =>
+          this.pool
+            .submitTo(worker, kinds.forget, [id])
+            .catch((error: HsmError) => worker.kill({ reason: error.message, timedOut: false })),
+        ),
+      );
+      await this.pool.submit(kinds.destroy, [id], nothing);
+    });
+  }
+
+  publicKey(id: ObjectId): Promise<Buffer> {
+    return this.pool.submit(kinds.publicKey, [id], first);
+  }
+
+  exists(id: ObjectId): Promise<boolean> {
+    return this.pool.submit(kinds.exists, [id], (parts) => first(parts)[0] === 1);
+  }
+
+  async random(length: number): Promise<Buffer> {
+    return this.pool.submit(kinds.random, [lengthPart(length)], first);
+  }
+
+  encrypt({ id, suite }: CipherKey, aad: Buffer, plaintext: Buffer): Promise<Ciphertext> {
+    return this.pool.submit(kinds.encrypt, [id, SUITES[suite], aad, plaintext], ciphertext);
+  }
+
+  decrypt({ id, suite }: CipherKey, aad: Buffer, message: Ciphertext): Promise<Buffer> {
+    return this.pool.submit(kinds.decrypt, [id, SUITES[suite], aad, message.iv, message.ciphertext], first);
+  }
+
+  reEncrypt(
+    source: CipherKey,
+    sourceAad: Buffer,
+    message: Ciphertext,
+    destination: CipherKey,
+    destinationAad: Buffer,
+  ): Promise<Ciphertext> {
+    return this.pool.submit(
+      kinds.reEncrypt,
+      [
+        source.id,
+        SUITES[source.suite],
+        sourceAad,
+        message.iv,
+        message.ciphertext,
+        destination.id,
+        SUITES[destination.suite],
+        destinationAad,
+      ],
+      ciphertext,
+    );
+  }
+
+  async dataKey(
+    { id, suite }: CipherKey,
+    aad: Buffer,
+    length: number,
+  ): Promise<Ciphertext & { readonly plaintext: Buffer }> {
+    return this.pool.submit(
+      kinds.dataKey,
+      [id, SUITES[suite], aad, lengthPart(length)],
+      ciphertextAndPlaintext,
+    );
+  }
+
+  async dataKeyWithoutPlaintext({ id, suite }: CipherKey, aad: Buffer, length: number): Promise<Ciphertext> {
+    return this.pool.submit(
+      kinds.dataKeyWithoutPlaintext,
+      [id, SUITES[suite], aad, lengthPart(length)],
+      ciphertext,
+    );
+  }
+
+  sign(id: ObjectId, mechanism: Mechanism, conversion: Conversion, data: Buffer): Promise<Buffer> {
+    let json = this.mechanisms.get(mechanism);
+    if (json === undefined) {
+      json = Buffer.from(JSON.stringify(mechanism));
+      this.mechanisms.set(mechanism, json);
+    }
+    return this.pool.submit(kinds.sign, [id, json, CONVERSIONS[conversion], data], first);
+  }
+
+  close(): Promise<void> {
+    return this.supervisor.close();
+  }
+}
+
+function lengthPart(length: number): Buffer {
+  if (!Number.isInteger(length) || length < 1 || length > MOST_RANDOM)
+    throw new HsmError('internal', `${length} random bytes, not 1 to ${MOST_RANDOM}`);
+  const part = Buffer.alloc(4);
+  part.writeUInt32LE(length);
+  return part;
+}
+
+function part(parts: Buffer[], index: number): Buffer {
+  const found = parts[index];
+  if (found === undefined) throw new HsmError('internal', 'The HSM worker’s answer lacks a part');
+  return found;
+}
+
+const nothing = (): void => undefined;
+const first = (parts: Buffer[]): Buffer => part(parts, 0);
+const ciphertext = (parts: Buffer[]): Ciphertext => ({ iv: part(parts, 0), ciphertext: part(parts, 1) });
+const ciphertextAndPlaintext = (parts: Buffer[]): Ciphertext & { readonly plaintext: Buffer } => ({
+  iv: part(parts, 0),
+  ciphertext: part(parts, 1),
+  plaintext: part(parts, 2),
+});

@@ -1,0 +1,184 @@
+// Starts workers, one at a time, so that a wrong PIN is tried once; replaces the lost ones with back-off.
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { HsmError, type KeyStoreState, type TokenObject } from '../key-store.js';
+import { kinds, type StartSettings } from '../messages.js';
+import type { KeyStoreConfig } from './config.js';
+import { Pool } from './pool.js';
+import { WorkerProcess, type Loss } from './worker-process.js';
+
+const FIRST_DELAY = 50;
+const LONGEST_DELAY = 5000;
+/** Milliseconds without a loss after which the delays begin anew. */
+const CALM = 10_000;
+const LOOK_AT_LATCH_EVERY = 500;
+
+const objectList = z.array(z.tuple([z.number(), z.string(), z.string()]));
+
+export class Supervisor {
+  readonly pool: Pool;
+  private readonly wanted: number;
+  private current: KeyStoreState = 'connecting';
+  private refused = false;
+  private starting = false;
+  private timer: NodeJS.Timeout | undefined;
+  private delay = 0;
+  private lastLoss = 0;
+
+  constructor(private readonly config: KeyStoreConfig) {
+    this.wanted = config.workers ?? Math.max(2, availableParallelism());
+    this.pool = new Pool(config, (worker, loss, unanswered) => this.lost(worker, loss, unanswered));
+  }
+
+  get state(): KeyStoreState {
+    return this.current;
+  }
+
+  /** Starts the first worker; the others follow. @returns the token's objects */
+  async connect(): Promise<TokenObject[]> {
+    try {
+      const objects = await this.startOne(true);
+      this.maintain();
+      return objects;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** Answers what is there, then ends the workers. */
+  async close(): Promise<void> {
+    clearTimeout(this.timer);
+    this.enter('closed');
+    await this.pool.drain(new HsmError('unavailable', `Key store "${this.config.name}" is closed.`));
+    await Promise.all(this.pool.workers.map((worker) => worker.end()));
+  }
+
+  private maintain(): void {
+    if (this.current === 'closed' || this.starting || this.pool.readyWorkers >= this.wanted) return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.startNext(), this.refused ? LOOK_AT_LATCH_EVERY : this.delay);
+  }
+
+  private async startNext(): Promise<void> {
+    if (this.refused && !this.config.latch.isSet()) {
+      this.refused = false;
+      this.pool.refuse(undefined);
+      this.update();
+    }
+    if (!this.refused) {
+      this.starting = true;
+      try {
+        await this.startOne(false);
+      } catch (error) {
+        this.backOff();
+        this.config.onEvent?.({ type: 'start-failed', error: error as HsmError, retryIn: this.delay });
+      }
+      this.starting = false;
+    }
+    this.maintain();
+  }
+
+  private async startOne(listObjects: boolean): Promise<TokenObject[]> {
+    const { name, library, token, initialize, sessionCopies = 1000 } = this.config;
+    if (this.config.latch.isSet()) {
+      this.refused = true;
+      this.update();
+      throw this.refusal();
+    }
+    const pin = await this.readPin();
+    if (this.current === 'closed') throw new HsmError('unavailable', `Key store "${name}" is closed.`);
+    const settings: StartSettings = { library, token, initialize, sessionCopies, listObjects };
+    const keysMade = this.pool.keysMade;
+    const worker = this.spawn();
+    try {
+      const started = this.pool.submitTo(worker, kinds.start, [Buffer.from(JSON.stringify(settings)), pin]);
+      pin.fill(0);
+      const [objects] = await started;
+      this.pool.isReady(worker, keysMade);
+      this.config.onEvent?.({ type: 'worker-ready', pid: worker.pid });
+      this.update();
+      return objects ? decodeObjects(objects) : [];
+    } catch (error) {
+      if (error instanceof HsmError && error.code === 'login-refused') this.latch(error);
+      await worker.end();
+      throw error;
+    }
+  }
+
+  private spawn(): WorkerProcess {
+    try {
+      const worker = new WorkerProcess(this.config, this.pool.costs, this.pool);
+      this.pool.workers.push(worker);
+      return worker;
+    } catch (error) {
+      throw new HsmError('unavailable', `No process for an HSM worker: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  private async readPin(): Promise<Buffer> {
+    try {
+      return await this.config.readPin();
+    } catch (error) {
+      throw new HsmError(
+        'unavailable',
+        `The PIN of key store "${this.config.name}" cannot be read: ${(error as Error).message}`,
+        { cause: error },
+      );
+    }
+  }
+
+  private latch(error: HsmError): void {
+    this.refused = true;
+    this.config.latch.set(error.message);
+    this.config.onEvent?.({ type: 'login-refused', reason: error.message });
+    this.update();
+  }
+
+  private lost(worker: WorkerProcess, { reason }: Loss, unanswered: number): void {
+    // One that did not get ready is the business of who started it; at the close they all go.
+    if (!worker.ready || this.current === 'closed') return;
+    this.config.onEvent?.({ type: 'worker-lost', pid: worker.pid, reason, unanswered });
+    const now = performance.now();
+    if (now - this.lastLoss > CALM) this.delay = 0;
+    this.lastLoss = now;
+    this.backOff();
+    this.update();
+    this.maintain();
+  }
+
+  private backOff(): void {
+    this.delay = Math.min(Math.max(2 * this.delay, FIRST_DELAY), LONGEST_DELAY);
+  }
+
+  // Workers that are logged in go on working after a login of another was refused.
+  private update(): void {
+    if (this.pool.readyWorkers > 0) this.enter('connected');
+    else if (this.refused) {
+      this.enter('login-refused');
+      this.pool.refuse(this.refusal());
+    } else this.enter('disconnected');
+  }
+
+  private enter(state: KeyStoreState): void {
+    if (this.current === state || this.current === 'closed') return;
+    this.current = state;
+    this.config.onEvent?.({ type: 'state', state });
+  }
+
+  private refusal(): HsmError {
+    return new HsmError(
+      'login-refused',
+      `The token of key store "${this.config.name}" refused the PIN; no login is tried again until an operator ` +
+        `has put the PIN right and run: keyhold login-retry ${this.config.name}`,
+    );
+  }
+}
+
+function decodeObjects(json: Buffer): TokenObject[] {
+  return objectList
+    .parse(JSON.parse(json.toString('utf8')))
+    .map(([objectClass, id, label]) => ({ class: objectClass, id: Buffer.from(id, 'hex'), label }));
+}

@@ -1,0 +1,191 @@
+// One worker process as the pool sees it: what it was given, how long that should take, and its end.
+import { spawn, type ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { HsmError } from '../key-store.js';
+import {
+  ChannelError,
+  FrameReader,
+  FrameWriter,
+  SESSION_LOST,
+  errorCodes,
+  forEachMessage,
+} from '../messages.js';
+import type { KeyStoreConfig } from './config.js';
+import { Fifo } from './fifo.js';
+import type { Job } from './job.js';
+
+const MAIN = fileURLToPath(new URL('../worker/main.js', import.meta.url));
+
+/** Most jobs in one frame, and most that a worker may have at a time: one frame in work, one waiting. */
+const FRAME_JOBS = 64;
+const MOST_IN_FLIGHT = 128;
+/**
+ * Microseconds of work after which a worker has no more room. With a fast module the numbers above count first; with
+ * a device that takes a millisecond for an operation this spreads the jobs over all workers.
+ */
+const MOST_WORK = 1000;
+const END_WITHIN = 2000;
+/** Weight of a new measurement in the expected cost of a kind: 1/16. */
+const SMOOTHING = 16;
+
+export interface Loss {
+  readonly reason: string;
+  /** The worker was killed since its oldest job was past its deadline. */
+  readonly timedOut: boolean;
+}
+
+export interface WorkerEvents {
+  /** After some jobs were answered. */
+  onAnswers(): void;
+  /** Once; what it had not answered is still in inFlight. */
+  onLost(worker: WorkerProcess, loss: Loss): void;
+}
+
+export class WorkerProcess {
+  readonly inFlight = new Fifo<Job>();
+  /** Logged in. */
+  ready = false;
+  /** Executes a job that shares a worker with no other. */
+  alone = false;
+  /** Up to which of the pool's new keys its handles go. */
+  learned = 0;
+
+  private readonly child: ChildProcess;
+  private readonly channel: Socket;
+  private readonly reader = new FrameReader();
+  private writer: FrameWriter | undefined;
+  private readonly spareWriters: FrameWriter[] = [];
+  private nextId = 0;
+  private answeredId = 0;
+  private expectedWork = 0;
+  private headSince = 0;
+  private lost = false;
+  private farewell: string | undefined;
+
+  /** @param costs microseconds of each kind, by code; the workers of a store share and update them */
+  constructor(
+    config: KeyStoreConfig,
+    private readonly costs: Float64Array,
+    private readonly events: WorkerEvents,
+  ) {
+    const { HOME, LANG, PATH } = process.env;
+    // Memory of a worker holds PINs and plaintexts: no core dumps. The shell is gone when node runs.
+    this.child = spawn('/bin/sh', ['-c', 'ulimit -c 0; exec "$0" "$@"', process.execPath, MAIN], {
+      stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+      env: { HOME, LANG, PATH, ...config.env },
+    });
+    this.channel = this.child.stdio[3] as Socket;
+    this.channel.on('data', (chunk: Buffer) => this.received(chunk));
+    // The process's end tells the same, and is waited for.
+    this.channel.on('error', () => undefined);
+    this.channel.on('close', () => this.child.kill('SIGKILL'));
+    this.child.on('error', (error) => this.lose({ reason: error.message, timedOut: false }));
+    // 'close' comes when the process has ended and all that it wrote has been read.
+    this.child.on('close', (code, signal) =>
+      this.lose({ reason: this.farewell ?? `it ended with ${signal ?? `code ${code}`}`, timedOut: false }),
+    );
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  /** Microseconds that what it has in flight should take. */
+  get work(): number {
+    return this.expectedWork;
+  }
+
+  hasRoom(): boolean {
+    const jobs = this.inFlight.length;
+    return (
+      this.ready && !this.alone && (jobs === 0 || (jobs < MOST_IN_FLIGHT && this.expectedWork < MOST_WORK))
+    );
+  }
+
+  /** Adds a job to the frame that {@link send} sends. */
+  give(job: Job): void {
+    if (this.inFlight.length === 0) this.headSince = performance.now();
+    job.expected = this.costs[job.kind.code] ?? 0;
+    this.expectedWork += job.expected;
+    this.inFlight.push(job);
+    this.nextId = (this.nextId + 1) >>> 0;
+    this.writer ??= this.spareWriters.pop() ?? new FrameWriter();
+    this.writer.add(this.nextId, job.kind.code, 0, job.parts);
+    if (this.writer.count === FRAME_JOBS) this.send();
+  }
+
+  send(): void {
+    const writer = this.writer;
+    if (writer === undefined) return;
+    this.writer = undefined;
+    const frame = writer.take();
+    this.channel.write(frame, () => {
+      frame.fill(0);
+      this.spareWriters.push(writer);
+    });
+  }
+
+  /** Kills it where its oldest job is past its deadline. @param now milliseconds, as performance.now */
+  checkDeadline(now: number, deadlines: KeyStoreConfig['deadlines']): void {
+    const job = this.inFlight.peek();
+    if (job === undefined) return;
+    const deadline = deadlines?.[job.kind.name] ?? job.kind.deadline;
+    if (now - this.headSince > deadline)
+      this.kill({ reason: `no answer to ${job.kind.name} in ${deadline} ms`, timedOut: true });
+  }
+
+  /** Kills it and counts it as lost at once: a process that hangs in a driver may not even die of SIGKILL. */
+  kill(loss: Loss): void {
+    this.child.kill('SIGKILL');
+    this.channel.destroy();
+    this.lose(loss);
+  }
+
+  /** Closes the channel, on which the worker logs out and ends; kills it where that takes too long. */
+  async end(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), END_WITHIN);
+    const ended = new Promise((resolve) => this.child.once('exit', resolve));
+    this.channel.end();
+    await ended;
+    clearTimeout(timer);
+  }
+
+  private lose(loss: Loss): void {
+    if (this.lost) return;
+    this.lost = true;
+    this.events.onLost(this, loss);
+  }
+
+  private received(chunk: Buffer): void {
+    try {
+      this.reader.push(chunk, (frame) => forEachMessage(frame, this.answered));
+    } catch (error) {
+      if (!(error instanceof ChannelError)) throw error;
+      this.kill({ reason: `its channel is out of step: ${error.message}`, timedOut: false });
+      return;
+    }
+    this.headSince = performance.now();
+    if (this.inFlight.length === 0) {
+      this.alone = false;
+      this.expectedWork = 0;
+    }
+    this.events.onAnswers();
+  }
+
+  private readonly answered = (id: number, status: number, microseconds: number, parts: Buffer[]): void => {
+    if (status === SESSION_LOST) {
+      this.farewell = parts[0]?.toString('utf8') ?? '';
+      return;
+    }
+    const job = this.inFlight.shift();
+    this.answeredId = (this.answeredId + 1) >>> 0;
+    if (job === undefined || id !== this.answeredId) throw new ChannelError(`answer ${id} comes out of turn`);
+    this.expectedWork -= job.expected;
+    const cost = this.costs[job.kind.code] ?? 0;
+    this.costs[job.kind.code] = cost + (microseconds - cost) / SMOOTHING;
+    if (status === 0) job.resolve(parts, this);
+    else job.reject(new HsmError(errorCodes[status - 1] ?? 'internal', parts[0]?.toString('utf8') ?? ''));
+  };
+}

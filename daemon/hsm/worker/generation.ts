@@ -1,0 +1,38 @@
+// Templates of the objects that Keyhold makes.
+import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
+import type { Attributes, KeyTemplate } from '../key-store.js';
+import type { Token } from './token.js';
+
+/**
+ * Makes a key, or a pair where the template has public attributes. What Keyhold promises of every object goes over
+ * whatever the template says. CKA_MODIFIABLE stays true: SoftHSM copies no object of which it is false.
+ * @param id CKA_ID, 16 bytes
+ * @param label CKA_LABEL in UTF-8
+ */
+export function generate(token: Token, id: Buffer, label: Buffer, template: KeyTemplate): Handle[] {
+  const { module, session } = token;
+  const mechanism = { mechanism: template.mechanism };
+  const named: Attribute[] = [
+    { type: pkcs11.CKA_TOKEN, value: true },
+    { type: pkcs11.CKA_ID, value: id },
+    { type: pkcs11.CKA_LABEL, value: label },
+  ];
+  const secret = merge(template.attributes, [
+    ...named,
+    { type: pkcs11.CKA_PRIVATE, value: true },
+    { type: pkcs11.CKA_SENSITIVE, value: true },
+    { type: pkcs11.CKA_EXTRACTABLE, value: false },
+  ]);
+  if (template.publicAttributes === undefined) return [module.C_GenerateKey(session, mechanism, secret)];
+  const open = merge(template.publicAttributes, [...named, { type: pkcs11.CKA_PRIVATE, value: false }]);
+  const pair = module.C_GenerateKeyPair(session, mechanism, open, secret);
+  return [pair.privateKey, pair.publicKey];
+}
+
+function merge(given: Attributes, promised: Attribute[]): Attribute[] {
+  const byType = new Map<number, Attribute>();
+  for (const [type, value] of given)
+    byType.set(type, { type, value: typeof value === 'string' ? Buffer.from(value, 'hex') : value });
+  for (const attribute of promised) byType.set(attribute.type, attribute);
+  return [...byType.values()];
+}

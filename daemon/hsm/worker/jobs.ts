@@ -1,0 +1,111 @@
+// What a worker does for each kind of job.
+import type { Mechanism as Pkcs11Mechanism } from 'pkcs11js';
+import {
+  HsmError,
+  type CipherSuite,
+  type Conversion,
+  type KeyTemplate,
+  type Mechanism,
+} from '../key-store.js';
+import type { JobName } from '../messages.js';
+import { createCiphers, type Cipher, type IvSource } from './ciphers.js';
+import { conversions } from './conversions.js';
+import { generate } from './generation.js';
+import type { KeyObjects } from './objects.js';
+import { toSubjectPublicKeyInfo } from './public-keys.js';
+import type { Token } from './token.js';
+
+/** Gets a job's parts, returns the result's; both are wiped when the result is on its way. */
+export type Handler = (...parts: Buffer[]) => readonly Buffer[];
+
+/** Room for any signature or MAC: 512 bytes with RSA_4096. */
+const LONGEST_SIGNATURE = 1024;
+
+/** The handlers of a logged-in session, all but 'start'. */
+export function createHandlers(
+  token: Token,
+  objects: KeyObjects,
+  ivs: IvSource,
+): Readonly<Record<Exclude<JobName, 'start'>, Handler>> {
+  const { module, session } = token;
+  const ciphers: Readonly<Record<number, Cipher>> = createCiphers(token, objects, ivs);
+  const signature = Buffer.alloc(LONGEST_SIGNATURE);
+  const mechanisms = new Map<string, Pkcs11Mechanism>();
+
+  const cipherOf = (suite: Buffer): Cipher => {
+    const cipher = ciphers[suite[0] as CipherSuite];
+    if (cipher === undefined) throw new HsmError('unsupported', `Cipher suite ${suite[0]}`);
+    return cipher;
+  };
+
+  const mechanismOf = (json: Buffer): Pkcs11Mechanism => {
+    const text = json.toString('latin1');
+    let mechanism = mechanisms.get(text);
+    if (mechanism === undefined) {
+      mechanism = { mechanism: (JSON.parse(text) as Mechanism).type };
+      mechanisms.set(text, mechanism);
+    }
+    return mechanism;
+  };
+
+  const random = (length: Buffer): Buffer =>
+    module.C_GenerateRandom(session, Buffer.alloc(length.readUInt32LE(0)));
+
+  const make: Handler = (id: Buffer, label: Buffer, template: Buffer) => {
+    const made = generate(token, id, label, JSON.parse(template.toString('utf8')) as KeyTemplate);
+    for (const handle of made) objects.add(handle);
+    return [];
+  };
+
+  return {
+    learn: () => {
+      objects.learn();
+      return [];
+    },
+    forget: (id: Buffer) => {
+      objects.forget(id.toString('latin1'));
+      return [];
+    },
+    generateKey: make,
+    generateKeyPair: make,
+    destroy: (id: Buffer) => {
+      objects.destroy(id);
+      return [];
+    },
+    exists: (id: Buffer) => [Buffer.of(objects.exists(id) ? 1 : 0)],
+    publicKey: (id: Buffer) => [objects.usePublic(id, (key) => toSubjectPublicKeyInfo(token, key))],
+    random: (length: Buffer) => [random(length)],
+    encrypt: (id: Buffer, suite: Buffer, aad: Buffer, plaintext: Buffer) =>
+      cipherOf(suite).encrypt(id, aad, plaintext),
+    decrypt: (id: Buffer, suite: Buffer, aad: Buffer, iv: Buffer, ciphertext: Buffer) => [
+      cipherOf(suite).decrypt(id, aad, iv, ciphertext),
+    ],
+    reEncrypt: (id, suite, aad, iv, ciphertext, toId: Buffer, toSuite: Buffer, toAad: Buffer) => {
+      const plaintext = cipherOf(suite).decrypt(id, aad, iv, ciphertext);
+      return wiping(plaintext, () => cipherOf(toSuite).encrypt(toId, toAad, plaintext));
+    },
+    dataKey: (id: Buffer, suite: Buffer, aad: Buffer, length: Buffer) => {
+      const plaintext = random(length);
+      return [...cipherOf(suite).encrypt(id, aad, plaintext), plaintext];
+    },
+    dataKeyWithoutPlaintext: (id: Buffer, suite: Buffer, aad: Buffer, length: Buffer) => {
+      const plaintext = random(length);
+      return wiping(plaintext, () => cipherOf(suite).encrypt(id, aad, plaintext));
+    },
+    sign: (id: Buffer, mechanism: Buffer, conversion: Buffer, data: Buffer) => {
+      const made = objects.use(id, (key) => {
+        module.C_SignInit(session, mechanismOf(mechanism), key);
+        return module.C_Sign(session, data, signature);
+      });
+      return [conversions[conversion.toString('latin1') as Conversion](made)];
+    },
+  };
+}
+
+function wiping<T>(secret: Buffer, operation: () => T): T {
+  try {
+    return operation();
+  } finally {
+    secret.fill(0);
+  }
+}

@@ -1,0 +1,121 @@
+// The worker process: reads frames of jobs from descriptor 3, does them one after another, writes their results.
+// Its end of the channel blocks, so there is no event loop in the way; the end of the channel is the end of the worker.
+import { readSync, writeSync } from 'node:fs';
+import {
+  FrameReader,
+  FrameWriter,
+  SESSION_LOST,
+  countMessages,
+  errorCodes,
+  forEachMessage,
+  kindsByCode,
+  type JobName,
+  type StartSettings,
+} from '../messages.js';
+import { HsmError } from '../key-store.js';
+import { IvSource } from './ciphers.js';
+import { createHandlers, type Handler } from './jobs.js';
+import { KeyObjects } from './objects.js';
+import { meaningOf, toHsmError } from './return-values.js';
+import { closeToken, openToken, type Token } from './token.js';
+import { watchParent } from './watchdog.js';
+
+const CHANNEL = 3;
+/** Milliseconds for which a finished result may wait for others to travel with. */
+const HOLD_RESULTS = 1;
+const PAUSE = new Int32Array(new SharedArrayBuffer(4));
+
+// A Ctrl-C goes to the whole process group; the daemon then answers what is in flight and closes the channel.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+watchParent();
+
+const results = new FrameWriter();
+let token: Token | undefined;
+let ivs: IvSource | undefined;
+let handlers: Readonly<Partial<Record<JobName, Handler>>> = { start };
+
+function start(settingsJson: Buffer, pin: Buffer): Buffer[] {
+  const settings = JSON.parse(settingsJson.toString('utf8')) as StartSettings;
+  token = openToken(settings, pin);
+  ivs = new IvSource(token);
+  const objects = new KeyObjects(token, settings.sessionCopies);
+  const found = objects.learn();
+  handlers = createHandlers(token, objects, ivs);
+  if (!settings.listObjects) return [];
+  return [Buffer.from(JSON.stringify(found.map((o) => [o.class, o.id.toString('hex'), o.label])))];
+}
+
+function execute(frame: Buffer): void {
+  ivs?.beginFrame(countMessages(frame));
+  let now = performance.now();
+  let flushed = now;
+  forEachMessage(frame, (id, code, _, parts) => {
+    const began = now;
+    let lost = false;
+    try {
+      const answer = perform(code, parts);
+      now = performance.now();
+      results.add(id, 0, (now - began) * 1000, answer);
+      for (const part of answer) part.fill(0);
+    } catch (error) {
+      lost = meaningOf(error)?.sessionLost === true;
+      const { code: reason, message } = toHsmError(error);
+      now = performance.now();
+      const status = lost ? SESSION_LOST : 1 + errorCodes.indexOf(reason);
+      results.add(id, status, (now - began) * 1000, [Buffer.from(message)]);
+    }
+    if (lost || now - flushed > HOLD_RESULTS) {
+      flush();
+      flushed = now;
+    }
+    if (lost) process.exit(1);
+  });
+  frame.fill(0);
+  if (results.count > 0) flush();
+}
+
+function perform(code: number, parts: Buffer[]): readonly Buffer[] {
+  const kind = kindsByCode[code];
+  const handler = kind && handlers[kind.name];
+  if (handler === undefined || parts.length !== kind?.parts)
+    throw new HsmError('internal', `The worker does not expect a job of kind ${kind?.name ?? code} now`);
+  return handler(...parts);
+}
+
+function flush(): void {
+  const frame = results.take();
+  for (let sent = 0; sent < frame.length;)
+    sent += retrying(() => writeSync(CHANNEL, frame, sent, frame.length - sent));
+  frame.fill(0);
+}
+
+function retrying(call: () => number): number {
+  for (;;) {
+    try {
+      return call();
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // The daemon is gone.
+      if (code === 'EPIPE' || code === 'ECONNRESET') end();
+      if (code !== 'EAGAIN' && code !== 'EINTR') throw error;
+      Atomics.wait(PAUSE, 0, 0, 1);
+    }
+  }
+}
+
+function end(): never {
+  try {
+    if (token) closeToken(token);
+  } finally {
+    process.exit(0);
+  }
+}
+
+const reader = new FrameReader();
+const input = Buffer.alloc(256 * 1024);
+for (;;) {
+  const length = retrying(() => readSync(CHANNEL, input, 0, input.length, null));
+  if (length === 0) end();
+  reader.push(input.subarray(0, length), execute);
+}

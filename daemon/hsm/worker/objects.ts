@@ -1,0 +1,225 @@
+// The token's objects by CKA_ID, and the session copies of the keys in use.
+import pkcs11, { type Handle, type Template } from 'pkcs11js';
+import { HsmError } from '../key-store.js';
+import { meaningOf } from './return-values.js';
+import type { Token } from './token.js';
+
+/** Handles of the objects that share a CKA_ID, by class. */
+interface Entry {
+  /** A secret or private key. */
+  key?: Handle;
+  public?: Handle;
+}
+
+export interface ObjectDescription {
+  readonly class: number;
+  readonly id: Buffer;
+  readonly label: string;
+}
+
+/** Length of the CKA_IDs that Keyhold gives. An empty one would match the objects of others. */
+const ID_LENGTH = 16;
+const FIND_CHUNK = 1024;
+
+export class KeyObjects {
+  // Keys of these maps are CKA_IDs as latin1 strings, the cheapest that a Map can hash.
+  private readonly entries = new Map<string, Entry>();
+  private readonly known = new Set<string>();
+  /** Least recently used first. */
+  private readonly copies = new Map<string, Handle>();
+  private newestCopy = '';
+
+  /** @param copyLimit how many session copies to hold at most */
+  constructor(
+    private readonly token: Token,
+    private copyLimit: number,
+  ) {}
+
+  /** Runs an operation with the handle of a secret or private key; once more where the handle turns out to be stale. */
+  use<T>(id: Buffer, operation: (key: Handle) => T): T {
+    return this.retryingStale(id.toString('latin1'), (name) => operation(this.key(name)));
+  }
+
+  /** As {@link use}, with the public key of a pair. */
+  usePublic<T>(id: Buffer, operation: (key: Handle) => T): T {
+    return this.retryingStale(id.toString('latin1'), (name) =>
+      operation(this.entry(name).public ?? fail(name)),
+    );
+  }
+
+  /** Drops the handles of a CKA_ID and destroys the session copy. */
+  forget(name: string): void {
+    const copy = this.copies.get(name);
+    if (copy) {
+      this.copies.delete(name);
+      this.ignoringStale(() => this.token.module.C_DestroyObject(this.token.session, copy));
+    }
+    const entry = this.entries.get(name);
+    this.entries.delete(name);
+    for (const handle of [entry?.key, entry?.public])
+      if (handle) this.known.delete(handle.toString('latin1'));
+  }
+
+  /** Reads the attributes of all token objects that are not known yet. */
+  learn(): ObjectDescription[] {
+    const unknown = this.find([]).filter((handle) => !this.known.has(handle.toString('latin1')));
+    return unknown.map((handle) => this.add(handle)).filter((description) => description !== undefined);
+  }
+
+  exists(id: Buffer): boolean {
+    return this.search(id).length > 0;
+  }
+
+  /** Destroys every token object with that CKA_ID. */
+  destroy(id: Buffer): void {
+    this.forget(id.toString('latin1'));
+    for (const handle of this.search(id))
+      this.ignoringStale(() => this.token.module.C_DestroyObject(this.token.session, handle));
+  }
+
+  /** Takes up an object that was just made. */
+  add(handle: Handle): ObjectDescription | undefined {
+    const description = this.describe(handle);
+    if (description === undefined) return undefined;
+    this.known.add(handle.toString('latin1'));
+    if (description.id.length === ID_LENGTH) {
+      const name = description.id.toString('latin1');
+      const entry = this.entries.get(name) ?? {};
+      if (description.class === pkcs11.CKO_PUBLIC_KEY) entry.public = handle;
+      else if (description.class === pkcs11.CKO_SECRET_KEY || description.class === pkcs11.CKO_PRIVATE_KEY)
+        entry.key = handle;
+      this.entries.set(name, entry);
+    }
+    return description;
+  }
+
+  private retryingStale<T>(name: string, operation: (name: string) => T): T {
+    try {
+      return operation(name);
+    } catch (error) {
+      if (!meaningOf(error)?.staleHandle) throw error;
+      this.forget(name);
+      return operation(name);
+    }
+  }
+
+  private key(name: string): Handle {
+    const copy = this.copies.get(name);
+    if (copy === undefined) return this.copy(name, this.entry(name).key ?? fail(name));
+    if (this.newestCopy !== name) {
+      this.copies.delete(name);
+      this.copies.set(name, copy);
+      this.newestCopy = name;
+    }
+    return copy;
+  }
+
+  private entry(name: string): Entry {
+    const entry = this.entries.get(name);
+    if (entry !== undefined) return entry;
+    for (const handle of this.search(Buffer.from(name, 'latin1'))) this.add(handle);
+    return this.entries.get(name) ?? fail(name);
+  }
+
+  // A copy stays sensitive and not extractable: those attributes only move one way (PKCS #11 v2.40, 4.4).
+  // SoftHSM 2.6.1, AES-GCM of 64 bytes: 25 µs with the token object, 9 µs with a copy.
+  private copy(name: string, original: Handle): Handle {
+    const { module, session } = this.token;
+    if (this.copyLimit === 0) return original;
+    if (this.copies.size >= this.copyLimit) this.evictOldest();
+    try {
+      const copy = module.C_CopyObject(session, original, [{ type: pkcs11.CKA_TOKEN, value: false }]);
+      this.copies.set(name, copy);
+      this.newestCopy = name;
+      return copy;
+    } catch (error) {
+      const meaning = meaningOf(error);
+      if (meaning === undefined || meaning.sessionLost) throw error;
+      // Out of session memory, or a module that never copies: then this goes to 0 with the first.
+      this.copyLimit = this.copies.size;
+      return original;
+    }
+  }
+
+  private evictOldest(): void {
+    for (const [name, copy] of this.copies) {
+      this.copies.delete(name);
+      this.token.module.C_DestroyObject(this.token.session, copy);
+      return;
+    }
+  }
+
+  private search(id: Buffer): Handle[] {
+    if (id.length !== ID_LENGTH) throw new HsmError('internal', `A CKA_ID of ${id.length} bytes, not 16`);
+    return this.find([{ type: pkcs11.CKA_ID, value: id }]);
+  }
+
+  // CKA_TOKEN keeps the session copies, which share their original's CKA_ID, out of it.
+  private find(template: Template): Handle[] {
+    const { module, session } = this.token;
+    const found: Handle[] = [];
+    module.C_FindObjectsInit(session, [{ type: pkcs11.CKA_TOKEN, value: true }, ...template]);
+    try {
+      let chunk;
+      do {
+        chunk = module.C_FindObjects(session, FIND_CHUNK);
+        found.push(...chunk);
+      } while (chunk.length > 0);
+    } finally {
+      module.C_FindObjectsFinal(session);
+    }
+    return found;
+  }
+
+  private describe(handle: Handle): ObjectDescription | undefined {
+    const read = (...types: number[]): (Buffer | undefined)[] =>
+      this.token.module
+        .C_GetAttributeValue(
+          this.token.session,
+          handle,
+          types.map((type) => ({ type })),
+        )
+        .map(({ value }) => value as Buffer | undefined);
+    const types = [pkcs11.CKA_CLASS, pkcs11.CKA_ID, pkcs11.CKA_LABEL];
+    let values: (Buffer | undefined)[];
+    try {
+      values = read(...types);
+    } catch (error) {
+      if (meaningOf(error)?.sessionLost && !meaningOf(error)?.staleHandle) throw error;
+      // One attribute that the object does not have (a data object has no CKA_ID) fails the whole call.
+      values = types.map((type) => this.ignoringRefusal(() => read(type)[0]));
+    }
+    const [objectClass, id, label] = values;
+    if (objectClass === undefined) return undefined;
+    return {
+      class: objectClass.readUInt32LE(0),
+      id: id ?? Buffer.alloc(0),
+      label: label?.toString('utf8') ?? '',
+    };
+  }
+
+  private ignoringRefusal<T>(call: () => T): T | undefined {
+    try {
+      return call();
+    } catch (error) {
+      const meaning = meaningOf(error);
+      if (meaning === undefined || (meaning.sessionLost && !meaning.staleHandle)) throw error;
+      return undefined;
+    }
+  }
+
+  private ignoringStale(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      if (!meaningOf(error)?.staleHandle) throw error;
+    }
+  }
+}
+
+function fail(name: string): never {
+  throw new HsmError(
+    'no-such-object',
+    `The token holds no such key with CKA_ID ${Buffer.from(name, 'latin1').toString('hex')}`,
+  );
+}

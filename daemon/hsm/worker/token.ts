@@ -1,0 +1,111 @@
+// The way to a logged-in session: module, token, session, login.
+import { existsSync } from 'node:fs';
+import pkcs11, { type Handle, type TokenInfo } from 'pkcs11js';
+import { HsmError } from '../key-store.js';
+import type { StartSettings } from '../messages.js';
+import { toHsmError } from './return-values.js';
+
+/** One logged-in session; a worker has no other. */
+export interface Token {
+  readonly module: pkcs11.PKCS11;
+  readonly session: Handle;
+}
+
+/**
+ * Loads the module, finds the token by label or serial number (slot numbers move), and logs in as its user.
+ * @param pin UTF-8. pkcs11js takes a string, which cannot be wiped: it stays in this process until collected.
+ * @throws HsmError that says what to correct; 'login-refused' where the token did not take the PIN
+ */
+export function openToken(settings: StartSettings, pin: Buffer): Token {
+  const module = loadModule(settings);
+  try {
+    const { slot, info } = findToken(module, settings);
+    assertUsable(info, settings);
+    const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
+    module.C_Login(session, pkcs11.CKU_USER, pin.toString('utf8'));
+    return { module, session };
+  } catch (error) {
+    throw toHsmError(error);
+  }
+}
+
+/** Logs out and lets go of the module. */
+export function closeToken({ module, session }: Token): void {
+  module.C_Logout(session);
+  module.C_CloseSession(session);
+  module.C_Finalize();
+}
+
+function loadModule({ library, initialize }: StartSettings): pkcs11.PKCS11 {
+  const module = new pkcs11.PKCS11();
+  try {
+    module.load(library);
+  } catch (error) {
+    if (library.includes('/') && !existsSync(library))
+      throw new HsmError(
+        'unavailable',
+        `There is no file ${library}: correct the path of the PKCS#11 module.`,
+      );
+    throw new HsmError(
+      'unavailable',
+      `${library} is no PKCS#11 module that can be loaded here: ${(error as Error).message}`,
+    );
+  }
+  try {
+    // pkcs11js 2.1.7 passes libraryParameters without its last character.
+    module.C_Initialize(
+      initialize?.libraryParameters === undefined
+        ? initialize
+        : { ...initialize, libraryParameters: `${initialize.libraryParameters} ` },
+    );
+  } catch (error) {
+    throw new HsmError('unavailable', `${library} does not start: ${toHsmError(error).message}`);
+  }
+  return module;
+}
+
+interface Found {
+  readonly slot: Handle;
+  readonly info: TokenInfo;
+}
+
+function findToken(module: pkcs11.PKCS11, { token }: StartSettings): Found {
+  const wanted = [token.label && `label "${token.label}"`, token.serial && `serial number ${token.serial}`]
+    .filter(Boolean)
+    .join(' and ');
+  const present: Found[] = module
+    .C_GetSlotList(true)
+    .map((slot) => ({ slot, info: module.C_GetTokenInfo(slot) }))
+    .filter(({ info }) => info.flags & pkcs11.CKF_TOKEN_INITIALIZED);
+  const matching = present.filter(
+    ({ info }) =>
+      (token.label === undefined || info.label.trimEnd() === token.label) &&
+      (token.serial === undefined || info.serialNumber.trimEnd() === token.serial),
+  );
+  const [first, second] = matching;
+  if (first === undefined) {
+    const there = present.map(({ info }) => `"${info.label.trimEnd()}" (${info.serialNumber.trimEnd()})`);
+    throw new HsmError(
+      'unavailable',
+      `There is no initialised token with ${wanted}. ` +
+        (there.length > 0
+          ? `There are, by label and serial number: ${there.join(', ')}.`
+          : 'The module shows no initialised token at all: initialise one, or correct the module’s configuration.'),
+    );
+  }
+  if (second !== undefined)
+    throw new HsmError(
+      'unavailable',
+      `More than one token has ${wanted}: choose one by its serial number: ` +
+        `${matching.map(({ info }) => info.serialNumber.trimEnd()).join(', ')}.`,
+    );
+  return first;
+}
+
+function assertUsable(info: TokenInfo, { token }: StartSettings): void {
+  const name = `Token "${token.label ?? token.serial}"`;
+  if (!(info.flags & pkcs11.CKF_USER_PIN_INITIALIZED))
+    throw new HsmError('unavailable', `${name} has no user PIN yet: set one with the module’s own tool.`);
+  if (info.flags & pkcs11.CKF_USER_PIN_LOCKED)
+    throw new HsmError('login-refused', `${name} has locked its user PIN: unlock it with the SO PIN.`);
+}

@@ -1,0 +1,21 @@
+// Ends a worker whose daemon died while a call of the vendor's module hangs: then nothing reads the channel's end.
+import { Worker } from 'node:worker_threads';
+
+/** The end of the channel comes first and lets the worker log out; only a hanging one lives this long. */
+const GRACE = 1000;
+const LOOK_EVERY = 500;
+
+/** Starts a thread (9 MB, nothing else of it is noticeable) that looks whether the daemon is still the parent. */
+export function watchParent(): void {
+  const source = `
+    const parent = process.ppid;
+    const watch = setInterval(() => {
+      if (process.ppid === parent) return;
+      clearInterval(watch);
+      setTimeout(() => process.kill(process.pid, 'SIGKILL'), ${GRACE});
+    }, ${LOOK_EVERY});`;
+  new Worker(source, {
+    eval: true,
+    resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1 },
+  });
+}

@@ -1,0 +1,148 @@
+// A SoftHSM token of its own for a test, and a key store on it.
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pkcs11 from 'pkcs11js';
+import type { Test } from 'tap';
+import type { KeyStoreConfig, KeyStoreEvent } from '../../daemon/hsm/pool/config.js';
+import { connect } from '../../daemon/hsm/pool/connect.js';
+import { fileLatch } from '../../daemon/hsm/pool/latch.js';
+import type { KeyStore, KeyTemplate, ObjectId } from '../../daemon/hsm/key-store.js';
+
+export const LIBRARY = '/usr/lib/softhsm/libsofthsm2.so';
+export const SPY = '/usr/lib/x86_64-linux-gnu/pkcs11-spy.so';
+export const PIN = '1234-användare';
+
+export interface TestToken {
+  readonly home: string;
+  readonly label: string;
+  readonly env: Record<string, string>;
+  /** A configuration for this token with one worker and the right PIN. */
+  config(changes?: Partial<KeyStoreConfig>): KeyStoreConfig;
+}
+
+let made = 0;
+
+/** Makes a token in a temporary folder, which goes when the test ends. */
+export function makeToken(t: Test): TestToken {
+  const home = mkdtempSync(join(tmpdir(), 'keyhold-hsm-'));
+  t.teardown(() => rmSync(home, { recursive: true, force: true }));
+  const env = { SOFTHSM2_CONF: join(home, 'softhsm2.conf') };
+  mkdirSync(join(home, 'tokens'));
+  writeFileSync(
+    env.SOFTHSM2_CONF,
+    `directories.tokendir = ${join(home, 'tokens')}\nobjectstore.backend = file\nlog.level = ERROR\n`,
+  );
+  const label = `test-${process.pid}-${++made}`;
+  initializeToken(env, label);
+  return {
+    home,
+    label,
+    env,
+    config: (changes) => ({
+      name: 'test',
+      library: LIBRARY,
+      token: { label },
+      env,
+      workers: 1,
+      readPin: () => Promise.resolve(Buffer.from(PIN)),
+      latch: fileLatch(home, 'test'),
+      ...changes,
+    }),
+  };
+}
+
+export function initializeToken(env: Record<string, string>, label: string): void {
+  execFileSync(
+    'softhsm2-util',
+    ['--init-token', '--free', '--label', label, '--pin', PIN, '--so-pin', '87654321'],
+    { env: { ...process.env, ...env }, stdio: 'ignore' },
+  );
+}
+
+/** Connects, and closes when the test ends. Events are collected. */
+export async function connectTo(
+  t: Test,
+  token: TestToken,
+  changes?: Partial<KeyStoreConfig>,
+): Promise<{ store: KeyStore; events: KeyStoreEvent[] }> {
+  const events: KeyStoreEvent[] = [];
+  const store = await connect(token.config({ onEvent: (event) => events.push(event), ...changes }));
+  t.teardown(() => store.close());
+  return { store, events };
+}
+
+export function pids(events: readonly KeyStoreEvent[]): number[] {
+  return events.flatMap((event) => (event.type === 'worker-ready' ? [event.pid] : []));
+}
+
+export const AES_256: KeyTemplate = {
+  mechanism: pkcs11.CKM_AES_KEY_GEN,
+  attributes: [
+    [pkcs11.CKA_VALUE_LEN, 32],
+    [pkcs11.CKA_ENCRYPT, true],
+    [pkcs11.CKA_DECRYPT, true],
+  ],
+};
+
+export const P_256: KeyTemplate = {
+  mechanism: pkcs11.CKM_EC_KEY_PAIR_GEN,
+  attributes: [[pkcs11.CKA_SIGN, true]],
+  publicAttributes: [
+    [pkcs11.CKA_VERIFY, true],
+    [pkcs11.CKA_EC_PARAMS, '06082a8648ce3d030107'],
+  ],
+};
+
+export async function newKey(store: KeyStore, template = AES_256): Promise<ObjectId> {
+  const id = randomBytes(16);
+  await store.generate(id, `keyhold/${id.toString('hex')}`, template);
+  return id;
+}
+
+/** A session of the test's own with a token, as another program that shares it. */
+export function openSession(
+  t: Test,
+  token: TestToken,
+): { module: pkcs11.PKCS11; session: Buffer; find: (id: Buffer) => Buffer[] } {
+  // The module reads its configuration when it starts; the test's process has one token at a time.
+  process.env.SOFTHSM2_CONF = token.env.SOFTHSM2_CONF;
+  const module = new pkcs11.PKCS11(LIBRARY);
+  module.C_Initialize();
+  t.teardown(() => module.C_Finalize());
+  const slot = module
+    .C_GetSlotList(true)
+    .find((one) => module.C_GetTokenInfo(one).label.trimEnd() === token.label);
+  if (slot === undefined) throw new Error('The test’s token is not there');
+  const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
+  module.C_Login(session, pkcs11.CKU_USER, PIN);
+  const find = (id: Buffer): Buffer[] => {
+    module.C_FindObjectsInit(session, [{ type: pkcs11.CKA_ID, value: id }]);
+    const found = module.C_FindObjects(session, 100);
+    module.C_FindObjectsFinal(session);
+    return found;
+  };
+  return { module, session, find };
+}
+
+/** Waits until something holds; fails the test by throwing where it does not in time. */
+export async function until(condition: () => boolean, milliseconds = 5000): Promise<void> {
+  const end = Date.now() + milliseconds;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`Not within ${milliseconds} ms: ${condition.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** Whether a process is there and no zombie. */
+export function lives(pid: number): boolean {
+  const path = `/proc/${pid}/stat`;
+  if (!existsSync(path)) return false;
+  try {
+    return !/^\d+ \(.*\) Z/.test(readFileSync(path, 'latin1'));
+  } catch {
+    return false;
+  }
+}
