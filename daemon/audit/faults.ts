@@ -1,0 +1,115 @@
+// What can be wrong with an audit log, and how the kinds are told apart once the chain is found broken.
+import { type Link, parseStart, recordHash } from './chain.js';
+import type { Line } from './lines.js';
+
+/**
+ * E is the sequence number that had to come, P the hash that its record had to give for the one before.
+ * - `changed`: the record itself is not what was written. It does not begin as a record does; or the record after it,
+ *   which is intact, gives another hash for it; or it is chained to P under another number than E; or a checkpoint
+ *   with a good signature names another hash for a record (then the chain was computed anew after the change).
+ * - `removed`: a later record stands where E had to, and E stands nowhere behind it.
+ * - `inserted`: a line that is not the log's next record, and the next one follows it; or a second record under a
+ *   number that has passed.
+ * - `reordered`: a later record stands where E had to, and E stands somewhere behind it.
+ * - `truncated`: the log ends before a record that is known to have been in it (the head of a running daemon, an
+ *   expected checkpoint), or a file ends within a line although a later file exists.
+ * - `foreign-checkpoint`: a checkpoint, rightly chained, that this key did not sign, or that names no record which a
+ *   checkpoint there can name.
+ * - `torn`: the log's last line has no line feed: what a crash leaves, and the daemon cuts off at its next start.
+ * - `missing-file`: a number is left out in the numbering of the files, which begins at 1.
+ */
+export type FaultKind =
+  | 'changed'
+  | 'removed'
+  | 'inserted'
+  | 'reordered'
+  | 'truncated'
+  | 'foreign-checkpoint'
+  | 'torn'
+  | 'missing-file';
+
+export interface Fault {
+  readonly kind: FaultKind;
+  /** The record that is wrong or not there; up to it nothing contradicts the chain. */
+  readonly sequence: number;
+  readonly file: string;
+  /** Line in that file, from 1; 0: the file as a whole. */
+  readonly line: number;
+  readonly reason: string;
+}
+
+/** Where a line stands, kept beyond the life of its bytes. */
+export interface Place {
+  readonly file: string;
+  readonly number: number;
+}
+
+/**
+ * Tells what happened where a line is not the next record of the chain.
+ * @param last the record before it, whose place is `lastPlace`
+ * @param line the line; its bytes are read before the next one is
+ * @param following the lines after it; read as far as is needed, without keeping them
+ */
+export function diagnose(last: Link, lastPlace: Place, line: Line, following: Iterator<Line, void>): Fault {
+  const expected = last.sequence + 1;
+  const start = parseStart(line.bytes);
+  const place: Place = { file: line.file, number: line.number };
+  const lineHash = recordHash(line.bytes);
+  const nextBytes = following.next().value?.bytes;
+  const next = nextBytes && parseStart(nextBytes);
+  const nextFits = next?.sequence === expected && next.previous === last.hash;
+
+  const here = (kind: FaultKind, reason: string): Fault => ({
+    kind,
+    sequence: expected,
+    file: place.file,
+    line: place.number,
+    reason,
+  });
+
+  if (!start) {
+    return nextFits
+      ? here('inserted', `a line that is not a record stands before record ${expected}`)
+      : here('changed', `record ${expected} is not a record any more`);
+  }
+  if (nextBytes && nextFits) {
+    const nextHash = recordHash(nextBytes);
+    if (start.sequence <= expected) {
+      return here('inserted', `a line numbered ${start.sequence} stands before record ${expected}`);
+    }
+    return start.previous === nextHash || !standsBehind(following, start.sequence)
+      ? here('reordered', `record ${start.sequence} stands before record ${expected}`)
+      : here('inserted', `a copy of record ${start.sequence} stands before record ${expected}`);
+  }
+  if (start.sequence === expected) {
+    const intact = next?.previous === lineHash;
+    if (expected === 1 || (next && !intact)) {
+      return here('changed', `record ${expected} does not give the hash of the record before it`);
+    }
+    const reason = intact
+      ? `record ${expected} gives another hash for record ${last.sequence}`
+      : `record ${expected} does not give the hash of record ${last.sequence}: one of the two was changed`;
+    return { kind: 'changed', sequence: last.sequence, file: lastPlace.file, line: lastPlace.number, reason };
+  }
+  if (start.previous === last.hash || next?.sequence === expected + 1) {
+    return here('changed', `record ${expected} has the number ${start.sequence}`);
+  }
+  if (start.sequence < expected) {
+    return here('inserted', `a second record ${start.sequence} stands where record ${expected} had to come`);
+  }
+  if (next?.sequence === expected || standsBehind(following, expected)) {
+    return here('reordered', `record ${start.sequence} stands before record ${expected}`);
+  }
+  const gone =
+    start.sequence - 1 > expected
+      ? `records ${expected} to ${start.sequence - 1} are`
+      : `record ${expected} is`;
+  return here('removed', `${gone} missing`);
+}
+
+function standsBehind(following: Iterator<Line, void>, sequence: number): boolean {
+  for (let line = following.next(); !line.done; line = following.next()) {
+    if (parseStart(line.value.bytes)?.sequence === sequence) return true;
+  }
+  return false;
+}

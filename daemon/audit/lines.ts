@@ -1,0 +1,61 @@
+// Reads the log line by line in constant memory. Synchronous, for programs: the daemon never reads its log.
+import { closeSync, constants, openSync, readdirSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileName, fileNumbers, maxLineLength } from './chain.js';
+
+export interface Line {
+  /** Without its line feed. Valid until the next line is read. */
+  readonly bytes: Buffer;
+  readonly file: string;
+  /** Counted from 1 in its file. */
+  readonly number: number;
+  /** False: the file ends in this line, without a line feed. */
+  readonly complete: boolean;
+}
+
+const blockLength = 1024 * 1024;
+
+/**
+ * The lines of the files with these numbers, one file after the other.
+ * @throws Error (of node:fs) where a file cannot be read
+ */
+export function* readLines(directory: string, numbers: readonly number[]): Generator<Line, void> {
+  for (const number of numbers) yield* readFile(directory, fileName(number));
+}
+
+/** The numbers of the log's files in a directory, in ascending order. */
+export function listFiles(directory: string): number[] {
+  return fileNumbers(readdirSync(directory));
+}
+
+function* readFile(directory: string, file: string): Generator<Line, void> {
+  const descriptor = openSync(join(directory, file), constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    let buffer = Buffer.allocUnsafe(blockLength);
+    let number = 0;
+    let kept = 0;
+    for (;;) {
+      const length = readSync(descriptor, buffer, kept, buffer.length - kept, null);
+      const end = kept + length;
+      let start = 0;
+      if (length > 0) {
+        for (let at = buffer.indexOf(0x0a, kept); at >= 0 && at < end; at = buffer.indexOf(0x0a, start)) {
+          yield { bytes: buffer.subarray(start, at), file, number: ++number, complete: true };
+          start = at + 1;
+        }
+      }
+      kept = end - start;
+      const tooLong = kept > maxLineLength;
+      if ((length === 0 && kept > 0) || tooLong) {
+        yield { bytes: buffer.subarray(start, end), file, number: ++number, complete: tooLong };
+      }
+      if (length === 0 || tooLong) return;
+      // A line that fills the buffer continues in a larger one.
+      const target = start === 0 && end === buffer.length ? Buffer.allocUnsafe(2 * buffer.length) : buffer;
+      buffer.copy(target, 0, start, end);
+      buffer = target;
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}

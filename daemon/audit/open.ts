@@ -1,0 +1,114 @@
+// Puts the audit log together: opens the newest file, repairs a torn line, and appends with checkpoints.
+import { randomUUID } from 'node:crypto';
+import type { AuditHead, AuditLog, CheckpointSigner } from './audit-log.js';
+import { eventTime, parseStart } from './chain.js';
+import { isCheckpoint, parseCheckpoint } from './checkpoint.js';
+import { type CheckpointEvent, Checkpointer } from './checkpointer.js';
+import { LogFile, type OpenedLogFile, type TornLine } from './log-file.js';
+import { AuditWriter, type WriterEvent } from './writer.js';
+
+export type AuditLogEvent =
+  | WriterEvent
+  | CheckpointEvent
+  /** A torn last line was cut off when the log was opened. */
+  | { readonly type: 'repaired'; readonly torn: TornLine };
+
+export interface AuditLogOptions {
+  /** `$KEYHOLD_HOME/audit`; made (mode 0700) where it does not exist. */
+  readonly directory: string;
+  readonly signer: CheckpointSigner;
+  /** Hears what must be logged. */
+  readonly observe: (event: AuditLogEvent) => void;
+  /** Bytes after which a new file is begun; 64 MiB. */
+  readonly maxFileSize?: number;
+  /** The most records between two checkpoints under load; 1,000. */
+  readonly checkpointRecords?: number;
+  /** The most milliseconds between two checkpoints while records are written; 5,000. */
+  readonly checkpointInterval?: number;
+}
+
+/** The audit log in files. Beside the interface it counts its fdatasyncs. */
+export interface FileAuditLog extends AuditLog {
+  /** fdatasyncs since the log was opened. */
+  readonly commits: number;
+}
+
+/**
+ * Opens the audit log, one daemon at a time (the metadata store's lock sees to that).
+ * @throws AuditError where the log's last complete line is not a record
+ */
+export async function openAuditLog(options: AuditLogOptions): Promise<FileAuditLog> {
+  const { directory, signer, observe } = options;
+  const opened = await LogFile.open(directory, options.maxFileSize ?? 64 * 1024 * 1024);
+  const cadence = {
+    records: options.checkpointRecords ?? 1000,
+    interval: options.checkpointInterval ?? 5000,
+  };
+  const writer: AuditWriter = new AuditWriter(opened.file, opened.last, {
+    observe,
+    durable: (head) => checkpointer.durable(head),
+  });
+  const checkpointer = new Checkpointer(writer, signer, cadence, observe, newestCheckpoint(opened));
+  if (opened.torn) {
+    await writer.append(repairMembers(opened.torn));
+    observe({ type: 'repaired', torn: opened.torn });
+  }
+  checkpointer.durable(writer.head);
+  return new CheckpointedLog(writer, checkpointer);
+}
+
+class CheckpointedLog implements FileAuditLog {
+  constructor(
+    private readonly writer: AuditWriter,
+    private readonly checkpointer: Checkpointer,
+  ) {}
+
+  get head(): AuditHead {
+    return this.writer.head;
+  }
+
+  get available(): boolean {
+    return this.writer.available;
+  }
+
+  get commits(): number {
+    return this.writer.commits;
+  }
+
+  append(members: string): Promise<void> {
+    return this.writer.append(members);
+  }
+
+  async close(): Promise<void> {
+    await this.writer.settle();
+    await this.checkpointer.close();
+    await this.writer.close();
+  }
+}
+
+function newestCheckpoint({ last, lastLine }: OpenedLogFile) {
+  const start = lastLine && parseStart(lastLine);
+  if (!start || !isCheckpoint(lastLine, start.membersAt)) return undefined;
+  const checkpoint = parseCheckpoint(lastLine);
+  return checkpoint && { covered: checkpoint.sequence, recordedAt: last.sequence };
+}
+
+/** An event of the daemon itself, in CloudTrail's shape. */
+function repairMembers(torn: TornLine): string {
+  const event = {
+    eventVersion: '1.11',
+    userIdentity: { type: 'AWSService', invokedBy: 'keyhold' },
+    eventTime: eventTime(),
+    eventSource: 'kms.amazonaws.com',
+    eventName: 'AuditLogRepaired',
+    requestParameters: null,
+    responseElements: null,
+    additionalEventData: { file: torn.file, offset: torn.offset, removedBytes: torn.length },
+    eventID: randomUUID(),
+    readOnly: false,
+    eventType: 'AwsServiceEvent',
+    managementEvent: true,
+    eventCategory: 'Management',
+  };
+  return JSON.stringify(event).slice(1, -1);
+}

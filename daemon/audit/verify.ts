@@ -1,0 +1,205 @@
+// Verifies an audit log: that its records form one chain, and that the checkpoints in it are good signatures over it.
+import { type KeyObject, verify } from 'node:crypto';
+import { AuditError } from './audit-log.js';
+import {
+  fileName,
+  genesis,
+  type Link,
+  maxLineLength,
+  parseStart,
+  recordHash,
+  recordPrefix,
+} from './chain.js';
+import { checkpointMark, checkpointMessage, checkpointReach, parseCheckpoint } from './checkpoint.js';
+import { diagnose, type Fault, type FaultKind, type Place } from './faults.js';
+import { type Line, listFiles, readLines } from './lines.js';
+
+export interface VerifyOptions {
+  /** The directory with the log's files. */
+  readonly directory: string;
+  /** The checkpoints' key, ECDSA P-256, from a place that who can change the log cannot change. */
+  readonly publicKey: KeyObject;
+  /** A checkpoint that names this record or a later one must be there. */
+  readonly expectCheckpoint?: number;
+  /**
+   * The head that a running daemon gave before this call: the log must contain it. Since the daemon goes on writing,
+   * a last line without line feed behind it is no fault.
+   */
+  readonly expectHead?: Link;
+}
+
+export interface VerifyReport {
+  /** Undefined: the log is whole. */
+  readonly fault: Fault | undefined;
+  readonly files: number;
+  /** Records up to the fault. */
+  readonly records: number;
+  /** Checkpoints among them. */
+  readonly checkpoints: number;
+  /** Sequence number of the newest record that a checkpoint names; 0: none. Records up to it are vouched for. */
+  readonly newestCheckpoint: number;
+  /** Records after that one: only chained, so who can write the file could have made them. */
+  readonly chainedOnly: number;
+  /** Whether a missing end would have been found. */
+  readonly truncationChecked: boolean;
+  /** The last record up to the fault. */
+  readonly head: Link;
+}
+
+/**
+ * Reads the whole log once, in constant memory, up to the first fault. Synchronous: for programs, not for the daemon.
+ * @throws AuditError where there is no log; Error of node:fs where it cannot be read
+ */
+export function verifyLog(options: VerifyOptions): VerifyReport {
+  return new Verification(options).run();
+}
+
+const hashLength = 32;
+
+class Verification {
+  private head: Link = genesis;
+  private place: Place = { file: fileName(1), number: 0 };
+  private checkpoints = 0;
+  private newestCheckpoint = 0;
+  /** The hashes of the last `checkpointReach` records, by sequence number modulo that. */
+  private readonly hashes = Buffer.alloc(checkpointReach * hashLength);
+
+  constructor(private readonly options: VerifyOptions) {}
+
+  run(): VerifyReport {
+    const { directory, expectCheckpoint, expectHead } = this.options;
+    const all = listFiles(directory);
+    if (all.length === 0 && !expectCheckpoint && !expectHead) {
+      throw new AuditError(`There is no audit log in ${directory}.`);
+    }
+    const missing = all.findIndex((number, index) => number !== index + 1);
+    const numbers = missing < 0 ? all : all.slice(0, missing);
+    const lines = readLines(directory, numbers);
+    let fault: Fault | undefined;
+    try {
+      fault = this.readAll(lines, numbers.at(-1) ?? 0);
+    } finally {
+      lines.return(undefined);
+    }
+    if (!fault && missing >= 0) {
+      const file = fileName(missing + 1);
+      fault = this.fault('missing-file', `${file} is missing, although later files exist`, {
+        file,
+        number: 0,
+      });
+    }
+    fault ??= this.checkEnd();
+    return {
+      fault,
+      files: all.length,
+      records: this.head.sequence,
+      checkpoints: this.checkpoints,
+      newestCheckpoint: this.newestCheckpoint,
+      chainedOnly: this.head.sequence - this.newestCheckpoint,
+      truncationChecked: expectCheckpoint !== undefined || expectHead !== undefined,
+      head: this.head,
+    };
+  }
+
+  private readAll(lines: Generator<Line, void>, lastFile: number): Fault | undefined {
+    for (let next = lines.next(); !next.done; next = lines.next()) {
+      const line = next.value;
+      const fault = line.complete ? this.readRecord(line, lines) : this.readTorn(line, lastFile);
+      if (fault) return fault;
+    }
+    return undefined;
+  }
+
+  private readRecord(line: Line, following: Iterator<Line, void>): Fault | undefined {
+    const { head, place } = this;
+    const { bytes } = line;
+    const sequence = head.sequence + 1;
+    const prefix = recordPrefix(sequence, head.hash);
+    const start = bytes.toString('latin1', 0, prefix.length + checkpointMark.length);
+    if (!start.startsWith(prefix)) return diagnose(head, place, line, following);
+    this.place = { file: line.file, number: line.number };
+    if (bytes.length > maxLineLength)
+      return this.fault('changed', `record ${sequence} is longer than any record`);
+    const hash = recordHash(bytes);
+    const { expectHead } = this.options;
+    if (sequence === expectHead?.sequence && hash !== expectHead.hash) {
+      return this.fault('changed', `the daemon has another record ${sequence} than the log`);
+    }
+    if (start.endsWith(checkpointMark)) {
+      const fault = this.readCheckpoint(bytes);
+      if (fault) return this.changedAfterwards(hash, following) ?? fault;
+    }
+    this.head = { sequence, hash };
+    this.hashes.write(hash, (sequence % checkpointReach) * hashLength, 'hex');
+    return undefined;
+  }
+
+  private readCheckpoint(line: Buffer): Fault | undefined {
+    const at = this.head.sequence + 1;
+    const checkpoint = parseCheckpoint(line);
+    if (!checkpoint) return this.fault('foreign-checkpoint', `the checkpoint in record ${at} is malformed`);
+    const { sequence, hash, keyId } = checkpoint;
+    const signature = Buffer.from(checkpoint.signature, 'base64');
+    if (!verify('sha256', checkpointMessage(checkpoint), this.options.publicKey, signature)) {
+      return this.fault(
+        'foreign-checkpoint',
+        `the signature of the checkpoint in record ${at} (key ${keyId}) is not of this public key`,
+      );
+    }
+    if (sequence >= at || at - sequence > checkpointReach) {
+      return this.fault('foreign-checkpoint', `the checkpoint in record ${at} names record ${sequence}`);
+    }
+    const offset = (sequence % checkpointReach) * hashLength;
+    if (this.hashes.toString('hex', offset, offset + hashLength) !== hash) {
+      return this.fault(
+        'changed',
+        `record ${sequence} is not the one that the checkpoint in record ${at} was signed for: ` +
+          `records after ${this.newestCheckpoint} were written anew`,
+      );
+    }
+    this.checkpoints += 1;
+    this.newestCheckpoint = Math.max(this.newestCheckpoint, sequence);
+    return undefined;
+  }
+
+  private readTorn(line: Line, lastFile: number): Fault | undefined {
+    this.place = { file: line.file, number: line.number };
+    if (line.file !== fileName(lastFile)) {
+      return this.fault('truncated', 'the file ends within a record, although a later file exists');
+    }
+    if (this.containsExpectedHead()) return undefined;
+    return this.fault('torn', 'the last line is not complete: the daemon cuts it off at its next start');
+  }
+
+  private checkEnd(): Fault | undefined {
+    const { expectCheckpoint, expectHead } = this.options;
+    if (expectHead && !this.containsExpectedHead()) {
+      return this.fault('truncated', `the daemon has written ${expectHead.sequence} records`);
+    }
+    if (expectCheckpoint !== undefined && this.newestCheckpoint < expectCheckpoint) {
+      return this.fault(
+        'truncated',
+        `a checkpoint of record ${expectCheckpoint} or a later one was expected, the newest is of record ${this.newestCheckpoint}`,
+      );
+    }
+    return undefined;
+  }
+
+  /** Whether the log has the daemon's head; its hash was compared when it was read. */
+  private containsExpectedHead(): boolean {
+    const { expectHead } = this.options;
+    return expectHead !== undefined && this.head.sequence >= expectHead.sequence;
+  }
+
+  /** A checkpoint that was good when the record after it was written is not foreign: it was changed later. */
+  private changedAfterwards(hash: string, following: Iterator<Line, void>): Fault | undefined {
+    const next = following.next().value;
+    const sequence = this.head.sequence + 1;
+    if (!next || parseStart(next.bytes)?.previous === hash) return undefined;
+    return this.fault('changed', `the record after it gives another hash for record ${sequence}`);
+  }
+
+  private fault(kind: FaultKind, reason: string, place: Place = this.place): Fault {
+    return { kind, sequence: this.head.sequence + 1, file: place.file, line: place.number, reason };
+  }
+}

@@ -1,0 +1,186 @@
+// Group commit: records are chained at once, and all that have gathered are made durable by one write and one
+// fdatasync. Nothing waits on a timer: a group is what came in while the one before was on its way to the disk.
+import { AuditError } from './audit-log.js';
+import { type Link, maxMembersLength, recordHash, recordPrefix } from './chain.js';
+import type { LogFile } from './log-file.js';
+
+/** What the writer tells: to be logged, and counted. */
+export type WriterEvent =
+  /** A write or fdatasync failed; so many records are owed. */
+  | { readonly type: 'failed'; readonly owed: number; readonly error: unknown }
+  /** What was owed is durable, and appends are accepted again. */
+  | { readonly type: 'recovered'; readonly written: number };
+
+export interface WriterObserver {
+  observe(event: WriterEvent): void;
+  /** After each group. */
+  durable(head: Link): void;
+}
+
+/** Milliseconds before the first try to make the log whole again; doubled after each that fails, up to the last. */
+const [firstDelay, lastDelay] = [100, 5000];
+
+/** Records that become durable together, and the one promise that all who appended them wait for. */
+class Group {
+  resolve!: () => void;
+  reject!: (error: AuditError) => void;
+  readonly durable = new Promise<void>((resolve, reject) => {
+    this.resolve = resolve;
+    this.reject = reject;
+  });
+}
+
+export class AuditWriter {
+  /** fdatasyncs done: with the head's sequence number it tells how many records share one. */
+  commits = 0;
+
+  /** The newest chained record, durable or not. */
+  private sequence: number;
+  private hash: string;
+  /** Chained lines that wait for the next group. */
+  private lines = '';
+  private gathering: Group | undefined;
+  /** The group on its way to the disk. */
+  private committing: Promise<void> | undefined;
+  /** Chained lines that could not be made durable. Defined: the log is not available. */
+  private owed: Buffer | undefined;
+  private retryTimer: NodeJS.Timeout | undefined;
+  private recovering: Promise<void> | undefined;
+  private closed = false;
+
+  /** @param head the last record in the file */
+  constructor(
+    private readonly file: LogFile,
+    public head: Link,
+    private readonly observer: WriterObserver,
+  ) {
+    this.sequence = head.sequence;
+    this.hash = head.hash;
+  }
+
+  get available(): boolean {
+    return this.owed === undefined && !this.closed;
+  }
+
+  /** The sequence number of the newest record that was appended, durable or not. */
+  get lastSequence(): number {
+    return this.sequence;
+  }
+
+  /** See `AuditLog.append`. Order and sequence number are those of the calls. */
+  append(members: string): Promise<void> {
+    if (this.owed !== undefined || this.closed) return Promise.reject(this.refusal());
+    if (members.length > maxMembersLength || members.includes('\n')) {
+      return Promise.reject(new AuditError('internal error: an audit event has a line feed or is too long'));
+    }
+    const line = recordPrefix(this.sequence + 1, this.hash) + members + '}';
+    this.hash = recordHash(line);
+    this.sequence += 1;
+    this.lines += line + '\n';
+    return (this.gathering ??= this.newGroup()).durable;
+  }
+
+  /** Returns when everything that was appended is durable or owed. */
+  async settle(): Promise<void> {
+    this.commit();
+    while (this.committing) await this.committing;
+  }
+
+  /**
+   * Makes everything durable that was appended, and closes the file.
+   * @throws AuditError where something is still owed
+   */
+  async close(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.retryTimer);
+    await this.settle();
+    if (this.owed) await (this.recovering ?? this.recover());
+    clearTimeout(this.retryTimer);
+    await this.file.close();
+    if (this.owed)
+      throw new AuditError(`${this.sequence - this.head.sequence} audit records were lost: see the log.`);
+  }
+
+  private newGroup(): Group {
+    // The end of the tick, so that the answers of a whole batch from a worker share the group.
+    if (!this.committing) setImmediate(() => this.commit());
+    return new Group();
+  }
+
+  private commit(): void {
+    const group = this.gathering;
+    if (!group || this.committing) return;
+    const lines = Buffer.from(this.lines);
+    const head = { sequence: this.sequence, hash: this.hash };
+    this.gathering = undefined;
+    this.lines = '';
+    this.committing = this.file.append(lines).then(
+      () => {
+        this.committing = undefined;
+        this.commits += 1;
+        this.head = head;
+        // The disk works on the next group while the replies of this one go out.
+        this.commit();
+        group.resolve();
+        this.observer.durable(head);
+      },
+      (error: unknown) => this.fail(group, lines, error),
+    );
+  }
+
+  private fail(group: Group, lines: Buffer, error: unknown): void {
+    this.committing = undefined;
+    // These events have happened, so they are written when that is possible, although their callers are told that
+    // they failed: no reply may leave without a durable record.
+    this.owed = Buffer.concat([lines, Buffer.from(this.lines)]);
+    this.lines = '';
+    // After a failed fdatasync the kernel takes the pages for clean; another one on this descriptor would succeed
+    // and mean nothing (https://wiki.postgresql.org/wiki/Fsync_Errors).
+    this.file.abandon();
+    const refusal = new AuditError(unavailableMessage(this.file.path), { cause: error });
+    group.reject(refusal);
+    this.gathering?.reject(refusal);
+    this.gathering = undefined;
+    this.observer.observe({ type: 'failed', owed: this.sequence - this.head.sequence, error });
+    if (!this.closed) this.retryIn(firstDelay);
+  }
+
+  private retryIn(delay: number): void {
+    this.retryTimer = setTimeout(() => {
+      this.recovering = this.recover().then(() => {
+        this.recovering = undefined;
+        if (this.owed && !this.closed) this.retryIn(Math.min(2 * delay, lastDelay));
+      });
+    }, delay).unref();
+  }
+
+  /** Tries to write what is owed; `owed` tells whether it succeeded. */
+  private async recover(): Promise<void> {
+    if (!this.owed) return;
+    const written = this.sequence - this.head.sequence;
+    try {
+      await this.file.reopen(this.head);
+      await this.file.append(this.owed);
+    } catch (error) {
+      this.file.abandon();
+      this.observer.observe({ type: 'failed', owed: written, error });
+      return;
+    }
+    this.commits += 1;
+    this.owed = undefined;
+    this.head = { sequence: this.sequence, hash: this.hash };
+    this.observer.observe({ type: 'recovered', written });
+    this.observer.durable(this.head);
+  }
+
+  private refusal(): AuditError {
+    return new AuditError(this.closed ? 'The audit log is closed.' : unavailableMessage(this.file.path));
+  }
+}
+
+function unavailableMessage(path: string): string {
+  return (
+    `The audit log ${path} cannot be written, so nothing can be done that must be recorded. ` +
+    'Make room or mend the disk; the daemon tries again by itself within 5 s.'
+  );
+}
