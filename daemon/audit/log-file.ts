@@ -1,15 +1,19 @@
 // The file that the log is being written to: durable appends, rotation, and what is true of it when it is opened.
-import { constants, writeSync } from 'node:fs';
+import { constants, fdatasync as fdatasyncCallback, writeSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { AuditError } from './audit-log.js';
 import { fileName, fileNumbers, genesis, type Link, maxLineLength, parseStart, recordHash } from './chain.js';
 
 /**
- * A write of up to so many bytes is a synchronous copy to the page cache: 2–10 µs for 900 bytes, where a way through
- * the thread pool adds 60–100 µs to an append of 200–300 µs. Longer ones would keep the event loop for too long.
+ * A write of up to so many bytes is a synchronous copy to the page cache: 2–10 µs for 900 bytes, where the way through
+ * the thread pool adds 20–40 µs to an append of 210 µs. Longer ones would keep the event loop for too long.
  */
 const synchronousLength = 16 * 1024;
+
+/** 10 µs less than `FileHandle.datasync`. */
+const fdatasync = promisify(fdatasyncCallback);
 
 const blockLength = 64 * 1024;
 
@@ -91,7 +95,7 @@ export class LogFile {
       if (length <= synchronousLength) written += writeSync(handle.fd, lines, written, length, at);
       else written += (await handle.write(lines, written, length, at)).bytesWritten;
     }
-    await handle.datasync();
+    await fdatasync(handle.fd);
     this.position += lines.length;
   }
 

@@ -1,0 +1,168 @@
+// `keyhold audit tail`: the newest records of the audit log as they are, one line of JSON each.
+import { once } from 'node:events';
+import { type FSWatcher, watch } from 'node:fs';
+import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { fileName, fileNumbers } from '../audit/chain.js';
+import {
+  auditDirectory,
+  exit,
+  homeOf,
+  isProgram,
+  runCommand,
+  UsageError,
+  wholeNumber,
+} from './audit-program.js';
+
+/** Milliseconds after which the file is looked at though nothing was reported: some file systems report nothing. */
+const lookInterval = 500;
+
+const blockLength = 64 * 1024;
+
+/** A place in the log: a file, and bytes from its beginning. */
+interface Position {
+  number: number;
+  offset: number;
+}
+
+/**
+ * Runs `audit tail` and prints to stdout.
+ * @param argv arguments after `audit tail`
+ * @returns the exit code: 0, also after Ctrl-C or when the reader has gone; 2 for wrong usage and what cannot be read
+ */
+export function main(argv: readonly string[]): Promise<number> {
+  const command = new Command('audit tail')
+    .description('Prints the newest records of the audit log, one line of JSON each.')
+    .option('-f, --follow', 'go on with what is appended, until Ctrl-C')
+    .option('-n, --lines <n>', 'how many records', wholeNumber, 10)
+    .option('--home <dir>', "the daemon's home (default: KEYHOLD_HOME)");
+  return runCommand(command, argv, async () => {
+    const { follow, lines, home } = command.opts<{ follow?: boolean; lines: number; home?: string }>();
+    const directory = auditDirectory(homeOf(home));
+    const ended = new AbortController();
+    const end = () => ended.abort();
+    process.once('SIGINT', end).once('SIGTERM', end);
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      end();
+    });
+    await tail(directory, lines, follow === true, ended.signal);
+    return exit.whole;
+  });
+}
+
+async function tail(directory: string, lines: number, follow: boolean, ended: AbortSignal): Promise<void> {
+  const bell = new Bell(directory, ended);
+  try {
+    const position = await lastLines(directory, lines);
+    while (!ended.aborted) {
+      const later = fileNumbers(await readdir(directory)).find((number) => number > position.number);
+      // Nothing is appended to a file after the next one exists, so what is read now is all of it.
+      await printFrom(directory, position, ended);
+      if (later !== undefined) [position.number, position.offset] = [later, 0];
+      else if (follow) await bell.rung();
+      else return;
+    }
+  } finally {
+    bell.close();
+  }
+}
+
+/** Where the last lines of the log begin; a line that is not complete does not count. */
+async function lastLines(directory: string, lines: number): Promise<Position> {
+  const numbers = fileNumbers(await readdir(directory));
+  const newest = numbers.at(-1);
+  if (newest === undefined) throw new UsageError(`there is no audit log in ${directory}`);
+  // The line feed of the line before the wanted ones is looked for too.
+  let wanted = lines + 1;
+  const block = Buffer.alloc(blockLength);
+  for (const number of numbers.reverse()) {
+    const handle = await openFile(directory, number);
+    try {
+      for (let from = (await handle.stat()).size; from > 0;) {
+        const length = Math.min(blockLength, from);
+        from -= length;
+        const { bytesRead } = await handle.read(block, 0, length, from);
+        for (let at = bytesRead; at > 0;) {
+          at = block.subarray(0, at).lastIndexOf(0x0a);
+          if (at >= 0 && --wanted === 0) return { number, offset: from + at + 1 };
+        }
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+  return { number: numbers.at(-1) ?? newest, offset: 0 };
+}
+
+/** Prints the complete lines from a position on, and moves it behind them. */
+async function printFrom(directory: string, position: Position, ended: AbortSignal): Promise<void> {
+  const handle = await openFile(directory, position.number);
+  try {
+    let block = Buffer.alloc(blockLength);
+    while (!ended.aborted) {
+      // A file that became shorter is being cut back to what is durable; the same lines are written there again.
+      const { bytesRead } = await handle.read(block, 0, block.length, position.offset);
+      const end = block.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
+      if (end > 0) {
+        await print(Buffer.from(block.subarray(0, end)), ended);
+        position.offset += end;
+      } else if (bytesRead === block.length) block = Buffer.alloc(2 * block.length);
+      else return;
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+async function print(lines: Buffer, ended: AbortSignal): Promise<void> {
+  if (process.stdout.write(lines)) return;
+  await once(process.stdout, 'drain', { signal: ended }).catch(() => undefined);
+}
+
+function openFile(directory: string, number: number): Promise<FileHandle> {
+  return open(join(directory, fileName(number)), 'r');
+}
+
+/** Rings when something changes in a directory, after the look interval, and when all ends. */
+class Bell {
+  private readonly watcher: FSWatcher | undefined;
+  private changed = false;
+  private wake: (() => void) | undefined;
+
+  constructor(
+    directory: string,
+    private readonly ended: AbortSignal,
+  ) {
+    const ring = () => {
+      this.changed = true;
+      this.wake?.();
+    };
+    ended.addEventListener('abort', ring);
+    try {
+      this.watcher = watch(directory, ring).on('error', () => this.watcher?.close());
+    } catch {
+      // No watch left (inotify's limits) or no such directory: the interval alone serves, or reading says what is wrong.
+    }
+  }
+
+  async rung(): Promise<void> {
+    if (!this.changed && !this.ended.aborted) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, lookInterval);
+        this.wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    this.changed = false;
+  }
+
+  close(): void {
+    this.watcher?.close();
+  }
+}
+
+if (isProgram(import.meta.url)) process.exitCode = await main(process.argv.slice(2));

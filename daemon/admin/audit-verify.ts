@@ -1,0 +1,148 @@
+// `keyhold audit verify`: whether the audit log is whole, and if not, the first record that is wrong and why.
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { Command } from 'commander';
+import { z } from 'zod';
+import type { Link } from '../audit/chain.js';
+import { type VerifyReport, verifyLog } from '../audit/verify.js';
+import {
+  auditDirectory,
+  exit,
+  homeOf,
+  isProgram,
+  runCommand,
+  UsageError,
+  wholeNumber,
+} from './audit-program.js';
+
+interface Options {
+  home?: string;
+  dir?: string;
+  publicKey?: string;
+  expectCheckpoint?: number;
+  json?: boolean;
+}
+
+/** The head that a running daemon gave; or why there is none. */
+interface DaemonHead {
+  readonly head?: Link;
+  readonly reason?: string;
+}
+
+/**
+ * Runs `audit verify`, and prints the report to stdout.
+ * @param argv arguments after `audit verify`
+ * @returns the exit code: 0 whole, 1 broken, 2 wrong usage or something that cannot be read
+ */
+export function main(argv: readonly string[]): Promise<number> {
+  const command = new Command('audit verify')
+    .description('Verifies the audit log: its chain, and the signatures of its checkpoints.')
+    .option('--home <dir>', "the daemon's home (default: KEYHOLD_HOME)")
+    .option('--dir <dir>', 'a copy of the log elsewhere; no daemon is asked for its head')
+    .option(
+      '--public-key <file>',
+      "the checkpoints' key, SPKI in PEM or DER (default: audit-public-key.pem in home)",
+    )
+    .option('--expect-checkpoint <n>', 'a checkpoint of record N or a later one must be there', wholeNumber)
+    .option('--json', 'print the report as JSON');
+  return runCommand(command, argv, async () => {
+    const options = command.opts<Options>();
+    const publicKey = readPublicKey(options.publicKey ?? join(homeOf(options.home), 'audit-public-key.pem'));
+    const daemon: DaemonHead = options.dir
+      ? { reason: 'the log was named by --dir' }
+      : await askDaemon(join(homeOf(options.home), 'keyhold.sock'));
+    const report = verifyLog({
+      directory: options.dir ?? auditDirectory(homeOf(options.home)),
+      publicKey,
+      expectCheckpoint: options.expectCheckpoint,
+      expectHead: daemon.head,
+    });
+    process.stdout.write(
+      options.json ? `${JSON.stringify({ whole: !report.fault, ...report })}\n` : inWords(report, daemon),
+    );
+    return report.fault ? exit.broken : exit.whole;
+  });
+}
+
+function readPublicKey(path: string): KeyObject {
+  let bytes: Buffer;
+  let key: KeyObject;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    throw new UsageError(`cannot read the public key ${path} (${code}): name its file with --public-key`, {
+      cause: error,
+    });
+  }
+  try {
+    const pem = bytes.includes('-----BEGIN');
+    key = createPublicKey(pem ? bytes.toString() : { key: bytes, format: 'der', type: 'spki' });
+  } catch (error) {
+    throw new UsageError(`${path} is not a public key in PEM or DER (SubjectPublicKeyInfo)`, {
+      cause: error,
+    });
+  }
+  if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
+    throw new UsageError(`${path} is not an ECDSA P-256 key, which checkpoints are signed with`);
+  }
+  return key;
+}
+
+const health = z.object({
+  audit: z.object({ sequence: z.int().nonnegative(), hash: z.string().regex(/^[0-9a-f]{64}$/) }),
+});
+
+/** Milliseconds for a daemon to answer. */
+const answerTime = 5000;
+
+/** Asks the daemon behind a socket for its head. Its status does not matter: an ill daemon has a head too. */
+async function askDaemon(socketPath: string): Promise<DaemonHead> {
+  let body: string;
+  try {
+    const asked = request({ socketPath, path: '/healthz', signal: AbortSignal.timeout(answerTime) }).end();
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    body = await text(response);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ECONNREFUSED') return { reason: 'no daemon is running' };
+    throw new UsageError(
+      `the daemon at ${socketPath} does not answer: stop it, or verify a copy with --dir`,
+      {
+        cause: error,
+      },
+    );
+  }
+  try {
+    return { head: health.parse(JSON.parse(body)).audit };
+  } catch (error) {
+    throw new UsageError(`what answers at ${socketPath}/healthz gives no head of an audit log`, {
+      cause: error,
+    });
+  }
+}
+
+function inWords(report: VerifyReport, daemon: DaemonHead): string {
+  const { fault, newestCheckpoint } = report;
+  const lines = [
+    `${report.records} records in ${report.files} files, ${report.checkpoints} checkpoints`,
+    newestCheckpoint > 0
+      ? `vouched for up to record ${newestCheckpoint} (newest checkpoint); ${report.chainedOnly} later records are only chained`
+      : `no checkpoint: all ${report.chainedOnly} records are only chained`,
+    report.truncationChecked
+      ? 'truncation checked'
+      : `truncation not checked: ${daemon.reason}; give --expect-checkpoint N`,
+  ];
+  if (fault) {
+    const place = fault.line > 0 ? `${fault.file} line ${fault.line}` : fault.file;
+    lines.unshift(`BROKEN at record ${fault.sequence}, ${place}: ${fault.kind}: ${fault.reason}`);
+    lines[1] = `before that: ${lines[1]}`;
+  } else lines.unshift('The audit log is whole.');
+  return lines.join('\n') + '\n';
+}
+
+if (isProgram(import.meta.url)) process.exitCode = await main(process.argv.slice(2));
