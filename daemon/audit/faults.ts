@@ -7,14 +7,15 @@ import type { Line } from './lines.js';
  * - `changed`: the record itself is not what was written. It does not begin as a record does; or the record after it,
  *   which is intact, gives another hash for it; or it is chained to P under another number than E; or a checkpoint
  *   with a good signature names another hash for a record (then the chain was computed anew after the change).
- * - `removed`: a later record stands where E had to, and E stands nowhere behind it.
+ * - `removed`: a later record stands where E had to, and E stands nowhere behind it; or a checkpoint with a good
+ *   signature names a record that does not come before it (then the chain was computed anew after the removal).
  * - `inserted`: a line that is not the log's next record, and the next one follows it; or a second record under a
  *   number that has passed.
  * - `reordered`: a later record stands where E had to, and E stands somewhere behind it.
  * - `truncated`: the log ends before a record that is known to have been in it (the head of a running daemon, an
  *   expected checkpoint), or a file ends within a line although a later file exists.
- * - `foreign-checkpoint`: a checkpoint, rightly chained, that this key did not sign, or that names no record which a
- *   checkpoint there can name.
+ * - `foreign-checkpoint`: a checkpoint, rightly chained, that this key did not sign, or that names a record too far
+ *   behind it (`checkpointReach`).
  * - `torn`: the log's last line has no line feed: what a crash leaves, and the daemon cuts off at its next start.
  * - `missing-file`: a number is left out in the numbering of the files, which begins at 1.
  */

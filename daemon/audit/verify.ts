@@ -12,6 +12,7 @@ import {
 } from './chain.js';
 import { checkpointMark, checkpointMessage, checkpointReach, parseCheckpoint } from './checkpoint.js';
 import { diagnose, type Fault, type FaultKind, type Place } from './faults.js';
+export type { Fault, FaultKind } from './faults.js';
 import { type Line, listFiles, readLines } from './lines.js';
 
 export interface VerifyOptions {
@@ -146,8 +147,18 @@ class Verification {
         `the signature of the checkpoint in record ${at} (key ${keyId}) is not of this public key`,
       );
     }
-    if (sequence >= at || at - sequence > checkpointReach) {
-      return this.fault('foreign-checkpoint', `the checkpoint in record ${at} names record ${sequence}`);
+    if (sequence >= at) {
+      return this.fault(
+        'removed',
+        `the checkpoint in record ${at} was signed for record ${sequence}, which comes no more before it: ` +
+          `records after ${this.newestCheckpoint} were removed, and the rest chained anew`,
+      );
+    }
+    if (at - sequence > checkpointReach) {
+      return this.fault(
+        'foreign-checkpoint',
+        `the checkpoint in record ${at} names record ${sequence}, too far back`,
+      );
     }
     const offset = (sequence % checkpointReach) * hashLength;
     if (this.hashes.toString('hex', offset, offset + hashLength) !== hash) {

@@ -1,0 +1,78 @@
+// Real file systems for the tests of failing disks: small ones, and one that loses its medium.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+function run(command: string, ...args: string[]): string | undefined {
+  const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
+  return status === 0 ? undefined : (error?.message ?? stderr.trim());
+}
+
+function must(command: string, ...args: string[]): void {
+  const fault = run(command, ...args);
+  if (fault !== undefined) throw new Error(`${command} ${args.join(' ')}: ${fault}`);
+}
+
+/** A file system that the test mounted; `remove` unmounts it. */
+export interface Disk {
+  readonly directory: string;
+  readonly remove: () => void;
+}
+
+/** A file system in memory of so many KiB. */
+export function memoryDisk(size: number): Disk {
+  const directory = mkdtempSync(join(tmpdir(), 'keyhold-disk-'));
+  must('mount', '-t', 'tmpfs', '-o', `size=${size}k`, 'tmpfs', directory);
+  return {
+    directory,
+    remove: () => {
+      must('umount', '--lazy', directory);
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+export interface ThinDisk extends Disk {
+  /** Where the medium lies: what is written here is missing for the disk. */
+  readonly medium: string;
+}
+
+/**
+ * An ext2 of 8 MiB whose medium has room for 2 MiB. Writes go to the page cache and succeed; when the medium is full
+ * it is fdatasync that fails, with EIO.
+ */
+export function thinDisk(): ThinDisk {
+  const medium = memoryDisk(2048);
+  try {
+    const image = join(medium.directory, 'image');
+    const directory = join(medium.directory, 'mounted');
+    must('truncate', '--size=8M', image);
+    must('mkfs.ext2', '-q', '-b', '4096', '-m', '0', image);
+    mkdirSync(directory);
+    must('mount', '-o', 'loop,errors=continue', image, directory);
+    return {
+      directory,
+      medium: medium.directory,
+      remove: () => {
+        must('umount', '--lazy', directory);
+        medium.remove();
+      },
+    };
+  } catch (error) {
+    medium.remove();
+    throw error;
+  }
+}
+
+/** Why such a disk cannot be had here, said loudly; false where it can. */
+export function unavailable(make: () => Disk): string | false {
+  try {
+    make().remove();
+    return false;
+  } catch (error) {
+    const reason = `NOT TESTED: this test needs to mount file systems (${(error as Error).message})`;
+    process.stderr.write(`${reason}\n`);
+    return reason;
+  }
+}

@@ -1,0 +1,18 @@
+// A program that appends without end and prints the head after each append that has returned, until it is killed.
+import { openAuditLog } from '../../daemon/audit/open.js';
+import { members, signer } from './support.js';
+
+const log = await openAuditLog({
+  directory: process.argv[2] ?? '',
+  signer,
+  observe: () => undefined,
+  maxFileSize: 256 * 1024,
+});
+await Promise.all(
+  Array.from({ length: 16 }, async (_, writer) => {
+    for (;;) {
+      await log.append(members(writer, 'x'.repeat(500)));
+      process.stdout.write(`${JSON.stringify(log.head)}\n`);
+    }
+  }),
+);

@@ -1,0 +1,60 @@
+// What the tests of the audit log share: a log with a software checkpoint key, and its lines.
+import { generateKeyPairSync, sign } from 'node:crypto';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CheckpointSigner } from '../../daemon/audit/audit-log.js';
+import { type AuditLogEvent, type AuditLogOptions, openAuditLog } from '../../daemon/audit/open.js';
+import { type VerifyOptions, verifyLog } from '../../daemon/audit/verify.js';
+
+const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+
+export { publicKey };
+
+export const signer: CheckpointSigner = {
+  keyId: '00112233445566778899aabbccddeeff',
+  sign: (message) => Promise.resolve(sign('sha256', message, privateKey)),
+};
+
+/** The members of an event with a number and a text in it. */
+export function members(number: number, text = 'a key – schlüssel'): string {
+  return JSON.stringify({
+    eventVersion: '1.11',
+    eventName: 'Encrypt',
+    eventID: `event-${number}`,
+    text,
+  }).slice(1, -1);
+}
+
+/** Opens a log and gathers what it tells. */
+export async function openLog(directory: string, options: Partial<AuditLogOptions> = {}) {
+  const events: AuditLogEvent[] = [];
+  const log = await openAuditLog({ directory, signer, observe: (event) => events.push(event), ...options });
+  return { log, events };
+}
+
+/** Waits until something holds; the test's own timeout ends it where it never does. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** The names of a directory's files, in order. */
+export function fileNames(directory: string): string[] {
+  return readdirSync(directory).sort();
+}
+
+/** All lines of a log, without their line feeds. */
+export function readLog(directory: string): string[] {
+  return fileNames(directory).flatMap((name) =>
+    readFileSync(join(directory, name), 'utf8').split('\n').slice(0, -1),
+  );
+}
+
+/** Writes a log of one file. */
+export function writeLog(directory: string, lines: readonly string[]): void {
+  writeFileSync(join(directory, 'audit-00000001.jsonl'), lines.map((line) => line + '\n').join(''));
+}
+
+/** Verifies with the checkpoint key of these tests. */
+export function verify(directory: string, options: Partial<VerifyOptions> = {}) {
+  return verifyLog({ directory, publicKey, ...options });
+}
