@@ -3,7 +3,6 @@ import { CommanderError } from 'commander';
 import type { Client } from '../client.js';
 import { ConnectionError, ServiceError, TimeoutError } from '../errors.js';
 import { connect } from '../index.js';
-import { SealError } from '../seal/errors.js';
 import { UsageError } from './values.js';
 
 /** Exit statuses. */
@@ -49,11 +48,9 @@ export function reportFailure(error: unknown): number {
     return error.exitCode === 0 ? 0 : exitCodes.usage;
   }
   if (error instanceof Interrupted) return exitCodes.interrupted;
-  console.error(`keyhold: ${error instanceof Error ? error.message : String(error)}`);
+  const code = error instanceof ServiceError ? `An error occurred (${error.code}) when connecting: ` : '';
+  console.error(`keyhold: ${code}${error instanceof Error ? error.message : String(error)}`);
   if (error instanceof UsageError) return exitCodes.usage;
   if (error instanceof ConnectionError || error instanceof TimeoutError) return exitCodes.noDaemon;
-  if (error instanceof ServiceError || error instanceof OperationError || error instanceof SealError) {
-    return exitCodes.refused;
-  }
   return exitCodes.refused;
 }

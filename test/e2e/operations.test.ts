@@ -12,7 +12,7 @@ void t.test('operations', async (t) => {
   const keyId = keyMetadata!.keyId!;
   const arn = keyMetadata!.arn!;
   const plaintext = Buffer.from('attack at dawn');
-  const encryptionContext = { purpose: 'test', __proto__: 'x' };
+  const encryptionContext = JSON.parse('{"purpose":"test","__proto__":"x"}') as Record<string, string>;
 
   await t.test('a new key is described as AWS KMS describes it', async (t) => {
     t.match(keyMetadata, {
@@ -103,13 +103,9 @@ void t.test('operations', async (t) => {
       t.same(Buffer.from(decrypted.plaintext!), bytes);
     }
     const { ciphertextBlob } = await client.encrypt({ keyId: 'alias/app/one', plaintext, encryptionContext });
-    for (const wrong of [
-      undefined,
-      {},
-      { purpose: 'Test' },
-      { purpose: 'test' },
-      { ...encryptionContext, more: '' },
-    ]) {
+    const more = { ...encryptionContext, more: '' };
+    const wrongContexts = [undefined, {}, { purpose: 'Test' }, { purpose: 'test' }, more];
+    for (const wrong of wrongContexts as (Record<string, string> | undefined)[]) {
       const attempt = client.decrypt({ ciphertextBlob, encryptionContext: wrong });
       await t.rejects(attempt, { code: 'InvalidCiphertextException', message: '', retryable: false });
     }
@@ -128,14 +124,14 @@ void t.test('operations', async (t) => {
       );
     });
     const codes = await Promise.all(attempts);
-    // In the key id the blob names a key that does not exist, about which nothing more is said.
-    const idBytes = codes.slice(3, 3 + keyId.length);
-    t.ok(idBytes.every((code) => code === 'AccessDeniedException'));
-    const others = [...codes.slice(0, 3), ...codes.slice(3 + keyId.length)];
-    t.ok(
-      others.every((code) => code === 'InvalidCiphertextException'),
-      codes.join(),
-    );
+    // Where the key id's bytes or its length are hit, the blob names a key that does not exist, of which no more is said.
+    const namesKey = (index: number) => index >= 2 && index < 3 + keyId.length;
+    for (const [index, code] of codes.entries()) {
+      const isRight =
+        code === 'InvalidCiphertextException' || (code === 'AccessDeniedException' && namesKey(index));
+      if (!isRight) t.fail(`byte ${index}: ${code}`);
+    }
+    t.ok(codes.includes('InvalidCiphertextException') && codes.includes('AccessDeniedException'));
     for (let length = 1; length < blob.length; length += 7) {
       const attempt = client.decrypt({ ciphertextBlob: blob.subarray(0, length), encryptionContext });
       await t.rejects(attempt, { code: 'InvalidCiphertextException' });
