@@ -53,6 +53,16 @@ export function parseStart(line: Buffer): RecordStart | undefined {
   return { sequence: Number(sequence), previous, membersAt: start.length };
 }
 
+/** Whether a line is JSON, whatever it says. */
+export function isJson(line: Buffer): boolean {
+  try {
+    JSON.parse(line.toString());
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A time as CloudTrail writes it: UTC, whole seconds. */
 export function eventTime(): string {
   return new Date().toISOString().replace(/\.\d+Z$/, 'Z');

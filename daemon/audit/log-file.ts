@@ -4,7 +4,16 @@ import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { AuditError } from './audit-log.js';
-import { fileName, fileNumbers, genesis, type Link, maxLineLength, parseStart, recordHash } from './chain.js';
+import {
+  fileName,
+  fileNumbers,
+  genesis,
+  isJson,
+  type Link,
+  maxLineLength,
+  parseStart,
+  recordHash,
+} from './chain.js';
 
 /**
  * A write of up to so many bytes is a synchronous copy to the page cache: 2–10 µs for 900 bytes, where the way through
@@ -190,13 +199,7 @@ async function lastLineOf(directory: string, number: number): Promise<Buffer> {
 
 function linkOf(line: Buffer, directory: string): Link {
   const start = parseStart(line);
-  let whole = start !== undefined;
-  try {
-    JSON.parse(line.toString());
-  } catch {
-    whole = false;
-  }
-  if (!start || !whole) {
+  if (!start || !isJson(line)) {
     throw new AuditError(
       `The last line of the audit log in ${directory} is complete but not a record, so something else wrote it. ` +
         'Run `keyhold audit verify`; the daemon does not continue a log that it cannot chain to.',

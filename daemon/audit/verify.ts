@@ -4,6 +4,7 @@ import { AuditError } from './audit-log.js';
 import {
   fileName,
   genesis,
+  isJson,
   type Link,
   maxLineLength,
   parseStart,
@@ -12,8 +13,9 @@ import {
 } from './chain.js';
 import { checkpointMark, checkpointMessage, checkpointReach, parseCheckpoint } from './checkpoint.js';
 import { diagnose, type Fault, type FaultKind, type Place } from './faults.js';
-export type { Fault, FaultKind } from './faults.js';
 import { type Line, listFiles, readLines } from './lines.js';
+
+export type { Fault, FaultKind } from './faults.js';
 
 export interface VerifyOptions {
   /** The directory with the log's files. */
@@ -62,8 +64,12 @@ class Verification {
   private place: Place = { file: fileName(1), number: 0 };
   private checkpoints = 0;
   private newestCheckpoint = 0;
-  /** The hashes of the last `checkpointReach` records, by sequence number modulo that. */
-  private readonly hashes = Buffer.alloc(checkpointReach * hashLength);
+  /** The hashes of the last `checkpointReach` records, by sequence number modulo that; read only where written. */
+  private readonly hashes = Buffer.allocUnsafe(checkpointReach * hashLength);
+
+  /** A copy of the last record's line. */
+  private lastLine: Buffer | undefined;
+  private readonly lineBuffer = Buffer.allocUnsafe(maxLineLength);
 
   constructor(private readonly options: VerifyOptions) {}
 
@@ -130,6 +136,7 @@ class Verification {
       const fault = this.readCheckpoint(bytes);
       if (fault) return this.changedAfterwards(hash, following) ?? fault;
     }
+    this.lastLine = this.lineBuffer.subarray(0, bytes.copy(this.lineBuffer));
     this.head = { sequence, hash };
     this.hashes.write(hash, (sequence % checkpointReach) * hashLength, 'hex');
     return undefined;
@@ -183,6 +190,11 @@ class Verification {
   }
 
   private checkEnd(): Fault | undefined {
+    // No record vouches for the last one, so it is the only one that could be no JSON and rightly chained.
+    if (this.lastLine && !isJson(this.lastLine)) {
+      const { sequence } = this.head;
+      return { ...this.fault('changed', `record ${sequence}, the last one, is not JSON`), sequence };
+    }
     const { expectCheckpoint, expectHead } = this.options;
     if (expectHead && !this.containsExpectedHead()) {
       return this.fault('truncated', `the daemon has written ${expectHead.sequence} records`);

@@ -15,14 +15,13 @@ import { recordHash } from '../../daemon/audit/chain.js';
 import type { FaultKind } from '../../daemon/audit/verify.js';
 import { members, openLog, readLog, signer, verify, writeLog } from './support.js';
 
-/** A log of 60 events with a checkpoint after every six or so; its last record is a checkpoint. */
-async function makeLog(directory: string, events = 60): Promise<string[]> {
-  const { log } = await openLog(directory, { checkpointRecords: 12 });
-  for (let index = 0; index < events; index++) {
-    await log.append(members(index));
-    await new Promise((resolve) => setTimeout(resolve, 1));
+/** Nine times six events and their checkpoint. */
+async function makeLog(directory: string): Promise<string[]> {
+  for (let part = 0; part < 9; part++) {
+    const { log } = await openLog(directory);
+    for (let index = 0; index < 6; index++) await log.append(members(part * 6 + index));
+    await log.close();
   }
-  await log.close();
   return readLog(directory);
 }
 
@@ -31,8 +30,8 @@ const newest = whole.length - 1;
 const isCheckpoint = (line: string) => line.includes('KeyholdCheckpoint');
 const at = (sequence: number) => whole[sequence - 1] ?? '';
 /** An event amid events. */
-const event = whole.findIndex((_, i) => i > 8 && !whole.slice(i - 2, i + 3).some(isCheckpoint)) + 1;
-const checkpoint = whole.findIndex((line, index) => index > 6 && isCheckpoint(line)) + 1;
+const event = 17;
+const checkpoint = 21;
 
 /** Chains lines anew from their members, as one who has no key could. */
 function chainAnew(lines: readonly string[]): string[] {
@@ -146,7 +145,7 @@ await t.test('a whole log is whole: records, checkpoints, and what is only chain
   const directory = t.testdir();
   writeLog(directory, whole);
   const checkpoints = whole.filter(isCheckpoint).length;
-  t.ok(checkpoints >= 5 && event > 0 && checkpoint > 0);
+  t.equal(checkpoints, 9);
   t.same(verify(directory), {
     fault: undefined,
     files: 1,
@@ -197,7 +196,7 @@ await t.test(
     writeLog(directory, whole);
     t.match(verify(directory, { expectCheckpoint: newest }), { fault: undefined, truncationChecked: true });
     t.match(verify(directory, { expectHead: head }), { fault: undefined, truncationChecked: true });
-    t.match(verify(directory, { expectHead: { ...head, hash: head.hash.replace(/^../, '00') } }).fault, {
+    t.match(verify(directory, { expectHead: { ...head, hash: '0'.repeat(64) } }).fault, {
       kind: 'changed',
     });
     t.match(verify(directory, { expectCheckpoint: newest + 1 }).fault, { kind: 'truncated' });
