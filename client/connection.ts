@@ -1,0 +1,316 @@
+import { nextTick } from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type DecodedResponse, decodeResponse, encodeRequest } from '../proto/codec.js';
+import type { OperationShape } from '../proto/descriptor.js';
+import { ConnectionError, type ServiceError, TimeoutError } from './errors.js';
+import { InFlight, type Pending } from './in-flight.js';
+import type { Settings } from './options.js';
+import { backoff, isRepeatable, mayRetry } from './retry.js';
+import { endpointName, openSocket, type OpenSocket } from './socket.js';
+
+export interface CallOptions {
+  /** Ends the wait; the daemon may still do what it was asked. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds for this request with all its repetitions. */
+  readonly timeout?: number;
+}
+
+const binary = { binary: true };
+const closeGrace = 1_000;
+
+/**
+ * Requests over one WebSocket at a time. When it breaks, a new one is made as soon as there is something to send, and
+ * what had no answer is sent again where that is safe.
+ */
+export class Connection {
+  readonly #settings: Settings;
+  readonly #inFlight = new InFlight((pending) => {
+    this.#expire(pending);
+  });
+  readonly #waiting = new Set<Pending>();
+  #sent = 0;
+  #socket: OpenSocket | undefined;
+  #connecting = false;
+  #corked = false;
+  #closing: Promise<void> | undefined;
+  #drained: (() => void) | undefined;
+  /** Why the last try to connect failed, for those who wait in vain. */
+  #connectFailure: Error | undefined;
+  /** What the daemon said before it closed the connection. */
+  #complaint: Error | undefined;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+  }
+
+  /** Makes the first connection, in one try. @throws what openSocket throws */
+  async open(signal?: AbortSignal): Promise<void> {
+    this.#attach(await openSocket(this.#settings, signal));
+  }
+
+  /** Sends a request and returns its response's message. */
+  request(operation: OperationShape, message: object, options: CallOptions = {}): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const { signal, timeout = this.#settings.timeout } = options;
+      if (this.#closing) throw new ConnectionError('Closed', 'The client is closed; make a new one.');
+      signal?.throwIfAborted();
+      const id = this.#inFlight.newId();
+      const deadline = Math.min(Math.ceil(timeout), 0xffffffff);
+      const frame = encodeRequest(id, deadline, operation, message as Record<string, unknown>);
+      const expires = performance.now() + timeout;
+      const pending: Pending = {
+        id,
+        operation,
+        frame,
+        expires,
+        resolve,
+        reject,
+        state: 'waiting',
+        attempts: 0,
+        release: undefined,
+      };
+      if (signal) this.#watch(pending, signal);
+      this.#inFlight.add(pending);
+      this.#dispatch(pending);
+    });
+  }
+
+  /** Refuses new requests, waits for the answers of those that are under way, and closes. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#drainAndClose());
+  }
+
+  async #drainAndClose(): Promise<void> {
+    if (this.#inFlight.size > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
+    const webSocket = this.#socket?.webSocket;
+    if (!webSocket || webSocket.readyState === webSocket.CLOSED) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        webSocket.terminate();
+      }, closeGrace);
+      webSocket.once('close', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      webSocket.close(1000);
+    });
+  }
+
+  #watch(pending: Pending, signal: AbortSignal): void {
+    const onAbort = () => {
+      this.#settle(pending);
+      pending.reject(signal.reason);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    pending.release = () => {
+      signal.removeEventListener('abort', onAbort);
+    };
+  }
+
+  /** The socket, if a request may be sent on it now. While it closes, what is sent would be lost. */
+  #ready(): OpenSocket | undefined {
+    const socket = this.#socket;
+    if (!socket || this.#sent >= this.#settings.maxInFlight) return undefined;
+    return socket.webSocket.readyState === socket.webSocket.OPEN ? socket : undefined;
+  }
+
+  #dispatch(pending: Pending): void {
+    const socket = this.#ready();
+    if (socket) {
+      this.#send(socket, pending);
+      return;
+    }
+    pending.state = 'waiting';
+    this.#waiting.add(pending);
+    if (!this.#socket && !this.#connecting) void this.#reconnect();
+  }
+
+  #send(socket: OpenSocket, pending: Pending): void {
+    pending.state = 'sent';
+    pending.attempts++;
+    this.#sent++;
+    if (!this.#corked) {
+      // All requests of this tick in one write. nextTick runs after the promise jobs of the callers that the replies
+      // of one read have woken.
+      this.#corked = true;
+      socket.stream.cork();
+      nextTick(() => {
+        this.#corked = false;
+        socket.stream.uncork();
+      });
+    }
+    socket.webSocket.send(pending.frame, binary);
+  }
+
+  #sendWaiting(): void {
+    for (const pending of this.#waiting) {
+      const socket = this.#ready();
+      if (!socket) return;
+      this.#waiting.delete(pending);
+      this.#send(socket, pending);
+    }
+  }
+
+  /** The request is answered or given up. */
+  #settle(pending: Pending): void {
+    this.#inFlight.delete(pending);
+    // It may hold a plaintext. ws has sent a masked copy.
+    pending.frame.fill(0);
+    this.#leave(pending);
+    if (this.#inFlight.size === 0) this.#drained?.();
+  }
+
+  #leave(pending: Pending): void {
+    if (pending.state === 'sent') this.#sent--;
+    else this.#waiting.delete(pending);
+    if (this.#waiting.size > 0) this.#sendWaiting();
+  }
+
+  #fail(pending: Pending, error: unknown): void {
+    this.#settle(pending);
+    pending.reject(error);
+  }
+
+  #receive(socket: OpenSocket, frame: Buffer): void {
+    let response: DecodedResponse;
+    try {
+      response = decodeResponse(frame);
+    } catch (error) {
+      this.#drop(socket, error as Error);
+      return;
+    }
+    const pending = this.#inFlight.get(response.id);
+    // Otherwise it comes for a request that was given up.
+    if (pending?.state === 'sent') this.#answer(socket, pending, response);
+    // The daemon could not read a frame and closes.
+    else if (response.id === 0 && 'error' in response) this.#complaint = response.error;
+  }
+
+  #answer(socket: OpenSocket, pending: Pending, response: DecodedResponse): void {
+    if ('error' in response) {
+      this.#refuse(pending, response.error);
+    } else if (response.operation !== pending.operation.name) {
+      this.#drop(
+        socket,
+        new Error(`The reply to ${pending.operation.name} was one to ${response.operation}.`),
+      );
+    } else {
+      this.#settle(pending);
+      pending.resolve(response.message);
+    }
+  }
+
+  #refuse(pending: Pending, error: ServiceError): void {
+    const delay = (error.retryAfter ?? 0) + backoff(pending.attempts - 1);
+    if (
+      pending.attempts >= this.#settings.maxAttempts ||
+      !mayRetry(pending.operation.name, error) ||
+      performance.now() + delay >= pending.expires
+    ) {
+      this.#fail(pending, error);
+      return;
+    }
+    this.#leave(pending);
+    pending.state = 'paused';
+    setTimeout(() => {
+      if (this.#inFlight.get(pending.id) === pending) this.#dispatch(pending);
+    }, delay);
+  }
+
+  #expire(pending: Pending): void {
+    const { name } = pending.operation;
+    const unsent = pending.state === 'waiting' ? this.#connectFailure : undefined;
+    this.#fail(pending, unsent ?? new TimeoutError(`No reply to ${name} came in time.`));
+    if (pending.state === 'sent' && this.#socket) this.#probe(this.#socket);
+  }
+
+  /** Asks a peer that did not answer in time for a sign of life: over a dead network nothing else ends a connection. */
+  #probe(socket: OpenSocket): void {
+    const { webSocket } = socket;
+    if (webSocket.listenerCount('pong') > 0) return;
+    const timer = setTimeout(() => {
+      this.#drop(socket, new Error('It did not answer a ping.'));
+    }, this.#settings.connectTimeout).unref();
+    webSocket.once('pong', () => {
+      clearTimeout(timer);
+    });
+    webSocket.ping();
+  }
+
+  #attach(socket: OpenSocket): void {
+    this.#socket = socket;
+    this.#connectFailure = undefined;
+    this.#complaint = undefined;
+    const { webSocket } = socket;
+    webSocket.on('error', (error) => {
+      this.#drop(socket, error);
+    });
+    webSocket.on('message', (data, isBinary) => {
+      if (isBinary) this.#receive(socket, data as Buffer);
+      else this.#drop(socket, new Error('The daemon sent a text frame.'));
+    });
+    webSocket.on('close', () => {
+      this.#drop(socket, new Error('The daemon closed the connection.'));
+    });
+    this.#sendWaiting();
+  }
+
+  /** The connection is of no use any more: decides what becomes of the requests that it carried. */
+  #drop(socket: OpenSocket, why: Error): void {
+    if (socket !== this.#socket) return;
+    this.#socket = undefined;
+    socket.webSocket.terminate();
+    const cause = this.#complaint ?? why;
+    const name = endpointName(this.#settings.endpoint);
+    const later = [...this.#waiting];
+    this.#waiting.clear();
+    for (const pending of [...this.#inFlight.values()].filter(({ state }) => state === 'sent')) {
+      const { operation, attempts } = pending;
+      if (!isRepeatable(operation.name))
+        this.#fail(
+          pending,
+          new ConnectionError(
+            'OutcomeUnknown',
+            `The connection to ${name} broke before the reply to ${operation.name}: it may or may not have been done. Look before you repeat it.`,
+            { cause },
+          ),
+        );
+      else if (attempts >= this.#settings.maxAttempts)
+        this.#fail(
+          pending,
+          new ConnectionError(
+            'ConnectionLost',
+            `The connection to ${name} broke ${attempts} times before the reply to ${operation.name}.`,
+            { cause },
+          ),
+        );
+      else {
+        this.#sent--;
+        pending.state = 'waiting';
+        this.#waiting.add(pending);
+      }
+    }
+    for (const pending of later) this.#waiting.add(pending);
+    if (this.#waiting.size > 0 && !this.#connecting) void this.#reconnect();
+  }
+
+  async #reconnect(): Promise<void> {
+    this.#connecting = true;
+    for (let attempt = 0; this.#waiting.size > 0; attempt++) {
+      try {
+        const socket = await openSocket(this.#settings);
+        this.#connecting = false;
+        if (this.#closing && this.#inFlight.size === 0) socket.webSocket.terminate();
+        else this.#attach(socket);
+        return;
+      } catch (error) {
+        const failure = error as Error & { retryable?: boolean };
+        this.#connectFailure = failure;
+        // Another try with the same credentials or certificates would be refused as well.
+        if (!failure.retryable) for (const pending of this.#waiting) this.#fail(pending, failure);
+      }
+      if (this.#waiting.size > 0) await sleep(backoff(attempt));
+    }
+    this.#connecting = false;
+  }
+}

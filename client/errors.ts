@@ -1,0 +1,46 @@
+export { exceptions, type ErrorCode, ServiceError } from '../proto/errors.js';
+
+/** Whether the same request may succeed later, by what happened to the connection. */
+const connectionErrors = {
+  /** Nothing answers at the address. */
+  NotConnected: true,
+  /** The connection broke, and the request was sent again as often as is allowed. */
+  ConnectionLost: true,
+  /** The connection broke before the reply to a request that must not be repeated blindly. */
+  OutcomeUnknown: true,
+  /** The client was closed. */
+  Closed: false,
+  /** What answers is no daemon, or not one that this client trusts. */
+  NotADaemon: false,
+  /** The address or the socket cannot be used by this process. */
+  InvalidEndpoint: false,
+  /** There are no credentials to sign with. */
+  NoCredentials: false,
+} as const;
+
+export type ConnectionErrorCode = keyof typeof connectionErrors;
+
+/** The daemon could not be asked, or its answer was lost. */
+export class ConnectionError extends Error {
+  readonly code: ConnectionErrorCode;
+  /** The same request may succeed later. */
+  readonly retryable: boolean;
+
+  constructor(code: ConnectionErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ConnectionError';
+    this.code = code;
+    this.retryable = connectionErrors[code];
+  }
+}
+
+/** No reply came in time; the daemon may have done what it was asked. */
+export class TimeoutError extends Error {
+  readonly code = 'Timeout';
+  readonly retryable = true;
+
+  constructor(message: string) {
+    super(message);
+    this.name = 'TimeoutError';
+  }
+}

@@ -1,0 +1,81 @@
+import { setImmediate } from 'node:timers';
+import type { OperationShape } from '../proto/descriptor.js';
+
+/** A request that has no answer yet. */
+export interface Pending {
+  readonly id: number;
+  readonly operation: OperationShape;
+  /** Kept to be sent again. */
+  readonly frame: Uint8Array;
+  /** On the clock of performance.now(). */
+  readonly expires: number;
+  readonly resolve: (message: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  /** `waiting`: for a connection or its turn; `paused`: before a repetition. */
+  state: 'waiting' | 'sent' | 'paused';
+  attempts: number;
+  /** Takes the listener off the request's signal. */
+  release: (() => void) | undefined;
+}
+
+/** The unanswered requests of one client by id, and the one timer for all of their deadlines. */
+export class InFlight {
+  readonly #byId = new Map<number, Pending>();
+  readonly #onExpired: (pending: Pending) => void;
+  #lastId = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #timerDue = Infinity;
+
+  constructor(onExpired: (pending: Pending) => void) {
+    this.#onExpired = onExpired;
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  /** An id that no unanswered request has, from 1 to 2^32 − 1. */
+  newId(): number {
+    do this.#lastId = this.#lastId === 0xffffffff ? 1 : this.#lastId + 1;
+    while (this.#byId.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  add(pending: Pending): void {
+    this.#byId.set(pending.id, pending);
+    if (pending.expires < this.#timerDue) this.#arm(pending.expires);
+  }
+
+  get(id: number): Pending | undefined {
+    return this.#byId.get(id);
+  }
+
+  delete(pending: Pending): void {
+    this.#byId.delete(pending.id);
+    pending.release?.();
+  }
+
+  values(): IterableIterator<Pending> {
+    return this.#byId.values();
+  }
+
+  // The timer stays where it is when requests are answered, which is nearly always; it then finds nothing to do.
+  #arm(due: number): void {
+    clearTimeout(this.#timer);
+    this.#timerDue = due;
+    const delay = Math.min(Math.max(0, due - performance.now()), 0x7fffffff);
+    // After the poll phase: replies that have arrived by now still count, however late this process got its turn.
+    this.#timer = setTimeout(() => setImmediate(() => this.#sweep()), Math.ceil(delay)).unref();
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    this.#timerDue = Infinity;
+    let next = Infinity;
+    for (const pending of this.#byId.values()) {
+      if (pending.expires <= now) this.#onExpired(pending);
+      else next = Math.min(next, pending.expires);
+    }
+    if (next < this.#timerDue) this.#arm(next);
+  }
+}

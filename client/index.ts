@@ -1,0 +1,20 @@
+// The package export `keyhold/client`.
+export { type Client, connect, type OperationMethods } from './client.js';
+export type { CallOptions } from './connection.js';
+export { type Credentials, type CredentialsProvider, defaultCredentials } from './credentials.js';
+export { type CacheLimits, DataKeyCache } from './data-key-cache.js';
+export type { DataKeyOptions, DataKeySource, DecryptDataKey, GenerateDataKey } from './data-key-source.js';
+export {
+  ConnectionError,
+  type ConnectionErrorCode,
+  type ErrorCode,
+  exceptions,
+  ServiceError,
+  TimeoutError,
+} from './errors.js';
+export type { ConnectOptions } from './options.js';
+export { SealError, type SealErrorCode } from './seal/errors.js';
+export { type FileOptions, openFile, sealFile } from './seal/files.js';
+export { open, type OpenOptions } from './seal/open.js';
+export { seal, type SealOptions } from './seal/seal.js';
+export type * from '../proto/generated/messages.js';

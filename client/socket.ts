@@ -1,0 +1,149 @@
+// One WebSocket to the daemon: made, signed, and its failures told apart.
+import { connect as netConnect, type Socket } from 'node:net';
+import type { IncomingMessage } from 'node:http';
+import { WebSocket } from 'ws';
+import { z } from 'zod';
+import { ConnectionError, exceptions } from './errors.js';
+import { isErrorCode } from '../proto/errors.js';
+import type { Endpoint, Settings } from './options.js';
+import { signUpgrade } from './sigv4.js';
+
+export interface OpenSocket {
+  readonly webSocket: WebSocket;
+  /** What lies under it, to send several frames in one write. */
+  readonly stream: Socket;
+}
+
+const subprotocol = 'keyhold.v1';
+// Larger than any reply of the API; a bound for what a faulty peer can make this process hold.
+const maxFrame = 4 * 1024 * 1024;
+const maxRefusal = 65_536;
+
+/**
+ * Makes one connection and returns when the daemon has accepted the signature.
+ * @throws ConnectionError NotConnected, NotADaemon, InvalidEndpoint or NoCredentials; the ServiceError with which the
+ *   daemon refused the upgrade; the signal's reason
+ */
+export function openSocket(settings: Settings, signal?: AbortSignal): Promise<OpenSocket> {
+  const { endpoint, connectTimeout } = settings;
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const webSocket = new WebSocket('url' in endpoint ? endpoint.url : 'ws://localhost/', subprotocol, {
+      ...socketOptions(settings),
+      finishRequest: (request) => {
+        Promise.resolve()
+          .then(settings.credentials)
+          .then((credentials) => signUpgrade(request, credentials, settings.region))
+          .then(() => request.end(), fail);
+      },
+    });
+    let stream: Socket | undefined;
+    const timer = setTimeout(() => {
+      fail(notConnected(endpoint, `it did not answer in ${connectTimeout} ms`));
+    }, connectTimeout);
+    const onAbort = () => {
+      fail(signal?.reason as Error);
+    };
+    const settle = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    function fail(error: Error): void {
+      settle();
+      reject(error);
+      webSocket.terminate();
+    }
+    signal?.addEventListener('abort', onAbort, { once: true });
+    webSocket.on('upgrade', (response) => {
+      stream = response.socket;
+    });
+    webSocket.on('error', (error) => {
+      fail(failure(endpoint, error));
+    });
+    webSocket.on('unexpected-response', (_request, response) => {
+      void refusal(endpoint, response).then(fail);
+    });
+    webSocket.on('open', () => {
+      settle();
+      resolve({ webSocket, stream: stream! });
+    });
+  });
+}
+
+function socketOptions({ endpoint, ca }: Settings) {
+  const common = { perMessageDeflate: false, maxPayload: maxFrame };
+  if ('url' in endpoint) return { ...common, ca, minVersion: 'TLSv1.3' as const };
+  // Not ws+unix:, whose addresses cannot hold every path.
+  const { path } = endpoint;
+  return { ...common, createConnection: (() => netConnect({ path })) as typeof netConnect };
+}
+
+/** The address as people write it. */
+export function endpointName(endpoint: Endpoint): string {
+  return 'url' in endpoint ? endpoint.url : `unix:${endpoint.path}`;
+}
+
+function notConnected(endpoint: Endpoint, why: string, cause?: unknown): ConnectionError {
+  const message = `No daemon answers at ${endpointName(endpoint)} (${why}); start it with ./scripts/start.`;
+  return new ConnectionError('NotConnected', message, { cause });
+}
+
+/** System errors that pass when the daemon is started or the network is back. */
+const passing: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such socket',
+  ECONNREFUSED: 'nothing listens there',
+  ECONNRESET: 'it ended the connection',
+  EPIPE: 'it ended the connection',
+  ETIMEDOUT: 'it did not answer',
+  EHOSTUNREACH: 'the host cannot be reached',
+  ENETUNREACH: 'the network cannot be reached',
+  EAI_AGAIN: 'the name cannot be resolved now',
+  EAGAIN: 'its queue is full',
+};
+
+function failure(endpoint: Endpoint, error: NodeJS.ErrnoException): ConnectionError {
+  const { code = '', message } = error;
+  const name = endpointName(endpoint);
+  const why = passing[code];
+  if (why) return notConnected(endpoint, why, error);
+  if (code === 'EACCES')
+    return new ConnectionError(
+      'InvalidEndpoint',
+      `This user may not use ${name}; join the group of the socket.`,
+      { cause: error },
+    );
+  if (code === 'ENOTFOUND' || code === 'ENOTSOCK' || code === 'ENOTDIR' || code === 'EINVAL')
+    return new ConnectionError(
+      'InvalidEndpoint',
+      `There is no host or socket ${name} (${message}); check KEYHOLD_URL.`,
+      { cause: error },
+    );
+  return new ConnectionError(
+    'NotADaemon',
+    `What answers at ${name} is no keyhold daemon that this client trusts: ${message}. Check KEYHOLD_URL, and the option ca or AWS_CA_BUNDLE.`,
+    { cause: error },
+  );
+}
+
+const refusalBody = z.object({ __type: z.string(), message: z.string().optional() });
+
+async function refusal(endpoint: Endpoint, response: IncomingMessage): Promise<Error> {
+  const status = response.statusCode ?? 0;
+  try {
+    const parts: Buffer[] = [];
+    let length = 0;
+    for await (const part of response as AsyncIterable<Buffer>) {
+      length += part.length;
+      if (length > maxRefusal) break;
+      parts.push(part);
+    }
+    const body = refusalBody.parse(JSON.parse(Buffer.concat(parts).toString('utf8')));
+    const code = body.__type.replace(/^.*#/, '');
+    if (isErrorCode(code)) return new exceptions[code](body.message ?? '');
+  } catch {
+    // Not the daemon's own words: what follows says so.
+  }
+  // 502 to 504 come from a proxy before a daemon that is away.
+  if (status >= 502 && status <= 504) return notConnected(endpoint, `HTTP status ${status}`);
+  return failure(endpoint, new Error(`it refused the connection with HTTP status ${status}`));
+}

@@ -1,0 +1,132 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { type Client, connect } from '../../client/index.js';
+import type { ConnectOptions } from '../../client/options.js';
+import { type DecodedRequest, decodeRequest, encodeError, encodeResponse } from '../../proto/codec.js';
+import type { ServiceError } from '../../proto/errors.js';
+
+/** A request as the peer got it, with the ways to deal with it. */
+export interface Received extends DecodedRequest {
+  readonly answer: (message?: Record<string, unknown>) => void;
+  readonly refuse: (error: ServiceError) => void;
+  readonly webSocket: WebSocket;
+}
+
+/** What the tests put in the daemon's place: a server on a real unix socket that speaks the real codec. */
+export class Peer {
+  readonly path: string;
+  /** Every upgrade request, refused ones too. */
+  readonly upgrades: IncomingMessage[] = [];
+  readonly received: Received[] = [];
+  onRequest: (request: Received) => void = (request) => {
+    request.answer();
+  };
+  /** Set: upgrades are answered so instead. */
+  refusal: { status: number; body: string } | undefined;
+  readonly #http = createServer();
+  readonly #webSockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'keyhold.v1' });
+  readonly #streams = new Set<Socket>();
+  #listening = false;
+
+  constructor(path: string) {
+    this.path = path;
+    this.#http.on('connection', (stream) => {
+      this.#streams.add(stream);
+      stream.on('close', () => this.#streams.delete(stream));
+    });
+    this.#http.on('upgrade', (request: IncomingMessage, stream: Socket, head: Buffer) => {
+      this.upgrades.push(request);
+      if (this.refusal) {
+        const { status, body } = this.refusal;
+        stream.end(`HTTP/1.1 ${status} No\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+        return;
+      }
+      this.#webSockets.handleUpgrade(request, stream, head, (webSocket) => {
+        this.#serve(webSocket);
+      });
+    });
+  }
+
+  get url(): string {
+    return `unix:${this.path}`;
+  }
+
+  get connections(): number {
+    return this.#streams.size;
+  }
+
+  async listen(): Promise<void> {
+    this.#http.listen(this.path);
+    await once(this.#http, 'listening');
+    this.#listening = true;
+  }
+
+  /** Ends all connections without a word, as a crash does. */
+  breakAll(): void {
+    for (const stream of this.#streams) stream.destroy();
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#listening) return;
+    this.#listening = false;
+    const closed = once(this.#http, 'close');
+    this.#http.close();
+    this.breakAll();
+    await closed;
+  }
+
+  #serve(webSocket: WebSocket): void {
+    webSocket.on('message', (data: Buffer) => {
+      const decoded = decodeRequest(data);
+      const { id, operation } = decoded;
+      if (!operation) throw new Error('the client sent a request without an operation');
+      const request = {
+        ...decoded,
+        webSocket,
+        answer: (message = {}) => {
+          webSocket.send(encodeResponse(id, operation, message));
+        },
+        refuse: (error: ServiceError) => {
+          webSocket.send(encodeError(id, error));
+        },
+      };
+      this.received.push(request);
+      this.onRequest(request);
+    });
+  }
+}
+
+export const credentials = {
+  accessKeyId: 'AKIAIOSFODNN7EXAMPLE',
+  secretAccessKey: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
+};
+
+/** A peer that listens, and is gone when the test ends. */
+export async function startPeer(t: Test): Promise<Peer> {
+  const folder = mkdtempSync(join(tmpdir(), 'keyhold-client-'));
+  const peer = new Peer(join(folder, 'daemon:1.sock'));
+  await peer.listen();
+  t.teardown(async () => {
+    await peer.stop();
+    rmSync(folder, { recursive: true });
+  });
+  return peer;
+}
+
+/** A client of the peer, closed when the test ends. */
+export async function startClient(t: Test, peer: Peer, options: ConnectOptions = {}): Promise<Client> {
+  const client = await connect({ url: peer.url, credentials, region: 'us-east-1', ...options });
+  t.teardown(() => client.close());
+  return client;
+}
+
+/** Waits until something is so; the test's own time-out ends the wait. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}

@@ -1,0 +1,189 @@
+import { rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import t from 'tap';
+import { connect } from '../../client/index.js';
+import { encodeError } from '../../proto/codec.js';
+import { exceptions } from '../../proto/errors.js';
+import { credentials, Peer, startClient, startPeer, until } from './peer.js';
+
+void t.test(
+  'what may be done twice is sent again on a new connection, the rest fails as unknown',
+  async (t) => {
+    const peer = await startPeer(t);
+    const client = await startClient(t, peer);
+    peer.onRequest = () => undefined;
+    const names = [
+      'encrypt',
+      'decrypt',
+      'reEncrypt',
+      'generateDataKey',
+      'generateRandom',
+      'describeKey',
+      'listKeys',
+    ];
+    const methods = client as unknown as Record<string, (request: object) => Promise<unknown>>;
+    const call = (name: string) => methods[name]?.({}) ?? Promise.reject(new Error(`there is no ${name}`));
+    const safe = names.map(call);
+    const unsafe = ['createKey', 'createAlias', 'enableKey', 'disableKey'].map(call);
+    const failures = Promise.all(unsafe.map((request) => request.catch((error: unknown) => error)));
+    await until(() => peer.received.length === 11);
+    peer.onRequest = ({ answer }) => {
+      answer();
+    };
+    peer.breakAll();
+    for (const failure of await failures)
+      t.match(failure, { name: 'ConnectionError', code: 'OutcomeUnknown', retryable: true });
+    await Promise.all(safe);
+    const again = peer.received.slice(11).map(({ operation }) => operation?.field);
+    t.strictSame(again, names, 'in their order, and nothing else');
+    t.equal(peer.upgrades.length, 2);
+  },
+);
+
+void t.test('requests made while the daemon restarts are served when it is back', async (t) => {
+  const peer = await startPeer(t);
+  const client = await startClient(t, peer);
+  await client.listKeys({});
+  await peer.stop();
+  await t.rejects(client.listKeys({}, { timeout: 20 }), 'the client has seen that the daemon is gone');
+  const created = client.createKey({});
+  const listed = client.listKeys({});
+  const back = new Peer(peer.path);
+  t.teardown(() => back.stop());
+  setTimeout(() => void back.listen(), 200);
+  t.strictSame(await created, {}, 'one that was never sent is safe to send, whatever it is');
+  t.strictSame(await listed, { keys: [] });
+});
+
+void t.test('while no daemon answers, requests fail at their time-out and say so', async (t) => {
+  const peer = await startPeer(t);
+  const client = await startClient(t, peer);
+  await peer.stop();
+  const start = performance.now();
+  await t.rejects(client.listKeys({}, { timeout: 300 }), {
+    name: 'ConnectionError',
+    code: 'NotConnected',
+    retryable: true,
+    message: /No daemon answers at unix:.*start it with .\/scripts\/start/,
+  });
+  t.ok(performance.now() - start >= 299);
+});
+
+void t.test(
+  'a client whose credentials were withdrawn fails at once and tries once for each need',
+  async (t) => {
+    const peer = await startPeer(t);
+    const client = await startClient(t, peer);
+    peer.refusal = { status: 400, body: '{"__type":"UnrecognizedClientException","message":"gone"}' };
+    peer.breakAll();
+    await until(() => peer.connections === 0);
+    const requests: Promise<unknown>[] = [client.listKeys({}), client.createKey({})];
+    for (const request of requests)
+      await t.rejects(request, { code: 'UnrecognizedClientException', message: 'gone' });
+    t.equal(peer.upgrades.length, 2);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    t.equal(peer.upgrades.length, 2, 'no tries that nobody asked for');
+    peer.refusal = undefined;
+    t.strictSame(await client.enableKey({ keyId: 'x' }), {}, 'later requests try again');
+  },
+);
+
+void t.test('a request that breaks every connection is given up after three', async (t) => {
+  const peer = await startPeer(t);
+  const client = await startClient(t, peer);
+  peer.onRequest = ({ webSocket, id }) => {
+    webSocket.send(encodeError(0, new exceptions.ValidationException(`no frame, ${id}`)), () => {
+      webSocket.close(1002);
+    });
+  };
+  const error = await client.listKeys({}).catch((error: unknown) => error as Error);
+  t.match(error, { code: 'ConnectionLost', cause: { code: 'ValidationException' } });
+  t.equal(peer.received.length, 3);
+});
+
+void t.test('a connection whose peer is dead is given up when a request timed out', async (t) => {
+  const peer = await startPeer(t);
+  const client = await startClient(t, peer, { connectTimeout: 100 });
+  peer.onRequest = ({ webSocket }) => {
+    // Nothing is read from here on: neither requests nor pings.
+    webSocket.pause();
+  };
+  await t.rejects(client.listKeys({}, { timeout: 50 }), { code: 'Timeout' });
+  peer.onRequest = ({ answer }) => {
+    answer();
+  };
+  t.strictSame(await client.listKeys({}), { keys: [] }, 'served on a second connection');
+  t.equal(peer.upgrades.length, 2);
+});
+
+void t.test('close ends although the daemon is away', async (t) => {
+  const peer = await startPeer(t);
+  const client = await startClient(t, peer);
+  await peer.stop();
+  const waiting = client.listKeys({}, { timeout: 100 }).catch((error: unknown) => error);
+  await client.close();
+  t.match(await waiting, { code: 'NotConnected' });
+});
+
+void t.test('connecting to nothing fails at once and says what to do', async (t) => {
+  const peer = await startPeer(t);
+  await peer.stop();
+  const message = /No daemon answers at unix:.*start it with .\/scripts\/start/;
+  const start = performance.now();
+  const expected = { name: 'ConnectionError', code: 'NotConnected', retryable: true, message };
+  await t.rejects(connect({ url: peer.url, credentials }), expected, 'no socket');
+  const stale = createServer();
+  await new Promise<void>((resolve) => stale.listen(0, '127.0.0.1', resolve));
+  const { port } = stale.address() as { port: number };
+  await new Promise((resolve) => stale.close(resolve));
+  await t.rejects(connect({ url: `wss://127.0.0.1:${port}/`, credentials }), { code: 'NotConnected' });
+  t.ok(performance.now() - start < 1_000);
+});
+
+void t.test('connecting to something that stays silent fails at the time-out, or when aborted', async (t) => {
+  const peer = await startPeer(t);
+  await peer.stop();
+  rmSync(peer.path, { force: true });
+  const silent = createServer(() => undefined);
+  await new Promise<void>((resolve) => silent.listen(peer.path, resolve));
+  t.teardown(() => silent.close());
+  const options = { url: peer.url, credentials };
+  await t.rejects(connect({ ...options, connectTimeout: 100 }), {
+    code: 'NotConnected',
+    message: /did not answer in 100 ms/,
+  });
+  const reason = new Error('enough');
+  const controller = new AbortController();
+  setTimeout(() => {
+    controller.abort(reason);
+  }, 20);
+  await t.rejects(connect({ ...options, signal: controller.signal }), reason);
+  await t.rejects(connect({ ...options, signal: controller.signal }), reason);
+});
+
+void t.test(
+  'a refused upgrade is the error that the daemon named, or says that no daemon is there',
+  async (t) => {
+    const peer = await startPeer(t);
+    const options = { url: peer.url, credentials };
+    const refusals = [
+      [400, '{"__type":"IncompleteSignatureException","message":"m"}', 'IncompleteSignatureException'],
+      [403, '{"__type":"com.amazonaws.kms#AccessDeniedException"}', 'AccessDeniedException'],
+      [400, '{"__type":"SomethingElse","message":"m"}', 'NotADaemon'],
+      [404, '<html>', 'NotADaemon'],
+      [200, '{}', 'NotADaemon'],
+      [301, '', 'NotADaemon'],
+      [503, 'busy', 'NotConnected'],
+      [404, 'x'.repeat(1_000_000), 'NotADaemon'],
+    ] as const;
+    for (const [status, body, code] of refusals) {
+      peer.refusal = { status, body };
+      await t.rejects(connect(options), { code }, `${status} ${body.slice(0, 60)}`);
+    }
+  },
+);
+
+void t.test('an address that is none is refused with the forms that are', async (t) => {
+  for (const url of ['http://localhost', 'ws://localhost', '/path', 'unix:relative', 'wss:', ''])
+    await t.rejects(connect({ url, credentials }), { code: 'InvalidEndpoint' }, url);
+});
