@@ -1,0 +1,47 @@
+// Drivers: as many calls in flight as asked for, and one at a time.
+
+export type Call = () => Promise<unknown>;
+
+/**
+ * Keeps a number of calls in flight on each of several connections for a time.
+ * @param calls one for each connection
+ * @returns calls a second
+ */
+export async function throughput(
+  calls: readonly Call[],
+  inFlight: number,
+  milliseconds: number,
+): Promise<number> {
+  let done = 0;
+  const start = performance.now();
+  const end = start + milliseconds;
+  const lane = async (call: Call) => {
+    while (performance.now() < end) {
+      await call();
+      done += 1;
+    }
+  };
+  await Promise.all(calls.flatMap((call) => Array.from({ length: inFlight }, () => lane(call))));
+  return (done * 1000) / (performance.now() - start);
+}
+
+/** Calls one after another. @returns the time of each in microseconds */
+export async function latencies(call: Call, milliseconds: number): Promise<number[]> {
+  const times: number[] = [];
+  const end = performance.now() + milliseconds;
+  for (let before = performance.now(); before < end; before = performance.now()) {
+    await call();
+    times.push((performance.now() - before) * 1000);
+  }
+  return times;
+}
+
+/** The value below which a share of the values lies. @param share 0 to 1 */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
+}
+
+export function median(values: readonly number[]): number {
+  return percentile(values, 0.5);
+}

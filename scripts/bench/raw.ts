@@ -1,0 +1,60 @@
+// The reference: a plain synchronous pkcs11js loop in one process on the same token, with the token key itself.
+// A process of its own, which answers {operation, milliseconds} with operations a second.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pkcs11 from 'pkcs11js';
+
+export interface RawRequest {
+  readonly operation: 'encrypt' | 'decrypt' | 'data-key';
+  readonly milliseconds: number;
+}
+
+const home = process.env.KEYHOLD_HOME ?? '';
+const label = process.argv[2] ?? '';
+const aad = Buffer.alloc(72, 7);
+const plaintext = Buffer.alloc(64, 1);
+
+const module = new pkcs11.PKCS11();
+module.load('/usr/lib/softhsm/libsofthsm2.so');
+module.C_Initialize();
+const slot = module
+  .C_GetSlotList(true)
+  .find((each) => module.C_GetTokenInfo(each).label.trim() === 'keyhold')!;
+const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
+module.C_Login(session, pkcs11.CKU_USER, readFileSync(join(home, 'tokens/pin'), 'utf8'));
+module.C_FindObjectsInit(session, [{ type: pkcs11.CKA_LABEL, value: Buffer.from(label) }]);
+const key = module.C_FindObjects(session)!;
+module.C_FindObjectsFinal(session);
+
+function gcm(iv: Buffer) {
+  const parameter = { type: pkcs11.CK_PARAMS_AES_GCM_v240, iv, ivBits: 96, aad, tagBits: 128 };
+  return { mechanism: pkcs11.CKM_AES_GCM, parameter };
+}
+
+function encrypt(data: Buffer, iv = module.C_GenerateRandom(session, Buffer.alloc(12))): Buffer {
+  module.C_EncryptInit(session, gcm(iv), key);
+  return module.C_Encrypt(session, data, Buffer.alloc(data.length + 16));
+}
+
+const fixedIv = Buffer.alloc(12, 3);
+const ciphertext = encrypt(plaintext, fixedIv);
+const operations: Readonly<Record<RawRequest['operation'], () => unknown>> = {
+  encrypt: () => encrypt(plaintext),
+  decrypt: () => {
+    module.C_DecryptInit(session, gcm(fixedIv), key);
+    return module.C_Decrypt(session, ciphertext, Buffer.alloc(ciphertext.length));
+  },
+  'data-key': () => encrypt(module.C_GenerateRandom(session, Buffer.alloc(32))),
+};
+
+process.on('message', ({ operation, milliseconds }: RawRequest) => {
+  const run = operations[operation];
+  let done = 0;
+  const start = performance.now();
+  while (performance.now() - start < milliseconds) {
+    for (let index = 0; index < 64; index++) run();
+    done += 64;
+  }
+  process.send?.((done * 1000) / (performance.now() - start));
+});
+process.send?.('ready');

@@ -1,0 +1,23 @@
+/** One figure. */
+export interface Row {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: 'op/s' | 'us';
+  /** Of Keyhold's own throughput: how many times the plain loop's. */
+  readonly ratio_to_raw: number | null;
+}
+
+/** One JSON object a line. */
+export function asJson(rows: readonly Row[]): string {
+  return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+}
+
+export function asTable(rows: readonly Row[]): string {
+  const width = Math.max(...rows.map((row) => row.name.length));
+  return rows
+    .map(({ name, value, unit, ratio_to_raw: ratio }) => {
+      const figure = Math.round(value).toLocaleString('en').padStart(9);
+      return `${name.padEnd(width)} ${figure} ${unit.padEnd(5)}${ratio === null ? '' : ` ${ratio.toFixed(2)} x raw`}\n`;
+    })
+    .join('');
+}
