@@ -1,12 +1,18 @@
-import { nextTick } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DecodedResponse, decodeResponse, encodeRequest } from '../proto/codec.js';
 import type { OperationShape } from '../proto/descriptor.js';
-import { ConnectionError, type ServiceError, TimeoutError } from './errors.js';
+import {
+  ConnectionError,
+  connectionLost,
+  outcomeUnknown,
+  type ServiceError,
+  TimeoutError,
+} from './errors.js';
 import { InFlight, type Pending } from './in-flight.js';
+import { Link } from './link.js';
 import type { Settings } from './options.js';
 import { backoff, isRepeatable, mayRetry } from './retry.js';
-import { endpointName, openSocket, type OpenSocket } from './socket.js';
+import { endpointName, notConnected, openSocket } from './socket.js';
 
 export interface CallOptions {
   /** Ends the wait; the daemon may still do what it was asked. */
@@ -14,9 +20,6 @@ export interface CallOptions {
   /** Milliseconds for this request with all its repetitions. */
   readonly timeout?: number;
 }
-
-const binary = { binary: true };
-const closeGrace = 1_000;
 
 /**
  * Requests over one WebSocket at a time. When it breaks, a new one is made as soon as there is something to send, and
@@ -29,9 +32,8 @@ export class Connection {
   });
   readonly #waiting = new Set<Pending>();
   #sent = 0;
-  #socket: OpenSocket | undefined;
+  #link: Link | undefined;
   #connecting = false;
-  #corked = false;
   #closing: Promise<void> | undefined;
   #drained: (() => void) | undefined;
   /** Why the last try to connect failed, for those who wait in vain. */
@@ -45,7 +47,7 @@ export class Connection {
 
   /** Makes the first connection, in one try. @throws what openSocket throws */
   async open(signal?: AbortSignal): Promise<void> {
-    this.#attach(await openSocket(this.#settings, signal));
+    this.#attach(await this.#openLink(signal));
   }
 
   /** Sends a request and returns its response's message. */
@@ -82,18 +84,7 @@ export class Connection {
 
   async #drainAndClose(): Promise<void> {
     if (this.#inFlight.size > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
-    const webSocket = this.#socket?.webSocket;
-    if (!webSocket || webSocket.readyState === webSocket.CLOSED) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => {
-        webSocket.terminate();
-      }, closeGrace);
-      webSocket.once('close', () => {
-        clearTimeout(timer);
-        resolve();
-      });
-      webSocket.close(1000);
-    });
+    await this.#link?.close();
   }
 
   #watch(pending: Pending, signal: AbortSignal): void {
@@ -107,47 +98,34 @@ export class Connection {
     };
   }
 
-  /** The socket, if a request may be sent on it now. While it closes, what is sent would be lost. */
-  #ready(): OpenSocket | undefined {
-    const socket = this.#socket;
-    if (!socket || this.#sent >= this.#settings.maxInFlight) return undefined;
-    return socket.webSocket.readyState === socket.webSocket.OPEN ? socket : undefined;
+  #ready(): Link | undefined {
+    return this.#link?.usable && this.#sent < this.#settings.maxInFlight ? this.#link : undefined;
   }
 
   #dispatch(pending: Pending): void {
-    const socket = this.#ready();
-    if (socket) {
-      this.#send(socket, pending);
+    const link = this.#ready();
+    if (link) {
+      this.#send(link, pending);
       return;
     }
     pending.state = 'waiting';
     this.#waiting.add(pending);
-    if (!this.#socket && !this.#connecting) void this.#reconnect();
+    if (!this.#link && !this.#connecting) void this.#reconnect();
   }
 
-  #send(socket: OpenSocket, pending: Pending): void {
+  #send(link: Link, pending: Pending): void {
     pending.state = 'sent';
     pending.attempts++;
     this.#sent++;
-    if (!this.#corked) {
-      // All requests of this tick in one write. nextTick runs after the promise jobs of the callers that the replies
-      // of one read have woken.
-      this.#corked = true;
-      socket.stream.cork();
-      nextTick(() => {
-        this.#corked = false;
-        socket.stream.uncork();
-      });
-    }
-    socket.webSocket.send(pending.frame, binary);
+    link.send(pending.frame);
   }
 
   #sendWaiting(): void {
     for (const pending of this.#waiting) {
-      const socket = this.#ready();
-      if (!socket) return;
+      const link = this.#ready();
+      if (!link) return;
       this.#waiting.delete(pending);
-      this.#send(socket, pending);
+      this.#send(link, pending);
     }
   }
 
@@ -171,29 +149,26 @@ export class Connection {
     pending.reject(error);
   }
 
-  #receive(socket: OpenSocket, frame: Buffer): void {
+  #receive(link: Link, frame: Buffer): void {
     let response: DecodedResponse;
     try {
       response = decodeResponse(frame);
     } catch (error) {
-      this.#drop(socket, error as Error);
+      link.giveUp(error as Error);
       return;
     }
     const pending = this.#inFlight.get(response.id);
     // Otherwise it comes for a request that was given up.
-    if (pending?.state === 'sent') this.#answer(socket, pending, response);
+    if (pending?.state === 'sent') this.#answer(link, pending, response);
     // The daemon could not read a frame and closes.
     else if (response.id === 0 && 'error' in response) this.#complaint = response.error;
   }
 
-  #answer(socket: OpenSocket, pending: Pending, response: DecodedResponse): void {
+  #answer(link: Link, pending: Pending, response: DecodedResponse): void {
     if ('error' in response) {
       this.#refuse(pending, response.error);
     } else if (response.operation !== pending.operation.name) {
-      this.#drop(
-        socket,
-        new Error(`The reply to ${pending.operation.name} was one to ${response.operation}.`),
-      );
+      link.giveUp(new Error(`The reply to ${pending.operation.name} was one to ${response.operation}.`));
     } else {
       this.#settle(pending);
       pending.resolve(response.message);
@@ -221,70 +196,31 @@ export class Connection {
     const { name } = pending.operation;
     const unsent = pending.state === 'waiting' ? this.#connectFailure : undefined;
     this.#fail(pending, unsent ?? new TimeoutError(`No reply to ${name} came in time.`));
-    if (pending.state === 'sent' && this.#socket) this.#probe(this.#socket);
+    if (pending.state === 'sent') this.#link?.probe(this.#settings.connectTimeout);
   }
 
-  /** Asks a peer that did not answer in time for a sign of life: over a dead network nothing else ends a connection. */
-  #probe(socket: OpenSocket): void {
-    const { webSocket } = socket;
-    if (webSocket.listenerCount('pong') > 0) return;
-    const timer = setTimeout(() => {
-      this.#drop(socket, new Error('It did not answer a ping.'));
-    }, this.#settings.connectTimeout).unref();
-    webSocket.once('pong', () => {
-      clearTimeout(timer);
-    });
-    webSocket.ping();
-  }
-
-  #attach(socket: OpenSocket): void {
-    this.#socket = socket;
+  #attach(link: Link): void {
+    this.#link = link;
     this.#connectFailure = undefined;
     this.#complaint = undefined;
-    const { webSocket } = socket;
-    webSocket.on('error', (error) => {
-      this.#drop(socket, error);
-    });
-    webSocket.on('message', (data, isBinary) => {
-      if (isBinary) this.#receive(socket, data as Buffer);
-      else this.#drop(socket, new Error('The daemon sent a text frame.'));
-    });
-    webSocket.on('close', () => {
-      this.#drop(socket, new Error('The daemon closed the connection.'));
-    });
     this.#sendWaiting();
   }
 
-  /** The connection is of no use any more: decides what becomes of the requests that it carried. */
-  #drop(socket: OpenSocket, why: Error): void {
-    if (socket !== this.#socket) return;
-    this.#socket = undefined;
-    socket.webSocket.terminate();
+  /** The connection is gone: decides what becomes of the requests that it carried. */
+  #lose(link: Link, why: Error): void {
+    if (link !== this.#link) return;
+    this.#link = undefined;
     const cause = this.#complaint ?? why;
     const name = endpointName(this.#settings.endpoint);
     const later = [...this.#waiting];
     this.#waiting.clear();
     for (const pending of [...this.#inFlight.values()].filter(({ state }) => state === 'sent')) {
       const { operation, attempts } = pending;
-      if (!isRepeatable(operation.name))
-        this.#fail(
-          pending,
-          new ConnectionError(
-            'OutcomeUnknown',
-            `The connection to ${name} broke before the reply to ${operation.name}: it may or may not have been done. Look before you repeat it.`,
-            { cause },
-          ),
-        );
-      else if (attempts >= this.#settings.maxAttempts)
-        this.#fail(
-          pending,
-          new ConnectionError(
-            'ConnectionLost',
-            `The connection to ${name} broke ${attempts} times before the reply to ${operation.name}.`,
-            { cause },
-          ),
-        );
-      else {
+      if (!isRepeatable(operation.name)) {
+        this.#fail(pending, outcomeUnknown(name, operation.name, cause));
+      } else if (attempts >= this.#settings.maxAttempts) {
+        this.#fail(pending, connectionLost(name, operation.name, attempts, cause));
+      } else {
         this.#sent--;
         pending.state = 'waiting';
         this.#waiting.add(pending);
@@ -294,14 +230,27 @@ export class Connection {
     if (this.#waiting.size > 0 && !this.#connecting) void this.#reconnect();
   }
 
+  async #openLink(signal?: AbortSignal): Promise<Link> {
+    const link = new Link(await openSocket(this.#settings, signal), {
+      onFrame: (link, frame) => {
+        this.#receive(link, frame);
+      },
+      onDown: (link, why) => {
+        this.#lose(link, why);
+      },
+    });
+    if (link.usable) return link;
+    throw notConnected(this.#settings.endpoint, 'it ended the connection at once');
+  }
+
   async #reconnect(): Promise<void> {
     this.#connecting = true;
     for (let attempt = 0; this.#waiting.size > 0; attempt++) {
       try {
-        const socket = await openSocket(this.#settings);
+        const link = await this.#openLink();
         this.#connecting = false;
-        if (this.#closing && this.#inFlight.size === 0) socket.webSocket.terminate();
-        else this.#attach(socket);
+        if (this.#closing && this.#inFlight.size === 0) await link.close();
+        else this.#attach(link);
         return;
       } catch (error) {
         const failure = error as Error & { retryable?: boolean };

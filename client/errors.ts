@@ -34,6 +34,26 @@ export class ConnectionError extends Error {
   }
 }
 
+/** The error for a request that must not be repeated blindly, and whose reply was lost. */
+export function outcomeUnknown(daemon: string, operation: string, cause: Error): ConnectionError {
+  return new ConnectionError(
+    'OutcomeUnknown',
+    `The connection to ${daemon} broke before the reply to ${operation}: it may or may not have been done. Look before you repeat it.`,
+    { cause },
+  );
+}
+
+/** The error for a request that was sent as often as is allowed, and lost its connection each time. */
+export function connectionLost(
+  daemon: string,
+  operation: string,
+  attempts: number,
+  cause: Error,
+): ConnectionError {
+  const message = `The connection to ${daemon} broke ${attempts} times before the reply to ${operation}.`;
+  return new ConnectionError('ConnectionLost', message, { cause });
+}
+
 /** No reply came in time; the daemon may have done what it was asked. */
 export class TimeoutError extends Error {
   readonly code = 'Timeout';

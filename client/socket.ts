@@ -83,7 +83,8 @@ export function endpointName(endpoint: Endpoint): string {
   return 'url' in endpoint ? endpoint.url : `unix:${endpoint.path}`;
 }
 
-function notConnected(endpoint: Endpoint, why: string, cause?: unknown): ConnectionError {
+/** The error for an address where nothing answers. */
+export function notConnected(endpoint: Endpoint, why: string, cause?: unknown): ConnectionError {
   const message = `No daemon answers at ${endpointName(endpoint)} (${why}); start it with ./scripts/start.`;
   return new ConnectionError('NotConnected', message, { cause });
 }

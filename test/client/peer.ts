@@ -27,6 +27,7 @@ export class Peer {
   onRequest: (request: Received) => void = (request) => {
     request.answer();
   };
+  onConnection: (webSocket: WebSocket, stream: Socket) => void = () => undefined;
   /** Set: upgrades are answered so instead. */
   refusal: { status: number; body: string } | undefined;
   readonly #http = createServer();
@@ -47,9 +48,13 @@ export class Peer {
         stream.end(`HTTP/1.1 ${status} No\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
         return;
       }
+      // Corked: what onConnection sends arrives together with the end of the handshake.
+      stream.cork();
       this.#webSockets.handleUpgrade(request, stream, head, (webSocket) => {
         this.#serve(webSocket);
+        this.onConnection(webSocket, stream);
       });
+      stream.uncork();
     });
   }
 

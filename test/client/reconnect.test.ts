@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import t from 'tap';
+import type { WebSocket } from 'ws';
 import { connect } from '../../client/index.js';
 import { encodeError } from '../../proto/codec.js';
 import { exceptions } from '../../proto/errors.js';
@@ -101,9 +102,37 @@ void t.test('a request that breaks every connection is given up after three', as
   t.equal(peer.received.length, 3);
 });
 
+void t.test(
+  'a daemon that closes every connection at once is tried with pauses, not in a loop',
+  async (t) => {
+    const peer = await startPeer(t);
+    const client = await startClient(t, peer);
+    peer.breakAll();
+    await until(() => peer.connections === 0);
+    const goodbyes = [
+      (webSocket: WebSocket) => {
+        webSocket.close(1013);
+      },
+      (_webSocket: WebSocket, stream: Socket) => {
+        stream.end();
+      },
+    ];
+    for (const goodbye of goodbyes) {
+      peer.onConnection = goodbye;
+      const before = peer.upgrades.length;
+      const error = await client.listKeys({}, { timeout: 500 }).catch((error: unknown) => error);
+      t.match(error, { name: 'ConnectionError', retryable: true });
+      const tries = peer.upgrades.length - before;
+      t.ok(tries >= 2 && tries < 30, `${tries} tries`);
+    }
+    peer.onConnection = () => undefined;
+    t.strictSame(await client.listKeys({}), { keys: [] });
+  },
+);
+
 void t.test('a connection whose peer is dead is given up when a request timed out', async (t) => {
   const peer = await startPeer(t);
-  const client = await startClient(t, peer, { connectTimeout: 100 });
+  const client = await startClient(t, peer, { connectTimeout: 1_000 });
   peer.onRequest = ({ webSocket }) => {
     // Nothing is read from here on: neither requests nor pings.
     webSocket.pause();
