@@ -12,6 +12,7 @@ export default tseslint.config(
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       // `||` is right where an empty string means "not given".
       '@typescript-eslint/prefer-nullish-coalescing': 'off',
+      '@typescript-eslint/prefer-promise-reject-errors': ['error', { allowThrowingUnknown: true }],
       // An index that was just checked is clearer with a `!` than with a branch that never runs.
       '@typescript-eslint/no-non-null-assertion': 'off',
     },

@@ -106,11 +106,10 @@ export function decodeResponse(frame: Uint8Array): DecodedResponse {
       error: new exceptions.KMSInternalException('The daemon sent a result that this client does not know.'),
     };
   }
-  return {
-    id,
-    operation: operation.name,
-    message: toPlain(operation.response, response[operation.field] as Plain),
-  };
+  const message = toPlain(operation.response, response[operation.field] as Plain);
+  // The result of a list is a list, also where it is empty; protobuf does not tell that from unset.
+  for (const field of operation.response.fields) if (field.repeated) message[field.name] ??= [];
+  return { id, operation: operation.name, message };
 }
 
 /** The shape of a named operation. @throws UnsupportedOperationException where the schema has no such operation */

@@ -71,8 +71,8 @@ function optionKey(field: FieldShape): string {
 
 /** Calls the operation; a list without --limit and --marker is read to its end, as the AWS CLI does. */
 async function call(client: Client, shape: OperationShape, request: Message): Promise<Message> {
-  const method = client[shape.field as keyof Client] as unknown as (request: Message) => Promise<Message>;
-  const invoke = (page: Message) => method.call(client, page);
+  const methods = client as unknown as Record<string, (request: Message) => Promise<Message>>;
+  const invoke = (page: Message) => methods[shape.field]!(page);
   const pages =
     shape.request.byName.has('marker') && request.limit === undefined && request.marker === undefined;
   if (!pages) return invoke(request);

@@ -12,8 +12,8 @@ export type Format = (typeof formats)[number];
 export function toAwsNames(
   shape: MessageShape,
   message: Readonly<Record<string, unknown>>,
-): { [name: string]: Json } {
-  const named: { [name: string]: Json } = {};
+): Record<string, Json> {
+  const named: Record<string, Json> = {};
   for (const field of shape.fields) {
     const value = message[field.name];
     if (value === undefined) continue;
@@ -34,15 +34,11 @@ export function toAwsNames(
  * @returns '' where there is nothing to print
  * @throws UsageError for an expression that is none
  */
-export function render(
-  response: { [name: string]: Json },
-  format: Format,
-  query: string | undefined,
-): string {
+export function render(response: Record<string, Json>, format: Format, query: string | undefined): string {
   let value: Json = response;
   if (query !== undefined) {
     try {
-      value = (search(response, query) ?? null) as Json;
+      value = search(response, query) ?? null;
     } catch (error) {
       throw new UsageError(
         `--query: ${error instanceof Error ? error.message : 'not a JMESPath expression'}`,
@@ -97,9 +93,7 @@ function textLines(value: Json, name: string | undefined): string[] {
 function tableText(value: Json): string {
   if (isScalar(value)) return `${scalarText(value)}\n`;
   if (Array.isArray(value)) {
-    const objects = value.filter((item) => !isScalar(item) && !Array.isArray(item)) as {
-      [name: string]: Json;
-    }[];
+    const objects = value.filter((item) => !isScalar(item) && !Array.isArray(item)) as Record<string, Json>[];
     if (objects.length === 0) return grid(value.map((item) => [cell(item)]));
     const names = [...new Set(objects.flatMap((item) => Object.keys(item)))];
     return grid([names, ...objects.map((item) => names.map((each) => cell(item[each] ?? '')))]);

@@ -2,7 +2,7 @@ const barWidth = 30;
 const redrawEvery = 100;
 
 export interface Progress {
-  show(bytes: number, total: number | undefined): void;
+  readonly show: (bytes: number, total: number | undefined) => void;
   /** Takes the bar away. */
   done(): void;
 }

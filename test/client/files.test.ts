@@ -17,7 +17,8 @@ function serveDataKeys(peer: Peer): void {
       string,
       (message: object) => Promise<Record<string, unknown>>
     >;
-    void methods[method]?.(message).then(answer);
+    // An empty context is absent on the wire.
+    void methods[method]?.({ encryptionContext: {}, ...message }).then(answer);
   };
 }
 

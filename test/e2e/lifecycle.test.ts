@@ -89,8 +89,9 @@ void t.test(
       const { hostname, port } = new URL(daemon.wss);
       const socket = connectTls({ host: hostname, port: Number(port), ca: daemon.ca });
       await once(socket, 'secureConnect');
+      const { fingerprint256 } = socket.getPeerCertificate();
       socket.destroy();
-      return socket.getPeerCertificate().fingerprint256;
+      return fingerprint256;
     };
     const before = await fingerprint();
     rmSync(join(daemon.home, 'tls/server.pem'));

@@ -1,5 +1,4 @@
 import * as fc from 'fast-check';
-import protobuf from 'protobufjs';
 import t from 'tap';
 import {
   decodeRequest,
@@ -34,7 +33,9 @@ void t.test('a request comes out as it went in, and unset fields are absent', (t
 void t.test('every operation has a request and a response that encode to nothing and back', (t) => {
   for (const shape of operationShapes) {
     t.match(decodeRequest(encodeRequest(1, 0, shape, {})), { operation: { name: shape.name }, message: {} });
-    t.match(decodeResponse(encodeResponse(1, shape, {})), { operation: shape.name, message: {} });
+    const lists = shape.response.fields.filter((field) => field.repeated).map(({ name }) => [name, []]);
+    const empty = { id: 1, operation: shape.name, message: Object.fromEntries(lists) as object };
+    t.same(decodeResponse(encodeResponse(1, shape, {})), empty, 'the list of a list is there');
   }
   t.end();
 });
@@ -53,7 +54,7 @@ void t.test('a key given twice in a map is a ValidationException, not the last v
   const frame = requestType.encode({
     id: 3,
     encrypt: { keyId: 'x', encryptionContext: [pair, pair] },
-  } as unknown as protobuf.Message);
+  });
   t.match(decodeRequest(frame.finish()), {
     id: 3,
     error: { code: 'ValidationException', message: /'?"a"'? twice/ },
@@ -66,7 +67,7 @@ void t.test('enum values that the schema does not have are refused in both direc
     const frame = requestType.encode({
       id: 3,
       encrypt: { encryptionAlgorithm: number },
-    } as unknown as protobuf.Message);
+    });
     t.match(decodeRequest(frame.finish()), { id: 3, error: { code: 'ValidationException' } });
   }
   t.throws(() => encodeRequest(1, 0, encrypt, { encryptionAlgorithm: 'ROT13' }), {

@@ -98,7 +98,7 @@ export class TestDaemon {
   /** Sends a signal and waits for the daemon's end. @returns its exit status, or the signal that ended it */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | NodeJS.Signals | null> {
     const child = this.#process;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+    if (child?.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
     child.kill(signal);
     await once(child, 'close');
     return child.exitCode ?? child.signalCode;

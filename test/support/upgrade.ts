@@ -54,9 +54,10 @@ export function upgrade(
     webSocket.on('unexpected-response', (_request, response) => {
       let body = '';
       response.on('data', (data: Buffer) => (body += data.toString()));
-      response.on('end', () =>
-        reject({ status: response.statusCode, ...(JSON.parse(body) as object) } as unknown as Error),
-      );
+      response.on('end', () => {
+        const refusal = JSON.parse(body) as object;
+        reject(Object.assign(new Error(body), { status: response.statusCode }, refusal));
+      });
     });
   });
 }

@@ -62,7 +62,7 @@ export class Pool implements WorkerEvents {
         try {
           resolve(decode(answer, worker));
         } catch (error) {
-          reject(error as HsmError);
+          reject(error);
         }
       };
       const job = new Job(kind, parts, this.now, answered, reject);
