@@ -12,24 +12,28 @@ interface KindRow {
   readonly cost: number;
   /** Whether it may run a second time where a worker died. What may not also travels alone. */
   readonly repeatable: boolean;
-  /** At most one at a time in a store: RSA generation is seconds of CPU, inside the device too. */
-  readonly exclusive?: true;
+  /**
+   * Makes or destroys token objects: one worker of a store does all of these, one after another. RSA generation is
+   * seconds of CPU, inside the device too. And a process that writes to a SoftHSM 2.6.1 token takes all changes of others
+   * for seen (Generation::commit): with two writers, each would miss objects of the other for good.
+   */
+  readonly writes?: true;
 }
 
 const rows = {
   start: { parts: 2, keys: [], deadline: 60_000, cost: 100_000, repeatable: false },
-  learn: { parts: 0, keys: [], deadline: 60_000, cost: 100_000, repeatable: false },
+  learn: { parts: 0, keys: [], deadline: 20_000, cost: 100_000, repeatable: false },
   forget: { parts: 1, keys: [], deadline: 10_000, cost: 100, repeatable: false },
-  generateKey: { parts: 3, keys: [], deadline: 10_000, cost: 10_000, repeatable: false },
+  generateKey: { parts: 3, keys: [], deadline: 10_000, cost: 10_000, repeatable: false, writes: true },
   generateKeyPair: {
     parts: 3,
     keys: [],
     deadline: 60_000,
     cost: 100_000,
     repeatable: false,
-    exclusive: true,
+    writes: true,
   },
-  destroy: { parts: 1, keys: [], deadline: 10_000, cost: 100_000, repeatable: true },
+  destroy: { parts: 1, keys: [], deadline: 10_000, cost: 100_000, repeatable: true, writes: true },
   exists: { parts: 1, keys: [], deadline: 10_000, cost: 100_000, repeatable: true },
   publicKey: { parts: 1, keys: [0], deadline: 10_000, cost: 100, repeatable: true },
   random: { parts: 1, keys: [], deadline: 10_000, cost: 5, repeatable: true },

@@ -128,7 +128,7 @@ export function openSession(
 }
 
 /** Waits until something holds; fails the test by throwing where it does not in time. */
-export async function until(condition: () => boolean, milliseconds = 5000): Promise<void> {
+export async function until(condition: () => boolean, milliseconds = 20_000): Promise<void> {
   const end = Date.now() + milliseconds;
   while (!condition()) {
     if (Date.now() > end) throw new Error(`Not within ${milliseconds} ms: ${condition.toString()}`);

@@ -21,13 +21,15 @@ export class Pool implements WorkerEvents {
   readonly costs = Float64Array.from(kindsByCode, (kind) => kind.cost);
 
   private readonly queue = new Fifo<Job>();
-  /** Jobs that share a worker with no other: not repeatable, or suspect. */
+  /** Jobs that share a worker with no other: not repeatable, writing, or suspect. */
   private aloneJobs: Job[] = [];
   private flushing = false;
   private drained: (() => void) | undefined;
   /** Why no job is taken. */
   private refusal: HsmError | undefined;
 
+  /** The worker that does all jobs that write. */
+  private writer: WorkerProcess | undefined;
   private newestKey = 0;
   private readonly newKeys = new Map<string, NewKey>();
   private readonly beingDestroyed = new Set<string>();
@@ -62,11 +64,11 @@ export class Pool implements WorkerEvents {
         try {
           resolve(decode(answer, worker));
         } catch (error) {
-          reject(error);
+          reject(new HsmError('internal', (error as Error).message, { cause: error }));
         }
       };
       const job = new Job(kind, parts, this.now, answered, reject);
-      if (kind.repeatable) this.queue.push(job);
+      if (kind.repeatable && !kind.writes) this.queue.push(job);
       else this.aloneJobs.push(job);
       this.scheduleFlush();
     });
@@ -170,47 +172,52 @@ export class Pool implements WorkerEvents {
 
   private readonly flush = (): void => {
     this.flushing = false;
-    const reserved = this.aloneJobs.length > 0 ? this.giveAloneJobs() : undefined;
+    this.giveAloneJobs();
     let worker: WorkerProcess | undefined;
     while (this.queue.length > 0) {
-      if (!worker?.hasRoom()) worker = this.busiestWithRoom(reserved);
+      if (!worker?.hasRoom()) worker = this.busiestWithRoom();
       if (worker === undefined) break;
       const job = this.queue.shift()!;
       if (this.newKeys.size + this.beingDestroyed.size === 0) worker.give(job);
-      else this.giveByKey(job, worker, reserved);
+      else this.giveByKey(job, worker);
     }
     for (const each of this.workers) each.send();
     if (this.drained && this.isIdle()) this.drained();
   };
 
-  /** @returns a worker that must run empty, since a job waits that shares with no other */
-  private giveAloneJobs(): WorkerProcess | undefined {
+  private giveAloneJobs(): void {
+    for (const worker of this.workers) worker.reserved = false;
+    if (this.aloneJobs.length === 0) return;
     const waiting: Job[] = [];
-    let wanted = false;
-    let pairs = this.workers.some((worker) => worker.inFlight.peek()?.kind.exclusive);
     for (const job of this.aloneJobs) {
-      const mayRun = !(pairs && job.kind.exclusive);
-      const idle = mayRun && this.workers.find((worker) => worker.ready && worker.inFlight.length === 0);
-      if (!idle) {
+      const worker = job.kind.writes ? this.findWriter() : this.leastBusy();
+      if (worker === undefined || worker.inFlight.length > 0) {
         waiting.push(job);
-        wanted ||= mayRun;
+        if (worker) worker.reserved = true;
       } else if (this.usesDestroyed(job)) {
         job.reject(destroyed());
       } else {
-        pairs ||= job.kind.exclusive === true;
-        idle.give(job);
-        idle.alone = true;
+        worker.give(job);
+        worker.alone = true;
       }
     }
     this.aloneJobs = waiting;
-    return wanted ? this.leastBusy() : undefined;
+  }
+
+  private findWriter(): WorkerProcess | undefined {
+    if (this.writer === undefined || !this.workers.includes(this.writer)) {
+      this.writer = this.leastBusy();
+      // What the one before it wrote must be seen before this one writes.
+      if (this.writer) this.teach(this.writer);
+    }
+    return this.writer;
   }
 
   private usesDestroyed(job: Job): boolean {
     return this.beingDestroyed.size > 0 && job.keys().some((key) => this.beingDestroyed.has(key));
   }
 
-  private giveByKey(job: Job, worker: WorkerProcess, reserved: WorkerProcess | undefined): void {
+  private giveByKey(job: Job, worker: WorkerProcess): void {
     if (this.usesDestroyed(job)) {
       job.reject(destroyed());
       return;
@@ -220,17 +227,14 @@ export class Pool implements WorkerEvents {
       .map((name) => this.newKeys.get(name))
       .find(Boolean);
     const knowing =
-      key && !knows(worker, key)
-        ? this.workers.find((one) => one !== reserved && knows(one, key) && one.hasRoom())
-        : worker;
+      key && !knows(worker, key) ? this.workers.find((one) => knows(one, key) && one.hasRoom()) : worker;
     (knowing ?? worker).give(job);
   }
 
-  private busiestWithRoom(reserved: WorkerProcess | undefined): WorkerProcess | undefined {
+  private busiestWithRoom(): WorkerProcess | undefined {
     let busiest: WorkerProcess | undefined;
     for (const worker of this.workers)
-      if (worker !== reserved && worker.hasRoom() && (busiest === undefined || worker.work > busiest.work))
-        busiest = worker;
+      if (worker.hasRoom() && (busiest === undefined || worker.work > busiest.work)) busiest = worker;
     return busiest;
   }
 
@@ -241,10 +245,14 @@ export class Pool implements WorkerEvents {
     return least;
   }
 
+  // Nobody waits for a start or for learning, which moreover have a long deadline.
   private isIdle(): boolean {
     return (
       this.queue.length + this.aloneJobs.length === 0 &&
-      this.workers.every((worker) => worker.inFlight.length === 0)
+      this.workers.every((worker) => {
+        const kind = worker.inFlight.peek()?.kind;
+        return kind === undefined || kind === kinds.start || kind === kinds.learn;
+      })
     );
   }
 
@@ -275,23 +283,21 @@ export class Pool implements WorkerEvents {
   private teachOne(): void {
     for (const [name, key] of this.newKeys)
       if (this.workers.every((worker) => knows(worker, key))) this.newKeys.delete(name);
-    const newest = this.newestKey;
-    const pupil = this.workers.find(
-      (worker) =>
-        worker.ready &&
-        worker.inFlight.length === 0 &&
-        [...this.newKeys.values()].some((key) => !knows(worker, key)),
-    );
-    if (
-      pupil === undefined ||
-      this.queue.length > 0 ||
-      this.workers.some((worker) => worker.inFlight.peek()?.kind === kinds.learn)
-    )
+    if (this.queue.length > 0 || this.workers.some((worker) => worker.inFlight.peek()?.kind === kinds.learn))
       return;
-    // Where it fails the worker is either lost or will search when it needs the key.
-    void this.submitTo(pupil, kinds.learn, [])
+    const keys = [...this.newKeys.values()];
+    const pupil = this.workers.find(
+      (worker) => worker.ready && worker.inFlight.length === 0 && keys.some((key) => !knows(worker, key)),
+    );
+    if (pupil) this.teach(pupil);
+  }
+
+  private teach(worker: WorkerProcess): void {
+    const newest = this.newestKey;
+    // Where it fails, the worker is either lost or will search when it needs a key.
+    void this.submitTo(worker, kinds.learn, [])
       .catch(() => undefined)
-      .then(() => (pupil.learned = newest));
+      .then(() => (worker.learned = newest));
   }
 }
 

@@ -19,12 +19,13 @@ const MAIN = fileURLToPath(new URL('../worker/main.js', import.meta.url));
 
 /** Most jobs in one frame, and most that a worker may have at a time: one frame in work, one waiting. */
 const FRAME_JOBS = 64;
-const MOST_IN_FLIGHT = 128;
+const MOST_JOBS = 2 * FRAME_JOBS;
 /**
- * Microseconds of work after which a worker has no more room. With a fast module the numbers above count first; with
- * a device that takes a millisecond for an operation this spreads the jobs over all workers.
+ * The same in microseconds of expected work. With a fast module the numbers above count first; with a device that takes
+ * a millisecond for an operation these spread the jobs over all workers.
  */
-const MOST_WORK = 1000;
+const FRAME_WORK = 700;
+const MOST_WORK = 2 * FRAME_WORK;
 const END_WITHIN = 2000;
 /** Weight of a new measurement in the expected cost of a kind: 1/16. */
 const SMOOTHING = 16;
@@ -48,6 +49,8 @@ export class WorkerProcess {
   ready = false;
   /** Executes a job that shares a worker with no other. */
   alone = false;
+  /** Is to run empty, for a job that shares a worker with no other. */
+  reserved = false;
   /** Up to which of the pool's new keys its handles go. */
   learned = 0;
 
@@ -59,6 +62,7 @@ export class WorkerProcess {
   private nextId = 0;
   private answeredId = 0;
   private expectedWork = 0;
+  private frameWork = 0;
   private headSince = 0;
   private lost = false;
   private farewell: string | undefined;
@@ -71,10 +75,14 @@ export class WorkerProcess {
   ) {
     const { HOME, LANG, PATH } = process.env;
     // Memory of a worker holds PINs and plaintexts: no core dumps. The shell is gone when node runs.
-    this.child = spawn('/bin/sh', ['-c', 'ulimit -c 0; exec "$0" "$@"', process.execPath, MAIN], {
-      stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
-      env: { HOME, LANG, PATH, ...config.env },
-    });
+    this.child = spawn(
+      '/bin/sh',
+      ['-c', 'ulimit -c 0; exec "$0" "$@"', process.execPath, MAIN, String(process.pid)],
+      {
+        stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+        env: { HOME, LANG, PATH, ...config.env },
+      },
+    );
     this.channel = this.child.stdio[3] as Socket;
     this.channel.on('data', (chunk: Buffer) => this.received(chunk));
     // The process's end tells the same, and is waited for.
@@ -98,9 +106,7 @@ export class WorkerProcess {
 
   hasRoom(): boolean {
     const jobs = this.inFlight.length;
-    return (
-      this.ready && !this.alone && (jobs === 0 || (jobs < MOST_IN_FLIGHT && this.expectedWork < MOST_WORK))
-    );
+    return this.ready && !this.alone && (jobs === 0 || (jobs < MOST_JOBS && this.expectedWork < MOST_WORK));
   }
 
   /** Adds a job to the frame that {@link send} sends. */
@@ -112,13 +118,15 @@ export class WorkerProcess {
     this.nextId = (this.nextId + 1) >>> 0;
     this.writer ??= this.spareWriters.pop() ?? new FrameWriter();
     this.writer.add(this.nextId, job.kind.code, 0, job.parts);
-    if (this.writer.count === FRAME_JOBS) this.send();
+    this.frameWork += job.expected;
+    if (this.writer.count === FRAME_JOBS || this.frameWork >= FRAME_WORK) this.send();
   }
 
   send(): void {
     const writer = this.writer;
     if (writer === undefined) return;
     this.writer = undefined;
+    this.frameWork = 0;
     const frame = writer.take();
     this.channel.write(frame, () => {
       frame.fill(0);

@@ -1,5 +1,5 @@
 // The worker process: reads frames of jobs from descriptor 3, does them one after another, writes their results.
-// Its end of the channel blocks, so there is no event loop in the way; the end of the channel is the end of the worker.
+// Its only argument is the daemon's process id. Its end of the channel blocks, so there is no event loop in the way; the end of the channel is the end of the worker.
 import { readSync, writeSync } from 'node:fs';
 import {
   FrameReader,
@@ -28,7 +28,7 @@ const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 // A Ctrl-C goes to the whole process group; the daemon then answers what is in flight and closes the channel.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
-watchParent();
+watchParent(Number(process.argv[2]));
 
 const results = new FrameWriter();
 let token: Token | undefined;

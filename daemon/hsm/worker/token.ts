@@ -79,12 +79,12 @@ function findToken(module: pkcs11.PKCS11, { token }: StartSettings): Found {
     .filter(({ info }) => info.flags & pkcs11.CKF_TOKEN_INITIALIZED);
   const matching = present.filter(
     ({ info }) =>
-      (token.label === undefined || info.label.trimEnd() === token.label) &&
-      (token.serial === undefined || info.serialNumber.trimEnd() === token.serial),
+      (token.label === undefined || text(info.label) === token.label) &&
+      (token.serial === undefined || text(info.serialNumber) === token.serial),
   );
   const [first, second] = matching;
   if (first === undefined) {
-    const there = present.map(({ info }) => `"${info.label.trimEnd()}" (${info.serialNumber.trimEnd()})`);
+    const there = present.map(({ info }) => `"${text(info.label)}" (${text(info.serialNumber)})`);
     throw new HsmError(
       'unavailable',
       `There is no initialised token with ${wanted}. ` +
@@ -97,7 +97,7 @@ function findToken(module: pkcs11.PKCS11, { token }: StartSettings): Found {
     throw new HsmError(
       'unavailable',
       `More than one token has ${wanted}: choose one by its serial number: ` +
-        `${matching.map(({ info }) => info.serialNumber.trimEnd()).join(', ')}.`,
+        `${matching.map(({ info }) => text(info.serialNumber)).join(', ')}.`,
     );
   return first;
 }
@@ -108,4 +108,9 @@ function assertUsable(info: TokenInfo, { token }: StartSettings): void {
     throw new HsmError('unavailable', `${name} has no user PIN yet: set one with the module’s own tool.`);
   if (info.flags & pkcs11.CKF_USER_PIN_LOCKED)
     throw new HsmError('login-refused', `${name} has locked its user PIN: unlock it with the SO PIN.`);
+}
+
+// Padded with blanks by the standard, with zeros by some modules.
+function text(padded: string): string {
+  return padded.replace(/[\0 ]+$/, '');
 }

@@ -2,15 +2,17 @@
 import { Worker } from 'node:worker_threads';
 
 /** The end of the channel comes first and lets the worker log out; only a hanging one lives this long. */
-const GRACE = 1000;
-const LOOK_EVERY = 500;
+const GRACE = 700;
+const LOOK_EVERY = 300;
 
-/** Starts a thread (9 MB, nothing else of it is noticeable) that looks whether the daemon is still the parent. */
-export function watchParent(): void {
+/**
+ * Starts a thread (9 MB, nothing else of it is noticeable) that looks whether the daemon is still the parent.
+ * @param daemon its process id
+ */
+export function watchParent(daemon: number): void {
   const source = `
-    const parent = process.ppid;
     const watch = setInterval(() => {
-      if (process.ppid === parent) return;
+      if (process.ppid === ${daemon}) return;
       clearInterval(watch);
       setTimeout(() => process.kill(process.pid, 'SIGKILL'), ${GRACE});
     }, ${LOOK_EVERY});`;

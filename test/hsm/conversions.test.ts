@@ -1,0 +1,38 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { conversions } from '../../daemon/hsm/worker/conversions.js';
+
+const halves = fc
+  .tuple(fc.integer({ min: 0, max: 32 }), fc.uint8Array({ minLength: 32, maxLength: 32 }))
+  .map(([zeros, half]) => Buffer.from(half).fill(0, 0, zeros));
+
+/** Reads a DER INTEGER of less than 128 bytes, strictly. */
+function readInteger(der: Buffer): { value: bigint; rest: Buffer } {
+  const [tag, length = 0] = der;
+  const content = der.subarray(2, 2 + length);
+  const [first = 0, second = 0x80] = content;
+  if (tag !== 2 || length === 0 || content.length !== length) throw new Error('no INTEGER');
+  if (first >= 0x80) throw new Error('negative');
+  if (first === 0 && second < 0x80 && length > 1) throw new Error('not the shortest form');
+  return { value: BigInt(`0x${content.toString('hex')}`), rest: der.subarray(2 + length) };
+}
+
+void t.test('r‖s of any value becomes DER of the same two numbers in their shortest form', (t) => {
+  fc.assert(
+    fc.property(halves, halves, (r, s) => {
+      const der = conversions['ecdsa-der'](Buffer.concat([r, s]));
+      const [tag, length] = der;
+      const first = readInteger(der.subarray(2));
+      const second = readInteger(first.rest);
+      return (
+        tag === 0x30 &&
+        length === der.length - 2 &&
+        second.rest.length === 0 &&
+        first.value === BigInt(`0x${r.toString('hex')}`) &&
+        second.value === BigInt(`0x${s.toString('hex')}`)
+      );
+    }),
+    { numRuns: 2000 },
+  );
+  t.end();
+});
