@@ -100,9 +100,10 @@ export class Supervisor {
       this.update();
       return objects ? decodeObjects(objects) : [];
     } catch (error) {
-      if (error instanceof HsmError && error.code === 'login-refused') this.latch(error);
+      const refused = error instanceof HsmError && error.code === 'login-refused';
+      if (refused) this.latch(error);
       await worker.end();
-      throw error;
+      throw refused ? this.refusal() : error;
     }
   }
 
