@@ -103,7 +103,7 @@ export class Supervisor {
       const refused = error instanceof HsmError && error.code === 'login-refused';
       if (refused) this.latch(error);
       await worker.end();
-      throw refused ? this.refusal() : error;
+      throw refused ? this.refusal(error) : error;
     }
   }
 
@@ -169,11 +169,13 @@ export class Supervisor {
     this.config.onEvent?.({ type: 'state', state });
   }
 
-  private refusal(): HsmError {
+  /** @param cause what the token said, at the login that it refused */
+  private refusal(cause?: HsmError): HsmError {
     return new HsmError(
       'login-refused',
-      `The token of key store "${this.config.name}" refused the PIN; no login is tried again until an operator ` +
-        `has put the PIN right and run: keyhold login-retry ${this.config.name}`,
+      `The token of key store "${this.config.name}" refused the PIN${cause ? ` (${cause.message})` : ''}; no login is ` +
+        `tried again until an operator has put the PIN right and run: keyhold login-retry ${this.config.name}`,
+      { cause },
     );
   }
 }
