@@ -8,7 +8,7 @@ export type Attributes = readonly (readonly [type: number, value: boolean | numb
 
 /**
  * How to generate key material. The worker itself adds what Keyhold promises of every object: CKA_TOKEN,
- * CKA_PRIVATE, CKA_SENSITIVE, not CKA_EXTRACTABLE, not CKA_MODIFIABLE where the module knows it, CKA_ID, CKA_LABEL.
+ * CKA_PRIVATE, CKA_SENSITIVE, not CKA_EXTRACTABLE, CKA_ID, CKA_LABEL.
  */
 export interface KeyTemplate {
   /** A CKM number, such as CKM_AES_KEY_GEN. */

@@ -99,6 +99,27 @@ void t.test('jobs wait a while for a worker, then fail; the store comes back by 
   );
 });
 
+void t.test('a token that vanishes is unavailable, not empty, and comes back by itself', async (t) => {
+  const token = makeToken(t);
+  const { store, events } = await connectTo(t, token, { maxWait: 300 });
+  const id = await newKey(store);
+  const tokens = join(token.home, 'tokens');
+  const asked: (() => Promise<unknown>)[] = [
+    () => store.exists(id),
+    () => store.destroy(id),
+    () => store.generate(randomBytes(16), 'key', AES_256),
+    () => store.encrypt({ suite: 1, id: randomBytes(16) }, aad, aad),
+  ];
+  for (const ask of asked) {
+    renameSync(tokens, `${tokens}-away`);
+    await t.rejects(ask, { code: 'unavailable' });
+    renameSync(`${tokens}-away`, tokens);
+    await until(() => store.state === 'connected' && events.at(-1)?.type !== 'worker-lost');
+  }
+  t.equal(await store.exists(id), true);
+  await store.encrypt({ suite: 1, id }, aad, aad);
+});
+
 void t.test('more jobs than the queue holds are refused at once, the others done', async (t) => {
   const { store } = await connectTo(t, makeToken(t), { maxQueued: 50 });
   const key = { suite: 1, id: await newKey(store) } as const;

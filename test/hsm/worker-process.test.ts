@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import pkcs11 from 'pkcs11js';
 import t, { type Test } from 'tap';
+import type { KeyTemplate } from '../../daemon/hsm/key-store.js';
 import { FrameReader, FrameWriter, forEachMessage, kinds } from '../../daemon/hsm/messages.js';
 import { LIBRARY, PIN, SPY, connectTo, lives, makeToken, newKey, pids, until } from './token.js';
 
@@ -74,6 +76,43 @@ void t.test(
     t.strictSame(await ended, [0, null]);
   },
 );
+
+void t.test('a slow job does not hold back the results of those before it', async (t) => {
+  const token = makeToken(t);
+  const { child, channel } = spawnWorker(token.env);
+  const settings = { library: LIBRARY, token: { label: token.label }, sessionCopies: 1, listObjects: false };
+  const rsa: KeyTemplate = {
+    mechanism: pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN,
+    attributes: [[pkcs11.CKA_SIGN, true]],
+    publicAttributes: [
+      [pkcs11.CKA_MODULUS_BITS, 2048],
+      [pkcs11.CKA_PUBLIC_EXPONENT, '010001'],
+    ],
+  };
+  const writer = new FrameWriter();
+  const length = Buffer.of(16, 0, 0, 0);
+  writer.add(1, kinds.start.code, 0, [Buffer.from(JSON.stringify(settings)), Buffer.from(PIN)]);
+  writer.add(2, kinds.random.code, 0, [length]);
+  writer.add(3, kinds.random.code, 0, [length]);
+  const pair = [Buffer.alloc(16, 1), Buffer.from('rsa'), Buffer.from(JSON.stringify(rsa))];
+  writer.add(4, kinds.generateKeyPair.code, 0, pair);
+  writer.add(5, kinds.random.code, 0, [length]);
+  channel.write(writer.take());
+  const frames: number[][] = [];
+  const reader = new FrameReader();
+  channel.on('data', (chunk: Buffer) =>
+    reader.push(chunk, (frame) => {
+      const ids: number[] = [];
+      forEachMessage(frame, (id, status) => ids.push(status === 0 ? id : -id));
+      frames.push(ids);
+    }),
+  );
+  await until(() => frames.flat().length === 5);
+  t.strictSame(frames.flat(), [1, 2, 3, 4, 5]);
+  t.notOk(frames.find((ids) => ids.includes(4))?.some((id) => id < 4));
+  channel.end();
+  await once(child, 'exit');
+});
 
 void t.test('jobs before a login are refused', async (t) => {
   const { child, channel } = spawnWorker({});

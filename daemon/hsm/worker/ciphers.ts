@@ -3,14 +3,12 @@ import pkcs11, { type GcmParams } from 'pkcs11js';
 import { HsmError, type CipherSuite } from '../key-store.js';
 import type { KeyObjects } from './objects.js';
 import { meaningOf } from './return-values.js';
-import type { Token } from './token.js';
+import { isThere, type Token } from './token.js';
 
 export const IV_LENGTH = 12;
 const TAG_LENGTH = 16;
 const SCRATCH = 64 * 1024;
 const MOST_IVS = 128;
-/** Session state (PKCS #11 v2.40, 3.3), which pkcs11js does not name. */
-const CKS_RW_USER_FUNCTIONS = 3;
 
 /** Encrypts and decrypts under one suite. Results are views of scratch memory, good until the next call. */
 export interface Cipher {
@@ -108,17 +106,7 @@ class AesGcm implements Cipher {
 
   private isAboutCiphertext(error: unknown): boolean {
     const about = meaningOf(error)?.decrypting;
-    return about === 'invalid' || (about === 'doubtful' && this.deviceLives());
-  }
-
-  private deviceLives(): boolean {
-    const { module, session } = this.token;
-    try {
-      module.C_GenerateRandom(session, Buffer.alloc(IV_LENGTH));
-      return module.C_GetSessionInfo(session).state === CKS_RW_USER_FUNCTIONS;
-    } catch {
-      return false;
-    }
+    return about === 'invalid' || (about === 'doubtful' && isThere(this.token));
   }
 }
 

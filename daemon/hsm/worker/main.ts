@@ -16,13 +16,13 @@ import { HsmError } from '../key-store.js';
 import { IvSource } from './ciphers.js';
 import { createHandlers, type Handler } from './jobs.js';
 import { KeyObjects } from './objects.js';
-import { meaningOf, toHsmError } from './return-values.js';
-import { closeToken, openToken, type Token } from './token.js';
+import { toHsmError } from './return-values.js';
+import { closeToken, isSessionLost, openToken, type Token } from './token.js';
 import { watchParent } from './watchdog.js';
 
 const CHANNEL = 3;
-/** Milliseconds for which a finished result may wait for others to travel with. */
-const HOLD_RESULTS = 1;
+/** Microseconds for which a finished result may wait for others to travel with. */
+const HOLD_RESULTS = 1000;
 const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 
 // A Ctrl-C goes to the whole process group; the daemon then answers what is in flight and closes the channel.
@@ -31,6 +31,8 @@ process.on('SIGTERM', () => undefined);
 watchParent(Number(process.argv[2]));
 
 const results = new FrameWriter();
+/** Microseconds that the last job of each kind took, by code. */
+const lastTook = Float64Array.from(kindsByCode, (kind) => kind.cost);
 let token: Token | undefined;
 let ivs: IvSource | undefined;
 let handlers: Readonly<Partial<Record<JobName, Handler>>> = { start };
@@ -51,36 +53,37 @@ function execute(frame: Buffer): void {
   let now = performance.now();
   let flushed = now;
   forEachMessage(frame, (id, code, _, parts) => {
-    const began = now;
-    let lost = false;
-    try {
-      const answer = perform(code, parts);
-      now = performance.now();
-      results.add(id, 0, (now - began) * 1000, answer);
-      for (const part of answer) part.fill(0);
-    } catch (error) {
-      lost = meaningOf(error)?.sessionLost === true;
-      const { code: reason, message } = toHsmError(error);
-      now = performance.now();
-      const status = lost ? SESSION_LOST : 1 + errorCodes.indexOf(reason);
-      results.add(id, status, (now - began) * 1000, [Buffer.from(message)]);
-    }
-    if (lost || now - flushed > HOLD_RESULTS) {
+    if (results.count > 0 && (now - flushed) * 1000 + (lastTook[code] ?? 0) > HOLD_RESULTS) {
       flush();
       flushed = now;
     }
-    if (lost) process.exit(1);
+    const began = now;
+    const { status, answer } = perform(code, parts);
+    now = performance.now();
+    lastTook[code] = (now - began) * 1000;
+    results.add(id, status, (now - began) * 1000, answer);
+    for (const part of answer) part.fill(0);
+    if (status === SESSION_LOST) {
+      flush();
+      process.exit(1);
+    }
   });
   frame.fill(0);
   if (results.count > 0) flush();
 }
 
-function perform(code: number, parts: Buffer[]): readonly Buffer[] {
-  const kind = kindsByCode[code];
-  const handler = kind && handlers[kind.name];
-  if (handler === undefined || parts.length !== kind?.parts)
-    throw new HsmError('internal', `The worker does not expect a job of kind ${kind?.name ?? code} now`);
-  return handler(...parts);
+function perform(code: number, parts: Buffer[]): { status: number; answer: readonly Buffer[] } {
+  try {
+    const kind = kindsByCode[code];
+    const handler = kind && handlers[kind.name];
+    if (handler === undefined || parts.length !== kind?.parts)
+      throw new HsmError('internal', `The worker does not expect a job of kind ${kind?.name ?? code} now`);
+    return { status: 0, answer: handler(...parts) };
+  } catch (error) {
+    const { code: reason, message } = toHsmError(error);
+    const status = isSessionLost(error, token) ? SESSION_LOST : 1 + errorCodes.indexOf(reason);
+    return { status, answer: [Buffer.from(message)] };
+  }
 }
 
 function flush(): void {

@@ -2,7 +2,7 @@
 import pkcs11, { type Handle, type Template } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
 import { meaningOf } from './return-values.js';
-import type { Token } from './token.js';
+import { TokenGoneError, isThere, type Token } from './token.js';
 
 /** Handles of the objects that share a CKA_ID, by class. */
 interface Entry {
@@ -151,7 +151,10 @@ export class KeyObjects {
 
   private search(id: Buffer): Handle[] {
     if (id.length !== ID_LENGTH) throw new HsmError('internal', `A CKA_ID of ${id.length} bytes, not 16`);
-    return this.find([{ type: pkcs11.CKA_ID, value: id }]);
+    const found = this.find([{ type: pkcs11.CKA_ID, value: id }]);
+    // "Not there" is believed only of a token that is there: else a destroyed key would come back with it.
+    if (found.length === 0 && !isThere(this.token)) throw new TokenGoneError();
+    return found;
   }
 
   // CKA_TOKEN keeps the session copies, which share their original's CKA_ID, out of it.

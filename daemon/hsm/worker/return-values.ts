@@ -10,7 +10,7 @@ interface Meaning {
   readonly sessionLost?: true;
   /** A handle that the worker remembers names nothing (any more): it looks the object up again first. */
   readonly staleHandle?: true;
-  /** What it says when C_Decrypt returns it: the ciphertext is wrong, or perhaps the device failed. */
+  /** 'invalid': C_Decrypt blames the ciphertext. 'doubtful': that, or, of any call, perhaps the device failed. */
   readonly decrypting?: 'invalid' | 'doubtful';
 }
 

@@ -3,11 +3,15 @@ import { existsSync } from 'node:fs';
 import pkcs11, { type Handle, type TokenInfo } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
 import type { StartSettings } from '../messages.js';
-import { toHsmError } from './return-values.js';
+import { meaningOf, toHsmError } from './return-values.js';
+
+/** Session state (PKCS #11 v2.40, section 3.3), which pkcs11js does not name. */
+const CKS_RW_USER_FUNCTIONS = 3;
 
 /** One logged-in session; a worker has no other. */
 export interface Token {
   readonly module: pkcs11.PKCS11;
+  readonly slot: Handle;
   readonly session: Handle;
 }
 
@@ -23,9 +27,38 @@ export function openToken(settings: StartSettings, pin: Buffer): Token {
     assertUsable(info, settings);
     const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
     module.C_Login(session, pkcs11.CKU_USER, pin.toString('utf8'));
-    return { module, session };
+    return { module, slot, session };
   } catch (error) {
     throw toHsmError(error);
+  }
+}
+
+/**
+ * Whether the token answers for itself. Some modules only say so when asked: SoftHSM 2.6.1 finds no objects where its
+ * storage is gone, and returns the same error as for a wrong ciphertext.
+ */
+export function isThere({ module, slot, session }: Token): boolean {
+  try {
+    module.C_GetTokenInfo(slot);
+    module.C_GenerateRandom(session, Buffer.alloc(8));
+    return module.C_GetSessionInfo(session).state === CKS_RW_USER_FUNCTIONS;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether an error means that only a new login helps. */
+export function isSessionLost(error: unknown, token: Token | undefined): boolean {
+  if (error instanceof TokenGoneError) return true;
+  const meaning = meaningOf(error);
+  if (meaning?.decrypting === 'doubtful') return token !== undefined && !isThere(token);
+  return meaning?.sessionLost === true;
+}
+
+/** The token was found to be gone where its module said nothing. */
+export class TokenGoneError extends HsmError {
+  constructor() {
+    super('unavailable', 'The token is gone; Keyhold reconnects.');
   }
 }
 
