@@ -1,0 +1,185 @@
+// The mixed load. A new action is one entry: it asks for something and puts what was acknowledged into the model.
+import { randomBytes } from 'node:crypto';
+import type { Lane } from './lane.js';
+import { type KnownCiphertext, StateWatch } from './model.js';
+
+export interface Action {
+  readonly name: string;
+  /** How often it comes up, relative to the others. */
+  readonly weight: number;
+  run(lane: Lane): Promise<void>;
+}
+
+/** Keys that a run makes at most: SoftHSM keeps each in a file and reads them all when a worker starts. */
+const mostKeys = 2_000;
+
+export const actions: readonly Action[] = [
+  {
+    name: 'create-key',
+    weight: 4,
+    async run(lane) {
+      const { model } = lane.world;
+      if (model.keys.size >= mostKeys) return;
+      const description = lane.newName();
+      const { code, response } = await lane.call('createKey', { description });
+      if (code === 'ok') model.addKey(response.keyMetadata!.keyId!, description);
+      else if (code === 'unknown') model.unsureKeys.add(description);
+    },
+  },
+  {
+    name: 'create-alias',
+    weight: 4,
+    async run(lane) {
+      const { model } = lane.world;
+      const key = lane.anyKey();
+      if (!key) return;
+      const aliasName = `alias/${lane.newName()}`;
+      const { code } = await lane.call('createAlias', { aliasName, targetKeyId: key.keyId });
+      // 50 of them are the most that a key can have.
+      if (code === 'ok') model.aliases.set(aliasName, key.keyId);
+      else if (code === 'unknown') model.unsureAliases.set(aliasName, key.keyId);
+    },
+  },
+  {
+    name: 'enable-or-disable-key',
+    weight: 4,
+    async run(lane) {
+      const key = lane.anyKey();
+      if (!key || key.changing) return;
+      key.changing = true;
+      key.version += 1;
+      // Most keys are to be of use most of the time.
+      const enabled = lane.world.random.chance(0.8);
+      const { code } = await lane.call(enabled ? 'enableKey' : 'disableKey', { keyId: key.keyId });
+      if (code === 'ok') key.enabled = enabled;
+      else if (code === 'unknown') key.enabled = undefined;
+      key.changing = false;
+      key.version += 1;
+    },
+  },
+  {
+    name: 'encrypt',
+    weight: 30,
+    async run(lane) {
+      const { model, random } = lane.world;
+      const key = lane.anyKey();
+      if (!key) return;
+      const plaintext = randomBytes(random.between(1, 200));
+      const encryptionContext = { request: lane.newName() };
+      const names = [...model.aliases].filter(([, target]) => target === key.keyId).map(([name]) => name);
+      const keyId = random.pick([key.keyId, ...names]);
+      const request = { keyId, plaintext, encryptionContext };
+      const { code, response } = await lane.call('encrypt', request, new StateWatch(key));
+      if (code !== 'ok') return;
+      const { ciphertextBlob } = response;
+      model.ciphertexts.push({
+        keyId: key.keyId,
+        ciphertextBlob: ciphertextBlob!,
+        encryptionContext,
+        plaintext,
+      });
+    },
+  },
+  {
+    name: 'decrypt',
+    weight: 30,
+    async run(lane) {
+      const ciphertext = lane.anyCiphertext();
+      if (ciphertext) await decrypt(lane, ciphertext);
+    },
+  },
+  {
+    name: 'generate-data-key',
+    weight: 10,
+    async run(lane) {
+      const key = lane.anyKey();
+      if (!key) return;
+      const { keyId } = key;
+      const encryptionContext = { request: lane.newName() };
+      const request = { keyId, encryptionContext, keySpec: 'AES_256' as const };
+      const { code, response } = await lane.call('generateDataKey', request, new StateWatch(key));
+      if (code !== 'ok') return;
+      const { ciphertextBlob, plaintext } = response;
+      lane.world.model.ciphertexts.push({
+        keyId,
+        ciphertextBlob: ciphertextBlob!,
+        encryptionContext,
+        plaintext: plaintext!,
+      });
+    },
+  },
+  {
+    name: 'generate-data-key-without-plaintext',
+    weight: 5,
+    async run(lane) {
+      const key = lane.anyKey();
+      if (!key) return;
+      const { keyId } = key;
+      const encryptionContext = { request: lane.newName() };
+      const request = { keyId, encryptionContext, numberOfBytes: 48 };
+      const { code, response } = await lane.call(
+        'generateDataKeyWithoutPlaintext',
+        request,
+        new StateWatch(key),
+      );
+      if (code !== 'ok') return;
+      const { ciphertextBlob } = response;
+      lane.world.model.ciphertexts.push({
+        keyId,
+        ciphertextBlob: ciphertextBlob!,
+        encryptionContext,
+        plaintext: 48,
+      });
+    },
+  },
+  {
+    name: 're-encrypt',
+    weight: 10,
+    async run(lane) {
+      const { model } = lane.world;
+      const source = lane.anyCiphertext();
+      const destination = lane.anyKey();
+      if (!source || !destination) return;
+      const encryptionContext = { request: lane.newName() };
+      const request = {
+        ciphertextBlob: source.ciphertextBlob,
+        sourceEncryptionContext: { ...source.encryptionContext },
+        destinationKeyId: destination.keyId,
+        destinationEncryptionContext: encryptionContext,
+      };
+      const watch = new StateWatch(model.keys.get(source.keyId)!, destination);
+      const { code, response } = await lane.call('reEncrypt', request, watch);
+      if (code !== 'ok') return;
+      const { plaintext } = source;
+      const { ciphertextBlob } = response;
+      const { keyId } = destination;
+      model.ciphertexts.push({ keyId, ciphertextBlob: ciphertextBlob!, encryptionContext, plaintext });
+    },
+  },
+  {
+    name: 'generate-random',
+    weight: 5,
+    async run(lane) {
+      const numberOfBytes = lane.world.random.between(1, 1024);
+      const { code, response } = await lane.call('generateRandom', { numberOfBytes });
+      if (code === 'ok' && response.plaintext?.length !== numberOfBytes) {
+        lane.world.find(`GenerateRandom gave ${response.plaintext?.length} bytes, not ${numberOfBytes}`);
+      }
+    },
+  },
+];
+
+/** Decrypts, and finds fault where it gives something else than what was encrypted. */
+export async function decrypt(lane: Lane, ciphertext: KnownCiphertext): Promise<void> {
+  const { ciphertextBlob, plaintext, keyId } = ciphertext;
+  const request = { ciphertextBlob, encryptionContext: { ...ciphertext.encryptionContext } };
+  const { code, response } = await lane.call(
+    'decrypt',
+    request,
+    new StateWatch(lane.world.model.keys.get(keyId)!),
+  );
+  if (code !== 'ok') return;
+  const found = Buffer.from(response.plaintext!);
+  const matches = typeof plaintext === 'number' ? found.length === plaintext : found.equals(plaintext);
+  if (!matches) lane.world.find(`a ciphertext of key ${keyId} decrypts to something else`);
+}

@@ -1,0 +1,194 @@
+// What must hold after each round. A new promise is one entry.
+import { join } from 'node:path';
+import type { TestDaemon } from '../support/daemon.js';
+import { decrypt } from './actions.js';
+import type { AuditReader, Replay } from './audit.js';
+import type { Lane, World } from './lane.js';
+import { strayWorkers, within } from './processes.js';
+import { listToken, type ObservedObject } from './token.js';
+
+/** What a check works with. Nothing but the checks asks anything of the daemon meanwhile. */
+export interface Scene {
+  readonly world: World;
+  readonly daemon: TestDaemon;
+  readonly lane: Lane;
+  readonly audit: AuditReader;
+  readonly replay: Replay;
+  /** The token's objects before the first round. */
+  readonly original: readonly ObservedObject[];
+  /** The daemon was started after everything that happened: nothing can be half done any more. */
+  readonly restarted: boolean;
+  /** How many ciphertexts to decrypt. */
+  readonly sample: number;
+  /** What ListKeys and ListAliases told; the first check fills it in. */
+  readonly listed: { keys: Map<string, boolean>; aliases: Map<string, string> };
+}
+
+export interface Check {
+  readonly promise: string;
+  run(scene: Scene): Promise<void> | void;
+}
+
+/** In this order. */
+export const checks: readonly Check[] = [
+  {
+    promise: 'no worker of a dead daemon is left',
+    async run({ world, daemon }) {
+      const gone = await within(2_000, () => strayWorkers(daemon.home, daemon.pid).length === 0);
+      if (!gone)
+        world.find(`workers of a dead daemon are alive: ${strayWorkers(daemon.home, daemon.pid).join()}`);
+    },
+  },
+  {
+    promise: 'every acknowledged key is there, in its state',
+    async run(scene) {
+      const { world, lane, listed } = scene;
+      const { model } = world;
+      for (const keyId of await listKeys(lane)) {
+        const { response } = await lane.call('describeKey', { keyId });
+        const { description = '', enabled = false, keyState } = response?.keyMetadata ?? {};
+        listed.keys.set(keyId, enabled);
+        if (keyState !== 'Enabled' && keyState !== 'Disabled') world.find(`key ${keyId} is ${keyState}`);
+        let known = model.keys.get(keyId);
+        if (!known) {
+          if (!model.unsureKeys.delete(description))
+            world.find(`there is a key ${keyId} that nobody asked for`);
+          known = model.addKey(keyId, description, enabled);
+          await use(lane, keyId);
+        }
+        known.enabled ??= enabled;
+        if (known.enabled !== enabled)
+          world.find(`key ${keyId} is ${keyState}, which is not what was acknowledged`);
+        if (known.description !== description) world.find(`key ${keyId} has another description`);
+      }
+      for (const keyId of model.keys.keys()) {
+        if (!listed.keys.has(keyId)) world.find(`the acknowledged key ${keyId} is gone`);
+      }
+      model.unsureKeys.clear();
+    },
+  },
+  {
+    promise: 'every acknowledged alias is there',
+    async run({ world, lane, listed }) {
+      const { aliases, unsureAliases } = world.model;
+      for (const [name, keyId] of await listAliases(lane)) {
+        listed.aliases.set(name, keyId);
+        const expected = aliases.get(name) ?? unsureAliases.get(name);
+        if (expected !== keyId) world.find(`the alias ${name} points to ${keyId}, not to ${expected}`);
+        aliases.set(name, keyId);
+      }
+      for (const name of aliases.keys()) {
+        if (!listed.aliases.has(name)) world.find(`the acknowledged alias ${name} is gone`);
+      }
+      unsureAliases.clear();
+    },
+  },
+  {
+    promise: 'every acknowledged ciphertext decrypts',
+    async run({ world, lane, sample }) {
+      const { ciphertexts } = world.model;
+      const all = ciphertexts.length <= sample;
+      const chosen = all ? ciphertexts : Array.from({ length: sample }, () => world.random.pick(ciphertexts));
+      for (let start = 0; start < chosen.length; start += 100)
+        await Promise.all(chosen.slice(start, start + 100).map((ciphertext) => decrypt(lane, ciphertext)));
+    },
+  },
+  {
+    promise: 'every answered request is in the audit log once, and nothing else is',
+    run({ world, audit, replay }) {
+      const records = audit.read();
+      for (const record of records) replay.apply(record);
+      const calls = records.filter(({ eventType }) => eventType === 'AwsApiCall');
+      for (const fault of world.ledger.settle(calls)) world.find(`audit: ${fault}`);
+    },
+  },
+  {
+    promise: 'what there is and what the audit log tells are the same',
+    run({ world, replay, listed }) {
+      compare(world, 'key', listed.keys, replay.keys);
+      compare(world, 'alias', listed.aliases, replay.aliases);
+    },
+  },
+  {
+    promise: 'the token holds the keys, what others put there, and nothing else',
+    async run({ world, daemon, original, listed, restarted }) {
+      const objects = await listToken(daemon.home);
+      const missing = new Map(original.map((object) => [identity(object), object]));
+      const found = new Set<string>();
+      for (const object of objects) {
+        if (missing.delete(identity(object))) continue;
+        const keyId = object.label.replace(/^keyhold\//, '');
+        if (!listed.keys.has(keyId)) {
+          // A key whose undoing failed with the workers is undone by the next start.
+          if (restarted) world.find(`the object ${identity(object)} has no record`);
+        } else if (found.has(keyId)) world.find(`key ${keyId} has more than one object`);
+        else if (!object.secret) world.find(`the material of key ${keyId} could be read`);
+        found.add(keyId);
+      }
+      for (const name of missing.keys()) world.find(`the object ${name}, which was there before, is gone`);
+      for (const keyId of listed.keys.keys()) if (!found.has(keyId)) world.find(`key ${keyId} has no object`);
+    },
+  },
+  {
+    promise: 'the audit log is whole',
+    async run({ world, daemon }) {
+      const { code, stdout, stderr } = await daemon.admin('audit-verify');
+      if (code !== 0) world.find(`audit verify ends with ${code}: ${stdout}${stderr}`);
+    },
+  },
+];
+
+export function identity({ class: objectClass, id, label }: ObservedObject): string {
+  return `${label} (class ${objectClass}, CKA_ID ${id})`;
+}
+
+/** A key that nobody was told of must be of use all the same. */
+async function use(lane: Lane, keyId: string): Promise<void> {
+  const encryptionContext = { request: lane.newName() };
+  const plaintext = Buffer.from('of use');
+  const { code, response } = await lane.call('encrypt', { keyId, encryptionContext, plaintext });
+  if (code !== 'ok')
+    lane.world.find(`key ${keyId}, whose creation was not answered, does not encrypt: ${code}`);
+  else await decrypt(lane, { keyId, encryptionContext, plaintext, ciphertextBlob: response.ciphertextBlob! });
+}
+
+async function listKeys(lane: Lane): Promise<string[]> {
+  const keyIds: string[] = [];
+  let marker: string | undefined;
+  do {
+    const { response } = await lane.call('listKeys', { limit: 1000, ...(marker && { marker }) });
+    keyIds.push(...(response?.keys ?? []).map(({ keyId }) => keyId!));
+    marker = response?.nextMarker;
+  } while (marker);
+  return keyIds;
+}
+
+async function listAliases(lane: Lane): Promise<[name: string, keyId: string][]> {
+  const aliases: [string, string][] = [];
+  let marker: string | undefined;
+  do {
+    const { response } = await lane.call('listAliases', { limit: 100, ...(marker && { marker }) });
+    for (const { aliasName, targetKeyId } of response?.aliases ?? [])
+      aliases.push([aliasName!, targetKeyId!]);
+    marker = response?.nextMarker;
+  } while (marker);
+  return aliases;
+}
+
+function compare(
+  world: World,
+  what: string,
+  there: ReadonlyMap<string, string | boolean>,
+  told: ReadonlyMap<string, string | boolean>,
+): void {
+  for (const name of new Set([...there.keys(), ...told.keys()])) {
+    if (there.get(name) !== told.get(name)) {
+      world.find(`${what} ${name} is ${there.get(name)}, and ${told.get(name)} by the audit log`);
+    }
+  }
+}
+
+/** The folder of a home's audit log. */
+export function auditFolder({ home }: TestDaemon): string {
+  return join(home, 'audit');
+}

@@ -1,0 +1,58 @@
+// One caller among many: what an action works with.
+import { randomBytes } from 'node:crypto';
+import type { Client, OperationMethods } from '../../client/index.js';
+import type { Ledger, Reply } from './ledger.js';
+import { type KnownCiphertext, type KnownKey, type Model, StateWatch } from './model.js';
+import type { Random } from './random.js';
+
+/** Everything that a run knows. */
+export interface World {
+  readonly model: Model;
+  readonly ledger: Ledger;
+  readonly random: Random;
+  /** Says that something is wrong. */
+  find(what: string): void;
+  /** Whether a request may end in that way now, given what is being killed. */
+  tolerates(method: string, code: string): boolean;
+}
+
+export class Lane {
+  constructor(
+    readonly world: World,
+    private readonly client: Client,
+  ) {}
+
+  /** A name that no other request has. */
+  newName(): string {
+    return randomBytes(9).toString('base64url');
+  }
+
+  anyKey(): KnownKey | undefined {
+    const keys = [...this.world.model.keys.values()];
+    return keys.length > 0 ? this.world.random.pick(keys) : undefined;
+  }
+
+  anyCiphertext(): KnownCiphertext | undefined {
+    const { ciphertexts } = this.world.model;
+    return ciphertexts.length > 0 ? this.world.random.pick(ciphertexts) : undefined;
+  }
+
+  /** Calls, and finds fault with an error that nothing explains. */
+  async call<Name extends keyof OperationMethods>(
+    method: Name,
+    request: Parameters<OperationMethods[Name]>[0],
+    watch = new StateWatch(),
+  ): Promise<Reply<Awaited<ReturnType<OperationMethods[Name]>>>> {
+    const { ledger } = this.world;
+    const reply = await ledger.call(this.client, method, request);
+    if (reply.code === 'ok') {
+      if (watch.surelyDisabled) this.world.find(`${method} with a disabled key succeeded`);
+    } else if (reply.code === 'DisabledException') {
+      if (watch.surelyEnabled)
+        this.world.find(`${method} with an enabled key was refused as if it were disabled`);
+    } else if (!this.world.tolerates(method, reply.code)) {
+      this.world.find(`${method} was answered with ${reply.code}, for which there is no reason`);
+    }
+    return reply;
+  }
+}

@@ -1,0 +1,37 @@
+// scripts/torture: arguments, progress and exit status.
+import { randomInt } from 'node:crypto';
+import { Command, InvalidArgumentError } from 'commander';
+import { torture } from './torture.js';
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+  return Number(text);
+}
+
+const program = new Command('scripts/torture')
+  .option('--rounds <n>', 'how many rounds', wholeNumber, 100)
+  .option('--minutes <n>', 'as many rounds as fit in that time', wholeNumber)
+  .option('--seed <s>', 'of the choices', wholeNumber, randomInt(1_000_000))
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+  .parse();
+const { rounds, minutes, seed } = program.opts<{ rounds: number; minutes?: number; seed: number }>();
+
+const start = Date.now();
+const say = (line: string) => console.log(line);
+const extent = minutes === undefined ? `${rounds} rounds` : `${minutes} minutes`;
+say(`torture: ${extent} of SIGKILL under load with seed ${seed}`);
+const goesOn = (done: number) =>
+  minutes === undefined ? done < rounds : Date.now() - start < minutes * 60_000;
+const report = await torture({ seed, goesOn, say });
+
+const seconds = Math.round((Date.now() - start) / 1000);
+say(`${report.rounds} rounds in ${seconds} s: ${report.facts}`);
+for (const [answer, count] of [...report.totals].sort()) say(`  ${answer}: ${count}`);
+if (report.findings.length === 0) {
+  await report.daemon.remove();
+} else {
+  say(
+    `The home with everything in it is ${report.daemon.home}. The same choices again: scripts/torture --seed ${seed}`,
+  );
+  process.exitCode = 1;
+}

@@ -1,0 +1,35 @@
+// The metadata store itself, read while no daemon runs, beside the token.
+import { join } from 'node:path';
+import { z } from 'zod';
+import { LevelStore } from '../../daemon/store/leveldb.js';
+import { listToken, objectFiles } from './token.js';
+
+/** MAC and version, which come before a record's text. */
+const headLength = 32 + 8;
+
+const keyRecord = z.object({ materials: z.array(z.object({ objectId: z.string() })) });
+
+/**
+ * Compares records and objects by CKA_ID, after a clean stop.
+ * @returns what is wrong
+ */
+export async function compareRecords(home: string): Promise<string[]> {
+  const faults: string[] = [];
+  const objects = new Set((await listToken(home)).map(({ id }) => id));
+  const store = await LevelStore.open(join(home, 'metadata'));
+  try {
+    for await (const { key, value } of store.range({ from: 'record/', to: 'record/\uffff' })) {
+      const name = key.slice('record/'.length);
+      if (/^(intent|owed-event)\//.test(name)) faults.push(`after a clean stop there is a record ${name}`);
+      if (!name.startsWith('key/')) continue;
+      const { materials } = keyRecord.parse(JSON.parse(value.toString('utf8', headLength)));
+      for (const { objectId } of materials)
+        if (!objects.has(objectId)) faults.push(`the object ${objectId} of ${name} is gone`);
+    }
+  } finally {
+    await store.close();
+  }
+  const unreadable = objectFiles(home) - (await listToken(home)).length;
+  if (unreadable !== 0) faults.push(`SoftHSM keeps ${unreadable} files that are no objects`);
+  return faults;
+}

@@ -1,0 +1,126 @@
+// What is killed in a round. A new way to strike is one entry.
+import type { TestDaemon } from '../support/daemon.js';
+import type { Load } from './load.js';
+import type { Ledger } from './ledger.js';
+import { childrenOf, lives, within } from './processes.js';
+import type { Random } from './random.js';
+
+export interface Battlefield {
+  readonly daemon: TestDaemon;
+  readonly load: Load;
+  readonly ledger: Ledger;
+  readonly random: Random;
+}
+
+export interface Strike {
+  readonly name: string;
+  /** The daemon has to be started again afterwards. */
+  readonly daemonDies: boolean;
+  /** Whether operations that are safe to repeat may fail since two workers in turn died with them. */
+  readonly losesRepeatable: boolean;
+  run(field: Battlefield): Promise<void>;
+}
+
+export const strikes: readonly Strike[] = [
+  {
+    name: 'the daemon',
+    daemonDies: true,
+    losesRepeatable: false,
+    async run(field) {
+      await moment(field);
+      await killDaemon(field);
+    },
+  },
+  {
+    name: 'one worker',
+    daemonDies: false,
+    losesRepeatable: false,
+    async run({ daemon, ...field }) {
+      await moment(field);
+      kill(field.random.shuffled(childrenOf(daemon.pid)).slice(0, 1));
+      await pause(field.random, 300);
+    },
+  },
+  {
+    name: 'the daemon, and again while it starts',
+    daemonDies: true,
+    losesRepeatable: false,
+    async run(field) {
+      await moment(field);
+      await killDaemon(field);
+      const started = field.daemon.start().catch(() => undefined);
+      await pause(field.random, 1_000);
+      await killDaemon(field);
+      await started;
+    },
+  },
+  {
+    name: 'all workers',
+    daemonDies: false,
+    losesRepeatable: true,
+    async run({ daemon, ...field }) {
+      await moment(field);
+      kill(childrenOf(daemon.pid));
+      await pause(field.random, 300);
+    },
+  },
+  {
+    name: 'the daemon and its workers',
+    daemonDies: true,
+    losesRepeatable: true,
+    async run(field) {
+      await moment(field);
+      const workers = childrenOf(field.daemon.pid);
+      // Either may be first.
+      if (field.random.chance(0.5)) {
+        kill(workers);
+        await pause(field.random, 10);
+        await killDaemon(field);
+      } else {
+        await killDaemon(field);
+        kill(workers);
+      }
+    },
+  },
+  {
+    name: 'workers, again and again',
+    daemonDies: false,
+    losesRepeatable: true,
+    async run({ daemon, ...field }) {
+      for (let times = field.random.between(2, 4); times > 0; times--) {
+        await moment(field);
+        kill(field.random.shuffled(childrenOf(daemon.pid)).slice(0, field.random.between(1, 2)));
+      }
+    },
+  },
+];
+
+/** Waits for a random moment; half of the time for one at which a change is under way. */
+async function moment({ ledger, random }: Pick<Battlefield, 'ledger' | 'random'>): Promise<void> {
+  await pause(random, 800);
+  if (random.chance(0.5)) return;
+  await within(1_000, () => ledger.changesInFlight > 0);
+  await pause(random, 12);
+}
+
+function pause(random: Random, longest: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, random.next() * longest));
+}
+
+function kill(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+}
+
+/** Returns when it is dead; its workers may still be there, as they may be when a supervisor starts it again. */
+async function killDaemon({ daemon, load }: Battlefield): Promise<void> {
+  load.stopAsking();
+  const { pid } = daemon;
+  kill([pid]);
+  if (!(await within(5_000, () => !lives(pid)))) throw new Error(`process ${pid} does not die of SIGKILL`);
+}

@@ -1,0 +1,70 @@
+// Started by token.ts: lists the objects of the token of KEYHOLD_HOME as JSON, or puts foreign ones into it.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pkcs11, { type Handle } from 'pkcs11js';
+import type { ObservedObject } from './token.js';
+
+const home = process.env.KEYHOLD_HOME ?? '';
+const module = new pkcs11.PKCS11();
+module.load('/usr/lib/softhsm/libsofthsm2.so');
+module.C_Initialize();
+const slot = module.C_GetSlotList(true).find((one) => module.C_GetTokenInfo(one).label.trim() === 'keyhold');
+if (!slot) throw new Error(`There is no token 'keyhold' in ${home}`);
+const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
+module.C_Login(session, pkcs11.CKU_USER, readFileSync(join(home, 'tokens/pin'), 'utf8'));
+
+function attribute(object: Handle, type: number): Buffer {
+  const [found] = module.C_GetAttributeValue(session, object, [{ type }]);
+  return found!.value;
+}
+
+function describe(object: Handle): ObservedObject {
+  const objectClass = attribute(object, pkcs11.CKA_CLASS).readUInt32LE();
+  const isKey = objectClass === pkcs11.CKO_SECRET_KEY || objectClass === pkcs11.CKO_PRIVATE_KEY;
+  return {
+    class: objectClass,
+    id: objectClass === pkcs11.CKO_DATA ? '' : attribute(object, pkcs11.CKA_ID).toString('hex'),
+    label: attribute(object, pkcs11.CKA_LABEL).toString(),
+    secret:
+      isKey &&
+      attribute(object, pkcs11.CKA_SENSITIVE)[0] === 1 &&
+      attribute(object, pkcs11.CKA_EXTRACTABLE)[0] === 0,
+  };
+}
+
+function list(): ObservedObject[] {
+  module.C_FindObjectsInit(session, []);
+  const found: Handle[] = [];
+  for (
+    let some = module.C_FindObjects(session, 1000);
+    some.length > 0;
+    some = module.C_FindObjects(session, 1000)
+  )
+    found.push(...some);
+  module.C_FindObjectsFinal(session);
+  return found.map(describe);
+}
+
+function plant(): void {
+  for (const [label, id] of [
+    ['theirs', '01'],
+    ['keyhold/1234abcd-12ab-34cd-56ef-1234567890ab', '00112233445566778899aabbccddeeff'],
+  ] as const) {
+    module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
+      { type: pkcs11.CKA_TOKEN, value: true },
+      { type: pkcs11.CKA_VALUE_LEN, value: 32 },
+      { type: pkcs11.CKA_LABEL, value: label },
+      { type: pkcs11.CKA_ID, value: Buffer.from(id, 'hex') },
+    ]);
+  }
+  module.C_CreateObject(session, [
+    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_DATA },
+    { type: pkcs11.CKA_TOKEN, value: true },
+    { type: pkcs11.CKA_LABEL, value: 'their data' },
+    { type: pkcs11.CKA_VALUE, value: Buffer.from('anything') },
+  ]);
+}
+
+if (process.argv[2] === 'plant') plant();
+else process.stdout.write(JSON.stringify(list()));
+module.C_Finalize();

@@ -1,0 +1,202 @@
+// The rounds: load, strike, restart, check.
+import { get } from 'node:http';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { TestDaemon } from '../support/daemon.js';
+import { AuditReader, Replay } from './audit.js';
+import { auditFolder, checks, type Scene } from './checks.js';
+import { Lane, type World } from './lane.js';
+import { Ledger } from './ledger.js';
+import { Load } from './load.js';
+import { Model } from './model.js';
+import { childrenOf, lives, within } from './processes.js';
+import { Random } from './random.js';
+import { compareRecords } from './records.js';
+import { type Strike, strikes } from './strikes.js';
+import { listToken, type ObservedObject, plantForeign } from './token.js';
+
+export interface TortureOptions {
+  readonly seed: number;
+  /** Whether there is to be another round after so many. */
+  goesOn(rounds: number): boolean;
+  /** Hears of the progress. */
+  say(line: string): void;
+}
+
+export interface TortureReport {
+  readonly rounds: number;
+  readonly findings: readonly string[];
+  readonly facts: string;
+  /** Answers by operation and code. */
+  readonly totals: ReadonlyMap<string, number>;
+  /** Where things went wrong; the caller removes it. */
+  readonly daemon: TestDaemon;
+}
+
+const sampleOfRound = 300;
+/** Rounds between two looks into the metadata store, for which the daemon is stopped. */
+const lookEvery = 10;
+/** Milliseconds until lost workers are replaced; the daemon tries again after 5 s at the latest. */
+const recovery = 15_000;
+
+/** How many the daemon starts by default. */
+const workers = Math.max(2, availableParallelism());
+
+/** Failures of operations that a worker took with it. */
+const losses = ['KeyUnavailableException', 'DependencyTimeoutException'];
+
+export async function torture(options: TortureOptions): Promise<TortureReport> {
+  const daemon = await TestDaemon.initialise();
+  await plantForeign(daemon.home);
+  const run = new Run(options, daemon, await listToken(daemon.home));
+  try {
+    await run.run();
+  } catch (error) {
+    const { stack, message } = error as Error;
+    run.find(`the run could not go on: ${stack ?? message}\n${daemon.stderr.slice(-2_000)}`);
+  }
+  await daemon.stop('SIGKILL');
+  return run.report();
+}
+
+class Run implements World {
+  readonly model = new Model();
+  readonly ledger = new Ledger();
+  readonly random: Random;
+  readonly #findings: string[] = [];
+  readonly #replay = new Replay();
+  readonly #audit: AuditReader;
+  #rounds = 0;
+  #strike: Strike | undefined;
+
+  constructor(
+    private readonly options: TortureOptions,
+    private readonly daemon: TestDaemon,
+    private readonly original: readonly ObservedObject[],
+  ) {
+    this.random = new Random(options.seed);
+    this.#audit = new AuditReader(auditFolder(daemon));
+  }
+
+  async run(): Promise<void> {
+    await this.daemon.start();
+    await this.#becomesWhole();
+    let deck: Strike[] = [];
+    while (this.options.goesOn(this.#rounds)) {
+      this.#rounds += 1;
+      if (deck.length === 0) deck = this.random.shuffled(strikes);
+      await this.#round(deck.pop()!);
+      if (this.#rounds % lookEvery === 0) {
+        await this.#look();
+        this.options.say(`round ${this.#rounds}: ${this.#facts()}`);
+      }
+    }
+    this.#strike = undefined;
+    await this.#look();
+    await this.#enableAll();
+    await this.#check(true, Infinity);
+  }
+
+  find(what: string): void {
+    const finding = `round ${this.#rounds} (${this.#strike?.name ?? 'nothing killed'}): ${what}`;
+    this.#findings.push(finding);
+    if (this.#findings.length <= 50) this.options.say(`FOUND: ${finding}`);
+  }
+
+  tolerates(method: string, code: string): boolean {
+    // A key has 50 aliases at most, and no more are asked for than happen to fall on it.
+    if (method === 'createAlias' && code === 'LimitExceededException') return true;
+    if (!this.#strike) return false;
+    if (code === 'unknown') return this.#strike.daemonDies;
+    if (!losses.includes(code)) return false;
+    return this.#strike.losesRepeatable || (method === 'createKey' && !this.#strike.daemonDies);
+  }
+
+  report(): TortureReport {
+    const { totals } = this.ledger;
+    return {
+      rounds: this.#rounds,
+      findings: this.#findings,
+      facts: this.#facts(),
+      totals,
+      daemon: this.daemon,
+    };
+  }
+
+  async #round(strike: Strike): Promise<void> {
+    const { daemon, ledger, random } = this;
+    const load = await Load.start(this, daemon);
+    this.#strike = strike;
+    try {
+      await strike.run({ daemon, load, ledger, random });
+    } finally {
+      await load.end();
+    }
+    if (strike.daemonDies) await daemon.start();
+    else if (!lives(daemon.pid)) {
+      this.find('the daemon died of the death of its workers');
+      await daemon.start();
+    }
+    this.#strike = undefined;
+    await this.#becomesWhole();
+    await this.#check(strike.daemonDies, sampleOfRound);
+  }
+
+  async #check(restarted: boolean, sample: number): Promise<void> {
+    const { daemon, original } = this;
+    const client = await daemon.connect({ maxAttempts: 1 });
+    const lane = new Lane(this, client);
+    const listed = { keys: new Map<string, boolean>(), aliases: new Map<string, string>() };
+    const [audit, replay] = [this.#audit, this.#replay];
+    const scene: Scene = { world: this, daemon, lane, audit, replay, original, restarted, sample, listed };
+    for (const check of checks) await check.run(scene);
+    await client.close();
+  }
+
+  /** Stops the daemon in peace and compares what it left. */
+  async #look(): Promise<void> {
+    const status = await this.daemon.stop('SIGTERM');
+    if (status !== 0) this.find(`a stop ended with ${status}: ${this.daemon.stderr.slice(-1_000)}`);
+    for (const fault of await compareRecords(this.daemon.home)) this.find(fault);
+    await this.daemon.start();
+    await this.#becomesWhole();
+  }
+
+  async #enableAll(): Promise<void> {
+    const client = await this.daemon.connect();
+    const lane = new Lane(this, client);
+    for (const key of this.model.keys.values()) {
+      if (key.enabled) continue;
+      await lane.call('enableKey', { keyId: key.keyId });
+      key.enabled = true;
+    }
+    await client.close();
+  }
+
+  async #becomesWhole(): Promise<void> {
+    const isWhole = async () => {
+      return childrenOf(this.daemon.pid).length >= workers && (await isHealthy(this.daemon));
+    };
+    if (!(await within(recovery, isWhole)))
+      this.find(`the daemon is not whole ${recovery} ms after the loss`);
+  }
+
+  #facts(): string {
+    const { keys, aliases, ciphertexts } = this.model;
+    const { starts, intents, events, tornLines } = this.#replay.repairs;
+    return (
+      `${this.ledger.calls} requests; ${keys.size} keys, ${aliases.size} aliases, ${ciphertexts.length} ciphertexts; ` +
+      `${starts} starts undid ${intents} keys, completed ${events} audit events, cut off ${tornLines} torn lines; ` +
+      `${this.#findings.length} findings`
+    );
+  }
+}
+
+function isHealthy({ home }: TestDaemon): Promise<boolean> {
+  return new Promise((resolve) => {
+    get({ socketPath: join(home, 'keyhold.sock'), path: '/healthz', agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    }).on('error', () => resolve(false));
+  });
+}
