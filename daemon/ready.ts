@@ -57,11 +57,10 @@ export function readyText({ home, socket, host, port }: Endpoint): string {
 Keyhold answers. In another terminal:
 
   . ${quote(join(home, 'env'))}
-  keyhold create-key --description 'my first key'
-  keyhold create-alias --alias-name alias/first --target-key-id "$(keyhold list-keys --query 'Keys[0].KeyId' --output text)"
-  echo 'a secret' > secret.txt
-  keyhold seal --key-id alias/first secret.txt
-  keyhold open secret.txt.sealed --output-file -
+  KEY=$(keyhold create-key --description 'my first key' --query KeyMetadata.KeyId --output text)
+  keyhold describe-key --key-id "$KEY"
+  echo 'a secret' | keyhold seal --key-id "$KEY" - > secret.sealed
+  keyhold open secret.sealed --output-file -
   keyhold audit tail
 
 ready unix:${socket} wss://${host}:${port}/`;

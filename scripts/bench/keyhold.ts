@@ -16,14 +16,13 @@ export class Keyhold {
     private readonly daemon: ChildProcess,
   ) {}
 
-  static async start(): Promise<Keyhold> {
+  /** @param profile folder for a CPU profile of the daemon */
+  static async start(profile?: string): Promise<Keyhold> {
     const home = mkdtempSync(join(tmpdir(), 'kh-bench-'));
     const env = { ...process.env, KEYHOLD_HOME: home, KEYHOLD_PORT: '0' };
     execFileSync(join(checkout, 'hsm-config/softhsm2.setup'), [home]);
     execFileSync(process.execPath, [join(checkout, 'dist/daemon/admin/init.js')], { env });
-    const args = process.env.KEYHOLD_BENCH_PROFILE
-      ? ['--cpu-prof', `--cpu-prof-dir=${process.env.KEYHOLD_BENCH_PROFILE}`]
-      : [];
+    const args = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
     const daemon = spawn(process.execPath, [...args, join(checkout, 'dist/daemon/main.js')], {
       env,
       stdio: ['ignore', 'pipe', 'inherit'],

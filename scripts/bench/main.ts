@@ -20,6 +20,8 @@ const inFlight = 32;
 interface Options {
   readonly seconds: string;
   readonly rounds: string;
+  readonly only?: string;
+  readonly profile?: string;
   readonly json?: boolean;
 }
 
@@ -29,6 +31,8 @@ const program = new Command('npm run bench --')
   )
   .option('--seconds <n>', 'how long each figure is measured in each round', '2')
   .option('--rounds <n>', 'rounds, of which the median counts', '3')
+  .option('--only <operation>', 'one of encrypt-64, decrypt-64, generate-data-key')
+  .option('--profile <folder>', 'writes a CPU profile of the daemon there')
   .option('--json', 'one JSON object a line')
   .parse();
 const options = program.opts<Options>();
@@ -44,7 +48,7 @@ interface Operation {
 }
 
 async function main(): Promise<Row[]> {
-  const keyhold = await Keyhold.start();
+  const keyhold = await Keyhold.start(options.profile);
   const clients = await Promise.all(Array.from({ length: connections }, () => keyhold.connect()));
   const keyId = (await clients[0]!.createKey({})).keyMetadata!.keyId!;
   const raw = await child('raw', [`keyhold/${keyId}`], keyhold.env);
@@ -55,7 +59,7 @@ async function main(): Promise<Row[]> {
   );
   try {
     return [
-      ...(await operationRows(clients, raw, await operationsOn(clients[0]!, keyId))),
+      ...(await operationRows(clients, raw, await chosenOperations(clients[0]!, keyId))),
       ...(await echoRows(echoClients, keyId)),
       ...(await fdatasyncRows(keyhold.home)),
     ];
@@ -66,6 +70,14 @@ async function main(): Promise<Row[]> {
     echo.kill();
     await keyhold.stop();
   }
+}
+
+async function chosenOperations(client: Client, keyId: string): Promise<Operation[]> {
+  const all = await operationsOn(client, keyId);
+  const chosen = all.filter(({ name }) => options.only === undefined || options.only === name);
+  if (chosen.length === 0)
+    program.error(`--only takes one of: ${all.map(({ name }) => name).join(', ')}.`, { exitCode: 2 });
+  return chosen;
 }
 
 async function operationsOn(client: Client, keyId: string): Promise<Operation[]> {
