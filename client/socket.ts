@@ -71,7 +71,8 @@ export function openSocket(settings: Settings, signal?: AbortSignal): Promise<Op
 }
 
 function socketOptions({ endpoint, ca }: Settings) {
-  const common = { perMessageDeflate: false, maxPayload: maxFrame };
+  const headers = { 'User-Agent': `keyhold-client node/${process.versions.node}` };
+  const common = { perMessageDeflate: false, maxPayload: maxFrame, headers };
   if ('url' in endpoint) return { ...common, ca, minVersion: 'TLSv1.3' as const };
   // Not ws+unix:, whose addresses cannot hold every path.
   const { path } = endpoint;

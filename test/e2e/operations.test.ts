@@ -296,6 +296,7 @@ void t.test('operations', async (t) => {
       eventName: 'Encrypt',
       awsRegion: 'us-east-1',
       sourceIPAddress: 'unix',
+      userAgent: /^keyhold-client node\/\d+/,
       userIdentity: {
         type: 'Root',
         arn: 'arn:aws:iam::000000000000:root',
