@@ -86,6 +86,29 @@ void t.test('bad frames', async (t) => {
     webSocket.terminate();
   });
 
+  await t.test('a client that asks and does not read is not read from, until it reads again', async (t) => {
+    const webSocket = await open();
+    webSocket.pause();
+    const requests = 20_000;
+    let answered = 0;
+    const done = new Promise<void>((resolve) => {
+      webSocket.on('message', () => (answered += 1) === requests && resolve());
+    });
+    const frame = encodeRequest(1, 0, random, { numberOfBytes: 1_024 });
+    for (let index = 0; index < requests; index++) webSocket.send(frame);
+    const served = () =>
+      daemon.auditRecords().filter((record) => record.eventName === 'GenerateRandom').length;
+    let before = -1;
+    for (let now = served(); now !== before; now = served()) {
+      before = now;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    t.ok(before < requests / 2, `it stopped after ${before} requests`);
+    webSocket.resume();
+    await done;
+    webSocket.terminate();
+  });
+
   await t.test('200 connections that send noise and vanish leave a daemon that answers', async (t) => {
     for (let round = 0; round < 10; round++) {
       const sockets = await Promise.all(Array.from({ length: 20 }, open));

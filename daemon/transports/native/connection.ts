@@ -15,6 +15,12 @@ const closeCodes = {
   invalidPayload: 1007,
 } as const;
 
+/**
+ * Bytes of replies that may wait for a peer to read them. Past that nothing more is read from it, so a peer that asks
+ * and never reads fills its own buffers, not the daemon's memory.
+ */
+const maxUnread = 1024 * 1024;
+
 export interface ConnectionLimits {
   readonly inFlightPerConnection: number;
 }
@@ -114,6 +120,10 @@ export class Connection {
         this.socket.uncork();
       });
     }
-    this.webSocket.send(frame, () => frame.fill(0));
+    this.webSocket.send(frame, () => {
+      frame.fill(0);
+      if (this.webSocket.isPaused && this.webSocket.bufferedAmount < maxUnread / 2) this.webSocket.resume();
+    });
+    if (this.webSocket.bufferedAmount > maxUnread) this.webSocket.pause();
   }
 }
