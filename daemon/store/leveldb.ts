@@ -19,6 +19,8 @@ export class LevelStore implements MetadataStore {
   readonly #listeners = new Set<readonly [prefix: string, listener: Listener]>();
   /** Batches run one after another, so that nothing comes between a batch's preconditions and its changes. */
   #tail: Promise<unknown> = Promise.resolve();
+  /** After a batch that could not be written: what its keys held before. */
+  #unwritten: readonly Precondition[] | undefined;
 
   private constructor(db: Level<string, Buffer>) {
     this.#db = db;
@@ -73,12 +75,24 @@ export class LevelStore implements MetadataStore {
   }
 
   async #apply(changes: readonly (Put | Delete)[], preconditions: readonly Precondition[]): Promise<void> {
+    if (this.#unwritten) await this.#reopen(this.#unwritten);
     for (const { key, value } of preconditions) {
       const present = await this.get(key);
       const holds =
         present === undefined ? value === undefined : value !== undefined && present.equals(value);
       if (!holds) throw new StoreError('precondition-failed', `'${key}' has changed meanwhile`);
     }
+    try {
+      await this.#write(changes);
+    } catch (error) {
+      const changed = new Set(changes.map(({ key }) => key));
+      this.#unwritten = preconditions.filter(({ key }) => changed.has(key));
+      throw error;
+    }
+    this.#notify(changes);
+  }
+
+  async #write(changes: readonly (Put | Delete)[]): Promise<void> {
     try {
       const operations = changes.map((change) =>
         change.type === 'put'
@@ -89,7 +103,24 @@ export class LevelStore implements MetadataStore {
     } catch (error) {
       throw storeError(error, this.#db.location);
     }
-    this.#notify(changes);
+  }
+
+  /**
+   * Opens the database anew after a failed write. LevelDB 1.20 would go on behind the torn record that the failure
+   * left in its log, and, when it reads the log at the next start, drop what was acknowledged after that record.
+   * @param before what the failed batch would have changed: whether it was written is not known, so it is undone
+   */
+  async #reopen(before: readonly Precondition[]): Promise<void> {
+    try {
+      await this.#db.close();
+      await this.#db.open();
+    } catch (error) {
+      throw storeError(error, this.#db.location);
+    }
+    await this.#write(
+      before.map(({ key, value }) => (value ? { type: 'put', key, value } : { type: 'delete', key })),
+    );
+    this.#unwritten = undefined;
   }
 
   #notify(changes: readonly (Put | Delete)[]): void {
