@@ -25,7 +25,7 @@ import { LevelStore } from './store/leveldb.js';
 import { Records } from './store/records.js';
 import { type MetadataStore, StoreError } from './store/store.js';
 import { type Health, healthHandler } from './transports/http/health.js';
-import { Listeners } from './transports/listeners.js';
+import { ListenError, Listeners } from './transports/listeners.js';
 import { NativeServer } from './transports/native/server.js';
 
 /** How long a stop waits for requests in flight, in milliseconds. */
@@ -167,7 +167,9 @@ function healthOf(keyStore: KeyStore, audit: AuditLog, { missing, foreign }: Ins
 }
 
 function fail(error: unknown): never {
-  const isKnown = [ConfigError, HsmError, StoreError, AuditError].some((known) => error instanceof known);
+  const isKnown = [ConfigError, HsmError, StoreError, AuditError, ListenError].some(
+    (known) => error instanceof known,
+  );
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
   console.error(`keyhold: ${isKnown || !stack ? message : stack}`);
   process.exit(1);

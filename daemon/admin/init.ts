@@ -74,8 +74,16 @@ async function ensureToken(home: string, { hsm }: Config): Promise<void> {
   Object.assign(process.env, profile.environment);
   const pin = await readPin(hsm.pin, home);
   const soPin = readFileSync(soPinFile, 'utf8');
-  initToken({ library: profile.library, label: hsm.tokenLabel, soPin, pin: pin.toString() });
-  pin.fill(0);
+  try {
+    initToken({ library: profile.library, label: hsm.tokenLabel, soPin, pin: pin.toString() });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(
+      `The module of profile '${hsm.profile}' could not make the token '${hsm.tokenLabel}': ${reason}`,
+    );
+  } finally {
+    pin.fill(0);
+  }
 }
 
 async function initInstance(home: string, config: Config, store: MetadataStore): Promise<void> {

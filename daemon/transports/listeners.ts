@@ -17,6 +17,11 @@ const httpOptions = {
 /** sizeof(sun_path) less its terminating zero, unix(7). */
 const maxSocketPath = 107;
 
+/** An address that cannot be opened; the message says which, and what to do. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+}
+
 export interface TlsFiles {
   readonly certificate: string;
   readonly key: string;
@@ -45,7 +50,7 @@ export class Listeners {
    * @param path of the socket; a stale one is replaced
    * @param port 0 for any free one
    * @returns the TLS port
-   * @throws Error where one cannot be opened, naming it
+   * @throws ListenError where one cannot be opened
    */
   async listen(path: string, host: string, port: number): Promise<number> {
     if (Buffer.byteLength(path) > maxSocketPath) {
@@ -95,7 +100,7 @@ async function removeStaleSocket(path: string): Promise<void> {
     probe.on('error', () => resolve(false));
   });
   if (inUse)
-    throw new Error(`Another daemon answers on ${path}: stop it first, or set another KEYHOLD_HOME.`);
+    throw new ListenError(`Another daemon answers on ${path}: stop it first, or set another KEYHOLD_HOME.`);
   rmSync(path);
 }
 

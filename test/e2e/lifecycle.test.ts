@@ -111,6 +111,20 @@ void t.test(
   },
 );
 
+void t.test('an address in use, and a home whose path is too long for a socket, are said so', async (t) => {
+  const daemon = await TestDaemon.start(t);
+  const port = new URL(daemon.wss).port;
+  const other = await TestDaemon.initialise();
+  t.teardown(() => other.remove());
+  const inUse = { KEYHOLD_PORT: port };
+  await t.rejects(other.start(inUse), {
+    message: /Cannot listen on 127\.0\.0\.1:\d+ \(EADDRINUSE\).*KEYHOLD_PORT/,
+  });
+  const config = join(other.home, 'keyhold.yaml');
+  writeFileSync(config, `${readFileSync(config, 'utf8')}listen:\n  socket: ${'x'.repeat(100)}.sock\n`);
+  await t.rejects(other.start(), { message: /more than 107 bytes.*shorter KEYHOLD_HOME/ });
+});
+
 void t.test('/healthz says more over the unix socket than over TCP', async (t) => {
   const daemon = await TestDaemon.start(t);
   const local = await new Promise<{ status?: number; body: unknown }>((resolve, reject) => {
