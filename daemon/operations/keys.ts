@@ -32,9 +32,10 @@ const createKey = operation({
     const { keySpec, keyUsage, spec } = checkCreateKey(request, services);
     const { keyring, records, store } = services;
     const keyId = request.multiRegion ? `mrk-${randomBytes(16).toString('hex')}` : randomUUID();
+    // Before there is anything that a failure would leave behind.
+    const materialId = (await store.random(32)).toString('hex');
     const material = await generateMaterial(records, store, `keyhold/${keyId}`, spec.template);
     const createdAt = Date.now() / 1000;
-    const materialId = (await store.random(32)).toString('hex');
     const objectId = material.objectId.toString('hex');
     const record: KeyRecord = {
       keyId,
