@@ -47,9 +47,10 @@ async function start(home: string): Promise<Daemon> {
   const instance = await readOwnInstance(store, config);
   const keyStore = await openKeyStore(home, config, log);
   const records = await loadRecords(store, instance, keyStore);
-  const audit = await openAudit(home, config, instance, keyStore, log);
+  const isLogged = (eventId: string, after: number) => hasEvent(join(home, 'audit'), eventId, after);
+  const audit = await openAudit(home, config, instance, keyStore, log, () => owed.completeRefused(isLogged));
   const owed = new OwedEvents(records, audit);
-  const completed = await owed.complete((eventId, after) => hasEvent(join(home, 'audit'), eventId, after));
+  const completed = await owed.complete(isLogged);
   const repaired = await repairIntents(records, keyStore);
   const keyring = new Keyring(records, new Namer(instance.account, instance.region));
   const inspection = inspectToken(keyStore.objects, keyring, Object.values(instance.internalKeys));
@@ -134,7 +135,14 @@ async function loadRecords(store: MetadataStore, instance: Instance, keyStore: K
   return records;
 }
 
-function openAudit(home: string, config: Config, instance: Instance, keyStore: KeyStore, log: Logger) {
+function openAudit(
+  home: string,
+  config: Config,
+  instance: Instance,
+  keyStore: KeyStore,
+  log: Logger,
+  recovered: () => Promise<void>,
+) {
   const signingKey = internalObjectId(instance, 'audit-signing');
   return openAuditLog({
     directory: join(home, 'audit'),
@@ -142,8 +150,10 @@ function openAudit(home: string, config: Config, instance: Instance, keyStore: K
       keyId: signingKey.toString('hex'),
       sign: (message) => ecdsaSha256(keyStore, signingKey, message),
     },
-    observe: (event) =>
-      log[event.type === 'checkpoint' ? 'debug' : 'error'](event, `audit log: ${event.type}`),
+    observe: (event) => {
+      log[event.type === 'checkpoint' ? 'debug' : 'error'](event, `audit log: ${event.type}`);
+      if (event.type === 'recovered') void recovered();
+    },
     maxFileSize: config.audit.fileBytes,
     checkpointRecords: config.audit.checkpointRecords,
     checkpointInterval: config.audit.checkpointSeconds * 1000,

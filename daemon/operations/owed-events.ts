@@ -11,11 +11,16 @@ const owedRecord = z.strictObject({
   members: z.string(),
 });
 
+/** Whether an event is in the audit log beyond a sequence. */
+export type IsLogged = (eventId: string, after: number) => Promise<boolean>;
+
 const prefix = 'owed-event/';
 
 export class OwedEvents {
   /** Keys of events that are in the log now; the next batch removes them. */
   #settled: string[] = [];
+  /** Keys of events of which the log said that it could not take them. */
+  #refused: string[] = [];
 
   constructor(
     private readonly records: Records,
@@ -35,14 +40,36 @@ export class OwedEvents {
     this.#settled.push(prefix + eventId);
   }
 
+  /** Says that the log could not take an event, or that it will write it itself when it is whole again. */
+  refused({ eventId }: Event): void {
+    this.#refused.push(prefix + eventId);
+  }
+
   /**
    * Completes the log after a crash, and removes what was settled.
-   * @param isLogged whether an event is in the audit log beyond a sequence
    * @returns how many events were missing from the log
    */
-  async complete(isLogged: (eventId: string, after: number) => Promise<boolean>): Promise<number> {
+  async complete(isLogged: IsLogged): Promise<number> {
+    const missing = await this.#complete([...this.records.keys(prefix)], isLogged);
+    await this.flush();
+    return missing;
+  }
+
+  /** Completes the log when it is whole again after a failure: else those events would wait for the next start. */
+  async completeRefused(isLogged: IsLogged): Promise<void> {
+    const refused = this.#refused;
+    this.#refused = [];
+    try {
+      await this.#complete(refused, isLogged);
+    } catch {
+      // The log has failed again, and will say again when it is whole.
+      this.#refused.push(...refused.filter((key) => !this.#settled.includes(key)));
+    }
+  }
+
+  async #complete(keys: readonly string[], isLogged: IsLogged): Promise<number> {
     let missing = 0;
-    for (const key of [...this.records.keys(prefix)]) {
+    for (const key of keys) {
       const { after, members } = owedRecord.parse(JSON.parse(this.records.get(key) ?? ''));
       if (!(await isLogged(key.slice(prefix.length), after))) {
         await this.audit.append(members);
@@ -50,7 +77,6 @@ export class OwedEvents {
       }
       this.#settled.push(key);
     }
-    await this.flush();
     return missing;
   }
 

@@ -62,8 +62,7 @@ export class Pipeline {
       const { response, keyMaterialId } = outcome;
       const event = makeEvent(origin, { operation, request, keys, keyMaterialId, response });
       if (outcome.changes) await this.#commit(outcome, event);
-      await this.audit.append(event.members);
-      if (outcome.changes) this.owed.settle(event);
+      await this.#append(event, outcome.changes !== undefined);
     } catch (error) {
       wipe(outcome);
       throw await this.#fail(origin, operation, request, keys, error);
@@ -82,6 +81,16 @@ export class Pipeline {
     } catch (error) {
       throw permission.denied?.(request) ?? error;
     }
+  }
+
+  async #append(event: Event, isChange: boolean): Promise<void> {
+    try {
+      await this.audit.append(event.members);
+    } catch (error) {
+      if (isChange) this.owed.refused(event);
+      throw error;
+    }
+    if (isChange) this.owed.settle(event);
   }
 
   async #commit(outcome: Outcome<object>, event: Event): Promise<void> {
