@@ -1,7 +1,7 @@
 // The mixed load. A new action is one entry: it asks for something and puts what was acknowledged into the model.
 import { randomBytes } from 'node:crypto';
 import type { Lane } from './lane.js';
-import { type KnownCiphertext, StateWatch } from './model.js';
+import { type KnownCiphertext, type KnownKey, type Model, StateWatch } from './model.js';
 
 export interface Action {
   readonly name: string;
@@ -9,6 +9,9 @@ export interface Action {
   readonly weight: number;
   run(lane: Lane): Promise<void>;
 }
+
+/** Of a key: with those that are under way fewer than the 50 that a key can have. */
+const mostAliases = 25;
 
 /** Keys that a run makes at most: SoftHSM keeps each in a file and reads them all when a worker starts. */
 const mostKeys = 2_000;
@@ -23,7 +26,8 @@ export const actions: readonly Action[] = [
       const description = lane.newName();
       const { code, response } = await lane.call('createKey', { description });
       if (code === 'ok') model.addKey(response.keyMetadata!.keyId!, description);
-      else if (code === 'unknown') model.unsureKeys.add(description);
+      else lane.world.keyInterrupted();
+      if (code === 'unknown') model.unsureKeys.add(description);
     },
   },
   {
@@ -32,10 +36,9 @@ export const actions: readonly Action[] = [
     async run(lane) {
       const { model } = lane.world;
       const key = lane.anyKey();
-      if (!key) return;
+      if (!key || aliasesOf(model, key).length >= mostAliases) return;
       const aliasName = `alias/${lane.newName()}`;
       const { code } = await lane.call('createAlias', { aliasName, targetKeyId: key.keyId });
-      // 50 of them are the most that a key can have.
       if (code === 'ok') model.aliases.set(aliasName, key.keyId);
       else if (code === 'unknown') model.unsureAliases.set(aliasName, key.keyId);
     },
@@ -66,8 +69,7 @@ export const actions: readonly Action[] = [
       if (!key) return;
       const plaintext = randomBytes(random.between(1, 200));
       const encryptionContext = { request: lane.newName() };
-      const names = [...model.aliases].filter(([, target]) => target === key.keyId).map(([name]) => name);
-      const keyId = random.pick([key.keyId, ...names]);
+      const keyId = random.pick([key.keyId, ...aliasesOf(model, key)]);
       const request = { keyId, plaintext, encryptionContext };
       const { code, response } = await lane.call('encrypt', request, new StateWatch(key));
       if (code !== 'ok') return;
@@ -182,4 +184,8 @@ export async function decrypt(lane: Lane, ciphertext: KnownCiphertext): Promise<
   const found = Buffer.from(response.plaintext!);
   const matches = typeof plaintext === 'number' ? found.length === plaintext : found.equals(plaintext);
   if (!matches) lane.world.find(`a ciphertext of key ${keyId} decrypts to something else`);
+}
+
+function aliasesOf({ aliases }: Model, key: KnownKey): string[] {
+  return [...aliases].filter(([, keyId]) => keyId === key.keyId).map(([name]) => name);
 }

@@ -5,7 +5,7 @@ import { decrypt } from './actions.js';
 import type { AuditReader, Replay } from './audit.js';
 import type { Lane, World } from './lane.js';
 import { strayWorkers, within } from './processes.js';
-import { listToken, type ObservedObject } from './token.js';
+import { listToken, objectFiles, type ObservedObject } from './token.js';
 
 /** What a check works with. Nothing but the checks asks anything of the daemon meanwhile. */
 export interface Scene {
@@ -115,7 +115,13 @@ export const checks: readonly Check[] = [
       const objects = await listToken(daemon.home);
       const missing = new Map(original.map((object) => [identity(object), object]));
       const found = new Set<string>();
-      for (const object of objects) {
+      const torn = objectFiles(daemon.home) - objects.filter((object) => !object.torn).length;
+      if (torn > world.interruptedKeys) {
+        world.find(
+          `${torn} objects are torn, with ${world.interruptedKeys} keys whose making was interrupted`,
+        );
+      }
+      for (const object of objects.filter((object) => !object.torn)) {
         if (missing.delete(identity(object))) continue;
         const keyId = object.label.replace(/^keyhold\//, '');
         if (!listed.keys.has(keyId)) {

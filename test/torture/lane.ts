@@ -10,6 +10,10 @@ export interface World {
   readonly model: Model;
   readonly ledger: Ledger;
   readonly random: Random;
+  /** CreateKeys that did not succeed while workers were killed. */
+  readonly interruptedKeys: number;
+  /** Counts one more, if workers are being killed. */
+  keyInterrupted(): void;
   /** Says that something is wrong. */
   find(what: string): void;
   /** Whether a request may end in that way now, given what is being killed. */

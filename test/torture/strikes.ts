@@ -16,6 +16,7 @@ export interface Strike {
   readonly name: string;
   /** The daemon has to be started again afterwards. */
   readonly daemonDies: boolean;
+  readonly workersDie: boolean;
   /** Whether operations that are safe to repeat may fail since two workers in turn died with them. */
   readonly losesRepeatable: boolean;
   run(field: Battlefield): Promise<void>;
@@ -25,6 +26,7 @@ export const strikes: readonly Strike[] = [
   {
     name: 'the daemon',
     daemonDies: true,
+    workersDie: false,
     losesRepeatable: false,
     async run(field) {
       await moment(field);
@@ -34,6 +36,7 @@ export const strikes: readonly Strike[] = [
   {
     name: 'one worker',
     daemonDies: false,
+    workersDie: true,
     losesRepeatable: false,
     async run({ daemon, ...field }) {
       await moment(field);
@@ -44,6 +47,7 @@ export const strikes: readonly Strike[] = [
   {
     name: 'the daemon, and again while it starts',
     daemonDies: true,
+    workersDie: false,
     losesRepeatable: false,
     async run(field) {
       await moment(field);
@@ -57,6 +61,7 @@ export const strikes: readonly Strike[] = [
   {
     name: 'all workers',
     daemonDies: false,
+    workersDie: true,
     losesRepeatable: true,
     async run({ daemon, ...field }) {
       await moment(field);
@@ -67,6 +72,7 @@ export const strikes: readonly Strike[] = [
   {
     name: 'the daemon and its workers',
     daemonDies: true,
+    workersDie: true,
     losesRepeatable: true,
     async run(field) {
       await moment(field);
@@ -85,6 +91,7 @@ export const strikes: readonly Strike[] = [
   {
     name: 'workers, again and again',
     daemonDies: false,
+    workersDie: true,
     losesRepeatable: true,
     async run({ daemon, ...field }) {
       for (let times = field.random.between(2, 4); times > 0; times--) {

@@ -13,22 +13,28 @@ if (!slot) throw new Error(`There is no token 'keyhold' in ${home}`);
 const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
 module.C_Login(session, pkcs11.CKU_USER, readFileSync(join(home, 'tokens/pin'), 'utf8'));
 
-function attribute(object: Handle, type: number): Buffer {
-  const [found] = module.C_GetAttributeValue(session, object, [{ type }]);
-  return found!.value;
+/** @returns undefined where the object has no such attribute */
+function attribute(object: Handle, type: number): Buffer | undefined {
+  try {
+    return module.C_GetAttributeValue(session, object, [{ type }])[0]?.value;
+  } catch {
+    return undefined;
+  }
 }
 
 function describe(object: Handle): ObservedObject {
-  const objectClass = attribute(object, pkcs11.CKA_CLASS).readUInt32LE();
+  const objectClass = attribute(object, pkcs11.CKA_CLASS)?.readUInt32LE();
+  const id = attribute(object, pkcs11.CKA_ID)?.toString('hex') ?? '';
+  const label = attribute(object, pkcs11.CKA_LABEL)?.toString() ?? '';
   const isKey = objectClass === pkcs11.CKO_SECRET_KEY || objectClass === pkcs11.CKO_PRIVATE_KEY;
+  const isNamed = id !== '' || label !== '';
+  const isSensitive = attribute(object, pkcs11.CKA_SENSITIVE)?.[0] === 1;
   return {
-    class: objectClass,
-    id: objectClass === pkcs11.CKO_DATA ? '' : attribute(object, pkcs11.CKA_ID).toString('hex'),
-    label: attribute(object, pkcs11.CKA_LABEL).toString(),
-    secret:
-      isKey &&
-      attribute(object, pkcs11.CKA_SENSITIVE)[0] === 1 &&
-      attribute(object, pkcs11.CKA_EXTRACTABLE)[0] === 0,
+    class: objectClass ?? -1,
+    id,
+    label,
+    secret: isKey && isSensitive && attribute(object, pkcs11.CKA_EXTRACTABLE)?.[0] === 0,
+    torn: !isNamed && (attribute(object, pkcs11.CKA_VALUE_LEN)?.readUInt32LE() ?? 0) === 0,
   };
 }
 

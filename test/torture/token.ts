@@ -16,6 +16,11 @@ const tokenObjects = z.array(
     label: z.string(),
     /** Of secret and private keys: CKA_SENSITIVE and not CKA_EXTRACTABLE. */
     secret: z.boolean(),
+    /**
+     * Without name and content: SoftHSM writes a new object file in dozens of steps, of which the CKA_ID is none of
+     * the first. Who is killed in between leaves such an object, which nobody can use, and nobody can know as his.
+     */
+    torn: z.boolean(),
   }),
 );
 

@@ -66,6 +66,7 @@ class Run implements World {
   readonly #findings: string[] = [];
   readonly #replay = new Replay();
   readonly #audit: AuditReader;
+  interruptedKeys = 0;
   #rounds = 0;
   #strike: Strike | undefined;
 
@@ -103,9 +104,11 @@ class Run implements World {
     if (this.#findings.length <= 50) this.options.say(`FOUND: ${finding}`);
   }
 
+  keyInterrupted(): void {
+    if (this.#strike?.workersDie) this.interruptedKeys += 1;
+  }
+
   tolerates(method: string, code: string): boolean {
-    // A key has 50 aliases at most, and no more are asked for than happen to fall on it.
-    if (method === 'createAlias' && code === 'LimitExceededException') return true;
     if (!this.#strike) return false;
     if (code === 'unknown') return this.#strike.daemonDies;
     if (!losses.includes(code)) return false;
