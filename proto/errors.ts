@@ -27,6 +27,8 @@ export const errorTable = {
   InvalidMarkerException: refused,
   InvalidSignatureException: refused,
   KMSInternalException: broken,
+  KMSInvalidMacException: refused,
+  KMSInvalidSignatureException: refused,
   KMSInvalidStateException: refused,
   KeyUnavailableException: broken,
   LimitExceededException: refused,

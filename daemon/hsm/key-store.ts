@@ -22,24 +22,45 @@ export interface KeyTemplate {
 /** A PKCS#11 mechanism by its CKM number. */
 export interface Mechanism {
   readonly type: number;
+  /** CK_RSA_PKCS_PSS_PARAMS. */
+  readonly pss?: {
+    /** CKM number of the hash that made the digest. */
+    readonly hash: number;
+    /** CKG number. */
+    readonly mgf: number;
+    /** Bytes. */
+    readonly saltLength: number;
+  };
 }
 
-/** Conversion of a result between PKCS#11's form and the API's, done in the worker. */
-export type Conversion = 'none' | 'ecdsa-der';
+/**
+ * Conversion of a signature between PKCS#11's form and the API's, done in the worker. The number is the bytes of r and
+ * of s, those of the curve's order.
+ */
+export type Conversion = 'none' | 'ecdsa-der-32' | 'ecdsa-der-48' | 'ecdsa-der-66';
 
 /** How ciphertexts of a material are made: 1 = AES-256-GCM with a 96-bit IV and a 128-bit tag. */
 export type CipherSuite = 1;
 
+/** RSAES-OAEP (RFC 8017, section 7.1), without a label: it has neither IV nor additional authenticated data. */
+export type RsaCipher = 'rsa-oaep-sha1' | 'rsa-oaep-sha256';
+
 export interface CipherKey {
-  readonly suite: CipherSuite;
+  readonly suite: CipherSuite | RsaCipher;
   readonly id: ObjectId;
 }
 
 export interface Ciphertext {
-  /** 12 bytes, drawn from the HSM for this one message. */
+  /** 12 bytes, drawn from the HSM for this one message; none with RSA. */
   readonly iv: Buffer;
-  /** The ciphertext with its 16-byte tag. */
+  /** The ciphertext with its 16-byte tag; with RSA as many bytes as the modulus has. */
   readonly ciphertext: Buffer;
+}
+
+/** A key pair for use outside the HSM, its private key encrypted under a key of the HSM. */
+export interface DataKeyPair extends Ciphertext {
+  /** SubjectPublicKeyInfo in DER. */
+  readonly publicKey: Buffer;
 }
 
 /** An object of the token as the enumeration at connect found it. */
@@ -88,8 +109,35 @@ export interface KeyStore {
   dataKey(key: CipherKey, aad: Buffer, length: number): Promise<Ciphertext & { readonly plaintext: Buffer }>;
   /** As dataKey; the plaintext never leaves the worker. */
   dataKeyWithoutPlaintext(key: CipherKey, aad: Buffer, length: number): Promise<Ciphertext>;
+  /**
+   * Generates a pair in the HSM for use outside of it, as session objects that are gone when this returns.
+   * @param template what is special to the pair; no usage is needed
+   * @returns also the private key as PKCS #8 (RFC 5958) in DER
+   * @throws HsmError 'unsupported' where the module makes no private keys that can be read
+   */
+  dataKeyPair(
+    key: CipherKey,
+    aad: Buffer,
+    template: KeyTemplate,
+  ): Promise<DataKeyPair & { readonly privateKey: Buffer }>;
+  /** As dataKeyPair; the private key never leaves the worker unencrypted. */
+  dataKeyPairWithoutPlaintext(key: CipherKey, aad: Buffer, template: KeyTemplate): Promise<DataKeyPair>;
   /** Signature or MAC. @param data the message or its digest, as the mechanism takes it */
   sign(id: ObjectId, mechanism: Mechanism, conversion: Conversion, data: Buffer): Promise<Buffer>;
+  /** Whether a signature or MAC is right. @param data as for sign @param signature 1 byte or more, as sign gives it */
+  verify(
+    id: ObjectId,
+    mechanism: Mechanism,
+    conversion: Conversion,
+    data: Buffer,
+    signature: Buffer,
+  ): Promise<boolean>;
+  /**
+   * ECDH (SP 800-56A, section 5.7.1.2) without a key derivation function.
+   * @param point the peer's public key, uncompressed (SEC 1, section 2.3.3), checked to be on the key's curve
+   * @returns the x coordinate, as many bytes as the curve's field has
+   */
+  deriveSharedSecret(id: ObjectId, point: Buffer): Promise<Buffer>;
 
   /** Answers what is in flight, ends the workers. */
   close(): Promise<void>;
@@ -99,6 +147,8 @@ export interface KeyStore {
 export type HsmErrorCode =
   /** A ciphertext, tag or IV that does not decrypt; one code for all reasons. */
   | 'invalid-ciphertext'
+  /** A plaintext that is longer than the cipher takes. */
+  | 'plaintext-too-long'
   /** The token has no object with that CKA_ID. */
   | 'no-such-object'
   /** The module lacks the mechanism or refuses the template. */

@@ -1,5 +1,5 @@
 // What travels between the pool and a worker: the kinds of jobs, and the frames of jobs and of results.
-import type { HsmErrorCode } from './key-store.js';
+import type { CipherKey, HsmErrorCode } from './key-store.js';
 
 interface KindRow {
   /** Number of byte strings that a job carries. */
@@ -13,8 +13,8 @@ interface KindRow {
   /** Whether it may run a second time where a worker died. What may not also travels alone. */
   readonly repeatable: boolean;
   /**
-   * Makes or destroys token objects: one worker of a store does all of these, one after another. RSA generation is
-   * seconds of CPU, inside the device too. And a process that writes to a SoftHSM 2.6.1 token takes all changes of others
+   * Makes or destroys token objects, or generates a pair: one worker of a store does all of these, one after another.
+   * RSA generation is seconds of CPU, inside the device too. And a process that writes to a SoftHSM 2.6.1 token takes all changes of others
    * for seen (Generation::commit): with two writers, each would miss objects of the other for good.
    */
   readonly writes?: true;
@@ -42,7 +42,18 @@ const rows = {
   reEncrypt: { parts: 8, keys: [0, 5], deadline: 10_000, cost: 40, repeatable: true },
   dataKey: { parts: 4, keys: [0], deadline: 10_000, cost: 20, repeatable: true },
   dataKeyWithoutPlaintext: { parts: 4, keys: [0], deadline: 10_000, cost: 20, repeatable: true },
+  dataKeyPair: { parts: 4, keys: [0], deadline: 60_000, cost: 100_000, repeatable: true, writes: true },
+  dataKeyPairWithoutPlaintext: {
+    parts: 4,
+    keys: [0],
+    deadline: 60_000,
+    cost: 100_000,
+    repeatable: true,
+    writes: true,
+  },
   sign: { parts: 4, keys: [0], deadline: 10_000, cost: 60, repeatable: true },
+  verify: { parts: 5, keys: [0], deadline: 10_000, cost: 60, repeatable: true },
+  deriveSharedSecret: { parts: 2, keys: [0], deadline: 10_000, cost: 100, repeatable: true },
 } as const satisfies Record<string, KindRow>;
 
 export type JobName = keyof typeof rows;
@@ -75,9 +86,17 @@ export interface StartSettings {
   readonly listObjects: boolean;
 }
 
+/** The byte that names a cipher in a job. */
+export const cipherCodes: Readonly<Record<CipherKey['suite'], number>> = {
+  1: 1,
+  'rsa-oaep-sha1': 0x81,
+  'rsa-oaep-sha256': 0x82,
+};
+
 /** Status byte of a result: 0 is success, else 1 + the index in this list; the only part is then the message. */
 export const errorCodes: readonly HsmErrorCode[] = [
   'invalid-ciphertext',
+  'plaintext-too-long',
   'no-such-object',
   'unsupported',
   'token-full',

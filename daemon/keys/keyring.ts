@@ -1,6 +1,6 @@
 import { exceptions } from '../../proto/errors.js';
 import type { KeyState } from '../../proto/generated/messages.js';
-import type { CipherKey } from '../hsm/key-store.js';
+import type { CipherKey, ObjectId } from '../hsm/key-store.js';
 import type { RecordChange, Records } from '../store/records.js';
 import { blobHeader } from './ciphertext.js';
 import type { Namer } from './identifiers.js';
@@ -9,6 +9,12 @@ import { type AliasRecord, aliasRecord, type KeyRecord, keyRecord, type Material
 /** Key material as the way of a request needs it. */
 export interface Material {
   readonly materialId: string;
+  readonly objectId: ObjectId;
+  /** Of symmetric keys. */
+  readonly symmetric: SymmetricMaterial | undefined;
+}
+
+export interface SymmetricMaterial {
   readonly cipherKey: CipherKey;
   /** Of every blob that it makes. */
   readonly header: Buffer;
@@ -18,7 +24,7 @@ export interface Material {
 export class Key {
   readonly arn: string;
   readonly state: KeyState;
-  /** The material that encrypts. */
+  /** The material that encrypts, or does whatever else the key is for. */
   readonly current: Material;
   readonly #materials: ReadonlyMap<string, Material>;
 
@@ -40,8 +46,9 @@ export class Key {
 }
 
 function toMaterial(keyId: string, { materialId, objectId, suite }: MaterialRecord): Material {
-  const cipherKey = { suite, id: Buffer.from(objectId, 'hex') };
-  return { materialId, cipherKey, header: blobHeader(suite, keyId, materialId) };
+  const id = Buffer.from(objectId, 'hex');
+  const symmetric = suite && { cipherKey: { suite, id }, header: blobHeader(suite, keyId, materialId) };
+  return { materialId, objectId: id, symmetric };
 }
 
 export interface Alias extends AliasRecord {

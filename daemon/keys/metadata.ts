@@ -1,7 +1,7 @@
 import type { KeyMetadata } from '../../proto/generated/messages.js';
+import { algorithmsOf, customerMasterKeySpec } from './algorithms.js';
 import type { Namer } from './identifiers.js';
 import type { Key } from './keyring.js';
-import { keySpecs } from './specs.js';
 
 /** What DescribeKey and CreateKey tell of a key. */
 export function keyMetadata(key: Key, namer: Namer): KeyMetadata {
@@ -17,13 +17,13 @@ export function keyMetadata(key: Key, namer: Namer): KeyMetadata {
     keyState: key.state,
     origin: 'AWS_KMS',
     keyManager: 'CUSTOMER',
-    customerMasterKeySpec: 'SYMMETRIC_DEFAULT',
+    customerMasterKeySpec: customerMasterKeySpec(record.keySpec),
     keySpec: record.keySpec,
-    encryptionAlgorithms: [...(keySpecs[record.keySpec]?.encryptionAlgorithms ?? [])],
+    ...algorithmsOf(key),
     multiRegion: record.multiRegion,
     multiRegionConfiguration: record.multiRegion
       ? { multiRegionKeyType: 'PRIMARY', primaryKey: { arn: key.arn, region: namer.region }, replicaKeys: [] }
       : undefined,
-    currentKeyMaterialId: key.current.materialId,
+    currentKeyMaterialId: key.current.symmetric && key.current.materialId,
   };
 }

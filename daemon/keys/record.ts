@@ -6,7 +6,8 @@ const materialRecord = z.strictObject({
   materialId: z.string().regex(/^[0-9a-f]{64}$/),
   /** CKA_ID of its object in the token, 32 hex characters. */
   objectId: z.string().regex(/^[0-9a-f]{32}$/),
-  suite: z.literal(1),
+  /** Of symmetric keys: how its ciphertexts are made. */
+  suite: z.literal(1).optional(),
   /** Epoch seconds. */
   createdAt: z.number(),
 });

@@ -1,88 +1,114 @@
 // The one table of key specs: how to generate the material, and what the key can do.
 import { createHash } from 'node:crypto';
-import type { EncryptionAlgorithmSpec, KeySpec, KeyUsageType } from '../../proto/generated/messages.js';
-import type { CipherSuite, KeyStore, KeyTemplate, ObjectId } from '../hsm/key-store.js';
+import type { KeySpec } from '../../proto/generated/messages.js';
+import type { KeyStore, KeyTemplate, ObjectId } from '../hsm/key-store.js';
+import { ecc, ed25519 } from './specs/elliptic-curves.js';
+import type { KeySpecEntry } from './specs/entry.js';
+import { hmac } from './specs/hmac.js';
+import {
+  CKA_EC_PARAMS,
+  CKA_SIGN,
+  CKA_VERIFY,
+  CKK_EC,
+  CKK_GENERIC_SECRET,
+  CKM_ECDSA,
+  CKM_EC_KEY_PAIR_GEN,
+  CKM_GENERIC_SECRET_KEY_GEN,
+  CKM_SHA224_HMAC,
+  CKM_SHA256_HMAC,
+  CKM_SHA384_HMAC,
+  CKM_SHA512_HMAC,
+  keyPair,
+  secretKey,
+} from './specs/pkcs11.js';
+import { mlDsa, mlKem } from './specs/post-quantum.js';
+import { rsa } from './specs/rsa.js';
+import { aes256, symmetricDefault } from './specs/symmetric.js';
 
-// Numbers of PKCS#11 v2.40, pkcs11t.h.
-const CKM_AES_KEY_GEN = 0x1080;
-const CKM_GENERIC_SECRET_KEY_GEN = 0x350;
-const CKM_EC_KEY_PAIR_GEN = 0x1040;
-const CKM_ECDSA = 0x1041;
-const CKM_SHA256_HMAC = 0x251;
-const CKA_KEY_TYPE = 0x100;
-const CKA_ENCRYPT = 0x104;
-const CKA_DECRYPT = 0x105;
-const CKA_WRAP = 0x106;
-const CKA_UNWRAP = 0x107;
-const CKA_SIGN = 0x108;
-const CKA_VERIFY = 0x10a;
-const CKA_DERIVE = 0x10c;
-const CKA_VALUE_LEN = 0x161;
-const CKA_EC_PARAMS = 0x180;
-const CKK_GENERIC_SECRET = 0x10;
-const CKK_EC = 0x3;
-const CKK_AES = 0x1f;
+export type { KeySpecEntry, KeyUsageEntry } from './specs/entry.js';
 
-/** Every usage of an object is written out, since modules differ in what they default to. */
-function usages(...allowed: number[]): [number, boolean][] {
-  const all = [CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN, CKA_VERIFY, CKA_WRAP, CKA_UNWRAP, CKA_DERIVE];
-  return all.map((usage) => [usage, allowed.includes(usage)]);
-}
+const P_256 = '06082a8648ce3d030107';
+const sha256 = { hash: 'sha256', length: 32 };
+const sha384 = { hash: 'sha384', length: 48 };
+const sha512 = { hash: 'sha512', length: 64 };
 
-const aes256: KeyTemplate = {
-  mechanism: CKM_AES_KEY_GEN,
-  attributes: [[CKA_KEY_TYPE, CKK_AES], [CKA_VALUE_LEN, 32], ...usages(CKA_ENCRYPT, CKA_DECRYPT)],
-};
-
-export interface KeySpecEntry {
-  readonly template: KeyTemplate;
-  readonly keyUsages: readonly KeyUsageType[];
-  readonly encryptionAlgorithms: readonly EncryptionAlgorithmSpec[];
-  /** Of symmetric keys: the suite of materials made from now on. */
-  readonly suite: CipherSuite;
-}
-
-export const keySpecs: Readonly<Partial<Record<KeySpec, KeySpecEntry>>> = {
-  SYMMETRIC_DEFAULT: {
-    template: aes256,
-    keyUsages: ['ENCRYPT_DECRYPT'],
-    encryptionAlgorithms: ['SYMMETRIC_DEFAULT'],
-    suite: 1,
+export const keySpecs: Readonly<Record<KeySpec, KeySpecEntry>> = {
+  SYMMETRIC_DEFAULT: symmetricDefault,
+  HMAC_224: hmac('HMAC_SHA_224', 28, CKM_SHA224_HMAC),
+  HMAC_256: hmac('HMAC_SHA_256', 32, CKM_SHA256_HMAC),
+  HMAC_384: hmac('HMAC_SHA_384', 48, CKM_SHA384_HMAC),
+  HMAC_512: hmac('HMAC_SHA_512', 64, CKM_SHA512_HMAC),
+  RSA_2048: rsa(2048),
+  RSA_3072: rsa(3072),
+  RSA_4096: rsa(4096),
+  ECC_NIST_P256: ecc({
+    name: 'prime256v1',
+    parameters: P_256,
+    size: 32,
+    algorithm: 'ECDSA_SHA_256',
+    digest: sha256,
+    keyAgreement: true,
+  }),
+  ECC_NIST_P384: ecc({
+    name: 'secp384r1',
+    parameters: '06052b81040022',
+    size: 48,
+    algorithm: 'ECDSA_SHA_384',
+    digest: sha384,
+    keyAgreement: true,
+  }),
+  ECC_NIST_P521: ecc({
+    name: 'secp521r1',
+    parameters: '06052b81040023',
+    size: 66,
+    algorithm: 'ECDSA_SHA_512',
+    digest: sha512,
+    keyAgreement: true,
+  }),
+  ECC_SECG_P256K1: ecc({
+    name: 'secp256k1',
+    parameters: '06052b8104000a',
+    size: 32,
+    algorithm: 'ECDSA_SHA_256',
+    digest: sha256,
+    keyAgreement: false,
+  }),
+  ECC_NIST_EDWARDS25519: ed25519,
+  ML_DSA_44: mlDsa(1),
+  ML_DSA_65: mlDsa(2),
+  ML_DSA_87: mlDsa(3),
+  ML_KEM_512: mlKem(1),
+  ML_KEM_768: mlKem(2),
+  ML_KEM_1024: mlKem(3),
+  SM2: {
+    usages: {},
+    unsupported:
+      'SM2 is in AWS KMS in its China Regions alone, PKCS #11 has no mechanism for it, and no module at hand has one of its own',
   },
 };
 
 /** The daemon's own keys in the default store, by purpose; the token's label is `keyhold/internal/<purpose>`. */
 export const internalKeys = {
   /** MACs of metadata records. */
-  'record-mac': {
-    mechanism: CKM_GENERIC_SECRET_KEY_GEN,
-    attributes: [[CKA_KEY_TYPE, CKK_GENERIC_SECRET], [CKA_VALUE_LEN, 32], ...usages(CKA_SIGN, CKA_VERIFY)],
-  },
+  'record-mac': secretKey(CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 32, CKA_SIGN, CKA_VERIFY),
   /** Encryption of secrets at rest. */
   secrets: aes256,
-  /** Signatures of audit checkpoints; P-256 by its OID 1.2.840.10045.3.1.7. */
-  'audit-signing': {
-    mechanism: CKM_EC_KEY_PAIR_GEN,
-    attributes: [[CKA_KEY_TYPE, CKK_EC], ...privateUsages(CKA_SIGN)],
-    publicAttributes: [
-      [CKA_KEY_TYPE, CKK_EC],
-      [CKA_EC_PARAMS, '06082a8648ce3d030107'],
-      [CKA_VERIFY, true],
-    ],
-  },
+  /** Signatures of audit checkpoints. */
+  'audit-signing': keyPair(
+    { mechanism: CKM_EC_KEY_PAIR_GEN, keyType: CKK_EC, parameters: [[CKA_EC_PARAMS, P_256]] },
+    { private: CKA_SIGN, public: CKA_VERIFY },
+  ),
 } as const satisfies Record<string, KeyTemplate>;
 
 export type InternalKeyPurpose = keyof typeof internalKeys;
 
-function privateUsages(...allowed: number[]): [number, boolean][] {
-  return [CKA_DECRYPT, CKA_SIGN, CKA_UNWRAP, CKA_DERIVE].map((usage) => [usage, allowed.includes(usage)]);
-}
-
 /** HMAC-SHA-256 over the message itself. */
 export const hmacSha256 = { type: CKM_SHA256_HMAC };
+
+const ecdsa = { type: CKM_ECDSA };
 
 /** ECDSA P-256 over SHA-256 of a message, DER. The digest needs no key, so it is made here. */
 export function ecdsaSha256(store: KeyStore, id: ObjectId, message: Buffer): Promise<Buffer> {
   const digest = createHash('sha256').update(message).digest();
-  return store.sign(id, { type: CKM_ECDSA }, 'ecdsa-der', digest);
+  return store.sign(id, ecdsa, 'ecdsa-der-32', digest);
 }

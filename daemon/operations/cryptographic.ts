@@ -1,12 +1,8 @@
 // Encrypt, Decrypt, ReEncrypt.
 import { exceptions } from '../../proto/errors.js';
-import type { EncryptionAlgorithmSpec, StringMap } from '../../proto/generated/messages.js';
-import { type CiphertextBlob, encodeBlob } from '../keys/ciphertext.js';
-import { canonicalContext } from '../keys/context.js';
-import type { Key, Material } from '../keys/keyring.js';
-import { keySpecs } from '../keys/specs.js';
+import { decryptingSide, encryptingSide } from './ciphertexts.js';
 import { type AnyOperation, operation } from './operation.js';
-import { anyForm, ciphertextKey, noSuchKeyOrNoAccess, requireBlob } from './resolvers.js';
+import { anyForm, ciphertextKey, noSuchKeyOrNoAccess } from './resolvers.js';
 
 const encrypt = operation({
   name: 'Encrypt',
@@ -17,13 +13,17 @@ const encrypt = operation({
   usage: 'ENCRYPT_DECRYPT',
   audited: ['keyId', 'encryptionContext', 'encryptionAlgorithm'],
   async handle(request, [key], { store }) {
-    const encryptionAlgorithm = checkAlgorithm(key!, request.encryptionAlgorithm);
-    const aad = authenticated(key!.current.header, request.encryptionContext);
+    const side = encryptingSide(key!, request.encryptionAlgorithm, request.encryptionContext);
+    const plaintext = asBuffer(request.plaintext);
+    if (plaintext.length > side.maxPlaintext) {
+      throw new exceptions.ValidationException(
+        `The plaintext has ${plaintext.length} bytes; with ${side.algorithm} this key takes at most ${side.maxPlaintext}.`,
+      );
+    }
     refuseDryRun(request);
-    const { cipherKey, header, materialId } = key!.current;
-    const { iv, ciphertext } = await store.encrypt(cipherKey, aad, asBuffer(request.plaintext));
-    const ciphertextBlob = encodeBlob(header, iv, ciphertext);
-    return { response: { ciphertextBlob, keyId: key!.arn, encryptionAlgorithm }, keyMaterialId: materialId };
+    const ciphertextBlob = side.encode(await store.encrypt(side.cipherKey, side.aad, plaintext));
+    const response = { ciphertextBlob, keyId: key!.arn, encryptionAlgorithm: side.algorithm };
+    return { response, keyMaterialId: side.materialId };
   },
 });
 
@@ -43,14 +43,21 @@ const decrypt = operation({
   audited: ['keyId', 'encryptionContext', 'encryptionAlgorithm'],
   async handle(request, [key], { store }) {
     refuseRecipient(request);
-    const encryptionAlgorithm = checkAlgorithm(key!, request.encryptionAlgorithm);
-    const { material, blob } = materialOf(key!, requireBlob(request));
-    const aad = authenticated(blob.header, request.encryptionContext);
+    const { cipherKey, aad, algorithm, materialId, message } = decryptingSide(
+      key!,
+      request.encryptionAlgorithm,
+      request.encryptionContext,
+      request,
+    );
     refuseDryRun(request);
-    const plaintext = await store.decrypt(material.cipherKey, aad, blob);
-    const keyMaterialId = material.materialId;
-    const response = { keyId: key!.arn, plaintext, encryptionAlgorithm, keyMaterialId };
-    return { response, keyMaterialId, secrets: [plaintext] };
+    const plaintext = await store.decrypt(cipherKey, aad, message);
+    const response = {
+      keyId: key!.arn,
+      plaintext,
+      encryptionAlgorithm: algorithm,
+      keyMaterialId: materialId,
+    };
+    return { response, keyMaterialId: materialId, secrets: [plaintext] };
   },
 });
 
@@ -77,43 +84,33 @@ const reEncrypt = operation({
     'destinationEncryptionAlgorithm',
   ],
   async handle(request, [source, destination], { store }) {
-    const sourceEncryptionAlgorithm = checkAlgorithm(source!, request.sourceEncryptionAlgorithm);
-    const destinationEncryptionAlgorithm = checkAlgorithm(
+    const from = decryptingSide(
+      source!,
+      request.sourceEncryptionAlgorithm,
+      request.sourceEncryptionContext,
+      request,
+    );
+    const to = encryptingSide(
       destination!,
       request.destinationEncryptionAlgorithm,
+      request.destinationEncryptionContext,
     );
-    const { material, blob } = materialOf(source!, requireBlob(request));
-    const { cipherKey, header, materialId } = destination!.current;
-    const sourceAad = authenticated(blob.header, request.sourceEncryptionContext);
-    const destinationAad = authenticated(header, request.destinationEncryptionContext);
     refuseDryRun(request);
-    const { iv, ciphertext } = await store.reEncrypt(
-      material.cipherKey,
-      sourceAad,
-      blob,
-      cipherKey,
-      destinationAad,
-    );
+    const made = await store.reEncrypt(from.cipherKey, from.aad, from.message, to.cipherKey, to.aad);
     const response = {
-      ciphertextBlob: encodeBlob(header, iv, ciphertext),
+      ciphertextBlob: to.encode(made),
       sourceKeyId: source!.arn,
       keyId: destination!.arn,
-      sourceEncryptionAlgorithm,
-      destinationEncryptionAlgorithm,
-      sourceKeyMaterialId: material.materialId,
-      destinationKeyMaterialId: materialId,
+      sourceEncryptionAlgorithm: from.algorithm,
+      destinationEncryptionAlgorithm: to.algorithm,
+      sourceKeyMaterialId: from.materialId,
+      destinationKeyMaterialId: to.materialId,
     };
-    return { response, keyMaterialId: materialId };
+    return { response, keyMaterialId: to.materialId };
   },
 });
 
 export const cryptographicOperations: readonly AnyOperation[] = [encrypt, decrypt, reEncrypt];
-
-/** What a ciphertext is bound to: the blob's header, and the canonical encryption context. */
-export function authenticated(header: Buffer, context: StringMap | undefined): Buffer {
-  const canonical = canonicalContext(context);
-  return canonical.length === 0 ? header : Buffer.concat([header, canonical]);
-}
 
 /** @throws DryRunOperationException where the request is a dry run, which has come as far as it goes */
 export function refuseDryRun(request: { readonly dryRun?: boolean }): void {
@@ -133,26 +130,4 @@ export function refuseRecipient(request: { readonly recipient?: object }): void 
 
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
-/** @throws IncorrectKeyException where the blob was made by another key, InvalidCiphertextException for lost material */
-function materialOf(key: Key, blob: CiphertextBlob): { material: Material; blob: CiphertextBlob } {
-  if (blob.keyId !== key.record.keyId) {
-    const text = 'The key ID in the request does not identify the KMS key that encrypted this ciphertext.';
-    throw new exceptions.IncorrectKeyException(text);
-  }
-  const material = key.material(blob.materialId);
-  if (material?.cipherKey.suite !== blob.suite) throw new exceptions.InvalidCiphertextException('');
-  return { material, blob };
-}
-
-/** @throws InvalidKeyUsageException where the key does not have the algorithm */
-function checkAlgorithm(
-  key: Key,
-  algorithm: EncryptionAlgorithmSpec = 'SYMMETRIC_DEFAULT',
-): EncryptionAlgorithmSpec {
-  if (keySpecs[key.record.keySpec]?.encryptionAlgorithms.includes(algorithm)) return algorithm;
-  throw new exceptions.InvalidKeyUsageException(
-    `${key.arn} does not have the encryption algorithm ${algorithm}.`,
-  );
 }

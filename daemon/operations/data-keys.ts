@@ -2,7 +2,8 @@
 import { exceptions } from '../../proto/errors.js';
 import type { DataKeySpec } from '../../proto/generated/messages.js';
 import { encodeBlob } from '../keys/ciphertext.js';
-import { authenticated, refuseDryRun, refuseRecipient } from './cryptographic.js';
+import { authenticated, symmetricMaterial } from './ciphertexts.js';
+import { refuseDryRun, refuseRecipient } from './cryptographic.js';
 import { type AnyOperation, operation } from './operation.js';
 import { anyForm } from './resolvers.js';
 
@@ -17,7 +18,7 @@ const generateDataKey = operation({
   async handle(request, [key], { store }) {
     refuseRecipient(request);
     const length = dataKeyLength(request);
-    const { cipherKey, header, materialId } = key!.current;
+    const { cipherKey, header, materialId } = symmetricMaterial(key!);
     const aad = authenticated(header, request.encryptionContext);
     refuseDryRun(request);
     const { iv, ciphertext, plaintext } = await store.dataKey(cipherKey, aad, length);
@@ -37,7 +38,7 @@ const generateDataKeyWithoutPlaintext = operation({
   audited: ['keyId', 'encryptionContext', 'keySpec', 'numberOfBytes'],
   async handle(request, [key], { store }) {
     const length = dataKeyLength(request);
-    const { cipherKey, header, materialId } = key!.current;
+    const { cipherKey, header, materialId } = symmetricMaterial(key!);
     const aad = authenticated(header, request.encryptionContext);
     refuseDryRun(request);
     const { iv, ciphertext } = await store.dataKeyWithoutPlaintext(cipherKey, aad, length);

@@ -7,6 +7,10 @@ import { StoreError } from '../store/store.js';
 const hsmFailures: Readonly<Record<HsmErrorCode, readonly [code: ErrorCode, message: string]>> = {
   // One error for every failed decryption, and nothing in it.
   'invalid-ciphertext': ['InvalidCiphertextException', ''],
+  'plaintext-too-long': [
+    'ValidationException',
+    'The plaintext is longer than the encryption algorithm of the destination key takes.',
+  ],
   'no-such-object': [
     'KMSInvalidStateException',
     'The HSM does not hold the material of this key: the key is unavailable.',

@@ -6,7 +6,7 @@ import { generateMaterial } from '../keys/intents.js';
 import { Key, putKey } from '../keys/keyring.js';
 import { keyMetadata } from '../keys/metadata.js';
 import type { KeyRecord } from '../keys/record.js';
-import { type KeySpecEntry, keySpecs } from '../keys/specs.js';
+import { type KeySpecEntry, keySpecs, type KeyUsageEntry } from '../keys/specs.js';
 import { defaultKeyPolicy } from '../policy/authorize.js';
 import { type AnyOperation, operation, type Outcome, type Services } from './operation.js';
 import { page } from './paging.js';
@@ -29,12 +29,12 @@ const createKey = operation({
   ],
   auditsResponse: true,
   async handle(request, _keys, services) {
-    const { keySpec, keyUsage, spec } = checkCreateKey(request, services);
+    const { keySpec, keyUsage, spec, usage } = checkCreateKey(request, services);
     const { keyring, records, store } = services;
     const keyId = request.multiRegion ? `mrk-${randomBytes(16).toString('hex')}` : randomUUID();
     // Before there is anything that a failure would leave behind.
     const materialId = (await store.random(32)).toString('hex');
-    const material = await generateMaterial(records, store, `keyhold/${keyId}`, spec.template);
+    const material = await generateMaterial(records, store, `keyhold/${keyId}`, usage.template);
     const createdAt = Date.now() / 1000;
     const objectId = material.objectId.toString('hex');
     const record: KeyRecord = {
@@ -123,6 +123,7 @@ interface CheckedCreateKey {
   readonly keySpec: KeySpec;
   readonly keyUsage: KeyUsageType;
   readonly spec: KeySpecEntry;
+  readonly usage: KeyUsageEntry;
 }
 
 /** @throws ValidationException, UnsupportedOperationException, LimitExceededException */
@@ -135,17 +136,27 @@ function checkCreateKey(request: CreateKeyRequest, { keyring, limits }: Services
   }
   const keySpec = request.keySpec ?? customerMasterKeySpec ?? 'SYMMETRIC_DEFAULT';
   const spec = keySpecs[keySpec];
-  if (!spec) throw unsupported(`Keys of spec ${keySpec} are`);
+  if (spec.unsupported !== undefined) {
+    throw new exceptions.UnsupportedOperationException(
+      `Keys of spec ${keySpec} are not available: ${spec.unsupported}.`,
+    );
+  }
   if (origin !== 'AWS_KMS') throw unsupported(`Keys of origin ${origin} are`);
   if (request.customKeyStoreId !== undefined) throw unsupported('Custom key stores are');
   if (request.xksKeyId !== undefined) throw unsupported('External key stores are');
   if (request.policy !== undefined && request.policy !== defaultKeyPolicy(keyring.namer.account)) {
     throw unsupported('Key policies other than the default one are');
   }
-  const keyUsage = request.keyUsage ?? 'ENCRYPT_DECRYPT';
-  if (!spec.keyUsages.includes(keyUsage)) {
+  const keyUsage = request.keyUsage ?? spec.defaultUsage;
+  if (keyUsage === undefined) {
     throw new exceptions.ValidationException(
-      `KeyUsage ${keyUsage} is not compatible with KeySpec ${keySpec}.`,
+      `You must specify a KeyUsage value for a key of spec ${keySpec}: ${Object.keys(spec.usages).join(' or ')}.`,
+    );
+  }
+  const usage = spec.usages[keyUsage];
+  if (usage === undefined) {
+    throw new exceptions.ValidationException(
+      `KeyUsage ${keyUsage} is not compatible with KeySpec ${keySpec}, which takes ${Object.keys(spec.usages).join(' or ')}.`,
     );
   }
   if (new Set(tags.map((tag) => tag.tagKey)).size < tags.length) {
@@ -154,5 +165,5 @@ function checkCreateKey(request: CreateKeyRequest, { keyring, limits }: Services
   if (keyring.count() >= limits.keys) {
     throw new exceptions.LimitExceededException(`There are ${limits.keys} keys already, which is the limit.`);
   }
-  return { keySpec, keyUsage, spec };
+  return { keySpec, keyUsage, spec, usage };
 }

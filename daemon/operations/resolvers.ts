@@ -29,10 +29,9 @@ export function ciphertextKey<Name extends string>(field: Name) {
     request: CiphertextRequest & Readonly<Partial<Record<Name, string>>>,
     { keyring }: Services,
   ): Key => {
-    const { keyId } = requireBlob(request);
     const named = request[field];
     if (named !== undefined) return keyring.find(named);
-    const key = keyring.key(keyId);
+    const key = keyring.key(requireBlob(request).keyId);
     if (!key) throw noSuchKeyOrNoAccess();
     return key;
   };
@@ -48,10 +47,13 @@ export function noSuchKeyOrNoAccess() {
 
 /** @throws ValidationException without a blob, InvalidCiphertextException where it is none of ours */
 export function requireBlob({ ciphertextBlob }: CiphertextRequest): CiphertextBlob {
-  if (!ciphertextBlob) throw new exceptions.ValidationException('CiphertextBlob is required.');
-  const blob = decodeBlob(
-    Buffer.from(ciphertextBlob.buffer, ciphertextBlob.byteOffset, ciphertextBlob.length),
-  );
+  const blob = decodeBlob(requireCiphertext({ ciphertextBlob }));
   if (!blob) throw new exceptions.InvalidCiphertextException('');
   return blob;
+}
+
+/** @throws ValidationException without one */
+export function requireCiphertext({ ciphertextBlob }: CiphertextRequest): Buffer {
+  if (!ciphertextBlob) throw new exceptions.ValidationException('CiphertextBlob is required.');
+  return Buffer.from(ciphertextBlob.buffer, ciphertextBlob.byteOffset, ciphertextBlob.length);
 }

@@ -3,11 +3,24 @@
 import { operationShapes } from '../../proto/descriptor.js';
 import { aliasOperations } from './aliases.js';
 import { cryptographicOperations } from './cryptographic.js';
+import { dataKeyPairOperations } from './data-key-pairs.js';
 import { dataKeyOperations } from './data-keys.js';
 import { keyOperations } from './keys.js';
+import { macOperations } from './mac.js';
 import type { AnyOperation } from './operation.js';
+import { publicKeyOperations } from './public-keys.js';
+import { signingOperations } from './signing.js';
 
-const entries = [...keyOperations, ...aliasOperations, ...cryptographicOperations, ...dataKeyOperations];
+const entries = [
+  ...keyOperations,
+  ...aliasOperations,
+  ...cryptographicOperations,
+  ...dataKeyOperations,
+  ...dataKeyPairOperations,
+  ...signingOperations,
+  ...macOperations,
+  ...publicKeyOperations,
+];
 
 export const operationTable: ReadonlyMap<string, AnyOperation> = new Map(
   entries.map((entry) => [entry.name, entry]),

@@ -95,7 +95,7 @@ void t.test('the operations of one token', async (t) => {
     const digest = await crypto.subtle.digest('SHA-256', message);
     const plain = { type: pkcs11.CKM_ECDSA };
     const signatures = await Promise.all(
-      Array.from({ length: 200 }, () => store.sign(pair, plain, 'ecdsa-der', Buffer.from(digest))),
+      Array.from({ length: 200 }, () => store.sign(pair, plain, 'ecdsa-der-32', Buffer.from(digest))),
     );
     t.ok(
       signatures.every((signature) =>

@@ -4,6 +4,7 @@ import {
   type CipherKey,
   type Ciphertext,
   type Conversion,
+  type DataKeyPair,
   type KeyStore,
   type KeyStoreState,
   type KeyTemplate,
@@ -11,7 +12,7 @@ import {
   type ObjectId,
   type TokenObject,
 } from '../key-store.js';
-import { kinds } from '../messages.js';
+import { cipherCodes, kinds } from '../messages.js';
 import type { KeyStoreConfig } from './config.js';
 import type { Pool } from './pool.js';
 import { Supervisor } from './supervisor.js';
@@ -26,16 +27,20 @@ export async function connect(config: KeyStoreConfig): Promise<KeyStore> {
 }
 
 const MOST_RANDOM = 1024;
-const SUITES = { 1: Buffer.of(1) } as const;
+const SUITES = Object.fromEntries(
+  Object.entries(cipherCodes).map(([suite, code]) => [suite, Buffer.of(code)]),
+) as Readonly<Record<CipherKey['suite'], Buffer>>;
 const CONVERSIONS: Readonly<Record<Conversion, Buffer>> = {
   none: Buffer.from('none'),
-  'ecdsa-der': Buffer.from('ecdsa-der'),
+  'ecdsa-der-32': Buffer.from('ecdsa-der-32'),
+  'ecdsa-der-48': Buffer.from('ecdsa-der-48'),
+  'ecdsa-der-66': Buffer.from('ecdsa-der-66'),
 };
 
 class PoolKeyStore implements KeyStore {
   private readonly pool: Pool;
-  // Mechanisms are entries of a table that lives as long as the daemon.
-  private readonly mechanisms = new WeakMap<Mechanism, Buffer>();
+  // Mechanisms and templates are entries of a table that lives as long as the daemon.
+  private readonly encoded = new WeakMap<Mechanism | KeyTemplate, Buffer>();
 
   constructor(
     readonly name: string,
@@ -75,7 +80,7 @@ class PoolKeyStore implements KeyStore {
   }
 
   exists(id: ObjectId): Promise<boolean> {
-    return this.pool.submit(kinds.exists, [id], (parts) => first(parts)[0] === 1);
+    return this.pool.submit(kinds.exists, [id], isTrue);
   }
 
   async random(length: number): Promise<Buffer> {
@@ -133,17 +138,66 @@ class PoolKeyStore implements KeyStore {
     );
   }
 
+  dataKeyPair(
+    { id, suite }: CipherKey,
+    aad: Buffer,
+    template: KeyTemplate,
+  ): Promise<DataKeyPair & { readonly privateKey: Buffer }> {
+    return this.pool.submit(
+      kinds.dataKeyPair,
+      [id, SUITES[suite], aad, this.encode(template)],
+      (parts): DataKeyPair & { readonly privateKey: Buffer } => ({
+        ...keyPair(parts),
+        privateKey: part(parts, 3),
+      }),
+    );
+  }
+
+  dataKeyPairWithoutPlaintext(
+    { id, suite }: CipherKey,
+    aad: Buffer,
+    template: KeyTemplate,
+  ): Promise<DataKeyPair> {
+    return this.pool.submit(
+      kinds.dataKeyPairWithoutPlaintext,
+      [id, SUITES[suite], aad, this.encode(template)],
+      keyPair,
+    );
+  }
+
   sign(id: ObjectId, mechanism: Mechanism, conversion: Conversion, data: Buffer): Promise<Buffer> {
-    let json = this.mechanisms.get(mechanism);
-    if (json === undefined) {
-      json = Buffer.from(JSON.stringify(mechanism));
-      this.mechanisms.set(mechanism, json);
-    }
-    return this.pool.submit(kinds.sign, [id, json, CONVERSIONS[conversion], data], first);
+    return this.pool.submit(kinds.sign, [id, this.encode(mechanism), CONVERSIONS[conversion], data], first);
+  }
+
+  verify(
+    id: ObjectId,
+    mechanism: Mechanism,
+    conversion: Conversion,
+    data: Buffer,
+    signature: Buffer,
+  ): Promise<boolean> {
+    return this.pool.submit(
+      kinds.verify,
+      [id, this.encode(mechanism), CONVERSIONS[conversion], data, signature],
+      isTrue,
+    );
+  }
+
+  deriveSharedSecret(id: ObjectId, point: Buffer): Promise<Buffer> {
+    return this.pool.submit(kinds.deriveSharedSecret, [id, point], first);
   }
 
   close(): Promise<void> {
     return this.supervisor.close();
+  }
+
+  private encode(entry: Mechanism | KeyTemplate): Buffer {
+    let json = this.encoded.get(entry);
+    if (json === undefined) {
+      json = Buffer.from(JSON.stringify(entry));
+      this.encoded.set(entry, json);
+    }
+    return json;
   }
 }
 
@@ -163,9 +217,11 @@ function part(parts: Buffer[], index: number): Buffer {
 
 const nothing = (): void => undefined;
 const first = (parts: Buffer[]): Buffer => part(parts, 0);
+const isTrue = (parts: Buffer[]): boolean => first(parts)[0] === 1;
 const ciphertext = (parts: Buffer[]): Ciphertext => ({ iv: part(parts, 0), ciphertext: part(parts, 1) });
 const ciphertextAndPlaintext = (parts: Buffer[]): Ciphertext & { readonly plaintext: Buffer } => ({
   iv: part(parts, 0),
   ciphertext: part(parts, 1),
   plaintext: part(parts, 2),
 });
+const keyPair = (parts: Buffer[]): DataKeyPair => ({ ...ciphertext(parts), publicKey: part(parts, 2) });

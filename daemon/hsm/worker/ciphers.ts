@@ -1,18 +1,20 @@
-// The cipher suites: 1 is AES-256-GCM with a 96-bit IV and a 128-bit tag (NIST SP 800-38D).
+// The ciphers by the byte that names them in a job. Suite 1 is AES-256-GCM with a 96-bit IV and a 128-bit tag (NIST SP
+// 800-38D).
 import pkcs11, { type GcmParams } from 'pkcs11js';
-import { HsmError, type CipherSuite } from '../key-store.js';
+import { cipherCodes } from '../messages.js';
+import { decryptInto, invalidCiphertext } from './decryption.js';
 import type { KeyObjects } from './objects.js';
-import { meaningOf } from './return-values.js';
-import { isThere, type Token } from './token.js';
+import { RsaOaepSha1, RsaOaepSha256 } from './rsa-ciphers.js';
+import type { Token } from './token.js';
 
 export const IV_LENGTH = 12;
 const TAG_LENGTH = 16;
 const SCRATCH = 64 * 1024;
 const MOST_IVS = 128;
 
-/** Encrypts and decrypts under one suite. Results are views of scratch memory, good until the next call. */
+/** Encrypts and decrypts in one way. Results may be views of scratch memory, good until the next call. */
 export interface Cipher {
-  /** @returns 12-byte IV, and ciphertext with tag */
+  /** @returns IV, and ciphertext with what authenticates it */
   encrypt(id: Buffer, aad: Buffer, plaintext: Buffer): [iv: Buffer, ciphertext: Buffer];
   /** @throws HsmError 'invalid-ciphertext' */
   decrypt(id: Buffer, aad: Buffer, iv: Buffer, ciphertext: Buffer): Buffer;
@@ -93,32 +95,24 @@ class AesGcm implements Cipher {
       this.parameter.aad = aad;
       module.C_DecryptInit(session, this.mechanism, key);
       // SoftHSM wants room for the tag too, and would leave the operation open on CKR_BUFFER_TOO_SMALL.
-      const output = view(this.opened, ciphertext.length);
-      try {
-        return module.C_Decrypt(session, ciphertext, output);
-      } catch (error) {
-        // Nothing of what did not authenticate may stay.
-        output.fill(0);
-        throw this.isAboutCiphertext(error) ? invalidCiphertext() : error;
-      }
+      return decryptInto(this.token, ciphertext, view(this.opened, ciphertext.length));
     });
-  }
-
-  private isAboutCiphertext(error: unknown): boolean {
-    const about = meaningOf(error)?.decrypting;
-    return about === 'invalid' || (about === 'doubtful' && isThere(this.token));
   }
 }
 
-/** The suites by their number. */
-export function createCiphers(token: Token, objects: KeyObjects, ivs: IvSource): Record<CipherSuite, Cipher> {
-  return { 1: new AesGcm(token, objects, ivs) };
+/** The ciphers by their code. */
+export function createCiphers(
+  token: Token,
+  objects: KeyObjects,
+  ivs: IvSource,
+): ReadonlyMap<number | undefined, Cipher> {
+  return new Map<number, Cipher>([
+    [cipherCodes[1], new AesGcm(token, objects, ivs)],
+    [cipherCodes['rsa-oaep-sha1'], new RsaOaepSha1(token, objects)],
+    [cipherCodes['rsa-oaep-sha256'], new RsaOaepSha256(token, objects)],
+  ]);
 }
 
 function view(scratch: Buffer, length: number): Buffer {
   return length <= scratch.length ? scratch.subarray(0, length) : Buffer.alloc(length);
-}
-
-function invalidCiphertext(): HsmError {
-  return new HsmError('invalid-ciphertext', 'The ciphertext does not decrypt under this key and context.');
 }

@@ -1,6 +1,8 @@
 // Templates of the objects that Keyhold makes.
 import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
 import type { Attributes, KeyTemplate } from '../key-store.js';
+import { toPkcs8 } from './private-keys.js';
+import { toSubjectPublicKeyInfo } from './public-keys.js';
 import type { Token } from './token.js';
 
 /**
@@ -27,6 +29,36 @@ export function generate(token: Token, id: Buffer, label: Buffer, template: KeyT
   const open = merge(template.publicAttributes, [...named, { type: pkcs11.CKA_PRIVATE, value: false }]);
   const pair = module.C_GenerateKeyPair(session, mechanism, open, secret);
   return [pair.privateKey, pair.publicKey];
+}
+
+/**
+ * Makes a pair for use outside the HSM: session objects that are read and destroyed at once.
+ * @returns SubjectPublicKeyInfo, and PKCS #8 that the caller wipes, both in DER
+ */
+export function generateDataKeyPair(
+  token: Token,
+  template: KeyTemplate,
+): { publicKey: Buffer; privateKey: Buffer } {
+  const { module, session } = token;
+  const ofSession = { type: pkcs11.CKA_TOKEN, value: false };
+  const pair = module.C_GenerateKeyPair(
+    session,
+    { mechanism: template.mechanism },
+    merge(template.publicAttributes ?? [], [ofSession, { type: pkcs11.CKA_PRIVATE, value: false }]),
+    merge(template.attributes, [
+      ofSession,
+      { type: pkcs11.CKA_PRIVATE, value: true },
+      { type: pkcs11.CKA_SENSITIVE, value: false },
+      { type: pkcs11.CKA_EXTRACTABLE, value: true },
+    ]),
+  );
+  try {
+    const publicKey = toSubjectPublicKeyInfo(token, pair.publicKey);
+    return { publicKey, privateKey: toPkcs8(token, pair.privateKey, publicKey) };
+  } finally {
+    module.C_DestroyObject(session, pair.privateKey);
+    module.C_DestroyObject(session, pair.publicKey);
+  }
 }
 
 function merge(given: Attributes, promised: Attribute[]): Attribute[] {

@@ -1,18 +1,14 @@
 // What a worker does for each kind of job.
-import type { Mechanism as Pkcs11Mechanism } from 'pkcs11js';
-import {
-  HsmError,
-  type CipherSuite,
-  type Conversion,
-  type KeyTemplate,
-  type Mechanism,
-} from '../key-store.js';
+import { HsmError, type Conversion, type KeyTemplate } from '../key-store.js';
 import type { JobName } from '../messages.js';
 import { createCiphers, type Cipher, type IvSource } from './ciphers.js';
 import { conversions } from './conversions.js';
-import { generate } from './generation.js';
+import { generate, generateDataKeyPair } from './generation.js';
+import { deriveSharedSecret } from './key-agreement.js';
+import { mechanismOf } from './mechanisms.js';
 import type { KeyObjects } from './objects.js';
 import { toSubjectPublicKeyInfo } from './public-keys.js';
+import { verify } from './verification.js';
 import type { Token } from './token.js';
 
 /** Gets a job's parts, returns the result's; both are wiped when the result is on its way. */
@@ -28,31 +24,24 @@ export function createHandlers(
   ivs: IvSource,
 ): Readonly<Record<Exclude<JobName, 'start'>, Handler>> {
   const { module, session } = token;
-  const ciphers: Readonly<Record<number, Cipher>> = createCiphers(token, objects, ivs);
+  const ciphers = createCiphers(token, objects, ivs);
   const signature = Buffer.alloc(LONGEST_SIGNATURE);
-  const mechanisms = new Map<string, Pkcs11Mechanism>();
 
   const cipherOf = (suite: Buffer): Cipher => {
-    const cipher = ciphers[suite[0] as CipherSuite];
+    const cipher = ciphers.get(suite[0]);
     if (cipher === undefined) throw new HsmError('unsupported', `Cipher suite ${suite[0]}`);
     return cipher;
-  };
-
-  const mechanismOf = (json: Buffer): Pkcs11Mechanism => {
-    const text = json.toString('latin1');
-    let mechanism = mechanisms.get(text);
-    if (mechanism === undefined) {
-      mechanism = { mechanism: (JSON.parse(text) as Mechanism).type };
-      mechanisms.set(text, mechanism);
-    }
-    return mechanism;
   };
 
   const random = (length: Buffer): Buffer =>
     module.C_GenerateRandom(session, Buffer.alloc(length.readUInt32LE(0)));
 
+  const conversionOf = (name: Buffer) => conversions[name.toString('latin1') as Conversion];
+
+  const templateOf = (json: Buffer) => JSON.parse(json.toString('utf8')) as KeyTemplate;
+
   const make: Handler = (id: Buffer, label: Buffer, template: Buffer) => {
-    const made = generate(token, id, label, JSON.parse(template.toString('utf8')) as KeyTemplate);
+    const made = generate(token, id, label, templateOf(template));
     for (const handle of made) objects.add(handle);
     return [];
   };
@@ -97,7 +86,30 @@ export function createHandlers(
         module.C_SignInit(session, mechanismOf(mechanism), key);
         return module.C_Sign(session, data, signature);
       });
-      return [conversions[conversion.toString('latin1') as Conversion](made)];
+      return [conversionOf(conversion).toApi(made)];
+    },
+    verify: (id: Buffer, mechanism: Buffer, conversion: Buffer, data: Buffer, given: Buffer) => {
+      const converted = conversionOf(conversion).fromApi(given);
+      const isRight =
+        converted !== undefined &&
+        objects.useVerifying(id, (key) => verify(token, key, mechanismOf(mechanism), data, converted));
+      return [Buffer.of(isRight ? 1 : 0)];
+    },
+    deriveSharedSecret: (id: Buffer, point: Buffer) => [
+      objects.use(id, (key) => deriveSharedSecret(token, key, point)),
+    ],
+    dataKeyPair: (id: Buffer, suite: Buffer, aad: Buffer, template: Buffer) => {
+      const { publicKey, privateKey } = generateDataKeyPair(token, templateOf(template));
+      try {
+        return [...cipherOf(suite).encrypt(id, aad, privateKey), publicKey, privateKey];
+      } catch (error) {
+        privateKey.fill(0);
+        throw error;
+      }
+    },
+    dataKeyPairWithoutPlaintext: (id: Buffer, suite: Buffer, aad: Buffer, template: Buffer) => {
+      const { publicKey, privateKey } = generateDataKeyPair(token, templateOf(template));
+      return wiping(privateKey, () => [...cipherOf(suite).encrypt(id, aad, privateKey), publicKey]);
     },
   };
 }

@@ -47,6 +47,13 @@ export class KeyObjects {
     );
   }
 
+  /** As {@link use}, with what verifies: the public key of a pair, else the secret key. */
+  useVerifying<T>(id: Buffer, operation: (key: Handle) => T): T {
+    return this.retryingStale(id.toString('latin1'), (name) =>
+      operation(this.entry(name).public ?? this.key(name)),
+    );
+  }
+
   /** Drops the handles of a CKA_ID and destroys the session copy. */
   forget(name: string): void {
     const copy = this.copies.get(name);

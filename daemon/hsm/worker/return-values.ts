@@ -12,6 +12,8 @@ interface Meaning {
   readonly staleHandle?: true;
   /** 'invalid': C_Decrypt blames the ciphertext. 'doubtful': that, or, of any call, perhaps the device failed. */
   readonly decrypting?: 'invalid' | 'doubtful';
+  /** What it says when C_Verify returns it. */
+  readonly verifying?: 'wrong';
 }
 
 const LOST = {
@@ -34,6 +36,11 @@ const WRONG_DATA = {
   code: 'internal',
   advice: 'The module refuses the data of this operation.',
   decrypting: 'invalid',
+} as const;
+const WRONG_SIGNATURE = {
+  code: 'internal',
+  advice: 'The signature or MAC is wrong.',
+  verifying: 'wrong',
 } as const;
 const UNSUPPORTED = {
   code: 'unsupported',
@@ -73,6 +80,8 @@ const meanings = new Map<number, Meaning>([
   [0x42, INVALID],
   [pkcs11.CKR_DATA_INVALID, WRONG_DATA],
   [pkcs11.CKR_DATA_LEN_RANGE, WRONG_DATA],
+  [pkcs11.CKR_SIGNATURE_INVALID, WRONG_SIGNATURE],
+  [pkcs11.CKR_SIGNATURE_LEN_RANGE, WRONG_SIGNATURE],
   // SoftHSM 2.6.1 returns CKR_GENERAL_ERROR for a wrong tag.
   [pkcs11.CKR_GENERAL_ERROR, DOUBTFUL],
   [pkcs11.CKR_FUNCTION_FAILED, DOUBTFUL],

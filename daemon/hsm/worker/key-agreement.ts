@@ -1,0 +1,35 @@
+// ECDH whose result is handed out (PKCS #11 v2.40 mechanisms, section 2.3.10).
+import pkcs11, { type Handle } from 'pkcs11js';
+import { attributeReader } from './public-keys.js';
+import type { Token } from './token.js';
+
+/** CKD_NULL, which pkcs11js does not name: no key derivation function. */
+const CKD_NULL = 1;
+
+/**
+ * @param point the peer's, uncompressed
+ * @returns the x coordinate in as many bytes as the field has; the caller wipes it
+ */
+export function deriveSharedSecret(token: Token, key: Handle, point: Buffer): Buffer {
+  const { module, session } = token;
+  const length = (point.length - 1) / 2;
+  const parameter = { type: pkcs11.CK_PARAMS_EC_DH, kdf: CKD_NULL, publicData: point };
+  const derived = module.C_DeriveKey(session, { mechanism: pkcs11.CKM_ECDH1_DERIVE, parameter }, key, [
+    { type: pkcs11.CKA_TOKEN, value: false },
+    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
+    { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_GENERIC_SECRET },
+    { type: pkcs11.CKA_PRIVATE, value: true },
+    { type: pkcs11.CKA_SENSITIVE, value: false },
+    { type: pkcs11.CKA_EXTRACTABLE, value: true },
+    { type: pkcs11.CKA_VALUE_LEN, value: length },
+  ]);
+  try {
+    const value = attributeReader(token, derived)(pkcs11.CKA_VALUE);
+    const secret = Buffer.alloc(length);
+    secret.set(value, length - value.length);
+    value.fill(0);
+    return secret;
+  } finally {
+    module.C_DestroyObject(session, derived);
+  }
+}

@@ -1,0 +1,95 @@
+// Private key objects that may be read, which only those of data key pairs may, to PKCS #8.
+// What this holds is wiped by its caller; the encoder's own copies last until they are collected.
+import { ECParameters, ECPrivateKey } from '@peculiar/asn1-ecc';
+import { PrivateKey, PrivateKeyInfo } from '@peculiar/asn1-pkcs8';
+import { RSAPrivateKey } from '@peculiar/asn1-rsa';
+import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
+import { SubjectPublicKeyInfo } from '@peculiar/asn1-x509';
+import pkcs11, { type Handle } from 'pkcs11js';
+import { HsmError } from '../key-store.js';
+import { CKK_EC_EDWARDS, attributeReader, type AttributeReader } from './public-keys.js';
+import type { Token } from './token.js';
+
+type Encoder = (read: AttributeReader, publicKey: SubjectPublicKeyInfo) => ArrayBuffer;
+
+/** By CKA_KEY_TYPE: what the private key's octets hold. */
+const encoders = new Map<number, Encoder>([
+  [pkcs11.CKK_RSA, encodeRsaKey],
+  [pkcs11.CKK_EC, encodeEcKey],
+  [CKK_EC_EDWARDS, encodeEdwardsKey],
+]);
+
+/**
+ * @param publicKey SubjectPublicKeyInfo of the pair in DER; its algorithm is the private key's too
+ * @returns PrivateKeyInfo (RFC 5208, section 5) in DER
+ */
+export function toPkcs8(token: Token, key: Handle, publicKey: Buffer): Buffer {
+  const read = attributeReader(token, key);
+  const type = read(pkcs11.CKA_KEY_TYPE).readUInt32LE(0);
+  const encoder = encoders.get(type);
+  if (encoder === undefined) throw new HsmError('unsupported', `Private keys of CKA_KEY_TYPE ${type}`);
+  const info = AsnConvert.parse(publicKey, SubjectPublicKeyInfo);
+  const octets = encoder(read, info);
+  const privateKeyInfo = new PrivateKeyInfo({
+    version: 0,
+    privateKeyAlgorithm: info.algorithm,
+    privateKey: new PrivateKey(octets),
+  });
+  const encoded = Buffer.from(AsnConvert.serialize(privateKeyInfo));
+  Buffer.from(octets).fill(0);
+  return encoded;
+}
+
+/** RSAPrivateKey (RFC 8017, appendix A.1.2). */
+function encodeRsaKey(read: AttributeReader): ArrayBuffer {
+  const number = (attribute: number): ArrayBuffer => unsigned(read(attribute));
+  return AsnConvert.serialize(
+    new RSAPrivateKey({
+      version: 0,
+      modulus: number(pkcs11.CKA_MODULUS),
+      publicExponent: number(pkcs11.CKA_PUBLIC_EXPONENT),
+      privateExponent: number(pkcs11.CKA_PRIVATE_EXPONENT),
+      prime1: number(pkcs11.CKA_PRIME_1),
+      prime2: number(pkcs11.CKA_PRIME_2),
+      exponent1: number(pkcs11.CKA_EXPONENT_1),
+      exponent2: number(pkcs11.CKA_EXPONENT_2),
+      coefficient: number(pkcs11.CKA_COEFFICIENT),
+    }),
+  );
+}
+
+/** ECPrivateKey (RFC 5915, section 3): the number has as many bytes as the curve's order; modules drop zeros. */
+function encodeEcKey(
+  read: AttributeReader,
+  { subjectPublicKey, algorithm }: SubjectPublicKeyInfo,
+): ArrayBuffer {
+  const size = (subjectPublicKey.byteLength - 1) / 2;
+  const value = read(pkcs11.CKA_VALUE);
+  const padded = new Uint8Array(size);
+  padded.set(value, size - value.length);
+  value.fill(0);
+  return AsnConvert.serialize(
+    new ECPrivateKey({
+      version: 1,
+      privateKey: new OctetString(padded),
+      parameters: AsnConvert.parse(algorithm.parameters ?? new ArrayBuffer(0), ECParameters),
+      publicKey: subjectPublicKey,
+    }),
+  );
+}
+
+/** CurvePrivateKey (RFC 8410, section 7). */
+function encodeEdwardsKey(read: AttributeReader): ArrayBuffer {
+  return AsnConvert.serialize(new OctetString(read(pkcs11.CKA_VALUE)));
+}
+
+// Without the zeros that some modules put before a number, and with the one that DER wants where the first bit is set.
+function unsigned(number: Buffer): ArrayBuffer {
+  let start = 0;
+  while (start < number.length - 1 && number[start] === 0) start++;
+  const sign = (number[start] ?? 0) >= 0x80 ? 1 : 0;
+  const integer = new Uint8Array(sign + number.length - start);
+  integer.set(number.subarray(start), sign);
+  number.fill(0);
+  return integer.buffer;
+}

@@ -1,0 +1,87 @@
+// RSAES-OAEP (RFC 8017, section 7.1) with MGF1 over the same hash and an empty label.
+import { constants, createPublicKey, publicEncrypt } from 'node:crypto';
+import pkcs11, { type Mechanism } from 'pkcs11js';
+import { HsmError } from '../key-store.js';
+import type { Cipher } from './ciphers.js';
+import { decryptInto, invalidCiphertext } from './decryption.js';
+import { unpadOaep } from './oaep.js';
+import type { KeyObjects } from './objects.js';
+import { toSubjectPublicKeyInfo } from './public-keys.js';
+import type { Token } from './token.js';
+
+const NO_IV = Buffer.alloc(0);
+
+abstract class RsaOaep implements Cipher {
+  protected abstract readonly hash: 'sha1' | 'sha256';
+  protected abstract readonly hashLength: number;
+  protected abstract readonly mechanism: Mechanism;
+
+  constructor(
+    protected readonly token: Token,
+    private readonly objects: KeyObjects,
+  ) {}
+
+  // No secret key takes part, so OpenSSL does it for every module alike, with the public key that the token holds.
+  encrypt(id: Buffer, aad: Buffer, plaintext: Buffer): [Buffer, Buffer] {
+    refuseExtras(aad, NO_IV);
+    const der = this.objects.usePublic(id, (key) => toSubjectPublicKeyInfo(this.token, key));
+    const key = createPublicKey({ key: der, type: 'spki', format: 'der' });
+    const longest = (key.asymmetricKeyDetails?.modulusLength ?? 0) / 8 - 2 * this.hashLength - 2;
+    if (plaintext.length > longest)
+      throw new HsmError('plaintext-too-long', `${plaintext.length} bytes; this key takes ${longest}`);
+    const padding = constants.RSA_PKCS1_OAEP_PADDING;
+    return [NO_IV, publicEncrypt({ key, padding, oaepHash: this.hash }, plaintext)];
+  }
+
+  decrypt(id: Buffer, aad: Buffer, iv: Buffer, ciphertext: Buffer): Buffer {
+    refuseExtras(aad, iv);
+    const { module, session } = this.token;
+    return this.objects.use(id, (key) => {
+      module.C_DecryptInit(session, this.mechanism, key);
+      return this.finish(ciphertext);
+    });
+  }
+
+  protected abstract finish(ciphertext: Buffer): Buffer;
+}
+
+export class RsaOaepSha1 extends RsaOaep {
+  protected override readonly hash = 'sha1';
+  protected override readonly hashLength = 20;
+  protected override readonly mechanism = {
+    mechanism: pkcs11.CKM_RSA_PKCS_OAEP,
+    parameter: {
+      type: pkcs11.CK_PARAMS_RSA_OAEP,
+      hashAlg: pkcs11.CKM_SHA_1,
+      mgf: pkcs11.CKG_MGF1_SHA1,
+      source: 1,
+    },
+  };
+
+  protected override finish(ciphertext: Buffer): Buffer {
+    return decryptInto(this.token, ciphertext, Buffer.alloc(ciphertext.length));
+  }
+}
+
+// SoftHSM 2.6.1 answers CKM_RSA_PKCS_OAEP with SHA-256 with CKR_ARGUMENTS_BAD, so its padding is taken off here.
+export class RsaOaepSha256 extends RsaOaep {
+  protected override readonly hash = 'sha256';
+  protected override readonly hashLength = 32;
+  protected override readonly mechanism = { mechanism: pkcs11.CKM_RSA_X_509 };
+
+  protected override finish(ciphertext: Buffer): Buffer {
+    const output = Buffer.alloc(ciphertext.length);
+    const raw = decryptInto(this.token, ciphertext, output);
+    // A module that leaves leading zeros out must not tell by that how the padding begins.
+    const encoded = Buffer.alloc(ciphertext.length);
+    encoded.set(raw, encoded.length - raw.length);
+    output.fill(0);
+    const message = unpadOaep(encoded, this.hash);
+    if (message === undefined) throw invalidCiphertext();
+    return message;
+  }
+}
+
+function refuseExtras(aad: Buffer, iv: Buffer): void {
+  if (aad.length + iv.length > 0) throw new HsmError('internal', 'RSAES-OAEP takes no IV and no context');
+}

@@ -1,0 +1,67 @@
+// What an entry of the table of key specs says.
+import type {
+  EncapsulationAlgorithmSpec,
+  EncryptionAlgorithmSpec,
+  KeyAgreementAlgorithmSpec,
+  KeyUsageType,
+  MacAlgorithmSpec,
+  SigningAlgorithmSpec,
+} from '../../../proto/generated/messages.js';
+import type { CipherKey, CipherSuite, Conversion, KeyTemplate, Mechanism } from '../../hsm/key-store.js';
+
+export interface EncryptionAlgorithm {
+  readonly cipher: CipherKey['suite'];
+  /** Bytes. */
+  readonly maxPlaintext: number;
+}
+
+/** A hash whose digest the mechanism takes instead of the message. */
+export interface Digest {
+  /** As Node names it. */
+  readonly hash: string;
+  /** Bytes. */
+  readonly length: number;
+  /** Goes before the digest: all of DigestInfo but the digest. */
+  readonly prefix?: Buffer;
+}
+
+export interface SigningAlgorithm {
+  readonly mechanism: Mechanism;
+  readonly conversion: Conversion;
+  /** Absent where the mechanism takes the message itself; then there is no MessageType DIGEST. */
+  readonly digest?: Digest;
+}
+
+export interface KeyAgreementAlgorithm {
+  /** The curve, as Node names it, and all of a SubjectPublicKeyInfo on it but the point. */
+  readonly curve: string;
+  readonly publicKeyPrefix: Buffer;
+  /** Bytes of an uncompressed point. */
+  readonly pointLength: number;
+}
+
+type Algorithms<Name extends string, Entry> = Readonly<Partial<Record<Name, Entry>>>;
+
+/** What a key of one usage can do; PKCS#11's usages of its objects are no more than that needs. */
+export interface KeyUsageEntry {
+  readonly template: KeyTemplate;
+  readonly encryption?: Algorithms<EncryptionAlgorithmSpec, EncryptionAlgorithm>;
+  readonly signing?: Algorithms<SigningAlgorithmSpec, SigningAlgorithm>;
+  readonly mac?: Algorithms<MacAlgorithmSpec, Mechanism>;
+  readonly keyAgreement?: Algorithms<KeyAgreementAlgorithmSpec, KeyAgreementAlgorithm>;
+  readonly encapsulation?: Algorithms<EncapsulationAlgorithmSpec, Mechanism>;
+  /** Algorithms that AWS KMS has for such keys and Keyhold has not, with the reason. */
+  readonly unsupported?: Algorithms<SigningAlgorithmSpec, string>;
+}
+
+export interface KeySpecEntry {
+  readonly usages: Readonly<Partial<Record<KeyUsageType, KeyUsageEntry>>>;
+  /** The usage where CreateKey names none. */
+  readonly defaultUsage?: KeyUsageType;
+  /** Of symmetric keys: the suite of materials made from now on. */
+  readonly suite?: CipherSuite;
+  /** How to make a data key pair of this spec. */
+  readonly dataKeyPair?: KeyTemplate;
+  /** Why there are no keys of this spec. */
+  readonly unsupported?: string;
+}

@@ -1,0 +1,16 @@
+// HMAC (RFC 2104) with keys as long as the hash.
+import type { MacAlgorithmSpec } from '../../../proto/generated/messages.js';
+import type { KeySpecEntry } from './entry.js';
+import { CKA_SIGN, CKA_VERIFY, CKK_GENERIC_SECRET, CKM_GENERIC_SECRET_KEY_GEN, secretKey } from './pkcs11.js';
+
+/** @param length of key and MAC in bytes */
+export function hmac(algorithm: MacAlgorithmSpec, length: number, mechanism: number): KeySpecEntry {
+  return {
+    usages: {
+      GENERATE_VERIFY_MAC: {
+        template: secretKey(CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, length, CKA_SIGN, CKA_VERIFY),
+        mac: { [algorithm]: { type: mechanism } },
+      },
+    },
+  };
+}

@@ -1,0 +1,112 @@
+// How a key's ciphertexts are made and taken apart: blobs of symmetric keys, which carry key and material and are bound
+// to an encryption context, and the bare ciphertexts of RSA keys.
+import { exceptions } from '../../proto/errors.js';
+import type { EncryptionAlgorithmSpec, StringMap } from '../../proto/generated/messages.js';
+import type { CipherKey, Ciphertext } from '../hsm/key-store.js';
+import { algorithmOf } from '../keys/algorithms.js';
+import { encodeBlob } from '../keys/ciphertext.js';
+import { canonicalContext } from '../keys/context.js';
+import type { Key, Material, SymmetricMaterial } from '../keys/keyring.js';
+import type { EncryptionAlgorithm } from '../keys/specs/entry.js';
+import { requireBlob, requireCiphertext } from './resolvers.js';
+
+/** One key, algorithm and context, for one message. */
+interface Side {
+  readonly cipherKey: CipherKey;
+  /** Additional authenticated data. */
+  readonly aad: Buffer;
+  readonly algorithm: EncryptionAlgorithmSpec;
+  /** Of symmetric keys, as responses show it. */
+  readonly materialId: string | undefined;
+}
+
+export interface EncryptingSide extends Side {
+  /** Bytes. */
+  readonly maxPlaintext: number;
+  encode(message: Ciphertext): Buffer;
+}
+
+export interface DecryptingSide extends Side {
+  readonly message: Ciphertext;
+}
+
+const noBytes = Buffer.alloc(0);
+
+/** @throws InvalidKeyUsageException, ValidationException */
+export function encryptingSide(
+  key: Key,
+  algorithm: EncryptionAlgorithmSpec = 'SYMMETRIC_DEFAULT',
+  context: StringMap | undefined,
+): EncryptingSide {
+  const entry = algorithmOf(key, 'encryption', algorithm);
+  const { maxPlaintext } = entry;
+  const { materialId, symmetric } = key.current;
+  if (symmetric) {
+    const { cipherKey, header } = symmetric;
+    const aad = authenticated(header, context);
+    const encode = ({ iv, ciphertext }: Ciphertext) => encodeBlob(header, iv, ciphertext);
+    return { cipherKey, aad, algorithm, materialId, maxPlaintext, encode };
+  }
+  return {
+    ...asymmetricSide(key, algorithm, entry, context),
+    maxPlaintext,
+    encode: (made) => made.ciphertext,
+  };
+}
+
+/** @throws InvalidKeyUsageException, ValidationException, IncorrectKeyException, InvalidCiphertextException */
+export function decryptingSide(
+  key: Key,
+  algorithm: EncryptionAlgorithmSpec = 'SYMMETRIC_DEFAULT',
+  context: StringMap | undefined,
+  request: { readonly ciphertextBlob?: Uint8Array },
+): DecryptingSide {
+  const entry = algorithmOf(key, 'encryption', algorithm);
+  if (!key.current.symmetric) {
+    const message = { iv: noBytes, ciphertext: requireCiphertext(request) };
+    return { ...asymmetricSide(key, algorithm, entry, context), message };
+  }
+  const blob = requireBlob(request);
+  if (blob.keyId !== key.record.keyId) {
+    const text = 'The key ID in the request does not identify the KMS key that encrypted this ciphertext.';
+    throw new exceptions.IncorrectKeyException(text);
+  }
+  const symmetric = key.material(blob.materialId)?.symmetric;
+  if (symmetric?.cipherKey.suite !== blob.suite) throw new exceptions.InvalidCiphertextException('');
+  const { cipherKey } = symmetric;
+  const aad = authenticated(blob.header, context);
+  return { cipherKey, aad, algorithm, materialId: blob.materialId, message: blob };
+}
+
+/**
+ * The current material of a key that makes data keys.
+ * @throws InvalidKeyUsageException where it is not symmetric
+ */
+export function symmetricMaterial(key: Key): Material & SymmetricMaterial {
+  const { current } = key;
+  if (current.symmetric) return { ...current, ...current.symmetric };
+  throw new exceptions.InvalidKeyUsageException(
+    `${key.arn} is not a symmetric encryption key, which this operation needs.`,
+  );
+}
+
+/** What a ciphertext is bound to: the blob's header, and the canonical encryption context. */
+export function authenticated(header: Buffer, context: StringMap | undefined): Buffer {
+  const canonical = canonicalContext(context);
+  return canonical.length === 0 ? header : Buffer.concat([header, canonical]);
+}
+
+function asymmetricSide(
+  key: Key,
+  algorithm: EncryptionAlgorithmSpec,
+  { cipher }: EncryptionAlgorithm,
+  context: StringMap | undefined,
+): Side {
+  if (context !== undefined) {
+    throw new exceptions.ValidationException(
+      `EncryptionContext is for symmetric keys alone: ${algorithm} cannot bind a ciphertext to one.`,
+    );
+  }
+  const cipherKey = { suite: cipher, id: key.current.objectId };
+  return { cipherKey, aad: noBytes, algorithm, materialId: undefined };
+}

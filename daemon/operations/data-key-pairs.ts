@@ -1,0 +1,78 @@
+// GenerateDataKeyPair and GenerateDataKeyPairWithoutPlaintext.
+import { exceptions } from '../../proto/errors.js';
+import type { DataKeyPairSpec } from '../../proto/generated/messages.js';
+import type { KeyTemplate } from '../hsm/key-store.js';
+import { encodeBlob } from '../keys/ciphertext.js';
+import { keySpecs } from '../keys/specs.js';
+import { authenticated, symmetricMaterial } from './ciphertexts.js';
+import { refuseDryRun, refuseRecipient } from './cryptographic.js';
+import { type AnyOperation, operation } from './operation.js';
+import { anyForm } from './resolvers.js';
+
+const generateDataKeyPair = operation({
+  name: 'GenerateDataKeyPair',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:GenerateDataKeyPair', key: anyForm('keyId') }],
+  states: 'cryptographic',
+  usage: 'ENCRYPT_DECRYPT',
+  audited: ['keyId', 'encryptionContext', 'keyPairSpec'],
+  async handle(request, [key], { store }) {
+    refuseRecipient(request);
+    const { keyPairSpec } = request;
+    const { cipherKey, header, materialId } = symmetricMaterial(key!);
+    const template = pairTemplate(keyPairSpec);
+    const aad = authenticated(header, request.encryptionContext);
+    refuseDryRun(request);
+    const { iv, ciphertext, publicKey, privateKey } = await store.dataKeyPair(cipherKey, aad, template);
+    const response = {
+      privateKeyCiphertextBlob: encodeBlob(header, iv, ciphertext),
+      privateKeyPlaintext: privateKey,
+      publicKey,
+      keyId: key!.arn,
+      keyPairSpec,
+      keyMaterialId: materialId,
+    };
+    return { response, keyMaterialId: materialId, secrets: [privateKey] };
+  },
+});
+
+const generateDataKeyPairWithoutPlaintext = operation({
+  name: 'GenerateDataKeyPairWithoutPlaintext',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:GenerateDataKeyPairWithoutPlaintext', key: anyForm('keyId') }],
+  states: 'cryptographic',
+  usage: 'ENCRYPT_DECRYPT',
+  audited: ['keyId', 'encryptionContext', 'keyPairSpec'],
+  async handle(request, [key], { store }) {
+    const { keyPairSpec } = request;
+    const { cipherKey, header, materialId } = symmetricMaterial(key!);
+    const template = pairTemplate(keyPairSpec);
+    const aad = authenticated(header, request.encryptionContext);
+    refuseDryRun(request);
+    const { iv, ciphertext, publicKey } = await store.dataKeyPairWithoutPlaintext(cipherKey, aad, template);
+    const response = {
+      privateKeyCiphertextBlob: encodeBlob(header, iv, ciphertext),
+      publicKey,
+      keyId: key!.arn,
+      keyPairSpec,
+      keyMaterialId: materialId,
+    };
+    return { response, keyMaterialId: materialId };
+  },
+});
+
+export const dataKeyPairOperations: readonly AnyOperation[] = [
+  generateDataKeyPair,
+  generateDataKeyPairWithoutPlaintext,
+];
+
+/** @throws UnsupportedOperationException */
+function pairTemplate(spec: DataKeyPairSpec): KeyTemplate {
+  const { dataKeyPair, unsupported } = keySpecs[spec];
+  if (dataKeyPair) return dataKeyPair;
+  throw new exceptions.UnsupportedOperationException(
+    `Data key pairs of spec ${spec} are not available: ${unsupported ?? 'it is no spec of pairs'}.`,
+  );
+}

@@ -1,0 +1,47 @@
+// GenerateMac and VerifyMac.
+import { exceptions } from '../../proto/errors.js';
+import { algorithmOf } from '../keys/algorithms.js';
+import { asBuffer, refuseDryRun } from './cryptographic.js';
+import { type AnyOperation, operation } from './operation.js';
+import { anyForm } from './resolvers.js';
+
+const generateMac = operation({
+  name: 'GenerateMac',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:GenerateMac', key: anyForm('keyId') }],
+  states: 'cryptographic',
+  usage: 'GENERATE_VERIFY_MAC',
+  audited: ['keyId', 'macAlgorithm'],
+  async handle(request, [key], { store }) {
+    const { macAlgorithm } = request;
+    const mechanism = algorithmOf(key!, 'mac', macAlgorithm);
+    refuseDryRun(request);
+    const mac = await store.sign(key!.current.objectId, mechanism, 'none', asBuffer(request.message));
+    return { response: { mac, macAlgorithm, keyId: key!.arn } };
+  },
+});
+
+const verifyMac = operation({
+  name: 'VerifyMac',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:VerifyMac', key: anyForm('keyId') }],
+  states: 'cryptographic',
+  usage: 'GENERATE_VERIFY_MAC',
+  audited: ['keyId', 'macAlgorithm'],
+  async handle(request, [key], { store }) {
+    const { macAlgorithm } = request;
+    const mechanism = algorithmOf(key!, 'mac', macAlgorithm);
+    refuseDryRun(request);
+    const [message, mac] = [asBuffer(request.message), asBuffer(request.mac)];
+    if (!(await store.verify(key!.current.objectId, mechanism, 'none', message, mac))) {
+      throw new exceptions.KMSInvalidMacException(
+        'The MAC is not the one of this key over this message with this algorithm.',
+      );
+    }
+    return { response: { keyId: key!.arn, macValid: true, macAlgorithm } };
+  },
+});
+
+export const macOperations: readonly AnyOperation[] = [generateMac, verifyMac];

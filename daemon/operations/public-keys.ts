@@ -1,0 +1,60 @@
+// GetPublicKey and DeriveSharedSecret.
+import { exceptions } from '../../proto/errors.js';
+import { algorithmOf, algorithmsOf, customerMasterKeySpec } from '../keys/algorithms.js';
+import { readPeerKey } from '../keys/peer-key.js';
+import { keySpecs } from '../keys/specs.js';
+import { asBuffer, refuseDryRun, refuseRecipient } from './cryptographic.js';
+import { type AnyOperation, operation } from './operation.js';
+import { anyForm } from './resolvers.js';
+
+const getPublicKey = operation({
+  name: 'GetPublicKey',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:GetPublicKey', key: anyForm('keyId') }],
+  states: 'cryptographic',
+  audited: ['keyId'],
+  async handle(_request, [key], { store }) {
+    const { keySpec, keyUsage } = key!.record;
+    if (!keySpecs[keySpec].usages[keyUsage]?.template.publicAttributes) {
+      throw new exceptions.UnsupportedOperationException(
+        `${key!.arn} is of spec ${keySpec}, which has no public key.`,
+      );
+    }
+    const { encryptionAlgorithms, signingAlgorithms, keyAgreementAlgorithms } = algorithmsOf(key!);
+    const response = {
+      keyId: key!.arn,
+      publicKey: await store.publicKey(key!.current.objectId),
+      customerMasterKeySpec: customerMasterKeySpec(keySpec),
+      keySpec,
+      keyUsage,
+      encryptionAlgorithms,
+      signingAlgorithms,
+      keyAgreementAlgorithms,
+    };
+    return { response };
+  },
+});
+
+const deriveSharedSecret = operation({
+  name: 'DeriveSharedSecret',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:DeriveSharedSecret', key: anyForm('keyId') }],
+  states: 'cryptographic',
+  usage: 'KEY_AGREEMENT',
+  audited: ['keyId', 'keyAgreementAlgorithm'],
+  async handle(request, [key], { store }) {
+    refuseRecipient(request);
+    const { keyAgreementAlgorithm } = request;
+    const agreement = algorithmOf(key!, 'keyAgreement', keyAgreementAlgorithm);
+    const point = readPeerKey(asBuffer(request.publicKey), agreement);
+    refuseDryRun(request);
+    const sharedSecret = await store.deriveSharedSecret(key!.current.objectId, point);
+    const keyOrigin = 'AWS_KMS' as const;
+    const response = { keyId: key!.arn, sharedSecret, keyAgreementAlgorithm, keyOrigin };
+    return { response, secrets: [sharedSecret] };
+  },
+});
+
+export const publicKeyOperations: readonly AnyOperation[] = [getPublicKey, deriveSharedSecret];
