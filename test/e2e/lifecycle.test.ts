@@ -46,7 +46,7 @@ void t.test(
     t.equal(results.filter((result) => result.status === 'fulfilled').length, 100);
     t.equal(await stopped, 0);
     await client.close();
-    t.ok(await eventually(() => !workers.some(isRunning), 2_000), 'the workers ended');
+    t.ok(await eventually(() => !workers.some(isRunning), 20_000), 'the workers ended');
     t.notOk(existsSync(join(daemon.home, 'keyhold.sock')));
     const records = daemon.auditRecords();
     t.equal(records.filter((record) => record.eventName === 'Encrypt').length, 100);
@@ -74,7 +74,7 @@ void t.test(
     await client.close();
     const workers = workersOf(daemon.pid);
     t.equal(await daemon.stop('SIGKILL'), 'SIGKILL');
-    t.ok(await eventually(() => !workers.some(isRunning), 2_000), 'killed, it leaves no worker');
+    t.ok(await eventually(() => !workers.some(isRunning), 20_000), 'killed, it leaves no worker');
     t.ok(existsSync(join(daemon.home, 'keyhold.sock')));
     await daemon.start();
     t.equal(statSync(join(daemon.home, 'keyhold.sock')).mode & 0o777, 0o660);
