@@ -68,7 +68,10 @@ class Run implements World {
   readonly #audit: AuditReader;
   interruptedKeys = 0;
   #rounds = 0;
+  /** Is under way. */
   #strike: Strike | undefined;
+  #lastStrike = 'nothing killed';
+  readonly #found = new Set<string>();
 
   constructor(
     private readonly options: TortureOptions,
@@ -99,7 +102,10 @@ class Run implements World {
   }
 
   find(what: string): void {
-    const finding = `round ${this.#rounds} (${this.#strike?.name ?? 'nothing killed'}): ${what}`;
+    // What stays wrong is found once.
+    if (this.#found.has(what)) return;
+    this.#found.add(what);
+    const finding = `round ${this.#rounds} (${this.#lastStrike}): ${what}`;
     this.#findings.push(finding);
     if (this.#findings.length <= 50) this.options.say(`FOUND: ${finding}`);
   }
@@ -130,6 +136,7 @@ class Run implements World {
     const { daemon, ledger, random } = this;
     const load = await Load.start(this, daemon);
     this.#strike = strike;
+    this.#lastStrike = strike.name;
     try {
       await strike.run({ daemon, load, ledger, random });
     } finally {
@@ -189,7 +196,7 @@ class Run implements World {
     const { starts, intents, events, tornLines } = this.#replay.repairs;
     return (
       `${this.ledger.calls} requests; ${keys.size} keys, ${aliases.size} aliases, ${ciphertexts.length} ciphertexts; ` +
-      `${starts} starts undid ${intents} keys, completed ${events} audit events, cut off ${tornLines} torn lines; ` +
+      `${this.interruptedKeys} keys interrupted with their worker; ${starts} starts undid ${intents} keys, completed ${events} audit events, cut off ${tornLines} torn lines; ` +
       `${this.#findings.length} findings`
     );
   }
