@@ -4,8 +4,8 @@ import t from 'tap';
 import { torture } from '../torture/torture.js';
 
 for (const [name, rounds, seed] of [
-  ['a fixed seed', 4, 2024],
-  ['a random seed', 3, randomInt(1_000_000)],
+  ['a fixed seed', 3, 2024],
+  ['a random seed', 2, randomInt(1_000_000)],
 ] as const) {
   void t.test(
     `SIGKILL of daemon and workers under load loses nothing acknowledged and leaves nothing behind: ${name}`,
