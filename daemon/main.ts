@@ -15,12 +15,18 @@ import { Namer } from './keys/identifiers.js';
 import { type Inspection, inspectToken } from './keys/inspection.js';
 import { repairIntents } from './keys/intents.js';
 import { Keyring } from './keys/keyring.js';
+import { LastUsage } from './keys/last-usage.js';
+import { MessageCounts } from './keys/message-counts.js';
 import { ecdsaSha256, hmacSha256 } from './keys/specs.js';
 import { createLog, type Logger } from './observability/log.js';
 import { makeServiceEvent } from './operations/audit-event.js';
 import { OwedEvents } from './operations/owed-events.js';
 import { Pipeline } from './operations/pipeline.js';
+import { Recorder } from './operations/recorder.js';
+import { ServiceActs } from './operations/service-acts.js';
 import { readyText, writeClientFiles } from './ready.js';
+import { ObservedClock } from './scheduler/observed-clock.js';
+import { Scheduler } from './scheduler/scheduler.js';
 import { LevelStore } from './store/leveldb.js';
 import { Records } from './store/records.js';
 import { type MetadataStore, StoreError } from './store/store.js';
@@ -59,11 +65,22 @@ async function start(home: string): Promise<Daemon> {
 
   const accessKeys = new AccessKeys(records, keyStore, secretsKey(instance));
   const authenticator = new Authenticator(accessKeys, instance, startedAt);
-  const services = { keyring, records, store: keyStore, limits: config.limits };
-  const pipeline = new Pipeline(services, audit, owed, authenticator, log);
   const { limits, allowedOrigins } = config;
+  const recorder = new Recorder(records, audit, owed);
+  const acts = new ServiceActs({ keyring, records, store: keyStore }, recorder);
+  const messageCounts = await MessageCounts.open(records, {
+    keyring,
+    bound: limits.messagesPerMaterial,
+    rotate: (keyId) => acts.rotateKey(keyId),
+    log,
+  });
+  const lastUsage = new LastUsage(records);
+  const services = { keyring, records, store: keyStore, messageCounts, lastUsage, limits };
+  const pipeline = new Pipeline(services, audit, recorder, authenticator, log);
+  const clock = await ObservedClock.open(records, config.deletionCautionHours);
+  const scheduler = new Scheduler(keyring, acts, lastUsage, clock, log);
   const native = new NativeServer(pipeline, authenticator, instance.region, limits, allowedOrigins, log);
-  const health = () => healthOf(keyStore, audit, inspection);
+  const health = () => healthOf(keyStore, audit, keyring, inspection, scheduler);
   const tlsFiles = { certificate: inHome(home, config.tls.certificate), key: inHome(home, config.tls.key) };
   const listeners = new Listeners(
     native,
@@ -82,6 +99,7 @@ async function start(home: string): Promise<Daemon> {
   const endpoint = { home, socket, host, region: instance.region, ca: inHome(home, config.tls.ca) };
   const bound = { ...endpoint, port: await listeners.listen(socket, host, port) };
   writeClientFiles(bound);
+  scheduler.start();
   console.log(readyText(bound));
 
   return {
@@ -89,6 +107,7 @@ async function start(home: string): Promise<Daemon> {
       listeners.close();
       await native.drain(drainTimeout);
       rmSync(socket, { force: true });
+      await scheduler.stop();
       await event('StopService', {});
       await owed.flush();
       await audit.close();
@@ -165,8 +184,16 @@ function report(log: Logger, { missing, foreign }: Inspection): void {
   if (foreign > 0) log.info({ foreign }, 'the token also holds objects that are not of this Keyhold');
 }
 
-function healthOf(keyStore: KeyStore, audit: AuditLog, { missing, foreign }: Inspection): Health {
-  const warnings = missing.map((keyId) => `the token does not hold the material of key ${keyId}`);
+function healthOf(
+  keyStore: KeyStore,
+  audit: AuditLog,
+  keyring: Keyring,
+  { missing, foreign }: Inspection,
+  scheduler: Scheduler,
+): Health {
+  const stillMissing = missing.filter((keyId) => keyring.key(keyId));
+  const warnings = stillMissing.map((keyId) => `the token does not hold the material of key ${keyId}`);
+  warnings.push(...scheduler.warnings);
   if (foreign > 0) warnings.push(`the token holds ${foreign} objects that are not of this Keyhold`);
   return {
     healthy: keyStore.state === 'connected' && audit.available,

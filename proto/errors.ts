@@ -35,6 +35,7 @@ export const errorTable = {
   MalformedPolicyDocumentException: refused,
   MissingAuthenticationTokenException: refused,
   NotFoundException: refused,
+  TagException: refused,
   ThrottlingException: later,
   UnrecognizedClientException: refused,
   UnsupportedOperationException: refused,

@@ -29,6 +29,7 @@ const allowed = {
     'daemon/config',
     'daemon/observability',
   ],
+  'daemon/scheduler': ['proto', 'daemon/operations', 'daemon/keys', 'daemon/store', 'daemon/observability'],
   'daemon/transports': [
     'proto',
     'daemon/operations',

@@ -51,6 +51,10 @@ const limits = z.strictObject({
   queue: positive.default(8_192),
   keys: positive.default(100_000),
   aliasesPerKey: positive.default(50),
+  tagsPerKey: positive.default(50),
+  onDemandRotationsPerKey: positive.default(25),
+  /** Most messages under one material; NIST SP 800-38D, section 8.3, allows no more with random IVs. */
+  messagesPerMaterial: positive.max(2 ** 32).default(2 ** 32),
 });
 
 const audit = z.strictObject({
@@ -70,6 +74,8 @@ export const configSchema = z.strictObject({
   allowedOrigins: z.array(z.string()).default([]),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
   limits: limits.prefault({}),
+  /** Uptime that deletions wait for after the clock was stepped or the daemon was off for over an hour. */
+  deletionCautionHours: z.number().min(0).default(24),
   audit: audit.prefault({}),
 });
 

@@ -2,9 +2,13 @@ import { exceptions } from '../../proto/errors.js';
 import type { KeyState } from '../../proto/generated/messages.js';
 import type { CipherKey, ObjectId } from '../hsm/key-store.js';
 import type { RecordChange, Records } from '../store/records.js';
+import { AliasIndex } from './alias-index.js';
 import { blobHeader } from './ciphertext.js';
 import type { Namer } from './identifiers.js';
+import { lastUsageKey } from './last-usage.js';
+import { messageCountKey } from './message-counts.js';
 import { type AliasRecord, aliasRecord, type KeyRecord, keyRecord, type MaterialRecord } from './record.js';
+import { stateOf } from './states.js';
 
 /** Key material as the way of a request needs it. */
 export interface Material {
@@ -34,7 +38,7 @@ export class Key {
     isMissing = false,
   ) {
     this.arn = namer.keyArn(record.keyId);
-    this.state = isMissing ? 'Unavailable' : record.enabled ? 'Enabled' : 'Disabled';
+    this.state = stateOf(record, isMissing);
     const materials = record.materials.map((material) => toMaterial(record.keyId, material));
     this.#materials = new Map(materials.map((material) => [material.materialId, material]));
     this.current = materials[materials.length - 1]!;
@@ -61,12 +65,19 @@ export class Keyring {
   readonly #keys = new Map<string, { text: string; key: Key }>();
   readonly #aliases = new Map<string, { text: string; alias: Alias }>();
 
+  readonly #aliasIndex = new AliasIndex();
   #missing: ReadonlySet<string> = new Set();
 
   constructor(
     readonly records: Records,
     readonly namer: Namer,
-  ) {}
+  ) {
+    for (const { aliasName, targetKeyId } of this.aliases()) this.#aliasIndex.set(aliasName, targetKeyId);
+    records.observe('alias/', (name) => this.#aliasIndex.set(name, this.alias(name)?.targetKeyId));
+    records.observe('key/', (key, text) => {
+      if (text === undefined) this.#keys.delete(key.slice('key/'.length));
+    });
+  }
 
   /** The keys whose material the token does not hold: they are Unavailable. */
   set missing(keyIds: ReadonlySet<string>) {
@@ -88,7 +99,10 @@ export class Keyring {
   /** @param aliasName with its `alias/` */
   alias(aliasName: string): Alias | undefined {
     const text = this.records.get(aliasName);
-    if (text === undefined) return undefined;
+    if (text === undefined) {
+      this.#aliases.delete(aliasName);
+      return undefined;
+    }
     let entry = this.#aliases.get(aliasName);
     if (entry?.text !== text) {
       entry = { text, alias: { aliasName, ...aliasRecord.parse(JSON.parse(text)) } };
@@ -103,12 +117,12 @@ export class Keyring {
    */
   find(identifier: string): Key {
     const parsed = this.namer.parse(identifier);
-    if (parsed.kind === 'key') return this.#existing(parsed.keyId);
+    if (parsed.kind === 'key') return this.existing(parsed.keyId);
     const alias = this.alias(parsed.aliasName);
     if (!alias) {
       throw new exceptions.NotFoundException(`Alias ${this.namer.aliasArn(parsed.aliasName)} is not found.`);
     }
-    return this.#existing(alias.targetKeyId);
+    return this.existing(alias.targetKeyId);
   }
 
   /**
@@ -126,7 +140,14 @@ export class Keyring {
             `Invalid keyId '${identifier}': this operation takes a key ID or key ARN.`,
           );
     }
-    return this.#existing(parsed.keyId);
+    return this.existing(parsed.keyId);
+  }
+
+  /** @throws NotFoundException */
+  existing(keyId: string): Key {
+    const key = this.key(keyId);
+    if (!key) throw new exceptions.NotFoundException(`Key '${this.namer.keyArn(keyId)}' does not exist`);
+    return key;
   }
 
   /** Key ids in order. @param after only those greater than this one */
@@ -144,7 +165,15 @@ export class Keyring {
 
   /** As aliases, of one key. */
   *aliasesOf(keyId: string, after = ''): Iterable<Alias> {
-    for (const alias of this.aliases(after)) if (alias.targetKeyId === keyId) yield alias;
+    for (const name of this.#aliasIndex.of(keyId)) {
+      const alias = name > after ? this.alias(name) : undefined;
+      if (alias) yield alias;
+    }
+  }
+
+  /** How many aliases a key has. */
+  aliasCount(keyId: string): number {
+    return this.#aliasIndex.count(keyId);
   }
 
   /** How many keys there are. */
@@ -154,12 +183,6 @@ export class Keyring {
 
   #decode(keyId: string, text: string): Key {
     return new Key(keyRecord.parse(JSON.parse(text)), this.namer, this.#missing.has(keyId));
-  }
-
-  #existing(keyId: string): Key {
-    const key = this.key(keyId);
-    if (!key) throw new exceptions.NotFoundException(`Key '${this.namer.keyArn(keyId)}' does not exist`);
-    return key;
   }
 }
 
@@ -171,4 +194,15 @@ export function putKey(record: KeyRecord): RecordChange {
 /** The change that stores an alias. @param aliasName with its `alias/` */
 export function putAlias(aliasName: string, record: AliasRecord): RecordChange {
   return { key: aliasName, value: JSON.stringify(record) };
+}
+
+/** The changes that remove a key with all that belongs to it. */
+export function removeKey(keyring: Keyring, { keyId, materials }: KeyRecord): RecordChange[] {
+  const keys = [
+    `key/${keyId}`,
+    lastUsageKey(keyId),
+    ...[...keyring.aliasesOf(keyId)].map(({ aliasName }) => aliasName),
+    ...materials.map(({ materialId }) => messageCountKey(materialId)),
+  ];
+  return keys.map((key) => ({ key, value: undefined }));
 }

@@ -15,6 +15,7 @@ export function keyMetadata(key: Key, namer: Namer): KeyMetadata {
     description: record.description,
     keyUsage: record.keyUsage,
     keyState: key.state,
+    deletionDate: record.deletion?.at,
     origin: 'AWS_KMS',
     keyManager: 'CUSTOMER',
     customerMasterKeySpec: customerMasterKeySpec(record.keySpec),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { KeySpec, KeyUsageType } from '../../proto/generated/messages.js';
+import type { KeySpec, KeyUsageType, RotationType } from '../../proto/generated/messages.js';
 
 const materialRecord = z.strictObject({
   /** 64 hex characters; in every blob that the material makes. */
@@ -10,6 +10,24 @@ const materialRecord = z.strictObject({
   suite: z.literal(1).optional(),
   /** Epoch seconds. */
   createdAt: z.number(),
+  /** How it became current; a key's first material has none. */
+  rotationType: z.custom<RotationType>((value) => typeof value === 'string').optional(),
+});
+
+/** There while a key is pending deletion. */
+const deletionRecord = z.strictObject({
+  /** When its waiting period ends, in epoch seconds. */
+  at: z.number(),
+  windowInDays: z.number(),
+  /** The intent: its material is being destroyed, so there is no cancelling any more. */
+  begun: z.boolean(),
+});
+
+/** There while automatic rotation is on. */
+const rotationRecord = z.strictObject({
+  periodInDays: z.number(),
+  /** Epoch seconds. */
+  nextAt: z.number(),
 });
 
 /** What the metadata store keeps of a key, as `key/<key id>`. */
@@ -27,6 +45,8 @@ export const keyRecord = z.strictObject({
   tags: z.array(z.strictObject({ tagKey: z.string(), tagValue: z.string() })),
   /** The newest one, with which the key encrypts, is the last. */
   materials: z.array(materialRecord).min(1),
+  deletion: deletionRecord.optional(),
+  rotation: rotationRecord.optional(),
 });
 
 export type KeyRecord = z.output<typeof keyRecord>;

@@ -1,25 +1,71 @@
-// Which operations a key's state lets through: the table "Key state × operation" of the API, as data.
+// Key states, and which operations they let through: the table "Key state × operation" of AWS KMS, as data.
 import { type ErrorCode, ServiceError } from '../../proto/errors.js';
 import type { KeyState } from '../../proto/generated/messages.js';
 import type { Key } from './keyring.js';
+import type { KeyRecord } from './record.js';
 
 type Verdict = 'ok' | ErrorCode;
 
 type Row = Readonly<Partial<Record<KeyState, Verdict>>>;
 
-/** Rows by what the operation does; a state that a row does not name is refused with KMSInvalidStateException. */
+const Disabled = 'DisabledException';
+const Unsupported = 'UnsupportedOperationException';
+
+/**
+ * Rows by what an operation does; a state that a row does not name is refused with KMSInvalidStateException. Keys are
+ * Creating and Updating only while they are replicated: the first can be read, the second also used.
+ */
 const rows = {
-  cryptographic: { Enabled: 'ok', Disabled: 'DisabledException' },
-  read: { Enabled: 'ok', Disabled: 'ok', PendingImport: 'ok', PendingDeletion: 'ok', Unavailable: 'ok' },
+  cryptographic: { Enabled: 'ok', Disabled, Updating: 'ok' },
+  createGrant: { Enabled: 'ok', Disabled, Unavailable: 'ok' },
+  read: {
+    Enabled: 'ok',
+    Disabled: 'ok',
+    PendingImport: 'ok',
+    PendingDeletion: 'ok',
+    Unavailable: 'ok',
+    Creating: 'ok',
+    Updating: 'ok',
+  },
   modify: { Enabled: 'ok', Disabled: 'ok', PendingImport: 'ok', Unavailable: 'ok' },
   enableDisable: { Enabled: 'ok', Disabled: 'ok', Unavailable: 'ok' },
+  cancelDeletion: { PendingDeletion: 'ok' },
+  scheduleRotation: { Enabled: 'ok', Disabled, PendingImport: Unsupported, Unavailable: Unsupported },
+  rotate: { Enabled: 'ok', Disabled, Unavailable: Unsupported },
+  rotationStatus: {
+    Enabled: 'ok',
+    Disabled: 'ok',
+    PendingImport: 'ok',
+    PendingDeletion: 'ok',
+    Unavailable: Unsupported,
+  },
+  importMaterial: { Enabled: 'ok', Disabled: 'ok', PendingImport: 'ok', Unavailable: Unsupported },
+  deleteMaterial: {
+    Enabled: 'ok',
+    Disabled: 'ok',
+    PendingImport: 'ok',
+    PendingDeletion: 'ok',
+    Unavailable: Unsupported,
+  },
 } as const satisfies Record<string, Row>;
 
 export type StateRow = keyof typeof rows;
 
+/** @param isMissing whether the token lacks some of its material */
+export function stateOf(record: KeyRecord, isMissing: boolean): KeyState {
+  if (record.deletion) return 'PendingDeletion';
+  if (isMissing) return 'Unavailable';
+  return record.enabled ? 'Enabled' : 'Disabled';
+}
+
+/** What the table says of a state. */
+export function verdictOf(row: StateRow, state: KeyState): Verdict {
+  return (rows[row] as Row)[state] ?? 'KMSInvalidStateException';
+}
+
 /** @throws DisabledException, KMSInvalidStateException, UnsupportedOperationException as the table says */
 export function checkState(key: Key, row: StateRow): void {
-  const verdict = (rows[row] as Row)[key.state] ?? 'KMSInvalidStateException';
+  const verdict = verdictOf(row, key.state);
   if (verdict === 'ok') return;
   const message =
     verdict === 'DisabledException'

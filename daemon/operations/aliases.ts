@@ -1,6 +1,7 @@
-// CreateAlias, ListAliases.
+// CreateAlias, UpdateAlias, DeleteAlias, ListAliases.
 import { exceptions } from '../../proto/errors.js';
-import { putAlias } from '../keys/keyring.js';
+import { type Alias, type Key, putAlias } from '../keys/keyring.js';
+import type { KeyRecord } from '../keys/record.js';
 import { type AnyOperation, operation, type Services } from './operation.js';
 import { page } from './paging.js';
 import { keyIdOrArn } from './resolvers.js';
@@ -25,11 +26,69 @@ const createAlias = operation({
     return Promise.resolve({
       response: {},
       changes: () => {
-        checkRoom(aliasName, keyId, services);
+        if (services.keyring.alias(aliasName)) {
+          const arn = services.keyring.namer.aliasArn(aliasName);
+          throw new exceptions.AlreadyExistsException(`An alias with the name ${arn} already exists`);
+        }
+        checkRoom(keyId, services);
         return [putAlias(aliasName, { targetKeyId: keyId, createdAt, updatedAt: createdAt })];
       },
     });
   },
+});
+
+const updateAlias = operation({
+  name: 'UpdateAlias',
+  service: 'kms',
+  readOnly: false,
+  permissions: [
+    // Its present target may be in any state: an alias can always be led away from a key.
+    { action: 'kms:UpdateAlias', key: aliasTarget, states: 'read' },
+    { action: 'kms:UpdateAlias', key: keyIdOrArn('targetKeyId') },
+    {
+      action: 'kms:UpdateAlias',
+      resource: ({ aliasName }, { keyring }) => keyring.namer.aliasArn(aliasName),
+    },
+  ],
+  states: 'modify',
+  audited: ['aliasName', 'targetKeyId'],
+  handle({ aliasName }, [, target], services) {
+    const { keyring } = services;
+    const { keyId } = target!.record;
+    const updatedAt = Date.now() / 1000;
+    return Promise.resolve({
+      response: {},
+      changes: () => {
+        const { targetKeyId, createdAt } = existingAlias(aliasName, services);
+        checkSameKind(keyring.existing(targetKeyId).record, keyring.existing(keyId).record);
+        if (targetKeyId !== keyId) checkRoom(keyId, services);
+        return [putAlias(aliasName, { targetKeyId: keyId, createdAt, updatedAt })];
+      },
+    });
+  },
+});
+
+const deleteAlias = operation({
+  name: 'DeleteAlias',
+  service: 'kms',
+  readOnly: false,
+  permissions: [
+    { action: 'kms:DeleteAlias', key: aliasTarget },
+    {
+      action: 'kms:DeleteAlias',
+      resource: ({ aliasName }, { keyring }) => keyring.namer.aliasArn(aliasName),
+    },
+  ],
+  states: 'read',
+  audited: ['aliasName'],
+  handle: ({ aliasName }, _keys, services) =>
+    Promise.resolve({
+      response: {},
+      changes: () => {
+        existingAlias(aliasName, services);
+        return [{ key: aliasName, value: undefined }];
+      },
+    }),
 });
 
 const listAliases = operation({
@@ -57,7 +116,30 @@ const listAliases = operation({
   },
 });
 
-export const aliasOperations: readonly AnyOperation[] = [createAlias, listAliases];
+export const aliasOperations: readonly AnyOperation[] = [createAlias, updateAlias, deleteAlias, listAliases];
+
+/** The key that an alias of the user's own names. @throws InvalidAliasNameException, NotFoundException */
+function aliasTarget({ aliasName }: { readonly aliasName: string }, services: Services): Key {
+  checkAliasName(aliasName);
+  return services.keyring.existing(existingAlias(aliasName, services).targetKeyId);
+}
+
+function existingAlias(aliasName: string, { keyring }: Services): Alias {
+  const alias = keyring.alias(aliasName);
+  if (!alias)
+    throw new exceptions.NotFoundException(`Alias ${keyring.namer.aliasArn(aliasName)} is not found.`);
+  return alias;
+}
+
+/** @throws ValidationException where programs that use the alias would find a key that does other things */
+function checkSameKind(from: KeyRecord, to: KeyRecord): void {
+  const isSymmetric = ({ keySpec }: KeyRecord) => keySpec === 'SYMMETRIC_DEFAULT';
+  if (from.keyUsage === to.keyUsage && isSymmetric(from) === isSymmetric(to)) return;
+  throw new exceptions.ValidationException(
+    `The new key (${to.keySpec}, ${to.keyUsage}) is not of the kind of the present one (${from.keySpec}, ` +
+      `${from.keyUsage}): delete the alias and create it anew.`,
+  );
+}
 
 function checkAliasName(aliasName: string): void {
   if (!/^alias\/[a-zA-Z0-9/_-]+$/.test(aliasName)) {
@@ -69,14 +151,8 @@ function checkAliasName(aliasName: string): void {
   }
 }
 
-function checkRoom(aliasName: string, keyId: string, { keyring, limits }: Services): void {
-  if (keyring.alias(aliasName)) {
-    const arn = keyring.namer.aliasArn(aliasName);
-    throw new exceptions.AlreadyExistsException(`An alias with the name ${arn} already exists`);
-  }
-  if (!keyring.key(keyId))
-    throw new exceptions.NotFoundException(`Key '${keyring.namer.keyArn(keyId)}' does not exist`);
-  if ([...keyring.aliasesOf(keyId)].length >= limits.aliasesPerKey) {
+function checkRoom(keyId: string, { keyring, limits }: Services): void {
+  if (keyring.aliasCount(keyId) >= limits.aliasesPerKey) {
     throw new exceptions.LimitExceededException(
       `The key has ${limits.aliasesPerKey} aliases already, which is the limit.`,
     );

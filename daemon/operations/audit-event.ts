@@ -30,10 +30,15 @@ export function makeOrigin(caller: Caller, region: string, sourceAddress: string
   return { caller, members: withoutBraces(members) };
 }
 
-export interface Event {
+/** An event that no request caused. */
+export interface ServiceEvent {
   readonly eventId: string;
   /** JSON members without braces, as the audit log takes them. */
   readonly members: string;
+}
+
+export interface Event extends ServiceEvent {
+  readonly requestId: string;
 }
 
 /** What became of a request. */
@@ -49,6 +54,7 @@ export interface EventFacts {
 export function makeEvent(origin: Origin, facts: EventFacts): Event {
   const { operation, keys, keyMaterialId, error, response } = facts;
   const eventId = randomUUID();
+  const requestId = randomUUID();
   let members = `${origin.members},"eventTime":"${eventTime()}","eventName":"${operation.name}"`;
   members += `,"requestParameters":${requestParameters(operation, facts.request)}`;
   members += `,"responseElements":${operation.auditsResponse && response ? JSON.stringify(response) : 'null'}`;
@@ -56,12 +62,21 @@ export function makeEvent(origin: Origin, facts: EventFacts): Event {
   if (error) members += `,"errorCode":"${error.code}","errorMessage":${JSON.stringify(error.message)}`;
   members += `,"readOnly":${operation.readOnly},"resources":[`;
   members += keys.map((key) => resourceOf(key, origin.caller.account)).join(',');
-  members += `],"requestID":"${randomUUID()}","eventID":"${eventId}"`;
-  return { eventId, members };
+  members += `],"requestID":"${requestId}","eventID":"${eventId}"`;
+  return { eventId, requestId, members };
 }
 
-/** An event of the daemon's own doing, such as its start. */
-export function makeServiceEvent(eventName: string, account: string, region: string, data: object): Event {
+/**
+ * An event of the daemon's own doing, such as its start.
+ * @param key the key that it changed, where it changed one
+ */
+export function makeServiceEvent(
+  eventName: string,
+  account: string,
+  region: string,
+  data: object,
+  key?: Key,
+): ServiceEvent {
   const eventId = randomUUID();
   const members = {
     eventVersion: '1.11',
@@ -74,7 +89,8 @@ export function makeServiceEvent(eventName: string, account: string, region: str
     eventTime: eventTime(),
     eventName,
     serviceEventDetails: data,
-    readOnly: true,
+    readOnly: key === undefined,
+    resources: key && [{ accountId: account, type: 'AWS::KMS::Key', ARN: key.arn }],
     eventID: eventId,
   };
   return { eventId, members: withoutBraces(members) };

@@ -11,6 +11,7 @@ const encrypt = operation({
   permissions: [{ action: 'kms:Encrypt', key: anyForm('keyId') }],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
+  encrypts: true,
   audited: ['keyId', 'encryptionContext', 'encryptionAlgorithm'],
   async handle(request, [key], { store }) {
     const side = encryptingSide(key!, request.encryptionAlgorithm, request.encryptionContext);
@@ -75,6 +76,7 @@ const reEncrypt = operation({
   ],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
+  encrypts: true,
   audited: [
     'sourceKeyId',
     'sourceEncryptionContext',

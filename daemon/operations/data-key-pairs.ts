@@ -16,6 +16,7 @@ const generateDataKeyPair = operation({
   permissions: [{ action: 'kms:GenerateDataKeyPair', key: anyForm('keyId') }],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
+  encrypts: true,
   audited: ['keyId', 'encryptionContext', 'keyPairSpec'],
   async handle(request, [key], { store }) {
     refuseRecipient(request);
@@ -44,6 +45,7 @@ const generateDataKeyPairWithoutPlaintext = operation({
   permissions: [{ action: 'kms:GenerateDataKeyPairWithoutPlaintext', key: anyForm('keyId') }],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
+  encrypts: true,
   audited: ['keyId', 'encryptionContext', 'keyPairSpec'],
   async handle(request, [key], { store }) {
     const { keyPairSpec } = request;

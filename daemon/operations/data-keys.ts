@@ -14,6 +14,7 @@ const generateDataKey = operation({
   permissions: [{ action: 'kms:GenerateDataKey', key: anyForm('keyId') }],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
+  encrypts: true,
   audited: ['keyId', 'encryptionContext', 'keySpec', 'numberOfBytes'],
   async handle(request, [key], { store }) {
     refuseRecipient(request);
@@ -35,6 +36,7 @@ const generateDataKeyWithoutPlaintext = operation({
   permissions: [{ action: 'kms:GenerateDataKeyWithoutPlaintext', key: anyForm('keyId') }],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
+  encrypts: true,
   audited: ['keyId', 'encryptionContext', 'keySpec', 'numberOfBytes'],
   async handle(request, [key], { store }) {
     const length = dataKeyLength(request);

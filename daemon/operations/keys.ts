@@ -1,4 +1,4 @@
-// CreateKey, DescribeKey, ListKeys, EnableKey, DisableKey.
+// CreateKey, DescribeKey, ListKeys, EnableKey, DisableKey, UpdateKeyDescription, GetKeyLastUsage.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { exceptions } from '../../proto/errors.js';
 import type { CreateKeyRequest, KeySpec, KeyUsageType } from '../../proto/generated/messages.js';
@@ -11,6 +11,7 @@ import { defaultKeyPolicy } from '../policy/authorize.js';
 import { type AnyOperation, operation, type Outcome, type Services } from './operation.js';
 import { page } from './paging.js';
 import { anyForm, keyIdOrArn } from './resolvers.js';
+import { checkTags } from './tags.js';
 
 const createKey = operation({
   name: 'CreateKey',
@@ -93,7 +94,7 @@ const enableKey = operation({
   permissions: [{ action: 'kms:EnableKey', key: keyIdOrArn('keyId') }],
   states: 'enableDisable',
   audited: ['keyId'],
-  handle: (_request, [key], services) => Promise.resolve(setEnabled(key!, services, true)),
+  handle: (_request, [key], services) => Promise.resolve(updateKey(key!, services, { enabled: true })),
 });
 
 const disableKey = operation({
@@ -103,7 +104,44 @@ const disableKey = operation({
   permissions: [{ action: 'kms:DisableKey', key: keyIdOrArn('keyId') }],
   states: 'enableDisable',
   audited: ['keyId'],
-  handle: (_request, [key], services) => Promise.resolve(setEnabled(key!, services, false)),
+  handle: (_request, [key], services) => Promise.resolve(updateKey(key!, services, { enabled: false })),
+});
+
+const updateKeyDescription = operation({
+  name: 'UpdateKeyDescription',
+  service: 'kms',
+  readOnly: false,
+  permissions: [{ action: 'kms:UpdateKeyDescription', key: keyIdOrArn('keyId') }],
+  states: 'modify',
+  audited: ['keyId', 'description'],
+  handle: ({ description }, [key], services) => Promise.resolve(updateKey(key!, services, { description })),
+});
+
+const getKeyLastUsage = operation({
+  name: 'GetKeyLastUsage',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:GetKeyLastUsage', key: keyIdOrArn('keyId') }],
+  states: 'read',
+  audited: ['keyId'],
+  handle(_request, [key], { lastUsage }) {
+    const { keyId, createdAt } = key!.record;
+    const usage = lastUsage.of(keyId);
+    const keyLastUsage = usage && {
+      operation: usage.operation,
+      timestamp: usage.at,
+      cloudTrailEventId: usage.eventId,
+      kmsRequestId: usage.requestId,
+    };
+    return Promise.resolve({
+      response: {
+        keyId: key!.arn,
+        keyLastUsage: keyLastUsage ?? {},
+        trackingStartDate: createdAt,
+        keyCreationDate: createdAt,
+      },
+    });
+  },
 });
 
 export const keyOperations: readonly AnyOperation[] = [
@@ -112,11 +150,16 @@ export const keyOperations: readonly AnyOperation[] = [
   listKeys,
   enableKey,
   disableKey,
+  updateKeyDescription,
+  getKeyLastUsage,
 ];
 
-function setEnabled(key: Key, { keyring }: Services, enabled: boolean): Outcome<Record<string, never>> {
-  const { keyId } = key.record;
-  return { response: {}, changes: () => [putKey({ ...(keyring.key(keyId) ?? key).record, enabled })] };
+function updateKey(
+  { record: { keyId } }: Key,
+  { keyring }: Services,
+  change: Partial<Pick<KeyRecord, 'enabled' | 'description'>>,
+): Outcome<Record<string, never>> {
+  return { response: {}, changes: () => [putKey({ ...keyring.existing(keyId).record, ...change })] };
 }
 
 interface CheckedCreateKey {
@@ -159,9 +202,7 @@ function checkCreateKey(request: CreateKeyRequest, { keyring, limits }: Services
       `KeyUsage ${keyUsage} is not compatible with KeySpec ${keySpec}, which takes ${Object.keys(spec.usages).join(' or ')}.`,
     );
   }
-  if (new Set(tags.map((tag) => tag.tagKey)).size < tags.length) {
-    throw new exceptions.ValidationException('A tag key is given more than once.');
-  }
+  checkTags(tags, limits);
   if (keyring.count() >= limits.keys) {
     throw new exceptions.LimitExceededException(`There are ${limits.keys} keys already, which is the limit.`);
   }

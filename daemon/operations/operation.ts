@@ -3,6 +3,8 @@ import type { ServiceError } from '../../proto/errors.js';
 import type { OperationName } from '../../proto/descriptor.js';
 import type { KeyUsageType, Operations } from '../../proto/generated/messages.js';
 import type { Key, Keyring } from '../keys/keyring.js';
+import type { LastUsage } from '../keys/last-usage.js';
+import type { MessageCounts } from '../keys/message-counts.js';
 import type { StateRow } from '../keys/states.js';
 import type { KeyStore } from '../hsm/key-store.js';
 import type { RecordChange, Records } from '../store/records.js';
@@ -15,7 +17,14 @@ export interface Services {
   readonly keyring: Keyring;
   readonly records: Records;
   readonly store: KeyStore;
-  readonly limits: { readonly keys: number; readonly aliasesPerKey: number };
+  readonly messageCounts: MessageCounts;
+  readonly lastUsage: LastUsage;
+  readonly limits: {
+    readonly keys: number;
+    readonly aliasesPerKey: number;
+    readonly tagsPerKey: number;
+    readonly onDemandRotationsPerKey: number;
+  };
 }
 
 /** Finds the key that a permission is about. `undefined`: the operation runs without that key. */
@@ -27,6 +36,8 @@ export interface Permission<Request> {
   readonly action: string;
   /** The key; its policy takes part in the decision. Without it the operation is decided without a key. */
   readonly key?: KeyResolver<Request>;
+  /** Row of the state table for this key, where it is not the operation's. */
+  readonly states?: StateRow;
   /** ARN of a resource that is no key, such as an alias. */
   readonly resource?: (request: Request, services: Services) => string;
   /** What a denied caller is told instead, where the usual message would tell too much. */
@@ -58,6 +69,8 @@ export interface Operation<Name extends string, Request, Response> {
   readonly states?: StateRow;
   /** Usage that every key of the permissions must have. */
   readonly usage?: KeyUsageType;
+  /** Whether it encrypts one message under the last of its keys: counted before the handler gets that key. */
+  readonly encrypts?: boolean;
   /** Fields of the request that the audit event shows; never a plaintext or ciphertext. */
   readonly audited: readonly (keyof Request & string)[];
   /** Whether the audit event shows the response; never for cryptographic operations. */

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { RecordChange, Records } from '../store/records.js';
-import type { Event } from './audit-event.js';
+import type { ServiceEvent } from './audit-event.js';
 
 const owedRecord = z.strictObject({
   /** Sequence of the newest durable audit record when the change was made: the event's own is greater. */
@@ -28,7 +28,7 @@ export class OwedEvents {
   ) {}
 
   /** The changes that put an event beside the change that it tells of, and remove those that are in the log. */
-  withEvent({ eventId, members }: Event): RecordChange[] {
+  withEvent({ eventId, members }: ServiceEvent): RecordChange[] {
     const owed = { after: this.audit.head.sequence, members };
     const settled = this.#settled.map((key) => ({ key, value: undefined }));
     this.#settled = [];
@@ -36,12 +36,12 @@ export class OwedEvents {
   }
 
   /** Says that an event is in the log. */
-  settle({ eventId }: Event): void {
+  settle({ eventId }: ServiceEvent): void {
     this.#settled.push(prefix + eventId);
   }
 
   /** Says that the log could not take an event, or that it will write it itself when it is whole again. */
-  refused({ eventId }: Event): void {
+  refused({ eventId }: ServiceEvent): void {
     this.#refused.push(prefix + eventId);
   }
 

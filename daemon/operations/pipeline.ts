@@ -1,18 +1,18 @@
 // The way of every request, whatever transport it came by:
 // resolve key → authorize → check state and usage → execute → audit. Nothing is answered before its event is durable.
-import type { OperationShape } from '../../proto/descriptor.js';
+import { type OperationShape, shapeByName } from '../../proto/descriptor.js';
 import { errorTable, exceptions, type ServiceError } from '../../proto/errors.js';
+import type { KeyLastUsageTrackingOperation } from '../../proto/generated/messages.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Authenticator } from '../identity/authenticator.js';
 import type { Key } from '../keys/keyring.js';
-import { checkState } from '../keys/states.js';
+import { checkState, type StateRow } from '../keys/states.js';
 import type { Logger } from '../observability/log.js';
 import { authorize } from '../policy/authorize.js';
-import { StoreError } from '../store/store.js';
 import { type Event, makeEvent, type Origin } from './audit-event.js';
 import { toServiceError } from './failures.js';
 import type { AnyOperation, Outcome, Permission, Services } from './operation.js';
-import type { OwedEvents } from './owed-events.js';
+import type { Recorder } from './recorder.js';
 import { operationTable } from './table.js';
 import { validate } from './validation.js';
 
@@ -24,11 +24,17 @@ export interface Answer {
   wipe(): void;
 }
 
+/** A key that a request is about, and the row of the state table that it must pass. */
+interface Subject {
+  readonly key: Key;
+  readonly states: StateRow | undefined;
+}
+
 export class Pipeline {
   constructor(
     private readonly services: Services,
     private readonly audit: AuditLog,
-    private readonly owed: OwedEvents,
+    private readonly recorder: Recorder,
     private readonly authenticator: Authenticator,
     private readonly log: Logger,
   ) {}
@@ -45,10 +51,11 @@ export class Pipeline {
     refusal?: ServiceError,
   ): Promise<Answer> {
     const operation = operationTable.get(shape.name)!;
+    const subjects: Subject[] = [];
     const keys: Key[] = [];
     let outcome: Outcome<object> | undefined;
     try {
-      if (!this.audit.available) throw new exceptions.KMSInternalException(auditUnavailable);
+      this.recorder.checkAvailable();
       if (refusal) throw refusal;
       if (!this.authenticator.isCurrent(origin.caller)) {
         throw new exceptions.UnrecognizedClientException(
@@ -56,13 +63,33 @@ export class Pipeline {
         );
       }
       validate(shape.request, request);
-      for (const permission of operation.permissions) this.#permit(origin, permission, request, keys);
-      checkKeys(operation, keys);
+      for (const permission of operation.permissions) {
+        const key = permission.key?.(request, this.services);
+        if (key) {
+          keys.push(key);
+          subjects.push({ key, states: permission.states ?? operation.states });
+        }
+        this.#permit(origin, permission, request, key);
+      }
+      checkSubjects(operation, subjects);
+      if (operation.encrypts && !request.dryRun)
+        keys.push(await this.services.messageCounts.claim(keys.pop()!));
       outcome = await operation.handle(request, keys, this.services);
       const { response, keyMaterialId } = outcome;
       const event = makeEvent(origin, { operation, request, keys, keyMaterialId, response });
-      if (outcome.changes) await this.#commit(outcome, event);
-      await this.#append(event, outcome.changes !== undefined);
+      const changes = outcome.changes;
+      if (changes) {
+        // Other changes may have come first: the key may be gone, or in another state.
+        const recheck = () =>
+          checkSubjects(
+            operation,
+            subjects.map((subject) => this.#asItIsNow(subject)),
+          );
+        await this.recorder.commit({ changes: () => (recheck(), changes()), undo: outcome.undo }, event);
+      } else {
+        await this.recorder.append(event);
+      }
+      if (trackedOperations.has(operation.name)) this.#noteUsage(keys, operation.name, event);
     } catch (error) {
       wipe(outcome);
       throw await this.#fail(origin, operation, request, keys, error);
@@ -71,10 +98,8 @@ export class Pipeline {
     return { response: done.response, wipe: () => wipe(done) };
   }
 
-  #permit(origin: Origin, permission: Permission<Message>, request: Message, keys: Key[]): void {
+  #permit(origin: Origin, permission: Permission<Message>, request: Message, key: Key | undefined): void {
     const { action } = permission;
-    const key = permission.key?.(request, this.services);
-    if (key) keys.push(key);
     const resource = key?.arn ?? permission.resource?.(request, this.services) ?? '*';
     try {
       authorize({ principal: origin.caller, action, resource, keyPolicy: key?.record.policy });
@@ -83,27 +108,14 @@ export class Pipeline {
     }
   }
 
-  async #append(event: Event, isChange: boolean): Promise<void> {
-    try {
-      await this.audit.append(event.members);
-    } catch (error) {
-      if (isChange) this.owed.refused(event);
-      throw error;
-    }
-    if (isChange) this.owed.settle(event);
+  #asItIsNow({ key, states }: Subject): Subject {
+    return { key: this.services.keyring.existing(key.record.keyId), states };
   }
 
-  async #commit(outcome: Outcome<object>, event: Event): Promise<void> {
-    const changes = outcome.changes ?? (() => []);
-    try {
-      await this.services.records.commit(() => [...changes(), ...this.owed.withEvent(event)]);
-    } catch (error) {
-      // A batch that failed while it was written may yet be found written at the next start. Then its intent is gone
-      // with it; else the next start undoes the intent. Undoing now could destroy the material of a committed key.
-      const unwritten = !(error instanceof StoreError) || error.code === 'precondition-failed';
-      if (unwritten) await outcome.undo?.();
-      throw error;
-    }
+  #noteUsage(keys: readonly Key[], name: string, { eventId, requestId }: Event): void {
+    const operation = name as KeyLastUsageTrackingOperation;
+    const usage = { operation, at: Date.now() / 1000, eventId, requestId };
+    for (const key of keys) this.services.lastUsage.note(key.record.keyId, usage);
   }
 
   /** Records a failure. @returns the error that the client is told */
@@ -127,12 +139,18 @@ export class Pipeline {
   }
 }
 
-const auditUnavailable =
-  'The audit log cannot be written, and nothing is done unrecorded: see the log of the daemon.';
+/** The operations that count as a use of their keys, as the schema names them. */
+const trackedOperations: ReadonlySet<string> = new Set(
+  shapeByName
+    .get('GetKeyLastUsage')
+    ?.response.byName.get('keyLastUsage')
+    ?.message?.byName.get('operation')
+    ?.numbers?.keys(),
+);
 
 /** @throws as the state table says; InvalidKeyUsageException */
-function checkKeys({ states, usage }: AnyOperation, keys: readonly Key[]): void {
-  for (const key of keys) {
+function checkSubjects({ usage }: AnyOperation, subjects: readonly Subject[]): void {
+  for (const { key, states } of subjects) {
     if (states) checkState(key, states);
     if (usage && key.record.keyUsage !== usage) {
       throw new exceptions.InvalidKeyUsageException(

@@ -5,15 +5,21 @@ import { aliasOperations } from './aliases.js';
 import { cryptographicOperations } from './cryptographic.js';
 import { dataKeyPairOperations } from './data-key-pairs.js';
 import { dataKeyOperations } from './data-keys.js';
+import { deletionOperations } from './deletion.js';
 import { keyOperations } from './keys.js';
 import { macOperations } from './mac.js';
 import type { AnyOperation } from './operation.js';
 import { publicKeyOperations } from './public-keys.js';
+import { rotationOperations } from './rotation.js';
 import { signingOperations } from './signing.js';
+import { tagOperations } from './tags.js';
 
 const entries = [
   ...keyOperations,
+  ...deletionOperations,
+  ...rotationOperations,
   ...aliasOperations,
+  ...tagOperations,
   ...cryptographicOperations,
   ...dataKeyOperations,
   ...dataKeyPairOperations,

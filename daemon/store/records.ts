@@ -19,6 +19,9 @@ export interface RecordChange {
   readonly value: string | undefined;
 }
 
+/** Hears of a record that was committed. @param text undefined: it was deleted */
+export type RecordObserver = (key: string, text: string | undefined) => void;
+
 interface Stored {
   readonly text: string;
   readonly version: bigint;
@@ -39,6 +42,7 @@ export class Records {
   /** The records' keys in order. */
   #order: string[] = [];
   #tail: Promise<unknown> = Promise.resolve();
+  readonly #observers: { prefix: string; observer: RecordObserver }[] = [];
 
   private constructor(store: MetadataStore, storeId: string, mac: MacFunction) {
     this.#store = store;
@@ -92,6 +96,11 @@ export class Records {
     return firstNotBelow(this.#order, `${prefix}\uffff`) - firstNotBelow(this.#order, prefix);
   }
 
+  /** Calls back after each commit for every changed record whose key begins with a prefix, for indexes over records. */
+  observe(prefix: string, observer: RecordObserver): void {
+    this.#observers.push({ prefix, observer });
+  }
+
   /**
    * Applies changes atomically and durably. Commits run one after another; a commit that depends on what is there
    * now is given as a function, which sees the records as they are when its turn has come.
@@ -116,6 +125,10 @@ export class Records {
       stored.map(([key]) => ({ key: recordPrefix + key, value: this.#records.get(key)?.bytes })),
     );
     for (const [key, record] of stored) this.#apply(key, record);
+    for (const [key, record] of stored) {
+      for (const { prefix, observer } of this.#observers)
+        if (key.startsWith(prefix)) observer(key, record?.text);
+    }
   }
 
   #apply(key: string, record: Stored | undefined): void {

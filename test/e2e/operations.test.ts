@@ -258,7 +258,7 @@ void t.test('operations', async (t) => {
       { tagKey: 'a', tagValue: '1' },
       { tagKey: 'a', tagValue: '2' },
     ];
-    await t.rejects(client.createKey({ tags }), { code: 'ValidationException' });
+    await t.rejects(client.createKey({ tags }), { code: 'TagException' });
     await t.rejects(client.encrypt({ keyId, plaintext, encryptionAlgorithm: 'RSAES_OAEP_SHA_1' }), {
       code: 'InvalidKeyUsageException',
     });

@@ -1,0 +1,33 @@
+/** Which aliases a key has; a list of all aliases would have to be walked otherwise. */
+export class AliasIndex {
+  readonly #targets = new Map<string, string>();
+  readonly #names = new Map<string, Set<string>>();
+
+  /** @param keyId the alias's target; undefined: the alias is gone */
+  set(aliasName: string, keyId: string | undefined): void {
+    const before = this.#targets.get(aliasName);
+    if (before === keyId) return;
+    if (before !== undefined) this.#remove(aliasName, before);
+    if (keyId === undefined) return;
+    this.#targets.set(aliasName, keyId);
+    const names = this.#names.get(keyId);
+    if (names) names.add(aliasName);
+    else this.#names.set(keyId, new Set([aliasName]));
+  }
+
+  /** Names in order. */
+  of(keyId: string): string[] {
+    return [...(this.#names.get(keyId) ?? [])].sort();
+  }
+
+  count(keyId: string): number {
+    return this.#names.get(keyId)?.size ?? 0;
+  }
+
+  #remove(aliasName: string, keyId: string): void {
+    this.#targets.delete(aliasName);
+    const names = this.#names.get(keyId);
+    names?.delete(aliasName);
+    if (names?.size === 0) this.#names.delete(keyId);
+  }
+}

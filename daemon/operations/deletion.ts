@@ -1,0 +1,50 @@
+// ScheduleKeyDeletion, CancelKeyDeletion. The scheduler deletes the key when its waiting period is over.
+import { exceptions } from '../../proto/errors.js';
+import { putKey } from '../keys/keyring.js';
+import { type AnyOperation, operation } from './operation.js';
+import { keyIdOrArn } from './resolvers.js';
+
+const secondsPerDay = 86_400;
+
+const scheduleKeyDeletion = operation({
+  name: 'ScheduleKeyDeletion',
+  service: 'kms',
+  readOnly: false,
+  permissions: [{ action: 'kms:ScheduleKeyDeletion', key: keyIdOrArn('keyId') }],
+  states: 'modify',
+  audited: ['keyId', 'pendingWindowInDays'],
+  auditsResponse: true,
+  handle({ pendingWindowInDays = 30 }, [key], { keyring }) {
+    const deletionDate = Date.now() / 1000 + pendingWindowInDays * secondsPerDay;
+    const deletion = { at: deletionDate, windowInDays: pendingWindowInDays, begun: false };
+    return Promise.resolve({
+      response: { keyId: key!.arn, deletionDate, keyState: 'PendingDeletion', pendingWindowInDays },
+      changes: () => [putKey({ ...keyring.existing(key!.record.keyId).record, deletion })],
+    });
+  },
+});
+
+const cancelKeyDeletion = operation({
+  name: 'CancelKeyDeletion',
+  service: 'kms',
+  readOnly: false,
+  permissions: [{ action: 'kms:CancelKeyDeletion', key: keyIdOrArn('keyId') }],
+  states: 'cancelDeletion',
+  audited: ['keyId'],
+  auditsResponse: true,
+  handle: (_request, [key], { keyring }) =>
+    Promise.resolve({
+      response: { keyId: key!.arn },
+      changes: () => {
+        const { record } = keyring.existing(key!.record.keyId);
+        if (record.deletion?.begun) {
+          throw new exceptions.KMSInvalidStateException(
+            `The waiting period of ${key!.arn} is over and its deletion has begun: it cannot be cancelled any more.`,
+          );
+        }
+        return [putKey({ ...record, enabled: false, deletion: undefined })];
+      },
+    }),
+});
+
+export const deletionOperations: readonly AnyOperation[] = [scheduleKeyDeletion, cancelKeyDeletion];

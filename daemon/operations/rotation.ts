@@ -1,0 +1,123 @@
+// EnableKeyRotation, DisableKeyRotation, GetKeyRotationStatus, RotateKeyOnDemand, ListKeyRotations.
+import { exceptions } from '../../proto/errors.js';
+import type { Key } from '../keys/keyring.js';
+import { putKey } from '../keys/keyring.js';
+import { isRotatable, onDemandRotations, rotationFrom, rotationsOf } from '../keys/rotation.js';
+import { prepareRotation } from './new-material.js';
+import { type AnyOperation, operation } from './operation.js';
+import { page } from './paging.js';
+import { keyIdOrArn } from './resolvers.js';
+
+const enableKeyRotation = operation({
+  name: 'EnableKeyRotation',
+  service: 'kms',
+  readOnly: false,
+  permissions: [{ action: 'kms:EnableKeyRotation', key: keyIdOrArn('keyId') }],
+  states: 'scheduleRotation',
+  audited: ['keyId', 'rotationPeriodInDays'],
+  handle({ rotationPeriodInDays = 365 }, [key], { keyring }) {
+    checkRotatable(key!);
+    const rotation = rotationFrom(Date.now() / 1000, rotationPeriodInDays);
+    return Promise.resolve({
+      response: {},
+      changes: () => [putKey({ ...keyring.existing(key!.record.keyId).record, rotation })],
+    });
+  },
+});
+
+const disableKeyRotation = operation({
+  name: 'DisableKeyRotation',
+  service: 'kms',
+  readOnly: false,
+  permissions: [{ action: 'kms:DisableKeyRotation', key: keyIdOrArn('keyId') }],
+  states: 'scheduleRotation',
+  audited: ['keyId'],
+  handle(_request, [key], { keyring }) {
+    checkRotatable(key!);
+    return Promise.resolve({
+      response: {},
+      changes: () => [putKey({ ...keyring.existing(key!.record.keyId).record, rotation: undefined })],
+    });
+  },
+});
+
+const getKeyRotationStatus = operation({
+  name: 'GetKeyRotationStatus',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:GetKeyRotationStatus', key: keyIdOrArn('keyId') }],
+  states: 'rotationStatus',
+  audited: ['keyId'],
+  handle(_request, [key]) {
+    checkRotatable(key!);
+    const { deletion, rotation } = key!.record;
+    // A key that is pending deletion keeps its rotation, in case that the deletion is cancelled.
+    const shown = deletion ? undefined : rotation;
+    const response = {
+      keyId: key!.arn,
+      keyRotationEnabled: shown !== undefined,
+      rotationPeriodInDays: shown?.periodInDays,
+      nextRotationDate: shown?.nextAt,
+    };
+    return Promise.resolve({ response });
+  },
+});
+
+const rotateKeyOnDemand = operation({
+  name: 'RotateKeyOnDemand',
+  service: 'kms',
+  readOnly: false,
+  permissions: [{ action: 'kms:RotateKeyOnDemand', key: keyIdOrArn('keyId') }],
+  states: 'rotate',
+  audited: ['keyId'],
+  auditsResponse: true,
+  async handle(_request, [key], services) {
+    checkRotatable(key!);
+    const { onDemandRotationsPerKey: limit } = services.limits;
+    const checkLimit = ({ record }: Key) => {
+      if (onDemandRotations(record) < limit) return;
+      throw new exceptions.LimitExceededException(
+        `${key!.arn} was rotated on demand ${limit} times, which is the limit.`,
+      );
+    };
+    checkLimit(key!);
+    const { materialId, changes, undo } = await prepareRotation(key!, 'ON_DEMAND', services, checkLimit);
+    return { response: { keyId: key!.arn }, keyMaterialId: materialId, changes, undo };
+  },
+});
+
+const listKeyRotations = operation({
+  name: 'ListKeyRotations',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:ListKeyRotations', key: keyIdOrArn('keyId') }],
+  states: 'read',
+  audited: ['keyId', 'includeKeyMaterial', 'limit', 'marker'],
+  handle(request, [key]) {
+    checkRotatable(key!);
+    const all = request.includeKeyMaterial === 'ALL_KEY_MATERIAL';
+    const { items, truncated, nextMarker } = page(
+      request,
+      100,
+      (after) =>
+        [...rotationsOf(key!, after)].filter(({ rotationType }) => all || rotationType !== undefined),
+      ({ name }) => name,
+    );
+    return Promise.resolve({ response: { rotations: items, truncated, nextMarker } });
+  },
+});
+
+export const rotationOperations: readonly AnyOperation[] = [
+  enableKeyRotation,
+  disableKeyRotation,
+  getKeyRotationStatus,
+  rotateKeyOnDemand,
+  listKeyRotations,
+];
+
+function checkRotatable(key: Key): void {
+  if (isRotatable(key.record)) return;
+  throw new exceptions.UnsupportedOperationException(
+    `${key.arn} cannot be rotated: only symmetric encryption keys with material of the HSM's own can.`,
+  );
+}

@@ -1,0 +1,91 @@
+// TagResource, UntagResource, ListResourceTags.
+import { exceptions } from '../../proto/errors.js';
+import type { Tag } from '../../proto/generated/messages.js';
+import { putKey } from '../keys/keyring.js';
+import { type AnyOperation, operation, type Services } from './operation.js';
+import { page } from './paging.js';
+import { keyIdOrArn } from './resolvers.js';
+
+const tagResource = operation({
+  name: 'TagResource',
+  service: 'kms',
+  readOnly: false,
+  permissions: [{ action: 'kms:TagResource', key: keyIdOrArn('keyId') }],
+  states: 'modify',
+  audited: ['keyId', 'tags'],
+  handle({ tags }, [key], { keyring, limits }) {
+    checkTags(tags, limits);
+    const { keyId } = key!.record;
+    return Promise.resolve({
+      response: {},
+      changes: () => {
+        const { record } = keyring.existing(keyId);
+        const given = new Set(tags.map(({ tagKey }) => tagKey));
+        const kept = record.tags.filter(({ tagKey }) => !given.has(tagKey));
+        const all = [...kept, ...tags];
+        checkTags(all, limits);
+        return [putKey({ ...record, tags: all })];
+      },
+    });
+  },
+});
+
+const untagResource = operation({
+  name: 'UntagResource',
+  service: 'kms',
+  readOnly: false,
+  permissions: [{ action: 'kms:UntagResource', key: keyIdOrArn('keyId') }],
+  states: 'modify',
+  audited: ['keyId', 'tagKeys'],
+  handle({ tagKeys }, [key], { keyring }) {
+    checkTagKeys(tagKeys);
+    const { keyId } = key!.record;
+    return Promise.resolve({
+      response: {},
+      changes: () => {
+        const { record } = keyring.existing(keyId);
+        return [putKey({ ...record, tags: record.tags.filter(({ tagKey }) => !tagKeys.includes(tagKey)) })];
+      },
+    });
+  },
+});
+
+const listResourceTags = operation({
+  name: 'ListResourceTags',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:ListResourceTags', key: keyIdOrArn('keyId') }],
+  states: 'read',
+  audited: ['keyId', 'limit', 'marker'],
+  handle(request, [key]) {
+    const tags = [...key!.record.tags].sort((a, b) => (a.tagKey < b.tagKey ? -1 : 1));
+    const { items, truncated, nextMarker } = page(
+      request,
+      50,
+      (after) => tags.filter(({ tagKey }) => tagKey > after),
+      ({ tagKey }) => tagKey,
+    );
+    return Promise.resolve({ response: { tags: items, truncated, nextMarker } });
+  },
+});
+
+export const tagOperations: readonly AnyOperation[] = [tagResource, untagResource, listResourceTags];
+
+/** @throws TagException for reserved or repeated tag keys, LimitExceededException for more than a key may have */
+export function checkTags(tags: readonly Tag[], { tagsPerKey }: Services['limits']): void {
+  const tagKeys = tags.map(({ tagKey }) => tagKey);
+  checkTagKeys(tagKeys);
+  if (new Set(tagKeys).size < tagKeys.length) {
+    throw new exceptions.TagException('A tag key is given more than once.');
+  }
+  if (tags.length > tagsPerKey) {
+    throw new exceptions.LimitExceededException(`A key has at most ${tagsPerKey} tags.`);
+  }
+}
+
+function checkTagKeys(tagKeys: readonly string[]): void {
+  const reserved = tagKeys.find((tagKey) => tagKey.toLowerCase().startsWith('aws:'));
+  if (reserved !== undefined) {
+    throw new exceptions.TagException(`Tag keys that begin with "aws:" are reserved: '${reserved}'.`);
+  }
+}
