@@ -64,6 +64,9 @@ export function decryptingSide(
   const entry = algorithmOf(key, 'encryption', algorithm);
   if (!key.current.symmetric) {
     const message = { iv: noBytes, ciphertext: requireCiphertext(request) };
+    // RFC 8017, section 7.1.2, step 1b.
+    if (message.ciphertext.length !== entry.ciphertextLength)
+      throw new exceptions.InvalidCiphertextException('');
     return { ...asymmetricSide(key, algorithm, entry, context), message };
   }
   const blob = requireBlob(request);

@@ -1,6 +1,6 @@
 // Private key objects that may be read, which only those of data key pairs may, to PKCS #8.
 // What this holds is wiped by its caller; the encoder's own copies last until they are collected.
-import { ECParameters, ECPrivateKey } from '@peculiar/asn1-ecc';
+import { ECPrivateKey } from '@peculiar/asn1-ecc';
 import { PrivateKey, PrivateKeyInfo } from '@peculiar/asn1-pkcs8';
 import { RSAPrivateKey } from '@peculiar/asn1-rsa';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
@@ -58,11 +58,11 @@ function encodeRsaKey(read: AttributeReader): ArrayBuffer {
   );
 }
 
-/** ECPrivateKey (RFC 5915, section 3): the number has as many bytes as the curve's order; modules drop zeros. */
-function encodeEcKey(
-  read: AttributeReader,
-  { subjectPublicKey, algorithm }: SubjectPublicKeyInfo,
-): ArrayBuffer {
+/**
+ * ECPrivateKey (RFC 5915, section 3), without the curve, which the algorithm names. The number has as many bytes as the
+ * curve’s order; modules drop zeros.
+ */
+function encodeEcKey(read: AttributeReader, { subjectPublicKey }: SubjectPublicKeyInfo): ArrayBuffer {
   const size = (subjectPublicKey.byteLength - 1) / 2;
   const value = read(pkcs11.CKA_VALUE);
   const padded = new Uint8Array(size);
@@ -72,7 +72,6 @@ function encodeEcKey(
     new ECPrivateKey({
       version: 1,
       privateKey: new OctetString(padded),
-      parameters: AsnConvert.parse(algorithm.parameters ?? new ArrayBuffer(0), ECParameters),
       publicKey: subjectPublicKey,
     }),
   );

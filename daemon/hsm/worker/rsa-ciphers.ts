@@ -9,6 +9,11 @@ import type { KeyObjects } from './objects.js';
 import { toSubjectPublicKeyInfo } from './public-keys.js';
 import type { Token } from './token.js';
 
+/**
+ * Room for a result of the longest modulus, 16,384 bits. With less than the module wants it would answer
+ * CKR_BUFFER_TOO_SMALL, whatever the ciphertext's length, and leave the operation open.
+ */
+const LONGEST_RESULT = 2048;
 const NO_IV = Buffer.alloc(0);
 
 abstract class RsaOaep implements Cipher {
@@ -59,7 +64,7 @@ export class RsaOaepSha1 extends RsaOaep {
   };
 
   protected override finish(ciphertext: Buffer): Buffer {
-    return decryptInto(this.token, ciphertext, Buffer.alloc(ciphertext.length));
+    return decryptInto(this.token, ciphertext, Buffer.alloc(LONGEST_RESULT));
   }
 }
 
@@ -70,8 +75,10 @@ export class RsaOaepSha256 extends RsaOaep {
   protected override readonly mechanism = { mechanism: pkcs11.CKM_RSA_X_509 };
 
   protected override finish(ciphertext: Buffer): Buffer {
-    const output = Buffer.alloc(ciphertext.length);
+    const output = Buffer.alloc(LONGEST_RESULT);
     const raw = decryptInto(this.token, ciphertext, output);
+    // RFC 8017, section 7.1.2, step 1b, for a module that takes any length.
+    if (raw.length > ciphertext.length) throw invalidCiphertext();
     // A module that leaves leading zeros out must not tell by that how the padding begins.
     const encoded = Buffer.alloc(ciphertext.length);
     encoded.set(raw, encoded.length - raw.length);

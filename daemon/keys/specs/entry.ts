@@ -13,6 +13,8 @@ export interface EncryptionAlgorithm {
   readonly cipher: CipherKey['suite'];
   /** Bytes. */
   readonly maxPlaintext: number;
+  /** Bytes, of ciphertexts that are all of one length. */
+  readonly ciphertextLength?: number;
 }
 
 /** A hash whose digest the mechanism takes instead of the message. */

@@ -2,7 +2,8 @@
 import { DigestInfo } from '@peculiar/asn1-rsa';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import { AlgorithmIdentifier } from '@peculiar/asn1-x509';
-import type { Digest, KeySpecEntry, SigningAlgorithm } from './entry.js';
+import type { RsaCipher } from '../../hsm/key-store.js';
+import type { Digest, EncryptionAlgorithm, KeySpecEntry, SigningAlgorithm } from './entry.js';
 import {
   CKA_DECRYPT,
   CKA_ENCRYPT,
@@ -47,14 +48,18 @@ export function rsa(bits: number): KeySpecEntry {
     ],
   } as const;
   // RFC 8017, section 7.1.1, step 1b.
-  const maxPlaintext = (hashLength: number) => bits / 8 - 2 * hashLength - 2;
+  const oaep = (cipher: RsaCipher, hashLength: number): EncryptionAlgorithm => ({
+    cipher,
+    maxPlaintext: bits / 8 - 2 * hashLength - 2,
+    ciphertextLength: bits / 8,
+  });
   return {
     usages: {
       ENCRYPT_DECRYPT: {
         template: keyPair(generation, { private: CKA_DECRYPT, public: CKA_ENCRYPT }),
         encryption: {
-          RSAES_OAEP_SHA_1: { cipher: 'rsa-oaep-sha1', maxPlaintext: maxPlaintext(20) },
-          RSAES_OAEP_SHA_256: { cipher: 'rsa-oaep-sha256', maxPlaintext: maxPlaintext(32) },
+          RSAES_OAEP_SHA_1: oaep('rsa-oaep-sha1', 20),
+          RSAES_OAEP_SHA_256: oaep('rsa-oaep-sha256', 32),
         },
       },
       SIGN_VERIFY: { template: keyPair(generation, { private: CKA_SIGN, public: CKA_VERIFY }), signing },

@@ -1,0 +1,126 @@
+// What the token holds for keys of every spec and usage: objects that cannot leave it and can do no more than they must.
+import pkcs11 from 'pkcs11js';
+import t from 'tap';
+import { keySpecs, internalKeys } from '../../daemon/keys/specs.js';
+import type { KeyTemplate } from '../../daemon/hsm/key-store.js';
+import { connectTo, makeToken, newKey, openSession } from './token.js';
+
+const usages = {
+  ENCRYPT: pkcs11.CKA_ENCRYPT,
+  DECRYPT: pkcs11.CKA_DECRYPT,
+  SIGN: pkcs11.CKA_SIGN,
+  SIGN_RECOVER: pkcs11.CKA_SIGN_RECOVER,
+  VERIFY: pkcs11.CKA_VERIFY,
+  VERIFY_RECOVER: pkcs11.CKA_VERIFY_RECOVER,
+  WRAP: pkcs11.CKA_WRAP,
+  UNWRAP: pkcs11.CKA_UNWRAP,
+  DERIVE: pkcs11.CKA_DERIVE,
+};
+
+/** What the objects of a key of a usage may do: of the secret or private key, and of the public key. */
+const needed: Record<string, { secret: string[]; private: string[]; public: string[] }> = {
+  ENCRYPT_DECRYPT: { secret: ['ENCRYPT', 'DECRYPT'], private: ['DECRYPT'], public: ['ENCRYPT'] },
+  SIGN_VERIFY: { secret: [], private: ['SIGN'], public: ['VERIFY'] },
+  GENERATE_VERIFY_MAC: { secret: ['SIGN', 'VERIFY'], private: [], public: [] },
+  KEY_AGREEMENT: { secret: [], private: ['DERIVE'], public: [] },
+};
+
+const secretAttributes: Record<number, number[]> = {
+  [pkcs11.CKK_AES]: [pkcs11.CKA_VALUE],
+  [pkcs11.CKK_GENERIC_SECRET]: [pkcs11.CKA_VALUE],
+  [pkcs11.CKK_EC]: [pkcs11.CKA_VALUE],
+  0x40: [pkcs11.CKA_VALUE],
+  [pkcs11.CKK_RSA]: [
+    pkcs11.CKA_PRIVATE_EXPONENT,
+    pkcs11.CKA_PRIME_1,
+    pkcs11.CKA_PRIME_2,
+    pkcs11.CKA_EXPONENT_1,
+    pkcs11.CKA_EXPONENT_2,
+    pkcs11.CKA_COEFFICIENT,
+  ],
+};
+
+void t.test('objects', async (t) => {
+  const token = makeToken(t);
+  const { store } = await connectTo(t, token);
+  const made: { name: string; usage: string; id: Buffer }[] = [];
+  const make = async (name: string, usage: string, template: KeyTemplate) =>
+    made.push({ name: `${name} ${usage}`, usage, id: await newKey(store, template) });
+  for (const [spec, entry] of Object.entries(keySpecs)) {
+    if (entry.unsupported !== undefined) continue;
+    for (const [usage, { template }] of Object.entries(entry.usages)) await make(spec, usage, template);
+  }
+  t.equal(made.length, 19);
+  await make('record-mac', 'GENERATE_VERIFY_MAC', internalKeys['record-mac']);
+  await make('secrets', 'ENCRYPT_DECRYPT', internalKeys.secrets);
+  await make('audit-signing', 'SIGN_VERIFY', internalKeys['audit-signing']);
+
+  const { module, session, find } = openSession(t, token);
+  const wrapping = module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
+    { type: pkcs11.CKA_TOKEN, value: false },
+    { type: pkcs11.CKA_VALUE_LEN, value: 32 },
+    { type: pkcs11.CKA_WRAP, value: true },
+  ]);
+  const read = (object: Buffer, type: number) =>
+    module.C_GetAttributeValue(session, object, [{ type }])[0]!.value as Buffer;
+  const is = (object: Buffer, type: number) => {
+    try {
+      return read(object, type)[0] === 1;
+    } catch (error) {
+      // A secret key has no CKA_SIGN_RECOVER.
+      if ((error as { code?: number }).code !== pkcs11.CKR_ATTRIBUTE_TYPE_INVALID) throw error;
+      return false;
+    }
+  };
+
+  for (const { name, usage, id } of made) {
+    await t.test(`${name}: sensitive, private, not extractable, and only as useful as it must be`, (t) => {
+      const objects = find(id);
+      for (const object of objects) {
+        const objectClass = read(object, pkcs11.CKA_CLASS).readUInt32LE(0);
+        const isPublic = objectClass === pkcs11.CKO_PUBLIC_KEY;
+        const isSecret = objectClass === pkcs11.CKO_SECRET_KEY;
+        t.equal(objects.length, isSecret ? 1 : 2);
+        const allowed = Object.entries(usages)
+          .filter(([, type]) => is(object, type))
+          .map(([one]) => one);
+        const kind = isPublic ? 'public' : isSecret ? 'secret' : 'private';
+        t.strictSame(allowed.sort(), needed[usage]![kind].sort(), kind);
+        t.equal(is(object, pkcs11.CKA_TOKEN), true);
+        t.equal(is(object, pkcs11.CKA_LOCAL), true);
+        t.equal(is(object, pkcs11.CKA_PRIVATE), !isPublic);
+        if (isPublic) continue;
+        t.equal(is(object, pkcs11.CKA_SENSITIVE), true);
+        t.equal(is(object, pkcs11.CKA_ALWAYS_SENSITIVE), true);
+        t.equal(is(object, pkcs11.CKA_EXTRACTABLE), false);
+        t.equal(is(object, pkcs11.CKA_NEVER_EXTRACTABLE), true);
+        const secrets = secretAttributes[read(object, pkcs11.CKA_KEY_TYPE).readUInt32LE(0)]!;
+        for (const attribute of secrets)
+          t.throws(
+            () => read(object, attribute),
+            { code: pkcs11.CKR_ATTRIBUTE_SENSITIVE },
+            `0x${attribute.toString(16)}`,
+          );
+        // 0x210A is SoftHSM’s AES key wrap with padding, which takes keys of any kind.
+        t.throws(
+          () => module.C_WrapKey(session, { mechanism: 0x210a }, wrapping, object, Buffer.alloc(8192)),
+          { code: pkcs11.CKR_KEY_UNEXTRACTABLE },
+        );
+      }
+      t.end();
+    });
+  }
+
+  await t.test('nothing of data key pairs and shared secrets stays in the token', async (t) => {
+    const key = { suite: 1, id: made[0]!.id } as const;
+    const before = store.objects.length;
+    const pair = await store.dataKeyPair(key, Buffer.alloc(3), keySpecs.ECC_NIST_P256.dataKeyPair!);
+    const agreeing = made.find(({ name }) => name === 'ECC_NIST_P256 KEY_AGREEMENT')!;
+    t.equal((await store.deriveSharedSecret(agreeing.id, pair.publicKey.subarray(-65))).length, 32);
+    const { store: again } = await connectTo(t, token);
+    t.equal(
+      again.objects.length - before,
+      made.length * 2 - made.filter(({ id }) => find(id).length === 1).length,
+    );
+  });
+});

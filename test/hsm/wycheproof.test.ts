@@ -1,0 +1,294 @@
+// Project Wycheproof's vectors through the worker: their keys are put into the token by the test, as no API imports
+// public keys. RSASSA-PSS with a salt of 0 bytes is none of AWS KMS's algorithms; it runs to test the mechanism's parameters.
+//
+// "Acceptable" results, decided: a DigestInfo without the NULL parameters (flag MissingNull) is refused, since RFC 8017,
+// appendix A.2.4, has only the one with NULL made; of ECDH, compressed points and other encodings than the one that DER has
+// are refused.
+import { createPrivateKey, createPublicKey, randomBytes, type JsonWebKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pkcs11, { type Template } from 'pkcs11js';
+import t, { type Test } from 'tap';
+import type { KeyStore, Mechanism } from '../../daemon/hsm/key-store.js';
+import { readPeerKey } from '../../daemon/keys/peer-key.js';
+import { signingInput } from '../../daemon/keys/signing-input.js';
+import { keySpecs } from '../../daemon/keys/specs.js';
+import type { SigningAlgorithm } from '../../daemon/keys/specs/entry.js';
+import type { SigningAlgorithmSpec } from '../../proto/generated/messages.js';
+import { vectors } from '../support/paths.js';
+import { connectTo, makeToken, openSession } from './token.js';
+
+type Vector = Readonly<Record<string, string>> & {
+  readonly tcId: number;
+  readonly flags: readonly string[];
+  readonly result: 'valid' | 'invalid' | 'acceptable';
+};
+interface Group {
+  readonly tests: readonly Vector[];
+  readonly publicKeyDer: string;
+  readonly privateKeyPkcs8: string;
+  readonly tagSize: number;
+  readonly encoding: string;
+}
+
+const folder = vectors('wycheproof', 'WYCHEPROOF_DIR');
+
+function groups(name: string): readonly Group[] {
+  const text = readFileSync(join(folder!, `${name}_test.json`), 'utf8');
+  return (JSON.parse(text) as { testGroups: Group[] }).testGroups;
+}
+
+const number = (text: string | undefined) => Buffer.from(text ?? '', 'base64url');
+const hex = (text: string | undefined) => Buffer.from(text ?? '', 'hex');
+
+/** Attributes of a public key object. */
+function publicTemplate(der: Buffer): Template {
+  const jwk: JsonWebKey = createPublicKey({ key: der, type: 'spki', format: 'der' }).export({
+    format: 'jwk',
+  });
+  const base = [
+    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PUBLIC_KEY },
+    { type: pkcs11.CKA_VERIFY, value: true },
+  ];
+  if (jwk.kty === 'RSA')
+    return [
+      ...base,
+      { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_RSA },
+      { type: pkcs11.CKA_MODULUS, value: number(jwk.n) },
+      { type: pkcs11.CKA_PUBLIC_EXPONENT, value: number(jwk.e) },
+    ];
+  const { parameters, keyType, head } = {
+    'P-256': { parameters: '06082a8648ce3d030107', keyType: pkcs11.CKK_EC, head: '044104' },
+    'P-384': { parameters: '06052b81040022', keyType: pkcs11.CKK_EC, head: '046104' },
+    Ed25519: { parameters: '06032b6570', keyType: 0x40, head: '0420' },
+  }[jwk.crv as 'P-256'];
+  return [
+    ...base,
+    { type: pkcs11.CKA_KEY_TYPE, value: keyType },
+    { type: pkcs11.CKA_EC_PARAMS, value: hex(parameters) },
+    { type: pkcs11.CKA_EC_POINT, value: Buffer.concat([hex(head), number(jwk.x), number(jwk.y)]) },
+  ];
+}
+
+/** Attributes of an RSA private key object that decrypts. */
+function rsaTemplate(pkcs8: Buffer): Template {
+  const jwk = createPrivateKey({ key: pkcs8, type: 'pkcs8', format: 'der' }).export({ format: 'jwk' });
+  const numbers = [
+    [pkcs11.CKA_MODULUS, jwk.n],
+    [pkcs11.CKA_PUBLIC_EXPONENT, jwk.e],
+    [pkcs11.CKA_PRIVATE_EXPONENT, jwk.d],
+    [pkcs11.CKA_PRIME_1, jwk.p],
+    [pkcs11.CKA_PRIME_2, jwk.q],
+    [pkcs11.CKA_EXPONENT_1, jwk.dp],
+    [pkcs11.CKA_EXPONENT_2, jwk.dq],
+    [pkcs11.CKA_COEFFICIENT, jwk.qi],
+  ] as const;
+  return [
+    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PRIVATE_KEY },
+    { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_RSA },
+    { type: pkcs11.CKA_PRIVATE, value: true },
+    { type: pkcs11.CKA_DECRYPT, value: true },
+    ...numbers.map(([type, value]) => ({ type, value: number(value) })),
+  ];
+}
+
+/** A token that holds keys of the test, and a store that connects once they are there. */
+function prepare(t: Test) {
+  const token = makeToken(t);
+  const { module, session } = openSession(t, token);
+  const known = new Map<string, Buffer>();
+  const put = (template: Template): Buffer => {
+    const name = JSON.stringify(template);
+    let id = known.get(name);
+    if (id === undefined) {
+      id = randomBytes(16);
+      known.set(name, id);
+      module.C_CreateObject(session, [
+        { type: pkcs11.CKA_TOKEN, value: true },
+        { type: pkcs11.CKA_ID, value: id },
+        ...template,
+      ]);
+    }
+    return id;
+  };
+  return { put, connect: () => connectTo(t, token).then(({ store }) => store) };
+}
+
+/** Runs vectors at once and says which came out otherwise than they should. */
+async function judge(
+  t: Test,
+  cases: readonly { vector: Vector; accepts: (store: KeyStore) => Promise<boolean> }[],
+  store: KeyStore,
+): Promise<void> {
+  const wrong: string[] = [];
+  await Promise.all(
+    cases.map(async ({ vector, accepts }) => {
+      const accepted = await accepts(store);
+      if (accepted !== (vector.result === 'valid'))
+        wrong.push(`${vector.tcId} ${vector.result} ${vector.flags.join()} ${vector.comment}`);
+    }),
+  );
+  t.strictSame(wrong, []);
+  t.ok(cases.length > 30, `${cases.length} vectors`);
+}
+
+const { ECC_NIST_P256, ECC_NIST_P384, ECC_NIST_EDWARDS25519, RSA_2048 } = keySpecs;
+const signatures: readonly [file: string, SigningAlgorithmSpec, SigningAlgorithm][] = [
+  ['ecdsa_secp256r1_sha256', 'ECDSA_SHA_256', ECC_NIST_P256.usages.SIGN_VERIFY!.signing!.ECDSA_SHA_256!],
+  ['ecdsa_secp384r1_sha384', 'ECDSA_SHA_384', ECC_NIST_P384.usages.SIGN_VERIFY!.signing!.ECDSA_SHA_384!],
+  ['ed25519', 'ED25519_SHA_512', ECC_NIST_EDWARDS25519.usages.SIGN_VERIFY!.signing!.ED25519_SHA_512!],
+  ...(
+    [
+      ['rsa_pss_2048_sha256_mgf1_32', 'RSASSA_PSS_SHA_256'],
+      ['rsa_signature_2048_sha256', 'RSASSA_PKCS1_V1_5_SHA_256'],
+      ['rsa_signature_2048_sha512', 'RSASSA_PKCS1_V1_5_SHA_512'],
+    ] as const
+  ).map(([file, name]) => [file, name, RSA_2048.usages.SIGN_VERIFY!.signing![name]!] as const),
+].map(([file, name, algorithm]) => [file, name, algorithm]);
+const pss = RSA_2048.usages.SIGN_VERIFY!.signing!.RSASSA_PSS_SHA_256!;
+const saltless = { ...pss, mechanism: { ...pss.mechanism, pss: { ...pss.mechanism.pss!, saltLength: 0 } } };
+const encryption = {
+  rsa_oaep_2048_sha1_mgf1sha1: 'rsa-oaep-sha1',
+  rsa_oaep_2048_sha256_mgf1sha256: 'rsa-oaep-sha256',
+} as const;
+const macs = ([224, 256, 384, 512] as const).map((bits) => {
+  const { mac } = keySpecs[`HMAC_${bits}`].usages.GENERATE_VERIFY_MAC!;
+  return [`hmac_sha${bits}`, mac![`HMAC_SHA_${bits}`]!] as [string, Mechanism];
+});
+
+if (folder === undefined) {
+  console.error(
+    'Wycheproof: 3,000 vectors are skipped, since ../shared/vectors/wycheproof and WYCHEPROOF_DIR are missing.',
+  );
+  void t.test('Wycheproof', { skip: 'the vectors are missing; WYCHEPROOF_DIR names their folder' }, (t) =>
+    t.end(),
+  );
+} else {
+  const all = [...signatures, ['rsa_pss_2048_sha256_mgf1_0', 'RSASSA_PSS_SHA_256', saltless] as const];
+  void t.test('signatures', async (t) => {
+    const { put, connect } = prepare(t);
+    const cases = all.map(([file, name, algorithm]) => ({
+      file,
+      cases: groups(file).flatMap((group) => {
+        const id = put(publicTemplate(hex(group.publicKeyDer)));
+        return group.tests.map((vector) => ({
+          vector,
+          accepts: async (store: KeyStore) => {
+            const data = signingInput(name, algorithm, hex(vector.msg));
+            const signature = hex(vector.sig);
+            // The schema wants one byte at least.
+            if (signature.length === 0) return false;
+            return await store.verify(id, algorithm.mechanism, algorithm.conversion, data, signature);
+          },
+        }));
+      }),
+    }));
+    const store = await connect();
+    for (const { file, cases: each } of cases) await t.test(file, (t) => judge(t, each, store));
+  });
+
+  void t.test('MACs', async (t) => {
+    const { put, connect } = prepare(t);
+    const cases = macs.map(([file, mechanism]) => ({
+      file,
+      cases: groups(file)
+        // Keyhold makes and takes no truncated MACs, as AWS KMS does not.
+        .filter(({ tests, tagSize }) => tests[0] && tagSize === Number(file.slice(8)))
+        .flatMap(({ tests }) =>
+          tests.map((vector) => {
+            const id = put([
+              { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
+              { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_GENERIC_SECRET },
+              { type: pkcs11.CKA_SIGN, value: true },
+              { type: pkcs11.CKA_VERIFY, value: true },
+              { type: pkcs11.CKA_VALUE, value: hex(vector.key) },
+            ]);
+            return {
+              vector,
+              key: hex(vector.key).length,
+              accepts: async (store: KeyStore) => {
+                const right = await store.verify(id, mechanism, 'none', hex(vector.msg), hex(vector.tag));
+                const made = await store.sign(id, mechanism, 'none', hex(vector.msg));
+                if (right !== made.equals(hex(vector.tag)))
+                  throw new Error(`sign and verify differ: ${vector.tcId}`);
+                return right;
+              },
+            };
+          }),
+        ),
+    }));
+    const store = await connect();
+    for (const { file, cases: each } of cases)
+      await t.test(file, (t) =>
+        judge(
+          t,
+          // Shorter keys than the hash, which no key spec has, SoftHSM refuses.
+          each.filter(({ key }) => key >= Number(file.slice(8)) / 8),
+          store,
+        ),
+      );
+  });
+
+  void t.test('decryption', async (t) => {
+    const { put, connect } = prepare(t);
+    const cases = Object.entries(encryption).map(([file, suite]) => ({
+      file,
+      cases: groups(file).flatMap((group) => {
+        const id = put(rsaTemplate(hex(group.privateKeyPkcs8)));
+        return group.tests
+          .filter(({ label }) => label === '')
+          .map((vector) => ({
+            vector,
+            accepts: async (store: KeyStore) => {
+              const message = { iv: Buffer.alloc(0), ciphertext: hex(vector.ct) };
+              const opened = await store
+                .decrypt({ suite, id }, Buffer.alloc(0), message)
+                .catch((error: { code: string }) => {
+                  if (error.code !== 'invalid-ciphertext') throw error;
+                  return undefined;
+                });
+              return opened?.equals(hex(vector.msg)) === true;
+            },
+          }));
+      }),
+    }));
+    const store = await connect();
+    for (const { file, cases: each } of cases) await t.test(file, (t) => judge(t, each, store));
+  });
+
+  void t.test('key agreement', async (t) => {
+    const { put, connect } = prepare(t);
+    const agreement = ECC_NIST_P256.usages.KEY_AGREEMENT!.keyAgreement!.ECDH!;
+    const read = (vector: Vector) => {
+      try {
+        return readPeerKey(hex(vector.public), agreement);
+      } catch {
+        return undefined;
+      }
+    };
+    const cases = groups('ecdh_secp256r1')
+      .filter(({ encoding }) => encoding === 'asn')
+      .flatMap(({ tests }) =>
+        tests.map((vector) => {
+          const point = read(vector);
+          const value = hex(vector.private);
+          const id = put([
+            { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PRIVATE_KEY },
+            { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_EC },
+            { type: pkcs11.CKA_PRIVATE, value: true },
+            { type: pkcs11.CKA_DERIVE, value: true },
+            { type: pkcs11.CKA_EC_PARAMS, value: hex('06082a8648ce3d030107') },
+            { type: pkcs11.CKA_VALUE, value: value.subarray(-32) },
+          ]);
+          return {
+            vector,
+            accepts: async (store: KeyStore) => {
+              if (point === undefined) return false;
+              return (await store.deriveSharedSecret(id, point)).equals(hex(vector.shared));
+            },
+          };
+        }),
+      );
+    await judge(t, cases, await connect());
+  });
+}
