@@ -36,3 +36,50 @@ void t.test('r‖s of any value becomes DER of the same two numbers in their sho
   );
   t.end();
 });
+
+void t.test('DER becomes r‖s again, and no other bytes do', (t) => {
+  const { toApi, fromApi } = conversions['ecdsa-der-32'];
+  fc.assert(
+    fc.property(halves, halves, fc.nat(), fc.integer({ min: 1, max: 255 }), (r, s, place, change) => {
+      const raw = Buffer.concat([r, s]);
+      const der = toApi(raw);
+      const changed = Buffer.from(der);
+      changed[place % der.length]! ^= change;
+      const other = fromApi(changed);
+      return (
+        fromApi(der)?.equals(raw) === true &&
+        (other === undefined || (!other.equals(raw) && toApi(other).equals(changed))) &&
+        fromApi(Buffer.concat([der, Buffer.of(0)])) === undefined &&
+        fromApi(der.subarray(0, -1)) === undefined
+      );
+    }),
+    { numRuns: 2000 },
+  );
+  t.end();
+});
+
+void t.test('arbitrary bytes are a signature in DER or none, never an error', (t) => {
+  const { toApi, fromApi } = conversions['ecdsa-der-66'];
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+      const der = Buffer.from(bytes);
+      const raw = fromApi(der);
+      return raw === undefined || toApi(raw).equals(der);
+    }),
+    { numRuns: 5000 },
+  );
+  for (const hex of [
+    '30',
+    '3080',
+    '0600',
+    '0601ff',
+    '3003060180',
+    '3000',
+    '3003020101',
+    '30060201010201ff',
+    '3009020101020101020101',
+  ])
+    t.equal(fromApi(Buffer.from(hex, 'hex')), undefined, hex);
+  t.equal(fromApi(Buffer.alloc(100_000, 0x30)), undefined);
+  t.end();
+});

@@ -3,9 +3,9 @@ import { Integer, Sequence, fromBER } from 'asn1js';
 import type { Conversion } from '../key-store.js';
 
 interface SignatureForms {
-  toApi(signature: Buffer): Buffer;
+  readonly toApi: (signature: Buffer) => Buffer;
   /** @returns undefined where it is no signature at all; then it is not a right one either */
-  fromApi(signature: Buffer): Buffer | undefined;
+  readonly fromApi: (signature: Buffer) => Buffer | undefined;
 }
 
 /** The forms of signatures by name. */
@@ -30,7 +30,7 @@ function ecdsaDer(half: number): SignatureForms {
     fromApi: (der) => {
       // The longest there is: two numbers with a sign byte, their headers, and a header with a length of two bytes.
       if (der.length > 2 * (half + 1) + 2 * 2 + 3) return undefined;
-      const { result } = fromBER(der);
+      const result = parse(der);
       if (!(result instanceof Sequence)) return undefined;
       const raw = Buffer.alloc(2 * half);
       for (const [index, number] of result.valueBlock.value.entries()) {
@@ -45,6 +45,15 @@ function ecdsaDer(half: number): SignatureForms {
       return toApi(raw).equals(der) ? raw : undefined;
     },
   };
+}
+
+// asn1js returns an error for some malformed input and throws one for other, such as an object identifier cut short.
+function parse(der: Buffer): unknown {
+  try {
+    return fromBER(der).result;
+  } catch {
+    return undefined;
+  }
 }
 
 // DER wants the fewest bytes that hold number and sign (X.690, section 8.3.2); asn1js writes what it is given.

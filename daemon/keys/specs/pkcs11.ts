@@ -31,7 +31,9 @@ export const CKA_DECRYPT = 0x105;
 export const CKA_WRAP = 0x106;
 export const CKA_UNWRAP = 0x107;
 export const CKA_SIGN = 0x108;
+export const CKA_SIGN_RECOVER = 0x109;
 export const CKA_VERIFY = 0x10a;
+export const CKA_VERIFY_RECOVER = 0x10b;
 export const CKA_DERIVE = 0x10c;
 export const CKA_MODULUS_BITS = 0x121;
 export const CKA_PUBLIC_EXPONENT = 0x122;
@@ -52,8 +54,8 @@ export const CKK_ML_KEM = 0x49;
 export const CKK_ML_DSA = 0x4a;
 
 const secretUsages = [CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN, CKA_VERIFY, CKA_WRAP, CKA_UNWRAP, CKA_DERIVE];
-const privateUsages = [CKA_DECRYPT, CKA_SIGN, CKA_UNWRAP, CKA_DERIVE];
-const publicUsages = [CKA_ENCRYPT, CKA_VERIFY, CKA_WRAP];
+const privateUsages = [CKA_DECRYPT, CKA_SIGN, CKA_SIGN_RECOVER, CKA_UNWRAP, CKA_DERIVE];
+const publicUsages = [CKA_ENCRYPT, CKA_VERIFY, CKA_VERIFY_RECOVER, CKA_WRAP];
 
 /** Every usage of an object is written out, since modules differ in what they default to. */
 function usages(all: readonly number[], allowed: readonly number[]): [number, boolean][] {
