@@ -104,7 +104,8 @@ export const strikes: readonly Strike[] = [
 
 /** Waits for a random moment; half of the time for one at which a change is under way. */
 async function moment({ ledger, random }: Pick<Battlefield, 'ledger' | 'random'>): Promise<void> {
-  await pause(random, 800);
+  await new Promise((done) => setTimeout(done, 100));
+  await pause(random, 700);
   if (random.chance(0.5)) return;
   await within(1_000, () => ledger.changesInFlight > 0);
   await pause(random, 12);

@@ -3,6 +3,7 @@ import { get } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { TestDaemon } from '../support/daemon.js';
+import { actions } from './actions.js';
 import { AuditReader, Replay } from './audit.js';
 import { auditFolder, checks, type Scene } from './checks.js';
 import { Lane, type World } from './lane.js';
@@ -85,6 +86,7 @@ class Run implements World {
   async run(): Promise<void> {
     await this.daemon.start();
     await this.#becomesWhole();
+    await this.#makeKeys();
     let deck: Strike[] = [];
     while (this.options.goesOn(this.#rounds)) {
       this.#rounds += 1;
@@ -170,6 +172,15 @@ class Run implements World {
     for (const fault of await compareRecords(this.daemon.home)) this.find(fault);
     await this.daemon.start();
     await this.#becomesWhole();
+  }
+
+  /** The load of the first round needs some. */
+  async #makeKeys(): Promise<void> {
+    const client = await this.daemon.connect();
+    const lane = new Lane(this, client);
+    const createKey = actions.find(({ name }) => name === 'create-key')!;
+    for (let count = 0; count < 3; count++) await createKey.run(lane);
+    await client.close();
   }
 
   async #enableAll(): Promise<void> {
