@@ -1,7 +1,8 @@
 // A Keyhold of the test's own: home, token, free port. Everything is real: SoftHSM2, LevelDB, sockets.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -140,6 +141,29 @@ export class TestDaemon {
     child.stdin.end(input);
     const [code] = (await once(child, 'close')) as [number | null];
     return { code, stdout, stderr };
+  }
+
+  /** Adds to the configuration; it counts from the next start. @param yaml lines of the top level */
+  configure(yaml: string): void {
+    appendFileSync(join(this.home, 'keyhold.yaml'), `${yaml}\n`);
+  }
+
+  /** What `/healthz` tells over the unix socket. */
+  health(): Promise<{ healthy: boolean; warnings: string[] }> {
+    return new Promise((resolve, reject) => {
+      const socketPath = join(this.home, 'keyhold.sock');
+      const asked = request({ socketPath, path: '/healthz' }, (response) => {
+        let body = '';
+        response.on('data', (data: Buffer) => (body += data.toString()));
+        response.on('end', () => resolve(JSON.parse(body) as { healthy: boolean; warnings: string[] }));
+      });
+      asked.on('error', reject).end();
+    });
+  }
+
+  /** Events of the audit log by name. */
+  events(eventName: string): Record<string, unknown>[] {
+    return this.auditRecords().filter((record) => record.eventName === eventName);
   }
 
   /** Every record of the audit log. */

@@ -1,0 +1,30 @@
+// What a daemon's token holds, seen by other programs than Keyhold.
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestDaemon } from './daemon.js';
+
+/** Runs OpenSC's pkcs11-tool on the daemon's token. @returns what it printed */
+export function pkcs11Tool(daemon: TestDaemon, ...args: string[]): string {
+  const pin = readFileSync(join(daemon.home, 'tokens/pin'), 'utf8');
+  const module = '/usr/lib/softhsm/libsofthsm2.so';
+  const base = ['--module', module, '--token-label', 'keyhold', '--login', '--pin', pin];
+  const env = { ...daemon.env, SOFTHSM2_CONF: join(daemon.home, 'tokens/softhsm2.conf') };
+  return execFileSync('pkcs11-tool', [...base, ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  }).toString();
+}
+
+/** Labels of the token's objects, sorted. */
+export function labels(daemon: TestDaemon): string[] {
+  const listed = pkcs11Tool(daemon, '--list-objects');
+  return [...listed.matchAll(/^ +label: +(.*)$/gm)].map(([, label]) => label!).sort();
+}
+
+/** How many object files SoftHSM keeps for the daemon's token. */
+export function objectFiles(daemon: TestDaemon): number {
+  return readdirSync(join(daemon.home, 'tokens'), { recursive: true }).filter((name) =>
+    String(name).endsWith('.object'),
+  ).length;
+}
