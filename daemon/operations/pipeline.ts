@@ -71,21 +71,20 @@ export class Pipeline {
         }
         this.#permit(origin, permission, request, key);
       }
-      checkSubjects(operation, subjects);
+      for (const subject of subjects) checkSubject(operation, subject);
       if (operation.encrypts && !request.dryRun)
         keys.push(await this.services.messageCounts.claim(keys.pop()!));
       outcome = await operation.handle(request, keys, this.services);
       const { response, keyMaterialId } = outcome;
       const event = makeEvent(origin, { operation, request, keys, keyMaterialId, response });
-      const changes = outcome.changes;
+      const { changes, undo } = outcome;
       if (changes) {
-        // Other changes may have come first: the key may be gone, or in another state.
-        const recheck = () =>
-          checkSubjects(
-            operation,
-            subjects.map((subject) => this.#asItIsNow(subject)),
-          );
-        await this.recorder.commit({ changes: () => (recheck(), changes()), undo: outcome.undo }, event);
+        const checked = () => {
+          // Other changes may have come first: the key may be gone, or in another state.
+          for (const subject of subjects) checkSubject(operation, this.#asItIsNow(subject));
+          return changes();
+        };
+        await this.recorder.commit({ changes: checked, undo }, event);
       } else {
         await this.recorder.append(event);
       }
@@ -149,14 +148,12 @@ const trackedOperations: ReadonlySet<string> = new Set(
 );
 
 /** @throws as the state table says; InvalidKeyUsageException */
-function checkSubjects({ usage }: AnyOperation, subjects: readonly Subject[]): void {
-  for (const { key, states } of subjects) {
-    if (states) checkState(key, states);
-    if (usage && key.record.keyUsage !== usage) {
-      throw new exceptions.InvalidKeyUsageException(
-        `${key.arn} has key usage ${key.record.keyUsage}, which this operation does not take.`,
-      );
-    }
+function checkSubject({ usage }: AnyOperation, { key, states }: Subject): void {
+  if (states) checkState(key, states);
+  if (usage && key.record.keyUsage !== usage) {
+    throw new exceptions.InvalidKeyUsageException(
+      `${key.arn} has key usage ${key.record.keyUsage}, which this operation does not take.`,
+    );
   }
 }
 

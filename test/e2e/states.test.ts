@@ -1,0 +1,165 @@
+// The table "Key state × operation" of AWS KMS, written down here a second time, walked through for every operation.
+import t, { type Test } from 'tap';
+import type { Client } from '../../client/index.js';
+import { verdictOf } from '../../daemon/keys/states.js';
+import { operationTable } from '../../daemon/operations/table.js';
+import type { KeyState } from '../../proto/generated/messages.js';
+import { TestDaemon } from '../support/daemon.js';
+import { pkcs11Tool } from '../support/token.js';
+
+const codes = {
+  ok: 'ok',
+  Dis: 'DisabledException',
+  Inv: 'KMSInvalidStateException',
+  Uns: 'UnsupportedOperationException',
+} as const;
+type Code = keyof typeof codes;
+
+const states: readonly KeyState[] = [
+  'Enabled',
+  'Disabled',
+  'PendingImport',
+  'PendingDeletion',
+  'Unavailable',
+  'Creating',
+  'Updating',
+];
+
+/** Columns in the order of `states`. Keys are Creating and Updating only while they are replicated. */
+const table: readonly [columns: string, operations: string][] = [
+  [
+    'ok Dis Inv Inv Inv Inv ok',
+    'Encrypt Decrypt ReEncrypt GenerateDataKey GenerateDataKeyWithoutPlaintext GenerateDataKeyPair ' +
+      'GenerateDataKeyPairWithoutPlaintext Sign Verify GenerateMac VerifyMac DeriveSharedSecret Encapsulate Decapsulate ' +
+      'GetPublicKey',
+  ],
+  ['ok Dis Inv Inv ok Inv Inv', 'CreateGrant'],
+  [
+    'ok ok ok ok ok ok ok',
+    'DescribeKey GetKeyPolicy PutKeyPolicy ListKeyPolicies ListGrants ListResourceTags ListKeyRotations RetireGrant ' +
+      'RevokeGrant DeleteAlias GetKeyLastUsage',
+  ],
+  ['ok ok ok Inv ok Inv Inv', 'CreateAlias TagResource UntagResource UpdateKeyDescription UpdateAlias'],
+  ['ok ok Inv Inv ok Inv Inv', 'EnableKey DisableKey'],
+  ['ok ok ok Inv ok Inv Inv', 'ScheduleKeyDeletion'],
+  ['Inv Inv Inv ok Inv Inv Inv', 'CancelKeyDeletion'],
+  ['ok Dis Uns Inv Uns Inv Inv', 'EnableKeyRotation DisableKeyRotation'],
+  ['ok Dis Inv Inv Uns Inv Inv', 'RotateKeyOnDemand'],
+  ['ok ok ok ok Uns Inv Inv', 'GetKeyRotationStatus'],
+  ['ok ok ok Inv Uns Inv Inv', 'GetParametersForImport ImportKeyMaterial'],
+  ['ok ok ok ok Uns Inv Inv', 'DeleteImportedKeyMaterial'],
+];
+
+const expected = new Map(
+  table.flatMap(([columns, operations]) =>
+    operations
+      .split(' ')
+      .map((name) => [name, columns.split(' ').map((code) => codes[code as Code])] as const),
+  ),
+);
+
+/** Operations on no one key. */
+const withoutKey = new Set(['CreateKey', 'ListKeys', 'ListAliases', 'GenerateRandom', 'ListRetirableGrants']);
+
+void t.test('every operation of the daemon lets through the states of the table, and no other', (t) => {
+  for (const { name, states: row } of operationTable.values()) {
+    if (withoutKey.has(name) || name.endsWith('CustomKeyStore') || name.endsWith('CustomKeyStores')) {
+      t.equal(row, undefined, name);
+      continue;
+    }
+    for (const [index, state] of states.entries())
+      t.equal(row && verdictOf(row, state), expected.get(name)?.[index], `${name} of a key that is ${state}`);
+  }
+  t.end();
+});
+
+void t.test('the daemon refuses what the table refuses', async (t) => {
+  const daemon = await TestDaemon.start(t);
+  let client = await daemon.connect();
+  const plaintext = Buffer.from('x');
+  const newKey = async () => (await client.createKey({})).keyMetadata!.keyId!;
+  const keyId = await newKey();
+  const other = await newKey();
+  const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
+  await client.createAlias({ aliasName: 'alias/other', targetKeyId: other });
+
+  /** What does not change the key's state comes first. */
+  const attempts: Record<string, (client: Client) => Promise<unknown>> = {
+    Encrypt: (c) => c.encrypt({ keyId, plaintext }),
+    Decrypt: (c) => c.decrypt({ ciphertextBlob }),
+    ReEncrypt: (c) => c.reEncrypt({ ciphertextBlob, destinationKeyId: other }),
+    GenerateDataKey: (c) => c.generateDataKey({ keyId, keySpec: 'AES_256' }),
+    GenerateDataKeyWithoutPlaintext: (c) => c.generateDataKeyWithoutPlaintext({ keyId, keySpec: 'AES_256' }),
+    DescribeKey: (c) => c.describeKey({ keyId }),
+    ListResourceTags: (c) => c.listResourceTags({ keyId }),
+    ListKeyRotations: (c) => c.listKeyRotations({ keyId }),
+    GetKeyLastUsage: (c) => c.getKeyLastUsage({ keyId }),
+    UpdateKeyDescription: (c) => c.updateKeyDescription({ keyId, description: 'changed' }),
+    TagResource: (c) => c.tagResource({ keyId, tags: [{ tagKey: 'a', tagValue: 'b' }] }),
+    UntagResource: (c) => c.untagResource({ keyId, tagKeys: ['a'] }),
+    CreateAlias: (c) => c.createAlias({ aliasName: 'alias/made', targetKeyId: keyId }),
+    UpdateAlias: (c) => c.updateAlias({ aliasName: 'alias/other', targetKeyId: keyId }),
+    GetKeyRotationStatus: (c) => c.getKeyRotationStatus({ keyId }),
+    EnableKeyRotation: (c) => c.enableKeyRotation({ keyId }),
+    DisableKeyRotation: (c) => c.disableKeyRotation({ keyId }),
+    RotateKeyOnDemand: (c) => c.rotateKeyOnDemand({ keyId }),
+  };
+  const outcome = (attempt: Promise<unknown>) =>
+    attempt.then(
+      () => 'ok',
+      (error: { code: string }) => error.code,
+    );
+  const walk = async (t: Test, state: KeyState) => {
+    t.equal((await client.describeKey({ keyId })).keyMetadata!.keyState, state);
+    const index = states.indexOf(state);
+    for (const [name, attempt] of Object.entries(attempts)) {
+      t.equal(
+        await outcome(attempt(client)),
+        expected.get(name)![index],
+        `${name} of a key that is ${state}`,
+      );
+      await client.updateAlias({ aliasName: 'alias/other', targetKeyId: other });
+      await client.deleteAlias({ aliasName: 'alias/made' }).catch(() => undefined);
+    }
+  };
+
+  await t.test('Enabled', async (t) => {
+    await walk(t, 'Enabled');
+    await t.rejects(client.cancelKeyDeletion({ keyId }), { code: 'KMSInvalidStateException' });
+    await client.enableKey({ keyId });
+  });
+  await t.test('Disabled', async (t) => {
+    await client.disableKey({ keyId });
+    await walk(t, 'Disabled');
+    await t.rejects(client.cancelKeyDeletion({ keyId }), { code: 'KMSInvalidStateException' });
+    await client.disableKey({ keyId });
+  });
+  await t.test('PendingDeletion', async (t) => {
+    await client.scheduleKeyDeletion({ keyId });
+    await walk(t, 'PendingDeletion');
+    for (const attempt of [
+      client.enableKey({ keyId }),
+      client.disableKey({ keyId }),
+      client.scheduleKeyDeletion({ keyId }),
+    ])
+      await t.rejects(attempt, { code: 'KMSInvalidStateException' });
+    await client.cancelKeyDeletion({ keyId });
+    await client.enableKey({ keyId });
+  });
+  await t.test('Unavailable', async (t) => {
+    await client.close();
+    await daemon.stop();
+    pkcs11Tool(daemon, '--delete-object', '--type', 'secrkey', '--label', `keyhold/${keyId}`);
+    await daemon.start();
+    client = await daemon.connect();
+    await walk(t, 'Unavailable');
+    await client.disableKey({ keyId });
+    await client.enableKey({ keyId });
+    await t.rejects(client.cancelKeyDeletion({ keyId }), { code: 'KMSInvalidStateException' });
+    await client.scheduleKeyDeletion({ keyId });
+    t.equal((await client.describeKey({ keyId })).keyMetadata!.keyState, 'PendingDeletion');
+    await client.cancelKeyDeletion({ keyId });
+    t.equal((await client.describeKey({ keyId })).keyMetadata!.keyState, 'Unavailable');
+  });
+  await client.close();
+});
