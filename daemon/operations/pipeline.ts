@@ -73,7 +73,7 @@ export class Pipeline {
       }
       for (const subject of subjects) checkSubject(operation, subject);
       if (operation.encrypts && !request.dryRun)
-        keys.push(await this.services.messageCounts.claim(keys.pop()!));
+        keys[keys.length - 1] = await this.services.messageCounts.claim(keys.at(-1)!);
       outcome = await operation.handle(request, keys, this.services);
       const { response, keyMaterialId } = outcome;
       const event = makeEvent(origin, { operation, request, keys, keyMaterialId, response });
