@@ -39,9 +39,10 @@ export type DecodedResponse =
 export function decodeRequest(frame: Uint8Array): DecodedRequest {
   const request = requestType.decode(frame) as unknown as Plain & { id: number; deadline: number };
   const { id, deadline } = request;
-  // protobufjs keeps the last one where a frame names several operations, as protobuf asks of a oneof.
-  const operation = shapeByField.get((request.operation as string | undefined) ?? '');
+  const [field, ...others] = Object.keys(request).filter((name) => shapeByField.has(name));
+  const operation = shapeByField.get(field ?? '');
   const refuse = (error: ServiceError) => ({ id, deadline, operation, message: {}, error });
+  if (others.length > 0) return refuse(invalid('A request names exactly one operation.'));
   if (operation === undefined) {
     const message = 'The operation is not one that this version has.';
     return refuse(new exceptions.UnsupportedOperationException(message));
@@ -83,7 +84,7 @@ export function encodeError(id: number, error: ServiceError): Uint8Array {
 export function decodeResponse(frame: Uint8Array): DecodedResponse {
   const response = responseType.decode(frame) as unknown as Plain & { id: number };
   const { id } = response;
-  if (response.result === 'error') {
+  if (Object.hasOwn(response, 'error')) {
     const wire = response.error as {
       code: string | null;
       message: string | null;
@@ -99,7 +100,8 @@ export function decodeResponse(frame: Uint8Array): DecodedResponse {
       }),
     };
   }
-  const operation = shapeByField.get((response.result as string | undefined) ?? '');
+  const field = Object.keys(response).find((name) => shapeByField.has(name));
+  const operation = shapeByField.get(field ?? '');
   if (operation === undefined) {
     return {
       id,

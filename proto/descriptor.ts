@@ -41,6 +41,12 @@ root.resolveAll();
 
 export const requestType = root.lookupType('keyhold.v1.Request');
 export const responseType = root.lookupType('keyhold.v1.Response');
+const operationFields = requestType.oneofs.operation?.fieldsArray ?? [];
+
+// Else protobufjs's decoder would, for the field of a oneof that it reads, delete every other one: for the operations
+// that took a twentieth of the daemon's time. Whoever reads the frame looks at what is set. The decoder is made at its
+// first use, so this is in time.
+for (const type of [requestType, responseType]) for (const field of type.fieldsArray) field.partOf = null;
 
 const scalarKinds: Readonly<Record<string, FieldShape['kind']>> = {
   string: 'string',
@@ -98,9 +104,7 @@ function operationShape(field: protobuf.Field): OperationShape {
 }
 
 /** Every operation of the schema, in the schema's order. */
-export const operationShapes: readonly OperationShape[] = (
-  requestType.oneofs.operation?.fieldsArray ?? []
-).map(operationShape);
+export const operationShapes: readonly OperationShape[] = operationFields.map(operationShape);
 
 export const shapeByName: ReadonlyMap<string, OperationShape> = new Map(
   operationShapes.map((shape) => [shape.name, shape]),
