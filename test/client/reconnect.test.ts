@@ -120,10 +120,11 @@ void t.test(
     for (const goodbye of goodbyes) {
       peer.onConnection = goodbye;
       const before = peer.upgrades.length;
-      const error = await client.listKeys({}, { timeout: 500 }).catch((error: unknown) => error);
+      const error = await client.listKeys({}, { timeout: 3_000 }).catch((error: unknown) => error);
       t.match(error, { name: 'ConnectionError', retryable: true });
       const tries = peer.upgrades.length - before;
-      t.ok(tries >= 2 && tries < 30, `${tries} tries`);
+      // The pauses grow and are drawn by chance; a loop without them would make thousands.
+      t.ok(tries >= 1 && tries < 100, `${tries} tries`);
     }
     peer.onConnection = () => undefined;
     t.strictSame(await client.listKeys({}), { keys: [] });
