@@ -11,7 +11,7 @@ const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const day = 24 * 60 * 60 * 1000;
 const caLifetime = 3650 * day;
 const serverLifetime = 397 * day;
-/** A server certificate that ends sooner than this is made anew at start. */
+/** A server certificate that ends sooner than this is made anew. */
 const renewBefore = 30 * day;
 
 /** Makes CA and server certificate where there is none, or where the certificate is about to end. */

@@ -11,6 +11,7 @@ import type { Config } from '../config/schema.js';
 import { type KeyStore, HsmError } from '../hsm/key-store.js';
 import { openKeyStore } from '../hsm-connection.js';
 import { AccessKeys } from '../identity/access-keys.js';
+import type { PrincipalRecord } from '../identity/records.js';
 import {
   type Instance,
   instanceKey,
@@ -146,7 +147,7 @@ async function makeRoot(instance: Instance, records: Records, keyStore: KeyStore
   const accessKeys = new AccessKeys(records, keyStore, secretsKey(instance));
   const principalId = instance.account;
   const { accessKeyId, secretAccessKey, change } = await accessKeys.create(principalId);
-  const root = { type: 'Root', createdAt: Date.now() / 1000 };
+  const root: PrincipalRecord = { type: 'Root', createdAt: Date.now() / 1000 };
   await records.commit([
     { key: instanceRecordKey, value: JSON.stringify(instance) },
     { key: `principal/${principalId}`, value: JSON.stringify(root) },

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 
 /** `principal/<unique id>`. Policies and grants bind to the id: one made anew under an old name inherits nothing. */
-export const principalRecord = z.strictObject({
-  type: z.literal('Root'),
-  createdAt: z.number(),
-});
+export interface PrincipalRecord {
+  readonly type: 'Root';
+  /** Epoch seconds. */
+  readonly createdAt: number;
+}
 
 /** `access-key/<access key id>`. */
 export const accessKeyRecord = z.strictObject({
