@@ -14,6 +14,7 @@ import { type Instance, instanceRecordKey, internalObjectId, readInstance, secre
 import { Namer } from './keys/identifiers.js';
 import { type Inspection, inspectToken } from './keys/inspection.js';
 import { repairIntents } from './keys/intents.js';
+import { KeyStores } from './keys/key-stores.js';
 import { Keyring } from './keys/keyring.js';
 import { LastUsage } from './keys/last-usage.js';
 import { MessageCounts } from './keys/message-counts.js';
@@ -58,6 +59,7 @@ async function start(home: string): Promise<Daemon> {
   const owed = new OwedEvents(records, audit);
   const completed = await owed.complete(isLogged);
   const repaired = await repairIntents(records, keyStore);
+  const stores = new KeyStores(keyStore);
   const keyring = new Keyring(records, new Namer(instance.account, instance.region));
   const inspection = inspectToken(keyStore.objects, keyring, Object.values(instance.internalKeys));
   keyring.missing = new Set(inspection.missing);
@@ -67,7 +69,7 @@ async function start(home: string): Promise<Daemon> {
   const authenticator = new Authenticator(accessKeys, instance, startedAt);
   const { limits, allowedOrigins } = config;
   const recorder = new Recorder(records, audit, owed);
-  const acts = new ServiceActs({ keyring, records, store: keyStore }, recorder);
+  const acts = new ServiceActs({ keyring, records, stores }, recorder);
   const messageCounts = await MessageCounts.open(records, {
     keyring,
     bound: limits.messagesPerMaterial,
@@ -75,7 +77,7 @@ async function start(home: string): Promise<Daemon> {
     log,
   });
   const lastUsage = new LastUsage(records);
-  const services = { keyring, records, store: keyStore, messageCounts, lastUsage, limits };
+  const services = { keyring, records, stores, messageCounts, lastUsage, limits };
   const pipeline = new Pipeline(services, audit, recorder, authenticator, log);
   const clock = await ObservedClock.open(records, config.deletionCautionHours);
   const scheduler = new Scheduler(keyring, acts, lastUsage, clock, log);

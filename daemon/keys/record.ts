@@ -40,6 +40,12 @@ export const keyRecord = z.strictObject({
   keySpec: z.custom<KeySpec>((value) => typeof value === 'string'),
   keyUsage: z.custom<KeyUsageType>((value) => typeof value === 'string'),
   multiRegion: z.boolean(),
+  /** Where its material came from. */
+  origin: z.enum(['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM']),
+  /** AWS: made by Keyhold for a service, on first use of `alias/aws/<service>`. */
+  keyManager: z.enum(['CUSTOMER', 'AWS']),
+  /** Where it lives in another token than the default one. */
+  customKeyStoreId: z.string().optional(),
   /** The key policy document, byte for byte as it was given. */
   policy: z.string(),
   tags: z.array(z.strictObject({ tagKey: z.string(), tagValue: z.string() })),

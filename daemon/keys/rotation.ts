@@ -6,8 +6,8 @@ import type { KeyRecord } from './record.js';
 const secondsPerDay = 86_400;
 
 /** Whether the key can get a new material: symmetric encryption keys whose material the HSM made. */
-export function isRotatable({ keySpec }: KeyRecord): boolean {
-  return keySpec === 'SYMMETRIC_DEFAULT';
+export function isRotatable({ keySpec, origin }: KeyRecord): boolean {
+  return keySpec === 'SYMMETRIC_DEFAULT' && origin === 'AWS_KMS';
 }
 
 /** Automatic rotation as it is from now on. @param now epoch seconds */

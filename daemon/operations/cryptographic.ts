@@ -13,7 +13,7 @@ const encrypt = operation({
   usage: 'ENCRYPT_DECRYPT',
   encrypts: true,
   audited: ['keyId', 'encryptionContext', 'encryptionAlgorithm'],
-  async handle(request, [key], { store }) {
+  async handle(request, [key], { stores }) {
     const side = encryptingSide(key!, request.encryptionAlgorithm, request.encryptionContext);
     const plaintext = asBuffer(request.plaintext);
     if (plaintext.length > side.maxPlaintext) {
@@ -22,7 +22,7 @@ const encrypt = operation({
       );
     }
     refuseDryRun(request);
-    const ciphertextBlob = side.encode(await store.encrypt(side.cipherKey, side.aad, plaintext));
+    const ciphertextBlob = side.encode(await stores.of(key!).encrypt(side.cipherKey, side.aad, plaintext));
     const response = { ciphertextBlob, keyId: key!.arn, encryptionAlgorithm: side.algorithm };
     return { response, keyMaterialId: side.materialId };
   },
@@ -42,7 +42,7 @@ const decrypt = operation({
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
   audited: ['keyId', 'encryptionContext', 'encryptionAlgorithm'],
-  async handle(request, [key], { store }) {
+  async handle(request, [key], { stores }) {
     refuseRecipient(request);
     const { cipherKey, aad, algorithm, materialId, message } = decryptingSide(
       key!,
@@ -51,7 +51,7 @@ const decrypt = operation({
       request,
     );
     refuseDryRun(request);
-    const plaintext = await store.decrypt(cipherKey, aad, message);
+    const plaintext = await stores.of(key!).decrypt(cipherKey, aad, message);
     const response = {
       keyId: key!.arn,
       plaintext,
@@ -85,7 +85,7 @@ const reEncrypt = operation({
     'destinationEncryptionContext',
     'destinationEncryptionAlgorithm',
   ],
-  async handle(request, [source, destination], { store }) {
+  async handle(request, [source, destination], { stores }) {
     const from = decryptingSide(
       source!,
       request.sourceEncryptionAlgorithm,
@@ -98,7 +98,9 @@ const reEncrypt = operation({
       request.destinationEncryptionContext,
     );
     refuseDryRun(request);
-    const made = await store.reEncrypt(from.cipherKey, from.aad, from.message, to.cipherKey, to.aad);
+    const made = await stores
+      .of(source!)
+      .reEncrypt(from.cipherKey, from.aad, from.message, to.cipherKey, to.aad);
     const response = {
       ciphertextBlob: to.encode(made),
       sourceKeyId: source!.arn,

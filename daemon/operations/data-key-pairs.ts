@@ -18,14 +18,16 @@ const generateDataKeyPair = operation({
   usage: 'ENCRYPT_DECRYPT',
   encrypts: true,
   audited: ['keyId', 'encryptionContext', 'keyPairSpec'],
-  async handle(request, [key], { store }) {
+  async handle(request, [key], { stores }) {
     refuseRecipient(request);
     const { keyPairSpec } = request;
     const { cipherKey, header, materialId } = symmetricMaterial(key!);
     const template = pairTemplate(keyPairSpec);
     const aad = authenticated(header, request.encryptionContext);
     refuseDryRun(request);
-    const { iv, ciphertext, publicKey, privateKey } = await store.dataKeyPair(cipherKey, aad, template);
+    const { iv, ciphertext, publicKey, privateKey } = await stores
+      .of(key!)
+      .dataKeyPair(cipherKey, aad, template);
     const response = {
       privateKeyCiphertextBlob: encodeBlob(header, iv, ciphertext),
       privateKeyPlaintext: privateKey,
@@ -47,13 +49,15 @@ const generateDataKeyPairWithoutPlaintext = operation({
   usage: 'ENCRYPT_DECRYPT',
   encrypts: true,
   audited: ['keyId', 'encryptionContext', 'keyPairSpec'],
-  async handle(request, [key], { store }) {
+  async handle(request, [key], { stores }) {
     const { keyPairSpec } = request;
     const { cipherKey, header, materialId } = symmetricMaterial(key!);
     const template = pairTemplate(keyPairSpec);
     const aad = authenticated(header, request.encryptionContext);
     refuseDryRun(request);
-    const { iv, ciphertext, publicKey } = await store.dataKeyPairWithoutPlaintext(cipherKey, aad, template);
+    const { iv, ciphertext, publicKey } = await stores
+      .of(key!)
+      .dataKeyPairWithoutPlaintext(cipherKey, aad, template);
     const response = {
       privateKeyCiphertextBlob: encodeBlob(header, iv, ciphertext),
       publicKey,

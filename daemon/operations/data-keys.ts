@@ -16,13 +16,13 @@ const generateDataKey = operation({
   usage: 'ENCRYPT_DECRYPT',
   encrypts: true,
   audited: ['keyId', 'encryptionContext', 'keySpec', 'numberOfBytes'],
-  async handle(request, [key], { store }) {
+  async handle(request, [key], { stores }) {
     refuseRecipient(request);
     const length = dataKeyLength(request);
     const { cipherKey, header, materialId } = symmetricMaterial(key!);
     const aad = authenticated(header, request.encryptionContext);
     refuseDryRun(request);
-    const { iv, ciphertext, plaintext } = await store.dataKey(cipherKey, aad, length);
+    const { iv, ciphertext, plaintext } = await stores.of(key!).dataKey(cipherKey, aad, length);
     const ciphertextBlob = encodeBlob(header, iv, ciphertext);
     const response = { ciphertextBlob, plaintext, keyId: key!.arn, keyMaterialId: materialId };
     return { response, keyMaterialId: materialId, secrets: [plaintext] };
@@ -38,12 +38,12 @@ const generateDataKeyWithoutPlaintext = operation({
   usage: 'ENCRYPT_DECRYPT',
   encrypts: true,
   audited: ['keyId', 'encryptionContext', 'keySpec', 'numberOfBytes'],
-  async handle(request, [key], { store }) {
+  async handle(request, [key], { stores }) {
     const length = dataKeyLength(request);
     const { cipherKey, header, materialId } = symmetricMaterial(key!);
     const aad = authenticated(header, request.encryptionContext);
     refuseDryRun(request);
-    const { iv, ciphertext } = await store.dataKeyWithoutPlaintext(cipherKey, aad, length);
+    const { iv, ciphertext } = await stores.of(key!).dataKeyWithoutPlaintext(cipherKey, aad, length);
     const response = {
       ciphertextBlob: encodeBlob(header, iv, ciphertext),
       keyId: key!.arn,
@@ -59,7 +59,7 @@ const generateRandom = operation({
   readOnly: true,
   permissions: [{ action: 'kms:GenerateRandom' }],
   audited: ['numberOfBytes', 'customKeyStoreId'],
-  async handle(request, _keys, { store }) {
+  async handle(request, _keys, { stores }) {
     refuseRecipient(request);
     if (request.customKeyStoreId !== undefined) {
       throw new exceptions.UnsupportedOperationException('Custom key stores are not available yet.');
@@ -67,7 +67,7 @@ const generateRandom = operation({
     if (request.numberOfBytes === undefined) {
       throw new exceptions.ValidationException('NumberOfBytes is required: 1 to 1024.');
     }
-    const plaintext = await store.random(request.numberOfBytes);
+    const plaintext = await stores.main.random(request.numberOfBytes);
     return { response: { plaintext }, secrets: [plaintext] };
   },
 });

@@ -13,11 +13,13 @@ const generateMac = operation({
   states: 'cryptographic',
   usage: 'GENERATE_VERIFY_MAC',
   audited: ['keyId', 'macAlgorithm'],
-  async handle(request, [key], { store }) {
+  async handle(request, [key], { stores }) {
     const { macAlgorithm } = request;
     const mechanism = algorithmOf(key!, 'mac', macAlgorithm);
     refuseDryRun(request);
-    const mac = await store.sign(key!.current.objectId, mechanism, 'none', asBuffer(request.message));
+    const mac = await stores
+      .of(key!)
+      .sign(key!.current.objectId, mechanism, 'none', asBuffer(request.message));
     return { response: { mac, macAlgorithm, keyId: key!.arn } };
   },
 });
@@ -30,12 +32,12 @@ const verifyMac = operation({
   states: 'cryptographic',
   usage: 'GENERATE_VERIFY_MAC',
   audited: ['keyId', 'macAlgorithm'],
-  async handle(request, [key], { store }) {
+  async handle(request, [key], { stores }) {
     const { macAlgorithm } = request;
     const mechanism = algorithmOf(key!, 'mac', macAlgorithm);
     refuseDryRun(request);
     const [message, mac] = [asBuffer(request.message), asBuffer(request.mac)];
-    if (!(await store.verify(key!.current.objectId, mechanism, 'none', message, mac))) {
+    if (!(await stores.of(key!).verify(key!.current.objectId, mechanism, 'none', message, mac))) {
       throw new exceptions.KMSInvalidMacException(
         'The MAC is not the one of this key over this message with this algorithm.',
       );

@@ -12,12 +12,14 @@ import type { Change } from './recorder.js';
  * @throws HsmError
  */
 export async function prepareRotation(
-  { record: { keyId, keySpec, keyUsage } }: Key,
+  key: Key,
   rotationType: RotationType,
-  { keyring, records, store }: Pick<Services, 'keyring' | 'records' | 'store'>,
+  { keyring, records, stores }: Pick<Services, 'keyring' | 'records' | 'stores'>,
   check: (key: Key) => void,
 ): Promise<Change & { readonly materialId: string }> {
+  const { keyId, keySpec, keyUsage } = key.record;
   const { usages, suite } = keySpecs[keySpec];
+  const store = stores.of(key);
   const { template } = usages[keyUsage]!;
   // Before there is anything that a failure would leave behind.
   const materialId = (await store.random(32)).toString('hex');
@@ -25,13 +27,13 @@ export async function prepareRotation(
   const createdAt = Date.now() / 1000;
   const objectId = material.objectId.toString('hex');
   const changes = () => {
-    const key = keyring.existing(keyId);
-    check(key);
-    const { rotation, materials } = key.record;
+    const now = keyring.existing(keyId);
+    check(now);
+    const { rotation, materials } = now.record;
     const next =
       rotation && rotationType === 'AUTOMATIC' ? rotationFrom(createdAt, rotation.periodInDays) : rotation;
     const rotated = [...materials, { materialId, objectId, suite, createdAt, rotationType }];
-    return [putKey({ ...key.record, materials: rotated, rotation: next }), material.commit];
+    return [putKey({ ...now.record, materials: rotated, rotation: next }), material.commit];
   };
   return { materialId, changes, undo: () => material.undo() };
 }

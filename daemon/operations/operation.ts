@@ -2,11 +2,11 @@
 import type { ServiceError } from '../../proto/errors.js';
 import type { OperationName } from '../../proto/descriptor.js';
 import type { KeyUsageType, Operations } from '../../proto/generated/messages.js';
+import type { KeyStores } from '../keys/key-stores.js';
 import type { Key, Keyring } from '../keys/keyring.js';
 import type { LastUsage } from '../keys/last-usage.js';
 import type { MessageCounts } from '../keys/message-counts.js';
 import type { StateRow } from '../keys/states.js';
-import type { KeyStore } from '../hsm/key-store.js';
 import type { RecordChange, Records } from '../store/records.js';
 
 export type RequestOf<Name extends OperationName> = Operations[Name]['request'];
@@ -16,7 +16,7 @@ export type ResponseOf<Name extends OperationName> = Operations[Name]['response'
 export interface Services {
   readonly keyring: Keyring;
   readonly records: Records;
-  readonly store: KeyStore;
+  readonly stores: KeyStores;
   readonly messageCounts: MessageCounts;
   readonly lastUsage: LastUsage;
   readonly limits: {

@@ -14,7 +14,7 @@ const getPublicKey = operation({
   permissions: [{ action: 'kms:GetPublicKey', key: anyForm('keyId') }],
   states: 'cryptographic',
   audited: ['keyId'],
-  async handle(_request, [key], { store }) {
+  async handle(_request, [key], { stores }) {
     const { keySpec, keyUsage } = key!.record;
     if (!keySpecs[keySpec].usages[keyUsage]?.template.publicAttributes) {
       throw new exceptions.UnsupportedOperationException(
@@ -24,7 +24,7 @@ const getPublicKey = operation({
     const { encryptionAlgorithms, signingAlgorithms, keyAgreementAlgorithms } = algorithmsOf(key!);
     const response = {
       keyId: key!.arn,
-      publicKey: await store.publicKey(key!.current.objectId),
+      publicKey: await stores.of(key!).publicKey(key!.current.objectId),
       customerMasterKeySpec: customerMasterKeySpec(keySpec),
       keySpec,
       keyUsage,
@@ -44,14 +44,14 @@ const deriveSharedSecret = operation({
   states: 'cryptographic',
   usage: 'KEY_AGREEMENT',
   audited: ['keyId', 'keyAgreementAlgorithm'],
-  async handle(request, [key], { store }) {
+  async handle(request, [key], { stores }) {
     refuseRecipient(request);
     const { keyAgreementAlgorithm } = request;
     const agreement = algorithmOf(key!, 'keyAgreement', keyAgreementAlgorithm);
     const point = readPeerKey(asBuffer(request.publicKey), agreement);
     refuseDryRun(request);
-    const sharedSecret = await store.deriveSharedSecret(key!.current.objectId, point);
-    const keyOrigin = 'AWS_KMS' as const;
+    const sharedSecret = await stores.of(key!).deriveSharedSecret(key!.current.objectId, point);
+    const keyOrigin = key!.record.origin;
     const response = { keyId: key!.arn, sharedSecret, keyAgreementAlgorithm, keyOrigin };
     return { response, secrets: [sharedSecret] };
   },

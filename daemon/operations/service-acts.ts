@@ -7,7 +7,7 @@ import { prepareRotation } from './new-material.js';
 import type { Services } from './operation.js';
 import type { Recorder } from './recorder.js';
 
-type ActServices = Pick<Services, 'keyring' | 'records' | 'store'>;
+type ActServices = Pick<Services, 'keyring' | 'records' | 'stores'>;
 
 export class ServiceActs {
   constructor(
@@ -22,7 +22,7 @@ export class ServiceActs {
    * @throws HsmError, StoreError, AuditError: to be tried again. ServiceError where it is not pending deletion
    */
   async deleteKey(keyId: string): Promise<void> {
-    const { keyring, records, store } = this.services;
+    const { keyring, records, stores } = this.services;
     this.recorder.checkAvailable();
     if (!keyring.existing(keyId).record.deletion?.begun) {
       await records.commit(() => {
@@ -31,7 +31,8 @@ export class ServiceActs {
       });
     }
     const key = keyring.existing(keyId);
-    for (const { objectId } of key.record.materials) await store.destroy(Buffer.from(objectId, 'hex'));
+    for (const { objectId } of key.record.materials)
+      await stores.of(key).destroy(Buffer.from(objectId, 'hex'));
     await this.recorder.commit(
       { changes: () => removeKey(keyring, pendingDeletion(keyring.existing(keyId)).record) },
       this.#event('DeleteKey', key, { keyId }),
@@ -52,7 +53,7 @@ export class ServiceActs {
     const details = {
       keyId,
       rotationType: 'AUTOMATIC',
-      keyOrigin: 'AWS_KMS',
+      keyOrigin: key.record.origin,
       previousKeyMaterialId: key.current.materialId,
       currentKeyMaterialId: materialId,
     };

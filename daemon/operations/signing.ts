@@ -14,13 +14,13 @@ const sign = operation({
   states: 'cryptographic',
   usage: 'SIGN_VERIFY',
   audited: ['keyId', 'messageType', 'signingAlgorithm'],
-  async handle(request, [key], { store }) {
+  async handle(request, [key], { stores }) {
     const { signingAlgorithm } = request;
     const algorithm = algorithmOf(key!, 'signing', signingAlgorithm);
     const data = signingInput(signingAlgorithm, algorithm, asBuffer(request.message), request.messageType);
     refuseDryRun(request);
     const { mechanism, conversion } = algorithm;
-    const signature = await store.sign(key!.current.objectId, mechanism, conversion, data);
+    const signature = await stores.of(key!).sign(key!.current.objectId, mechanism, conversion, data);
     return { response: { keyId: key!.arn, signature, signingAlgorithm } };
   },
 });
@@ -33,14 +33,16 @@ const verify = operation({
   states: 'cryptographic',
   usage: 'SIGN_VERIFY',
   audited: ['keyId', 'messageType', 'signingAlgorithm'],
-  async handle(request, [key], { store }) {
+  async handle(request, [key], { stores }) {
     const { signingAlgorithm } = request;
     const algorithm = algorithmOf(key!, 'signing', signingAlgorithm);
     const data = signingInput(signingAlgorithm, algorithm, asBuffer(request.message), request.messageType);
     refuseDryRun(request);
     const { mechanism, conversion } = algorithm;
     const signature = asBuffer(request.signature);
-    const isRight = await store.verify(key!.current.objectId, mechanism, conversion, data, signature);
+    const isRight = await stores
+      .of(key!)
+      .verify(key!.current.objectId, mechanism, conversion, data, signature);
     if (!isRight) {
       throw new exceptions.KMSInvalidSignatureException(
         'The signature is not one of this key over this message with this algorithm and message type.',

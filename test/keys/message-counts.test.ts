@@ -26,6 +26,8 @@ const record: KeyRecord = {
   keySpec: 'SYMMETRIC_DEFAULT',
   keyUsage: 'ENCRYPT_DECRYPT',
   multiRegion: false,
+  origin: 'AWS_KMS' as const,
+  keyManager: 'CUSTOMER' as const,
   policy: '',
   tags: [],
   materials: [material('1')],
