@@ -18,11 +18,15 @@ interface KindRow {
    * for seen (Generation::commit): with two writers, each would miss objects of the other for good.
    */
   readonly writes?: true;
+  /** Reads every object of the token. */
+  readonly enumerates?: true;
+  /** Seconds of CPU. */
+  readonly slow?: true;
 }
 
 const rows = {
-  start: { parts: 2, keys: [], deadline: 60_000, cost: 100_000, repeatable: false },
-  learn: { parts: 0, keys: [], deadline: 20_000, cost: 100_000, repeatable: false },
+  start: { parts: 2, keys: [], deadline: 60_000, cost: 100_000, repeatable: false, enumerates: true },
+  learn: { parts: 0, keys: [], deadline: 20_000, cost: 100_000, repeatable: false, enumerates: true },
   forget: { parts: 1, keys: [], deadline: 10_000, cost: 100, repeatable: false },
   generateKey: { parts: 3, keys: [], deadline: 10_000, cost: 10_000, repeatable: false, writes: true },
   generateKeyPair: {
@@ -32,6 +36,7 @@ const rows = {
     cost: 100_000,
     repeatable: false,
     writes: true,
+    slow: true,
   },
   destroy: { parts: 1, keys: [], deadline: 10_000, cost: 100_000, repeatable: true, writes: true },
   exists: { parts: 1, keys: [], deadline: 10_000, cost: 100_000, repeatable: true },
@@ -42,7 +47,15 @@ const rows = {
   reEncrypt: { parts: 8, keys: [0, 5], deadline: 10_000, cost: 40, repeatable: true },
   dataKey: { parts: 4, keys: [0], deadline: 10_000, cost: 20, repeatable: true },
   dataKeyWithoutPlaintext: { parts: 4, keys: [0], deadline: 10_000, cost: 20, repeatable: true },
-  dataKeyPair: { parts: 4, keys: [0], deadline: 60_000, cost: 100_000, repeatable: true, writes: true },
+  dataKeyPair: {
+    parts: 4,
+    keys: [0],
+    deadline: 60_000,
+    cost: 100_000,
+    repeatable: true,
+    writes: true,
+    slow: true,
+  },
   dataKeyPairWithoutPlaintext: {
     parts: 4,
     keys: [0],
@@ -50,6 +63,7 @@ const rows = {
     cost: 100_000,
     repeatable: true,
     writes: true,
+    slow: true,
   },
   sign: { parts: 4, keys: [0], deadline: 10_000, cost: 60, repeatable: true },
   verify: { parts: 5, keys: [0], deadline: 10_000, cost: 60, repeatable: true },

@@ -13,7 +13,7 @@ export const script = (name: string) => join(checkout, 'dist/scripts/bench', `${
 export class Keyhold {
   private constructor(
     readonly home: string,
-    private readonly daemon: ChildProcess,
+    private daemon: ChildProcess,
   ) {}
 
   /** @param profile folder for a CPU profile of the daemon */
@@ -22,14 +22,27 @@ export class Keyhold {
     const env = { ...process.env, KEYHOLD_HOME: home, KEYHOLD_PORT: '0' };
     execFileSync(join(checkout, 'hsm-config/softhsm2.setup'), [home]);
     execFileSync(process.execPath, [join(checkout, 'dist/daemon/admin/init.js')], { env });
-    const args = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
-    const daemon = spawn(process.execPath, [...args, join(checkout, 'dist/daemon/main.js')], {
-      env,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    let printed = '';
-    while (!/^ready /m.test(printed)) printed += String((await once(daemon.stdout, 'data'))[0]);
-    return new Keyhold(home, daemon);
+    return new Keyhold(home, await launch(home, profile));
+  }
+
+  /** Stops the daemon and starts it anew. @returns milliseconds until the first answer after the start */
+  async restart(): Promise<number> {
+    await this.#end();
+    const before = performance.now();
+    this.daemon = await launch(this.home);
+    const client = await this.connect();
+    await client.generateRandom({ numberOfBytes: 1 });
+    const taken = performance.now() - before;
+    await client.close();
+    return taken;
+  }
+
+  /** Resident memory in bytes: of the daemon, and of its workers together. */
+  memory(): { readonly daemon: number; readonly workers: number } {
+    const { pid } = this.daemon;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+    const workers = children.reduce((sum, child) => sum + residentBytes(child), 0);
+    return { daemon: residentBytes(String(pid)), workers };
   }
 
   get env(): NodeJS.ProcessEnv {
@@ -51,8 +64,27 @@ export class Keyhold {
   }
 
   async stop(): Promise<void> {
-    this.daemon.kill('SIGTERM');
-    await once(this.daemon, 'close');
+    await this.#end();
     rmSync(this.home, { recursive: true, force: true });
   }
+
+  async #end(): Promise<void> {
+    this.daemon.kill('SIGTERM');
+    await once(this.daemon, 'close');
+  }
+}
+
+async function launch(home: string, profile?: string): Promise<ChildProcess> {
+  const args = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+  const daemon = spawn(process.execPath, [...args, join(checkout, 'dist/daemon/main.js')], {
+    env: { ...process.env, KEYHOLD_HOME: home, KEYHOLD_PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let printed = '';
+  while (!/^ready /m.test(printed)) printed += String((await once(daemon.stdout, 'data'))[0]);
+  return daemon;
+}
+
+function residentBytes(pid: string): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
 }

@@ -1,25 +1,21 @@
-// npm run bench: Keyhold against a plain loop on the same token, in one run, in turn. Machines are noisy and differ;
-// the ratios are what counts.
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { closeSync, fdatasync, openSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { Command } from 'commander';
-import type { Client } from '../../client/index.js';
-import { encodeRequest, operationShape } from '../../proto/codec.js';
-import { EchoClient } from './echo-client.js';
-import { Keyhold, script } from './keyhold.js';
-import { type Call, latencies, median, percentile, throughput } from './load.js';
-import type { RawRequest } from './raw.js';
+// npm run bench: Keyhold beside what it can be compared with, in one run, in turn. Machines are noisy and differ; the
+// ratios are what counts.
+import { Argument, Command } from 'commander';
+import { operationsSuite } from './operations.js';
 import { asJson, asTable, type Row } from './report.js';
+import { scaleSuite } from './scale.js';
+import { type SuiteOptions, UsageError } from './suite.js';
 
-const connections = 16;
-const inFlight = 32;
+/** A new suite is one entry. */
+const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>> = {
+  operations: operationsSuite,
+  scale: scaleSuite,
+};
 
 interface Options {
   readonly seconds: string;
   readonly rounds: string;
+  readonly keys: string;
   readonly only?: string;
   readonly profile?: string;
   readonly json?: boolean;
@@ -27,141 +23,28 @@ interface Options {
 
 const program = new Command('npm run bench --')
   .description(
-    'Measures throughput and latency over the unix socket, beside a plain PKCS#11 loop on the same token.',
+    'operations: throughput and latency over the unix socket, beside a plain PKCS#11 loop on the same token.\n' +
+      'scale: the same operations with 10 keys and with many, the start, and memory.',
   )
+  .addArgument(new Argument('[suite]').choices(Object.keys(suites)).default('operations'))
   .option('--seconds <n>', 'how long each figure is measured in each round', '2')
   .option('--rounds <n>', 'rounds, of which the median counts', '3')
-  .option('--only <operation>', 'one of encrypt-64, decrypt-64, generate-data-key')
-  .option('--profile <folder>', 'writes a CPU profile of the daemon there')
+  .option('--only <operation>', 'operations: one of encrypt-64, decrypt-64, generate-data-key')
+  .option('--profile <folder>', 'operations: writes a CPU profile of the daemon there')
+  .option('--keys <n>', 'scale: how many keys', '10000')
   .option('--json', 'one JSON object a line')
   .parse();
 const options = program.opts<Options>();
 const time = Number(options.seconds) * 1000;
 const rounds = Number(options.rounds);
-if (!(time > 0) || !(rounds >= 1))
-  program.error('--seconds and --rounds take numbers above 0.', { exitCode: 2 });
-
-interface Operation {
-  readonly name: string;
-  readonly raw: RawRequest['operation'];
-  call(client: Client): Call;
+const keys = Number(options.keys);
+if (!(time > 0) || !(rounds >= 1) || !(keys >= 10))
+  program.error('--seconds and --rounds take numbers above 0, --keys one from 10.', { exitCode: 2 });
+try {
+  const suite = suites[program.processedArgs[0] as string]!;
+  const rows = await suite({ time, rounds, keys, only: options.only, profile: options.profile });
+  process.stdout.write(options.json ? asJson(rows) : asTable(rows));
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  program.error(error.message, { exitCode: 2 });
 }
-
-async function main(): Promise<Row[]> {
-  const keyhold = await Keyhold.start(options.profile);
-  const clients = await Promise.all(Array.from({ length: connections }, () => keyhold.connect()));
-  const keyId = (await clients[0]!.createKey({})).keyMetadata!.keyId!;
-  const raw = await child('raw', [`keyhold/${keyId}`], keyhold.env);
-  const echoPath = join(keyhold.home, 'echo.sock');
-  const echo = await child('echo', [echoPath], process.env);
-  const echoClients = await Promise.all(
-    Array.from({ length: connections }, () => EchoClient.connect(echoPath)),
-  );
-  try {
-    return [
-      ...(await operationRows(clients, raw, await chosenOperations(clients[0]!, keyId))),
-      ...(await echoRows(echoClients, keyId)),
-      ...(await fdatasyncRows(keyhold.home)),
-    ];
-  } finally {
-    for (const client of echoClients) client.close();
-    await Promise.all(clients.map((client) => client.close()));
-    raw.kill();
-    echo.kill();
-    await keyhold.stop();
-  }
-}
-
-async function chosenOperations(client: Client, keyId: string): Promise<Operation[]> {
-  const all = await operationsOn(client, keyId);
-  const chosen = all.filter(({ name }) => options.only === undefined || options.only === name);
-  if (chosen.length === 0)
-    program.error(`--only takes one of: ${all.map(({ name }) => name).join(', ')}.`, { exitCode: 2 });
-  return chosen;
-}
-
-async function operationsOn(client: Client, keyId: string): Promise<Operation[]> {
-  const plaintext = Buffer.alloc(64, 1);
-  const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
-  return [
-    { name: 'encrypt-64', raw: 'encrypt', call: (c) => () => c.encrypt({ keyId, plaintext }) },
-    { name: 'decrypt-64', raw: 'decrypt', call: (c) => () => c.decrypt({ ciphertextBlob }) },
-    {
-      name: 'generate-data-key',
-      raw: 'data-key',
-      call: (c) => () => c.generateDataKey({ keyId, keySpec: 'AES_256' }),
-    },
-  ];
-}
-
-async function operationRows(
-  clients: readonly Client[],
-  raw: ChildProcess,
-  operations: readonly Operation[],
-): Promise<Row[]> {
-  const rows: Row[] = [];
-  for (const operation of operations) {
-    const calls = clients.map((client) => operation.call(client));
-    await throughput(calls, inFlight, time / 4);
-    const loaded: number[] = [];
-    const plain: number[] = [];
-    const ratios: number[] = [];
-    const single: number[] = [];
-    for (let round = 0; round < rounds; round++) {
-      plain.push(await rawThroughput(raw, operation.raw));
-      loaded.push(await throughput(calls, inFlight, time));
-      ratios.push(loaded[round]! / plain[round]!);
-      single.push(...(await latencies(calls[0]!, time / 2)));
-    }
-    const { name } = operation;
-    rows.push(
-      { name: `${name}-16x32`, value: median(loaded), unit: 'op/s', ratio_to_raw: median(ratios) },
-      { name: `${name}-single-p50`, value: percentile(single, 0.5), unit: 'us', ratio_to_raw: null },
-      { name: `${name}-single-p99`, value: percentile(single, 0.99), unit: 'us', ratio_to_raw: null },
-      { name: `raw-${name}`, value: median(plain), unit: 'op/s', ratio_to_raw: null },
-    );
-  }
-  return rows;
-}
-
-async function echoRows(clients: readonly EchoClient[], keyId: string): Promise<Row[]> {
-  const frame = encodeRequest(1, 30_000, operationShape('Encrypt'), {
-    keyId,
-    plaintext: Buffer.alloc(64, 1),
-  });
-  const calls = clients.map((client) => client.call(frame));
-  const loaded = await throughput(calls, inFlight, time);
-  const single = await latencies(calls[0]!, time / 2);
-  return [
-    { name: 'ws-echo-16x32', value: loaded, unit: 'op/s', ratio_to_raw: null },
-    { name: 'ws-echo-single-p50', value: percentile(single, 0.5), unit: 'us', ratio_to_raw: null },
-  ];
-}
-
-/** One record of the size of an audit event, appended and synced, as the audit log does for a single request. */
-async function fdatasyncRows(home: string): Promise<Row[]> {
-  const file = openSync(join(home, 'fdatasync'), 'a');
-  const record = Buffer.alloc(1_000, 0x20);
-  const sync = promisify(fdatasync);
-  const times = await latencies(() => {
-    writeSync(file, record);
-    return sync(file);
-  }, time / 2);
-  closeSync(file);
-  return [{ name: 'fdatasync-p50', value: percentile(times, 0.5), unit: 'us', ratio_to_raw: null }];
-}
-
-async function child(name: string, args: string[], env: NodeJS.ProcessEnv): Promise<ChildProcess> {
-  const started = fork(script(name), args, { env });
-  await once(started, 'message');
-  return started;
-}
-
-async function rawThroughput(raw: ChildProcess, operation: RawRequest['operation']): Promise<number> {
-  const request: RawRequest = { operation, milliseconds: time };
-  raw.send(request);
-  return ((await once(raw, 'message')) as [number])[0];
-}
-
-const rows = await main();
-process.stdout.write(options.json ? asJson(rows) : asTable(rows));

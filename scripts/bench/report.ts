@@ -2,9 +2,11 @@
 export interface Row {
   readonly name: string;
   readonly value: number;
-  readonly unit: 'op/s' | 'us';
+  readonly unit: 'op/s' | 'us' | 'ms' | 'MB';
   /** Of Keyhold's own throughput: how many times the plain loop's. */
   readonly ratio_to_raw: number | null;
+  /** Time that an operation takes, as a multiple of that with ten keys. */
+  readonly ratio_to_few?: number;
 }
 
 /** One JSON object a line. */
@@ -15,9 +17,10 @@ export function asJson(rows: readonly Row[]): string {
 export function asTable(rows: readonly Row[]): string {
   const width = Math.max(...rows.map((row) => row.name.length));
   return rows
-    .map(({ name, value, unit, ratio_to_raw: ratio }) => {
+    .map(({ name, value, unit, ratio_to_raw: toRaw, ratio_to_few: toFew }) => {
+      const ratio = toRaw !== null ? ` ${toRaw.toFixed(2)} x raw` : toFew ? ` ${toFew.toFixed(2)} x few` : '';
       const figure = Math.round(value).toLocaleString('en').padStart(9);
-      return `${name.padEnd(width)} ${figure} ${unit.padEnd(5)}${ratio === null ? '' : ` ${ratio.toFixed(2)} x raw`}\n`;
+      return `${name.padEnd(width)} ${figure} ${unit.padEnd(5)}${ratio}\n`;
     })
     .join('');
 }

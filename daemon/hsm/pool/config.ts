@@ -44,7 +44,7 @@ export interface KeyStoreConfig {
   /** Reads the PIN from its source, for each start of a worker; the buffer is wiped. */
   readonly readPin: () => Promise<Buffer>;
   readonly latch: LoginLatch;
-  /** Session copies of keys that a worker holds at most; 0 for a module that does not gain from them. Default 1,000. */
+  /** Session copies of keys that a worker holds at most; 0 for a module that does not gain from them. Default 16,384 (8 KB each in SoftHSM). */
   readonly sessionCopies?: number;
   /** Jobs that may wait for a worker. Default 4,096. */
   readonly maxQueued?: number;

@@ -7,6 +7,14 @@ import { Job } from './job.js';
 import type { Loss, WorkerEvents, WorkerProcess } from './worker-process.js';
 
 const SWEEP_EVERY = 100;
+/**
+ * Milliseconds for which jobs that write wait for one that reads the whole token. While one process writes, SoftHSM
+ * 2.6.1 lists the token's folder anew at each attribute that another reads (OSToken::index): with 10,000 objects and
+ * keys made all the time a worker did not get ready within 60 s.
+ */
+const MOST_HELD = 5_000;
+/** Learning takes this part of the time at most. */
+const LEARNING_SHARE = 1 / 10;
 
 /** A key whose maker knows its handle, while others would have to search for it. */
 interface NewKey {
@@ -33,6 +41,8 @@ export class Pool implements WorkerEvents {
   private newestKey = 0;
   private readonly newKeys = new Map<string, NewKey>();
   private readonly beingDestroyed = new Set<string>();
+
+  private nextLesson = 0;
 
   private now = performance.now();
   private lastReady = this.now;
@@ -189,7 +199,12 @@ export class Pool implements WorkerEvents {
     for (const worker of this.workers) worker.reserved = false;
     if (this.aloneJobs.length === 0) return;
     const waiting: Job[] = [];
+    const held = this.isEnumerating();
     for (const job of this.aloneJobs) {
+      if (job.kind.writes && held) {
+        waiting.push(job);
+        continue;
+      }
       const worker = job.kind.writes ? this.findWriter() : this.leastBusy();
       if (worker === undefined || worker.inFlight.length > 0) {
         waiting.push(job);
@@ -202,6 +217,13 @@ export class Pool implements WorkerEvents {
       }
     }
     this.aloneJobs = waiting;
+  }
+
+  private isEnumerating(): boolean {
+    return this.workers.some(({ inFlight }) => {
+      const job = inFlight.peek();
+      return job?.kind.enumerates && performance.now() - job.queuedAt < MOST_HELD;
+    });
   }
 
   private findWriter(): WorkerProcess | undefined {
@@ -226,9 +248,11 @@ export class Pool implements WorkerEvents {
       .keys()
       .map((name) => this.newKeys.get(name))
       .find(Boolean);
-    const knowing =
-      key && !knows(worker, key) ? this.workers.find((one) => knows(one, key) && one.hasRoom()) : worker;
-    (knowing ?? worker).give(job);
+    if (key && !knows(worker, key)) {
+      // Even if it is busy: a search takes longer than most of what it may be at.
+      const knowing = this.workers.find((one) => knows(one, key) && !one.inFlight.peek()?.kind.slow);
+      (knowing ?? worker).give(job);
+    } else worker.give(job);
   }
 
   private busiestWithRoom(): WorkerProcess | undefined {
@@ -251,7 +275,7 @@ export class Pool implements WorkerEvents {
       this.queue.length + this.aloneJobs.length === 0 &&
       this.workers.every((worker) => {
         const kind = worker.inFlight.peek()?.kind;
-        return kind === undefined || kind === kinds.start || kind === kinds.learn;
+        return kind === undefined || kind.enumerates;
       })
     );
   }
@@ -261,7 +285,8 @@ export class Pool implements WorkerEvents {
     for (const worker of [...this.workers]) worker.checkDeadline(this.now, this.config.deadlines);
     if (this.readyWorkers > 0) this.lastReady = this.now;
     else this.failOverdue();
-    if (this.newKeys.size > 0) this.teachOne();
+    if (this.newKeys.size > 0 && this.now > this.nextLesson) this.teachOne();
+    if (this.aloneJobs.length > 0) this.scheduleFlush();
   }
 
   private failOverdue(): void {
@@ -283,7 +308,7 @@ export class Pool implements WorkerEvents {
   private teachOne(): void {
     for (const [name, key] of this.newKeys)
       if (this.workers.every((worker) => knows(worker, key))) this.newKeys.delete(name);
-    if (this.queue.length > 0 || this.workers.some((worker) => worker.inFlight.peek()?.kind === kinds.learn))
+    if (this.queue.length > 0 || this.workers.some((worker) => worker.inFlight.peek()?.kind.enumerates))
       return;
     const keys = [...this.newKeys.values()];
     const pupil = this.workers.find(
@@ -294,10 +319,15 @@ export class Pool implements WorkerEvents {
 
   private teach(worker: WorkerProcess): void {
     const newest = this.newestKey;
+    const start = performance.now();
     // Where it fails, the worker is either lost or will search when it needs a key.
     void this.submitTo(worker, kinds.learn, [])
       .catch(() => undefined)
-      .then(() => (worker.learned = newest));
+      .then(() => {
+        worker.learned = newest;
+        const end = performance.now();
+        this.nextLesson = end + (end - start) / LEARNING_SHARE;
+      });
   }
 }
 

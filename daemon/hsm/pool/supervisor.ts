@@ -80,7 +80,7 @@ export class Supervisor {
   }
 
   private async startOne(listObjects: boolean): Promise<TokenObject[]> {
-    const { name, library, token, initialize, sessionCopies = 1000 } = this.config;
+    const { name, library, token, initialize, sessionCopies = 16_384 } = this.config;
     if (this.config.latch.isSet()) {
       this.refused = true;
       this.update();
