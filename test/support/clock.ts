@@ -7,7 +7,7 @@ const library = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
 export class MovableClock {
   readonly #file: string;
 
-  /** @param home of the daemon, in which the file lies that says by how much its clock is ahead */
+  /** @param home folder in which the file lies that says by how much the clock is ahead: the daemon's */
   constructor(home: string) {
     this.#file = join(home, 'clock');
     this.move('+0');

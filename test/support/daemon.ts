@@ -46,7 +46,15 @@ export class TestDaemon {
   /** Environment of daemon, programs and CLI. */
   get env(): NodeJS.ProcessEnv {
     const { PATH, HOME, TMPDIR } = process.env;
-    return { PATH, HOME, TMPDIR, KEYHOLD_HOME: this.home, KEYHOLD_PORT: '0', ...this.clientEnv };
+    return {
+      PATH,
+      HOME,
+      TMPDIR,
+      ...movedClock(),
+      KEYHOLD_HOME: this.home,
+      KEYHOLD_PORT: '0',
+      ...this.clientEnv,
+    };
   }
 
   get clientEnv(): NodeJS.ProcessEnv {
@@ -174,4 +182,12 @@ export class TestDaemon {
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   }
+}
+
+/** Where this process runs with a clock that can be moved, the daemon does as well. */
+function movedClock(): NodeJS.ProcessEnv {
+  const names = Object.keys(process.env).filter(
+    (name) => name === 'LD_PRELOAD' || name.startsWith('FAKETIME_'),
+  );
+  return Object.fromEntries(names.map((name) => [name, process.env[name]]));
 }

@@ -1,7 +1,15 @@
 // The mixed load. A new action is one entry: it asks for something and puts what was acknowledged into the model.
 import { randomBytes } from 'node:crypto';
 import type { Lane } from './lane.js';
-import { type KnownCiphertext, type KnownKey, type Model, StateWatch } from './model.js';
+import {
+  cancelling,
+  type KnownCiphertext,
+  type KnownKey,
+  type Model,
+  modifying,
+  StateWatch,
+  using,
+} from './model.js';
 
 export interface Action {
   readonly name: string;
@@ -15,6 +23,11 @@ const mostAliases = 25;
 
 /** Keys that a run makes at most: SoftHSM keeps each in a file and reads them all when a worker starts. */
 const mostKeys = 2_000;
+
+/** Of a key, on demand; 25 is what a key can have. */
+const mostRotations = 20;
+
+const pendingWindowInDays = 7;
 
 export const actions: readonly Action[] = [
   {
@@ -38,7 +51,8 @@ export const actions: readonly Action[] = [
       const key = lane.anyKey();
       if (!key || aliasesOf(model, key).length >= mostAliases) return;
       const aliasName = `alias/${lane.newName()}`;
-      const { code } = await lane.call('createAlias', { aliasName, targetKeyId: key.keyId });
+      const request = { aliasName, targetKeyId: key.keyId };
+      const { code } = await lane.call('createAlias', request, new StateWatch(modifying, key));
       if (code === 'ok') model.aliases.set(aliasName, key.keyId);
       else if (code === 'unknown') model.unsureAliases.set(aliasName, key.keyId);
     },
@@ -49,15 +63,54 @@ export const actions: readonly Action[] = [
     async run(lane) {
       const key = lane.anyKey();
       if (!key || key.changing) return;
-      key.changing = true;
-      key.version += 1;
       // Most keys are to be of use most of the time.
       const enabled = lane.world.random.chance(0.8);
-      const { code } = await lane.call(enabled ? 'enableKey' : 'disableKey', { keyId: key.keyId });
-      if (code === 'ok') key.enabled = enabled;
-      else if (code === 'unknown') key.enabled = undefined;
-      key.changing = false;
-      key.version += 1;
+      const method = enabled ? 'enableKey' : 'disableKey';
+      await lane.changeState(key, enabled ? 'Enabled' : 'Disabled', modifying, method, { keyId: key.keyId });
+    },
+  },
+  {
+    name: 'schedule-or-cancel-deletion',
+    weight: 1,
+    async run(lane) {
+      const key = lane.anyKey();
+      if (!key || key.changing) return;
+      const { keyId } = key;
+      if (key.state === 'PendingDeletion') {
+        // Half of them are to be deleted.
+        if (lane.world.random.chance(0.5)) return;
+        const code = await lane.changeState(key, 'Disabled', cancelling, 'cancelKeyDeletion', { keyId });
+        if (code === 'ok') key.mayGoAt = undefined;
+        return;
+      }
+      const before = key.mayGoAt;
+      key.mayGoAt = Date.now() + pendingWindowInDays * 86_400_000;
+      const request = { keyId, pendingWindowInDays };
+      const code = await lane.changeState(key, 'PendingDeletion', modifying, 'scheduleKeyDeletion', request);
+      if (code !== 'ok' && code !== 'unknown') key.mayGoAt = before;
+    },
+  },
+  {
+    name: 'rotate-key-on-demand',
+    weight: 2,
+    async run(lane) {
+      const key = lane.anyKey();
+      if (!key || key.rotations.asked >= mostRotations) return;
+      key.rotations.asked += 1;
+      const { keyId } = key;
+      const { code } = await lane.call('rotateKeyOnDemand', { keyId }, new StateWatch(using, key));
+      if (code === 'ok') key.rotations.done += 1;
+      else lane.world.keyInterrupted();
+    },
+  },
+  {
+    name: 'enable-key-rotation',
+    weight: 1,
+    async run(lane) {
+      const key = lane.anyKey();
+      if (!key) return;
+      const request = { keyId: key.keyId, rotationPeriodInDays: 90 };
+      await lane.call('enableKeyRotation', request, new StateWatch(using, key));
     },
   },
   {
@@ -71,7 +124,7 @@ export const actions: readonly Action[] = [
       const encryptionContext = { request: lane.newName() };
       const keyId = random.pick([key.keyId, ...aliasesOf(model, key)]);
       const request = { keyId, plaintext, encryptionContext };
-      const { code, response } = await lane.call('encrypt', request, new StateWatch(key));
+      const { code, response } = await lane.call('encrypt', request, new StateWatch(using, key));
       if (code !== 'ok') return;
       const { ciphertextBlob } = response;
       model.ciphertexts.push({
@@ -99,7 +152,7 @@ export const actions: readonly Action[] = [
       const { keyId } = key;
       const encryptionContext = { request: lane.newName() };
       const request = { keyId, encryptionContext, keySpec: 'AES_256' as const };
-      const { code, response } = await lane.call('generateDataKey', request, new StateWatch(key));
+      const { code, response } = await lane.call('generateDataKey', request, new StateWatch(using, key));
       if (code !== 'ok') return;
       const { ciphertextBlob, plaintext } = response;
       lane.world.model.ciphertexts.push({
@@ -122,7 +175,7 @@ export const actions: readonly Action[] = [
       const { code, response } = await lane.call(
         'generateDataKeyWithoutPlaintext',
         request,
-        new StateWatch(key),
+        new StateWatch(using, key),
       );
       if (code !== 'ok') return;
       const { ciphertextBlob } = response;
@@ -149,7 +202,7 @@ export const actions: readonly Action[] = [
         destinationKeyId: destination.keyId,
         destinationEncryptionContext: encryptionContext,
       };
-      const watch = new StateWatch(model.keys.get(source.keyId)!, destination);
+      const watch = new StateWatch(using, model.keys.get(source.keyId)!, destination);
       const { code, response } = await lane.call('reEncrypt', request, watch);
       if (code !== 'ok') return;
       const { plaintext } = source;
@@ -178,7 +231,7 @@ export async function decrypt(lane: Lane, ciphertext: KnownCiphertext): Promise<
   const { code, response } = await lane.call(
     'decrypt',
     request,
-    new StateWatch(lane.world.model.keys.get(keyId)!),
+    new StateWatch(using, lane.world.model.keys.get(keyId)!),
   );
   if (code !== 'ok') return;
   const found = Buffer.from(response.plaintext!);

@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { KnownState } from './model.js';
 
 const auditRecord = z.object({
   eventName: z.string(),
@@ -52,8 +53,10 @@ const aliasParameters = z.object({ aliasName: z.string(), targetKeyId: z.string(
 
 /** What there must be if all that the audit log tells was done, and nothing else. */
 export class Replay {
-  /** Key id → whether it is enabled. */
-  readonly keys = new Map<string, boolean>();
+  /** Key id → its state. */
+  readonly keys = new Map<string, KnownState>();
+  /** Key id → how often it was rotated. */
+  readonly rotations = new Map<string, number>();
   /** Alias name → key id. */
   readonly aliases = new Map<string, string>();
   /** What starts of the daemon had to put right. */
@@ -66,13 +69,33 @@ export class Replay {
 
 const effects: Readonly<Record<string, (replay: Replay, record: AuditRecord) => void>> = {
   CreateKey({ keys }, { responseElements }) {
-    keys.set(createdKey.parse(responseElements).keyMetadata.keyId, true);
+    keys.set(createdKey.parse(responseElements).keyMetadata.keyId, 'Enabled');
   },
   EnableKey({ keys }, { requestParameters }) {
-    keys.set(keyParameters.parse(requestParameters).keyId, true);
+    keys.set(keyParameters.parse(requestParameters).keyId, 'Enabled');
   },
   DisableKey({ keys }, { requestParameters }) {
-    keys.set(keyParameters.parse(requestParameters).keyId, false);
+    keys.set(keyParameters.parse(requestParameters).keyId, 'Disabled');
+  },
+  ScheduleKeyDeletion({ keys }, { requestParameters }) {
+    keys.set(keyParameters.parse(requestParameters).keyId, 'PendingDeletion');
+  },
+  CancelKeyDeletion({ keys }, { requestParameters }) {
+    keys.set(keyParameters.parse(requestParameters).keyId, 'Disabled');
+  },
+  DeleteKey({ keys, aliases, rotations }, { serviceEventDetails }) {
+    const { keyId } = keyParameters.parse(serviceEventDetails);
+    keys.delete(keyId);
+    rotations.delete(keyId);
+    for (const [name, target] of aliases) if (target === keyId) aliases.delete(name);
+  },
+  RotateKeyOnDemand({ rotations }, { requestParameters }) {
+    const { keyId } = keyParameters.parse(requestParameters);
+    rotations.set(keyId, (rotations.get(keyId) ?? 0) + 1);
+  },
+  RotateKey({ rotations }, { serviceEventDetails }) {
+    const { keyId } = keyParameters.parse(serviceEventDetails);
+    rotations.set(keyId, (rotations.get(keyId) ?? 0) + 1);
   },
   CreateAlias({ aliases }, { requestParameters }) {
     const { aliasName, targetKeyId } = aliasParameters.parse(requestParameters);

@@ -4,6 +4,7 @@ import type { TestDaemon } from '../support/daemon.js';
 import { decrypt } from './actions.js';
 import type { AuditReader, Replay } from './audit.js';
 import type { Lane, World } from './lane.js';
+import { type KnownKey, type KnownState, mayBeGone, StateWatch } from './model.js';
 import { strayWorkers, within } from './processes.js';
 import { listToken, objectFiles, type ObservedObject } from './token.js';
 
@@ -21,7 +22,11 @@ export interface Scene {
   /** How many ciphertexts to decrypt. */
   readonly sample: number;
   /** What ListKeys and ListAliases told; the first check fills it in. */
-  readonly listed: { keys: Map<string, boolean>; aliases: Map<string, string> };
+  readonly listed: {
+    keys: Map<string, KnownState>;
+    rotations: Map<string, number>;
+    aliases: Map<string, string>;
+  };
 }
 
 export interface Check {
@@ -40,31 +45,71 @@ export const checks: readonly Check[] = [
     },
   },
   {
+    promise: 'a key whose time has come is deleted',
+    async run({ world, lane }) {
+      const due = [...world.model.keys.values()].filter(mayBeGone);
+      const isDone = async ({ keyId }: KnownKey) => {
+        const { response } = await lane.call(
+          'describeKey',
+          { keyId },
+          new StateWatch({}, world.model.keys.get(keyId)!),
+        );
+        return response?.keyMetadata?.keyState !== 'PendingDeletion';
+      };
+      for (const key of due) {
+        if (!(await within(20_000, () => isDone(key))))
+          world.find(`the deletion of key ${key.keyId} is overdue`);
+      }
+    },
+  },
+  {
     promise: 'every acknowledged key is there, in its state',
     async run(scene) {
       const { world, lane, listed } = scene;
       const { model } = world;
       for (const keyId of await listKeys(lane)) {
         const { response } = await lane.call('describeKey', { keyId });
-        const { description = '', enabled = false, keyState } = response?.keyMetadata ?? {};
-        listed.keys.set(keyId, enabled);
-        if (keyState !== 'Enabled' && keyState !== 'Disabled') world.find(`key ${keyId} is ${keyState}`);
+        const { description = '', keyState } = response?.keyMetadata ?? {};
+        if (!isKnownState(keyState)) {
+          world.find(`key ${keyId} is ${keyState}`);
+          continue;
+        }
+        listed.keys.set(keyId, keyState);
         let known = model.keys.get(keyId);
         if (!known) {
           if (!model.unsureKeys.delete(description))
             world.find(`there is a key ${keyId} that nobody asked for`);
-          known = model.addKey(keyId, description, enabled);
+          known = model.addKey(keyId, description, keyState);
           await use(lane, keyId);
         }
-        known.enabled ??= enabled;
-        if (known.enabled !== enabled)
+        known.state ??= keyState;
+        if (known.state !== keyState)
           world.find(`key ${keyId} is ${keyState}, which is not what was acknowledged`);
+        if (keyState !== 'PendingDeletion') known.mayGoAt = undefined;
         if (known.description !== description) world.find(`key ${keyId} has another description`);
       }
-      for (const keyId of model.keys.keys()) {
-        if (!listed.keys.has(keyId)) world.find(`the acknowledged key ${keyId} is gone`);
+      for (const [keyId, key] of model.keys) {
+        if (listed.keys.has(keyId)) continue;
+        if (!mayBeGone(key)) world.find(`the acknowledged key ${keyId} is gone`);
+        model.forget(keyId);
       }
       model.unsureKeys.clear();
+    },
+  },
+  {
+    promise: 'every acknowledged rotation has come about',
+    async run({ world, lane, listed }) {
+      for (const [keyId, { rotations }] of world.model.keys) {
+        const { response } = await lane.call('listKeyRotations', { keyId, limit: 1000 });
+        const found = response?.rotations ?? [];
+        if (found.length > 0) listed.rotations.set(keyId, found.length);
+        const onDemand = found.filter(({ rotationType }) => rotationType === 'ON_DEMAND').length;
+        if (onDemand < rotations.done || onDemand > rotations.asked)
+          world.find(
+            `key ${keyId} was rotated ${onDemand} times, of which ${rotations.done} were acknowledged`,
+          );
+        rotations.done = onDemand;
+      }
     },
   },
   {
@@ -106,6 +151,7 @@ export const checks: readonly Check[] = [
     promise: 'what there is and what the audit log tells are the same',
     run({ world, replay, listed }) {
       compare(world, 'key', listed.keys, replay.keys);
+      compare(world, 'rotations of key', listed.rotations, replay.rotations);
       compare(world, 'alias', listed.aliases, replay.aliases);
     },
   },
@@ -114,7 +160,7 @@ export const checks: readonly Check[] = [
     async run({ world, daemon, original, listed, restarted }) {
       const objects = await listToken(daemon.home);
       const missing = new Map(original.map((object) => [identity(object), object]));
-      const found = new Set<string>();
+      const found = new Map<string, number>();
       const torn = objectFiles(daemon.home) - objects.filter((object) => !object.torn).length;
       if (torn > world.interruptedKeys) {
         world.find(
@@ -127,12 +173,17 @@ export const checks: readonly Check[] = [
         if (!listed.keys.has(keyId)) {
           // A key whose undoing failed with the workers is undone by the next start.
           if (restarted) world.find(`the object ${identity(object)} has no record`);
-        } else if (found.has(keyId)) world.find(`key ${keyId} has more than one object`);
-        else if (!object.secret) world.find(`the material of key ${keyId} could be read`);
-        found.add(keyId);
+        } else if (!object.secret) world.find(`the material of key ${keyId} could be read`);
+        found.set(keyId, (found.get(keyId) ?? 0) + 1);
       }
       for (const name of missing.keys()) world.find(`the object ${name}, which was there before, is gone`);
-      for (const keyId of listed.keys.keys()) if (!found.has(keyId)) world.find(`key ${keyId} has no object`);
+      for (const keyId of listed.keys.keys()) {
+        const wanted = 1 + (listed.rotations.get(keyId) ?? 0);
+        const count = found.get(keyId) ?? 0;
+        // One more may be material whose undoing failed with the workers.
+        if (count < wanted || (restarted && count > wanted))
+          world.find(`key ${keyId} has ${count} objects, not ${wanted}`);
+      }
     },
   },
   {
@@ -143,6 +194,10 @@ export const checks: readonly Check[] = [
     },
   },
 ];
+
+function isKnownState(state: string | undefined): state is KnownState {
+  return state === 'Enabled' || state === 'Disabled' || state === 'PendingDeletion';
+}
 
 export function identity({ class: objectClass, id, label }: ObservedObject): string {
   return `${label} (class ${objectClass}, CKA_ID ${id})`;
@@ -184,8 +239,8 @@ async function listAliases(lane: Lane): Promise<[name: string, keyId: string][]>
 function compare(
   world: World,
   what: string,
-  there: ReadonlyMap<string, string | boolean>,
-  told: ReadonlyMap<string, string | boolean>,
+  there: ReadonlyMap<string, string | number>,
+  told: ReadonlyMap<string, string | number>,
 ): void {
   for (const name of new Set([...there.keys(), ...told.keys()])) {
     if (there.get(name) !== told.get(name)) {

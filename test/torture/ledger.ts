@@ -23,7 +23,7 @@ interface Entry {
   unknown: number;
 }
 
-const changes = /^(create|enable|disable)/;
+const changes = /^(create|enable|disable|schedule|cancel|rotate)/;
 
 export class Ledger {
   readonly #entries = new Map<string, Entry>();

@@ -1,6 +1,11 @@
 // scripts/torture: arguments, progress and exit status.
+import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
+import { MovableClock } from '../support/clock.js';
 import { torture } from './torture.js';
 
 function wholeNumber(text: string): number {
@@ -16,15 +21,18 @@ const program = new Command('scripts/torture')
   .parse();
 const { rounds, minutes, seed } = program.opts<{ rounds: number; minutes?: number; seed: number }>();
 
-const start = Date.now();
+const clockHome = process.env.KEYHOLD_TORTURE_CLOCK;
+if (clockHome === undefined) process.exit(runWithMovableClock());
+
+const start = performance.now();
 const say = (line: string) => console.log(line);
 const extent = minutes === undefined ? `${rounds} rounds` : `${minutes} minutes`;
 say(`torture: ${extent} of SIGKILL under load with seed ${seed}`);
 const goesOn = (done: number) =>
-  minutes === undefined ? done < rounds : Date.now() - start < minutes * 60_000;
-const report = await torture({ seed, goesOn, say });
+  minutes === undefined ? done < rounds : performance.now() - start < minutes * 60_000;
+const report = await torture({ seed, clock: new MovableClock(clockHome), goesOn, say });
 
-const seconds = Math.round((Date.now() - start) / 1000);
+const seconds = Math.round((performance.now() - start) / 1000);
 say(`${report.rounds} rounds in ${seconds} s: ${report.facts}`);
 for (const [answer, count] of [...report.totals].sort()) say(`  ${answer}: ${count}`);
 if (report.findings.length === 0) {
@@ -34,4 +42,17 @@ if (report.findings.length === 0) {
     `The home with everything in it is ${report.daemon.home}. The same choices again: scripts/torture --seed ${seed}`,
   );
   process.exitCode = 1;
+}
+
+/** Runs this program again with a wall clock that it can move, for itself and for the daemon. @returns its exit status */
+function runWithMovableClock(): number {
+  const folder = mkdtempSync(join(tmpdir(), 'kh-clock-'));
+  const { env } = new MovableClock(folder);
+  const args = [...process.argv.slice(1), '--seed', String(seed)];
+  const { status } = spawnSync(process.execPath, args, {
+    stdio: 'inherit',
+    env: { ...process.env, ...env, KEYHOLD_TORTURE_CLOCK: folder },
+  });
+  rmSync(folder, { recursive: true, force: true });
+  return status ?? 1;
 }

@@ -1,14 +1,21 @@
 // What the daemon has acknowledged, and what it may have done without anybody having heard of it.
+import type { ErrorCode } from '../../proto/errors.js';
+
+export type KnownState = 'Enabled' | 'Disabled' | 'PendingDeletion';
 
 export interface KnownKey {
   readonly keyId: string;
   readonly description: string;
   /** undefined: a change of it was not answered. */
-  enabled: boolean | undefined;
+  state: KnownState | undefined;
   /** A change of its state is under way; there is one at a time. */
   changing: boolean;
   /** Counts the beginnings and ends of changes. */
   version: number;
+  /** Epoch milliseconds from which on it may be deleted, if its deletion was asked for. */
+  mayGoAt: number | undefined;
+  /** Rotations on demand: asked for, and acknowledged. */
+  rotations: { asked: number; done: number };
 }
 
 export interface KnownCiphertext {
@@ -23,39 +30,75 @@ export class Model {
   readonly keys = new Map<string, KnownKey>();
   /** Alias name → key id. */
   readonly aliases = new Map<string, string>();
-  readonly ciphertexts: KnownCiphertext[] = [];
+  ciphertexts: KnownCiphertext[] = [];
 
   /** Descriptions of keys whose creation was not answered. */
   readonly unsureKeys = new Set<string>();
   /** Aliases whose creation was not answered, and their keys. */
   readonly unsureAliases = new Map<string, string>();
 
-  addKey(keyId: string, description: string, enabled = true): KnownKey {
-    const key = { keyId, description, enabled, changing: false, version: 0 };
+  addKey(keyId: string, description: string, state: KnownState = 'Enabled'): KnownKey {
+    const rotations = { asked: 0, done: 0 };
+    const key = {
+      keyId,
+      description,
+      state,
+      changing: false,
+      version: 0,
+      mayGoAt: undefined,
+      rotations,
+    };
     this.keys.set(keyId, key);
     return key;
   }
+
+  /** A key was deleted, with all that belongs to it. */
+  forget(keyId: string): void {
+    this.keys.delete(keyId);
+    this.ciphertexts = this.ciphertexts.filter((ciphertext) => ciphertext.keyId !== keyId);
+    for (const aliases of [this.aliases, this.unsureAliases])
+      for (const [name, target] of aliases) if (target === keyId) aliases.delete(name);
+  }
 }
 
-/** Remembers a key's state at the beginning of a request, to judge the answer. */
+/** Whether the time is there at which a key may be deleted. */
+export function mayBeGone({ mayGoAt }: KnownKey): boolean {
+  return mayGoAt !== undefined && Date.now() >= mayGoAt;
+}
+
+/** The states of a key in which a kind of operation is refused, and with which error. */
+export type Refusals = Readonly<Partial<Record<KnownState, ErrorCode>>>;
+
+export const using: Refusals = {
+  Disabled: 'DisabledException',
+  PendingDeletion: 'KMSInvalidStateException',
+};
+export const modifying: Refusals = { PendingDeletion: 'KMSInvalidStateException' };
+export const cancelling: Refusals = {
+  Enabled: 'KMSInvalidStateException',
+  Disabled: 'KMSInvalidStateException',
+};
+
+/** Remembers the states of a request's keys when it begins, to judge the answer. */
 export class StateWatch {
-  readonly #watched: readonly (readonly [key: KnownKey, enabled: boolean | undefined, version: number])[];
+  readonly #watched: readonly (readonly [key: KnownKey, state: KnownState | undefined, version: number])[];
 
-  constructor(...keys: KnownKey[]) {
-    this.#watched = keys.map((key) => [key, key.changing ? undefined : key.enabled, key.version]);
+  constructor(
+    private readonly refusals: Refusals,
+    ...keys: KnownKey[]
+  ) {
+    this.#watched = keys.map((key) => [key, key.changing ? undefined : key.state, key.version]);
   }
 
-  #states(): (boolean | undefined)[] {
-    return this.#watched.map(([key, enabled, version]) => (key.version === version ? enabled : undefined));
-  }
-
-  /** One of the keys was disabled all the time: the request cannot have succeeded. */
-  get surelyDisabled(): boolean {
-    return this.#states().includes(false);
-  }
-
-  /** All of the keys were enabled all the time: the request cannot have been refused for that. */
-  get surelyEnabled(): boolean {
-    return this.#states().every((enabled) => enabled === true);
+  /** Whether the keys explain the answer; undefined where it is none that depends on them. */
+  explains(code: string): boolean | undefined {
+    const states = this.#watched.map(([key, state, version]) =>
+      key.version === version ? state : undefined,
+    );
+    if (code === 'ok') return !states.some((state) => state && this.refusals[state]);
+    const gone = this.#watched.some(([key]) => mayBeGone(key));
+    if (code === 'NotFoundException' || code === 'AccessDeniedException') return gone;
+    if (!(Object.values(this.refusals) as string[]).includes(code)) return undefined;
+    return gone || states.some((state) => state === undefined || this.refusals[state] === code);
   }
 }

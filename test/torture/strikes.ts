@@ -10,6 +10,8 @@ export interface Battlefield {
   readonly load: Load;
   readonly ledger: Ledger;
   readonly random: Random;
+  /** Moves the wall clock of this process and of the daemon. */
+  passDays(days: number): void;
 }
 
 export interface Strike {
@@ -56,6 +58,17 @@ export const strikes: readonly Strike[] = [
       await pause(field.random, 1_000);
       await killDaemon(field);
       await started;
+    },
+  },
+  {
+    name: 'the daemon, and days pass',
+    daemonDies: true,
+    workersDie: false,
+    losesRepeatable: false,
+    async run(field) {
+      await moment(field);
+      await killDaemon(field);
+      field.passDays(field.random.between(8, 40));
     },
   },
   {

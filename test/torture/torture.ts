@@ -2,6 +2,7 @@
 import { get } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import type { MovableClock } from '../support/clock.js';
 import { TestDaemon } from '../support/daemon.js';
 import { actions } from './actions.js';
 import { AuditReader, Replay } from './audit.js';
@@ -9,7 +10,7 @@ import { auditFolder, checks, type Scene } from './checks.js';
 import { Lane, type World } from './lane.js';
 import { Ledger } from './ledger.js';
 import { Load } from './load.js';
-import { Model } from './model.js';
+import { cancelling, Model, modifying } from './model.js';
 import { childrenOf, lives, within } from './processes.js';
 import { Random } from './random.js';
 import { compareRecords } from './records.js';
@@ -18,6 +19,8 @@ import { listToken, type ObservedObject, plantForeign } from './token.js';
 
 export interface TortureOptions {
   readonly seed: number;
+  /** Of this process and of the daemon. */
+  readonly clock: MovableClock;
   /** Whether there is to be another round after so many. */
   goesOn(rounds: number): boolean;
   /** Hears of the progress. */
@@ -43,11 +46,15 @@ const recovery = 15_000;
 /** How many the daemon starts by default. */
 const workers = Math.max(2, availableParallelism());
 
+/** What makes token objects: never repeated by the daemon. */
+const making = ['createKey', 'rotateKeyOnDemand'];
+
 /** Failures of operations that a worker took with it. */
 const losses = ['KeyUnavailableException', 'DependencyTimeoutException'];
 
 export async function torture(options: TortureOptions): Promise<TortureReport> {
   const daemon = await TestDaemon.initialise();
+  daemon.configure('deletionCautionHours: 0');
   await plantForeign(daemon.home);
   const run = new Run(options, daemon, await listToken(daemon.home));
   try {
@@ -69,6 +76,7 @@ class Run implements World {
   readonly #audit: AuditReader;
   interruptedKeys = 0;
   #rounds = 0;
+  #days = 0;
   /** Is under way. */
   #strike: Strike | undefined;
   #lastStrike = 'nothing killed';
@@ -120,7 +128,7 @@ class Run implements World {
     if (!this.#strike) return false;
     if (code === 'unknown') return this.#strike.daemonDies;
     if (!losses.includes(code)) return false;
-    return this.#strike.losesRepeatable || (method === 'createKey' && !this.#strike.daemonDies);
+    return this.#strike.losesRepeatable || (making.includes(method) && !this.#strike.daemonDies);
   }
 
   report(): TortureReport {
@@ -140,7 +148,7 @@ class Run implements World {
     this.#strike = strike;
     this.#lastStrike = strike.name;
     try {
-      await strike.run({ daemon, load, ledger, random });
+      await strike.run({ daemon, load, ledger, random, passDays: (days) => this.#passDays(days) });
     } finally {
       await load.end();
     }
@@ -154,11 +162,16 @@ class Run implements World {
     await this.#check(strike.daemonDies, sampleOfRound);
   }
 
+  #passDays(days: number): void {
+    this.#days += days;
+    this.options.clock.move(`+${this.#days}d`);
+  }
+
   async #check(restarted: boolean, sample: number): Promise<void> {
     const { daemon, original } = this;
     const client = await daemon.connect({ maxAttempts: 1 });
     const lane = new Lane(this, client);
-    const listed = { keys: new Map<string, boolean>(), aliases: new Map<string, string>() };
+    const listed: Scene['listed'] = { keys: new Map(), rotations: new Map(), aliases: new Map() };
     const [audit, replay] = [this.#audit, this.#replay];
     const scene: Scene = { world: this, daemon, lane, audit, replay, original, restarted, sample, listed };
     for (const check of checks) await check.run(scene);
@@ -187,9 +200,10 @@ class Run implements World {
     const client = await this.daemon.connect();
     const lane = new Lane(this, client);
     for (const key of this.model.keys.values()) {
-      if (key.enabled) continue;
-      await lane.call('enableKey', { keyId: key.keyId });
-      key.enabled = true;
+      const { keyId } = key;
+      if (key.state === 'PendingDeletion')
+        await lane.changeState(key, 'Disabled', cancelling, 'cancelKeyDeletion', { keyId });
+      if (key.state === 'Disabled') await lane.changeState(key, 'Enabled', modifying, 'enableKey', { keyId });
     }
     await client.close();
   }
@@ -206,7 +220,7 @@ class Run implements World {
     const { keys, aliases, ciphertexts } = this.model;
     const { starts, intents, events, tornLines } = this.#replay.repairs;
     return (
-      `${this.ledger.calls} requests; ${keys.size} keys, ${aliases.size} aliases, ${ciphertexts.length} ciphertexts; ` +
+      `${this.ledger.calls} requests in ${this.#days} days; ${keys.size} keys, ${aliases.size} aliases, ${ciphertexts.length} ciphertexts; ` +
       `${this.interruptedKeys} keys interrupted with their worker; ${starts} starts undid ${intents} keys, completed ${events} audit events, cut off ${tornLines} torn lines; ` +
       `${this.#findings.length} findings`
     );
