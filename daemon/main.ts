@@ -12,8 +12,10 @@ import { AccessKeys } from './identity/access-keys.js';
 import { Authenticator } from './identity/authenticator.js';
 import { type Instance, instanceRecordKey, internalObjectId, readInstance, secretsKey } from './instance.js';
 import { Namer } from './keys/identifiers.js';
+import { finishDestructions } from './keys/destructions.js';
 import { type Inspection, inspectToken } from './keys/inspection.js';
 import { repairIntents } from './keys/intents.js';
+import { openInternalKeys } from './keys/internal-keys.js';
 import { KeyStores } from './keys/key-stores.js';
 import { Keyring } from './keys/keyring.js';
 import { LastUsage } from './keys/last-usage.js';
@@ -58,10 +60,13 @@ async function start(home: string): Promise<Daemon> {
   const audit = await openAudit(home, config, instance, keyStore, log, () => owed.completeRefused(isLogged));
   const owed = new OwedEvents(records, audit);
   const completed = await owed.complete(isLogged);
-  const repaired = await repairIntents(records, keyStore);
+  const repaired = (await repairIntents(records, keyStore)) + (await finishDestructions(records, keyStore));
+  const internalKeys = await openInternalKeys(records, keyStore);
   const stores = new KeyStores(keyStore);
   const keyring = new Keyring(records, new Namer(instance.account, instance.region));
-  const inspection = inspectToken(keyStore.objects, keyring, Object.values(instance.internalKeys));
+  const ownKeys = Object.values(internalKeys).map((id) => id.toString('hex'));
+  const ownObjects = [...Object.values(instance.internalKeys), ...ownKeys];
+  const inspection = inspectToken(keyStore.objects, keyring, ownObjects);
   keyring.missing = new Set(inspection.missing);
   report(log, inspection);
 
@@ -77,7 +82,7 @@ async function start(home: string): Promise<Daemon> {
     log,
   });
   const lastUsage = new LastUsage(records);
-  const services = { keyring, records, stores, messageCounts, lastUsage, limits };
+  const services = { keyring, records, stores, messageCounts, lastUsage, internalKeys, limits };
   const pipeline = new Pipeline(services, audit, recorder, authenticator, log);
   const clock = await ObservedClock.open(records, config.deletionCautionHours);
   const scheduler = new Scheduler(keyring, acts, lastUsage, clock, log);

@@ -53,6 +53,7 @@ const limits = z.strictObject({
   aliasesPerKey: positive.default(50),
   tagsPerKey: positive.default(50),
   onDemandRotationsPerKey: positive.default(25),
+  wrappingKeysPerKey: positive.default(4),
   /** Most messages under one material; NIST SP 800-38D, section 8.3, allows no more with random IVs. */
   messagesPerMaterial: positive.max(2 ** 32).default(2 ** 32),
 });

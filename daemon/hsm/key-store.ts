@@ -57,6 +57,30 @@ export interface Ciphertext {
   readonly ciphertext: Buffer;
 }
 
+/**
+ * How key material is wrapped under an RSA key pair of the HSM: by RSAES-OAEP itself, or by AES key wrap with padding
+ * (RFC 5649) under an AES key that stands before it, wrapped by RSAES-OAEP (CKM_RSA_AES_KEY_WRAP of PKCS #11 v2.40).
+ */
+export interface Wrapping {
+  readonly hash: 'sha1' | 'sha256';
+  readonly aes: boolean;
+}
+
+/** What imported material becomes, and must be. */
+export interface ImportTarget {
+  /** As for generating it. The numbers of a pair, modulus length and curve, must be those of the material. */
+  readonly template: KeyTemplate;
+  /** Of a secret key: bytes that it may have, and the MAC that it is for; without one it is an AES key. */
+  readonly secret?: { readonly shortest: number; readonly longest: number; readonly mac?: Mechanism };
+}
+
+export interface ImportedMaterial {
+  /** Tells the material: 32 bytes of ciphertext, a MAC, or SubjectPublicKeyInfo in DER, computed by the HSM. */
+  readonly checkValue: Buffer;
+  /** Whether it, or the AES key that wrapped it, was in the memory of a worker, since the module cannot unwrap it so. */
+  readonly leftHsm: boolean;
+}
+
 /** A key pair for use outside the HSM, its private key encrypted under a key of the HSM. */
 export interface DataKeyPair extends Ciphertext {
   /** SubjectPublicKeyInfo in DER. */
@@ -85,6 +109,28 @@ export interface KeyStore {
 
   /** Generates a key or pair as token objects. @param label UTF-8, at most 64 bytes */
   generate(id: ObjectId, label: string, template: KeyTemplate): Promise<void>;
+  /**
+   * Unwraps key material into token objects, as {@link generate} makes them; of a pair also the public key.
+   * @param wrappingKey an RSA pair whose private key may unwrap and, for SHA-256, decrypt
+   * @param wrapped material as bytes, of a pair its private key as PKCS #8 in DER
+   * @throws HsmError 'invalid-ciphertext' whatever is wrong with what is wrapped, 'incorrect-key-material' where it is
+   * unwrapped and not what the target says; then nothing is left of it
+   */
+  importWrapped(
+    wrappingKey: ObjectId,
+    wrapping: Wrapping,
+    wrapped: Buffer,
+    id: ObjectId,
+    label: string,
+    target: ImportTarget,
+  ): Promise<ImportedMaterial>;
+  /** As {@link importWrapped}, with material in the clear, for which the caller answers. */
+  importPlaintext(
+    material: Buffer,
+    id: ObjectId,
+    label: string,
+    target: ImportTarget,
+  ): Promise<ImportedMaterial>;
   /** Destroys every object with that CKA_ID, after every worker gave up its copy. Succeeds where there is none. */
   destroy(id: ObjectId): Promise<void>;
   /** SubjectPublicKeyInfo (DER, RFC 5280 section 4.1.2.7) of a pair. */
@@ -147,6 +193,8 @@ export interface KeyStore {
 export type HsmErrorCode =
   /** A ciphertext, tag or IV that does not decrypt; one code for all reasons. */
   | 'invalid-ciphertext'
+  /** Imported material that is not what its key needs. */
+  | 'incorrect-key-material'
   /** A plaintext that is longer than the cipher takes. */
   | 'plaintext-too-long'
   /** The token has no object with that CKA_ID. */

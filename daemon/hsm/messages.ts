@@ -38,6 +38,8 @@ const rows = {
     writes: true,
     slow: true,
   },
+  importWrapped: { parts: 6, keys: [0], deadline: 20_000, cost: 20_000, repeatable: false, writes: true },
+  importPlaintext: { parts: 4, keys: [], deadline: 20_000, cost: 20_000, repeatable: false, writes: true },
   destroy: { parts: 1, keys: [], deadline: 10_000, cost: 100_000, repeatable: true, writes: true },
   exists: { parts: 1, keys: [], deadline: 10_000, cost: 100_000, repeatable: true },
   publicKey: { parts: 1, keys: [0], deadline: 10_000, cost: 100, repeatable: true },
@@ -119,6 +121,7 @@ export const errorCodes: readonly HsmErrorCode[] = [
   'overloaded',
   'login-refused',
   'internal',
+  'incorrect-key-material',
 ];
 
 /** Status byte of a worker's last result: it did not do this job and ends, since it lost its session; as above. */

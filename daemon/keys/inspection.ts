@@ -1,5 +1,7 @@
 import type { TokenObject } from '../hsm/key-store.js';
 import type { Keyring } from './keyring.js';
+import { materialsOf } from './record.js';
+import { wrappingKey, wrappingKeyPrefix } from './wrapping-keys.js';
 
 export interface Inspection {
   /** Keys some of whose material the token does not hold: they are Unavailable, and never removed. */
@@ -20,10 +22,13 @@ export function inspectToken(
   const present = new Set(objects.map((object) => object.id.toString('hex')));
   const known = new Set(internal);
   const missing: string[] = [];
+  for (const name of keyring.records.keys(wrappingKeyPrefix))
+    known.add(wrappingKey(keyring.records, name)!.objectId);
   for (const keyId of keyring.keyIds()) {
-    const materials = keyring.key(keyId)?.record.materials ?? [];
+    const materials = materialsOf(keyring.existing(keyId).record);
     for (const { objectId } of materials) known.add(objectId);
-    if (materials.some(({ objectId }) => !present.has(objectId))) missing.push(keyId);
+    if (materials.some(({ objectId, imported }) => imported?.present !== false && !present.has(objectId)))
+      missing.push(keyId);
   }
   return { missing, foreign: objects.filter((object) => !known.has(object.id.toString('hex'))).length };
 }

@@ -4,7 +4,7 @@
 // intent. No other object is ever destroyed by repair.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import type { KeyStore, KeyTemplate } from '../hsm/key-store.js';
+import type { ImportedMaterial, KeyStore, KeyTemplate, ObjectId } from '../hsm/key-store.js';
 import type { RecordChange, Records } from '../store/records.js';
 
 const intentRecord = z.strictObject({
@@ -32,6 +32,28 @@ export async function generateMaterial(
   label: string,
   template: KeyTemplate,
 ): Promise<PendingMaterial> {
+  return (await make(records, store, (id) => store.generate(id, label, template))).pending;
+}
+
+/**
+ * Imports material under an intent, as {@link generateMaterial} generates it.
+ * @param perform importWrapped or importPlaintext of the store, with that CKA_ID and label
+ */
+export async function importMaterial(
+  records: Records,
+  store: KeyStore,
+  label: string,
+  perform: (id: ObjectId, label: string) => Promise<ImportedMaterial>,
+): Promise<PendingMaterial & { readonly imported: ImportedMaterial }> {
+  const { made, pending } = await make(records, store, (id) => perform(id, label));
+  return { ...pending, imported: made };
+}
+
+async function make<Made>(
+  records: Records,
+  store: KeyStore,
+  perform: (id: ObjectId) => Promise<Made>,
+): Promise<{ readonly pending: PendingMaterial; readonly made: Made }> {
   const objectId = await store.random(16);
   const key = `intent/${randomUUID()}`;
   const undo = async () => {
@@ -39,14 +61,15 @@ export async function generateMaterial(
     await records.commit([{ key, value: undefined }]);
   };
   await records.commit([{ key, value: JSON.stringify({ objectId: objectId.toString('hex') }) }]);
+  let made: Made;
   try {
-    await store.generate(objectId, label, template);
+    made = await perform(objectId);
   } catch (error) {
     // The worker may have died after making the object. Where undoing fails too, the next start finishes it.
     await undo().catch(() => undefined);
     throw error;
   }
-  return { objectId, commit: { key, value: undefined }, undo };
+  return { pending: { objectId, commit: { key, value: undefined }, undo }, made };
 }
 
 /** Undoes the intents that a crash left. @returns how many there were */

@@ -7,8 +7,16 @@ import { blobHeader } from './ciphertext.js';
 import type { Namer } from './identifiers.js';
 import { lastUsageKey } from './last-usage.js';
 import { messageCountKey } from './message-counts.js';
-import { type AliasRecord, aliasRecord, type KeyRecord, keyRecord, type MaterialRecord } from './record.js';
-import { stateOf } from './states.js';
+import {
+  type AliasRecord,
+  aliasRecord,
+  type KeyRecord,
+  keyRecord,
+  type MaterialRecord,
+  materialsOf,
+} from './record.js';
+import { earliestExpiry, stateOf } from './states.js';
+import { wrappingKeyNames } from './wrapping-keys.js';
 
 /** Key material as the way of a request needs it. */
 export interface Material {
@@ -27,10 +35,11 @@ export interface SymmetricMaterial {
 /** A key with what follows from its record. Replaced, never changed, when the record changes. */
 export class Key {
   readonly arn: string;
-  readonly state: KeyState;
-  /** The material that encrypts, or does whatever else the key is for. */
-  readonly current: Material;
   readonly #materials: ReadonlyMap<string, Material>;
+  readonly #current: Material | undefined;
+  readonly #state: KeyState;
+  /** When the first of its materials expires, in epoch seconds. */
+  readonly #expiresAt: number;
 
   constructor(
     readonly record: KeyRecord,
@@ -38,10 +47,26 @@ export class Key {
     isMissing = false,
   ) {
     this.arn = namer.keyArn(record.keyId);
-    this.state = stateOf(record, isMissing);
+    this.#state = stateOf(record, isMissing);
+    this.#expiresAt = earliestExpiry(record) ?? Infinity;
     const materials = record.materials.map((material) => toMaterial(record.keyId, material));
     this.#materials = new Map(materials.map((material) => [material.materialId, material]));
-    this.current = materials[materials.length - 1]!;
+    this.#current = materials[materials.length - 1];
+  }
+
+  /** As it is now: material that has expired does not count, though the scheduler may not have come to it yet. */
+  get state(): KeyState {
+    const expires = this.#expiresAt !== Infinity && (this.#state === 'Enabled' || this.#state === 'Disabled');
+    return expires && this.#expiresAt <= Date.now() / 1000 ? 'PendingImport' : this.#state;
+  }
+
+  /**
+   * The material that encrypts, or does whatever else the key is for.
+   * @throws KMSInvalidStateException where none was imported yet
+   */
+  get current(): Material {
+    if (this.#current) return this.#current;
+    throw new exceptions.KMSInvalidStateException(`${this.arn} has no key material yet: import it.`);
   }
 
   material(materialId: string): Material | undefined {
@@ -197,12 +222,14 @@ export function putAlias(aliasName: string, record: AliasRecord): RecordChange {
 }
 
 /** The changes that remove a key with all that belongs to it. */
-export function removeKey(keyring: Keyring, { keyId, materials }: KeyRecord): RecordChange[] {
+export function removeKey(keyring: Keyring, record: KeyRecord): RecordChange[] {
+  const { keyId } = record;
   const keys = [
     `key/${keyId}`,
     lastUsageKey(keyId),
     ...[...keyring.aliasesOf(keyId)].map(({ aliasName }) => aliasName),
-    ...materials.map(({ materialId }) => messageCountKey(materialId)),
+    ...materialsOf(record).map(({ materialId }) => messageCountKey(materialId)),
+    ...wrappingKeyNames(keyring.records, keyId),
   ];
   return keys.map((key) => ({ key, value: undefined }));
 }

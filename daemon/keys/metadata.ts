@@ -2,6 +2,8 @@ import type { KeyMetadata } from '../../proto/generated/messages.js';
 import { algorithmsOf, customerMasterKeySpec } from './algorithms.js';
 import type { Namer } from './identifiers.js';
 import type { Key } from './keyring.js';
+import { materialsOf, type KeyRecord } from './record.js';
+import { earliestExpiry } from './states.js';
 
 /** What DescribeKey and CreateKey tell of a key. */
 export function keyMetadata(key: Key, namer: Namer): KeyMetadata {
@@ -16,6 +18,7 @@ export function keyMetadata(key: Key, namer: Namer): KeyMetadata {
     keyUsage: record.keyUsage,
     keyState: key.state,
     deletionDate: record.deletion?.at,
+    ...expiration(key),
     origin: record.origin,
     keyManager: record.keyManager,
     customKeyStoreId: record.customKeyStoreId,
@@ -26,6 +29,26 @@ export function keyMetadata(key: Key, namer: Namer): KeyMetadata {
     multiRegionConfiguration: record.multiRegion
       ? { multiRegionKeyType: 'PRIMARY', primaryKey: { arn: key.arn, region: namer.region }, replicaKeys: [] }
       : undefined,
-    currentKeyMaterialId: key.current.symmetric && key.current.materialId,
+    currentKeyMaterialId: record.materials.at(-1)?.suite && record.materials.at(-1)?.materialId,
+    keyholdWarnings: warnings(record),
   };
+}
+
+function expiration({ record, state }: Key): Pick<KeyMetadata, 'expirationModel' | 'validTo'> {
+  if (record.origin !== 'EXTERNAL' || state === 'PendingImport' || record.materials.length === 0) return {};
+  const validTo = earliestExpiry(record);
+  if (validTo === undefined) return { expirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' };
+  return { expirationModel: 'KEY_MATERIAL_EXPIRES', validTo };
+}
+
+/** In what a key falls short of what Keyhold promises of keys. */
+function warnings(record: KeyRecord): string[] | undefined {
+  const list = materialsOf(record)
+    .filter(({ imported }) => imported?.leftHsm)
+    .map(
+      ({ materialId }) =>
+        `Key material ${materialId} was in the memory of a process of Keyhold when it was imported, since the ` +
+        'module of the HSM could not unwrap it there.',
+    );
+  return list.length > 0 ? list : undefined;
 }

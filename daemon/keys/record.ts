@@ -1,6 +1,17 @@
 import { z } from 'zod';
 import type { KeySpec, KeyUsageType, RotationType } from '../../proto/generated/messages.js';
 
+/** Of imported material. What tells it, its id, outlives it. */
+const importedRecord = z.strictObject({
+  /** false: it was deleted or has expired, and its object is gone or going. */
+  present: z.boolean(),
+  /** When it expires, in epoch seconds; absent: never. */
+  validTo: z.number().optional(),
+  description: z.string().optional(),
+  /** Whether it was in a worker's memory on its way into the HSM. */
+  leftHsm: z.boolean(),
+});
+
 const materialRecord = z.strictObject({
   /** 64 hex characters; in every blob that the material makes. */
   materialId: z.string().regex(/^[0-9a-f]{64}$/),
@@ -10,6 +21,7 @@ const materialRecord = z.strictObject({
   suite: z.literal(1).optional(),
   /** Epoch seconds. */
   createdAt: z.number(),
+  imported: importedRecord.optional(),
   /** How it became current; a key's first material has none. */
   rotationType: z.custom<RotationType>((value) => typeof value === 'string').optional(),
 });
@@ -49,14 +61,22 @@ export const keyRecord = z.strictObject({
   /** The key policy document, byte for byte as it was given. */
   policy: z.string(),
   tags: z.array(z.strictObject({ tagKey: z.string(), tagValue: z.string() })),
-  /** The newest one, with which the key encrypts, is the last. */
-  materials: z.array(materialRecord).min(1),
+  /** The newest one, with which the key encrypts, is the last; none before the first import. */
+  materials: z.array(materialRecord),
+  /** Imported, and made current by the next rotation. */
+  pendingMaterial: materialRecord.optional(),
   deletion: deletionRecord.optional(),
   rotation: rotationRecord.optional(),
 });
 
 export type KeyRecord = z.output<typeof keyRecord>;
 export type MaterialRecord = z.output<typeof materialRecord>;
+export type ImportedRecord = z.output<typeof importedRecord>;
+
+/** All materials of a key, with the one that waits for its rotation. */
+export function materialsOf({ materials, pendingMaterial }: KeyRecord): readonly MaterialRecord[] {
+  return pendingMaterial ? [...materials, pendingMaterial] : materials;
+}
 
 /** What the metadata store keeps of an alias, as `alias/<name>`. */
 export const aliasRecord = z.strictObject({

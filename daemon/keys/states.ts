@@ -55,7 +55,19 @@ export type StateRow = keyof typeof rows;
 export function stateOf(record: KeyRecord, isMissing: boolean): KeyState {
   if (record.deletion) return 'PendingDeletion';
   if (isMissing) return 'Unavailable';
+  if (lacksMaterial(record)) return 'PendingImport';
   return record.enabled ? 'Enabled' : 'Disabled';
+}
+
+/** As at AWS KMS, every material of a key must be there, but for one that is not rotated to yet. */
+function lacksMaterial({ materials }: KeyRecord): boolean {
+  return materials.length === 0 || materials.some(({ imported }) => imported?.present === false);
+}
+
+/** When the first of a key's imported materials expires, in epoch seconds; undefined: none does. */
+export function earliestExpiry({ materials }: KeyRecord): number | undefined {
+  const times = materials.flatMap(({ imported }) => imported?.validTo ?? []);
+  return times.length > 0 ? Math.min(...times) : undefined;
 }
 
 /** What the table says of a state. */

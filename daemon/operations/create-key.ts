@@ -31,11 +31,15 @@ export const createKey = operation({
     const { keyring, records, stores } = services;
     const store = stores.main;
     const keyId = request.multiRegion ? `mrk-${randomBytes(16).toString('hex')}` : randomUUID();
+    const { origin = 'AWS_KMS' } = request;
     // Before there is anything that a failure would leave behind.
     const materialId = (await store.random(32)).toString('hex');
-    const material = await generateMaterial(records, store, `keyhold/${keyId}`, usage.template);
+    const material =
+      origin === 'EXTERNAL'
+        ? undefined
+        : await generateMaterial(records, store, `keyhold/${keyId}`, usage.template);
     const createdAt = Date.now() / 1000;
-    const objectId = material.objectId.toString('hex');
+    const objectId = material?.objectId.toString('hex');
     const record: KeyRecord = {
       keyId,
       createdAt,
@@ -44,16 +48,16 @@ export const createKey = operation({
       keySpec,
       keyUsage,
       multiRegion: request.multiRegion ?? false,
-      origin: 'AWS_KMS',
+      origin: material ? 'AWS_KMS' : 'EXTERNAL',
       keyManager: 'CUSTOMER',
       policy: defaultKeyPolicy(keyring.namer.account),
       tags: request.tags ?? [],
-      materials: [{ materialId, objectId, suite: spec.suite, createdAt }],
+      materials: objectId === undefined ? [] : [{ materialId, objectId, suite: spec.suite, createdAt }],
     };
     return {
       response: { keyMetadata: keyMetadata(new Key(record, keyring.namer), keyring.namer) },
-      changes: () => [putKey(record), material.commit],
-      undo: () => material.undo(),
+      changes: () => (material ? [putKey(record), material.commit] : [putKey(record)]),
+      undo: material && (() => material.undo()),
     };
   },
 });
@@ -80,7 +84,7 @@ function checkCreateKey(request: CreateKeyRequest, { keyring, limits }: Services
       `Keys of spec ${keySpec} are not available: ${spec.unsupported}.`,
     );
   }
-  if (origin !== 'AWS_KMS') throw unsupported(`Keys of origin ${origin} are`);
+  if (origin !== 'AWS_KMS' && origin !== 'EXTERNAL') throw unsupported(`Keys of origin ${origin} are`);
   if (request.customKeyStoreId !== undefined) throw unsupported('Custom key stores are');
   if (request.xksKeyId !== undefined) throw unsupported('External key stores are');
   if (request.policy !== undefined && request.policy !== defaultKeyPolicy(keyring.namer.account)) {

@@ -7,6 +7,10 @@ import { StoreError } from '../store/store.js';
 const hsmFailures: Readonly<Record<HsmErrorCode, readonly [code: ErrorCode, message: string]>> = {
   // One error for every failed decryption, and nothing in it.
   'invalid-ciphertext': ['InvalidCiphertextException', ''],
+  'incorrect-key-material': [
+    'IncorrectKeyMaterialException',
+    'The key material is not what the key spec needs: check its length, curve or modulus, and that it is intact.',
+  ],
   'plaintext-too-long': [
     'ValidationException',
     'The plaintext is longer than the encryption algorithm of the destination key takes.',

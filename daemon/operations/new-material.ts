@@ -1,7 +1,8 @@
+import { exceptions } from '../../proto/errors.js';
 import type { RotationType } from '../../proto/generated/messages.js';
 import { generateMaterial } from '../keys/intents.js';
 import { type Key, putKey } from '../keys/keyring.js';
-import { rotationFrom } from '../keys/rotation.js';
+import { isRotatable, rotationFrom } from '../keys/rotation.js';
 import { keySpecs } from '../keys/specs.js';
 import type { Services } from './operation.js';
 import type { Change } from './recorder.js';
@@ -9,7 +10,7 @@ import type { Change } from './recorder.js';
 /**
  * Makes new material for a key, which becomes current when the changes are committed.
  * @param check what must hold of the key when the changes are committed; it throws where it does not
- * @throws HsmError
+ * @throws HsmError, UnsupportedOperationException
  */
 export async function prepareRotation(
   key: Key,
@@ -18,6 +19,9 @@ export async function prepareRotation(
   check: (key: Key) => void,
 ): Promise<Change & { readonly materialId: string }> {
   const { keyId, keySpec, keyUsage } = key.record;
+  if (!isRotatable(key.record)) {
+    throw new exceptions.UnsupportedOperationException(`${key.arn} gets no material that the HSM makes.`);
+  }
   const { usages, suite } = keySpecs[keySpec];
   const store = stores.of(key);
   const { template } = usages[keyUsage]!;

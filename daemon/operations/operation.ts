@@ -2,6 +2,7 @@
 import type { ServiceError } from '../../proto/errors.js';
 import type { OperationName } from '../../proto/descriptor.js';
 import type { KeyUsageType, Operations } from '../../proto/generated/messages.js';
+import type { InternalKeys } from '../keys/internal-keys.js';
 import type { KeyStores } from '../keys/key-stores.js';
 import type { Key, Keyring } from '../keys/keyring.js';
 import type { LastUsage } from '../keys/last-usage.js';
@@ -19,11 +20,13 @@ export interface Services {
   readonly stores: KeyStores;
   readonly messageCounts: MessageCounts;
   readonly lastUsage: LastUsage;
+  readonly internalKeys: InternalKeys;
   readonly limits: {
     readonly keys: number;
     readonly aliasesPerKey: number;
     readonly tagsPerKey: number;
     readonly onDemandRotationsPerKey: number;
+    readonly wrappingKeysPerKey: number;
   };
 }
 
@@ -53,6 +56,8 @@ export interface Outcome<Response> {
   readonly changes?: () => readonly RecordChange[];
   /** Takes back what was done outside the store, where the changes did not come about. */
   readonly undo?: () => Promise<void>;
+  /** What is left to do before the reply, once the changes count; what a crash leaves of it, an intent must tell. */
+  readonly finish?: () => Promise<void>;
   /** For `additionalEventData` of the audit event. */
   readonly keyMaterialId?: string | undefined;
   /** Secrets, wiped when the reply has been encoded. */

@@ -85,6 +85,7 @@ export class Pipeline {
           return changes();
         };
         await this.recorder.commit({ changes: checked, undo }, event);
+        await outcome.finish?.();
       } else {
         await this.recorder.append(event);
       }

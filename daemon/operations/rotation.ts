@@ -1,10 +1,11 @@
 // EnableKeyRotation, DisableKeyRotation, GetKeyRotationStatus, RotateKeyOnDemand, ListKeyRotations.
 import { exceptions } from '../../proto/errors.js';
+import { withRotation } from '../keys/imported-material.js';
 import type { Key } from '../keys/keyring.js';
 import { putKey } from '../keys/keyring.js';
-import { isRotatable, onDemandRotations, rotationFrom, rotationsOf } from '../keys/rotation.js';
+import { hasRotations, isRotatable, onDemandRotations, rotationFrom, rotationsOf } from '../keys/rotation.js';
 import { prepareRotation } from './new-material.js';
-import { type AnyOperation, operation } from './operation.js';
+import { type AnyOperation, operation, type Services } from './operation.js';
 import { page } from './paging.js';
 import { keyIdOrArn } from './resolvers.js';
 
@@ -49,7 +50,7 @@ const getKeyRotationStatus = operation({
   states: 'rotationStatus',
   audited: ['keyId'],
   handle(_request, [key]) {
-    checkRotatable(key!);
+    checkRotations(key!);
     const { deletion, rotation } = key!.record;
     // A key that is pending deletion keeps its rotation, in case that the deletion is cancelled.
     const shown = deletion ? undefined : rotation;
@@ -72,7 +73,7 @@ const rotateKeyOnDemand = operation({
   audited: ['keyId'],
   auditsResponse: true,
   async handle(_request, [key], services) {
-    checkRotatable(key!);
+    checkRotations(key!);
     const { onDemandRotationsPerKey: limit } = services.limits;
     const checkLimit = ({ record }: Key) => {
       if (onDemandRotations(record) < limit) return;
@@ -81,6 +82,7 @@ const rotateKeyOnDemand = operation({
       );
     };
     checkLimit(key!);
+    if (!isRotatable(key!.record)) return rotateToImported(key!, services, checkLimit);
     const { materialId, changes, undo } = await prepareRotation(key!, 'ON_DEMAND', services, checkLimit);
     return { response: { keyId: key!.arn }, keyMaterialId: materialId, changes, undo };
   },
@@ -94,7 +96,7 @@ const listKeyRotations = operation({
   states: 'read',
   audited: ['keyId', 'includeKeyMaterial', 'limit', 'marker'],
   handle(request, [key]) {
-    checkRotatable(key!);
+    checkRotations(key!);
     const all = request.includeKeyMaterial === 'ALL_KEY_MATERIAL';
     const { items, truncated, nextMarker } = page(
       request,
@@ -114,6 +116,27 @@ export const rotationOperations: readonly AnyOperation[] = [
   rotateKeyOnDemand,
   listKeyRotations,
 ];
+
+/** Makes current what was imported for it. */
+function rotateToImported(key: Key, { keyring }: Services, check: (key: Key) => void) {
+  const { keyId } = key.record;
+  const rotate = (now: Key) => withRotation(now.record, Date.now() / 1000);
+  const keyMaterialId = rotate(key).materials.at(-1)?.materialId;
+  const changes = () => {
+    const now = keyring.existing(keyId);
+    check(now);
+    return [putKey(rotate(now))];
+  };
+  return { response: { keyId: key.arn }, keyMaterialId, changes };
+}
+
+/** @throws UnsupportedOperationException for a key that has one material for its whole life */
+function checkRotations(key: Key): void {
+  if (hasRotations(key.record)) return;
+  throw new exceptions.UnsupportedOperationException(
+    `${key.arn} has no automatic rotation: only symmetric encryption keys can.`,
+  );
+}
 
 function checkRotatable(key: Key): void {
   if (isRotatable(key.record)) return;

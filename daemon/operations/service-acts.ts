@@ -1,7 +1,11 @@
 // What the daemon does by itself to keys. It goes the way of a change by request: committed with its audit event.
 import { exceptions } from '../../proto/errors.js';
+import { finishDestruction, intendDestruction } from '../keys/destructions.js';
+import { expiredMaterial, withoutMaterial } from '../keys/imported-material.js';
 import { type Key, putKey, removeKey } from '../keys/keyring.js';
+import { materialsOf } from '../keys/record.js';
 import { checkState } from '../keys/states.js';
+import { wrappingKey, wrappingKeyNames } from '../keys/wrapping-keys.js';
 import { makeServiceEvent } from './audit-event.js';
 import { prepareRotation } from './new-material.js';
 import type { Services } from './operation.js';
@@ -31,7 +35,8 @@ export class ServiceActs {
       });
     }
     const key = keyring.existing(keyId);
-    for (const { objectId } of key.record.materials)
+    const pairs = wrappingKeyNames(records, keyId).map((name) => wrappingKey(records, name)!);
+    for (const { objectId } of [...materialsOf(key.record), ...pairs])
       await stores.of(key).destroy(Buffer.from(objectId, 'hex'));
     await this.recorder.commit(
       { changes: () => removeKey(keyring, pendingDeletion(keyring.existing(keyId)).record) },
@@ -58,6 +63,65 @@ export class ServiceActs {
       currentKeyMaterialId: materialId,
     };
     await this.recorder.commit(change, this.#event('RotateKey', key, details));
+  }
+
+  /**
+   * Destroys imported material of a key whose time has come.
+   * @throws HsmError, StoreError, AuditError: to be tried again
+   */
+  async expireMaterial(keyId: string): Promise<void> {
+    const { keyring, records, stores } = this.services;
+    for (;;) {
+      this.recorder.checkAvailable();
+      const key = keyring.existing(keyId);
+      const expired = expiredMaterial(key.record, Date.now() / 1000);
+      if (!expired) return;
+      const { materialId } = expired;
+      let destroyed: string | undefined;
+      const changes = () => {
+        const { record } = keyring.existing(keyId);
+        const still = expiredMaterial(record, Date.now() / 1000);
+        // It may have been imported anew meanwhile, to expire later.
+        if (still?.materialId !== materialId)
+          throw new exceptions.KMSInvalidStateException('It does not expire now.');
+        destroyed = still.objectId;
+        return [putKey(withoutMaterial(record, materialId)), intendDestruction(destroyed)];
+      };
+      const details = { keyId, keyMaterialId: materialId };
+      await this.recorder.commit({ changes }, this.#event('DeleteExpiredKeyMaterial', key, details));
+      if (destroyed !== undefined) await finishDestruction(records, stores.of(key), destroyed);
+    }
+  }
+
+  /**
+   * Destroys a wrapping pair that is good for no import any more.
+   * @param name of its record
+   * @throws HsmError, StoreError, AuditError: to be tried again
+   */
+  async deleteWrappingKey(name: string): Promise<void> {
+    const { keyring, records, stores } = this.services;
+    this.recorder.checkAvailable();
+    const pair = wrappingKey(records, name);
+    if (!pair) return;
+    const keyId = name.split('/')[1]!;
+    const key = keyring.existing(keyId);
+    const { objectId, algorithm, wrappingKeySpec } = pair;
+    const details = { keyId, wrappingAlgorithm: algorithm, wrappingKeySpec };
+    await this.recorder.commit(
+      { changes: () => [{ key: name, value: undefined }, intendDestruction(objectId)] },
+      this.#event('DeleteExpiredWrappingKey', key, details),
+    );
+    await finishDestruction(records, stores.of(key), objectId);
+  }
+
+  /**
+   * Destroys what a failure left of material or wrapping pairs.
+   * @param objectId CKA_ID in hex
+   * @throws HsmError, StoreError: to be tried again
+   */
+  finishDestruction(objectId: string): Promise<void> {
+    const { records, stores } = this.services;
+    return finishDestruction(records, stores.main, objectId);
   }
 
   #event(name: string, key: Key, details: object) {

@@ -6,6 +6,7 @@ import { cryptographicOperations } from './cryptographic.js';
 import { dataKeyPairOperations } from './data-key-pairs.js';
 import { dataKeyOperations } from './data-keys.js';
 import { deletionOperations } from './deletion.js';
+import { importOperations } from './importing.js';
 import { keyOperations } from './keys.js';
 import { macOperations } from './mac.js';
 import type { AnyOperation } from './operation.js';
@@ -18,6 +19,7 @@ const entries = [
   ...keyOperations,
   ...deletionOperations,
   ...rotationOperations,
+  ...importOperations,
   ...aliasOperations,
   ...tagOperations,
   ...cryptographicOperations,

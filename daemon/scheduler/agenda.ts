@@ -1,18 +1,25 @@
 // When something is due for a key, kept up with the keys' records: no tick walks all of them.
+import { destructionPrefix } from '../keys/destructions.js';
 import type { Key, Keyring } from '../keys/keyring.js';
+import { materialsOf } from '../keys/record.js';
+import { wrappingKey, wrappingKeyPrefix } from '../keys/wrapping-keys.js';
+import type { Records } from '../store/records.js';
 
-/** Due times by key id, in epoch seconds. */
+/** Seconds after which an object that was to be destroyed is looked for again. */
+const timeToDestroy = 30;
+
+/** Due times by name, in epoch seconds. */
 class DueTimes {
   readonly #times = new Map<string, number>();
   /** Nothing is due before. */
   #earliest = Infinity;
 
-  set(keyId: string, at: number | undefined): void {
+  set(name: string, at: number | undefined): void {
     if (at === undefined) {
-      this.#times.delete(keyId);
+      this.#times.delete(name);
       return;
     }
-    this.#times.set(keyId, at);
+    this.#times.set(name, at);
     this.#earliest = Math.min(this.#earliest, at);
   }
 
@@ -20,8 +27,8 @@ class DueTimes {
     if (now < this.#earliest) return [];
     const due: string[] = [];
     this.#earliest = Infinity;
-    for (const [keyId, at] of this.#times) {
-      if (at <= now) due.push(keyId);
+    for (const [name, at] of this.#times) {
+      if (at <= now) due.push(name);
       this.#earliest = Math.min(this.#earliest, at);
     }
     return due;
@@ -35,6 +42,12 @@ export class Agenda {
   readonly begunDeletions = new DueTimes();
   /** Automatic rotations of enabled keys. */
   readonly rotations = new DueTimes();
+  /** The first expiry of a key's imported materials. */
+  readonly expiries = new DueTimes();
+  /** Wrapping pairs, by the names of their records. */
+  readonly wrappingKeys = new DueTimes();
+  /** Objects that are to be destroyed, by CKA_ID in hex: who commits the intent does it, or has failed. */
+  readonly destructions = new DueTimes();
 
   constructor(keyring: Keyring) {
     for (const keyId of keyring.keyIds()) this.#set(keyId, keyring.key(keyId));
@@ -42,12 +55,25 @@ export class Agenda {
       const keyId = key.slice('key/'.length);
       this.#set(keyId, keyring.key(keyId));
     });
+    const { records } = keyring;
+    for (const name of records.keys(wrappingKeyPrefix)) this.#setWrappingKey(records, name);
+    records.observe(wrappingKeyPrefix, (name) => this.#setWrappingKey(records, name));
+    records.observe(destructionPrefix, (name, text) => {
+      const due = text === undefined ? undefined : Date.now() / 1000 + timeToDestroy;
+      this.destructions.set(name.slice(destructionPrefix.length), due);
+    });
   }
 
   #set(keyId: string, key: Key | undefined): void {
     const deletion = key?.record.deletion;
     this.deletions.set(keyId, deletion && !deletion.begun ? deletion.at : undefined);
     this.begunDeletions.set(keyId, deletion?.begun ? 0 : undefined);
+    const expiries = key ? materialsOf(key.record).flatMap(({ imported }) => imported?.validTo ?? []) : [];
+    this.expiries.set(keyId, expiries.length > 0 ? Math.min(...expiries) : undefined);
     this.rotations.set(keyId, key?.state === 'Enabled' ? key.record.rotation?.nextAt : undefined);
+  }
+
+  #setWrappingKey(records: Records, name: string): void {
+    this.wrappingKeys.set(name, wrappingKey(records, name)?.expiresAt);
   }
 }

@@ -14,9 +14,11 @@ const ticksPerHeartbeat = 60;
 /** Ticks after which an act that failed is tried again. */
 const ticksBeforeRetry = 60;
 
+type Act = 'deleteKey' | 'rotateKey' | 'expireMaterial' | 'deleteWrappingKey' | 'finishDestruction';
+
 export class Scheduler {
   readonly #agenda: Agenda;
-  /** The tick before which an act on a key is not tried again, by key id. */
+  /** The tick before which an act is not tried again, by act and name. */
   readonly #retries = new Map<string, number>();
   #ticks = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -25,7 +27,7 @@ export class Scheduler {
 
   constructor(
     keyring: Keyring,
-    private readonly acts: Pick<ServiceActs, 'deleteKey' | 'rotateKey'>,
+    private readonly acts: Pick<ServiceActs, Act>,
     private readonly lastUsage: LastUsage,
     private readonly clock: ObservedClock,
     private readonly log: Logger,
@@ -61,9 +63,12 @@ export class Scheduler {
   async #tick(): Promise<void> {
     this.#ticks += 1;
     const now = Date.now() / 1000;
-    const { begunDeletions, deletions, rotations } = this.#agenda;
+    const { begunDeletions, deletions, destructions, expiries, rotations, wrappingKeys } = this.#agenda;
     if (this.#ticks % ticksPerHeartbeat === 0) await this.#attempt(() => this.clock.heartbeat());
     if (this.#ticks % ticksPerFlush === 0) await this.#attempt(() => this.lastUsage.flush());
+    for (const keyId of expiries.due(now)) await this.#act('expireMaterial', keyId);
+    for (const name of wrappingKeys.due(now)) await this.#act('deleteWrappingKey', name);
+    for (const objectId of destructions.due(now)) await this.#act('finishDestruction', objectId);
     for (const keyId of rotations.due(now)) await this.#act('rotateKey', keyId);
     for (const keyId of begunDeletions.due(now)) await this.#act('deleteKey', keyId);
     for (const keyId of deletions.due(now)) {
@@ -72,10 +77,11 @@ export class Scheduler {
     }
   }
 
-  async #act(act: 'deleteKey' | 'rotateKey', keyId: string): Promise<void> {
-    if (this.#stopped || this.#ticks < (this.#retries.get(keyId) ?? 0)) return;
-    if (await this.#attempt(() => this.acts[act](keyId), { act, keyId })) this.#retries.delete(keyId);
-    else this.#retries.set(keyId, this.#ticks + ticksBeforeRetry);
+  async #act(act: Act, name: string): Promise<void> {
+    const retry = `${act} ${name}`;
+    if (this.#stopped || this.#ticks < (this.#retries.get(retry) ?? 0)) return;
+    if (await this.#attempt(() => this.acts[act](name), { act, name })) this.#retries.delete(retry);
+    else this.#retries.set(retry, this.#ticks + ticksBeforeRetry);
   }
 
   async #attempt(action: () => Promise<void>, details: object = {}): Promise<boolean> {

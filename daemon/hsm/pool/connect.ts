@@ -5,17 +5,21 @@ import {
   type Ciphertext,
   type Conversion,
   type DataKeyPair,
+  type ImportedMaterial,
+  type ImportTarget,
   type KeyStore,
   type KeyStoreState,
   type KeyTemplate,
   type Mechanism,
   type ObjectId,
   type TokenObject,
+  type Wrapping,
 } from '../key-store.js';
 import { cipherCodes, kinds } from '../messages.js';
 import type { KeyStoreConfig } from './config.js';
 import type { Pool } from './pool.js';
 import { Supervisor } from './supervisor.js';
+import type { WorkerProcess } from './worker-process.js';
 
 /**
  * Connects to a token. Resolves when the first worker is logged in and has read the token's objects.
@@ -40,7 +44,7 @@ const CONVERSIONS: Readonly<Record<Conversion, Buffer>> = {
 class PoolKeyStore implements KeyStore {
   private readonly pool: Pool;
   // Mechanisms and templates are entries of a table that lives as long as the daemon.
-  private readonly encoded = new WeakMap<Mechanism | KeyTemplate, Buffer>();
+  private readonly encoded = new WeakMap<Mechanism | KeyTemplate | Wrapping | ImportTarget, Buffer>();
 
   constructor(
     readonly name: string,
@@ -59,6 +63,34 @@ class PoolKeyStore implements KeyStore {
       template.publicAttributes ? kinds.generateKeyPair : kinds.generateKey,
       [id, Buffer.from(label), Buffer.from(JSON.stringify(template))],
       (_, maker) => this.pool.keyMade(id, maker),
+    );
+  }
+
+  importWrapped(
+    wrappingKey: ObjectId,
+    wrapping: Wrapping,
+    wrapped: Buffer,
+    id: ObjectId,
+    label: string,
+    target: ImportTarget,
+  ): Promise<ImportedMaterial> {
+    return this.pool.submit(
+      kinds.importWrapped,
+      [wrappingKey, this.encode(wrapping), wrapped, id, Buffer.from(label), this.encode(target)],
+      (parts, maker) => this.imported(id, parts, maker),
+    );
+  }
+
+  importPlaintext(
+    material: Buffer,
+    id: ObjectId,
+    label: string,
+    target: ImportTarget,
+  ): Promise<ImportedMaterial> {
+    return this.pool.submit(
+      kinds.importPlaintext,
+      [material, id, Buffer.from(label), this.encode(target)],
+      (parts, maker) => this.imported(id, parts, maker),
     );
   }
 
@@ -191,7 +223,12 @@ class PoolKeyStore implements KeyStore {
     return this.supervisor.close();
   }
 
-  private encode(entry: Mechanism | KeyTemplate): Buffer {
+  private imported(id: ObjectId, parts: Buffer[], maker: WorkerProcess): ImportedMaterial {
+    this.pool.keyMade(id, maker);
+    return { checkValue: part(parts, 0), leftHsm: part(parts, 1)[0] === 1 };
+  }
+
+  private encode(entry: Mechanism | KeyTemplate | Wrapping | ImportTarget): Buffer {
     let json = this.encoded.get(entry);
     if (json === undefined) {
       json = Buffer.from(JSON.stringify(entry));

@@ -13,9 +13,14 @@ export function decryptInto(token: Token, ciphertext: Buffer, output: Buffer): B
   } catch (error) {
     // Nothing of what did not authenticate may stay.
     output.fill(0);
-    const about = meaningOf(error)?.decrypting;
-    throw about === 'invalid' || (about === 'doubtful' && isThere(token)) ? invalidCiphertext() : error;
+    throw blaming(token, error);
   }
+}
+
+/** What a failed decryption or unwrapping is answered with. */
+export function blaming(token: Token, error: unknown): unknown {
+  const about = meaningOf(error)?.decrypting;
+  return about === 'invalid' || (about === 'doubtful' && isThere(token)) ? invalidCiphertext() : error;
 }
 
 export function invalidCiphertext(): HsmError {

@@ -14,21 +14,33 @@ import type { Token } from './token.js';
 export function generate(token: Token, id: Buffer, label: Buffer, template: KeyTemplate): Handle[] {
   const { module, session } = token;
   const mechanism = { mechanism: template.mechanism };
-  const named: Attribute[] = [
+  const secret = merge(template.attributes, promisedOfSecret(id, label));
+  if (template.publicAttributes === undefined) return [module.C_GenerateKey(session, mechanism, secret)];
+  const open = merge(template.publicAttributes, promisedOfPublic(id, label));
+  const pair = module.C_GenerateKeyPair(session, mechanism, open, secret);
+  return [pair.privateKey, pair.publicKey];
+}
+
+/** What Keyhold promises of every secret and private key. */
+export function promisedOfSecret(id: Buffer, label: Buffer): Attribute[] {
+  return [
+    ...named(id, label),
+    { type: pkcs11.CKA_PRIVATE, value: true },
+    { type: pkcs11.CKA_SENSITIVE, value: true },
+    { type: pkcs11.CKA_EXTRACTABLE, value: false },
+  ];
+}
+
+export function promisedOfPublic(id: Buffer, label: Buffer): Attribute[] {
+  return [...named(id, label), { type: pkcs11.CKA_PRIVATE, value: false }];
+}
+
+function named(id: Buffer, label: Buffer): Attribute[] {
+  return [
     { type: pkcs11.CKA_TOKEN, value: true },
     { type: pkcs11.CKA_ID, value: id },
     { type: pkcs11.CKA_LABEL, value: label },
   ];
-  const secret = merge(template.attributes, [
-    ...named,
-    { type: pkcs11.CKA_PRIVATE, value: true },
-    { type: pkcs11.CKA_SENSITIVE, value: true },
-    { type: pkcs11.CKA_EXTRACTABLE, value: false },
-  ]);
-  if (template.publicAttributes === undefined) return [module.C_GenerateKey(session, mechanism, secret)];
-  const open = merge(template.publicAttributes, [...named, { type: pkcs11.CKA_PRIVATE, value: false }]);
-  const pair = module.C_GenerateKeyPair(session, mechanism, open, secret);
-  return [pair.privateKey, pair.publicKey];
 }
 
 /**
@@ -61,7 +73,8 @@ export function generateDataKeyPair(
   }
 }
 
-function merge(given: Attributes, promised: Attribute[]): Attribute[] {
+/** Attributes of a template with others that go over them. */
+export function merge(given: Attributes, promised: Attribute[]): Attribute[] {
   const byType = new Map<number, Attribute>();
   for (const [type, value] of given)
     byType.set(type, { type, value: typeof value === 'string' ? Buffer.from(value, 'hex') : value });

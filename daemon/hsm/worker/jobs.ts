@@ -1,15 +1,23 @@
 // What a worker does for each kind of job.
-import { HsmError, type Conversion, type KeyTemplate } from '../key-store.js';
+import {
+  HsmError,
+  type Conversion,
+  type ImportTarget,
+  type KeyTemplate,
+  type Wrapping,
+} from '../key-store.js';
 import type { JobName } from '../messages.js';
 import { createCiphers, type Cipher, type IvSource } from './ciphers.js';
 import { conversions } from './conversions.js';
 import { generate, generateDataKeyPair } from './generation.js';
+import { importMaterial } from './importing.js';
 import { deriveSharedSecret } from './key-agreement.js';
 import { mechanismOf } from './mechanisms.js';
 import type { KeyObjects } from './objects.js';
 import { toSubjectPublicKeyInfo } from './public-keys.js';
-import { verify } from './verification.js';
 import type { Token } from './token.js';
+import { openPlaintext, openWrapped, type Material } from './unwrapping.js';
+import { verify } from './verification.js';
 
 /** Gets a job's parts, returns the result's; both are wiped when the result is on its way. */
 export type Handler = (...parts: Buffer[]) => readonly Buffer[];
@@ -46,6 +54,16 @@ export function createHandlers(
     return [];
   };
 
+  const take = (material: Material, id: Buffer, label: Buffer, target: Buffer): Buffer[] => {
+    try {
+      const made = importMaterial(token, material, id, label, JSON.parse(target.toString()) as ImportTarget);
+      for (const handle of made.handles) objects.add(handle);
+      return [made.checkValue, Buffer.of(material.leftHsm || made.leftHsm ? 1 : 0)];
+    } finally {
+      material.close();
+    }
+  };
+
   return {
     learn: () => {
       objects.learn();
@@ -57,6 +75,19 @@ export function createHandlers(
     },
     generateKey: make,
     generateKeyPair: make,
+    importWrapped: (
+      wrappingKey: Buffer,
+      wrapping: Buffer,
+      wrapped: Buffer,
+      id: Buffer,
+      label: Buffer,
+      target: Buffer,
+    ) => {
+      const how = JSON.parse(wrapping.toString()) as Wrapping;
+      return take(openWrapped(token, objects, wrappingKey, how, wrapped), id, label, target);
+    },
+    importPlaintext: (plaintext: Buffer, id: Buffer, label: Buffer, target: Buffer) =>
+      take(openPlaintext(token, plaintext), id, label, target),
     destroy: (id: Buffer) => {
       objects.destroy(id);
       return [];

@@ -1,6 +1,6 @@
 // RSAES-OAEP (RFC 8017, section 7.1) with MGF1 over the same hash and an empty label.
 import { constants, createPublicKey, publicEncrypt } from 'node:crypto';
-import pkcs11, { type Mechanism } from 'pkcs11js';
+import pkcs11, { type Handle, type Mechanism } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
 import type { Cipher } from './ciphers.js';
 import { decryptInto, invalidCiphertext } from './decryption.js';
@@ -75,18 +75,32 @@ export class RsaOaepSha256 extends RsaOaep {
   protected override readonly mechanism = { mechanism: pkcs11.CKM_RSA_X_509 };
 
   protected override finish(ciphertext: Buffer): Buffer {
-    const output = Buffer.alloc(LONGEST_RESULT);
-    const raw = decryptInto(this.token, ciphertext, output);
-    // RFC 8017, section 7.1.2, step 1b, for a module that takes any length.
-    if (raw.length > ciphertext.length) throw invalidCiphertext();
-    // A module that leaves leading zeros out must not tell by that how the padding begins.
-    const encoded = Buffer.alloc(ciphertext.length);
-    encoded.set(raw, encoded.length - raw.length);
-    output.fill(0);
-    const message = unpadOaep(encoded, this.hash);
-    if (message === undefined) throw invalidCiphertext();
-    return message;
+    return finishRaw(this.token, ciphertext);
   }
+}
+
+/**
+ * RSAES-OAEP with SHA-256 by raw RSA.
+ * @param key an RSA private key that may decrypt
+ * @throws HsmError 'invalid-ciphertext'
+ */
+export function decryptOaepSha256(token: Token, key: Handle, ciphertext: Buffer): Buffer {
+  token.module.C_DecryptInit(token.session, { mechanism: pkcs11.CKM_RSA_X_509 }, key);
+  return finishRaw(token, ciphertext);
+}
+
+function finishRaw(token: Token, ciphertext: Buffer): Buffer {
+  const output = Buffer.alloc(LONGEST_RESULT);
+  const raw = decryptInto(token, ciphertext, output);
+  // RFC 8017, section 7.1.2, step 1b, for a module that takes any length.
+  if (raw.length > ciphertext.length) throw invalidCiphertext();
+  // A module that leaves leading zeros out must not tell by that how the padding begins.
+  const encoded = Buffer.alloc(ciphertext.length);
+  encoded.set(raw, encoded.length - raw.length);
+  output.fill(0);
+  const message = unpadOaep(encoded, 'sha256');
+  if (message === undefined) throw invalidCiphertext();
+  return message;
 }
 
 function refuseExtras(aad: Buffer, iv: Buffer): void {

@@ -60,6 +60,8 @@ export interface KeySpecEntry {
   readonly usages: Readonly<Partial<Record<KeyUsageType, KeyUsageEntry>>>;
   /** The usage where CreateKey names none. */
   readonly defaultUsage?: KeyUsageType;
+  /** Of secret keys: bytes that imported material may have. */
+  readonly importedLength?: { readonly shortest: number; readonly longest: number };
   /** Of symmetric keys: the suite of materials made from now on. */
   readonly suite?: CipherSuite;
   /** How to make a data key pair of this spec. */

@@ -1,7 +1,10 @@
-// HMAC (RFC 2104) with keys as long as the hash.
+// HMAC (RFC 2104) with keys as long as the hash; imported ones may be longer.
 import type { MacAlgorithmSpec } from '../../../proto/generated/messages.js';
 import type { KeySpecEntry } from './entry.js';
 import { CKA_SIGN, CKA_VERIFY, CKK_GENERIC_SECRET, CKM_GENERIC_SECRET_KEY_GEN, secretKey } from './pkcs11.js';
+
+/** Longest imported key in bytes, as at AWS KMS. */
+const longestKey = 128;
 
 /** @param length of key and MAC in bytes */
 export function hmac(algorithm: MacAlgorithmSpec, length: number, mechanism: number): KeySpecEntry {
@@ -12,5 +15,6 @@ export function hmac(algorithm: MacAlgorithmSpec, length: number, mechanism: num
         mac: { [algorithm]: { type: mechanism } },
       },
     },
+    importedLength: { shortest: length, longest: longestKey },
   };
 }

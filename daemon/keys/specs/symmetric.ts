@@ -12,4 +12,5 @@ export const symmetricDefault: KeySpecEntry = {
   },
   defaultUsage: 'ENCRYPT_DECRYPT',
   suite: 1,
+  importedLength: { shortest: 32, longest: 32 },
 };

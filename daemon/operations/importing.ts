@@ -1,0 +1,206 @@
+// GetParametersForImport, ImportKeyMaterial, DeleteImportedKeyMaterial.
+import { exceptions } from '../../proto/errors.js';
+import type { ImportKeyMaterialRequest } from '../../proto/generated/messages.js';
+import { finishDestruction, intendDestruction } from '../keys/destructions.js';
+import { materialIdOf, withImport, withoutMaterial } from '../keys/imported-material.js';
+import { importTarget, wrappingKeyTemplate, wrappingOf } from '../keys/importing.js';
+import { generateMaterial, importMaterial } from '../keys/intents.js';
+import { type Key, putKey } from '../keys/keyring.js';
+import { materialsOf } from '../keys/record.js';
+import {
+  importParametersValid,
+  openToken,
+  putWrappingKey,
+  sealToken,
+  wrappingKeyNames,
+} from '../keys/wrapping-keys.js';
+import { type AnyOperation, operation, type Services } from './operation.js';
+import { keyIdOrArn } from './resolvers.js';
+
+const secondsPerDay = 86_400;
+const longestValidity = 365 * secondsPerDay;
+
+const getParametersForImport = operation({
+  name: 'GetParametersForImport',
+  service: 'kms',
+  readOnly: false,
+  permissions: [{ action: 'kms:GetParametersForImport', key: keyIdOrArn('keyId') }],
+  states: 'importMaterial',
+  audited: ['keyId', 'wrappingAlgorithm', 'wrappingKeySpec'],
+  async handle({ wrappingAlgorithm: algorithm, wrappingKeySpec }, [key], services) {
+    const { keyId } = checkImported(key!).record;
+    const { records, stores, internalKeys } = services;
+    const template = wrappingKeyTemplate(key!.record, algorithm, wrappingKeySpec);
+    checkWrappingKeys(keyId, services);
+    const store = stores.of(key!);
+    const pair = await generateMaterial(records, store, `keyhold/wrapping/${keyId}`, template);
+    try {
+      const objectId = pair.objectId.toString('hex');
+      const expiresAt = Math.floor(Date.now() / 1000) + importParametersValid;
+      const stored = { objectId, algorithm, wrappingKeySpec, expiresAt };
+      const { pairId, change } = putWrappingKey(keyId, stored);
+      const token = { keyId, pairId, algorithm, wrappingKeySpec, expiresAt };
+      const response = {
+        keyId: key!.arn,
+        importToken: await sealToken(stores.main, internalKeys['import-tokens'], token),
+        publicKey: await store.publicKey(pair.objectId),
+        parametersValidTo: expiresAt,
+      };
+      const changes = () => {
+        checkWrappingKeys(keyId, services);
+        return [change, pair.commit];
+      };
+      return { response, changes, undo: () => pair.undo() };
+    } catch (error) {
+      await pair.undo();
+      throw error;
+    }
+  },
+});
+
+const importKeyMaterial = operation({
+  name: 'ImportKeyMaterial',
+  service: 'kms',
+  readOnly: false,
+  permissions: [{ action: 'kms:ImportKeyMaterial', key: keyIdOrArn('keyId') }],
+  states: 'importMaterial',
+  audited: ['keyId', 'validTo', 'expirationModel', 'importType', 'keyMaterialDescription', 'keyMaterialId'],
+  auditsResponse: true,
+  async handle(request, [key], services) {
+    const { record } = checkImported(key!);
+    checkRequest(request, key!);
+    const { keyring, records, stores, internalKeys } = services;
+    const { keyId } = record;
+    const sealed = Buffer.from(request.importToken);
+    const pair = await openToken(stores.main, internalKeys['import-tokens'], records, sealed, keyId);
+    const store = stores.of(key!);
+    const made = await importMaterial(records, store, `keyhold/${keyId}`, (id, label) =>
+      store.importWrapped(
+        Buffer.from(pair.objectId, 'hex'),
+        wrappingOf(pair.algorithm),
+        Buffer.from(request.encryptedKeyMaterial),
+        id,
+        label,
+        importTarget(record),
+      ),
+    );
+    try {
+      const { checkValue, leftHsm } = made.imported;
+      const materialId = await materialIdOf(stores.main, internalKeys['material-ids'], record, checkValue);
+      const imported = {
+        materialId,
+        objectId: made.objectId.toString('hex'),
+        at: Date.now() / 1000,
+        validTo: request.validTo,
+        leftHsm,
+        importType: request.importType,
+        expectedId: request.keyMaterialId,
+        description: request.keyMaterialDescription,
+      };
+      // Before the commit, so that what is wrong costs no write.
+      withImport(record, imported);
+      let takesObject = true;
+      const changes = () => {
+        const result = withImport(keyring.existing(keyId).record, imported);
+        takesObject = result.takesObject;
+        // Where the object is not needed its intent stays, and finish() makes an end of both.
+        return takesObject ? [putKey(result.record), made.commit] : [putKey(result.record)];
+      };
+      return {
+        response: { keyId: key!.arn, keyMaterialId: materialId },
+        keyMaterialId: materialId,
+        changes,
+        undo: () => made.undo(),
+        finish: async () => {
+          if (!takesObject) await made.undo();
+        },
+      };
+    } catch (error) {
+      await made.undo();
+      throw error;
+    }
+  },
+});
+
+const deleteImportedKeyMaterial = operation({
+  name: 'DeleteImportedKeyMaterial',
+  service: 'kms',
+  readOnly: false,
+  permissions: [{ action: 'kms:DeleteImportedKeyMaterial', key: keyIdOrArn('keyId') }],
+  states: 'deleteMaterial',
+  audited: ['keyId', 'keyMaterialId'],
+  auditsResponse: true,
+  handle({ keyMaterialId }, [key], { keyring, records, stores }) {
+    const { record, arn } = checkImported(key!);
+    const wanted = keyMaterialId ?? record.materials.at(-1)?.materialId;
+    const find = (now: Key) => materialsOf(now.record).find(({ materialId }) => materialId === wanted);
+    if (keyMaterialId !== undefined && !find(key!)) {
+      throw new exceptions.NotFoundException(`Key material ${keyMaterialId} is not associated with ${arn}.`);
+    }
+    let destroyed: string | undefined;
+    const changes = () => {
+      const now = keyring.existing(record.keyId);
+      const material = find(now);
+      if (!material?.imported?.present) return [];
+      destroyed = material.objectId;
+      return [putKey(withoutMaterial(now.record, material.materialId)), intendDestruction(destroyed)];
+    };
+    return Promise.resolve({
+      response: { keyId: arn, keyMaterialId: wanted },
+      keyMaterialId: wanted,
+      changes,
+      finish: async () => {
+        if (destroyed !== undefined) await finishDestruction(records, stores.of(key!), destroyed);
+      },
+    });
+  },
+});
+
+export const importOperations: readonly AnyOperation[] = [
+  getParametersForImport,
+  importKeyMaterial,
+  deleteImportedKeyMaterial,
+];
+
+/** @throws UnsupportedOperationException for a key whose material the HSM makes */
+function checkImported(key: Key): Key {
+  if (key.record.origin === 'EXTERNAL') return key;
+  throw new exceptions.UnsupportedOperationException(
+    `${key.arn} origin is ${key.record.origin} which is not valid for this operation: only keys of origin EXTERNAL ` +
+      'take imported material.',
+  );
+}
+
+/** @throws LimitExceededException */
+function checkWrappingKeys(keyId: string, { records, limits }: Services): void {
+  const { wrappingKeysPerKey: limit } = limits;
+  if (wrappingKeyNames(records, keyId).length < limit) return;
+  throw new exceptions.LimitExceededException(
+    `Key ${keyId} has ${limit} wrapping keys already, which is the limit. Use one of them with its import token, as ` +
+      'often as needed, or wait: each is destroyed 24 hours after it was made.',
+  );
+}
+
+/** @throws ValidationException, UnsupportedOperationException */
+function checkRequest(request: ImportKeyMaterialRequest, key: Key): void {
+  const { expirationModel = 'KEY_MATERIAL_EXPIRES', validTo, importType, keyMaterialId } = request;
+  const invalid = (message: string) => new exceptions.ValidationException(message);
+  if (expirationModel === 'KEY_MATERIAL_DOES_NOT_EXPIRE') {
+    if (validTo !== undefined)
+      throw invalid('ValidTo must be left out when ExpirationModel is KEY_MATERIAL_DOES_NOT_EXPIRE.');
+  } else if (validTo === undefined) {
+    throw invalid('ValidTo is required when ExpirationModel is KEY_MATERIAL_EXPIRES, which is the default.');
+  } else {
+    const now = Date.now() / 1000;
+    if (validTo <= now || validTo > now + longestValidity)
+      throw invalid('ValidTo must be in the future, and at most 365 days from now.');
+  }
+  const ofSymmetricKeys = [importType, keyMaterialId, request.keyMaterialDescription];
+  if (key.record.keySpec !== 'SYMMETRIC_DEFAULT' && ofSymmetricKeys.some((value) => value !== undefined)) {
+    throw new exceptions.UnsupportedOperationException(
+      'ImportType, KeyMaterialId and KeyMaterialDescription are for symmetric encryption keys alone.',
+    );
+  }
+  if (importType === 'NEW_KEY_MATERIAL' && keyMaterialId !== undefined)
+    throw invalid('KeyMaterialId must be left out when ImportType is NEW_KEY_MATERIAL.');
+}
