@@ -23,6 +23,7 @@ import { MessageCounts } from './keys/message-counts.js';
 import { ecdsaSha256, hmacSha256 } from './keys/specs.js';
 import { createLog, type Logger } from './observability/log.js';
 import { makeServiceEvent } from './operations/audit-event.js';
+import { ManagedKeys } from './operations/managed-keys.js';
 import { OwedEvents } from './operations/owed-events.js';
 import { Pipeline } from './operations/pipeline.js';
 import { Recorder } from './operations/recorder.js';
@@ -83,7 +84,8 @@ async function start(home: string): Promise<Daemon> {
   });
   const lastUsage = new LastUsage(records);
   const services = { keyring, records, stores, messageCounts, lastUsage, internalKeys, limits };
-  const pipeline = new Pipeline(services, audit, recorder, authenticator, log);
+  const managedKeys = new ManagedKeys(services, recorder);
+  const pipeline = new Pipeline(services, audit, recorder, authenticator, managedKeys, log);
   const clock = await ObservedClock.open(records, config.deletionCautionHours);
   const scheduler = new Scheduler(keyring, acts, lastUsage, clock, log);
   const native = new NativeServer(pipeline, authenticator, instance.region, limits, allowedOrigins, log);

@@ -6,6 +6,7 @@ import { AliasIndex } from './alias-index.js';
 import { blobHeader } from './ciphertext.js';
 import type { Namer } from './identifiers.js';
 import { lastUsageKey } from './last-usage.js';
+import { ManagedKeyNotMade, managedAliasPrefix, managedService } from './managed-keys.js';
 import { messageCountKey } from './message-counts.js';
 import {
   type AliasRecord,
@@ -138,15 +139,13 @@ export class Keyring {
 
   /**
    * Finds a key by key id, key ARN, alias name or alias ARN.
-   * @throws NotFoundException
+   * @throws NotFoundException, as ManagedKeyNotMade where the alias is of a service that has no key yet
    */
   find(identifier: string): Key {
     const parsed = this.namer.parse(identifier);
     if (parsed.kind === 'key') return this.existing(parsed.keyId);
     const alias = this.alias(parsed.aliasName);
-    if (!alias) {
-      throw new exceptions.NotFoundException(`Alias ${this.namer.aliasArn(parsed.aliasName)} is not found.`);
-    }
+    if (!alias) throw this.#noSuchAlias(parsed.aliasName);
     return this.existing(alias.targetKeyId);
   }
 
@@ -201,9 +200,16 @@ export class Keyring {
     return this.#aliasIndex.count(keyId);
   }
 
-  /** How many keys there are. */
+  /** How many keys there are that count towards the limit: all but those of services, each of which has one alias. */
   count(): number {
-    return this.records.count('key/');
+    return this.records.count('key/') - this.records.count(managedAliasPrefix);
+  }
+
+  #noSuchAlias(aliasName: string): Error {
+    const arn = this.namer.aliasArn(aliasName);
+    const service = managedService(aliasName);
+    if (service !== undefined) return new ManagedKeyNotMade(service, arn);
+    return new exceptions.NotFoundException(`Alias ${arn} is not found.`);
   }
 
   #decode(keyId: string, text: string): Key {

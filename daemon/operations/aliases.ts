@@ -1,6 +1,7 @@
 // CreateAlias, UpdateAlias, DeleteAlias, ListAliases.
 import { exceptions } from '../../proto/errors.js';
 import { type Alias, type Key, putAlias } from '../keys/keyring.js';
+import { managedAliasPrefix } from '../keys/managed-keys.js';
 import type { KeyRecord } from '../keys/record.js';
 import { type AnyOperation, operation, type Services } from './operation.js';
 import { page } from './paging.js';
@@ -146,8 +147,10 @@ function checkAliasName(aliasName: string): void {
     const form = 'An alias name is "alias/" and letters, digits, "/", "_" and "-".';
     throw new exceptions.InvalidAliasNameException(form);
   }
-  if (aliasName.startsWith('alias/aws/')) {
-    throw new exceptions.InvalidAliasNameException('Alias names that begin with "alias/aws/" are reserved.');
+  if (aliasName.startsWith(managedAliasPrefix)) {
+    throw new exceptions.InvalidAliasNameException(
+      `Alias names that begin with "${managedAliasPrefix}" are reserved.`,
+    );
   }
 }
 

@@ -6,11 +6,13 @@ import type { KeyLastUsageTrackingOperation } from '../../proto/generated/messag
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Authenticator } from '../identity/authenticator.js';
 import type { Key } from '../keys/keyring.js';
+import { ManagedKeyNotMade } from '../keys/managed-keys.js';
 import { checkState, type StateRow } from '../keys/states.js';
 import type { Logger } from '../observability/log.js';
 import { authorize } from '../policy/authorize.js';
 import { type Event, makeEvent, type Origin } from './audit-event.js';
 import { toServiceError } from './failures.js';
+import type { ManagedKeys } from './managed-keys.js';
 import type { AnyOperation, Outcome, Permission, Services } from './operation.js';
 import type { Recorder } from './recorder.js';
 import { operationTable } from './table.js';
@@ -36,6 +38,7 @@ export class Pipeline {
     private readonly audit: AuditLog,
     private readonly recorder: Recorder,
     private readonly authenticator: Authenticator,
+    private readonly managedKeys: ManagedKeys,
     private readonly log: Logger,
   ) {}
 
@@ -64,7 +67,9 @@ export class Pipeline {
       }
       validate(shape.request, request);
       for (const permission of operation.permissions) {
-        const key = permission.key?.(request, this.services);
+        const found = this.#resolve(origin, permission, request);
+        // Nearly always the key is there, and a turn of the event loop's microtasks saved.
+        const key = found instanceof Promise ? await found : found;
         if (key) {
           keys.push(key);
           subjects.push({ key, states: permission.states ?? operation.states });
@@ -96,6 +101,21 @@ export class Pipeline {
     }
     const done = outcome;
     return { response: done.response, wipe: () => wipe(done) };
+  }
+
+  /** The key of a permission. That of a service is made where this is its first use, and the caller may use it. */
+  #resolve(
+    origin: Origin,
+    permission: Permission<Message>,
+    request: Message,
+  ): Key | undefined | Promise<Key> {
+    try {
+      return permission.key?.(request, this.services);
+    } catch (error) {
+      if (!(error instanceof ManagedKeyNotMade)) throw error;
+      this.#permit(origin, permission, request, this.managedKeys.prospective(error.service));
+      return this.managedKeys.make(error.service);
+    }
   }
 
   #permit(origin: Origin, permission: Permission<Message>, request: Message, key: Key | undefined): void {

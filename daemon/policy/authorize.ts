@@ -29,22 +29,31 @@ export function defaultKeyPolicy(account: string): string {
 }
 
 /**
- * The one decision about every operation. The account root may do all that a key's policy does not keep from it,
- * and the default key policy keeps nothing from it.
+ * The one decision about every operation. The account root may do what a key's policy allows it; the default one allows
+ * everything. Of policies only statements that allow actions to the root without a condition are understood.
  * @throws AccessDeniedException
  */
 export function authorize({ principal, action, resource, keyPolicy }: AuthorizationRequest): void {
-  if (keyPolicy === undefined || keyPolicy === defaultPolicyOf(principal.account)) return;
+  if (keyPolicy === undefined || allowedTo(principal.account, keyPolicy).test(action)) return;
   throw new exceptions.AccessDeniedException(
     `User: ${principal.arn} is not authorized to perform: ${action} on resource: ${resource} ` +
       `because no resource-based policy allows the ${action} action`,
   );
 }
 
-const defaultPolicies = new Map<string, string>();
+const allowed = new Map<string, RegExp>();
 
-function defaultPolicyOf(account: string): string {
-  let policy = defaultPolicies.get(account);
-  if (policy === undefined) defaultPolicies.set(account, (policy = defaultKeyPolicy(account)));
-  return policy;
+/** The actions that a policy allows to an account's root. There are as many policies as services, and the default one. */
+function allowedTo(account: string, policy: string): RegExp {
+  let pattern = allowed.get(policy);
+  if (pattern === undefined) {
+    const { Statement } = JSON.parse(policy) as { Statement: Readonly<Record<string, unknown>>[] };
+    const root = JSON.stringify({ AWS: `arn:aws:iam::${account}:root` });
+    const isPlain = ({ Effect, Principal, Resource, Condition }: (typeof Statement)[number]) =>
+      Effect === 'Allow' && JSON.stringify(Principal) === root && Resource === '*' && Condition === undefined;
+    const actions = Statement.every(isPlain) ? Statement.flatMap(({ Action }) => Action as string[]) : [];
+    pattern = new RegExp(`^(${actions.map((action) => action.replaceAll('*', '.*')).join('|')})$`);
+    allowed.set(policy, pattern);
+  }
+  return pattern;
 }

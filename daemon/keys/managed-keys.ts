@@ -1,0 +1,73 @@
+// The keys that Keyhold makes for services, as AWS KMS does: one for each `alias/aws/<service>`, on its first use.
+import { exceptions } from '../../proto/errors.js';
+
+/**
+ * What the key of each service protects, by the service's name in its alias: those for which AWS has such a key (it
+ * adds none since 2021).
+ */
+const protects: Readonly<Record<string, string>> = {
+  acm: 'ACM private keys',
+  appflow: 'AppFlow data',
+  backup: 'Backup data',
+  cloud9: 'Cloud9 data',
+  codeartifact: 'CodeArtifact data',
+  codecommit: 'CodeCommit repositories',
+  connect: 'Connect data',
+  dax: 'DAX data',
+  dms: 'DMS data',
+  dynamodb: 'DynamoDB data',
+  ebs: 'EBS volumes',
+  ecr: 'ECR data',
+  eks: 'EKS data',
+  elasticache: 'ElastiCache data',
+  elasticfilesystem: 'EFS filesystems',
+  es: 'Elasticsearch data',
+  fsx: 'FSx resources',
+  glue: 'Glue data',
+  imagebuilder: 'Image Builder data',
+  kafka: 'Kafka data',
+  kendra: 'Kendra data',
+  kinesis: 'Kinesis data',
+  kinesisvideo: 'Kinesis Video Streams data',
+  lambda: 'Lambda functions',
+  lex: 'Lex data',
+  lightsail: 'Lightsail data',
+  mq: 'MQ data',
+  rds: 'RDS database volumes',
+  redshift: 'Redshift clusters',
+  s3: 'S3 objects',
+  secretsmanager: 'Secrets Manager data',
+  ses: 'SES data',
+  sns: 'SNS data',
+  sqs: 'SQS queues',
+  ssm: 'SSM parameters',
+  timestream: 'Timestream data',
+  translate: 'Translate data',
+  workspaces: 'WorkSpaces data',
+  xray: 'X-Ray data',
+};
+
+/** With which the names of their aliases begin. Nobody else makes, moves or removes such an alias. */
+export const managedAliasPrefix = 'alias/aws/';
+
+/** @returns the service that has a key of this alias; undefined where none has */
+export function managedService(aliasName: string): string | undefined {
+  if (!aliasName.startsWith(managedAliasPrefix)) return undefined;
+  const service = aliasName.slice(managedAliasPrefix.length);
+  return Object.hasOwn(protects, service) ? service : undefined;
+}
+
+/** The description of a service's key, worded as AWS words it. */
+export function managedDescription(service: string): string {
+  return `Default key that protects my ${protects[service]} when no other key is defined`;
+}
+
+/** The alias of a service was named that has no key yet. */
+export class ManagedKeyNotMade extends exceptions.NotFoundException {
+  constructor(
+    readonly service: string,
+    aliasArn: string,
+  ) {
+    super(`Alias ${aliasArn} is not found.`);
+  }
+}
