@@ -1,13 +1,16 @@
 // The mixed load. A new action is one entry: it asks for something and puts what was acknowledged into the model.
 import { randomBytes } from 'node:crypto';
+import { importActions } from './import-actions.js';
 import type { Lane } from './lane.js';
 import {
   cancelling,
+  enabling,
   type KnownCiphertext,
   type KnownKey,
   type Model,
   modifying,
   StateWatch,
+  stateAfterCancelling,
   using,
 } from './model.js';
 
@@ -30,6 +33,7 @@ const mostRotations = 20;
 const pendingWindowInDays = 7;
 
 export const actions: readonly Action[] = [
+  ...importActions,
   {
     name: 'create-key',
     weight: 4,
@@ -66,7 +70,7 @@ export const actions: readonly Action[] = [
       // Most keys are to be of use most of the time.
       const enabled = lane.world.random.chance(0.8);
       const method = enabled ? 'enableKey' : 'disableKey';
-      await lane.changeState(key, enabled ? 'Enabled' : 'Disabled', modifying, method, { keyId: key.keyId });
+      await lane.changeState(key, enabled ? 'Enabled' : 'Disabled', enabling, method, { keyId: key.keyId });
     },
   },
   {
@@ -79,7 +83,9 @@ export const actions: readonly Action[] = [
       if (key.state === 'PendingDeletion') {
         // Half of them are to be deleted.
         if (lane.world.random.chance(0.5)) return;
-        const code = await lane.changeState(key, 'Disabled', cancelling, 'cancelKeyDeletion', { keyId });
+        const after = stateAfterCancelling(key);
+        if (!after) return;
+        const code = await lane.changeState(key, after, cancelling, 'cancelKeyDeletion', { keyId });
         if (code === 'ok') key.mayGoAt = undefined;
         return;
       }
@@ -95,7 +101,7 @@ export const actions: readonly Action[] = [
     weight: 2,
     async run(lane) {
       const key = lane.anyKey();
-      if (!key || key.rotations.asked >= mostRotations) return;
+      if (!key || key.material || key.rotations.asked >= mostRotations) return;
       key.rotations.asked += 1;
       const { keyId } = key;
       const { code } = await lane.call('rotateKeyOnDemand', { keyId }, new StateWatch(using, key));
@@ -108,7 +114,7 @@ export const actions: readonly Action[] = [
     weight: 1,
     async run(lane) {
       const key = lane.anyKey();
-      if (!key) return;
+      if (!key || key.material) return;
       const request = { keyId: key.keyId, rotationPeriodInDays: 90 };
       await lane.call('enableKeyRotation', request, new StateWatch(using, key));
     },

@@ -47,7 +47,9 @@ export class AuditReader {
   }
 }
 
-const createdKey = z.object({ keyMetadata: z.object({ keyId: z.string() }) });
+const createdKey = z.object({
+  keyMetadata: z.object({ keyId: z.string(), keyState: z.enum(['Enabled', 'PendingImport']) }),
+});
 const keyParameters = z.object({ keyId: z.string() });
 const aliasParameters = z.object({ aliasName: z.string(), targetKeyId: z.string() });
 
@@ -55,6 +57,8 @@ const aliasParameters = z.object({ aliasName: z.string(), targetKeyId: z.string(
 export class Replay {
   /** Key id → its state. */
   readonly keys = new Map<string, KnownState>();
+  /** Keys that wait for the import of their material, in whatever state they are. */
+  readonly withoutMaterial = new Set<string>();
   /** Key id → how often it was rotated. */
   readonly rotations = new Map<string, number>();
   /** Alias name → key id. */
@@ -68,8 +72,10 @@ export class Replay {
 }
 
 const effects: Readonly<Record<string, (replay: Replay, record: AuditRecord) => void>> = {
-  CreateKey({ keys }, { responseElements }) {
-    keys.set(createdKey.parse(responseElements).keyMetadata.keyId, 'Enabled');
+  CreateKey(replay, { responseElements }) {
+    const { keyId, keyState } = createdKey.parse(responseElements).keyMetadata;
+    replay.keys.set(keyId, keyState);
+    if (keyState === 'PendingImport') replay.withoutMaterial.add(keyId);
   },
   EnableKey({ keys }, { requestParameters }) {
     keys.set(keyParameters.parse(requestParameters).keyId, 'Enabled');
@@ -80,8 +86,19 @@ const effects: Readonly<Record<string, (replay: Replay, record: AuditRecord) => 
   ScheduleKeyDeletion({ keys }, { requestParameters }) {
     keys.set(keyParameters.parse(requestParameters).keyId, 'PendingDeletion');
   },
-  CancelKeyDeletion({ keys }, { requestParameters }) {
-    keys.set(keyParameters.parse(requestParameters).keyId, 'Disabled');
+  CancelKeyDeletion({ keys, withoutMaterial }, { requestParameters }) {
+    const { keyId } = keyParameters.parse(requestParameters);
+    keys.set(keyId, withoutMaterial.has(keyId) ? 'PendingImport' : 'Disabled');
+  },
+  ImportKeyMaterial({ keys, withoutMaterial }, { requestParameters }) {
+    const { keyId } = keyParameters.parse(requestParameters);
+    withoutMaterial.delete(keyId);
+    if (keys.get(keyId) === 'PendingImport') keys.set(keyId, 'Enabled');
+  },
+  DeleteImportedKeyMaterial({ keys, withoutMaterial }, { requestParameters }) {
+    const { keyId } = keyParameters.parse(requestParameters);
+    withoutMaterial.add(keyId);
+    if (keys.get(keyId) !== 'PendingDeletion') keys.set(keyId, 'PendingImport');
   },
   DeleteKey({ keys, aliases, rotations }, { serviceEventDetails }) {
     const { keyId } = keyParameters.parse(serviceEventDetails);

@@ -69,7 +69,7 @@ export const checks: readonly Check[] = [
       const { model } = world;
       for (const keyId of await listKeys(lane)) {
         const { response } = await lane.call('describeKey', { keyId });
-        const { description = '', keyState } = response?.keyMetadata ?? {};
+        const { description = '', keyState, origin } = response?.keyMetadata ?? {};
         if (!isKnownState(keyState)) {
           world.find(`key ${keyId} is ${keyState}`);
           continue;
@@ -79,10 +79,12 @@ export const checks: readonly Check[] = [
         if (!known) {
           if (!model.unsureKeys.delete(description))
             world.find(`there is a key ${keyId} that nobody asked for`);
-          known = model.addKey(keyId, description, keyState);
-          await use(lane, keyId);
+          known = model.addKey(keyId, description, keyState, origin === 'EXTERNAL');
+          if (origin !== 'EXTERNAL') await use(lane, keyId);
         }
         known.state ??= keyState;
+        if (known.material && keyState !== 'PendingDeletion')
+          known.material.present = keyState !== 'PendingImport';
         if (known.state !== keyState)
           world.find(`key ${keyId} is ${keyState}, which is not what was acknowledged`);
         if (keyState !== 'PendingDeletion') known.mayGoAt = undefined;
@@ -99,7 +101,8 @@ export const checks: readonly Check[] = [
   {
     promise: 'every acknowledged rotation has come about',
     async run({ world, lane, listed }) {
-      for (const [keyId, { rotations }] of world.model.keys) {
+      for (const [keyId, { rotations, material }] of world.model.keys) {
+        if (material) continue;
         const { response } = await lane.call('listKeyRotations', { keyId, limit: 1000 });
         const found = response?.rotations ?? [];
         if (found.length > 0) listed.rotations.set(keyId, found.length);
@@ -169,7 +172,12 @@ export const checks: readonly Check[] = [
       }
       for (const object of objects.filter((object) => !object.torn)) {
         if (missing.delete(identity(object))) continue;
-        const keyId = object.label.replace(/^keyhold\//, '');
+        const [, wrapping, keyId = ''] = /^keyhold\/(wrapping\/)?(.*)$/.exec(object.label) ?? [];
+        if (wrapping) {
+          if (!world.model.keys.get(keyId)?.material)
+            world.find(`the wrapping pair ${identity(object)} is of no key`);
+          continue;
+        }
         if (!listed.keys.has(keyId)) {
           // A key whose undoing failed with the workers is undone by the next start.
           if (restarted) world.find(`the object ${identity(object)} has no record`);
@@ -178,7 +186,10 @@ export const checks: readonly Check[] = [
       }
       for (const name of missing.keys()) world.find(`the object ${name}, which was there before, is gone`);
       for (const keyId of listed.keys.keys()) {
-        const wanted = 1 + (listed.rotations.get(keyId) ?? 0);
+        const material = world.model.keys.get(keyId)?.material;
+        if (material && material.present === undefined) continue;
+        const first = material && !material.present ? 0 : 1;
+        const wanted = first + (listed.rotations.get(keyId) ?? 0);
         const count = found.get(keyId) ?? 0;
         // One more may be material whose undoing failed with the workers.
         if (count < wanted || (restarted && count > wanted))
@@ -196,7 +207,7 @@ export const checks: readonly Check[] = [
 ];
 
 function isKnownState(state: string | undefined): state is KnownState {
-  return state === 'Enabled' || state === 'Disabled' || state === 'PendingDeletion';
+  return ['Enabled', 'Disabled', 'PendingDeletion', 'PendingImport'].includes(state ?? '');
 }
 
 export function identity({ class: objectClass, id, label }: ObservedObject): string {

@@ -33,6 +33,12 @@ export class Lane {
     private readonly client: Client,
   ) {}
 
+  /** A key of origin EXTERNAL. */
+  anyExternalKey(): KnownKey | undefined {
+    const keys = [...this.world.model.keys.values()].filter(({ material }) => material);
+    return keys.length > 0 ? this.world.random.pick(keys) : undefined;
+  }
+
   /** A name that no other request has. */
   newName(): string {
     return randomBytes(9).toString('base64url');

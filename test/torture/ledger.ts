@@ -23,7 +23,7 @@ interface Entry {
   unknown: number;
 }
 
-const changes = /^(create|enable|disable|schedule|cancel|rotate)/;
+const changes = /^(create|enable|disable|schedule|cancel|rotate|import|delete|getParameters)/;
 
 export class Ledger {
   readonly #entries = new Map<string, Entry>();

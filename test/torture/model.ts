@@ -1,7 +1,19 @@
 // What the daemon has acknowledged, and what it may have done without anybody having heard of it.
+import { randomBytes } from 'node:crypto';
 import type { ErrorCode } from '../../proto/errors.js';
 
-export type KnownState = 'Enabled' | 'Disabled' | 'PendingDeletion';
+export type KnownState = 'Enabled' | 'Disabled' | 'PendingDeletion' | 'PendingImport';
+
+/** What a key of origin EXTERNAL gets. */
+export interface KnownMaterial {
+  readonly value: Buffer;
+  /** It was imported at least once: the key takes no other from then on. */
+  isKnown: boolean;
+  /** Whether it is there; undefined: a change of that was not answered. */
+  present: boolean | undefined;
+  /** Of GetParametersForImport, until they expire. */
+  parameters?: { readonly importToken: Uint8Array; readonly publicKey: Uint8Array; readonly validTo: number };
+}
 
 export interface KnownKey {
   readonly keyId: string;
@@ -16,6 +28,8 @@ export interface KnownKey {
   mayGoAt: number | undefined;
   /** Rotations on demand: asked for, and acknowledged. */
   rotations: { asked: number; done: number };
+  /** Of keys of origin EXTERNAL. */
+  readonly material: KnownMaterial | undefined;
 }
 
 export interface KnownCiphertext {
@@ -37,8 +51,9 @@ export class Model {
   /** Aliases whose creation was not answered, and their keys. */
   readonly unsureAliases = new Map<string, string>();
 
-  addKey(keyId: string, description: string, state: KnownState = 'Enabled'): KnownKey {
+  addKey(keyId: string, description: string, state: KnownState = 'Enabled', isExternal = false): KnownKey {
     const rotations = { asked: 0, done: 0 };
+    const material = isExternal ? { value: randomBytes(32), isKnown: false, present: false } : undefined;
     const key = {
       keyId,
       description,
@@ -47,6 +62,7 @@ export class Model {
       version: 0,
       mayGoAt: undefined,
       rotations,
+      material,
     };
     this.keys.set(keyId, key);
     return key;
@@ -61,6 +77,12 @@ export class Model {
   }
 }
 
+/** What a key is in when its deletion is cancelled; undefined where nobody knows. */
+export function stateAfterCancelling({ material }: KnownKey): KnownState | undefined {
+  if (!material) return 'Disabled';
+  return material.present === undefined ? undefined : material.present ? 'Disabled' : 'PendingImport';
+}
+
 /** Whether the time is there at which a key may be deleted. */
 export function mayBeGone({ mayGoAt }: KnownKey): boolean {
   return mayGoAt !== undefined && Date.now() >= mayGoAt;
@@ -72,11 +94,14 @@ export type Refusals = Readonly<Partial<Record<KnownState, ErrorCode>>>;
 export const using: Refusals = {
   Disabled: 'DisabledException',
   PendingDeletion: 'KMSInvalidStateException',
+  PendingImport: 'KMSInvalidStateException',
 };
 export const modifying: Refusals = { PendingDeletion: 'KMSInvalidStateException' };
+export const enabling: Refusals = { ...modifying, PendingImport: 'KMSInvalidStateException' };
 export const cancelling: Refusals = {
   Enabled: 'KMSInvalidStateException',
   Disabled: 'KMSInvalidStateException',
+  PendingImport: 'KMSInvalidStateException',
 };
 
 /** Remembers the states of a request's keys when it begins, to judge the answer. */
