@@ -66,7 +66,7 @@ async function start(home: string): Promise<Daemon> {
   const stores = new KeyStores(keyStore);
   const keyring = new Keyring(records, new Namer(instance.account, instance.region));
   const ownKeys = Object.values(internalKeys).map((id) => id.toString('hex'));
-  const ownObjects = [...Object.values(instance.internalKeys), ...ownKeys];
+  const ownObjects = new Set([...Object.values(instance.internalKeys), ...ownKeys]);
   const inspection = inspectToken(keyStore.objects, keyring, ownObjects);
   keyring.missing = new Set(inspection.missing);
   report(log, inspection);
@@ -83,7 +83,16 @@ async function start(home: string): Promise<Daemon> {
     log,
   });
   const lastUsage = new LastUsage(records);
-  const services = { keyring, records, stores, messageCounts, lastUsage, internalKeys, limits };
+  const services = {
+    keyring,
+    records,
+    stores,
+    messageCounts,
+    lastUsage,
+    internalKeys,
+    ownObjects,
+    limits,
+  };
   const managedKeys = new ManagedKeys(services, recorder);
   const pipeline = new Pipeline(services, audit, recorder, authenticator, managedKeys, log);
   const clock = await ObservedClock.open(records, config.deletionCautionHours);

@@ -27,8 +27,12 @@ export interface MessageShape {
   readonly byName: ReadonlyMap<string, FieldShape>;
 }
 
+/** AWS KMS's own operations, those of STS, and those on identities. */
+export type Service = 'kms' | 'sts' | 'keyhold';
+
 export interface OperationShape {
   readonly name: OperationName;
+  readonly service: Service;
   /** The field of the `oneof` in Request and Response: `encrypt`. */
   readonly field: string;
   readonly request: MessageShape;
@@ -97,6 +101,7 @@ function operationShape(field: protobuf.Field): OperationShape {
   const result = responseType.fields[field.name]?.resolvedType as protobuf.Type;
   return {
     name: (field.name.charAt(0).toUpperCase() + field.name.slice(1)) as OperationName,
+    service: (field.options?.['(service)'] ?? 'kms') as Service,
     field: field.name,
     request: messageShape(field.resolvedType as protobuf.Type),
     response: messageShape(result),

@@ -8,12 +8,17 @@ import { kebab, readValue, UsageError } from './values.js';
 
 type Message = Record<string, unknown>;
 
+/** Names beside those of the operations. */
+const shorterNames: Readonly<Partial<Record<string, string>>> = { AdoptKey: 'adopt' };
+
 /** Adds `keyhold encrypt`, `keyhold create-key` and so on. */
 export function addOperationCommands(program: Command): void {
   for (const shape of operationShapes) {
     const command = program
       .command(kebab(shape.field))
       .description(`The operation ${shape.name} of AWS KMS.`);
+    const shorter = shorterNames[shape.name];
+    if (shorter) command.alias(shorter);
     for (const field of shape.request.fields)
       for (const option of optionsOf(field)) command.addOption(option);
     command.addOption(new Option('--output <format>', 'how to print').choices(formats).default('json'));

@@ -1,6 +1,9 @@
 // What the daemon asks of a token. hsm/pool implements it with worker processes; nothing above knows PKCS#11 handles.
 
-/** The CKA_ID of an object (of both objects of a pair): 16 random bytes, kept in the material's record. */
+/**
+ * The CKA_ID of an object (of both objects of a pair), kept in the material's record: 16 random bytes where Keyhold made
+ * it, 1 to 64 bytes where it was adopted.
+ */
 export type ObjectId = Buffer;
 
 /** PKCS#11 attributes as [CKA number, value]; byte values are hex strings. */
@@ -96,6 +99,9 @@ export interface TokenObject {
   readonly label: string;
 }
 
+/** Values by CKA number. */
+export type InspectedObject = ReadonlyMap<number, Buffer>;
+
 export type KeyStoreState = 'connecting' | 'connected' | 'disconnected' | 'login-refused' | 'closed';
 
 /**
@@ -137,6 +143,18 @@ export interface KeyStore {
   publicKey(id: ObjectId): Promise<Buffer>;
   /** Whether the token holds an object with that CKA_ID now. */
   exists(id: ObjectId): Promise<boolean>;
+
+  /**
+   * Reads attributes of token objects.
+   * @param match attributes that the objects have; values of bytes in hex
+   * @returns the values of those attributes that each object has and shows, as the module gives them
+   */
+  inspect(match: Attributes, types: readonly number[]): Promise<readonly InspectedObject[]>;
+  /**
+   * Lets every worker see the objects with that CKA_ID, which another program made. Some modules show a process that
+   * writes no such objects any more; such a worker is replaced.
+   */
+  meet(id: ObjectId): Promise<void>;
 
   /** Random bytes of the HSM. @param length 1 to 1,024 bytes */
   random(length: number): Promise<Buffer>;

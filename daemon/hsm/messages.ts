@@ -42,6 +42,7 @@ const rows = {
   importPlaintext: { parts: 4, keys: [], deadline: 20_000, cost: 20_000, repeatable: false, writes: true },
   destroy: { parts: 1, keys: [], deadline: 10_000, cost: 100_000, repeatable: true, writes: true },
   exists: { parts: 1, keys: [], deadline: 10_000, cost: 100_000, repeatable: true },
+  inspect: { parts: 2, keys: [], deadline: 20_000, cost: 100_000, repeatable: true },
   publicKey: { parts: 1, keys: [0], deadline: 10_000, cost: 100, repeatable: true },
   random: { parts: 1, keys: [], deadline: 10_000, cost: 5, repeatable: true },
   encrypt: { parts: 4, keys: [0], deadline: 10_000, cost: 20, repeatable: true },

@@ -2,7 +2,7 @@ import type { KeyMetadata } from '../../proto/generated/messages.js';
 import { algorithmsOf, customerMasterKeySpec } from './algorithms.js';
 import type { Namer } from './identifiers.js';
 import type { Key } from './keyring.js';
-import { materialsOf, type KeyRecord } from './record.js';
+import { shortfallsOf } from './shortfalls.js';
 import { earliestExpiry } from './states.js';
 
 /** What DescribeKey and CreateKey tell of a key. */
@@ -30,7 +30,7 @@ export function keyMetadata(key: Key, namer: Namer): KeyMetadata {
       ? { multiRegionKeyType: 'PRIMARY', primaryKey: { arn: key.arn, region: namer.region }, replicaKeys: [] }
       : undefined,
     currentKeyMaterialId: record.materials.at(-1)?.suite && record.materials.at(-1)?.materialId,
-    keyholdWarnings: warnings(record),
+    keyholdWarnings: shortfallsOf(record),
   };
 }
 
@@ -39,16 +39,4 @@ function expiration({ record, state }: Key): Pick<KeyMetadata, 'expirationModel'
   const validTo = earliestExpiry(record);
   if (validTo === undefined) return { expirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' };
   return { expirationModel: 'KEY_MATERIAL_EXPIRES', validTo };
-}
-
-/** In what a key falls short of what Keyhold promises of keys. */
-function warnings(record: KeyRecord): string[] | undefined {
-  const list = materialsOf(record)
-    .filter(({ imported }) => imported?.leftHsm)
-    .map(
-      ({ materialId }) =>
-        `Key material ${materialId} was in the memory of a process of Keyhold when it was imported, since the ` +
-        'module of the HSM could not unwrap it there.',
-    );
-  return list.length > 0 ? list : undefined;
 }

@@ -15,13 +15,15 @@ const importedRecord = z.strictObject({
 const materialRecord = z.strictObject({
   /** 64 hex characters; in every blob that the material makes. */
   materialId: z.string().regex(/^[0-9a-f]{64}$/),
-  /** CKA_ID of its object in the token, 32 hex characters. */
-  objectId: z.string().regex(/^[0-9a-f]{32}$/),
+  /** CKA_ID of its object in the token, in hex: 16 bytes, or of adopted material 1 to 64. */
+  objectId: z.string().regex(/^([0-9a-f]{2}){1,64}$/),
   /** Of symmetric keys: how its ciphertexts are made. */
   suite: z.literal(1).optional(),
   /** Epoch seconds. */
   createdAt: z.number(),
   imported: importedRecord.optional(),
+  /** Of adopted material: in what it falls short. */
+  adopted: z.strictObject({ shortfalls: z.array(z.string()) }).optional(),
   /** How it became current; a key's first material has none. */
   rotationType: z.custom<RotationType>((value) => typeof value === 'string').optional(),
 });

@@ -27,10 +27,7 @@ const createAlias = operation({
     return Promise.resolve({
       response: {},
       changes: () => {
-        if (services.keyring.alias(aliasName)) {
-          const arn = services.keyring.namer.aliasArn(aliasName);
-          throw new exceptions.AlreadyExistsException(`An alias with the name ${arn} already exists`);
-        }
+        checkAliasIsFree(aliasName, services);
         checkRoom(keyId, services);
         return [putAlias(aliasName, { targetKeyId: keyId, createdAt, updatedAt: createdAt })];
       },
@@ -142,7 +139,8 @@ function checkSameKind(from: KeyRecord, to: KeyRecord): void {
   );
 }
 
-function checkAliasName(aliasName: string): void {
+/** @throws InvalidAliasNameException */
+export function checkAliasName(aliasName: string): void {
   if (!/^alias\/[a-zA-Z0-9/_-]+$/.test(aliasName)) {
     const form = 'An alias name is "alias/" and letters, digits, "/", "_" and "-".';
     throw new exceptions.InvalidAliasNameException(form);
@@ -152,6 +150,13 @@ function checkAliasName(aliasName: string): void {
       `Alias names that begin with "${managedAliasPrefix}" are reserved.`,
     );
   }
+}
+
+/** @throws AlreadyExistsException */
+export function checkAliasIsFree(aliasName: string, { keyring }: Pick<Services, 'keyring'>): void {
+  if (!keyring.alias(aliasName)) return;
+  const arn = keyring.namer.aliasArn(aliasName);
+  throw new exceptions.AlreadyExistsException(`An alias with the name ${arn} already exists`);
 }
 
 function checkRoom(keyId: string, { keyring, limits }: Services): void {

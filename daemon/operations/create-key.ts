@@ -70,7 +70,7 @@ interface CheckedCreateKey {
 }
 
 /** @throws ValidationException, UnsupportedOperationException, LimitExceededException */
-function checkCreateKey(request: CreateKeyRequest, { keyring, limits }: Services): CheckedCreateKey {
+export function checkCreateKey(request: CreateKeyRequest, { keyring, limits }: Services): CheckedCreateKey {
   const { origin = 'AWS_KMS', customerMasterKeySpec, tags = [] } = request;
   const unsupported = (what: string) =>
     new exceptions.UnsupportedOperationException(`${what} not available yet.`);

@@ -1,6 +1,6 @@
 // What an entry of the operation table says.
 import type { ServiceError } from '../../proto/errors.js';
-import type { OperationName } from '../../proto/descriptor.js';
+import type { OperationName, Service } from '../../proto/descriptor.js';
 import type { KeyUsageType, Operations } from '../../proto/generated/messages.js';
 import type { InternalKeys } from '../keys/internal-keys.js';
 import type { KeyStores } from '../keys/key-stores.js';
@@ -21,6 +21,8 @@ export interface Services {
   readonly messageCounts: MessageCounts;
   readonly lastUsage: LastUsage;
   readonly internalKeys: InternalKeys;
+  /** CKA_IDs of the daemon's own keys, in hex. */
+  readonly ownObjects: ReadonlySet<string>;
   readonly limits: {
     readonly keys: number;
     readonly aliasesPerKey: number;
@@ -67,7 +69,8 @@ export interface Outcome<Response> {
 /** One operation. Everything that transports, documentation and tests need to know of it stands here. */
 export interface Operation<Name extends string, Request, Response> {
   readonly name: Name;
-  readonly service: 'kms';
+  /** Of `sts` and `keyhold` the operations are native only. */
+  readonly service: Service;
   readonly readOnly: boolean;
   readonly permissions: readonly Permission<Request>[];
   /** Row of the state table that every key of the permissions must pass. */

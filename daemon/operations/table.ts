@@ -1,6 +1,7 @@
 // The one table of operations. Both transports, the CLI's commands, the documentation and the tests are driven by it
 // and by the schema; a new operation is an entry in its family's file and a message in proto.
 import { operationShapes } from '../../proto/descriptor.js';
+import { adoptionOperations } from './adoption.js';
 import { aliasOperations } from './aliases.js';
 import { cryptographicOperations } from './cryptographic.js';
 import { dataKeyPairOperations } from './data-key-pairs.js';
@@ -28,6 +29,7 @@ const entries = [
   ...signingOperations,
   ...macOperations,
   ...publicKeyOperations,
+  ...adoptionOperations,
 ];
 
 export const operationTable: ReadonlyMap<string, AnyOperation> = new Map(

@@ -62,8 +62,8 @@ const expected = new Map(
 const withoutKey = new Set(['CreateKey', 'ListKeys', 'ListAliases', 'GenerateRandom', 'ListRetirableGrants']);
 
 void t.test('every operation of the daemon lets through the states of the table, and no other', (t) => {
-  for (const { name, states: row } of operationTable.values()) {
-    if (withoutKey.has(name) || name.endsWith('CustomKeyStore') || name.endsWith('CustomKeyStores')) {
+  for (const { name, service, states: row } of operationTable.values()) {
+    if (service !== 'kms' || withoutKey.has(name) || name.endsWith('CustomKeyStore') || name.endsWith('CustomKeyStores')) {
       t.equal(row, undefined, name);
       continue;
     }

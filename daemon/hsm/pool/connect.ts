@@ -1,12 +1,15 @@
 // The KeyStore that the rest of the daemon sees.
+import { z } from 'zod';
 import {
   HsmError,
+  type Attributes,
   type CipherKey,
   type Ciphertext,
   type Conversion,
   type DataKeyPair,
   type ImportedMaterial,
   type ImportTarget,
+  type InspectedObject,
   type KeyStore,
   type KeyStoreState,
   type KeyTemplate,
@@ -113,6 +116,27 @@ class PoolKeyStore implements KeyStore {
 
   exists(id: ObjectId): Promise<boolean> {
     return this.pool.submit(kinds.exists, [id], isTrue);
+  }
+
+  async inspect(match: Attributes, types: readonly number[]): Promise<readonly InspectedObject[]> {
+    const parts = [match, types].map((part) => Buffer.from(JSON.stringify(part)));
+    const found = await this.pool.submit(kinds.inspect, parts, inspected);
+    if (found.length > 0) return found;
+    // That may have been the worker that writes, which some modules make blind to what other programs made.
+    const all = this.pool.workers.map((worker) =>
+      this.pool.submitTo(worker, kinds.inspect, parts).then(inspected, (): InspectedObject[] => []),
+    );
+    return (await Promise.all(all)).find((each) => each.length > 0) ?? [];
+  }
+
+  async meet(id: ObjectId): Promise<void> {
+    const reason = 'it does not see an object that another program made';
+    await Promise.all(
+      this.pool.workers.map(async (worker) => {
+        const sees = await this.pool.submitTo(worker, kinds.exists, [id]).then(isTrue, () => false);
+        if (!sees) worker.kill({ reason, timedOut: false });
+      }),
+    );
   }
 
   async random(length: number): Promise<Buffer> {
@@ -261,4 +285,9 @@ const ciphertextAndPlaintext = (parts: Buffer[]): Ciphertext & { readonly plaint
   ciphertext: part(parts, 1),
   plaintext: part(parts, 2),
 });
+const inspectedObjects = z.array(z.array(z.tuple([z.number(), z.string()])));
+const inspected = (parts: Buffer[]): InspectedObject[] =>
+  inspectedObjects
+    .parse(JSON.parse(first(parts).toString()))
+    .map((values) => new Map(values.map(([type, hex]) => [type, Buffer.from(hex, 'hex')])));
 const keyPair = (parts: Buffer[]): DataKeyPair => ({ ...ciphertext(parts), publicKey: part(parts, 2) });

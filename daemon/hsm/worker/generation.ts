@@ -73,11 +73,18 @@ export function generateDataKeyPair(
   }
 }
 
+/** Attributes as pkcs11js takes them. */
+export function toTemplate(attributes: Attributes): Attribute[] {
+  return attributes.map(([type, value]) => ({
+    type,
+    value: typeof value === 'string' ? Buffer.from(value, 'hex') : value,
+  }));
+}
+
 /** Attributes of a template with others that go over them. */
 export function merge(given: Attributes, promised: Attribute[]): Attribute[] {
   const byType = new Map<number, Attribute>();
-  for (const [type, value] of given)
-    byType.set(type, { type, value: typeof value === 'string' ? Buffer.from(value, 'hex') : value });
+  for (const attribute of toTemplate(given)) byType.set(attribute.type, attribute);
   for (const attribute of promised) byType.set(attribute.type, attribute);
   return [...byType.values()];
 }

@@ -1,6 +1,7 @@
 // What a worker does for each kind of job.
 import {
   HsmError,
+  type Attributes,
   type Conversion,
   type ImportTarget,
   type KeyTemplate,
@@ -9,7 +10,7 @@ import {
 import type { JobName } from '../messages.js';
 import { createCiphers, type Cipher, type IvSource } from './ciphers.js';
 import { conversions } from './conversions.js';
-import { generate, generateDataKeyPair } from './generation.js';
+import { generate, generateDataKeyPair, toTemplate } from './generation.js';
 import { importMaterial } from './importing.js';
 import { deriveSharedSecret } from './key-agreement.js';
 import { mechanismOf } from './mechanisms.js';
@@ -93,6 +94,17 @@ export function createHandlers(
       return [];
     },
     exists: (id: Buffer) => [Buffer.of(objects.exists(id) ? 1 : 0)],
+    inspect: (match: Buffer, types: Buffer) => {
+      const found = objects.inspect(
+        toTemplate(JSON.parse(match.toString('utf8')) as Attributes),
+        JSON.parse(types.toString('utf8')) as number[],
+      );
+      return [
+        Buffer.from(
+          JSON.stringify(found.map((one) => one.map(([type, value]) => [type, value.toString('hex')]))),
+        ),
+      ];
+    },
     publicKey: (id: Buffer) => [objects.usePublic(id, (key) => toSubjectPublicKeyInfo(token, key))],
     random: (length: Buffer) => [random(length)],
     encrypt: (id: Buffer, suite: Buffer, aad: Buffer, plaintext: Buffer) =>

@@ -17,8 +17,9 @@ export interface ObjectDescription {
   readonly label: string;
 }
 
-/** Length of the CKA_IDs that Keyhold gives. An empty one would match the objects of others. */
-const ID_LENGTH = 16;
+/** Longest CKA_ID that is worked with; those that Keyhold gives have 16 bytes. An empty one names many objects. */
+const LONGEST_ID = 64;
+const KEY_CLASSES = [pkcs11.CKO_SECRET_KEY, pkcs11.CKO_PRIVATE_KEY, pkcs11.CKO_PUBLIC_KEY];
 const FIND_CHUNK = 1024;
 
 export class KeyObjects {
@@ -28,6 +29,8 @@ export class KeyObjects {
   /** Least recently used first. */
   private readonly copies = new Map<string, Handle>();
   private newestCopy = '';
+  /** CKA_IDs of adopted objects whose makers allow no copies. */
+  private readonly uncopyable = new Set<string>();
 
   /** @param copyLimit how many session copies to hold at most */
   constructor(
@@ -61,6 +64,7 @@ export class KeyObjects {
       this.copies.delete(name);
       this.ignoringStale(() => this.token.module.C_DestroyObject(this.token.session, copy));
     }
+    this.uncopyable.delete(name);
     const entry = this.entries.get(name);
     this.entries.delete(name);
     for (const handle of [entry?.key, entry?.public])
@@ -77,11 +81,26 @@ export class KeyObjects {
     return this.search(id).length > 0;
   }
 
-  /** Destroys every token object with that CKA_ID. */
+  /** Destroys every key with that CKA_ID; certificates that share an adopted one's are others'. */
   destroy(id: Buffer): void {
     this.forget(id.toString('latin1'));
-    for (const handle of this.search(id))
-      this.ignoringStale(() => this.token.module.C_DestroyObject(this.token.session, handle));
+    for (const handle of this.search(id)) {
+      const description = this.describe(handle);
+      if (description && KEY_CLASSES.includes(description.class))
+        this.ignoringStale(() => this.token.module.C_DestroyObject(this.token.session, handle));
+    }
+  }
+
+  /** Attributes of all token objects that match, without those that an object does not have or show. */
+  inspect(match: Template, types: readonly number[]): [type: number, value: Buffer][][] {
+    const { module, session } = this.token;
+    return this.find(match).map((handle) =>
+      types.flatMap((type): [number, Buffer][] => {
+        const [read] =
+          this.ignoringRefusal(() => module.C_GetAttributeValue(session, handle, [{ type }])) ?? [];
+        return read?.value === undefined ? [] : [[type, read.value]];
+      }),
+    );
   }
 
   /** Takes up an object that was just made. */
@@ -89,7 +108,7 @@ export class KeyObjects {
     const description = this.describe(handle);
     if (description === undefined) return undefined;
     this.known.add(handle.toString('latin1'));
-    if (description.id.length === ID_LENGTH) {
+    if (description.id.length > 0 && description.id.length <= LONGEST_ID) {
       const name = description.id.toString('latin1');
       const entry = this.entries.get(name) ?? {};
       if (description.class === pkcs11.CKO_PUBLIC_KEY) entry.public = handle;
@@ -132,7 +151,7 @@ export class KeyObjects {
   // SoftHSM 2.6.1, AES-GCM of 64 bytes: 25 µs with the token object, 9 µs with a copy.
   private copy(name: string, original: Handle): Handle {
     const { module, session } = this.token;
-    if (this.copyLimit === 0) return original;
+    if (this.copyLimit === 0 || this.uncopyable.has(name)) return original;
     if (this.copies.size >= this.copyLimit) this.evictOldest();
     try {
       const copy = module.C_CopyObject(session, original, [{ type: pkcs11.CKA_TOKEN, value: false }]);
@@ -142,6 +161,10 @@ export class KeyObjects {
     } catch (error) {
       const meaning = meaningOf(error);
       if (meaning === undefined || meaning.sessionLost) throw error;
+      if (meaning.objectOnly) {
+        this.uncopyable.add(name);
+        return original;
+      }
       // Out of session memory, or a module that never copies: then this goes to 0 with the first.
       this.copyLimit = this.copies.size;
       return original;
@@ -157,7 +180,8 @@ export class KeyObjects {
   }
 
   private search(id: Buffer): Handle[] {
-    if (id.length !== ID_LENGTH) throw new HsmError('internal', `A CKA_ID of ${id.length} bytes, not 16`);
+    if (id.length === 0 || id.length > LONGEST_ID)
+      throw new HsmError('internal', `A CKA_ID of ${id.length} bytes, not 1 to ${LONGEST_ID}`);
     const found = this.find([{ type: pkcs11.CKA_ID, value: id }]);
     // "Not there" is believed only of a token that is there: else a destroyed key would come back with it.
     if (found.length === 0 && !isThere(this.token)) throw new TokenGoneError();

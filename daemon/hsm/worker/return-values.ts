@@ -12,6 +12,8 @@ interface Meaning {
   readonly staleHandle?: true;
   /** 'invalid': C_Decrypt blames the ciphertext. 'doubtful': that, or, of any call, perhaps the device failed. */
   readonly decrypting?: 'invalid' | 'doubtful';
+  /** It is this one object that does not allow it. */
+  readonly objectOnly?: true;
   /** What it says when C_Verify returns it. */
   readonly verifying?: 'wrong';
 }
@@ -93,7 +95,8 @@ const meanings = new Map<number, Meaning>([
   [pkcs11.CKR_FUNCTION_NOT_SUPPORTED, UNSUPPORTED],
   [pkcs11.CKR_ATTRIBUTE_TYPE_INVALID, UNSUPPORTED],
   [pkcs11.CKR_ATTRIBUTE_VALUE_INVALID, UNSUPPORTED],
-  [pkcs11.CKR_ATTRIBUTE_READ_ONLY, UNSUPPORTED],
+  // SoftHSM returns it for a copy of an object of which CKA_MODIFIABLE is false.
+  [pkcs11.CKR_ATTRIBUTE_READ_ONLY, { ...UNSUPPORTED, objectOnly: true }],
   [pkcs11.CKR_TEMPLATE_INCOMPLETE, UNSUPPORTED],
   [pkcs11.CKR_TEMPLATE_INCONSISTENT, UNSUPPORTED],
   [pkcs11.CKR_KEY_SIZE_RANGE, UNSUPPORTED],
@@ -101,6 +104,9 @@ const meanings = new Map<number, Meaning>([
   [pkcs11.CKR_KEY_FUNCTION_NOT_PERMITTED, UNSUPPORTED],
   [pkcs11.CKR_DOMAIN_PARAMS_INVALID, UNSUPPORTED],
   [pkcs11.CKR_RANDOM_NO_RNG, UNSUPPORTED],
+
+  // CKR_ACTION_PROHIBITED of PKCS #11 v2.40, which pkcs11js does not name.
+  [0x1b, { ...UNSUPPORTED, objectOnly: true }],
 
   [pkcs11.CKR_DEVICE_MEMORY, FULL],
 

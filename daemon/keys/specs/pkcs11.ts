@@ -25,7 +25,16 @@ export const CKG_MGF1_SHA256 = 0x2;
 export const CKG_MGF1_SHA384 = 0x3;
 export const CKG_MGF1_SHA512 = 0x4;
 
+export const CKO_PUBLIC_KEY = 0x2;
+export const CKO_PRIVATE_KEY = 0x3;
+export const CKO_SECRET_KEY = 0x4;
+
+export const CKA_CLASS = 0x0;
+export const CKA_PRIVATE = 0x2;
+export const CKA_LABEL = 0x3;
 export const CKA_KEY_TYPE = 0x100;
+export const CKA_ID = 0x102;
+export const CKA_SENSITIVE = 0x103;
 export const CKA_ENCRYPT = 0x104;
 export const CKA_DECRYPT = 0x105;
 export const CKA_WRAP = 0x106;
@@ -35,10 +44,16 @@ export const CKA_SIGN_RECOVER = 0x109;
 export const CKA_VERIFY = 0x10a;
 export const CKA_VERIFY_RECOVER = 0x10b;
 export const CKA_DERIVE = 0x10c;
+export const CKA_MODULUS = 0x120;
 export const CKA_MODULUS_BITS = 0x121;
 export const CKA_PUBLIC_EXPONENT = 0x122;
 export const CKA_VALUE_LEN = 0x161;
+export const CKA_EXTRACTABLE = 0x162;
+export const CKA_LOCAL = 0x163;
+export const CKA_NEVER_EXTRACTABLE = 0x164;
+export const CKA_ALWAYS_SENSITIVE = 0x165;
 export const CKA_EC_PARAMS = 0x180;
+export const CKA_ALWAYS_AUTHENTICATE = 0x202;
 /** v3.2. */
 export const CKA_PARAMETER_SET = 0x61d;
 export const CKA_ENCAPSULATE = 0x633;

@@ -1,0 +1,93 @@
+// Objects that another program made in the token, while the workers have it.
+import { randomBytes } from 'node:crypto';
+import pkcs11, { type Template } from 'pkcs11js';
+import t, { type Test } from 'tap';
+import type { KeyStore } from '../../daemon/hsm/key-store.js';
+import { connectTo, makeToken, newKey, openSession, pids, until } from './token.js';
+
+const nothing = Buffer.alloc(0);
+const encrypts = (store: KeyStore, id: Buffer) => store.encrypt({ suite: 1, id }, nothing, Buffer.from('x'));
+
+function prepare(t: Test) {
+  const token = makeToken(t);
+  const { module, session, find } = openSession(t, token);
+  const aes = (id: Buffer, ...more: Template) =>
+    module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
+      { type: pkcs11.CKA_TOKEN, value: true },
+      { type: pkcs11.CKA_ID, value: id },
+      { type: pkcs11.CKA_LABEL, value: Buffer.from('foreign') },
+      { type: pkcs11.CKA_VALUE_LEN, value: 32 },
+      { type: pkcs11.CKA_PRIVATE, value: true },
+      { type: pkcs11.CKA_SENSITIVE, value: true },
+      { type: pkcs11.CKA_EXTRACTABLE, value: false },
+      { type: pkcs11.CKA_ENCRYPT, value: true },
+      { type: pkcs11.CKA_DECRYPT, value: true },
+      ...more,
+    ]);
+  return { token, module, session, find, aes };
+}
+
+void t.test('objects are found by attributes, and what they do not show is left out', async (t) => {
+  const { token, aes } = prepare(t);
+  const { store } = await connectTo(t, token);
+  aes(Buffer.of(7));
+  const types = [pkcs11.CKA_ID, pkcs11.CKA_VALUE_LEN, pkcs11.CKA_MODULUS, pkcs11.CKA_VALUE];
+  const match = [[pkcs11.CKA_LABEL, Buffer.from('foreign').toString('hex')]] as const;
+  const [object, ...others] = await store.inspect(match, types);
+  t.same(others, []);
+  t.same(object!.get(pkcs11.CKA_ID), Buffer.of(7));
+  t.equal(object!.get(pkcs11.CKA_VALUE_LEN)!.readUInt32LE(0), 32);
+  t.notOk(object!.has(pkcs11.CKA_MODULUS));
+  t.notOk(object!.has(pkcs11.CKA_VALUE), 'a value never');
+  t.same(await store.inspect([[pkcs11.CKA_LABEL, '00']], types), []);
+});
+
+void t.test('every worker sees an object, also the one that writes', async (t) => {
+  const { token, aes } = prepare(t);
+  const { store, events } = await connectTo(t, token, { workers: 2 });
+  await until(() => pids(events).length === 2);
+  await newKey(store);
+  const id = randomBytes(5);
+  aes(id);
+  // The writer writes before it has looked, and sees nothing of the above any more.
+  await newKey(store);
+  const match = [[pkcs11.CKA_ID, id.toString('hex')]] as const;
+  t.equal((await store.inspect(match, [pkcs11.CKA_CLASS])).length, 1);
+  await store.meet(id);
+  await Promise.all(Array.from({ length: 2_000 }, () => encrypts(store, id)));
+  await newKey(store);
+  await Promise.all(Array.from({ length: 2_000 }, () => encrypts(store, id)));
+});
+
+void t.test(
+  'an object that may not be copied works, and does not cost the others their copies',
+  async (t) => {
+    const { token, aes } = prepare(t);
+    const { store } = await connectTo(t, token);
+    const [fixed, closed] = [randomBytes(5), randomBytes(6)];
+    aes(fixed, { type: pkcs11.CKA_MODIFIABLE, value: false });
+    aes(closed, { type: 0x171, value: false });
+    const own = await newKey(store);
+    for (const id of [fixed, closed, own, fixed, closed]) await encrypts(store, id);
+    t.equal((await encrypts(store, own)).iv.length, 12);
+  },
+);
+
+void t.test('a certificate that shares the CKA_ID of a destroyed key stays', async (t) => {
+  const { token, module, session, find, aes } = prepare(t);
+  const { store } = await connectTo(t, token);
+  const id = randomBytes(20);
+  aes(id);
+  module.C_CreateObject(session, [
+    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_CERTIFICATE },
+    { type: pkcs11.CKA_CERTIFICATE_TYPE, value: pkcs11.CKC_X_509 },
+    { type: pkcs11.CKA_TOKEN, value: true },
+    { type: pkcs11.CKA_ID, value: id },
+    { type: pkcs11.CKA_SUBJECT, value: Buffer.from('3000', 'hex') },
+    { type: pkcs11.CKA_VALUE, value: Buffer.from('3000', 'hex') },
+  ]);
+  await encrypts(store, id);
+  await store.destroy(id);
+  t.equal(find(id).length, 1);
+  await t.rejects(encrypts(store, id), { code: 'no-such-object' });
+});
