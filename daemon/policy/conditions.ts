@@ -1,0 +1,106 @@
+// The Condition of a statement: all operators of it, and all keys of an operator, must be true.
+import { type Operator, operators, type Test } from './operators.js';
+import type { Lookup } from './patterns.js';
+import { type Place, quote } from './place.js';
+import type { RawStatement } from './schema.js';
+
+/** One key of one operator. */
+export interface Condition {
+  /** As it stands in the document. */
+  readonly operator: string;
+  readonly key: string;
+  readonly isTrue: (lookup: Lookup) => boolean;
+}
+
+type SetOperator = 'ForAllValues' | 'ForAnyValue';
+
+const operatorPattern = /^(?:(ForAllValues|ForAnyValue):)?([A-Za-z]+?)(IfExists)?$/;
+const keyPattern = /^[A-Za-z0-9-]+:./;
+
+interface Options {
+  readonly effect: 'Allow' | 'Deny';
+  readonly variables: boolean;
+}
+
+/** @throws MalformedPolicyDocumentException */
+export function compileConditions(
+  block: NonNullable<RawStatement['Condition']>,
+  options: Options,
+  at: Place,
+): Condition[] {
+  return Object.entries(block).flatMap(([name, keys]) => {
+    const place = at.member(name);
+    const compile = compiler(name, options, place);
+    return Object.entries(keys).map(([key, values]) => {
+      const keyPlace = place.member(key);
+      if (!keyPattern.test(key))
+        keyPlace.fail(`The condition key must begin with a service, as in "kms:KeySpec" or "aws:SourceIp".`);
+      return { operator: name, key, isTrue: compile(key.toLowerCase(), values, keyPlace) };
+    });
+  });
+}
+
+type Compile = (key: string, values: readonly string[], at: Place) => Condition['isTrue'];
+
+function compiler(name: string, options: Options, at: Place): Compile {
+  if (name === 'Null') return compileNull;
+  const [, set, base = '', ifExists] = operatorPattern.exec(name) ?? [];
+  const operator = operators.get(base);
+  if (operator === undefined) {
+    const hint = base === 'Null' ? ' Null takes neither IfExists nor a set operator.' : '';
+    at.fail(`There is no condition operator ${quote(name)}.${hint}`);
+  }
+  const row = { ...operator, ifExists: ifExists !== undefined, set: set as SetOperator | undefined };
+  return (key, values, place) => {
+    const valuePlace = (index: number) => (values.length === 1 ? place : place.item(index));
+    const tests = values.map((value, index) => row.compile(value, options.variables, valuePlace(index)));
+    return compare(key, tests, row, options.effect);
+  };
+}
+
+function compileNull(key: string, values: readonly string[], at: Place): Condition['isTrue'] {
+  const wanted = values.map((value) => {
+    const lower = value.toLowerCase();
+    return lower === 'true' || lower === 'false' ? lower === 'true' : at.fail('Null takes true or false.');
+  });
+  return (lookup) => wanted.includes(!lookup(key)?.length);
+}
+
+function compare(
+  key: string,
+  tests: readonly Test[],
+  { negated, ifExists, set }: Operator & { ifExists: boolean; set: SetOperator | undefined },
+  effect: 'Allow' | 'Deny',
+): Condition['isTrue'] {
+  const whenAbsent = ifExists || (set === undefined ? negated : set === 'ForAllValues');
+  const holds = (actual: string, lookup: Lookup): boolean => {
+    const matched = matchesAny(tests, actual, lookup);
+    // Nobody can tell whether a value differs from a variable without one. Then the statement must not allow.
+    if (matched === undefined) return negated && effect === 'Deny';
+    return matched !== negated;
+  };
+  return (lookup) => {
+    const actuals = lookup(key);
+    if (actuals === undefined || actuals.length === 0) return whenAbsent;
+    if (actuals.length === 1) {
+      // Set operators take an empty value for none (IAM User Guide, "Evaluation logic for condition set operators").
+      if (set !== undefined && actuals[0] === '') return whenAbsent;
+      return holds(actuals[0]!, lookup);
+    }
+    // Without a set operator a negated one means that none of the values matches.
+    const all = set === undefined ? negated : set === 'ForAllValues';
+    return all
+      ? actuals.every((actual) => holds(actual, lookup))
+      : actuals.some((actual) => holds(actual, lookup));
+  };
+}
+
+function matchesAny(tests: readonly Test[], actual: string, lookup: Lookup): boolean | undefined {
+  let result: boolean | undefined = false;
+  for (const test of tests) {
+    const matched = test(actual, lookup);
+    if (matched) return true;
+    if (matched === undefined) result = undefined;
+  }
+  return result;
+}

@@ -1,0 +1,127 @@
+// Compiled policies. A document is compiled when it is put or loaded, and from then on only evaluated.
+import { kinds, type PolicyKind, readPolicy } from './kinds.js';
+import { quote } from './place.js';
+import { type Bindings, type PrincipalName, readPrincipals } from './principals.js';
+import { Statement } from './statement.js';
+
+/** The statements of a policy that are about one action. */
+export interface Applicable {
+  readonly allows: readonly Statement[];
+  readonly denies: readonly Statement[];
+}
+
+/** Actions whose statements are remembered: there are fewer operations, and a caller cannot make them more. */
+const rememberedActions = 256;
+
+/** A compiled policy. Immutable; the same one may belong to many keys or principals. */
+export class Policy {
+  readonly #byAction = new Map<string, Applicable>();
+
+  /** @param name for explanations: `key policy`, or the ARN of a managed policy */
+  constructor(
+    readonly kind: PolicyKind,
+    readonly name: string,
+    readonly statements: readonly Statement[],
+  ) {}
+
+  /** As `AccessDeniedException` calls a policy of this kind. */
+  get title(): string {
+    return kinds[this.kind].title;
+  }
+
+  /** @param action `kms:Encrypt`, in any case */
+  about(action: string): Applicable {
+    let found = this.#byAction.get(action);
+    if (found === undefined) {
+      const statements = this.statements.filter((statement) => statement.isAbout(action.toLowerCase()));
+      found = {
+        allows: statements.filter(({ effect }) => effect === 'Allow'),
+        denies: statements.filter(({ effect }) => effect === 'Deny'),
+      };
+      if (this.#byAction.size < rememberedActions) this.#byAction.set(action, found);
+    }
+    return found;
+  }
+}
+
+/**
+ * Compiles the policy of a key.
+ * @param text JSON of at most 32,768 bytes
+ * @param bindings what `bindKeyPolicy` gave when the policy was put; a name that is not in it means nobody
+ * @throws MalformedPolicyDocumentException saying where in the document and what is wrong
+ * @throws LimitExceededException where the document is too long
+ */
+export function compileKeyPolicy(text: string, bindings: Bindings): Policy {
+  return compile('key', 'key policy', text, bindings);
+}
+
+/**
+ * Compiles a policy of users and roles; also a permissions boundary or a session policy.
+ * @param text JSON of at most 6,144 characters without white space
+ * @param name of the policy, for explanations
+ * @throws MalformedPolicyDocumentException, LimitExceededException
+ */
+export function compileIdentityPolicy(text: string, name: string): Policy {
+  return compile('identity', name, text, {});
+}
+
+/**
+ * Compiles the trust policy of a role.
+ * @param text JSON of at most 2,048 characters without white space
+ * @param bindings what `bindTrustPolicy` gave when the policy was put
+ * @throws MalformedPolicyDocumentException, LimitExceededException
+ */
+export function compileTrustPolicy(text: string, bindings: Bindings): Policy {
+  return compile('trust', 'trust policy', text, bindings);
+}
+
+function compile(kind: PolicyKind, name: string, text: string, bindings: Bindings): Policy {
+  const { version, statements } = readPolicy(kind, text);
+  const options = {
+    variables: version === '2012-10-17',
+    bindings,
+    // KMS takes a key policy statement without Resource, and it has no effect (KMS Developer Guide, "Elements in a key
+    // policy"). A trust policy is about its role.
+    withoutResource: kind === 'trust' ? 'every' : 'none',
+  } as const;
+  return new Policy(
+    kind,
+    name,
+    statements.map(({ raw, at }) => new Statement(raw, at, options)),
+  );
+}
+
+/** The unique id of a user, of a role, or of the role of a session; undefined where there is none of that name. */
+export type Resolve = (name: PrincipalName) => string | undefined;
+
+/**
+ * Finds out whom a key policy names, when it is put.
+ * @param account the one that there is
+ * @returns to be kept beside the document, for `compileKeyPolicy`
+ * @throws MalformedPolicyDocumentException also for principals that do not exist, as KMS does; LimitExceededException
+ */
+export function bindKeyPolicy(text: string, account: string, resolve: Resolve): Bindings {
+  return bind('key', text, account, resolve);
+}
+
+/** As `bindKeyPolicy`, for the trust policy of a role. */
+export function bindTrustPolicy(text: string, account: string, resolve: Resolve): Bindings {
+  return bind('trust', text, account, resolve);
+}
+
+function bind(kind: PolicyKind, text: string, account: string, resolve: Resolve): Bindings {
+  const bindings: Record<string, string> = {};
+  for (const { raw, at: statement } of readPolicy(kind, text).statements) {
+    for (const element of ['Principal', 'NotPrincipal'] as const) {
+      if (!raw[element]) continue;
+      for (const { named, at } of readPrincipals(raw[element], statement.member(element))) {
+        if (named.kind === 'everybody' || named.kind === 'service') continue;
+        if (named.account !== account) at.fail(`There is no account ${named.account} here, only ${account}.`);
+        if (named.kind === 'account') continue;
+        bindings[named.arn] =
+          resolve(named) ?? at.fail(`There is no ${named.kind} ${quote(named.arn)} in this account.`);
+      }
+    }
+  }
+  return bindings;
+}

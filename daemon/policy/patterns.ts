@@ -1,0 +1,145 @@
+// Texts of a policy that values of a request are matched against, with wildcards and policy variables (IAM User Guide,
+// "IAM policy elements: Variables and tags").
+import { type Place, quote } from './place.js';
+
+/**
+ * The request's values of a condition key; undefined where the request has none.
+ * @param key in lower case, all of it: condition keys are not case-sensitive, the parts behind
+ *   `kms:EncryptionContext:` and `aws:ResourceTag/` included (KMS Developer Guide, "Case sensitivity of the encryption
+ *   context condition")
+ */
+export type Lookup = (key: string) => readonly string[] | undefined;
+
+/** Any characters, and any one character. Not negative: a UTF-16 code unit. */
+const any = -1;
+const one = -2;
+
+interface Variable {
+  readonly key: string;
+  readonly fallback: string | undefined;
+}
+
+export interface PatternOptions {
+  /** `*` and `?` are wildcards. */
+  readonly wildcards: boolean;
+  /** `${…}` is a variable: only in documents of version 2012-10-17. */
+  readonly variables: boolean;
+  /** Case does not matter. */
+  readonly ignoreCase?: boolean;
+}
+
+const variablePattern = /^([A-Za-z0-9-]+:[^{}$*?',]+?)(?:, *'([^']*)')?$/;
+
+/** A text as code units, wildcards and variables. */
+export class Pattern {
+  readonly #tokens: readonly (number | Variable)[];
+  readonly #ignoreCase: boolean;
+  /** Where there are no variables: what `resolve` gives in every request. */
+  readonly constant: readonly number[] | undefined;
+  /** Where there are no wildcards either. */
+  readonly literal: string | undefined;
+
+  private constructor(tokens: readonly (number | Variable)[], ignoreCase: boolean) {
+    this.#tokens = tokens;
+    this.#ignoreCase = ignoreCase;
+    if (tokens.every((token) => typeof token === 'number')) {
+      this.constant = tokens;
+      if (tokens.every((token) => token >= 0)) this.literal = asText(tokens);
+    }
+  }
+
+  /** @throws MalformedPolicyDocumentException for a variable that is none */
+  static parse(
+    text: string,
+    { wildcards, variables, ignoreCase = false }: PatternOptions,
+    at: Place,
+  ): Pattern {
+    const tokens: (number | Variable)[] = [];
+    const folded = ignoreCase ? (part: string) => part.toLowerCase() : (part: string) => part;
+    for (const part of variables ? text.split(/(\$\{[^}]*\}?)/) : [text]) {
+      if (variables && part.startsWith('${')) tokens.push(...variable(part, folded, at));
+      else
+        for (const code of codesOf(folded(part))) tokens.push(wildcards ? (wildcardOf[code] ?? code) : code);
+    }
+    return new Pattern(tokens, ignoreCase);
+  }
+
+  /** Whether a value matches. Undefined: a variable has no single value in this request, so nobody can tell. */
+  matches(value: string, lookup: Lookup): boolean | undefined {
+    const actual = this.#ignoreCase ? value.toLowerCase() : value;
+    if (this.literal !== undefined) return actual === this.literal;
+    const codes = this.resolve(lookup);
+    return codes && matchCodes(codes, actual, 0, actual.length);
+  }
+
+  /** Code units and wildcards with the request's values in place of the variables; these hold no wildcards. */
+  resolve(lookup: Lookup): readonly number[] | undefined {
+    if (this.constant) return this.constant;
+    const codes: number[] = [];
+    for (const token of this.#tokens) {
+      if (typeof token === 'number') {
+        codes.push(token);
+        continue;
+      }
+      const values = lookup(token.key);
+      const value = values?.length === 1 ? values[0] : values?.length ? undefined : token.fallback;
+      if (value === undefined) return undefined;
+      codes.push(...codesOf(this.#ignoreCase ? value.toLowerCase() : value));
+    }
+    return codes;
+  }
+}
+
+const wildcardOf: Readonly<Record<number, number>> = { [0x2a]: any, [0x3f]: one };
+
+/** A variable, or the one character that `${*}`, `${?}` and `${$}` stand for. */
+function variable(text: string, folded: (part: string) => string, at: Place): (number | Variable)[] {
+  const inner = text.endsWith('}')
+    ? text.slice(2, -1)
+    : at.fail(`The variable ${quote(text)} has no closing brace.`);
+  if (inner === '*' || inner === '?' || inner === '$') return codesOf(inner);
+  const [, key, fallback] = variablePattern.exec(inner) ?? [];
+  if (key === undefined) {
+    at.fail(
+      `${quote(text)} is no policy variable. They read \${aws:username} or \${aws:username, 'default'}; for the characters ` +
+        'themselves write ${*}, ${?} or ${$}.',
+    );
+  }
+  return [{ key: key.toLowerCase(), fallback: fallback === undefined ? undefined : folded(fallback) }];
+}
+
+function codesOf(text: string): number[] {
+  return Array.from({ length: text.length }, (_, index) => text.charCodeAt(index));
+}
+
+function asText(codes: readonly number[]): string {
+  return codes.map((code) => String.fromCharCode(code)).join('');
+}
+
+/**
+ * Whether a part of a text matches. Only the last `*` is ever tried again, so the time is at most the product of the two
+ * lengths; a regular expression's would be exponential for texts that an attacker chooses.
+ */
+export function matchCodes(codes: readonly number[], text: string, start: number, end: number): boolean {
+  let at = 0;
+  let position = start;
+  let star = -1;
+  let tried = start;
+  while (position < end) {
+    const code = codes[at];
+    if (code === any) {
+      star = at++;
+      tried = position;
+    } else if (code === one || code === text.charCodeAt(position)) {
+      at++;
+      position++;
+    } else if (star >= 0) {
+      at = star + 1;
+      position = ++tried;
+    } else {
+      return false;
+    }
+  }
+  while (codes[at] === any) at++;
+  return at === codes.length;
+}
