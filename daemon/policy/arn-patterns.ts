@@ -43,9 +43,9 @@ export class ArnPattern {
 function matchParts(parts: readonly (readonly number[])[], arn: string): boolean {
   if (parts.length < 6) return false;
   let start = 0;
-  for (const [index, part] of parts.entries()) {
+  for (let index = 0; index < 6; index++) {
     const end = index === 5 ? arn.length : arn.indexOf(':', start);
-    if (end < 0 || !matchCodes(part, arn, start, end)) return false;
+    if (end < 0 || !matchCodes(parts[index]!, arn, start, end)) return false;
     start = end + 1;
   }
   return true;

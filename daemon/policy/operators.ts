@@ -1,6 +1,6 @@
 // The condition operators (IAM User Guide, "IAM JSON policy elements: Condition operators"): one row each.
-import { BlockList, isIP } from 'node:net';
 import { ArnPattern } from './arn-patterns.js';
+import { IpRange } from './ip-ranges.js';
 import { type Lookup, Pattern } from './patterns.js';
 import { type Place, quote } from './place.js';
 
@@ -78,20 +78,11 @@ function binary(value: string, _variables: boolean, at: Place): Test {
   return (actual) => base64.test(actual) && expected.equals(Buffer.from(actual, 'base64'));
 }
 
-const families = { 4: 'ipv4', 6: 'ipv6' } as const;
-
 function address(value: string, _variables: boolean, at: Place): Test {
-  const [, network = '', prefix] = /^([^/]+)(?:\/([0-9]{1,3}))?$/.exec(value) ?? [];
-  const version = isIP(network) as 0 | 4 | 6;
-  const bits = version === 4 ? 32 : 128;
-  if (version === 0 || network.includes('%') || Number(prefix ?? 0) > bits)
+  const range =
+    IpRange.parse(value) ??
     at.fail(`${quote(value)} is no IP address or range, such as "192.0.2.0/24" or "2001:db8::/32".`);
-  const list = new BlockList();
-  list.addSubnet(network, Number(prefix ?? bits), families[version]);
-  return (actual) => {
-    const family = isIP(actual) as 0 | 4 | 6;
-    return family !== 0 && list.check(actual, families[family]);
-  };
+  return (actual) => range.includes(actual);
 }
 
 const equal = (actual: number, expected: number) => actual === expected;

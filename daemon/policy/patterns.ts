@@ -128,6 +128,7 @@ export function matchCodes(codes: readonly number[], text: string, start: number
   while (position < end) {
     const code = codes[at];
     if (code === any) {
+      if (at + 1 === codes.length) return true;
       star = at++;
       tried = position;
     } else if (code === one || code === text.charCodeAt(position)) {
