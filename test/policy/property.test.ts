@@ -191,6 +191,45 @@ const row: fc.Arbitrary<Row> = fc.record({
   grants: optional(fc.array(oneOf('AIDAALICE', 'AROAAPP', 'AROAAPP:one', account), { maxLength: 2 })),
 });
 
+/** Policies of one statement, so that its condition or its principals decide. */
+const conditionRow: fc.Arbitrary<Row> = fc
+  .tuple(condition, oneOf('Allow', 'Deny'), context, fc.boolean())
+  .map(([[operator, key, values], Effect, values2, isNew]) => {
+    const Condition = { [operator]: { [key]: values } };
+    const statement = { Effect, Principal: '*', Action: '*', Resource: '*', Condition };
+    const document = JSON.stringify({
+      Version: isNew ? '2012-10-17' : '2008-10-17',
+      Statement: [statement, { Effect: 'Allow', Principal: { AWS: account }, Action: '*', Resource: '*' }],
+    });
+    return { it: 'random', expect: '', who: 'root', key: document, context: values2 };
+  });
+
+const principalRow: fc.Arbitrary<Row> = fc
+  .tuple(principal, oneOf('Allow', 'Deny', 'spare'), oneOf(...(Object.keys(principals) as Who[])))
+  .map(([named, effect, who]) => {
+    const everything = { Action: '*', Resource: '*' };
+    const statement =
+      effect === 'spare' ? { Effect: 'Deny', NotPrincipal: named } : { Effect: effect, Principal: named };
+    const Statement = [
+      { ...statement, ...everything },
+      { Effect: 'Allow', Principal: '*', ...everything },
+    ];
+    return { it: 'random', expect: '', who, key: JSON.stringify({ Statement }) };
+  });
+
+for (const [what, rows] of [
+  ['one condition', conditionRow],
+  ['one Principal or NotPrincipal', principalRow],
+] as const) {
+  void t.test(`both evaluators agree on ${what}`, (t) => {
+    fc.assert(
+      fc.property(rows, (random) => decideRow(random) === naiveDecision(random)),
+      { numRuns: 4_000 },
+    );
+    t.end();
+  });
+}
+
 void t.test('both evaluators decide alike, whatever the policies and the request', (t) => {
   const decisions = new Map<string, number>();
   fc.assert(
