@@ -1,5 +1,6 @@
 // A second evaluator, which interprets the documents at every request in the plainest way: no compilation, no index, no
 // early end, regular expressions for patterns. It shares no code with the daemon's and is only here to disagree with it.
+import { isIPv6 } from 'node:net';
 import { bindings, keyArn, lookupIn, principals, type Row, type StatementDocument, textOf } from './world.js';
 
 interface Request {
@@ -251,7 +252,7 @@ function isInRange(actual: string, range: string): boolean {
         .split('.')
         .map((part) => Number(part).toString(2).padStart(8, '0'))
         .join('');
-    if (!text.includes(':')) return undefined;
+    if (!isIPv6(text)) return undefined;
     const mapped = /^::ffff:([0-9.]+)$/i.exec(text);
     if (mapped) return bits(mapped[1]!);
     const [head = '', tail] = text.split('::');

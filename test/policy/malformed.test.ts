@@ -1,0 +1,134 @@
+import t from 'tap';
+import {
+  bindKeyPolicy,
+  bindTrustPolicy,
+  compileIdentityPolicy,
+  compileKeyPolicy,
+  compileTrustPolicy,
+} from '../../daemon/policy/document.js';
+import { ServiceError } from '../../proto/errors.js';
+import { identityPolicies, keyPolicies, type Malformed, notJson, trustPolicies } from './malformed.js';
+import { account, allow, aws, bindings, delegate, deny, names, textOf } from './world.js';
+
+function failure(work: () => unknown): ServiceError | undefined {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ServiceError) return error;
+    throw error;
+  }
+}
+
+const kinds: readonly [string, readonly Malformed[], (text: string) => unknown][] = [
+  ['what is not JSON', notJson, (text) => compileKeyPolicy(text, {})],
+  ['key policies', keyPolicies, (text) => compileKeyPolicy(text, {})],
+  ['identity policies', identityPolicies, (text) => compileIdentityPolicy(text, 'policy')],
+  ['trust policies', trustPolicies, (text) => compileTrustPolicy(text, {})],
+];
+
+for (const [what, documents, compile] of kinds) {
+  void t.test(`${what}: malformed ones are refused, with the place in the document`, (t) => {
+    for (const [document, place, rest] of documents) {
+      const error = failure(() => compile(document));
+      t.equal(error?.code, 'MalformedPolicyDocumentException', document.slice(0, 120));
+      t.equal(error?.message.slice(0, place.length), place);
+      t.match(error?.message.slice(place.length), rest);
+    }
+    t.end();
+  });
+}
+
+void t.test('documents past their bound are refused, and those at it taken', (t) => {
+  const padded = (length: number, document: string) => document + ' '.repeat(length - document.length);
+  const key = textOf([delegate()]);
+  t.ok(compileKeyPolicy(padded(32_768, key), {}));
+  const tooLong = failure(() => compileKeyPolicy(padded(32_769, key), {}));
+  t.equal(tooLong?.code, 'LimitExceededException');
+  t.match(tooLong?.message, /32769 bytes; 32768/);
+
+  const withResource = (length: number) => {
+    const empty = textOf([allow({ Resource: 'arn:aws:s3:::' })]);
+    return textOf([allow({ Resource: `arn:aws:s3:::${'x'.repeat(length - empty.length)}` })]);
+  };
+  t.ok(compileIdentityPolicy(`${withResource(6_144)}\n   `, 'white space does not count'));
+  t.equal(failure(() => compileIdentityPolicy(withResource(6_145), 'p'))?.code, 'LimitExceededException');
+
+  const trust = (length: number) =>
+    textOf([{ Effect: 'Allow', Principal: '*', Action: 'sts:AssumeRole', Sid: 'x'.repeat(length) }]);
+  const { length } = trust(0);
+  t.ok(compileTrustPolicy(trust(2_048 - length), {}));
+  t.equal(failure(() => compileTrustPolicy(trust(2_049 - length), {}))?.code, 'LimitExceededException');
+  t.end();
+});
+
+void t.test('what AWS takes is taken', (t) => {
+  const key = (...statements: object[]) => JSON.stringify({ Statement: statements });
+  for (const document of [
+    key(delegate({ Sid: 'Enable IAM User Permissions' }), delegate({ Sid: 'Enable IAM User Permissions' })),
+    JSON.stringify({ Id: 'key-default-1', Version: '2008-10-17', Statement: delegate() }),
+    key({ Effect: 'Allow', Principal: '*', Action: 'kms:*' }),
+    key(delegate({ Condition: {} })),
+    key(delegate({ Condition: { StringEquals: { 'kms:KeySpec': [] } } })),
+    key(
+      delegate({ Condition: { Bool: { 'kms:MultiRegion': false }, Null: { 'aws:TokenIssueTime': true } } }),
+    ),
+    key(deny({ NotPrincipal: aws(names.alice, account) })),
+    key(delegate({ Principal: { AWS: [account, '*'], Service: 'logs.us-east-1.amazonaws.com' } })),
+    key(delegate({ Sid: 'caf\u00e9' })),
+    `\t\r\n${key(delegate())}\n`,
+  ])
+    t.doesNotThrow(() => compileKeyPolicy(document, bindings), document);
+  t.doesNotThrow(() => compileIdentityPolicy(key(allow({ Sid: '' }), allow({ Sid: '' })), 'p'));
+  t.end();
+});
+
+void t.test(
+  'putting a policy binds its names to unique ids, and refuses principals that do not exist',
+  (t) => {
+    const ids: Readonly<Record<string, string>> = {
+      'user alice': 'AIDAALICE',
+      'role App': 'AROAAPP',
+      'role session App': 'AROAAPP',
+    };
+    const resolve = ({ kind, name }: { kind: string; name: string }) => ids[`${kind} ${name}`];
+    const policy = (Principal: unknown) => textOf([delegate(), allow({ Principal })]);
+    t.strictSame(
+      bindKeyPolicy(
+        policy(aws(names.alice, names.appRole, names.appSession, '*', account)),
+        account,
+        resolve,
+      ),
+      { [names.alice]: 'AIDAALICE', [names.appRole]: 'AROAAPP', [names.appSession]: 'AROAAPP' },
+    );
+    t.strictSame(bindKeyPolicy(policy({ Service: 'logs.amazonaws.com' }), account, resolve), {});
+    const refused: [unknown, string][] = [
+      [aws(names.bob), `Statement[1].Principal.AWS: There is no user "${names.bob}" in this account.`],
+      [
+        aws(names.alice, names.opsRole),
+        `Statement[1].Principal.AWS[1]: There is no role "${names.opsRole}" in this account.`,
+      ],
+      [
+        aws('999999999999'),
+        `Statement[1].Principal.AWS: There is no account 999999999999 here, only ${account}.`,
+      ],
+      [
+        aws('arn:aws:iam::999999999999:user/alice'),
+        `Statement[1].Principal.AWS: There is no account 999999999999 here, only ${account}.`,
+      ],
+    ];
+    for (const [principal, message] of refused) {
+      const error = failure(() => bindKeyPolicy(policy(principal), account, resolve));
+      t.strictSame(
+        { code: error?.code, message: error?.message },
+        { code: 'MalformedPolicyDocumentException', message },
+      );
+    }
+    const trust = textOf([{ Effect: 'Allow', Principal: aws(names.bob), Action: 'sts:AssumeRole' }]);
+    t.match(
+      failure(() => bindTrustPolicy(trust, account, resolve)),
+      { message: /^Statement\[0\]\.Principal\.AWS: There is no user/ },
+    );
+    t.end();
+  },
+);
