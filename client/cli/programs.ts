@@ -21,7 +21,14 @@ const programs = [
     file: 'audit-tail',
     description: 'Prints the newest audit records; -f follows.',
   },
+  {
+    words: ['policy', 'lint'],
+    file: 'policy-lint',
+    description: 'Checks a policy document, without a daemon.',
+  },
 ] as const;
+
+const groupDescriptions = { audit: 'The audit log.', policy: 'Policy documents.' } as const;
 
 /** Adds `keyhold init`, `keyhold audit verify` and so on. Their arguments are theirs to read. */
 export function addPrograms(program: Command): void {
@@ -29,7 +36,7 @@ export function addPrograms(program: Command): void {
   for (const { words, file, description } of programs) {
     let parent = program;
     if (words.length === 2) {
-      parent = groups.get(words[0]) ?? program.command(words[0]).description('The audit log.');
+      parent = groups.get(words[0]) ?? program.command(words[0]).description(groupDescriptions[words[0]]);
       groups.set(words[0], parent);
     }
     parent

@@ -1,10 +1,10 @@
-// What the two audit programs share: where the log is, wrong usage, and running as a program of their own.
+// What the audit programs and policy lint share: where the log is, wrong usage, and running as a program of their own.
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, CommanderError, InvalidArgumentError } from 'commander';
 
-/** Exit codes of the audit programs. */
+/** Exit codes of the programs. */
 export const exit = { whole: 0, broken: 1, usage: 2 } as const;
 
 /** What cannot go on because of how the program was called, or of what it cannot read. */

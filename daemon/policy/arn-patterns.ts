@@ -1,15 +1,18 @@
 // ARNs with wildcards. Each of the six parts between colons is matched by itself, so that a wildcard never reaches over
 // a colon (IAM User Guide, "ARN condition operators"); all behind the fifth colon is the last part.
-import { type Lookup, matchCodes, Pattern } from './patterns.js';
+import { literalOf, type Lookup, matchCodes, Pattern } from './patterns.js';
 import { type Place, quote } from './place.js';
 
 const colon = 0x3a;
+
+/** Without wildcards, or with some. */
+type Part = string | readonly number[];
 
 export class ArnPattern {
   readonly #pattern: Pattern;
   readonly #isAnything: boolean;
   /** Where there are no variables. */
-  readonly #parts: readonly (readonly number[])[] | undefined;
+  readonly #parts: readonly Part[] | undefined;
 
   private constructor(pattern: Pattern, isAnything: boolean) {
     this.#pattern = pattern;
@@ -40,23 +43,28 @@ export class ArnPattern {
   }
 }
 
-function matchParts(parts: readonly (readonly number[])[], arn: string): boolean {
+function matchParts(parts: readonly Part[], arn: string): boolean {
   if (parts.length < 6) return false;
   let start = 0;
   for (let index = 0; index < 6; index++) {
+    const part = parts[index]!;
     const end = index === 5 ? arn.length : arn.indexOf(':', start);
-    if (end < 0 || !matchCodes(parts[index]!, arn, start, end)) return false;
+    if (typeof part === 'string') {
+      if (end - start !== part.length || !arn.startsWith(part, start)) return false;
+    } else if (end < 0 || !matchCodes(part, arn, start, end)) {
+      return false;
+    }
     start = end + 1;
   }
   return true;
 }
 
 /** The parts between the first five colons. */
-function partsOf(codes: readonly number[]): number[][] {
+function partsOf(codes: readonly number[]): Part[] {
   const parts: number[][] = [[]];
   for (const code of codes) {
     if (code === colon && parts.length < 6) parts.push([]);
     else parts.at(-1)!.push(code);
   }
-  return parts;
+  return parts.map((part) => literalOf(part) ?? part);
 }

@@ -44,7 +44,7 @@ export class Pattern {
     this.#ignoreCase = ignoreCase;
     if (tokens.every((token) => typeof token === 'number')) {
       this.constant = tokens;
-      if (tokens.every((token) => token >= 0)) this.literal = asText(tokens);
+      this.literal = literalOf(tokens);
     }
   }
 
@@ -112,7 +112,9 @@ function codesOf(text: string): number[] {
   return Array.from({ length: text.length }, (_, index) => text.charCodeAt(index));
 }
 
-function asText(codes: readonly number[]): string {
+/** The text that codes are, where there are no wildcards among them. */
+export function literalOf(codes: readonly number[]): string | undefined {
+  if (codes.some((code) => code < 0)) return undefined;
   return codes.map((code) => String.fromCharCode(code)).join('');
 }
 

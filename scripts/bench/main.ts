@@ -2,6 +2,7 @@
 // ratios are what counts.
 import { Argument, Command } from 'commander';
 import { operationsSuite } from './operations.js';
+import { policySuite } from './policy.js';
 import { asJson, asTable, type Row } from './report.js';
 import { scaleSuite } from './scale.js';
 import { type SuiteOptions, UsageError } from './suite.js';
@@ -9,6 +10,7 @@ import { type SuiteOptions, UsageError } from './suite.js';
 /** A new suite is one entry. */
 const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>> = {
   operations: operationsSuite,
+  policy: policySuite,
   scale: scaleSuite,
 };
 
@@ -24,6 +26,7 @@ interface Options {
 const program = new Command('npm run bench --')
   .description(
     'operations: throughput and latency over the unix socket, beside a plain PKCS#11 loop on the same token.\n' +
+      'policy: what one decision costs with 20 statements.\n' +
       'scale: the same operations with 10 keys and with many, the start, and memory.',
   )
   .addArgument(new Argument('[suite]').choices(Object.keys(suites)).default('operations'))

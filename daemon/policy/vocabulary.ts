@@ -1,0 +1,53 @@
+// The actions and condition keys that there are, for `keyhold policy lint`. Nothing is refused for not being here: AWS takes
+// policies that name actions and keys of any service.
+const named = (service: string, list: string) =>
+  list.split(/\s+/).map((name) => `${service}:${name}`.toLowerCase());
+
+/** Services whose actions are known by name. */
+export const services: ReadonlySet<string> = new Set(['kms', 'sts', 'keyhold']);
+
+const actionsOfKms = `CancelKeyDeletion ConnectCustomKeyStore CreateAlias CreateCustomKeyStore CreateGrant CreateKey
+  Decapsulate Decrypt DeleteAlias DeleteCustomKeyStore DeleteImportedKeyMaterial DeriveSharedSecret DescribeCustomKeyStores
+  DescribeKey DisableKey DisableKeyRotation DisconnectCustomKeyStore EnableKey EnableKeyRotation Encapsulate Encrypt
+  GenerateDataKey GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext GenerateDataKeyWithoutPlaintext GenerateMac
+  GenerateRandom GetKeyLastUsage GetKeyPolicy GetKeyRotationStatus GetParametersForImport GetPublicKey ImportKeyMaterial
+  ListAliases ListGrants ListKeyPolicies ListKeyRotations ListKeys ListResourceTags ListRetirableGrants PutKeyPolicy
+  ReEncryptFrom ReEncryptTo ReplicateKey RetireGrant RevokeGrant RotateKeyOnDemand ScheduleKeyDeletion Sign
+  SynchronizeMultiRegionKey TagResource UntagResource UpdateAlias UpdateCustomKeyStore UpdateKeyDescription
+  UpdatePrimaryRegion Verify VerifyMac`;
+
+/** In lower case; those of the keyhold service are not among them. */
+export const knownActions: readonly string[] = [
+  ...named('kms', actionsOfKms),
+  ...named('sts', 'AssumeRole GetCallerIdentity SetSourceIdentity TagSession'),
+];
+
+const keysOfKms = `BypassPolicyLockoutSafetyCheck CallerAccount CustomerMasterKeySpec CustomerMasterKeyUsage DataKeyPairSpec
+  EncryptionAlgorithm ExpirationModel GrantConstraintType GrantIsForAWSResource GranteePrincipal KeyAgreementAlgorithm
+  KeyOrigin KeySpec KeyUsage MacAlgorithm MessageType MultiRegion MultiRegionKeyType ReEncryptOnSameKey RequestAlias
+  RetiringPrincipal RotationPeriodInDays ScheduleKeyDeletionPendingWindowInDays SigningAlgorithm ValidTo ViaService
+  WrappingAlgorithm WrappingKeySpec`;
+
+const globalKeys = `CurrentTime EpochTime PrincipalAccount PrincipalArn PrincipalType RequestedRegion SecureTransport SourceIp
+  TokenIssueTime UserAgent userid username`;
+
+const keysOfSts = 'ExternalId RoleSessionName SourceIdentity';
+
+/** In lower case. */
+export const multivaluedKeys: ReadonlySet<string> = new Set([
+  ...named('kms', 'EncryptionContextKeys GrantOperations ResourceAliases'),
+  ...named('aws', 'TagKeys'),
+]);
+
+const singleKeys: ReadonlySet<string> = new Set([
+  ...named('kms', keysOfKms),
+  ...named('aws', globalKeys),
+  ...named('sts', keysOfSts),
+]);
+
+const prefixes = ['kms:encryptioncontext:', 'aws:resourcetag/', 'aws:requesttag/', 'aws:principaltag/'];
+
+/** @param key in lower case */
+export function isKnownKey(key: string): boolean {
+  return singleKeys.has(key) || multivaluedKeys.has(key) || prefixes.some((prefix) => key.startsWith(prefix));
+}
