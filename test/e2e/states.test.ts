@@ -1,10 +1,12 @@
 // The table "Key state × operation" of AWS KMS, written down here a second time, walked through for every operation.
+import { randomBytes } from 'node:crypto';
 import t, { type Test } from 'tap';
 import type { Client } from '../../client/index.js';
 import { verdictOf } from '../../daemon/keys/states.js';
 import { operationTable } from '../../daemon/operations/table.js';
 import type { KeyState } from '../../proto/generated/messages.js';
 import { TestDaemon } from '../support/daemon.js';
+import { doesNotExpire, newExternalKey, parametersFor } from '../support/imports.js';
 import { pkcs11Tool } from '../support/token.js';
 
 const codes = {
@@ -87,9 +89,15 @@ void t.test('the daemon refuses what the table refuses', async (t) => {
   const other = await newKey();
   const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
   await client.createAlias({ aliasName: 'alias/other', targetKeyId: other });
+  const external = await newExternalKey(client);
+  const parameters = await parametersFor(client, external);
+  const wrapped = parameters.wrap(randomBytes(32));
+  await parameters.send(wrapped);
+  const blob = (await client.encrypt({ keyId: external, plaintext })).ciphertextBlob;
 
   /** What does not change the key's state comes first. */
-  const attempts: Record<string, (client: Client) => Promise<unknown>> = {
+  type Attempts = Record<string, (client: Client) => Promise<unknown>>;
+  const attemptsOn = (keyId: string, ciphertextBlob: Uint8Array | undefined): Attempts => ({
     Encrypt: (c) => c.encrypt({ keyId, plaintext }),
     Decrypt: (c) => c.decrypt({ ciphertextBlob }),
     ReEncrypt: (c) => c.reEncrypt({ ciphertextBlob, destinationKeyId: other }),
@@ -108,14 +116,35 @@ void t.test('the daemon refuses what the table refuses', async (t) => {
     EnableKeyRotation: (c) => c.enableKeyRotation({ keyId }),
     DisableKeyRotation: (c) => c.disableKeyRotation({ keyId }),
     RotateKeyOnDemand: (c) => c.rotateKeyOnDemand({ keyId }),
-  };
+  });
+  const importAttempts = {
+    GetParametersForImport: (c: Client) =>
+      c.getParametersForImport({
+        keyId: external,
+        wrappingAlgorithm: 'RSAES_OAEP_SHA_1',
+        wrappingKeySpec: 'RSA_2048',
+      }),
+    ImportKeyMaterial: (c: Client) =>
+      c.importKeyMaterial({
+        keyId: external,
+        importToken: parameters.importToken,
+        encryptedKeyMaterial: wrapped,
+        ...doesNotExpire,
+      }),
+    DeleteImportedKeyMaterial: (c: Client) => c.deleteImportedKeyMaterial({ keyId: external }),
+  } satisfies Attempts;
   const outcome = (attempt: Promise<unknown>) =>
     attempt.then(
       () => 'ok',
       (error: { code: string }) => error.code,
     );
-  const walk = async (t: Test, state: KeyState) => {
-    t.equal((await client.describeKey({ keyId })).keyMetadata!.keyState, state);
+  const walk = async (
+    t: Test,
+    state: KeyState,
+    id = keyId,
+    attempts: Attempts = attemptsOn(keyId, ciphertextBlob),
+  ) => {
+    t.equal((await client.describeKey({ keyId: id })).keyMetadata!.keyState, state);
     const index = states.indexOf(state);
     for (const [name, attempt] of Object.entries(attempts)) {
       t.equal(
@@ -151,13 +180,42 @@ void t.test('the daemon refuses what the table refuses', async (t) => {
     await client.cancelKeyDeletion({ keyId });
     await client.enableKey({ keyId });
   });
+  await t.test('PendingImport', async (t) => {
+    await client.deleteImportedKeyMaterial({ keyId: external });
+    await walk(t, 'PendingImport', external, attemptsOn(external, blob));
+    const refused: Promise<unknown>[] = [
+      client.enableKey({ keyId: external }),
+      client.disableKey({ keyId: external }),
+      client.cancelKeyDeletion({ keyId: external }),
+    ];
+    for (const attempt of refused) await t.rejects(attempt, { code: 'KMSInvalidStateException' });
+    await client.scheduleKeyDeletion({ keyId: external });
+    await client.cancelKeyDeletion({ keyId: external });
+    t.equal((await client.describeKey({ keyId: external })).keyMetadata!.keyState, 'PendingImport');
+  });
+  await t.test('imports in every state', async (t) => {
+    const { DeleteImportedKeyMaterial, ...others } = importAttempts;
+    await walk(t, 'PendingImport', external, { DeleteImportedKeyMaterial, ...others });
+    await walk(t, 'Enabled', external, others);
+    await client.disableKey({ keyId: external });
+    await walk(t, 'Disabled', external, others);
+    await client.enableKey({ keyId: external });
+    await client.scheduleKeyDeletion({ keyId: external });
+    await walk(t, 'PendingDeletion', external, importAttempts);
+    t.equal((await client.describeKey({ keyId: external })).keyMetadata!.keyState, 'PendingDeletion');
+    await client.cancelKeyDeletion({ keyId: external });
+    await others.ImportKeyMaterial(client);
+    t.match(await client.decrypt({ ciphertextBlob: blob }), { plaintext });
+  });
   await t.test('Unavailable', async (t) => {
     await client.close();
     await daemon.stop();
-    pkcs11Tool(daemon, '--delete-object', '--type', 'secrkey', '--label', `keyhold/${keyId}`);
+    for (const id of [keyId, external])
+      pkcs11Tool(daemon, '--delete-object', '--type', 'secrkey', '--label', `keyhold/${id}`);
     await daemon.start();
     client = await daemon.connect();
     await walk(t, 'Unavailable');
+    await walk(t, 'Unavailable', external, importAttempts);
     await client.disableKey({ keyId });
     await client.enableKey({ keyId });
     await t.rejects(client.cancelKeyDeletion({ keyId }), { code: 'KMSInvalidStateException' });
