@@ -1,10 +1,11 @@
 // GetParametersForImport, ImportKeyMaterial, DeleteImportedKeyMaterial.
 import { exceptions } from '../../proto/errors.js';
 import type { ImportKeyMaterialRequest } from '../../proto/generated/messages.js';
+import type { ObjectId } from '../hsm/key-store.js';
 import { finishDestruction, intendDestruction } from '../keys/destructions.js';
-import { materialIdOf, withImport, withoutMaterial } from '../keys/imported-material.js';
+import { withoutMaterial } from '../keys/imported-material.js';
 import { importTarget, wrappingKeyTemplate, wrappingOf } from '../keys/importing.js';
-import { generateMaterial, importMaterial } from '../keys/intents.js';
+import { generateMaterial } from '../keys/intents.js';
 import { type Key, putKey } from '../keys/keyring.js';
 import { materialsOf } from '../keys/record.js';
 import {
@@ -14,6 +15,7 @@ import {
   sealToken,
   wrappingKeyNames,
 } from '../keys/wrapping-keys.js';
+import { prepareImport } from './new-material.js';
 import { type AnyOperation, operation, type Services } from './operation.js';
 import { keyIdOrArn } from './resolvers.js';
 
@@ -69,12 +71,12 @@ const importKeyMaterial = operation({
   async handle(request, [key], services) {
     const { record } = checkImported(key!);
     checkRequest(request, key!);
-    const { keyring, records, stores, internalKeys } = services;
+    const { records, stores, internalKeys } = services;
     const { keyId } = record;
     const sealed = Buffer.from(request.importToken);
     const pair = await openToken(stores.main, internalKeys['import-tokens'], records, sealed, keyId);
     const store = stores.of(key!);
-    const made = await importMaterial(records, store, `keyhold/${keyId}`, (id, label) =>
+    const perform = (id: ObjectId, label: string) =>
       store.importWrapped(
         Buffer.from(pair.objectId, 'hex'),
         wrappingOf(pair.algorithm),
@@ -82,43 +84,15 @@ const importKeyMaterial = operation({
         id,
         label,
         importTarget(record),
-      ),
-    );
-    try {
-      const { checkValue, leftHsm } = made.imported;
-      const materialId = await materialIdOf(stores.main, internalKeys['material-ids'], record, checkValue);
-      const imported = {
-        materialId,
-        objectId: made.objectId.toString('hex'),
-        at: Date.now() / 1000,
-        validTo: request.validTo,
-        leftHsm,
-        importType: request.importType,
-        expectedId: request.keyMaterialId,
-        description: request.keyMaterialDescription,
-      };
-      // Before the commit, so that what is wrong costs no write.
-      withImport(record, imported);
-      let takesObject = true;
-      const changes = () => {
-        const result = withImport(keyring.existing(keyId).record, imported);
-        takesObject = result.takesObject;
-        // Where the object is not needed its intent stays, and finish() makes an end of both.
-        return takesObject ? [putKey(result.record), made.commit] : [putKey(result.record)];
-      };
-      return {
-        response: { keyId: key!.arn, keyMaterialId: materialId },
-        keyMaterialId: materialId,
-        changes,
-        undo: () => made.undo(),
-        finish: async () => {
-          if (!takesObject) await made.undo();
-        },
-      };
-    } catch (error) {
-      await made.undo();
-      throw error;
-    }
+      );
+    const { materialId, ...change } = await prepareImport(key!, services, perform, {
+      validTo: request.validTo,
+      importType: request.importType,
+      expectedId: request.keyMaterialId,
+      description: request.keyMaterialDescription,
+    });
+    const response = { keyId: key!.arn, keyMaterialId: materialId };
+    return { response, keyMaterialId: materialId, ...change };
   },
 });
 

@@ -1,6 +1,8 @@
 import { exceptions } from '../../proto/errors.js';
 import type { RotationType } from '../../proto/generated/messages.js';
-import { generateMaterial } from '../keys/intents.js';
+import type { ImportedMaterial, ObjectId } from '../hsm/key-store.js';
+import { type Import, materialIdOf, withImport } from '../keys/imported-material.js';
+import { generateMaterial, importMaterial } from '../keys/intents.js';
 import { type Key, putKey } from '../keys/keyring.js';
 import { isRotatable, rotationFrom } from '../keys/rotation.js';
 import { keySpecs } from '../keys/specs.js';
@@ -40,4 +42,48 @@ export async function prepareRotation(
     return [putKey({ ...now.record, materials: rotated, rotation: next }), material.commit];
   };
   return { materialId, changes, undo: () => material.undo() };
+}
+
+/**
+ * Imports material into a key of origin EXTERNAL, whose record names it when the changes are committed.
+ * @param perform importWrapped or importPlaintext of the key's store, with the CKA_ID and label that it is given
+ * @param facts what the caller says of the material
+ * @returns also what is left to do once the changes count
+ * @throws HsmError, IncorrectKeyMaterialException, KMSInvalidStateException; then nothing of it is left in the HSM
+ */
+export async function prepareImport(
+  key: Key,
+  {
+    keyring,
+    records,
+    stores,
+    internalKeys,
+  }: Pick<Services, 'keyring' | 'records' | 'stores' | 'internalKeys'>,
+  perform: (id: ObjectId, label: string) => Promise<ImportedMaterial>,
+  facts: Pick<Import, 'validTo' | 'importType' | 'expectedId' | 'description'>,
+): Promise<Change & { readonly materialId: string; readonly finish: () => Promise<void> }> {
+  const { keyId } = key.record;
+  const made = await importMaterial(records, stores.of(key), `keyhold/${keyId}`, perform);
+  const objectId = made.objectId.toString('hex');
+  try {
+    const { checkValue, leftHsm } = made.imported;
+    const materialId = await materialIdOf(stores.main, internalKeys['material-ids'], key.record, checkValue);
+    const imported = { ...facts, materialId, objectId, at: Date.now() / 1000, leftHsm };
+    // Now too, so that what is wrong costs no write.
+    withImport(key.record, imported);
+    let takesObject = true;
+    const changes = () => {
+      const result = withImport(keyring.existing(keyId).record, imported);
+      takesObject = result.takesObject;
+      // Where the object is not needed its intent stays, and finish() makes an end of both.
+      return takesObject ? [putKey(result.record), made.commit] : [putKey(result.record)];
+    };
+    const finish = async () => {
+      if (!takesObject) await made.undo();
+    };
+    return { materialId, changes, undo: () => made.undo(), finish };
+  } catch (error) {
+    await made.undo();
+    throw error;
+  }
 }
