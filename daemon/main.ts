@@ -91,6 +91,7 @@ async function start(home: string): Promise<Daemon> {
     lastUsage,
     internalKeys,
     ownObjects,
+    allowSeed: config.allowSeed,
     limits,
   };
   const managedKeys = new ManagedKeys(services, recorder);

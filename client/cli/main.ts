@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { addOperationCommands } from './operations.js';
 import { addPrograms } from './programs.js';
 import { addSealCommands } from './seal.js';
+import { addSeedCommand } from './seed.js';
 import { reportFailure } from './session.js';
 
 const program = new Command('keyhold')
@@ -12,6 +13,7 @@ const program = new Command('keyhold')
   .exitOverride();
 addOperationCommands(program);
 addSealCommands(program);
+addSeedCommand(program);
 addPrograms(program);
 
 // A reader that has seen enough, such as head, is no failure.

@@ -14,6 +14,7 @@ const shorterNames: Readonly<Partial<Record<string, string>>> = { AdoptKey: 'ado
 /** Adds `keyhold encrypt`, `keyhold create-key` and so on. */
 export function addOperationCommands(program: Command): void {
   for (const shape of operationShapes) {
+    if (shape.name === 'SeedKey') continue; // keyhold seed: key material has no place among a command's arguments.
     const command = program
       .command(kebab(shape.field))
       .description(`The operation ${shape.name} of AWS KMS.`);

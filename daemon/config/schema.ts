@@ -75,6 +75,8 @@ export const configSchema = z.strictObject({
   allowedOrigins: z.array(z.string()).default([]),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
   limits: limits.prefault({}),
+  /** Whether `keyhold seed` may make keys with given ids and material; for development. */
+  allowSeed: z.boolean().default(false),
   /** Uptime that deletions wait for after the clock was stepped or the daemon was off for over an hour. */
   deletionCautionHours: z.number().min(0).default(24),
   audit: audit.prefault({}),

@@ -13,6 +13,7 @@ import {
   NotAdoptable,
   specOf,
 } from '../keys/adoption.js';
+import { destructionPrefix } from '../keys/destructions.js';
 import { Key, putAlias, putKey } from '../keys/keyring.js';
 import { keyMetadata } from '../keys/metadata.js';
 import { keyDefaults } from '../keys/new-key.js';
@@ -106,7 +107,9 @@ async function namedObject({ label, id }: AdoptKeyRequest, store: KeyStore): Pro
 function checkIsNoKey(id: ObjectId, { keyring: { records }, ownObjects }: Services): void {
   const hex = id.toString('hex');
   const named = `"objectId":"${hex}"`;
-  const isKnown = [...records.keys('')].some((key) => records.get(key)!.includes(named));
+  const isKnown =
+    records.get(destructionPrefix + hex) !== undefined ||
+    [...records.keys('')].some((key) => records.get(key)!.includes(named));
   if (!isKnown && !ownObjects.has(hex)) return;
   throw new exceptions.AlreadyExistsException(`The object with CKA_ID ${hex} is Keyhold's already.`);
 }

@@ -23,6 +23,8 @@ export interface Services {
   readonly internalKeys: InternalKeys;
   /** CKA_IDs of the daemon's own keys, in hex. */
   readonly ownObjects: ReadonlySet<string>;
+  /** Whether SeedKey is allowed. */
+  readonly allowSeed: boolean;
   readonly limits: {
     readonly keys: number;
     readonly aliasesPerKey: number;

@@ -13,6 +13,7 @@ import { macOperations } from './mac.js';
 import type { AnyOperation } from './operation.js';
 import { publicKeyOperations } from './public-keys.js';
 import { rotationOperations } from './rotation.js';
+import { seedOperations } from './seed.js';
 import { signingOperations } from './signing.js';
 import { tagOperations } from './tags.js';
 
@@ -30,6 +31,7 @@ const entries = [
   ...macOperations,
   ...publicKeyOperations,
   ...adoptionOperations,
+  ...seedOperations,
 ];
 
 export const operationTable: ReadonlyMap<string, AnyOperation> = new Map(

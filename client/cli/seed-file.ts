@@ -1,0 +1,132 @@
+// The file of `keyhold seed`.
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { type Document, isNode, isPair, LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { shapeByName } from '../../proto/descriptor.js';
+import type { KeySpec, KeyUsageType, SeedKeyRequest } from '../../proto/generated/messages.js';
+import { UsageError } from './values.js';
+
+/** A value of an enum of the schema. */
+function valueOf<Value extends string>(field: string) {
+  const values = [...(shapeByName.get('SeedKey')?.request.byName.get(field)?.numbers?.keys() ?? [])];
+  return z.enum(values as [Value, ...Value[]]);
+}
+
+const material = z
+  .strictObject({
+    base64: z.base64().min(1).optional(),
+    hex: z
+      .string()
+      .regex(/^([0-9a-fA-F]{2})+$/, 'pairs of hex digits')
+      .optional(),
+    /** Relative to the seed file. */
+    file: z.string().min(1).optional(),
+  })
+  .refine((given) => Object.values(given).filter((value) => value !== undefined).length === 1, {
+    message: "name exactly one of 'base64', 'hex' and 'file'",
+  });
+
+const seedKey = z.strictObject({
+  keyId: z
+    .string()
+    .regex(
+      /^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$/,
+      'a UUID in small letters, or mrk- and 32 hex digits',
+    ),
+  keySpec: valueOf<KeySpec>('keySpec').optional(),
+  keyUsage: valueOf<KeyUsageType>('keyUsage').optional(),
+  description: z.string().max(8_192).optional(),
+  enabled: z.boolean().optional(),
+  aliases: z.array(z.string().regex(/^alias\/[a-zA-Z0-9/_-]+$/, 'alias/ and a name')).optional(),
+  tags: z.record(z.string().min(1).max(128), z.string().max(256)).optional(),
+  /** A policy document, as it is or as a string. */
+  policy: z.union([z.string().min(1), z.record(z.string(), z.unknown())]).optional(),
+  rotationPeriodInDays: z.number().int().min(90).max(2_560).optional(),
+  material: material.optional(),
+});
+
+const seedFile = z
+  .strictObject({ keys: z.array(seedKey).min(1) })
+  .refine(({ keys }) => areDistinct(keys.map(({ keyId }) => keyId)), {
+    message: 'a key id is there twice',
+    path: ['keys'],
+  })
+  .refine(({ keys }) => areDistinct(keys.flatMap(({ aliases = [] }) => aliases)), {
+    message: 'an alias is there twice',
+    path: ['keys'],
+  });
+
+function areDistinct(names: readonly string[]): boolean {
+  return new Set(names).size === names.length;
+}
+
+/**
+ * Reads a seed file. No error says anything of what the file holds: it may hold key material.
+ * @throws UsageError that names file, line and key for each fault
+ */
+export function readSeedFile(path: string): SeedKeyRequest[] {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? ''}).`);
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const fault = document.errors[0];
+  if (fault)
+    throw new UsageError(`${path}:${lines.linePos(fault.pos[0]).line}: this is not YAML (${fault.code}).`);
+  const parsed = seedFile.safeParse(document.toJS());
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map((issue) => {
+      const at = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path;
+      return `${path}:${lineOf(document, lines, at)}: '${at.join('.')}': ${issue.message}`;
+    });
+    throw new UsageError(faults.join('\n'));
+  }
+  return parsed.data.keys.map((key) => toRequest(key, path));
+}
+
+function toRequest(
+  { tags, policy, material: given, ...rest }: z.output<typeof seedKey>,
+  path: string,
+): SeedKeyRequest {
+  return {
+    ...rest,
+    tags: tags && Object.entries(tags).map(([tagKey, tagValue]) => ({ tagKey, tagValue })),
+    policy: typeof policy === 'object' ? JSON.stringify(policy) : policy,
+    keyMaterial: given && readMaterial(given, path),
+  };
+}
+
+function readMaterial({ base64, hex, file }: z.output<typeof material>, path: string): Buffer {
+  if (base64 !== undefined) return Buffer.from(base64, 'base64');
+  if (hex !== undefined) return Buffer.from(hex, 'hex');
+  const materialPath = resolve(dirname(path), file!);
+  try {
+    return readFileSync(materialPath);
+  } catch (error) {
+    throw new UsageError(
+      `${path}: the material ${materialPath} cannot be read (${(error as NodeJS.ErrnoException).code ?? ''}).`,
+    );
+  }
+}
+
+/** The line of the deepest part of a path that is in the document. */
+function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
+  let node: unknown = document.contents;
+  let line = 1;
+  for (const name of path) {
+    const collection = node as { items?: unknown[] } | undefined;
+    const item: unknown =
+      typeof name === 'number'
+        ? collection?.items?.[name]
+        : collection?.items?.find((each) => isPair(each) && isNode(each.key) && String(each.key) === name);
+    const here: unknown = isPair(item) ? item.key : item;
+    if (!isNode(here) || !here.range) return line;
+    line = lines.linePos(here.range[0]).line;
+    node = isPair(item) ? item.value : item;
+  }
+  return line;
+}

@@ -1,0 +1,47 @@
+// keyhold seed FILE.
+import type { Command } from 'commander';
+import type { SeedKeyRequest, SeedKeyResponse } from '../../proto/generated/messages.js';
+import { ServiceError } from '../errors.js';
+import { readSeedFile } from './seed-file.js';
+import { withClient } from './session.js';
+
+export function addSeedCommand(program: Command): void {
+  program
+    .command('seed')
+    .description('Makes the keys of a YAML file, for development. Run twice it changes nothing.')
+    .argument('<file>', 'the file; see docs/seed.md')
+    .action((file: string) => seed(file));
+}
+
+async function seed(file: string): Promise<void> {
+  const keys = readSeedFile(file);
+  await withClient(async (client) => {
+    // All are looked at before any is made, so that a difference leaves everything as it was.
+    await all(keys, (key) => client.seedKey({ ...key, checkOnly: true }));
+    const outcomes = await all(keys, (key) => client.seedKey(key));
+    for (const { keyMaterial } of keys) keyMaterial?.fill(0);
+    for (const { keyId, outcome } of outcomes) process.stdout.write(`${outcome?.toLowerCase()} ${keyId}\n`);
+    const created = outcomes.filter(({ outcome }) => outcome === 'CREATED').length;
+    process.stdout.write(`${created} created, ${outcomes.length - created} unchanged\n`);
+  }, 'SeedKey');
+}
+
+/** Calls for one key after another. @throws ServiceError with what is wrong with each of them */
+async function all(
+  keys: readonly SeedKeyRequest[],
+  call: (key: SeedKeyRequest) => Promise<SeedKeyResponse>,
+): Promise<SeedKeyResponse[]> {
+  const responses: SeedKeyResponse[] = [];
+  const errors: ServiceError[] = [];
+  for (const key of keys) {
+    try {
+      responses.push(await call(key));
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      errors.push(error);
+    }
+  }
+  const [first] = errors;
+  if (!first) return responses;
+  throw new ServiceError(first.code, [...new Set(errors.map(({ message }) => message))].join('\n'));
+}

@@ -1,0 +1,195 @@
+// SeedKey: makes a key with a given id, for development; the command line calls it for each key of a file.
+import { isDeepStrictEqual } from 'node:util';
+import { exceptions } from '../../proto/errors.js';
+import type { SeedKeyRequest } from '../../proto/generated/messages.js';
+import { materialIdOf, withImport } from '../keys/imported-material.js';
+import { importTarget } from '../keys/importing.js';
+import { generateMaterial, importMaterial, type PendingMaterial } from '../keys/intents.js';
+import { type Key, putAlias, putKey } from '../keys/keyring.js';
+import { keyDefaults } from '../keys/new-key.js';
+import type { KeyRecord } from '../keys/record.js';
+import { isRotatable, rotationFrom } from '../keys/rotation.js';
+import { keySpecs } from '../keys/specs.js';
+import { defaultKeyPolicy } from '../policy/authorize.js';
+import { checkAliasIsFree, checkAliasName } from './aliases.js';
+import { checkCreateKey } from './create-key.js';
+import { type AnyOperation, operation, type Services } from './operation.js';
+
+const seedKey = operation({
+  name: 'SeedKey',
+  service: 'keyhold',
+  readOnly: false,
+  permissions: [{ action: 'keyhold:SeedKey' }],
+  audited: [
+    'keyId',
+    'keySpec',
+    'keyUsage',
+    'description',
+    'enabled',
+    'aliases',
+    'tags',
+    'policy',
+    'rotationPeriodInDays',
+    'checkOnly',
+  ],
+  auditsResponse: true,
+  async handle(request, _keys, services) {
+    if (!services.allowSeed) {
+      throw new exceptions.UnsupportedOperationException(
+        "This Keyhold takes no seeds. For development, write 'allowSeed: true' into its keyhold.yaml and restart it.",
+      );
+    }
+    const { keyring } = services;
+    const { keyId, checkOnly = false } = request;
+    for (const alias of request.aliases ?? []) checkAliasName(alias);
+    const keyArn = keyring.namer.keyArn(keyId);
+    const present = keyring.key(keyId);
+    if (present) {
+      await checkIsAsSeeded(present, request, services);
+      return { response: { keyId: keyArn, outcome: 'UNCHANGED' } };
+    }
+    const record = seededRecord(request, services);
+    for (const alias of request.aliases ?? []) checkAliasIsFree(alias, services);
+    if (checkOnly) return { response: { keyId: keyArn, outcome: 'CREATED' } };
+    const made = await withMaterial(record, request, services);
+    return {
+      response: { keyId: keyArn, outcome: 'CREATED' },
+      changes: () => {
+        if (keyring.key(keyId)) throw new exceptions.AlreadyExistsException(`${keyArn} exists already.`);
+        const { createdAt } = record;
+        const aliases = (request.aliases ?? []).map((alias) => {
+          checkAliasIsFree(alias, services);
+          return putAlias(alias, { targetKeyId: keyId, createdAt, updatedAt: createdAt });
+        });
+        return [putKey(made.record), ...aliases, made.pending.commit];
+      },
+      undo: () => made.pending.undo(),
+    };
+  },
+});
+
+export const seedOperations: readonly AnyOperation[] = [seedKey];
+
+/** @throws ValidationException, UnsupportedOperationException, LimitExceededException, TagException */
+function seededRecord(request: SeedKeyRequest, services: Services): KeyRecord {
+  const { keyId, aliases = [], tags = [], description = '', enabled = true, rotationPeriodInDays } = request;
+  const { keySpec, keyUsage } = checkCreateKey(request, services);
+  const { keyring, limits } = services;
+  if (aliases.length > limits.aliasesPerKey || new Set(aliases).size < aliases.length) {
+    throw new exceptions.LimitExceededException(
+      `A key has at most ${limits.aliasesPerKey} aliases, each once.`,
+    );
+  }
+  const createdAt = Date.now() / 1000;
+  const record: KeyRecord = {
+    ...keyDefaults,
+    keyId,
+    createdAt,
+    description,
+    enabled,
+    keySpec,
+    keyUsage,
+    multiRegion: keyId.startsWith('mrk-'),
+    origin: request.keyMaterial ? 'EXTERNAL' : 'AWS_KMS',
+    policy: request.policy ?? defaultKeyPolicy(keyring.namer.account),
+    tags,
+    materials: [],
+  };
+  if (rotationPeriodInDays === undefined) return record;
+  if (!isRotatable(record)) {
+    throw new exceptions.UnsupportedOperationException(
+      'Only symmetric encryption keys with material of the HSM are rotated automatically.',
+    );
+  }
+  return { ...record, rotation: rotationFrom(createdAt, rotationPeriodInDays) };
+}
+
+interface Made {
+  readonly record: KeyRecord;
+  readonly pending: PendingMaterial;
+}
+
+/** Generates or imports the material of a key, and puts it into its record. @throws HsmError, StoreError */
+async function withMaterial(
+  record: KeyRecord,
+  { keyMaterial }: SeedKeyRequest,
+  services: Services,
+): Promise<Made> {
+  if (keyMaterial) return withImported(record, keyMaterial, services);
+  const { records, stores } = services;
+  const { usages, suite } = keySpecs[record.keySpec];
+  const materialId = (await stores.main.random(32)).toString('hex');
+  const { template } = usages[record.keyUsage]!;
+  const pending = await generateMaterial(records, stores.main, `keyhold/${record.keyId}`, template);
+  const objectId = pending.objectId.toString('hex');
+  const material = { materialId, objectId, suite, createdAt: record.createdAt };
+  return { record: { ...record, materials: [material] }, pending };
+}
+
+async function withImported(record: KeyRecord, keyMaterial: Uint8Array, services: Services): Promise<Made> {
+  const { records, stores, internalKeys } = services;
+  const bytes = Buffer.from(keyMaterial);
+  try {
+    const pending = await importMaterial(records, stores.main, `keyhold/${record.keyId}`, (id, label) =>
+      stores.main.importPlaintext(bytes, id, label, importTarget(record)),
+    );
+    try {
+      const { checkValue } = pending.imported;
+      const materialId = await materialIdOf(stores.main, internalKeys['material-ids'], record, checkValue);
+      const objectId = pending.objectId.toString('hex');
+      const imported = { materialId, objectId, at: record.createdAt, validTo: undefined, leftHsm: true };
+      const { enabled } = record;
+      return { record: { ...withImport(record, imported).record, enabled }, pending };
+    } catch (error) {
+      await pending.undo();
+      throw error;
+    }
+  } finally {
+    bytes.fill(0);
+    keyMaterial.fill(0);
+  }
+}
+
+/** @throws AlreadyExistsException that says in what a key is not what the seed names */
+async function checkIsAsSeeded(key: Key, request: SeedKeyRequest, services: Services): Promise<void> {
+  const { record } = key;
+  const differences: string[] = [];
+  const compare = (name: string, actual: unknown, wanted: unknown) => {
+    if (wanted === undefined || isDeepStrictEqual(actual, wanted)) return;
+    differences.push(`its ${name} is ${JSON.stringify(actual)}, not ${JSON.stringify(wanted)}`);
+  };
+  if (record.deletion) differences.push('it is pending deletion');
+  compare('key spec', record.keySpec, request.keySpec);
+  compare('key usage', record.keyUsage, request.keyUsage);
+  compare('description', record.description, request.description);
+  compare('being enabled', record.enabled, request.enabled);
+  compare('rotation period', record.rotation?.periodInDays, request.rotationPeriodInDays);
+  compare('policy', parsed(record.policy), request.policy && parsed(request.policy));
+  const pairs = (tags: KeyRecord['tags'] | undefined) =>
+    tags?.map(({ tagKey, tagValue }) => `${tagKey}=${tagValue}`).sort();
+  compare('tags', pairs(record.tags), pairs(request.tags));
+  const aliases = [...services.keyring.aliasesOf(record.keyId)].map(({ aliasName }) => aliasName);
+  compare('aliases', aliases, request.aliases && [...request.aliases].sort());
+  if (request.keyMaterial && !(await hasMaterial(record, request.keyMaterial, services)))
+    differences.push('its key material is another one');
+  if (differences.length === 0) return;
+  throw new exceptions.AlreadyExistsException(
+    `${key.arn} is there and differs from the seed: ${differences.join('; ')}.`,
+  );
+}
+
+/** Whether a key's current material is this one, which only the HSM can tell. */
+async function hasMaterial(record: KeyRecord, keyMaterial: Uint8Array, services: Services): Promise<boolean> {
+  if (record.origin !== 'EXTERNAL') return false;
+  const { record: made, pending } = await withImported({ ...record, materials: [] }, keyMaterial, services);
+  await pending.undo();
+  return made.materials[0]!.materialId === record.materials.at(-1)?.materialId;
+}
+
+function parsed(policy: string): unknown {
+  try {
+    return JSON.parse(policy);
+  } catch {
+    return policy;
+  }
+}
