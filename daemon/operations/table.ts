@@ -11,6 +11,7 @@ import { importOperations } from './importing.js';
 import { keyOperations } from './keys.js';
 import { macOperations } from './mac.js';
 import type { AnyOperation } from './operation.js';
+import { withMarkers } from './paging.js';
 import { publicKeyOperations } from './public-keys.js';
 import { rotationOperations } from './rotation.js';
 import { seedOperations } from './seed.js';
@@ -35,7 +36,7 @@ const entries = [
 ];
 
 export const operationTable: ReadonlyMap<string, AnyOperation> = new Map(
-  entries.map((entry) => [entry.name, entry]),
+  entries.map((entry) => [entry.name, withMarkers(entry)]),
 );
 
 for (const { name } of operationShapes) {
