@@ -20,9 +20,9 @@ function lister(names: Set<string>, name = 'ListAliases') {
       return Promise.resolve({ response: page(request, 50, list, (each) => each) });
     },
   } as unknown as AnyOperation;
-  const { handle } = withMarkers(entry);
+  const operation = withMarkers(entry);
   return async (request: Record<string, unknown>) =>
-    (await handle(request, [], {} as never)).response as Listed;
+    (await operation.handle(request, [], {} as never)).response as Listed;
 }
 
 const names = fc.string({ unit: 'binary', minLength: 1, maxLength: 12 });
