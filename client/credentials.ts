@@ -62,3 +62,25 @@ export function parseProfiles(text: string): Map<string, Map<string, string>> {
   }
   return profiles;
 }
+
+/** A credentials file's text with a profile put in, or put in the place of the one of that name. */
+export function setProfile(
+  text: string,
+  profile: string,
+  accessKeyId: string,
+  secretAccessKey: string,
+): string {
+  const kept: string[] = [];
+  let isReplaced = false;
+  for (const line of text === '' ? [] : text.trimEnd().split(/\r?\n/)) {
+    const name = /^\[([^\]]+)\]/.exec(line)?.[1]?.trim();
+    if (name !== undefined) isReplaced = name === profile;
+    if (!isReplaced) kept.push(line);
+  }
+  const section = [
+    `[${profile}]`,
+    `aws_access_key_id = ${accessKeyId}`,
+    `aws_secret_access_key = ${secretAccessKey}`,
+  ];
+  return `${[...kept, ...section].join('\n')}\n`;
+}

@@ -10,6 +10,10 @@ import { HsmError, type KeyStore } from './hsm/key-store.js';
 import { openKeyStore } from './hsm-connection.js';
 import { AccessKeys } from './identity/access-keys.js';
 import { Authenticator } from './identity/authenticator.js';
+import { ClientCertificates } from './identity/certificates.js';
+import { FailedAuthentications } from './identity/failed-authentications.js';
+import { Identities } from './identity/identities.js';
+import { Sessions } from './identity/sessions.js';
 import { type Instance, instanceRecordKey, internalObjectId, readInstance, secretsKey } from './instance.js';
 import { Namer } from './keys/identifiers.js';
 import { finishDestructions } from './keys/destructions.js';
@@ -22,7 +26,7 @@ import { LastUsage } from './keys/last-usage.js';
 import { MessageCounts } from './keys/message-counts.js';
 import { ecdsaSha256, hmacSha256 } from './keys/specs.js';
 import { createLog, type Logger } from './observability/log.js';
-import { makeServiceEvent } from './operations/audit-event.js';
+import { makeFailureEvent, makeServiceEvent } from './operations/audit-event.js';
 import { ManagedKeys } from './operations/managed-keys.js';
 import { OwedEvents } from './operations/owed-events.js';
 import { Pipeline } from './operations/pipeline.js';
@@ -36,6 +40,7 @@ import { Records } from './store/records.js';
 import { type MetadataStore, StoreError } from './store/store.js';
 import { type Health, healthHandler } from './transports/http/health.js';
 import { ListenError, Listeners } from './transports/listeners.js';
+import { readTlsFiles } from './tls-files.js';
 import { NativeServer } from './transports/native/server.js';
 
 /** How long a stop waits for requests in flight, in milliseconds. */
@@ -71,8 +76,13 @@ async function start(home: string): Promise<Daemon> {
   keyring.missing = new Set(inspection.missing);
   report(log, inspection);
 
+  const identities = new Identities(records, instance.account);
   const accessKeys = new AccessKeys(records, keyStore, secretsKey(instance));
-  const authenticator = new Authenticator(accessKeys, instance, startedAt);
+  const sessions = new Sessions(keyStore, secretsKey(instance));
+  const tls = readTlsFiles(home, config.tls);
+  const certificates = tls.clientTrust && new ClientCertificates(tls.clientTrust);
+  const credentials = { identities, accessKeys, sessions, certificates };
+  const authenticator = new Authenticator(credentials, instance, startedAt);
   const { limits, allowedOrigins } = config;
   const recorder = new Recorder(records, audit, owed);
   const acts = new ServiceActs({ keyring, records, stores }, recorder);
@@ -84,6 +94,9 @@ async function start(home: string): Promise<Daemon> {
   });
   const lastUsage = new LastUsage(records);
   const services = {
+    identities,
+    accessKeys,
+    sessions,
     keyring,
     records,
     stores,
@@ -98,13 +111,23 @@ async function start(home: string): Promise<Daemon> {
   const pipeline = new Pipeline(services, audit, recorder, authenticator, managedKeys, log);
   const clock = await ObservedClock.open(records, config.deletionCautionHours);
   const scheduler = new Scheduler(keyring, acts, lastUsage, clock, log);
-  const native = new NativeServer(pipeline, authenticator, instance.region, limits, allowedOrigins, log);
+  const failures = new FailedAuthentications(limits.failedAuthentications, async (summary) => {
+    const { members } = makeFailureEvent(instance.account, instance.region, summary);
+    await audit.append(members).catch((error: unknown) => {
+      log.error({ err: error, ...summary }, 'failed authentications could not be recorded');
+    });
+  });
+  const native = new NativeServer(
+    { pipeline, authenticator, failures, log },
+    instance.region,
+    limits,
+    allowedOrigins,
+  );
   const health = () => healthOf(keyStore, audit, keyring, inspection, scheduler);
-  const tlsFiles = { certificate: inHome(home, config.tls.certificate), key: inHome(home, config.tls.key) };
   const listeners = new Listeners(
     native,
     healthHandler(health, () => audit.head),
-    tlsFiles,
+    tls,
   );
 
   const event = (name: string, data: object) => {
@@ -127,6 +150,7 @@ async function start(home: string): Promise<Daemon> {
       await native.drain(drainTimeout);
       rmSync(socket, { force: true });
       await scheduler.stop();
+      await failures.flush();
       await event('StopService', {});
       await owed.flush();
       await audit.close();
@@ -134,8 +158,14 @@ async function start(home: string): Promise<Daemon> {
       await store.close();
     },
     reload() {
-      log.level = loadConfig(home).logLevel;
-      listeners.reloadCertificate();
+      const { logLevel, tls } = loadConfig(home);
+      const files = readTlsFiles(home, tls);
+      if ((files.clientTrust === undefined) !== (certificates === undefined))
+        throw new ConfigError("'tls.clientCa' is given or taken away at a start: restart the daemon.");
+      log.level = logLevel;
+      listeners.reload(files);
+      if (files.clientTrust) certificates?.reload(files.clientTrust);
+      native.endStale();
     },
   };
 }

@@ -10,13 +10,15 @@ const refused: ErrorRow = { retryable: false, httpStatus: 400 };
 const later: ErrorRow = { retryable: true, httpStatus: 400 };
 const broken: ErrorRow = { retryable: true, httpStatus: 500 };
 
-/** The closed set of errors, by the name that AWS KMS gives them. Nothing else ever reaches a client. */
+/** The closed set of errors, by the names that AWS KMS, IAM and STS give them. Nothing else ever reaches a client. */
 export const errorTable = {
   AccessDeniedException: refused,
   AlreadyExistsException: refused,
+  DeleteConflictException: refused,
   DependencyTimeoutException: broken,
   DisabledException: refused,
   DryRunOperationException: refused,
+  EntityAlreadyExistsException: refused,
   ExpiredImportTokenException: refused,
   ExpiredTokenException: refused,
   IncompleteSignatureException: refused,
@@ -37,7 +39,9 @@ export const errorTable = {
   LimitExceededException: refused,
   MalformedPolicyDocumentException: refused,
   MissingAuthenticationTokenException: refused,
+  NoSuchEntityException: refused,
   NotFoundException: refused,
+  PackedPolicyTooLargeException: refused,
   TagException: refused,
   ThrottlingException: later,
   UnrecognizedClientException: refused,

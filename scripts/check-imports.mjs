@@ -16,7 +16,7 @@ const allowed = {
   'daemon/store': ['proto', 'daemon/observability'],
   'daemon/audit': ['proto', 'daemon/observability'],
   'daemon/keys': ['proto', 'daemon/hsm', 'daemon/store', 'daemon/observability'],
-  'daemon/policy': ['proto', 'daemon/store', 'daemon/observability'],
+  'daemon/policy': ['proto', 'daemon/identity', 'daemon/store', 'daemon/observability'],
   'daemon/identity': ['proto', 'daemon/hsm', 'daemon/store', 'daemon/config', 'daemon/observability'],
   'daemon/operations': [
     'proto',

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // keyhold: the command line.
 import { Command } from 'commander';
+import { addIdentityCommands } from './identity.js';
 import { addOperationCommands } from './operations.js';
 import { addPrograms } from './programs.js';
 import { addSealCommands } from './seal.js';
@@ -12,6 +13,7 @@ const program = new Command('keyhold')
   .showHelpAfterError("('keyhold --help' lists the commands, 'keyhold COMMAND --help' its options)")
   .exitOverride();
 addOperationCommands(program);
+addIdentityCommands(program);
 addSealCommands(program);
 addSeedCommand(program);
 addPrograms(program);

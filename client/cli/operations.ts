@@ -1,6 +1,11 @@
 // One command for each operation of the schema: its name in kebab case, the request's fields as options.
 import { type Command, Option } from 'commander';
-import { type FieldShape, type OperationShape, operationShapes } from '../../proto/descriptor.js';
+import {
+  type FieldShape,
+  type OperationShape,
+  operationShapes,
+  type Service,
+} from '../../proto/descriptor.js';
 import type { Client } from '../client.js';
 import { type Format, formats, render, toAwsNames } from './output.js';
 import { withClient } from './session.js';
@@ -17,7 +22,7 @@ export function addOperationCommands(program: Command): void {
     if (shape.name === 'SeedKey') continue; // keyhold seed: key material has no place among a command's arguments.
     const command = program
       .command(kebab(shape.field))
-      .description(`The operation ${shape.name} of AWS KMS.`);
+      .description(`The operation ${shape.name} of ${serviceNames[shape.service]}.`);
     const shorter = shorterNames[shape.name];
     if (shorter) command.alias(shorter);
     for (const field of shape.request.fields)
@@ -36,6 +41,12 @@ export function addOperationCommands(program: Command): void {
     });
   }
 }
+
+const serviceNames: Readonly<Record<Service, string>> = {
+  kms: 'AWS KMS',
+  sts: 'AWS STS',
+  keyhold: 'Keyhold',
+};
 
 function optionsOf(field: FieldShape): Option[] {
   const flag = `--${kebab(field.name)}`;

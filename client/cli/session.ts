@@ -10,11 +10,11 @@ export const exitCodes = { refused: 1, usage: 2, noDaemon: 3, interrupted: 130 }
 
 /**
  * Connects once, runs the command, closes. Ctrl-C aborts it.
- * @param operation as an error message names it
+ * @param operation as an error message names it, or what says it once it is known
  */
 export async function withClient(
   run: (client: Client, signal: AbortSignal) => Promise<void>,
-  operation: string,
+  operation: string | (() => string),
 ): Promise<void> {
   const interrupt = new AbortController();
   const abort = () => interrupt.abort(new Interrupted());
@@ -23,7 +23,8 @@ export async function withClient(
   try {
     await run(client, interrupt.signal);
   } catch (error) {
-    if (error instanceof ServiceError) throw new OperationError(operation, error);
+    const name = typeof operation === 'string' ? operation : operation();
+    if (error instanceof ServiceError) throw new OperationError(name, error);
     throw error;
   } finally {
     await client.close();

@@ -35,12 +35,35 @@ const listen = z.strictObject({
   port: z.number().int().min(0).max(65535).default(7443),
 });
 
-const tls = z.strictObject({
-  certificate: z.string().min(1).default('tls/server.pem'),
-  key: z.string().min(1).default('tls/server.key'),
-  /** The CA that clients are told to trust. */
-  ca: z.string().min(1).default('tls/ca.pem'),
-});
+/** Which user or role a client certificate stands for. */
+const certificateMapping = z
+  .strictObject({
+    /** A URI of the subject alternative name, such as a SPIFFE id. */
+    uri: z.string().min(1).optional(),
+    /** The subject, as `openssl x509 -noout -subject -nameopt RFC2253,-esc_msb` prints it. */
+    subject: z.string().min(1).optional(),
+    /** ARN of a user or role. */
+    principal: z.string().regex(/^arn:aws:iam::[0-9]{12}:(user|role)\/.+$/, 'the ARN of a user or role'),
+  })
+  .refine(({ uri, subject }) => (uri === undefined) !== (subject === undefined), {
+    message: "name exactly one of 'uri' and 'subject'",
+  });
+
+const tls = z
+  .strictObject({
+    certificate: z.string().min(1).default('tls/server.pem'),
+    key: z.string().min(1).default('tls/server.key'),
+    /** The CA that clients are told to trust. */
+    ca: z.string().min(1).default('tls/ca.pem'),
+    /** CAs whose client certificates are taken; without it none is asked for. */
+    clientCa: z.string().min(1).optional(),
+    /** Their certificate revocation lists, one of each CA. */
+    crl: z.string().min(1).optional(),
+    mapping: z.array(certificateMapping).default([]),
+  })
+  .refine(({ clientCa, crl, mapping }) => clientCa !== undefined || (!crl && mapping.length === 0), {
+    message: "'crl' and 'mapping' need 'clientCa'",
+  });
 
 const limits = z.strictObject({
   /** Largest frame of the native protocol, in bytes. */
@@ -54,6 +77,13 @@ const limits = z.strictObject({
   tagsPerKey: positive.default(50),
   onDemandRotationsPerKey: positive.default(25),
   wrappingKeysPerKey: positive.default(4),
+  users: positive.default(5_000),
+  roles: positive.default(1_000),
+  policies: positive.default(1_500),
+  /** Managed policies attached to one user or role. */
+  policiesPerIdentity: positive.default(10),
+  /** Failed authentications from one source in one minute past which it is told to wait. */
+  failedAuthentications: positive.default(60),
   /** Most messages under one material; NIST SP 800-38D, section 8.3, allows no more with random IVs. */
   messagesPerMaterial: positive.max(2 ** 32).default(2 ** 32),
 });

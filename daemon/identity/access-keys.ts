@@ -1,11 +1,12 @@
-import { randomInt } from 'node:crypto';
 import { exceptions } from '../../proto/errors.js';
 import type { CipherKey, KeyStore } from '../hsm/key-store.js';
 import type { RecordChange, Records } from '../store/records.js';
-import { accessKeyRecord } from './records.js';
+import { uniqueId } from './names.js';
+import { type AccessKeyRecord, accessKeyRecord } from './records.js';
 import { signingKey } from './sigv4.js';
 
 const ivLength = 12;
+const prefix = 'access-key/';
 
 /** A new access key: the change that stores it, and the secret that its owner is given once. */
 export interface NewAccessKey {
@@ -22,21 +23,40 @@ export interface ActiveAccessKey {
   readonly text: string;
 }
 
+/** What may be told of an access key. */
+export interface AccessKeyInfo {
+  readonly accessKeyId: string;
+  readonly principalId: string;
+  readonly active: boolean;
+  /** Epoch seconds. */
+  readonly createdAt: number;
+}
+
 /** Access keys, whose secrets are at rest only under a key that lives in the HSM. */
 export class AccessKeys {
   /** Signing keys by access key and scope, with the record that they come from; emptied when the day changes. */
   readonly #signingKeys = new Map<string, { text: string; key: Buffer }>();
   #day = '';
+  /** Access key ids by principal, and the other way round. */
+  readonly #byPrincipal = new Map<string, Set<string>>();
+  readonly #owners = new Map<string, string>();
 
   constructor(
     private readonly records: Records,
     private readonly store: KeyStore,
     private readonly secretsKey: CipherKey,
-  ) {}
+  ) {
+    for (const key of records.keys(prefix)) this.#index(key.slice(prefix.length));
+    records.observe(prefix, (key) => {
+      const accessKeyId = key.slice(prefix.length);
+      this.#index(accessKeyId);
+      this.#forgetSigningKeys(accessKeyId);
+    });
+  }
 
   /** Makes an access key for a principal. */
   async create(principalId: string): Promise<NewAccessKey> {
-    const accessKeyId = `AKIA${randomText('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567', 16)}`;
+    const accessKeyId = uniqueId('accessKey');
     const secretAccessKey = (await this.store.random(30)).toString('base64');
     const { iv, ciphertext } = await this.store.encrypt(
       this.secretsKey,
@@ -45,13 +65,36 @@ export class AccessKeys {
     );
     const secret = Buffer.concat([iv, ciphertext]).toString('base64');
     const record = { principalId, active: true, secret, createdAt: Date.now() / 1000 };
-    const change = { key: `access-key/${accessKeyId}`, value: JSON.stringify(record) };
-    return { accessKeyId, secretAccessKey, change };
+    return { accessKeyId, secretAccessKey, change: putAccessKey(accessKeyId, record) };
+  }
+
+  /** Active or not. */
+  info(accessKeyId: string): AccessKeyInfo | undefined {
+    const record = this.#record(accessKeyId);
+    if (!record) return undefined;
+    const { principalId, active, createdAt } = record;
+    return { accessKeyId, principalId, active, createdAt };
+  }
+
+  /** The access keys of a principal, in the order of their ids. */
+  of(principalId: string): AccessKeyInfo[] {
+    const ids = [...(this.#byPrincipal.get(principalId) ?? [])].sort();
+    return ids.map((accessKeyId) => this.info(accessKeyId)!);
+  }
+
+  /** The change that lets an access key that exists sign, or keeps it from signing. */
+  setActive(accessKeyId: string, active: boolean): RecordChange {
+    return putAccessKey(accessKeyId, { ...this.#record(accessKeyId)!, active });
+  }
+
+  /** The change that removes an access key. */
+  remove(accessKeyId: string): RecordChange {
+    return { key: prefix + accessKeyId, value: undefined };
   }
 
   /** The access key where it exists and is active. */
   find(accessKeyId: string): ActiveAccessKey | undefined {
-    const text = this.records.get(`access-key/${accessKeyId}`);
+    const text = this.records.get(prefix + accessKeyId);
     if (text === undefined) return undefined;
     const { active, principalId } = accessKeyRecord.parse(JSON.parse(text));
     return active ? { accessKeyId, principalId, text } : undefined;
@@ -59,7 +102,7 @@ export class AccessKeys {
 
   /** Whether nothing changed since the access key was found. */
   isCurrent(found: ActiveAccessKey): boolean {
-    return this.records.get(`access-key/${found.accessKeyId}`) === found.text;
+    return this.records.get(prefix + found.accessKeyId) === found.text;
   }
 
   /**
@@ -85,6 +128,30 @@ export class AccessKeys {
     return Buffer.from(key);
   }
 
+  #record(accessKeyId: string): AccessKeyRecord | undefined {
+    const text = this.records.get(prefix + accessKeyId);
+    return text === undefined ? undefined : accessKeyRecord.parse(JSON.parse(text));
+  }
+
+  #index(accessKeyId: string): void {
+    const known = this.#owners.get(accessKeyId);
+    if (known !== undefined) this.#byPrincipal.get(known)?.delete(accessKeyId);
+    this.#owners.delete(accessKeyId);
+    const record = this.#record(accessKeyId);
+    if (!record) return;
+    this.#owners.set(accessKeyId, record.principalId);
+    const ids = this.#byPrincipal.get(record.principalId) ?? new Set();
+    this.#byPrincipal.set(record.principalId, ids.add(accessKeyId));
+  }
+
+  #forgetSigningKeys(accessKeyId: string): void {
+    for (const [name, { key }] of this.#signingKeys) {
+      if (!name.startsWith(`${accessKeyId}/`)) continue;
+      key.fill(0);
+      this.#signingKeys.delete(name);
+    }
+  }
+
   async #secret({ accessKeyId, text }: ActiveAccessKey): Promise<Buffer> {
     const sealed = Buffer.from(accessKeyRecord.parse(JSON.parse(text)).secret, 'base64');
     const message = { iv: sealed.subarray(0, ivLength), ciphertext: sealed.subarray(ivLength) };
@@ -105,9 +172,9 @@ export class AccessKeys {
 }
 
 function aad(accessKeyId: string): Buffer {
-  return Buffer.from(`access-key/${accessKeyId}`);
+  return Buffer.from(prefix + accessKeyId);
 }
 
-function randomText(alphabet: string, length: number): string {
-  return Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join('');
+function putAccessKey(accessKeyId: string, record: AccessKeyRecord): RecordChange {
+  return { key: prefix + accessKeyId, value: JSON.stringify(record) };
 }

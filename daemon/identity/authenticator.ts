@@ -1,35 +1,50 @@
 import { timingSafeEqual } from 'node:crypto';
-import { exceptions } from '../../proto/errors.js';
+import { exceptions, type ServiceError } from '../../proto/errors.js';
 import type { AccessKeys, ActiveAccessKey } from './access-keys.js';
+import type { AssumedRoleCaller, Caller } from './caller.js';
+import { identityOf, withIdentity } from './caller.js';
+import type { ClientCertificate, ClientCertificates } from './certificates.js';
+import type { Identities, Role, User } from './identities.js';
+import { assumedRoleArn } from './names.js';
 import { Replays } from './replays.js';
+import type { OpenedSession, Session, Sessions } from './sessions.js';
+import { checkSigningTime, maxSkew } from './signing-time.js';
 import {
+  type Authorization,
   canonicalRequest,
   headerValue,
   parseAuthorization,
   sign,
   type SignedRequest,
+  signingKey,
   stringToSign,
 } from './sigv4.js';
-
-/** How far a client's clock may be off, in milliseconds; AWS's five minutes. */
-const maxSkew = 5 * 60 * 1000;
-
-/** Who is calling, as it was authenticated. */
-export interface Caller {
-  readonly type: 'Root';
-  readonly principalId: string;
-  /** `arn:aws:iam::<account>:root` */
-  readonly arn: string;
-  readonly account: string;
-  readonly accessKey: ActiveAccessKey;
-}
 
 export interface Scope {
   readonly account: string;
   readonly region: string;
 }
 
-/** Authentication by AWS Signature Version 4. */
+/** What a client brought to prove who it is. */
+export interface Evidence {
+  readonly request: SignedRequest;
+  /** The certificates that TLS verified, DER: the client's first, an authority last. */
+  readonly certificates?: readonly Buffer[] | undefined;
+}
+
+/** What proves who somebody is. */
+export interface Credentials {
+  readonly identities: Identities;
+  readonly accessKeys: AccessKeys;
+  readonly sessions: Sessions;
+  /** undefined: client certificates are not asked for. */
+  readonly certificates: ClientCertificates | undefined;
+}
+
+/** A credential that is none: which of the reasons it is, the native upgrade does not tell. */
+type CredentialFault = 'unknown' | 'signature' | 'expired';
+
+/** Authentication by AWS Signature Version 4 and by client certificates. */
 export class Authenticator {
   readonly #replays = new Replays(2 * maxSkew);
   /** Requests signed before this second may have been accepted by a daemon that ran before this one. */
@@ -37,7 +52,7 @@ export class Authenticator {
 
   /** @param startedAt epoch milliseconds at which this daemon had taken hold of the store */
   constructor(
-    private readonly accessKeys: AccessKeys,
+    private readonly credentials: Credentials,
     private readonly scope: Scope,
     startedAt: number,
   ) {
@@ -51,74 +66,178 @@ export class Authenticator {
 
   /**
    * Authenticates a WebSocket upgrade, each signature once. The random Sec-WebSocket-Key must be among the signed
-   * headers, else one signature would open any number of connections.
+   * headers, else one signature would open any number of connections. A verified certificate does without a signature;
+   * where there are both they must name the same principal.
    * @throws IncompleteSignatureException, MissingAuthenticationTokenException, InvalidSignatureException for a time
-   *   that is off or a replay; UnrecognizedClientException for everything that depends on the access key
+   *   that is off or a replay; UnrecognizedClientException for everything that depends on the credential. Its cause
+   *   tells the log why
    */
-  async authenticateUpgrade(request: SignedRequest): Promise<Caller> {
-    const authorization = parseAuthorization(headerValue(request.rawHeaders, 'authorization') || undefined);
-    const { accessKeyId, date, region, service, signedHeaders, signature } = authorization;
-    for (const name of ['host', 'x-amz-date', 'sec-websocket-key']) {
+  async authenticateUpgrade({ request, certificates }: Evidence): Promise<Caller> {
+    const byCertificate = certificates && this.#byCertificate(certificates);
+    const header = headerValue(request.rawHeaders, 'authorization');
+    if (byCertificate && header === '') return byCertificate;
+    const authorization = parseAuthorization(header || undefined);
+    const now = Date.now();
+    const signedAt = this.#checkSigned(request, authorization, now, ['sec-websocket-key']);
+    if (signedAt < this.#notBefore) {
+      throw new exceptions.InvalidSignatureException(
+        'Signature expired: it was made before this daemon started. Sign the connection anew.',
+      );
+    }
+    const found = await this.#bySignature(request, authorization, now);
+    if (typeof found === 'string') throw unrecognized(found);
+    this.#replays.claim(authorization.signature, now);
+    if (!byCertificate) return found;
+    if (identityOf(found)?.id !== identityOf(byCertificate)?.id) {
+      throw unrecognized(`the certificate stands for ${byCertificate.arn}, the signature for ${found.arn}`);
+    }
+    return { ...found, certificate: byCertificate.certificate };
+  }
+
+  /**
+   * The caller as it is now; asked for every request.
+   * @throws UnrecognizedClientException, ExpiredTokenException where its credential does not count any more
+   */
+  current(caller: Caller): Caller {
+    const { accessKey, certificate } = caller;
+    if (accessKey && !this.credentials.accessKeys.isCurrent(accessKey))
+      throw unrecognized('the access key has changed');
+    if (certificate && !this.isCurrent(certificate))
+      throw unrecognized('the certificate does not count any more');
+    if (caller.type === 'AssumedRole' && caller.session.expiresAt * 1000 <= Date.now()) throw expired();
+    const identity = identityOf(caller);
+    if (!identity) return caller;
+    const principal = this.credentials.identities.principal(identity.id);
+    if (!principal) throw unrecognized('the principal was deleted');
+    return withIdentity(caller, principal);
+  }
+
+  /** Whether a certificate still counts: not expired, not revoked, and mapped to the same principal. */
+  isCurrent(certificate: ClientCertificate): boolean {
+    return this.credentials.certificates?.isCurrent(certificate) ?? false;
+  }
+
+  /** What does not depend on the access key. @returns when it was signed */
+  #checkSigned(
+    request: SignedRequest,
+    { date, region, service, signedHeaders }: Authorization,
+    now: number,
+    required: readonly string[],
+  ): number {
+    const token = headerValue(request.rawHeaders, 'x-amz-security-token') ? ['x-amz-security-token'] : [];
+    for (const name of ['host', 'x-amz-date', ...required, ...token]) {
       if (signedHeaders.includes(name)) continue;
       throw new exceptions.IncompleteSignatureException(
         `The header '${name}' must be among the signed headers.`,
       );
     }
-    const time = headerValue(request.rawHeaders, 'x-amz-date');
-    const now = Date.now();
-    this.#checkTime(time, date, now);
+    const signedAt = checkSigningTime(headerValue(request.rawHeaders, 'x-amz-date'), date, now);
     if (region !== this.scope.region || service !== 'kms') {
       const expected = `Credential should be scoped to the Region '${this.scope.region}' and the service 'kms'.`;
       throw new exceptions.InvalidSignatureException(expected);
     }
-    const accessKey = this.accessKeys.find(accessKeyId);
-    const key = await this.accessKeys.signingKey(accessKey, date, region, service);
-    const canonical = canonicalRequest(request, signedHeaders);
-    const expected = sign(key, stringToSign(time, authorization, canonical));
+    return signedAt;
+  }
+
+  /** Does the same work whatever the access key is, so that the time taken does not tell. */
+  async #bySignature(
+    request: SignedRequest,
+    authorization: Authorization,
+    now: number,
+  ): Promise<Caller | CredentialFault> {
+    const { accessKeyId, date, region, service, signedHeaders, signature } = authorization;
+    const token = headerValue(request.rawHeaders, 'x-amz-security-token');
+    const session = token === '' ? undefined : await this.credentials.sessions.open(accessKeyId, token);
+    const accessKey = token === '' ? this.credentials.accessKeys.find(accessKeyId) : undefined;
+    const key = session
+      ? signingKey(session.secret, date, region, service)
+      : await this.credentials.accessKeys.signingKey(accessKey, date, region, service);
+    session?.secret.fill(0);
+    const time = headerValue(request.rawHeaders, 'x-amz-date');
+    const expected = sign(key, stringToSign(time, authorization, canonicalRequest(request, signedHeaders)));
     key.fill(0);
     const given = Buffer.from(signature, 'hex');
-    const valid = given.length === expected.length && timingSafeEqual(given, expected);
-    if (!valid || !accessKey) {
-      throw new exceptions.UnrecognizedClientException(
-        'The security token included in the request is invalid.',
-      );
-    }
-    this.#replays.claim(signature, now);
-    return this.#caller(accessKey);
+    const isValid = given.length === expected.length && timingSafeEqual(given, expected);
+    const caller = session ? this.#ofSession(session) : accessKey && this.#ofAccessKey(accessKey);
+    if (!caller) return 'unknown';
+    if (!isValid) return 'signature';
+    return session && session.session.expiresAt * 1000 <= now ? 'expired' : caller;
   }
 
-  /** Whether the caller's credential still counts; asked for every request. */
-  isCurrent(caller: Caller): boolean {
-    return this.accessKeys.isCurrent(caller.accessKey);
+  #ofAccessKey(accessKey: ActiveAccessKey): Caller | undefined {
+    const principal = this.credentials.identities.principal(accessKey.principalId);
+    if (!principal) return undefined;
+    const { id: principalId, arn, record } = principal;
+    const { accessKeyId } = accessKey;
+    const common = { principalId, arn, account: this.scope.account, accessKeyId, accessKey };
+    if (record.type === 'Root') return { type: 'Root', ...common };
+    // A role has no access key of its own.
+    return record.type === 'User' ? { type: 'User', ...common, user: principal as User } : undefined;
   }
 
-  #checkTime(time: string, date: string, now: number): void {
-    const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(time);
-    const signedAt = parts
-      ? Date.UTC(+parts[1]!, +parts[2]! - 1, +parts[3]!, +parts[4]!, +parts[5]!, +parts[6]!)
-      : NaN;
-    if (Number.isNaN(signedAt) || !time.startsWith(date)) {
-      throw new exceptions.IncompleteSignatureException(
-        "'X-Amz-Date' must be YYYYMMDDTHHMMSSZ and of the day in Credential.",
-      );
-    }
-    const serverTime = `${new Date(now).toISOString().replace(/[-:]|\.\d+/g, '')}`;
-    if (Math.abs(signedAt - now) > maxSkew) {
-      const off = signedAt < now ? 'expired' : 'not yet current';
-      throw new exceptions.InvalidSignatureException(
-        `Signature ${off}: it was made at ${time}, and the server's time is ${serverTime}. Set the clock.`,
-      );
-    }
-    if (signedAt < this.#notBefore) {
-      throw new exceptions.InvalidSignatureException(
-        `Signature expired: it was made at ${time}, before this daemon started. Sign the connection anew.`,
-      );
-    }
+  #ofSession({ accessKeyId, session }: OpenedSession): Caller | undefined {
+    const role = this.credentials.identities.principal(session.roleId);
+    return role?.record.type === 'Role' ? this.#assumed(role as Role, session, accessKeyId) : undefined;
   }
 
-  #caller(accessKey: ActiveAccessKey): Caller {
+  #assumed(role: Role, session: Session, accessKeyId: string | undefined): AssumedRoleCaller {
     const { account } = this.scope;
-    const arn = `arn:aws:iam::${account}:root`;
-    return { type: 'Root', principalId: accessKey.principalId, arn, account, accessKey };
+    const arn = assumedRoleArn(account, role.record.roleName, session.name);
+    return {
+      type: 'AssumedRole',
+      principalId: `${role.id}:${session.name}`,
+      arn,
+      account,
+      accessKeyId,
+      role,
+      session,
+    };
   }
+
+  /** @throws UnrecognizedClientException */
+  #byCertificate(chain: readonly Buffer[]): Caller {
+    const certificate = this.credentials.certificates?.identify(chain) ?? {
+      refused: 'there is no tls.mapping',
+    };
+    if ('refused' in certificate) throw unrecognized(certificate.refused);
+    const user = this.credentials.identities.userByArn(certificate.principal);
+    if (user) {
+      const { id: principalId, arn } = user;
+      return {
+        type: 'User',
+        principalId,
+        arn,
+        account: this.scope.account,
+        accessKeyId: undefined,
+        user,
+        certificate,
+      };
+    }
+    const role = this.credentials.identities.roleByArn(certificate.principal);
+    if (!role) throw unrecognized(`tls.mapping names ${certificate.principal}, which there is not`);
+    const session: Session = {
+      roleId: role.id,
+      // As IAM Roles Anywhere names sessions.
+      name: certificate.serialNumber,
+      issuedAt: Math.floor(Date.now() / 1000),
+      expiresAt: Math.floor(certificate.notAfter / 1000),
+      policies: [],
+      tags: [],
+      transitiveTagKeys: [],
+    };
+    return { ...this.#assumed(role, session, undefined), certificate };
+  }
+}
+
+function unrecognized(reason: string): ServiceError {
+  return new exceptions.UnrecognizedClientException(
+    'The security token included in the request is invalid.',
+    {
+      cause: new Error(reason),
+    },
+  );
+}
+
+function expired(): ServiceError {
+  return new exceptions.ExpiredTokenException('The security token included in the request is expired');
 }

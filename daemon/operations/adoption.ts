@@ -32,7 +32,7 @@ const adoptKey = operation({
   readOnly: false,
   permissions: [{ action: 'keyhold:AdoptKey' }],
   audited: ['label', 'id', 'keyUsage', 'description', 'alias', 'tags'],
-  auditsResponse: true,
+  auditedResponse: (response) => response,
   async handle(request, _keys, services) {
     const { alias, description = '', tags = [] } = request;
     if (alias !== undefined) {

@@ -1,7 +1,9 @@
 // Audit events in CloudTrail's shape (event version 1.11), put together from parts that are made once for each
 // connection and key: one JSON.stringify of the whole event costs a third of the service's throughput.
 import { randomUUID } from 'node:crypto';
-import type { Caller } from '../identity/authenticator.js';
+import type { Service } from '../../proto/descriptor.js';
+import type { Caller } from '../identity/caller.js';
+import type { FailureSummary } from '../identity/failed-authentications.js';
 import type { Key } from '../keys/keyring.js';
 import type { AnyOperation } from './operation.js';
 
@@ -12,22 +14,46 @@ export interface Origin {
   readonly members: string;
 }
 
+/** What wrote an event, as CloudTrail names services; Keyhold's own operations are no service of Amazon's. */
+const eventSources: Readonly<Record<Service, string>> = {
+  kms: 'kms.amazonaws.com',
+  sts: 'sts.amazonaws.com',
+  keyhold: 'keyhold',
+};
+
 /** @param sourceAddress IP address, or `unix` for the socket */
 export function makeOrigin(caller: Caller, region: string, sourceAddress: string, userAgent: string): Origin {
-  const { type, principalId, arn, account, accessKey } = caller;
-  const userIdentity = { type, principalId, arn, accountId: account, accessKeyId: accessKey.accessKeyId };
   const members = {
     eventVersion: '1.11',
-    userIdentity,
-    eventSource: 'kms.amazonaws.com',
+    userIdentity: userIdentityOf(caller),
     awsRegion: region,
     sourceIPAddress: sourceAddress,
     userAgent,
     eventType: 'AwsApiCall',
     managementEvent: true,
-    recipientAccountId: account,
+    recipientAccountId: caller.account,
   };
   return { caller, members: withoutBraces(members) };
+}
+
+/** `CloudTrail userIdentity element`, AWS CloudTrail User Guide. */
+function userIdentityOf(caller: Caller): object {
+  const { principalId, arn, account: accountId, accessKeyId, certificate } = caller;
+  const credential = { accessKeyId, credentialId: certificate && `x509:${certificate.fingerprint}` };
+  const common = { principalId, arn, accountId, ...credential };
+  if (caller.type === 'Root') return { type: 'Root', ...common };
+  if (caller.type === 'User') return { type: 'IAMUser', ...common, userName: caller.user.record.userName };
+  const { role, session } = caller;
+  const sessionIssuer = {
+    type: 'Role',
+    principalId: role.id,
+    arn: role.arn,
+    accountId,
+    userName: role.record.roleName,
+  };
+  const creationDate = new Date(session.issuedAt * 1000).toISOString().replace('.000', '');
+  const attributes = { creationDate, mfaAuthenticated: 'false' };
+  return { type: 'AssumedRole', ...common, sessionContext: { sessionIssuer, attributes } };
 }
 
 /** An event that no request caused. */
@@ -55,9 +81,11 @@ export function makeEvent(origin: Origin, facts: EventFacts): Event {
   const { operation, keys, keyMaterialId, error, response } = facts;
   const eventId = randomUUID();
   const requestId = randomUUID();
-  let members = `${origin.members},"eventTime":"${eventTime()}","eventName":"${operation.name}"`;
+  let members = `${origin.members},"eventTime":"${eventTime()}"`;
+  members += `,"eventSource":"${eventSources[operation.service]}","eventName":"${operation.name}"`;
   members += `,"requestParameters":${requestParameters(operation, facts.request)}`;
-  members += `,"responseElements":${operation.auditsResponse && response ? JSON.stringify(response) : 'null'}`;
+  const shown = response && operation.auditedResponse?.(response);
+  members += `,"responseElements":${shown ? JSON.stringify(shown) : 'null'}`;
   if (keyMaterialId !== undefined) members += `,"additionalEventData":{"keyMaterialId":"${keyMaterialId}"}`;
   if (error) members += `,"errorCode":"${error.code}","errorMessage":${JSON.stringify(error.message)}`;
   members += `,"readOnly":${operation.readOnly},"resources":[`;
@@ -91,6 +119,30 @@ export function makeServiceEvent(
     serviceEventDetails: data,
     readOnly: key === undefined,
     resources: key && [{ accountId: account, type: 'AWS::KMS::Key', ARN: key.arn }],
+    eventID: eventId,
+  };
+  return { eventId, members: withoutBraces(members) };
+}
+
+/** An event about those who tried to get in, and did not. */
+export function makeFailureEvent(account: string, region: string, summary: FailureSummary): ServiceEvent {
+  const eventId = randomUUID();
+  const { source, count, first, last, codes, accessKeyIds } = summary;
+  const time = (milliseconds: number) => `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
+  const members = {
+    eventVersion: '1.11',
+    userIdentity: { type: 'Unknown', accountId: account },
+    eventSource: eventSources.keyhold,
+    awsRegion: region,
+    sourceIPAddress: source,
+    eventType: 'AwsServiceEvent',
+    managementEvent: true,
+    recipientAccountId: account,
+    eventTime: eventTime(),
+    eventName: 'FailedAuthentication',
+    errorCode: Object.keys(codes)[0],
+    serviceEventDetails: { count, first: time(first), last: time(last), errorCodes: codes, accessKeyIds },
+    readOnly: true,
     eventID: eventId,
   };
   return { eventId, members: withoutBraces(members) };

@@ -25,7 +25,7 @@ export const createKey = operation({
     'policy',
     'tags',
   ],
-  auditsResponse: true,
+  auditedResponse: (response) => response,
   async handle(request, _keys, services) {
     const { keySpec, keyUsage, spec, usage } = checkCreateKey(request, services);
     const { keyring, records, stores } = services;

@@ -13,7 +13,7 @@ const scheduleKeyDeletion = operation({
   permissions: [{ action: 'kms:ScheduleKeyDeletion', key: keyIdOrArn('keyId') }],
   states: 'modify',
   audited: ['keyId', 'pendingWindowInDays'],
-  auditsResponse: true,
+  auditedResponse: (response) => response,
   handle({ pendingWindowInDays = 30 }, [key], { keyring }) {
     const deletionDate = Date.now() / 1000 + pendingWindowInDays * secondsPerDay;
     const deletion = { at: deletionDate, windowInDays: pendingWindowInDays, begun: false };
@@ -31,7 +31,7 @@ const cancelKeyDeletion = operation({
   permissions: [{ action: 'kms:CancelKeyDeletion', key: keyIdOrArn('keyId') }],
   states: 'cancelDeletion',
   audited: ['keyId'],
-  auditsResponse: true,
+  auditedResponse: (response) => response,
   handle: (_request, [key], { keyring }) =>
     Promise.resolve({
       response: { keyId: key!.arn },

@@ -67,7 +67,7 @@ const importKeyMaterial = operation({
   permissions: [{ action: 'kms:ImportKeyMaterial', key: keyIdOrArn('keyId') }],
   states: 'importMaterial',
   audited: ['keyId', 'validTo', 'expirationModel', 'importType', 'keyMaterialDescription', 'keyMaterialId'],
-  auditsResponse: true,
+  auditedResponse: (response) => response,
   async handle(request, [key], services) {
     const { record } = checkImported(key!);
     checkRequest(request, key!);
@@ -103,7 +103,7 @@ const deleteImportedKeyMaterial = operation({
   permissions: [{ action: 'kms:DeleteImportedKeyMaterial', key: keyIdOrArn('keyId') }],
   states: 'deleteMaterial',
   audited: ['keyId', 'keyMaterialId'],
-  auditsResponse: true,
+  auditedResponse: (response) => response,
   handle({ keyMaterialId }, [key], { keyring, records, stores }) {
     const { record, arn } = checkImported(key!);
     const wanted = keyMaterialId ?? record.materials.at(-1)?.materialId;

@@ -4,10 +4,15 @@ import type { OperationName, Service } from '../../proto/descriptor.js';
 import type { KeyUsageType, Operations } from '../../proto/generated/messages.js';
 import type { InternalKeys } from '../keys/internal-keys.js';
 import type { KeyStores } from '../keys/key-stores.js';
+import type { AccessKeys } from '../identity/access-keys.js';
+import type { Caller } from '../identity/caller.js';
+import type { Identities } from '../identity/identities.js';
+import type { Sessions } from '../identity/sessions.js';
 import type { Key, Keyring } from '../keys/keyring.js';
 import type { LastUsage } from '../keys/last-usage.js';
 import type { MessageCounts } from '../keys/message-counts.js';
 import type { StateRow } from '../keys/states.js';
+import type { TrustedRole } from '../policy/authorize.js';
 import type { RecordChange, Records } from '../store/records.js';
 
 export type RequestOf<Name extends OperationName> = Operations[Name]['request'];
@@ -25,12 +30,19 @@ export interface Services {
   readonly ownObjects: ReadonlySet<string>;
   /** Whether SeedKey is allowed. */
   readonly allowSeed: boolean;
+  readonly identities: Identities;
+  readonly accessKeys: AccessKeys;
+  readonly sessions: Sessions;
   readonly limits: {
     readonly keys: number;
     readonly aliasesPerKey: number;
     readonly tagsPerKey: number;
     readonly onDemandRotationsPerKey: number;
     readonly wrappingKeysPerKey: number;
+    readonly users: number;
+    readonly roles: number;
+    readonly policies: number;
+    readonly policiesPerIdentity: number;
   };
 }
 
@@ -46,7 +58,11 @@ export interface Permission<Request> {
   /** Row of the state table for this key, where it is not the operation's. */
   readonly states?: StateRow;
   /** ARN of a resource that is no key, such as an alias. */
-  readonly resource?: (request: Request, services: Services) => string;
+  readonly resource?: (request: Request, services: Services, caller: Caller) => string;
+  /** The role that the resource is, whose trust policy decides; `undefined` where there is no such role. */
+  readonly trust?: (request: Request, services: Services) => TrustedRole | undefined;
+  /** Whether a request needs this permission, where some do not. */
+  readonly when?: (request: Request, caller: Caller) => boolean;
   /** What a denied caller is told instead, where the usual message would tell too much. */
   readonly denied?: (request: Request) => ServiceError | undefined;
 }
@@ -83,13 +99,18 @@ export interface Operation<Name extends string, Request, Response> {
   readonly encrypts?: boolean;
   /** Fields of the request that the audit event shows; never a plaintext or ciphertext. */
   readonly audited: readonly (keyof Request & string)[];
-  /** Whether the audit event shows the response; never for cryptographic operations. */
-  readonly auditsResponse?: boolean;
+  /** What the audit event shows of the response; never for cryptographic operations, and never a secret. */
+  readonly auditedResponse?: (response: Response) => object;
   /**
    * @param keys of the permissions, in their order
    * @throws ServiceError, HsmError
    */
-  handle(request: Request, keys: readonly Key[], services: Services): Promise<Outcome<Response>>;
+  handle(
+    request: Request,
+    keys: readonly Key[],
+    services: Services,
+    caller: Caller,
+  ): Promise<Outcome<Response>>;
 }
 
 /** An operation as table and pipeline handle it, whatever its messages are. */

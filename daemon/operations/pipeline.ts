@@ -5,6 +5,7 @@ import { errorTable, exceptions, type ServiceError } from '../../proto/errors.js
 import type { KeyLastUsageTrackingOperation } from '../../proto/generated/messages.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Authenticator } from '../identity/authenticator.js';
+import type { Caller } from '../identity/caller.js';
 import type { Key } from '../keys/keyring.js';
 import { ManagedKeyNotMade } from '../keys/managed-keys.js';
 import { checkState, type StateRow } from '../keys/states.js';
@@ -60,26 +61,23 @@ export class Pipeline {
     try {
       this.recorder.checkAvailable();
       if (refusal) throw refusal;
-      if (!this.authenticator.isCurrent(origin.caller)) {
-        throw new exceptions.UnrecognizedClientException(
-          'The security token included in the request is invalid.',
-        );
-      }
+      const caller = this.authenticator.current(origin.caller);
       validate(shape.request, request);
       for (const permission of operation.permissions) {
-        const found = this.#resolve(origin, permission, request);
+        if (permission.when?.(request, caller) === false) continue;
+        const found = this.#resolve(caller, permission, request);
         // Nearly always the key is there, and a turn of the event loop's microtasks saved.
         const key = found instanceof Promise ? await found : found;
         if (key) {
           keys.push(key);
           subjects.push({ key, states: permission.states ?? operation.states });
         }
-        this.#permit(origin, permission, request, key);
+        this.#permit(caller, permission, request, key);
       }
       for (const subject of subjects) checkSubject(operation, subject);
       if (operation.encrypts && !request.dryRun)
         keys[keys.length - 1] = await this.services.messageCounts.claim(keys.at(-1)!);
-      outcome = await operation.handle(request, keys, this.services);
+      outcome = await operation.handle(request, keys, this.services, caller);
       const { response, keyMaterialId } = outcome;
       const event = makeEvent(origin, { operation, request, keys, keyMaterialId, response });
       const { changes, undo } = outcome;
@@ -105,7 +103,7 @@ export class Pipeline {
 
   /** The key of a permission. That of a service is made where this is its first use, and the caller may use it. */
   #resolve(
-    origin: Origin,
+    caller: Caller,
     permission: Permission<Message>,
     request: Message,
   ): Key | undefined | Promise<Key> {
@@ -113,16 +111,17 @@ export class Pipeline {
       return permission.key?.(request, this.services);
     } catch (error) {
       if (!(error instanceof ManagedKeyNotMade)) throw error;
-      this.#permit(origin, permission, request, this.managedKeys.prospective(error.service));
+      this.#permit(caller, permission, request, this.managedKeys.prospective(error.service));
       return this.managedKeys.make(error.service);
     }
   }
 
-  #permit(origin: Origin, permission: Permission<Message>, request: Message, key: Key | undefined): void {
+  #permit(principal: Caller, permission: Permission<Message>, request: Message, key: Key | undefined): void {
     const { action } = permission;
-    const resource = key?.arn ?? permission.resource?.(request, this.services) ?? '*';
+    const resource = key?.arn ?? permission.resource?.(request, this.services, principal) ?? '*';
+    const trust = permission.trust?.(request, this.services);
     try {
-      authorize({ principal: origin.caller, action, resource, keyPolicy: key?.record.policy });
+      authorize({ principal, action, resource, keyPolicy: key?.record.policy, trust });
     } catch (error) {
       throw permission.denied?.(request) ?? error;
     }

@@ -71,7 +71,7 @@ const rotateKeyOnDemand = operation({
   permissions: [{ action: 'kms:RotateKeyOnDemand', key: keyIdOrArn('keyId') }],
   states: 'rotate',
   audited: ['keyId'],
-  auditsResponse: true,
+  auditedResponse: (response) => response,
   async handle(_request, [key], services) {
     checkRotations(key!);
     const { onDemandRotationsPerKey: limit } = services.limits;

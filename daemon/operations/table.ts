@@ -1,8 +1,10 @@
 // The one table of operations. Both transports, the CLI's commands, the documentation and the tests are driven by it
 // and by the schema; a new operation is an entry in its family's file and a message in proto.
 import { operationShapes } from '../../proto/descriptor.js';
+import { accessKeyOperations } from './access-keys.js';
 import { adoptionOperations } from './adoption.js';
 import { aliasOperations } from './aliases.js';
+import { attachmentOperations } from './attachments.js';
 import { cryptographicOperations } from './cryptographic.js';
 import { dataKeyPairOperations } from './data-key-pairs.js';
 import { dataKeyOperations } from './data-keys.js';
@@ -10,13 +12,17 @@ import { deletionOperations } from './deletion.js';
 import { importOperations } from './importing.js';
 import { keyOperations } from './keys.js';
 import { macOperations } from './mac.js';
+import { managedPolicyOperations } from './managed-policies.js';
 import type { AnyOperation } from './operation.js';
 import { withMarkers } from './paging.js';
 import { publicKeyOperations } from './public-keys.js';
+import { roleOperations } from './roles.js';
 import { rotationOperations } from './rotation.js';
 import { seedOperations } from './seed.js';
 import { signingOperations } from './signing.js';
+import { stsOperations } from './sts.js';
 import { tagOperations } from './tags.js';
+import { userOperations } from './users.js';
 
 const entries = [
   ...keyOperations,
@@ -33,13 +39,20 @@ const entries = [
   ...publicKeyOperations,
   ...adoptionOperations,
   ...seedOperations,
+  ...userOperations,
+  ...roleOperations,
+  ...managedPolicyOperations,
+  ...attachmentOperations,
+  ...accessKeyOperations,
+  ...stsOperations,
 ];
 
 export const operationTable: ReadonlyMap<string, AnyOperation> = new Map(
   entries.map((entry) => [entry.name, withMarkers(entry)]),
 );
 
-for (const { name } of operationShapes) {
-  if (!operationTable.has(name))
-    throw new Error(`The operation ${name} has no entry in the operation table.`);
+for (const { name, service } of operationShapes) {
+  const entry = operationTable.get(name);
+  if (!entry) throw new Error(`The operation ${name} has no entry in the operation table.`);
+  if (entry.service !== service) throw new Error(`The operation ${name} is of ${service} in the schema.`);
 }

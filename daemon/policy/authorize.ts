@@ -1,14 +1,21 @@
 import { exceptions } from '../../proto/errors.js';
+import type { Caller } from '../identity/caller.js';
+import type { RoleRecord } from '../identity/records.js';
+
+/** A role as its trust policy says who may assume it. */
+export type TrustedRole = Pick<RoleRecord, 'trustPolicy' | 'trustBindings'>;
 
 /** What is asked: may this principal do this to that. */
 export interface AuthorizationRequest {
-  readonly principal: { readonly type: 'Root'; readonly arn: string; readonly account: string };
+  readonly principal: Caller;
   /** `kms:Encrypt` */
   readonly action: string;
   /** ARN of the resource, or `*` where the operation has none. */
   readonly resource: string;
   /** The key policy document of the key, where the resource is one. */
   readonly keyPolicy: string | undefined;
+  /** Where the resource is a role that is to be assumed: its trust policy decides. */
+  readonly trust?: TrustedRole | undefined;
 }
 
 /** The key policy of a key that was made without one: full access for the account root, as at AWS. */
@@ -31,9 +38,16 @@ export function defaultKeyPolicy(account: string): string {
 /**
  * The one decision about every operation. The account root may do what a key's policy allows it; the default one allows
  * everything. Of policies only statements that allow actions to the root without a condition are understood.
+ * Nobody else may do anything.
  * @throws AccessDeniedException
  */
 export function authorize({ principal, action, resource, keyPolicy }: AuthorizationRequest): void {
+  if (principal.type !== 'Root') {
+    throw new exceptions.AccessDeniedException(
+      `User: ${principal.arn} is not authorized to perform: ${action} on resource: ${resource} ` +
+        `because no identity-based policy allows the ${action} action`,
+    );
+  }
   if (keyPolicy === undefined || allowedTo(principal.account, keyPolicy).test(action)) return;
   throw new exceptions.AccessDeniedException(
     `User: ${principal.arn} is not authorized to perform: ${action} on resource: ${resource} ` +

@@ -1,9 +1,11 @@
 // The unix socket and the TLS port. Both serve the native protocol and /healthz.
-import { chmodSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, rmSync, statSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { constants } from 'node:crypto';
 import { connect } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
 import type { NativeServer } from './native/server.js';
 
 /** Bounds on what a client may do before it is authenticated, in milliseconds and bytes. */
@@ -22,9 +24,13 @@ export class ListenError extends Error {
   override readonly name = 'ListenError';
 }
 
-export interface TlsFiles {
-  readonly certificate: string;
-  readonly key: string;
+export interface TlsMaterial {
+  /** PEM. */
+  readonly certificate: Buffer;
+  readonly key: Buffer;
+  /** DER; undefined: clients are not asked for certificates. */
+  readonly clientTrust:
+    { readonly authorities: readonly Buffer[]; readonly revocationLists: readonly Buffer[] } | undefined;
 }
 
 export class Listeners {
@@ -34,10 +40,17 @@ export class Listeners {
   constructor(
     private readonly native: NativeServer,
     onRequest: RequestListener,
-    private readonly tlsFiles: TlsFiles,
+    tls: TlsMaterial,
   ) {
     this.#unix = createServer(httpOptions, onRequest);
-    this.#tls = createTlsServer({ ...httpOptions, ...this.#readTls(), minVersion: 'TLSv1.2' }, onRequest);
+    // A certificate that does not verify ends the connection, but only below, since none at all is no fault.
+    const clients = { requestCert: tls.clientTrust !== undefined, rejectUnauthorized: false };
+    this.#tls = createTlsServer({ ...httpOptions, ...clients, ...contextOf(tls) }, onRequest);
+    this.#tls.on('secureConnection', (socket) => {
+      if (socket.authorized || Object.keys(socket.getPeerCertificate()).length === 0) return;
+      this.native.noteUnverified(socket);
+      socket.destroy();
+    });
     for (const server of [this.#unix, this.#tls]) {
       server.on('upgrade', (request, socket, head) => this.native.upgrade(request, socket as Socket, head));
       // A client that resets its connection is no fault of the daemon.
@@ -71,9 +84,9 @@ export class Listeners {
     return (this.#tls.address() as AddressInfo).port;
   }
 
-  /** Reads the certificate anew; new connections get it. @throws Error where the files are unusable */
-  reloadCertificate(): void {
-    this.#tls.setSecureContext({ ...this.#readTls(), minVersion: 'TLSv1.2' });
+  /** Takes other certificates; new connections get them. @throws Error where they are unusable */
+  reload(tls: TlsMaterial): void {
+    this.#tls.setSecureContext(contextOf(tls));
   }
 
   /** Takes no new connections, and ends those that are idle in HTTP. */
@@ -83,10 +96,24 @@ export class Listeners {
       server.closeIdleConnections();
     }
   }
+}
 
-  #readTls(): { cert: Buffer; key: Buffer } {
-    return { cert: readFileSync(this.tlsFiles.certificate), key: readFileSync(this.tlsFiles.key) };
-  }
+function contextOf({ certificate, key, clientTrust }: TlsMaterial): SecureContextOptions {
+  const context = { cert: certificate, key, minVersion: 'TLSv1.2' as const };
+  if (!clientTrust) return context;
+  const { authorities, revocationLists } = clientTrust;
+  return {
+    ...context,
+    ca: authorities.map((der) => pem(der, 'CERTIFICATE')),
+    // With a list there must be one of each CA, and none that has expired: OpenSSL then refuses what it cannot check.
+    crl: revocationLists.map((der) => pem(der, 'X509 CRL')),
+    // A resumed session would bring the verdict on its certificate of the time when it began.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
+
+function pem(der: Buffer, label: string): string {
+  return `-----BEGIN ${label}-----\n${der.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END ${label}-----\n`;
 }
 
 /** A socket file that nobody listens on is left by a daemon that was killed. */

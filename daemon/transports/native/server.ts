@@ -5,7 +5,10 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { errorTable, exceptions, type ServiceError } from '../../../proto/errors.js';
-import type { Authenticator, Caller } from '../../identity/authenticator.js';
+import type { Authenticator } from '../../identity/authenticator.js';
+import type { Caller } from '../../identity/caller.js';
+import type { FailedAuthentications } from '../../identity/failed-authentications.js';
+import { headerValue } from '../../identity/sigv4.js';
 import type { Logger } from '../../observability/log.js';
 import { makeOrigin } from '../../operations/audit-event.js';
 import { toServiceError } from '../../operations/failures.js';
@@ -14,6 +17,8 @@ import { Connection } from './connection.js';
 
 const subprotocol = 'keyhold.v1';
 const emptyPayloadHash = createHash('sha256').digest('hex');
+/** Often enough that a certificate's end is its connections' end, in milliseconds. */
+const certificateInterval = 1_000;
 /** A peer that does not answer a ping within this time is gone. */
 const pingInterval = 30_000;
 
@@ -23,20 +28,36 @@ export interface NativeLimits {
   readonly connections: number;
 }
 
+/** What the server works with. */
+export interface NativeRooms {
+  readonly pipeline: Pipeline;
+  readonly authenticator: Authenticator;
+  readonly failures: FailedAuthentications;
+  readonly log: Logger;
+}
+
+/** Errors that say that a client did not prove who it is. */
+const authenticationErrors: ReadonlySet<string> = new Set([
+  'IncompleteSignatureException',
+  'InvalidSignatureException',
+  'MissingAuthenticationTokenException',
+  'UnrecognizedClientException',
+]);
+
 export class NativeServer {
   readonly #webSockets: WebSocketServer;
   readonly #connections = new Map<WebSocket, Connection>();
   readonly #alive = new Set<WebSocket>();
-  readonly #pings: NodeJS.Timeout;
+  /** Callers of the connections that bear a certificate. */
+  readonly #certified = new Map<WebSocket, Caller>();
+  readonly #timers: readonly NodeJS.Timeout[];
   #draining = false;
 
   constructor(
-    private readonly pipeline: Pipeline,
-    private readonly authenticator: Authenticator,
+    private readonly rooms: NativeRooms,
     private readonly region: string,
     private readonly limits: NativeLimits,
     private readonly allowedOrigins: readonly string[],
-    private readonly log: Logger,
   ) {
     this.#webSockets = new WebSocketServer({
       noServer: true,
@@ -45,7 +66,10 @@ export class NativeServer {
       perMessageDeflate: false,
       handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
     });
-    this.#pings = setInterval(() => this.#ping(), pingInterval).unref();
+    this.#timers = [
+      setInterval(() => this.#ping(), pingInterval).unref(),
+      setInterval(() => this.endStale(), certificateInterval).unref(),
+    ];
   }
 
   /** How many connections are open. */
@@ -55,17 +79,37 @@ export class NativeServer {
 
   /** Handles the `upgrade` event of a node:http or node:https server. */
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    socket.on('error', (error) => this.log.debug({ err: error }, 'a connection failed during its upgrade'));
+    socket.on('error', (error) =>
+      this.rooms.log.debug({ err: error }, 'a connection failed during its upgrade'),
+    );
     this.#authenticate(request, socket).then(
       (caller) => this.#accept(caller, request, socket, head),
-      (error: unknown) => this.#refuse(request, socket, toServiceError(error)),
+      (error: unknown) =>
+        this.#refuse(request, socket, this.#counted(request, socket, toServiceError(error))),
     );
+  }
+
+  /** Ends the connections whose certificate has expired, is revoked, or is not mapped as it was. */
+  endStale(): void {
+    for (const [webSocket, { arn, certificate }] of this.#certified) {
+      if (!certificate || this.rooms.authenticator.isCurrent(certificate)) continue;
+      this.rooms.log.warn({ arn }, 'a connection was ended, since its certificate does not count any more');
+      webSocket.terminate();
+    }
+  }
+
+  /** Counts a client certificate that did not verify; the connection is ended by whoever found it. */
+  noteUnverified(socket: TLSSocket): void {
+    const source = socket.remoteAddress ?? 'unknown';
+    const reason = String(socket.authorizationError);
+    this.rooms.log.warn({ source, reason }, 'a client certificate did not verify');
+    this.rooms.failures.note(source, 'UnrecognizedClientException', undefined);
   }
 
   /** Takes no new connections, answers what is in flight, closes. Past the time-out connections are cut. */
   async drain(timeout: number): Promise<void> {
     this.#draining = true;
-    clearInterval(this.#pings);
+    for (const timer of this.#timers) clearInterval(timer);
     for (const connection of this.#connections.values()) connection.drain();
     const end = Date.now() + timeout;
     while (this.#connections.size > 0 && Date.now() < end) await new Promise((done) => setTimeout(done, 10));
@@ -92,12 +136,25 @@ export class NativeServer {
     if (!offered.includes(subprotocol)) {
       throw new exceptions.ValidationException(`The WebSocket subprotocol must be ${subprotocol}.`);
     }
-    return this.authenticator.authenticateUpgrade({
+    const signed = {
       method: request.method ?? 'GET',
       target: request.url ?? '/',
       rawHeaders: request.rawHeaders,
       payloadHash: emptyPayloadHash,
-    });
+    };
+    const certificates = socket instanceof TLSSocket && socket.authorized ? chainOf(socket) : undefined;
+    return this.rooms.authenticator.authenticateUpgrade({ request: signed, certificates });
+  }
+
+  /** Counts a failed authentication. @returns the error, or where there were too many of them another one */
+  #counted(request: IncomingMessage, socket: Socket, error: ServiceError): ServiceError {
+    if (!authenticationErrors.has(error.code)) return error;
+    const header = headerValue(request.rawHeaders, 'authorization');
+    const accessKeyId = /Credential=([^/,\s]+)/.exec(header)?.[1];
+    const retryAfter = this.rooms.failures.note(socket.remoteAddress ?? 'unix', error.code, accessKeyId);
+    if (retryAfter === 0) return error;
+    const message = `Too many failed authentications: check the credentials, and wait ${Math.ceil(retryAfter / 1000)} s.`;
+    return new exceptions.ThrottlingException(message, { retryAfter, cause: error.cause });
   }
 
   #accept(caller: Caller, request: IncomingMessage, socket: Socket, head: Buffer): void {
@@ -105,24 +162,36 @@ export class NativeServer {
     const origin = makeOrigin(caller, this.region, socket.remoteAddress ?? 'unix', userAgent);
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true);
-      const connection = new Connection(webSocket, socket, origin, this.pipeline, this.limits, this.log);
+      const connection = new Connection(
+        webSocket,
+        socket,
+        origin,
+        this.rooms.pipeline,
+        this.limits,
+        this.rooms.log,
+      );
       this.#connections.set(webSocket, connection);
       this.#alive.add(webSocket);
+      if (caller.certificate) this.#certified.set(webSocket, caller);
       webSocket.on('pong', () => this.#alive.add(webSocket));
       webSocket.on('close', () => {
         this.#connections.delete(webSocket);
         this.#alive.delete(webSocket);
+        this.#certified.delete(webSocket);
       });
       if (this.#draining) connection.drain();
     });
   }
 
   #refuse(request: IncomingMessage, socket: Socket, error: ServiceError): void {
-    this.log.warn({ code: error.code, source: socket.remoteAddress ?? 'unix' }, 'a connection was refused');
+    const reason = error.cause instanceof Error ? error.cause.message : undefined;
+    const source = socket.remoteAddress ?? 'unix';
+    this.rooms.log.warn({ code: error.code, reason, source }, 'a connection was refused');
     const body = JSON.stringify({ __type: error.code, message: error.message });
     const status = errorTable[error.code].httpStatus;
+    const wait = error.retryAfter ? `Retry-After: ${Math.ceil(error.retryAfter / 1000)}\r\n` : '';
     socket.end(
-      `HTTP/1.1 ${status} ${error.code}\r\nContent-Type: application/x-amz-json-1.1\r\n` +
+      `HTTP/1.1 ${status} ${error.code}\r\nContent-Type: application/x-amz-json-1.1\r\n${wait}` +
         `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
     );
     request.resume();
@@ -134,4 +203,17 @@ export class NativeServer {
       else connection.ping();
     }
   }
+}
+
+/** The certificates that TLS verified, DER: the client's first, an authority last. */
+function chainOf(socket: TLSSocket): Buffer[] | undefined {
+  let certificate = socket.getPeerCertificate(true);
+  const chain: Buffer[] = [];
+  while (Buffer.isBuffer(certificate.raw)) {
+    chain.push(certificate.raw);
+    // An authority that signed itself is its own issuer.
+    if (certificate.issuerCertificate === certificate) break;
+    certificate = certificate.issuerCertificate;
+  }
+  return chain.length > 0 ? chain : undefined;
 }

@@ -1,0 +1,187 @@
+// Which managed policies a user or role has: AttachUserPolicy, PutUserPermissionsBoundary and their like.
+import type { AttachedPolicy, ListAttachedUserPoliciesResponse } from '../../proto/generated/messages.js';
+import type { Identities, Role, User } from '../identity/identities.js';
+import {
+  boundaryName,
+  changeIdentity,
+  existingRole,
+  existingUser,
+  withoutBoundary,
+  withoutPolicy,
+  withPolicy,
+} from './identity-changes.js';
+import { type AnyOperation, operation, type Outcome } from './operation.js';
+import { page } from './paging.js';
+import { roleArn } from './roles.js';
+import { userArn } from './users.js';
+
+const attachUserPolicy = operation({
+  name: 'AttachUserPolicy',
+  service: 'keyhold',
+  readOnly: false,
+  permissions: [{ action: 'keyhold:AttachUserPolicy', resource: userArn }],
+  audited: ['userName', 'policyArn'],
+  handle: ({ userName, policyArn }, _keys, services) =>
+    Promise.resolve(
+      changeIdentity(
+        () => existingUser(userName, services),
+        (record) => ({ policies: withPolicy(record, policyArn, 'User', services) }),
+      ),
+    ),
+});
+
+const detachUserPolicy = operation({
+  name: 'DetachUserPolicy',
+  service: 'keyhold',
+  readOnly: false,
+  permissions: [{ action: 'keyhold:DetachUserPolicy', resource: userArn }],
+  audited: ['userName', 'policyArn'],
+  handle: ({ userName, policyArn }, _keys, services) =>
+    Promise.resolve(
+      changeIdentity(
+        () => existingUser(userName, services),
+        (record) => ({ policies: withoutPolicy(record, policyArn, services) }),
+      ),
+    ),
+});
+
+const attachRolePolicy = operation({
+  name: 'AttachRolePolicy',
+  service: 'keyhold',
+  readOnly: false,
+  permissions: [{ action: 'keyhold:AttachRolePolicy', resource: roleArn }],
+  audited: ['roleName', 'policyArn'],
+  handle: ({ roleName, policyArn }, _keys, services) =>
+    Promise.resolve(
+      changeIdentity(
+        () => existingRole(roleName, services),
+        (record) => ({ policies: withPolicy(record, policyArn, 'Role', services) }),
+      ),
+    ),
+});
+
+const detachRolePolicy = operation({
+  name: 'DetachRolePolicy',
+  service: 'keyhold',
+  readOnly: false,
+  permissions: [{ action: 'keyhold:DetachRolePolicy', resource: roleArn }],
+  audited: ['roleName', 'policyArn'],
+  handle: ({ roleName, policyArn }, _keys, services) =>
+    Promise.resolve(
+      changeIdentity(
+        () => existingRole(roleName, services),
+        (record) => ({ policies: withoutPolicy(record, policyArn, services) }),
+      ),
+    ),
+});
+
+const putUserPermissionsBoundary = operation({
+  name: 'PutUserPermissionsBoundary',
+  service: 'keyhold',
+  readOnly: false,
+  permissions: [{ action: 'keyhold:PutUserPermissionsBoundary', resource: userArn }],
+  audited: ['userName', 'permissionsBoundary'],
+  handle: ({ userName, permissionsBoundary }, _keys, services) =>
+    Promise.resolve(
+      changeIdentity(
+        () => existingUser(userName, services),
+        () => ({ boundary: boundaryName(permissionsBoundary, services) }),
+      ),
+    ),
+});
+
+const deleteUserPermissionsBoundary = operation({
+  name: 'DeleteUserPermissionsBoundary',
+  service: 'keyhold',
+  readOnly: false,
+  permissions: [{ action: 'keyhold:DeleteUserPermissionsBoundary', resource: userArn }],
+  audited: ['userName'],
+  handle: ({ userName }, _keys, services) =>
+    Promise.resolve(
+      changeIdentity(
+        () => existingUser(userName, services),
+        (record) => withoutBoundary(record, userName),
+      ),
+    ),
+});
+
+const putRolePermissionsBoundary = operation({
+  name: 'PutRolePermissionsBoundary',
+  service: 'keyhold',
+  readOnly: false,
+  permissions: [{ action: 'keyhold:PutRolePermissionsBoundary', resource: roleArn }],
+  audited: ['roleName', 'permissionsBoundary'],
+  handle: ({ roleName, permissionsBoundary }, _keys, services) =>
+    Promise.resolve(
+      changeIdentity(
+        () => existingRole(roleName, services),
+        () => ({ boundary: boundaryName(permissionsBoundary, services) }),
+      ),
+    ),
+});
+
+const deleteRolePermissionsBoundary = operation({
+  name: 'DeleteRolePermissionsBoundary',
+  service: 'keyhold',
+  readOnly: false,
+  permissions: [{ action: 'keyhold:DeleteRolePermissionsBoundary', resource: roleArn }],
+  audited: ['roleName'],
+  handle: ({ roleName }, _keys, services) =>
+    Promise.resolve(
+      changeIdentity(
+        () => existingRole(roleName, services),
+        (record) => withoutBoundary(record, roleName),
+      ),
+    ),
+});
+
+const listAttachedUserPolicies = operation({
+  name: 'ListAttachedUserPolicies',
+  service: 'keyhold',
+  readOnly: true,
+  permissions: [{ action: 'keyhold:ListAttachedUserPolicies', resource: userArn }],
+  audited: ['userName', 'limit', 'marker'],
+  handle: (request, _keys, services) =>
+    listAttached(request, existingUser(request.userName, services), services.identities),
+});
+
+const listAttachedRolePolicies = operation({
+  name: 'ListAttachedRolePolicies',
+  service: 'keyhold',
+  readOnly: true,
+  permissions: [{ action: 'keyhold:ListAttachedRolePolicies', resource: roleArn }],
+  audited: ['roleName', 'limit', 'marker'],
+  handle: (request, _keys, services) =>
+    listAttached(request, existingRole(request.roleName, services), services.identities),
+});
+
+export const attachmentOperations: readonly AnyOperation[] = [
+  attachUserPolicy,
+  detachUserPolicy,
+  attachRolePolicy,
+  detachRolePolicy,
+  putUserPermissionsBoundary,
+  deleteUserPermissionsBoundary,
+  putRolePermissionsBoundary,
+  deleteRolePermissionsBoundary,
+  listAttachedUserPolicies,
+  listAttachedRolePolicies,
+];
+
+function listAttached(
+  request: { readonly limit?: number; readonly marker?: string },
+  { record }: User | Role,
+  identities: Identities,
+): Promise<Outcome<ListAttachedUserPoliciesResponse>> {
+  const names = [...record.policies].sort();
+  const { items, truncated, nextMarker } = page(
+    request,
+    100,
+    (after) => names.filter((name) => name > after),
+    (name) => name,
+  );
+  const attachedPolicies = items.map((policyName): AttachedPolicy => {
+    return { policyName, policyArn: identities.policy(policyName)?.arn };
+  });
+  return Promise.resolve({ response: { attachedPolicies, truncated, nextMarker } });
+}

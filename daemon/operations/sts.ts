@@ -1,0 +1,167 @@
+// AssumeRole, GetCallerIdentity.
+import { exceptions } from '../../proto/errors.js';
+import type { AssumeRoleRequest, IdentityTag } from '../../proto/generated/messages.js';
+import type { Caller } from '../identity/caller.js';
+import { assumedRoleArn } from '../identity/names.js';
+import type { RoleRecord } from '../identity/records.js';
+import type { Session } from '../identity/sessions.js';
+import { checkTags } from './identity-changes.js';
+import { type AnyOperation, operation, type Services } from './operation.js';
+import { checkIdentityPolicy } from './policy-documents.js';
+
+/** Seconds that a session lasts at most which was assumed from another one ("role chaining"). */
+const chainedDuration = 3_600;
+const tagsPerSession = 50;
+
+const assumeRole = operation({
+  name: 'AssumeRole',
+  service: 'sts',
+  readOnly: true,
+  permissions: [
+    { action: 'sts:AssumeRole', resource: ({ roleArn }) => roleArn, trust },
+    {
+      action: 'sts:TagSession',
+      resource: ({ roleArn }) => roleArn,
+      trust,
+      when: ({ tags = [] }, caller) => tags.length > 0 || transitiveTags(caller).length > 0,
+    },
+  ],
+  audited: [
+    'roleArn',
+    'roleSessionName',
+    'durationSeconds',
+    'externalId',
+    'policyArns',
+    'policy',
+    'tags',
+    'transitiveTagKeys',
+  ],
+  auditedResponse: ({ credentials, assumedRoleUser }) => ({
+    credentials: { accessKeyId: credentials?.accessKeyId, expiration: credentials?.expiration },
+    assumedRoleUser,
+  }),
+  async handle(request, _keys, services, caller) {
+    const { identities, sessions } = services;
+    if (caller.type === 'Root') {
+      throw new exceptions.AccessDeniedException('Roles may not be assumed by root accounts.');
+    }
+    refuseWhatIsMissing(request);
+    const { roleArn, roleSessionName, policy } = request;
+    // The trust policy has let the caller in, so there is such a role.
+    const role = identities.roleByArn(roleArn)!;
+    if (policy !== undefined) checkIdentityPolicy(policy);
+    const issuedAt = Math.floor(Date.now() / 1000);
+    const session: Session = {
+      roleId: role.id,
+      name: roleSessionName,
+      issuedAt,
+      expiresAt: issuedAt + duration(request, caller, role.record.maxSessionDuration),
+      policy,
+      policies: sessionPolicies(request, services),
+      ...sessionTags(request, caller),
+    };
+    const { accessKeyId, secretAccessKey, sessionToken, packedSize } = await sessions.create(session);
+    return {
+      response: {
+        credentials: { accessKeyId, secretAccessKey, sessionToken, expiration: session.expiresAt },
+        assumedRoleUser: {
+          assumedRoleId: `${role.id}:${roleSessionName}`,
+          arn: assumedRoleArn(identities.account, role.record.roleName, roleSessionName),
+        },
+        packedPolicySize: packedSize,
+      },
+    };
+  },
+});
+
+const getCallerIdentity = operation({
+  name: 'GetCallerIdentity',
+  service: 'sts',
+  readOnly: true,
+  // It takes no permission, and none can be denied ("GetCallerIdentity", AWS STS API Reference).
+  permissions: [],
+  audited: [],
+  handle: (_request, _keys, _services, { principalId, account, arn }) =>
+    Promise.resolve({ response: { userId: principalId, account, arn } }),
+});
+
+export const stsOperations: readonly AnyOperation[] = [assumeRole, getCallerIdentity];
+
+function trust({ roleArn }: AssumeRoleRequest, { identities }: Services): RoleRecord | undefined {
+  return identities.roleByArn(roleArn)?.record;
+}
+
+/** @throws UnsupportedOperationException for what would otherwise be ignored */
+function refuseWhatIsMissing(request: AssumeRoleRequest): void {
+  const { serialNumber, tokenCode, sourceIdentity, providedContexts } = request;
+  const given = Object.entries({ SerialNumber: serialNumber, TokenCode: tokenCode });
+  given.push(['SourceIdentity', sourceIdentity], ['ProvidedContexts', providedContexts && '']);
+  const [name] = given.find(([, value]) => value !== undefined) ?? [];
+  if (name !== undefined) {
+    throw new exceptions.UnsupportedOperationException(`AssumeRole does not take ${name}: leave it out.`);
+  }
+}
+
+/** @returns seconds @throws ValidationException */
+function duration({ durationSeconds = 3_600 }: AssumeRoleRequest, caller: Caller, longest: number): number {
+  if (durationSeconds > longest) {
+    throw new exceptions.ValidationException(
+      'The requested DurationSeconds exceeds the MaxSessionDuration set for this role.',
+    );
+  }
+  if (caller.type === 'AssumedRole' && durationSeconds > chainedDuration) {
+    throw new exceptions.ValidationException(
+      'The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.',
+    );
+  }
+  return durationSeconds;
+}
+
+/** @throws NoSuchEntityException for a policy that there is not */
+function sessionPolicies(
+  { policyArns = [] }: AssumeRoleRequest,
+  { identities }: Services,
+): Session['policies'] {
+  return policyArns.map(({ arn }) => {
+    const policy = identities.policyByArn(arn);
+    if (!policy) throw new exceptions.NoSuchEntityException(`Policy ${arn} was not found.`);
+    return { name: policy.record.policyName, id: policy.record.policyId };
+  });
+}
+
+/** The tags that go from the caller's session to those that it assumes. */
+function transitiveTags(caller: Caller): readonly IdentityTag[] {
+  if (caller.type !== 'AssumedRole') return [];
+  const { tags, transitiveTagKeys } = caller.session;
+  const keys = new Set(transitiveTagKeys.map((key) => key.toLowerCase()));
+  return tags.filter(({ key }) => keys.has(key.toLowerCase()));
+}
+
+/** @throws ValidationException, LimitExceededException */
+function sessionTags(
+  { tags = [], transitiveTagKeys = [] }: AssumeRoleRequest,
+  caller: Caller,
+): Pick<Session, 'tags' | 'transitiveTagKeys'> {
+  checkTags(tags);
+  const inherited = transitiveTags(caller);
+  const given = new Set(tags.map(({ key }) => key.toLowerCase()));
+  const overridden = inherited.find(({ key }) => given.has(key.toLowerCase()));
+  if (overridden) {
+    throw new exceptions.ValidationException(
+      `The tag '${overridden.key}' is transitive in the calling session and cannot be given anew.`,
+    );
+  }
+  const unknown = transitiveTagKeys.find((key) => !given.has(key.toLowerCase()));
+  if (unknown !== undefined) {
+    throw new exceptions.ValidationException(
+      `The transitive tag key '${unknown}' is not among the tags of the request.`,
+    );
+  }
+  if (inherited.length + tags.length > tagsPerSession) {
+    throw new exceptions.LimitExceededException(`A session has at most ${tagsPerSession} tags.`);
+  }
+  return {
+    tags: [...inherited, ...tags],
+    transitiveTagKeys: [...inherited.map(({ key }) => key), ...transitiveTagKeys],
+  };
+}
