@@ -10,6 +10,10 @@ import type { AnyOperation } from './operation.js';
 /** Where a caller's requests come from: made once for each connection. */
 export interface Origin {
   readonly caller: Caller;
+  readonly region: string;
+  /** undefined: it came over the unix socket. */
+  readonly sourceAddress: string | undefined;
+  readonly userAgent: string;
   /** Members of every event of this connection. */
   readonly members: string;
 }
@@ -21,19 +25,24 @@ const eventSources: Readonly<Record<Service, string>> = {
   keyhold: 'keyhold',
 };
 
-/** @param sourceAddress IP address, or `unix` for the socket */
-export function makeOrigin(caller: Caller, region: string, sourceAddress: string, userAgent: string): Origin {
+/** @param sourceAddress IP address; undefined for the unix socket */
+export function makeOrigin(
+  caller: Caller,
+  region: string,
+  sourceAddress: string | undefined,
+  userAgent: string,
+): Origin {
   const members = {
     eventVersion: '1.11',
     userIdentity: userIdentityOf(caller),
     awsRegion: region,
-    sourceIPAddress: sourceAddress,
+    sourceIPAddress: sourceAddress ?? 'unix',
     userAgent,
     eventType: 'AwsApiCall',
     managementEvent: true,
     recipientAccountId: caller.account,
   };
-  return { caller, members: withoutBraces(members) };
+  return { caller, region, sourceAddress, userAgent, members: withoutBraces(members) };
 }
 
 /** `CloudTrail userIdentity element`, AWS CloudTrail User Guide. */

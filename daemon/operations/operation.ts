@@ -12,7 +12,7 @@ import type { Key, Keyring } from '../keys/keyring.js';
 import type { LastUsage } from '../keys/last-usage.js';
 import type { MessageCounts } from '../keys/message-counts.js';
 import type { StateRow } from '../keys/states.js';
-import type { TrustedRole } from '../policy/authorize.js';
+import type { TrustedRole } from '../policy/caller-policies.js';
 import type { RecordChange, Records } from '../store/records.js';
 
 export type RequestOf<Name extends OperationName> = Operations[Name]['request'];
@@ -61,6 +61,12 @@ export interface Permission<Request> {
   readonly resource?: (request: Request, services: Services, caller: Caller) => string;
   /** The role that the resource is, whose trust policy decides; `undefined` where there is no such role. */
   readonly trust?: (request: Request, services: Services) => TrustedRole | undefined;
+  /** Condition keys of the request, in lower case, beside those that every request has. */
+  readonly context?: (
+    request: Request,
+    services: Services,
+    caller: Caller,
+  ) => ReadonlyMap<string, readonly string[] | undefined>;
   /** Whether a request needs this permission, where some do not. */
   readonly when?: (request: Request, caller: Caller) => boolean;
   /** What a denied caller is told instead, where the usual message would tell too much. */

@@ -13,6 +13,7 @@ import type { Logger } from '../observability/log.js';
 import { authorize } from '../policy/authorize.js';
 import { type Event, makeEvent, type Origin } from './audit-event.js';
 import { toServiceError } from './failures.js';
+import { contextOf } from './global-context.js';
 import type { ManagedKeys } from './managed-keys.js';
 import type { AnyOperation, Outcome, Permission, Services } from './operation.js';
 import type { Recorder } from './recorder.js';
@@ -65,14 +66,14 @@ export class Pipeline {
       validate(shape.request, request);
       for (const permission of operation.permissions) {
         if (permission.when?.(request, caller) === false) continue;
-        const found = this.#resolve(caller, permission, request);
+        const found = this.#resolve(origin, caller, permission, request);
         // Nearly always the key is there, and a turn of the event loop's microtasks saved.
         const key = found instanceof Promise ? await found : found;
         if (key) {
           keys.push(key);
           subjects.push({ key, states: permission.states ?? operation.states });
         }
-        this.#permit(caller, permission, request, key);
+        this.#permit(origin, caller, permission, request, key);
       }
       for (const subject of subjects) checkSubject(operation, subject);
       if (operation.encrypts && !request.dryRun)
@@ -103,6 +104,7 @@ export class Pipeline {
 
   /** The key of a permission. That of a service is made where this is its first use, and the caller may use it. */
   #resolve(
+    origin: Origin,
     caller: Caller,
     permission: Permission<Message>,
     request: Message,
@@ -111,17 +113,26 @@ export class Pipeline {
       return permission.key?.(request, this.services);
     } catch (error) {
       if (!(error instanceof ManagedKeyNotMade)) throw error;
-      this.#permit(caller, permission, request, this.managedKeys.prospective(error.service));
+      this.#permit(origin, caller, permission, request, this.managedKeys.prospective(error.service));
       return this.managedKeys.make(error.service);
     }
   }
 
-  #permit(principal: Caller, permission: Permission<Message>, request: Message, key: Key | undefined): void {
+  #permit(
+    origin: Origin,
+    principal: Caller,
+    permission: Permission<Message>,
+    request: Message,
+    key: Key | undefined,
+  ): void {
     const { action } = permission;
     const resource = key?.arn ?? permission.resource?.(request, this.services, principal) ?? '*';
-    const trust = permission.trust?.(request, this.services);
+    const { identities } = this.services;
+    const trust = permission.trust && { role: permission.trust(request, this.services) };
+    const own = permission.context?.(request, this.services, principal);
+    const context = contextOf(principal, origin, own);
     try {
-      authorize({ principal, action, resource, keyPolicy: key?.record.policy, trust });
+      authorize({ principal, action, resource, keyPolicy: key?.record.policy, trust, identities, context });
     } catch (error) {
       throw permission.denied?.(request) ?? error;
     }

@@ -18,11 +18,12 @@ const assumeRole = operation({
   service: 'sts',
   readOnly: true,
   permissions: [
-    { action: 'sts:AssumeRole', resource: ({ roleArn }) => roleArn, trust },
+    { action: 'sts:AssumeRole', resource: ({ roleArn }) => roleArn, trust, context },
     {
       action: 'sts:TagSession',
       resource: ({ roleArn }) => roleArn,
       trust,
+      context,
       when: ({ tags = [] }, caller) => tags.length > 0 || transitiveTags(caller).length > 0,
     },
   ],
@@ -42,9 +43,6 @@ const assumeRole = operation({
   }),
   async handle(request, _keys, services, caller) {
     const { identities, sessions } = services;
-    if (caller.type === 'Root') {
-      throw new exceptions.AccessDeniedException('Roles may not be assumed by root accounts.');
-    }
     refuseWhatIsMissing(request);
     const { roleArn, roleSessionName, policy } = request;
     // The trust policy has let the caller in, so there is such a role.
@@ -89,6 +87,25 @@ export const stsOperations: readonly AnyOperation[] = [assumeRole, getCallerIden
 
 function trust({ roleArn }: AssumeRoleRequest, { identities }: Services): RoleRecord | undefined {
   return identities.roleByArn(roleArn)?.record;
+}
+
+/** The condition keys of STS, and those about tags: of the request and of the role. */
+function context(
+  { roleArn, roleSessionName, externalId, tags = [], transitiveTagKeys = [] }: AssumeRoleRequest,
+  { identities }: Services,
+  caller: Caller,
+): ReadonlyMap<string, readonly string[] | undefined> {
+  const all = [...transitiveTags(caller), ...tags];
+  const keys = new Map<string, readonly string[] | undefined>([
+    ['sts:rolesessionname', [roleSessionName]],
+    ['sts:externalid', externalId === undefined ? undefined : [externalId]],
+    ['sts:transitivetagkeys', transitiveTagKeys.length > 0 ? transitiveTagKeys : undefined],
+    ['aws:tagkeys', all.length > 0 ? all.map(({ key }) => key) : undefined],
+  ]);
+  for (const { key, value } of all) keys.set(`aws:requesttag/${key.toLowerCase()}`, [value]);
+  for (const { key, value } of identities.roleByArn(roleArn)?.record.tags ?? [])
+    for (const prefix of ['aws', 'iam']) keys.set(`${prefix}:resourcetag/${key.toLowerCase()}`, [value]);
+  return keys;
 }
 
 /** @throws UnsupportedOperationException for what would otherwise be ignored */

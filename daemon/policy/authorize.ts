@@ -1,9 +1,10 @@
 import { exceptions } from '../../proto/errors.js';
 import type { Caller } from '../identity/caller.js';
-import type { RoleRecord } from '../identity/records.js';
-
-/** A role as its trust policy says who may assume it. */
-export type TrustedRole = Pick<RoleRecord, 'trustPolicy' | 'trustBindings'>;
+import type { Identities } from '../identity/identities.js';
+import { policiesOf, principalOf, type TrustedRole, trustPolicyOf } from './caller-policies.js';
+import { decide } from './decide.js';
+import { accessDenied } from './messages.js';
+import type { Lookup } from './patterns.js';
 
 /** What is asked: may this principal do this to that. */
 export interface AuthorizationRequest {
@@ -14,8 +15,10 @@ export interface AuthorizationRequest {
   readonly resource: string;
   /** The key policy document of the key, where the resource is one. */
   readonly keyPolicy: string | undefined;
-  /** Where the resource is a role that is to be assumed: its trust policy decides. */
-  readonly trust?: TrustedRole | undefined;
+  /** Where the resource is a role that is to be assumed: its trust policy decides; undefined: there is no such role. */
+  readonly trust?: { readonly role: TrustedRole | undefined } | undefined;
+  readonly identities: Identities;
+  readonly context: Lookup;
 }
 
 /** The key policy of a key that was made without one: full access for the account root, as at AWS. */
@@ -38,10 +41,15 @@ export function defaultKeyPolicy(account: string): string {
 /**
  * The one decision about every operation. The account root may do what a key's policy allows it; the default one allows
  * everything. Of policies only statements that allow actions to the root without a condition are understood.
- * Nobody else may do anything.
+ * Everybody else may do what a role's trust policy lets them: assume it.
  * @throws AccessDeniedException
  */
-export function authorize({ principal, action, resource, keyPolicy }: AuthorizationRequest): void {
+export function authorize(request: AuthorizationRequest): void {
+  const { principal, action, resource, keyPolicy, trust } = request;
+  if (trust) {
+    authorizeTrust(request, trust.role);
+    return;
+  }
   if (principal.type !== 'Root') {
     throw new exceptions.AccessDeniedException(
       `User: ${principal.arn} is not authorized to perform: ${action} on resource: ${resource} ` +
@@ -53,6 +61,24 @@ export function authorize({ principal, action, resource, keyPolicy }: Authorizat
     `User: ${principal.arn} is not authorized to perform: ${action} on resource: ${resource} ` +
       `because no resource-based policy allows the ${action} action`,
   );
+}
+
+/**
+ * A role that there is not is told apart by nobody: as at STS, it is one that does not trust the caller.
+ * @throws AccessDeniedException
+ */
+function authorizeTrust(
+  { principal: caller, action, resource, identities, context }: AuthorizationRequest,
+  role: TrustedRole | undefined,
+): void {
+  if (caller.type === 'Root') {
+    throw new exceptions.AccessDeniedException('Roles may not be assumed by root accounts.');
+  }
+  const request = { principal: principalOf(caller), action, resource, context };
+  const decision = role
+    ? decide(request, { resource: trustPolicyOf(role), ...policiesOf(caller, identities) })
+    : { allowed: false as const, missing: 'role trust policy' as const };
+  if (!decision.allowed) throw accessDenied(request, decision);
 }
 
 const allowed = new Map<string, RegExp>();

@@ -8,6 +8,8 @@ import type { TestDaemon } from './daemon.js';
 export interface UpgradeOptions {
   readonly accessKeyId?: string;
   readonly secretAccessKey?: string;
+  /** Sent, and among the signed headers. */
+  readonly sessionToken?: string;
   /** Milliseconds by which the signer's clock is off. */
   readonly skew?: number;
   readonly region?: string;
@@ -75,7 +77,8 @@ function signed(
     'x-amz-date': time,
     'sec-websocket-key': text('sec-websocket-key'),
   };
-  const signedHeaders = options.signedHeaders ?? ['host', 'sec-websocket-key', 'x-amz-date'];
+  if (options.sessionToken !== undefined) headers['x-amz-security-token'] = options.sessionToken;
+  const signedHeaders = options.signedHeaders ?? Object.keys(headers).sort();
   const scope = {
     date: time.slice(0, 8),
     region: options.region ?? 'us-east-1',

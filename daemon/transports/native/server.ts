@@ -159,7 +159,7 @@ export class NativeServer {
 
   #accept(caller: Caller, request: IncomingMessage, socket: Socket, head: Buffer): void {
     const userAgent = request.headers['user-agent'] ?? '';
-    const origin = makeOrigin(caller, this.region, socket.remoteAddress ?? 'unix', userAgent);
+    const origin = makeOrigin(caller, this.region, socket.remoteAddress, userAgent);
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true);
       const connection = new Connection(
