@@ -12,6 +12,13 @@ export interface ConnectOptions {
   readonly region?: string;
   /** Certificates to trust instead of the system's, PEM; the file that AWS_CA_BUNDLE names if not given. */
   readonly ca?: string | Buffer;
+  /**
+   * A client certificate with its chain, and its private key, PEM; the files that KEYHOLD_CERTIFICATE and
+   * KEYHOLD_CERTIFICATE_KEY name if not given. With one the connection needs no access key, and has one only where
+   * `credentials` are given.
+   */
+  readonly certificate?: string | Buffer;
+  readonly certificateKey?: string | Buffer;
   /** Milliseconds for a request with all its repetitions; 30,000 if not given. */
   readonly timeout?: number;
   /** Milliseconds for a connection to be made; 5,000 if not given. */
@@ -31,9 +38,12 @@ export type Endpoint = { readonly path: string } | { readonly url: string };
 
 export interface Settings {
   readonly endpoint: Endpoint;
-  readonly credentials: CredentialsProvider;
+  /** undefined: the certificate alone says who is calling. */
+  readonly credentials: CredentialsProvider | undefined;
   readonly region: string;
   readonly ca: string | Buffer | undefined;
+  readonly certificate: string | Buffer | undefined;
+  readonly certificateKey: string | Buffer | undefined;
   readonly timeout: number;
   readonly connectTimeout: number;
   readonly maxAttempts: number;
@@ -42,12 +52,20 @@ export interface Settings {
 
 /** Options with what the environment and the defaults add. @throws ConnectionError InvalidEndpoint */
 export async function settings(options: ConnectOptions, env = process.env): Promise<Settings> {
-  const { credentials = () => defaultCredentials(env) } = options;
+  const endpoint = parseEndpoint(options.url ?? env.KEYHOLD_URL);
+  // A unix socket has no certificates.
+  const files = 'url' in endpoint ? env : {};
+  const certificate = options.certificate ?? (await readNamed('KEYHOLD_CERTIFICATE', files));
+  const certificateKey = options.certificateKey ?? (await readNamed('KEYHOLD_CERTIFICATE_KEY', files));
+  const { credentials = certificate ? undefined : () => defaultCredentials(env) } = options;
   return {
-    endpoint: parseEndpoint(options.url ?? env.KEYHOLD_URL),
-    credentials: typeof credentials === 'function' ? credentials : () => Promise.resolve(credentials),
+    endpoint,
+    credentials:
+      typeof credentials === 'function' ? credentials : credentials && (() => Promise.resolve(credentials)),
     region: options.region ?? (env.AWS_REGION || 'us-east-1'),
-    ca: options.ca ?? (await bundle(env.AWS_CA_BUNDLE)),
+    ca: options.ca ?? (await readNamed('AWS_CA_BUNDLE', env)),
+    certificate,
+    certificateKey,
     timeout: options.timeout ?? 30_000,
     connectTimeout: options.connectTimeout ?? 5_000,
     maxAttempts: options.maxAttempts ?? 3,
@@ -69,11 +87,12 @@ function parseEndpoint(url: string | undefined): Endpoint {
   );
 }
 
-// Node itself reads NODE_EXTRA_CA_CERTS when it starts.
-async function bundle(path: string | undefined): Promise<Buffer | undefined> {
+/** The file that a variable names; Node itself reads NODE_EXTRA_CA_CERTS when it starts. */
+async function readNamed(variable: string, env: NodeJS.ProcessEnv): Promise<Buffer | undefined> {
+  const path = env[variable];
   if (!path) return undefined;
   return readFile(path).catch((cause: unknown) => {
-    throw new ConnectionError('InvalidEndpoint', `AWS_CA_BUNDLE names '${path}', which cannot be read.`, {
+    throw new ConnectionError('InvalidEndpoint', `${variable} names '${path}', which cannot be read.`, {
       cause,
     });
   });

@@ -1,6 +1,6 @@
 // One WebSocket to the daemon: made, signed, and its failures told apart.
 import { connect as netConnect, type Socket } from 'node:net';
-import type { IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { ConnectionError, exceptions } from './errors.js';
@@ -31,10 +31,7 @@ export function openSocket(settings: Settings, signal?: AbortSignal): Promise<Op
     const webSocket = new WebSocket('url' in endpoint ? endpoint.url : 'ws://localhost/', subprotocol, {
       ...socketOptions(settings),
       finishRequest: (request) => {
-        Promise.resolve()
-          .then(settings.credentials)
-          .then((credentials) => signUpgrade(request, credentials, settings.region))
-          .then(() => request.end(), fail);
+        sign(request, settings).then(() => request.end(), fail);
       },
     });
     let stream: Socket | undefined;
@@ -70,10 +67,15 @@ export function openSocket(settings: Settings, signal?: AbortSignal): Promise<Op
   });
 }
 
-function socketOptions({ endpoint, ca }: Settings) {
+async function sign(request: ClientRequest, { credentials, region }: Settings): Promise<void> {
+  if (credentials) await signUpgrade(request, await credentials(), region);
+}
+
+function socketOptions({ endpoint, ca, certificate, certificateKey }: Settings) {
   const headers = { 'User-Agent': `keyhold-client node/${process.versions.node}` };
   const common = { perMessageDeflate: false, maxPayload: maxFrame, headers };
-  if ('url' in endpoint) return { ...common, ca, minVersion: 'TLSv1.3' as const };
+  if ('url' in endpoint)
+    return { ...common, ca, cert: certificate, key: certificateKey, minVersion: 'TLSv1.3' as const };
   // Not ws+unix:, whose addresses cannot hold every path.
   const { path } = endpoint;
   return { ...common, createConnection: (() => netConnect({ path })) as typeof netConnect };

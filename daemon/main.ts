@@ -166,6 +166,7 @@ async function start(home: string): Promise<Daemon> {
       listeners.reload(files);
       if (files.clientTrust) certificates?.reload(files.clientTrust);
       native.endStale();
+      log.info('the configuration was reloaded');
     },
   };
 }

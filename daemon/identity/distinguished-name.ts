@@ -45,6 +45,5 @@ function escaped(value: string): string {
   return value
     .replace(/["+,;<>\\]/g, '\\$&')
     .replaceAll('\0', '\\00')
-    .replace(/^[ #]/, '\\$&')
-    .replace(/(?<!^) $/, '\\ ');
+    .replace(/^[ #]| $/g, '\\$&');
 }

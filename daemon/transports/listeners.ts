@@ -46,7 +46,8 @@ export class Listeners {
     // A certificate that does not verify ends the connection, but only below, since none at all is no fault.
     const clients = { requestCert: tls.clientTrust !== undefined, rejectUnauthorized: false };
     this.#tls = createTlsServer({ ...httpOptions, ...clients, ...contextOf(tls) }, onRequest);
-    this.#tls.on('secureConnection', (socket) => {
+    // Before HTTP hears of the connection: what such a client sent along is not even read.
+    this.#tls.prependListener('secureConnection', (socket) => {
       if (socket.authorized || Object.keys(socket.getPeerCertificate()).length === 0) return;
       this.native.noteUnverified(socket);
       socket.destroy();

@@ -156,6 +156,13 @@ export class TestDaemon {
     appendFileSync(join(this.home, 'keyhold.yaml'), `${yaml}\n`);
   }
 
+  /** Has the daemon read its configuration anew, and waits until it says that it has. */
+  async reload(): Promise<void> {
+    const before = this.stderr.length;
+    process.kill(this.pid, 'SIGHUP');
+    while (!this.stderr.slice(before).includes('reloaded')) await new Promise((done) => setTimeout(done, 10));
+  }
+
   /** What `/healthz` tells over the unix socket. */
   health(): Promise<{ healthy: boolean; warnings: string[] }> {
     return new Promise((resolve, reject) => {
