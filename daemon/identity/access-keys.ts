@@ -124,8 +124,10 @@ export class AccessKeys {
     const secret = found ? await this.#secret(found) : await this.store.random(40);
     const key = signingKey(secret, date, region, service);
     secret.fill(0);
-    this.#signingKeys.set(name, { text: found?.text ?? '', key });
-    return Buffer.from(key);
+    // Where it was deactivated in between, nothing of it may be remembered.
+    if (!found || this.isCurrent(found))
+      this.#signingKeys.set(name, { text: found?.text ?? '', key: Buffer.from(key) });
+    return key;
   }
 
   #record(accessKeyId: string): AccessKeyRecord | undefined {
