@@ -32,7 +32,7 @@ const seedKey = operation({
     'rotationPeriodInDays',
     'checkOnly',
   ],
-  auditsResponse: true,
+  auditedResponse: (response) => response,
   async handle(request, _keys, services) {
     if (!services.allowSeed) {
       throw new exceptions.UnsupportedOperationException(
