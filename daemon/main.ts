@@ -5,7 +5,7 @@ import { AuditError, type AuditLog } from './audit/audit-log.js';
 import { openAuditLog } from './audit/open.js';
 import { hasEvent } from './audit/search.js';
 import { ConfigError, inHome, loadConfig } from './config/load.js';
-import type { Config } from './config/schema.js';
+import { type Config, defaultFieldLimits } from './config/schema.js';
 import { HsmError, type KeyStore } from './hsm/key-store.js';
 import { openKeyStore } from './hsm-connection.js';
 import { AccessKeys } from './identity/access-keys.js';
@@ -27,6 +27,7 @@ import { MessageCounts } from './keys/message-counts.js';
 import { ecdsaSha256, hmacSha256 } from './keys/specs.js';
 import { createLog, type Logger } from './observability/log.js';
 import { makeFailureEvent, makeServiceEvent } from './operations/audit-event.js';
+import { fieldLimitCheck } from './operations/field-limits.js';
 import { ManagedKeys } from './operations/managed-keys.js';
 import { OwedEvents } from './operations/owed-events.js';
 import { Pipeline } from './operations/pipeline.js';
@@ -108,7 +109,8 @@ async function start(home: string): Promise<Daemon> {
     limits,
   };
   const managedKeys = new ManagedKeys(services, recorder);
-  const pipeline = new Pipeline(services, audit, recorder, authenticator, managedKeys, log);
+  const checkLimits = fieldLimitCheck(limits, defaultFieldLimits);
+  const pipeline = new Pipeline(services, audit, recorder, authenticator, managedKeys, checkLimits, log);
   const clock = await ObservedClock.open(records, config.deletionCautionHours);
   const scheduler = new Scheduler(keyring, acts, lastUsage, clock, log);
   const failures = new FailedAuthentications(limits.failedAuthentications, async (summary) => {

@@ -65,7 +65,34 @@ const tls = z
     message: "'crl' and 'mapping' need 'clientCa'",
   });
 
+const atMost = (limit: number) => positive.max(limit).default(limit);
+const between = (least: number, most: number, usual: number) =>
+  z.number().int().min(least).max(most).default(usual);
+
+/** Bounds of requests: AWS KMS's own, which can be made narrower. */
+const fieldLimits = {
+  plaintextBytes: atMost(4_096),
+  ciphertextBytes: atMost(6_144),
+  /** Of messages that are signed, verified or given a MAC. */
+  messageBytes: atMost(4_096),
+  randomBytes: atMost(1_024),
+  encryptionContextBytes: atMost(8_192),
+  descriptionLength: atMost(8_192),
+  aliasLength: atMost(256),
+  grantTokens: atMost(10),
+  /** Entries on a page of any list; some have lower bounds of their own. */
+  listLength: atMost(1_000),
+  shortestPendingWindowInDays: between(7, 30, 7),
+  longestPendingWindowInDays: between(7, 30, 30),
+  shortestRotationPeriodInDays: between(90, 2_560, 90),
+  longestRotationPeriodInDays: between(90, 2_560, 2_560),
+};
+
+/** What they are where the configuration says nothing. */
+export const defaultFieldLimits = z.strictObject(fieldLimits).parse({});
+
 const limits = z.strictObject({
+  ...fieldLimits,
   /** Largest frame of the native protocol, in bytes. */
   frameBytes: positive.default(65_536),
   inFlightPerConnection: positive.default(1_024),

@@ -14,7 +14,8 @@ const scheduleKeyDeletion = operation({
   states: 'modify',
   audited: ['keyId', 'pendingWindowInDays'],
   auditedResponse: (response) => response,
-  handle({ pendingWindowInDays = 30 }, [key], { keyring }) {
+  handle({ pendingWindowInDays: given }, [key], { keyring, limits }) {
+    const pendingWindowInDays = given ?? limits.longestPendingWindowInDays;
     const deletionDate = Date.now() / 1000 + pendingWindowInDays * secondsPerDay;
     const deletion = { at: deletionDate, windowInDays: pendingWindowInDays, begun: false };
     return Promise.resolve({

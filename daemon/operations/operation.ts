@@ -38,6 +38,9 @@ export interface Services {
     readonly aliasesPerKey: number;
     readonly tagsPerKey: number;
     readonly onDemandRotationsPerKey: number;
+    readonly longestPendingWindowInDays: number;
+    readonly shortestRotationPeriodInDays: number;
+    readonly longestRotationPeriodInDays: number;
     readonly wrappingKeysPerKey: number;
     readonly users: number;
     readonly roles: number;

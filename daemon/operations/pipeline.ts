@@ -41,6 +41,7 @@ export class Pipeline {
     private readonly recorder: Recorder,
     private readonly authenticator: Authenticator,
     private readonly managedKeys: ManagedKeys,
+    private readonly checkLimits: (request: Message) => void,
     private readonly log: Logger,
   ) {}
 
@@ -64,6 +65,7 @@ export class Pipeline {
       if (refusal) throw refusal;
       const caller = this.authenticator.current(origin.caller);
       validate(shape.request, request);
+      this.checkLimits(request);
       for (const permission of operation.permissions) {
         if (permission.when?.(request, caller) === false) continue;
         const found = this.#resolve(origin, caller, permission, request);

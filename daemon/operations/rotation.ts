@@ -16,7 +16,9 @@ const enableKeyRotation = operation({
   permissions: [{ action: 'kms:EnableKeyRotation', key: keyIdOrArn('keyId') }],
   states: 'scheduleRotation',
   audited: ['keyId', 'rotationPeriodInDays'],
-  handle({ rotationPeriodInDays = 365 }, [key], { keyring }) {
+  handle({ rotationPeriodInDays: given }, [key], { keyring, limits }) {
+    const { shortestRotationPeriodInDays: shortest, longestRotationPeriodInDays: longest } = limits;
+    const rotationPeriodInDays = given ?? Math.max(shortest, Math.min(365, longest));
     checkRotatable(key!);
     const rotation = rotationFrom(Date.now() / 1000, rotationPeriodInDays);
     return Promise.resolve({
