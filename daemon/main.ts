@@ -7,7 +7,7 @@ import { hasEvent } from './audit/search.js';
 import { ConfigError, inHome, loadConfig } from './config/load.js';
 import { type Config, defaultFieldLimits } from './config/schema.js';
 import { HsmError, type KeyStore } from './hsm/key-store.js';
-import { openKeyStore } from './hsm-connection.js';
+import { Clusters, openKeyStore } from './hsm-connection.js';
 import { AccessKeys } from './identity/access-keys.js';
 import { Authenticator } from './identity/authenticator.js';
 import { ClientCertificates } from './identity/certificates.js';
@@ -24,7 +24,9 @@ import { KeyStores } from './keys/key-stores.js';
 import { Keyring } from './keys/keyring.js';
 import { LastUsage } from './keys/last-usage.js';
 import { MessageCounts } from './keys/message-counts.js';
+import { Secrets } from './keys/secrets.js';
 import { ecdsaSha256, hmacSha256 } from './keys/specs.js';
+import { wrappingObjects } from './keys/wrapping-keys.js';
 import { createLog, type Logger } from './observability/log.js';
 import { makeFailureEvent, makeServiceEvent } from './operations/audit-event.js';
 import { fieldLimitCheck } from './operations/field-limits.js';
@@ -50,7 +52,7 @@ const drainTimeout = 10_000;
 interface Daemon {
   /** Drains, and leaves everything durable. */
   stop(): Promise<void>;
-  /** Certificates and log level anew from the configuration. */
+  /** Certificates, log level and clusters anew from the configuration. */
   reload(): void;
 }
 
@@ -67,13 +69,17 @@ async function start(home: string): Promise<Daemon> {
   const audit = await openAudit(home, config, instance, keyStore, log, () => owed.completeRefused(isLogged));
   const owed = new OwedEvents(records, audit);
   const completed = await owed.complete(isLogged);
-  const repaired = (await repairIntents(records, keyStore)) + (await finishDestructions(records, keyStore));
+  const repaired = await repairIntents(records, keyStore);
+  const repairs = repaired.length + (await finishDestructions(records, keyStore));
   const internalKeys = await openInternalKeys(records, keyStore);
-  const stores = new KeyStores(keyStore);
   const keyring = new Keyring(records, new Namer(instance.account, instance.region));
+  const secrets = new Secrets(keyStore, secretsKey(instance));
+  const clusters = new Clusters(home, config, secrets, log);
+  const stores = new KeyStores(keyStore, { records, keyring, clusters, log });
   const ownKeys = Object.values(internalKeys).map((id) => id.toString('hex'));
   const ownObjects = new Set([...Object.values(instance.internalKeys), ...ownKeys]);
-  const inspection = inspectToken(keyStore.objects, keyring, ownObjects);
+  const others = [...ownObjects, ...wrappingObjects(records), ...repaired];
+  const inspection = inspectToken(keyStore.objects, keyring.keysIn(undefined), others);
   keyring.missing = new Set(inspection.missing);
   report(log, inspection);
 
@@ -103,6 +109,7 @@ async function start(home: string): Promise<Daemon> {
     stores,
     messageCounts,
     lastUsage,
+    secrets,
     internalKeys,
     ownObjects,
     allowSeed: config.allowSeed,
@@ -125,7 +132,7 @@ async function start(home: string): Promise<Daemon> {
     limits,
     allowedOrigins,
   );
-  const health = () => healthOf(keyStore, audit, keyring, inspection, scheduler);
+  const health = () => healthOf(stores, audit, keyring, inspection, scheduler);
   const listeners = new Listeners(
     native,
     healthHandler(health, () => audit.head),
@@ -135,7 +142,8 @@ async function start(home: string): Promise<Daemon> {
   const event = (name: string, data: object) => {
     return audit.append(makeServiceEvent(name, instance.account, instance.region, data).members);
   };
-  await event('StartService', { repairedIntents: repaired, completedEvents: completed });
+  await event('StartService', { repairedIntents: repairs, completedEvents: completed });
+  stores.start();
   // A client that signs in the second in which the daemon started would be taken for a replay.
   await new Promise((done) => setTimeout(done, Math.max(0, authenticator.notBefore - Date.now())));
   const socket = inHome(home, config.listen.socket);
@@ -156,15 +164,17 @@ async function start(home: string): Promise<Daemon> {
       await event('StopService', {});
       await owed.flush();
       await audit.close();
+      await stores.close();
       await keyStore.close();
       await store.close();
     },
     reload() {
-      const { logLevel, tls } = loadConfig(home);
-      const files = readTlsFiles(home, tls);
+      const changed = loadConfig(home);
+      const files = readTlsFiles(home, changed.tls);
       if ((files.clientTrust === undefined) !== (certificates === undefined))
         throw new ConfigError("'tls.clientCa' is given or taken away at a start: restart the daemon.");
-      log.level = logLevel;
+      log.level = changed.logLevel;
+      clusters.reload(changed);
       listeners.reload(files);
       if (files.clientTrust) certificates?.reload(files.clientTrust);
       native.endStale();
@@ -237,7 +247,7 @@ function report(log: Logger, { missing, foreign }: Inspection): void {
 }
 
 function healthOf(
-  keyStore: KeyStore,
+  stores: KeyStores,
   audit: AuditLog,
   keyring: Keyring,
   { missing, foreign }: Inspection,
@@ -245,11 +255,11 @@ function healthOf(
 ): Health {
   const stillMissing = missing.filter((keyId) => keyring.key(keyId));
   const warnings = stillMissing.map((keyId) => `the token does not hold the material of key ${keyId}`);
-  warnings.push(...scheduler.warnings);
+  warnings.push(...stores.warnings, ...scheduler.warnings);
   if (foreign > 0) warnings.push(`the token holds ${foreign} objects that are not of this Keyhold`);
   return {
-    healthy: keyStore.state === 'connected' && audit.available,
-    keyStores: { [keyStore.name]: keyStore.state },
+    healthy: stores.main.state === 'connected' && audit.available,
+    keyStores: stores.states,
     audit: { available: audit.available },
     warnings,
   };

@@ -19,6 +19,8 @@ export interface FieldShape {
   readonly min?: number;
   readonly max?: number;
   readonly pattern?: RegExp;
+  /** A secret: no error message repeats it. */
+  readonly sensitive: boolean;
 }
 
 export interface MessageShape {
@@ -82,6 +84,7 @@ function fieldShape(field: protobuf.Field): FieldShape {
     min: options['(min)'] as number | undefined,
     max: options['(max)'] as number | undefined,
     pattern: typeof pattern === 'string' ? new RegExp(pattern) : undefined,
+    sensitive: options['(sensitive)'] === true,
   };
 }
 

@@ -8,7 +8,10 @@ const program = new Command('keyhold login-retry')
   .description(
     'Lets the daemon log in again to a key store whose token refused the PIN. Correct the PIN first.',
   )
-  .argument('<store>', `the key store; the daemon's own is '${defaultStore}'`)
+  .argument(
+    '<store>',
+    `'${defaultStore}', which holds the daemon's own keys, or the ID of a custom key store`,
+  )
   .exitOverride();
 
 function main(): number {
@@ -19,9 +22,10 @@ function main(): number {
   }
   const home = process.env.KEYHOLD_HOME;
   const [store = ''] = program.args;
-  if (!home || store !== defaultStore) {
+  const isStore = store === defaultStore || /^cks-[0-9a-f]{17}$/.test(store);
+  if (!home || !isStore) {
     console.error(
-      `keyhold login-retry: ${home ? `there is no key store '${store}'` : 'KEYHOLD_HOME is not set'}.`,
+      `keyhold login-retry: ${home ? `there is no key store '${store}': it takes '${defaultStore}' or the ID of a custom key store` : 'KEYHOLD_HOME is not set'}.`,
     );
     return 2;
   }
@@ -31,7 +35,9 @@ function main(): number {
     return 0;
   }
   latch.clear();
-  console.log(`The next start of the daemon logs in to '${store}' again, once.`);
+  console.log(
+    `The daemon logs in to '${store}' again, once: a running one within seconds, else its next start.`,
+  );
   return 0;
 }
 

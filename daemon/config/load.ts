@@ -15,18 +15,24 @@ export function loadConfig(home: string): Config {
   return readYaml(join(home, 'keyhold.yaml'), configSchema, "make one with 'keyhold init'");
 }
 
-/** Reads `hsm-config/<name>.yaml`, with `${home}` filled in. @throws ConfigError */
+/**
+ * Reads a profile, with `${home}` filled in.
+ * @param name of a file of hsm-config; or a path that ends in `.yaml`
+ * @throws ConfigError
+ */
 export function loadProfile(name: string, home: string): Profile {
   const folder = fileURLToPath(new URL('../../../hsm-config/', import.meta.url));
-  const profile = readYaml(
-    join(folder, `${name}.yaml`),
-    profileSchema,
-    `hsm-config has no profile '${name}'`,
-  );
+  const path = name.endsWith('.yaml') ? inHome(home, name) : join(folder, `${name}.yaml`);
+  const profile = readYaml(path, profileSchema, `there is no profile '${name}'`);
   const fill = (text: string) => text.replaceAll('${home}', home);
   const environment: Record<string, string> = {};
   for (const [key, value] of Object.entries(profile.environment)) environment[key] = fill(value);
-  return { ...profile, library: fill(profile.library), environment };
+  const parameters = profile.initialize?.libraryParameters;
+  const initialize = profile.initialize && {
+    ...profile.initialize,
+    libraryParameters: parameters && fill(parameters),
+  };
+  return { ...profile, library: fill(profile.library), environment, initialize };
 }
 
 /** A path of the configuration: as it is where it is absolute, else in the home. */

@@ -16,16 +16,34 @@ const pinSource = z
     message: "name exactly one of 'file', 'env' and 'command'",
   });
 
-const hsm = z.strictObject({
-  /** Name of a profile in hsm-config. */
-  profile: z.string().regex(/^[a-z0-9-]+$/, 'a name of lower-case letters, digits and hyphens'),
+/** A token, and how to reach it. */
+const token = z.strictObject({
+  /** Name of a profile in hsm-config; or the path of one, `….yaml`, relative to KEYHOLD_HOME. */
+  profile: z
+    .string()
+    .regex(/^([a-z0-9-]+|.+\.yaml)$/, "a name of lower-case letters, digits and hyphens, or a path '….yaml'"),
   /** CKA_LABEL of the token; or its serial number. Slot numbers move and are not taken. */
   tokenLabel: z.string().min(1).max(32).optional(),
   tokenSerial: z.string().min(1).max(16).optional(),
-  pin: pinSource,
   /** Worker processes; default: as many as cores, at least two. */
   workers: positive.max(64).optional(),
 });
+
+const hsm = token.extend({ pin: pinSource });
+
+/** A token for a custom key store; its PIN comes from here where the store's password is `from-configuration`. */
+const cluster = token.extend({ pin: pinSource.optional() }).refine(hasName, {
+  message: "name the token: 'tokenLabel', 'tokenSerial' or both",
+});
+
+function hasName({ tokenLabel, tokenSerial }: z.output<typeof token>): boolean {
+  return tokenLabel !== undefined || tokenSerial !== undefined;
+}
+
+/** CloudHsmClusterId of the API, whose clients take 19 to 24 characters. */
+const clusterId = z
+  .string()
+  .regex(/^cluster-[A-Za-z0-9-]{11,16}$/, "'cluster-' and 11 to 16 letters, digits and hyphens");
 
 const listen = z.strictObject({
   /** Unix socket, relative to KEYHOLD_HOME. */
@@ -111,6 +129,7 @@ const limits = z.strictObject({
   policiesPerIdentity: positive.default(10),
   /** Failed authentications from one source in one minute past which it is told to wait. */
   failedAuthentications: positive.default(60),
+  customKeyStores: positive.default(10),
   /** Most messages under one material; NIST SP 800-38D, section 8.3, allows no more with random IVs. */
   messagesPerMaterial: positive.max(2 ** 32).default(2 ** 32),
 });
@@ -122,24 +141,44 @@ const audit = z.strictObject({
 });
 
 /** `keyhold.yaml`. */
-export const configSchema = z.strictObject({
-  account: z.string().regex(/^[0-9]{12}$/, '12 digits in quotes'),
-  region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-[0-9]$/, 'a Region name such as us-east-1'),
-  hsm,
-  listen: listen.prefault({}),
-  tls: tls.prefault({}),
-  /** Origins whose WebSocket upgrades are let in. */
-  allowedOrigins: z.array(z.string()).default([]),
-  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
-  limits: limits.prefault({}),
-  /** Whether `keyhold seed` may make keys with given ids and material; for development. */
-  allowSeed: z.boolean().default(false),
-  /** Uptime that deletions wait for after the clock was stepped or the daemon was off for over an hour. */
-  deletionCautionHours: z.number().min(0).default(24),
-  audit: audit.prefault({}),
-});
+export const configSchema = z
+  .strictObject({
+    account: z.string().regex(/^[0-9]{12}$/, '12 digits in quotes'),
+    region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-[0-9]$/, 'a Region name such as us-east-1'),
+    hsm,
+    /** Tokens for custom key stores, by CloudHsmClusterId. */
+    clusters: z.record(clusterId, cluster).default({}),
+    listen: listen.prefault({}),
+    tls: tls.prefault({}),
+    /** Origins whose WebSocket upgrades are let in. */
+    allowedOrigins: z.array(z.string()).default([]),
+    logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
+    limits: limits.prefault({}),
+    /** Whether `keyhold seed` may make keys with given ids and material; for development. */
+    allowSeed: z.boolean().default(false),
+    /** Uptime that deletions wait for after the clock was stepped or the daemon was off for over an hour. */
+    deletionCautionHours: z.number().min(0).default(24),
+    audit: audit.prefault({}),
+  })
+  .superRefine(({ hsm, clusters }, context) => {
+    // Two stores of one token would be two writers, which SoftHSM does not bear, and two logins for one wrong PIN.
+    const seen = new Map([[nameOf(hsm), 'hsm']]);
+    for (const [id, each] of Object.entries(clusters)) {
+      const other = seen.get(nameOf(each));
+      if (other !== undefined) {
+        const message = `is the token of '${other}' too: each needs a token of its own`;
+        context.addIssue({ code: 'custom', path: ['clusters', id], message });
+      }
+      seen.set(nameOf(each), id);
+    }
+  });
+
+function nameOf({ profile, tokenLabel, tokenSerial }: z.output<typeof token>): string {
+  return JSON.stringify([profile, tokenLabel, tokenSerial]);
+}
 
 export type Config = z.output<typeof configSchema>;
+export type ClusterConfig = z.output<typeof cluster>;
 export type PinSource = z.output<typeof pinSource>;
 
 /** `hsm-config/<profile>.yaml`: what is peculiar to a kind of module. `${home}` stands for KEYHOLD_HOME. */
@@ -148,6 +187,13 @@ export const profileSchema = z.strictObject({
   library: z.string().min(1),
   /** Environment of the worker processes. */
   environment: z.record(z.string(), z.string()).default({}),
+  /** Arguments of C_Initialize, for modules that want some. */
+  initialize: z
+    .strictObject({
+      flags: z.number().int().nonnegative().optional(),
+      libraryParameters: z.string().optional(),
+    })
+    .optional(),
 });
 
 export type Profile = z.output<typeof profileSchema>;

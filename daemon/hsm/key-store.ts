@@ -101,17 +101,27 @@ export interface TokenObject {
 
 /** Values by CKA number. */
 export type InspectedObject = ReadonlyMap<number, Buffer>;
+/** What a module says of a mechanism (CK_MECHANISM_INFO), in whatever unit it counts the key sizes. */
+export interface MechanismInfo {
+  readonly minKeySize: number;
+  readonly maxKeySize: number;
+}
+
+/** What a token was found to be when the key store connected. */
+export interface TokenDescription {
+  readonly objects: readonly TokenObject[];
+  /** By CKM number. */
+  readonly mechanisms: ReadonlyMap<number, MechanismInfo>;
+}
 
 export type KeyStoreState = 'connecting' | 'connected' | 'disconnected' | 'login-refused' | 'closed';
 
 /**
  * One token. Every method throws only {@link HsmError}. Results that hold secrets are wiped by the caller.
  */
-export interface KeyStore {
+export interface KeyStore extends TokenDescription {
   readonly name: string;
   readonly state: KeyStoreState;
-  /** The token's objects at the time of connecting. */
-  readonly objects: readonly TokenObject[];
 
   /** Generates a key or pair as token objects. @param label UTF-8, at most 64 bytes */
   generate(id: ObjectId, label: string, template: KeyTemplate): Promise<void>;
@@ -203,7 +213,7 @@ export interface KeyStore {
    */
   deriveSharedSecret(id: ObjectId, point: Buffer): Promise<Buffer>;
 
-  /** Answers what is in flight, ends the workers. */
+  /** Answers what is in flight, ends the workers; what comes later gets HsmError 'disconnected'. */
   close(): Promise<void>;
 }
 
@@ -223,12 +233,20 @@ export type HsmErrorCode =
   | 'token-full'
   /** The token is gone, the session lost, the device failed: reconnecting may help. */
   | 'unavailable'
+  /** The key store was closed. */
+  | 'disconnected'
+  /** The module shows no such token. */
+  | 'no-token'
+  /** The token has no user PIN to log in with. */
+  | 'no-user-pin'
   /** The daemon's own deadline passed. */
   | 'timeout'
   /** The queue of this store is full. */
   | 'overloaded'
   /** CKR_PIN_INCORRECT and its like: latched until an operator acts. */
   | 'login-refused'
+  /** CKR_PIN_LOCKED and its like: latched too, and the token's security officer has to unlock it. */
+  | 'pin-locked'
   /** A fault of Keyhold or of the module that none of the others describes. */
   | 'internal';
 

@@ -99,8 +99,14 @@ export interface StartSettings {
   readonly initialize?: { readonly flags?: number; readonly libraryParameters?: string };
   /** How many session copies of keys to hold at once. */
   readonly sessionCopies: number;
-  /** Whether to answer with the token's objects, as JSON: [class, CKA_ID in hex, CKA_LABEL][]. */
-  readonly listObjects: boolean;
+  /** Whether to answer with a {@link TokenListing}. */
+  readonly describeToken: boolean;
+}
+
+/** What the first worker of a store answers to its start, as JSON. */
+export interface TokenListing {
+  readonly objects: readonly (readonly [objectClass: number, id: string, label: string])[];
+  readonly mechanisms: readonly (readonly [type: number, minKeySize: number, maxKeySize: number])[];
 }
 
 /** The byte that names a cipher in a job. */
@@ -118,9 +124,13 @@ export const errorCodes: readonly HsmErrorCode[] = [
   'unsupported',
   'token-full',
   'unavailable',
+  'disconnected',
+  'no-token',
+  'no-user-pin',
   'timeout',
   'overloaded',
   'login-refused',
+  'pin-locked',
   'internal',
   'incorrect-key-material',
 ];

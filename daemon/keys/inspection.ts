@@ -1,7 +1,6 @@
 import type { TokenObject } from '../hsm/key-store.js';
-import type { Keyring } from './keyring.js';
+import type { Key } from './keyring.js';
 import { materialsOf } from './record.js';
-import { wrappingKey, wrappingKeyPrefix } from './wrapping-keys.js';
 
 export interface Inspection {
   /** Keys some of whose material the token does not hold: they are Unavailable, and never removed. */
@@ -11,21 +10,21 @@ export interface Inspection {
 }
 
 /**
- * Compares the token's objects with the records.
- * @param internal CKA_IDs of the daemon's own keys, hex
+ * Compares a token's objects with the records.
+ * @param keys those that live in the token
+ * @param others CKA_IDs of objects that are neither a key's nor foreign, hex
  */
 export function inspectToken(
   objects: readonly TokenObject[],
-  keyring: Keyring,
-  internal: Iterable<string>,
+  keys: Iterable<Key>,
+  others: Iterable<string>,
 ): Inspection {
   const present = new Set(objects.map((object) => object.id.toString('hex')));
-  const known = new Set(internal);
+  const known = new Set(others);
   const missing: string[] = [];
-  for (const name of keyring.records.keys(wrappingKeyPrefix))
-    known.add(wrappingKey(keyring.records, name)!.objectId);
-  for (const keyId of keyring.keyIds()) {
-    const materials = materialsOf(keyring.existing(keyId).record);
+  for (const { record } of keys) {
+    const { keyId } = record;
+    const materials = materialsOf(record);
     for (const { objectId } of materials) known.add(objectId);
     if (materials.some(({ objectId, imported }) => imported?.present !== false && !present.has(objectId)))
       missing.push(keyId);

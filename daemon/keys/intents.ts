@@ -10,6 +10,10 @@ import type { RecordChange, Records } from '../store/records.js';
 const intentRecord = z.strictObject({
   /** CKA_ID of the object to be made, hex. */
   objectId: z.string().regex(/^[0-9a-f]{32}$/),
+  /** The custom key store in whose token it is made; none: the default one. */
+  customKeyStoreId: z.string().optional(),
+  /** Undoing failed: nobody commits it any more. */
+  abandoned: z.literal(true).optional(),
 });
 
 /** Material that exists in the token and is not committed yet. */
@@ -24,6 +28,7 @@ export interface PendingMaterial {
 /**
  * Generates material under an intent.
  * @param label CKA_LABEL
+ * @param customKeyStoreId the store, where it is not the default one
  * @throws HsmError after undoing what could be undone
  */
 export async function generateMaterial(
@@ -31,8 +36,10 @@ export async function generateMaterial(
   store: KeyStore,
   label: string,
   template: KeyTemplate,
+  customKeyStoreId?: string,
 ): Promise<PendingMaterial> {
-  return (await make(records, store, (id) => store.generate(id, label, template))).pending;
+  const perform = (id: ObjectId) => store.generate(id, label, template);
+  return (await make(records, store, perform, customKeyStoreId)).pending;
 }
 
 /**
@@ -53,32 +60,62 @@ async function make<Made>(
   records: Records,
   store: KeyStore,
   perform: (id: ObjectId) => Promise<Made>,
+  customKeyStoreId?: string,
 ): Promise<{ readonly pending: PendingMaterial; readonly made: Made }> {
   const objectId = await store.random(16);
   const key = `intent/${randomUUID()}`;
+  const intent = { objectId: objectId.toString('hex'), customKeyStoreId };
   const undo = async () => {
-    await store.destroy(objectId);
+    try {
+      await store.destroy(objectId);
+    } catch (error) {
+      await records.commit([{ key, value: JSON.stringify({ ...intent, abandoned: true }) }]);
+      throw error;
+    }
     await records.commit([{ key, value: undefined }]);
   };
-  await records.commit([{ key, value: JSON.stringify({ objectId: objectId.toString('hex') }) }]);
+  await records.commit([{ key, value: JSON.stringify(intent) }]);
   let made: Made;
   try {
     made = await perform(objectId);
   } catch (error) {
-    // The worker may have died after making the object. Where undoing fails too, the next start finishes it.
+    // The worker may have died after making the object. Where undoing fails too, the next connection finishes it.
     await undo().catch(() => undefined);
     throw error;
   }
   return { pending: { objectId, commit: { key, value: undefined }, undo }, made };
 }
 
-/** Undoes the intents that a crash left. @returns how many there were */
-export async function repairIntents(records: Records, store: KeyStore): Promise<number> {
-  const keys = [...records.keys('intent/')];
-  for (const key of keys) {
-    const { objectId } = intentRecord.parse(JSON.parse(records.get(key) ?? ''));
-    await store.destroy(Buffer.from(objectId, 'hex'));
+/** CKA_IDs of the objects that stand in open intents, hex. */
+export function intendedObjects(records: Records): string[] {
+  return [...records.keys('intent/')].map(
+    (key) => intentRecord.parse(JSON.parse(records.get(key) ?? '')).objectId,
+  );
+}
+
+/**
+ * Undoes the intents that a crash or a lost token left in one token.
+ * @param customKeyStoreId whose token it is; none: the default store's
+ * @param left those that nobody may commit any more, besides the abandoned ones; none: all
+ * @returns CKA_IDs of the objects that are gone, hex
+ */
+export async function repairIntents(
+  records: Records,
+  store: KeyStore,
+  customKeyStoreId?: string,
+  left?: ReadonlySet<string>,
+): Promise<string[]> {
+  const repaired: string[] = [];
+  for (const key of [...records.keys('intent/')]) {
+    const text = records.get(key);
+    // Others go on meanwhile.
+    if (text === undefined) continue;
+    const intent = intentRecord.parse(JSON.parse(text));
+    if (intent.customKeyStoreId !== customKeyStoreId) continue;
+    if (left?.has(key) === false && !intent.abandoned) continue;
+    await store.destroy(Buffer.from(intent.objectId, 'hex'));
     await records.commit([{ key, value: undefined }]);
+    repaired.push(intent.objectId);
   }
-  return keys.length;
+  return repaired;
 }

@@ -45,10 +45,10 @@ export class Key {
   constructor(
     readonly record: KeyRecord,
     namer: Namer,
-    isMissing = false,
+    isUnavailable = false,
   ) {
     this.arn = namer.keyArn(record.keyId);
-    this.#state = stateOf(record, isMissing);
+    this.#state = stateOf(record, isUnavailable);
     this.#expiresAt = earliestExpiry(record) ?? Infinity;
     const materials = record.materials.map((material) => toMaterial(record.keyId, material));
     this.#materials = new Map(materials.map((material) => [material.materialId, material]));
@@ -93,6 +93,8 @@ export class Keyring {
 
   readonly #aliasIndex = new AliasIndex();
   #missing: ReadonlySet<string> = new Set();
+  /** The custom key stores that are connected, and the keys whose material their tokens do not hold. */
+  readonly #connected = new Map<string, ReadonlySet<string>>();
 
   constructor(
     readonly records: Records,
@@ -109,6 +111,25 @@ export class Keyring {
   set missing(keyIds: ReadonlySet<string>) {
     this.#missing = keyIds;
     this.#keys.clear();
+  }
+
+  /** Says that a custom key store is of use. @param missing keys whose material its token does not hold */
+  connected(customKeyStoreId: string, missing: Iterable<string>): void {
+    this.#connected.set(customKeyStoreId, new Set(missing));
+    this.#forget(customKeyStoreId);
+  }
+
+  /** Says that a custom key store is of no use: its keys are Unavailable. */
+  disconnected(customKeyStoreId: string): void {
+    if (this.#connected.delete(customKeyStoreId)) this.#forget(customKeyStoreId);
+  }
+
+  /** The keys of one store. @param customKeyStoreId undefined: the default one */
+  *keysIn(customKeyStoreId: string | undefined): Iterable<Key> {
+    for (const keyId of this.keyIds()) {
+      const key = this.key(keyId);
+      if (key?.record.customKeyStoreId === customKeyStoreId && key) yield key;
+    }
   }
 
   key(keyId: string): Key | undefined {
@@ -213,7 +234,15 @@ export class Keyring {
   }
 
   #decode(keyId: string, text: string): Key {
-    return new Key(keyRecord.parse(JSON.parse(text)), this.namer, this.#missing.has(keyId));
+    const record = keyRecord.parse(JSON.parse(text));
+    const { customKeyStoreId: store } = record;
+    const missing = store === undefined ? this.#missing : this.#connected.get(store);
+    return new Key(record, this.namer, missing?.has(keyId) ?? true);
+  }
+
+  #forget(customKeyStoreId: string): void {
+    for (const [keyId, { key }] of this.#keys)
+      if (key.record.customKeyStoreId === customKeyStoreId) this.#keys.delete(keyId);
   }
 }
 

@@ -5,8 +5,11 @@ import type { Key } from './keyring.js';
 import { shortfallsOf } from './shortfalls.js';
 import { earliestExpiry } from './states.js';
 
-/** What DescribeKey and CreateKey tell of a key. */
-export function keyMetadata(key: Key, namer: Namer): KeyMetadata {
+/**
+ * What DescribeKey and CreateKey tell of a key.
+ * @param cloudHsmClusterId of a key in a custom key store
+ */
+export function keyMetadata(key: Key, namer: Namer, cloudHsmClusterId?: string): KeyMetadata {
   const { record } = key;
   return {
     keyId: record.keyId,
@@ -22,6 +25,7 @@ export function keyMetadata(key: Key, namer: Namer): KeyMetadata {
     origin: record.origin,
     keyManager: record.keyManager,
     customKeyStoreId: record.customKeyStoreId,
+    cloudHsmClusterId,
     customerMasterKeySpec: customerMasterKeySpec(record.keySpec),
     keySpec: record.keySpec,
     ...algorithmsOf(key),

@@ -51,10 +51,10 @@ const rows = {
 
 export type StateRow = keyof typeof rows;
 
-/** @param isMissing whether the token lacks some of its material */
-export function stateOf(record: KeyRecord, isMissing: boolean): KeyState {
+/** @param isUnavailable whether the token lacks some of its material, or is not connected */
+export function stateOf(record: KeyRecord, isUnavailable: boolean): KeyState {
   if (record.deletion) return 'PendingDeletion';
-  if (isMissing) return 'Unavailable';
+  if (isUnavailable) return 'Unavailable';
   if (lacksMaterial(record)) return 'PendingImport';
   return record.enabled ? 'Enabled' : 'Disabled';
 }

@@ -38,6 +38,11 @@ export function wrappingKey(records: Records, name: string): WrappingKeyRecord |
   return text === undefined ? undefined : wrappingKeyRecord.parse(JSON.parse(text));
 }
 
+/** CKA_IDs of all wrapping pairs, hex. */
+export function wrappingObjects(records: Records): string[] {
+  return [...records.keys(wrappingKeyPrefix)].map((name) => wrappingKey(records, name)!.objectId);
+}
+
 /** A new pair's id, and the change that stores it. */
 export function putWrappingKey(
   keyId: string,

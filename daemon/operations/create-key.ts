@@ -1,12 +1,15 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { exceptions } from '../../proto/errors.js';
 import type { CreateKeyRequest, KeySpec, KeyUsageType } from '../../proto/generated/messages.js';
+import { existingCustomKeyStore } from '../keys/custom-key-stores.js';
 import { generateMaterial } from '../keys/intents.js';
 import { Key, putKey } from '../keys/keyring.js';
+import { checkMechanisms } from '../keys/mechanisms.js';
 import { keyMetadata } from '../keys/metadata.js';
 import type { KeyRecord } from '../keys/record.js';
 import { type KeySpecEntry, keySpecs, type KeyUsageEntry } from '../keys/specs.js';
 import { defaultKeyPolicy } from '../policy/authorize.js';
+import { externalKeyStore } from './custom-key-stores.js';
 import { operation, type Services } from './operation.js';
 import { checkTags } from './tags.js';
 
@@ -21,6 +24,7 @@ export const createKey = operation({
     'customerMasterKeySpec',
     'keySpec',
     'origin',
+    'customKeyStoreId',
     'multiRegion',
     'policy',
     'tags',
@@ -29,7 +33,9 @@ export const createKey = operation({
   async handle(request, _keys, services) {
     const { keySpec, keyUsage, spec, usage } = checkCreateKey(request, services);
     const { keyring, records, stores } = services;
-    const store = stores.main;
+    const { customKeyStoreId } = request;
+    const store = stores.named(customKeyStoreId);
+    checkMechanisms(store, usage);
     const keyId = request.multiRegion ? `mrk-${randomBytes(16).toString('hex')}` : randomUUID();
     const { origin = 'AWS_KMS' } = request;
     // Before there is anything that a failure would leave behind.
@@ -37,7 +43,7 @@ export const createKey = operation({
     const material =
       origin === 'EXTERNAL'
         ? undefined
-        : await generateMaterial(records, store, `keyhold/${keyId}`, usage.template);
+        : await generateMaterial(records, store, `keyhold/${keyId}`, usage.template, customKeyStoreId);
     const createdAt = Date.now() / 1000;
     const objectId = material?.objectId.toString('hex');
     const record: KeyRecord = {
@@ -48,19 +54,38 @@ export const createKey = operation({
       keySpec,
       keyUsage,
       multiRegion: request.multiRegion ?? false,
-      origin: material ? 'AWS_KMS' : 'EXTERNAL',
+      origin: customKeyStoreId !== undefined ? 'AWS_CLOUDHSM' : material ? 'AWS_KMS' : 'EXTERNAL',
       keyManager: 'CUSTOMER',
+      customKeyStoreId,
       policy: defaultKeyPolicy(keyring.namer.account),
       tags: request.tags ?? [],
       materials: objectId === undefined ? [] : [{ materialId, objectId, suite: spec.suite, createdAt }],
     };
+    const key = new Key(record, keyring.namer);
     return {
-      response: { keyMetadata: keyMetadata(new Key(record, keyring.namer), keyring.namer) },
-      changes: () => (material ? [putKey(record), material.commit] : [putKey(record)]),
+      response: { keyMetadata: keyMetadata(key, keyring.namer, stores.clusterOf(key)) },
+      changes: () => {
+        if (customKeyStoreId !== undefined) existingCustomKeyStore(records, customKeyStoreId);
+        return material ? [putKey(record), material.commit] : [putKey(record)];
+      },
       undo: material && (() => material.undo()),
     };
   },
 });
+
+/** @throws ValidationException, UnsupportedOperationException */
+function checkCustomKeyStore({ origin, customKeyStoreId, multiRegion }: CreateKeyRequest): void {
+  if ((origin === 'AWS_CLOUDHSM') !== (customKeyStoreId !== undefined)) {
+    throw new exceptions.ValidationException(
+      'Origin AWS_CLOUDHSM and CustomKeyStoreId go together: a key in a custom key store takes both.',
+    );
+  }
+  if (customKeyStoreId !== undefined && multiRegion) {
+    throw new exceptions.UnsupportedOperationException(
+      'A multi-Region key cannot be in a custom key store, which belongs to one Region.',
+    );
+  }
+}
 
 interface CheckedCreateKey {
   readonly keySpec: KeySpec;
@@ -84,9 +109,8 @@ export function checkCreateKey(request: CreateKeyRequest, { keyring, limits }: S
       `Keys of spec ${keySpec} are not available: ${spec.unsupported}.`,
     );
   }
-  if (origin !== 'AWS_KMS' && origin !== 'EXTERNAL') throw unsupported(`Keys of origin ${origin} are`);
-  if (request.customKeyStoreId !== undefined) throw unsupported('Custom key stores are');
-  if (request.xksKeyId !== undefined) throw unsupported('External key stores are');
+  if (origin === 'EXTERNAL_KEY_STORE' || request.xksKeyId !== undefined) throw externalKeyStore();
+  checkCustomKeyStore(request);
   if (request.policy !== undefined && request.policy !== defaultKeyPolicy(keyring.namer.account)) {
     throw unsupported('Key policies other than the default one are');
   }

@@ -98,9 +98,7 @@ const reEncrypt = operation({
       request.destinationEncryptionContext,
     );
     refuseDryRun(request);
-    const made = await stores
-      .of(source!)
-      .reEncrypt(from.cipherKey, from.aad, from.message, to.cipherKey, to.aad);
+    const made = await stores.reEncrypt(source!, from, destination!, to);
     const response = {
       ciphertextBlob: to.encode(made),
       sourceKeyId: source!.arn,

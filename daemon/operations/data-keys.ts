@@ -61,13 +61,10 @@ const generateRandom = operation({
   audited: ['numberOfBytes', 'customKeyStoreId'],
   async handle(request, _keys, { stores }) {
     refuseRecipient(request);
-    if (request.customKeyStoreId !== undefined) {
-      throw new exceptions.UnsupportedOperationException('Custom key stores are not available yet.');
-    }
     if (request.numberOfBytes === undefined) {
       throw new exceptions.ValidationException('NumberOfBytes is required: 1 to 1024.');
     }
-    const plaintext = await stores.main.random(request.numberOfBytes);
+    const plaintext = await stores.named(request.customKeyStoreId).random(request.numberOfBytes);
     return { response: { plaintext }, secrets: [plaintext] };
   },
 });

@@ -22,11 +22,21 @@ const hsmFailures: Readonly<Record<HsmErrorCode, readonly [code: ErrorCode, mess
   unsupported: ['UnsupportedOperationException', 'The HSM cannot do this: see its list of mechanisms.'],
   'token-full': ['LimitExceededException', 'The HSM has no room for another key.'],
   unavailable: ['KeyUnavailableException', 'The HSM does not answer at the moment: try again.'],
+  disconnected: [
+    'KMSInvalidStateException',
+    'The custom key store of this key is not connected, or was disconnected before the operation was done.',
+  ],
+  'no-token': ['KeyUnavailableException', 'The HSM does not show the token at the moment: try again.'],
+  'no-user-pin': ['KeyUnavailableException', 'The token has no user PIN: an operator must set one.'],
   timeout: ['DependencyTimeoutException', 'The HSM did not answer in time: try again.'],
   overloaded: ['ThrottlingException', 'Too many requests wait for the HSM: try again more slowly.'],
   'login-refused': [
     'KeyUnavailableException',
     'The HSM refused the PIN, and Keyhold does not try again by itself: an operator must correct it.',
+  ],
+  'pin-locked': [
+    'KeyUnavailableException',
+    'The HSM has locked the PIN, and Keyhold does not try it: an operator must unlock it.',
   ],
   internal: ['KMSInternalException', 'The HSM failed: see the log of the daemon.'],
 };

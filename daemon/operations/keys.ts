@@ -14,8 +14,10 @@ const describeKey = operation({
   permissions: [{ action: 'kms:DescribeKey', key: anyForm('keyId') }],
   states: 'read',
   audited: ['keyId'],
-  handle: (_request, [key], { keyring }) =>
-    Promise.resolve({ response: { keyMetadata: keyMetadata(key!, keyring.namer) } }),
+  handle: (_request, [key], { keyring, stores }) =>
+    Promise.resolve({
+      response: { keyMetadata: keyMetadata(key!, keyring.namer, stores.clusterOf(key!)) },
+    }),
 });
 
 const listKeys = operation({

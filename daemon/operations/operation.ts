@@ -11,6 +11,7 @@ import type { Sessions } from '../identity/sessions.js';
 import type { Key, Keyring } from '../keys/keyring.js';
 import type { LastUsage } from '../keys/last-usage.js';
 import type { MessageCounts } from '../keys/message-counts.js';
+import type { Secrets } from '../keys/secrets.js';
 import type { StateRow } from '../keys/states.js';
 import type { TrustedRole } from '../policy/caller-policies.js';
 import type { RecordChange, Records } from '../store/records.js';
@@ -33,6 +34,7 @@ export interface Services {
   readonly identities: Identities;
   readonly accessKeys: AccessKeys;
   readonly sessions: Sessions;
+  readonly secrets: Secrets;
   readonly limits: {
     readonly keys: number;
     readonly aliasesPerKey: number;
@@ -46,6 +48,7 @@ export interface Services {
     readonly roles: number;
     readonly policies: number;
     readonly policiesPerIdentity: number;
+    readonly customKeyStores: number;
   };
 }
 

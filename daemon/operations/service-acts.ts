@@ -28,6 +28,8 @@ export class ServiceActs {
   async deleteKey(keyId: string): Promise<void> {
     const { keyring, records, stores } = this.services;
     this.recorder.checkAvailable();
+    // Before the intent: a store that comes back after a cancelled deletion must still hold the material.
+    stores.of(keyring.existing(keyId));
     if (!keyring.existing(keyId).record.deletion?.begun) {
       await records.commit(() => {
         const { record } = pendingDeletion(keyring.existing(keyId));
@@ -42,6 +44,16 @@ export class ServiceActs {
       { changes: () => removeKey(keyring, pendingDeletion(keyring.existing(keyId)).record) },
       this.#event('DeleteKey', key, { keyId }),
     );
+  }
+
+  /** The custom key store of a key, where it is not connected: then the key cannot be deleted. */
+  awaitedStore(keyId: string): string | undefined {
+    const { keyring, stores } = this.services;
+    const customKeyStoreId = keyring.key(keyId)?.record.customKeyStoreId;
+    if (customKeyStoreId === undefined) return undefined;
+    return stores.connectionOf(customKeyStoreId).connectionState === 'CONNECTED'
+      ? undefined
+      : customKeyStoreId;
   }
 
   /**

@@ -6,6 +6,7 @@ import { adoptionOperations } from './adoption.js';
 import { aliasOperations } from './aliases.js';
 import { attachmentOperations } from './attachments.js';
 import { cryptographicOperations } from './cryptographic.js';
+import { customKeyStoreOperations } from './custom-key-stores.js';
 import { dataKeyPairOperations } from './data-key-pairs.js';
 import { dataKeyOperations } from './data-keys.js';
 import { deletionOperations } from './deletion.js';
@@ -45,6 +46,7 @@ const entries = [
   ...attachmentOperations,
   ...accessKeyOperations,
   ...stsOperations,
+  ...customKeyStoreOperations,
 ];
 
 export const operationTable: ReadonlyMap<string, AnyOperation> = new Map(

@@ -43,7 +43,9 @@ function checkField(field: FieldShape, value: unknown, path: string, faults: str
   } else if (field.kind === 'bytes') {
     checkLength(field, (value as Uint8Array).length, `Value at '${path}'`, faults);
   } else if (field.kind === 'string') {
-    const shown = `Value '${value as string}' at '${path}'`;
+    // As AWS KMS writes it.
+    const told = field.sensitive ? '***Sensitive Data Redacted***' : (value as string);
+    const shown = `Value '${told}' at '${path}'`;
     checkLength(field, (value as string).length, shown, faults);
     if (field.pattern?.test(value as string) === false) {
       faults.push(

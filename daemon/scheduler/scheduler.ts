@@ -20,6 +20,8 @@ export class Scheduler {
   readonly #agenda: Agenda;
   /** The tick before which an act is not tried again, by act and name. */
   readonly #retries = new Map<string, number>();
+  /** How many deletions wait for a custom key store, by its id. */
+  readonly #waiting = new Map<string, number>();
   #ticks = 0;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -27,7 +29,7 @@ export class Scheduler {
 
   constructor(
     keyring: Keyring,
-    private readonly acts: Pick<ServiceActs, Act>,
+    private readonly acts: Pick<ServiceActs, Act | 'awaitedStore'>,
     private readonly lastUsage: LastUsage,
     private readonly clock: ObservedClock,
     private readonly log: Logger,
@@ -52,12 +54,17 @@ export class Scheduler {
 
   /** For the health report. */
   get warnings(): string[] {
+    const warnings = [...this.#waiting].map(
+      ([store, keys]) => `the deletion of ${keys} keys waits until custom key store ${store} is connected`,
+    );
     const hours = Math.ceil(this.clock.cautionLeft / 3_600_000);
-    if (hours === 0) return [];
-    return [
-      'the clock was stepped, or the daemon was off for over an hour: deletions of keys wait for ' +
-        `${hours} more hours of uptime`,
-    ];
+    if (hours > 0) {
+      warnings.push(
+        'the clock was stepped, or the daemon was off for over an hour: deletions of keys wait for ' +
+          `${hours} more hours of uptime`,
+      );
+    }
+    return warnings;
   }
 
   async #tick(): Promise<void> {
@@ -70,11 +77,18 @@ export class Scheduler {
     for (const name of wrappingKeys.due(now)) await this.#act('deleteWrappingKey', name);
     for (const objectId of destructions.due(now)) await this.#act('finishDestruction', objectId);
     for (const keyId of rotations.due(now)) await this.#act('rotateKey', keyId);
-    for (const keyId of begunDeletions.due(now)) await this.#act('deleteKey', keyId);
+    this.#waiting.clear();
+    for (const keyId of begunDeletions.due(now)) await this.#delete(keyId);
     for (const keyId of deletions.due(now)) {
       if (this.clock.cautionLeft > 0) return;
-      await this.#act('deleteKey', keyId);
+      await this.#delete(keyId);
     }
+  }
+
+  async #delete(keyId: string): Promise<void> {
+    const store = this.acts.awaitedStore(keyId);
+    if (store === undefined) await this.#act('deleteKey', keyId);
+    else this.#waiting.set(store, (this.#waiting.get(store) ?? 0) + 1);
   }
 
   async #act(act: Act, name: string): Promise<void> {

@@ -10,5 +10,5 @@ await connect({
   env: JSON.parse(env) as Record<string, string>,
   workers: 2,
   readPin: () => Promise.resolve(Buffer.from(PIN)),
-  latch: { isSet: () => false, set: () => undefined },
+  latch: { isSet: () => false, refusal: () => 'login-refused', set: () => undefined },
 });

@@ -152,7 +152,7 @@ void t.test('a close answers what is in flight, then refuses, and leaves no proc
   const key = { suite: 1, id: await newKey(store) } as const;
   const jobs = Array.from({ length: 1000 }, () => store.encrypt(key, aad, aad));
   const closed = store.close();
-  await t.rejects(store.encrypt(key, aad, aad), { code: 'unavailable', message: /closed/ });
+  await t.rejects(store.encrypt(key, aad, aad), { code: 'disconnected', message: /closed/ });
   t.equal((await Promise.all(jobs)).length, 1000);
   await closed;
   t.equal(store.state, 'closed');

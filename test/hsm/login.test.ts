@@ -120,14 +120,25 @@ void t.test('the PIN is in no argument, environment or event, and its buffer is 
 
 void t.test('what is wrong with module or token is said in a sentence', async (t) => {
   const token = makeToken(t);
-  const refused = (changes: Partial<KeyStoreConfig>, message: RegExp): Promise<unknown> =>
-    t.rejects(connect(token.config(changes)), { name: 'HsmError', code: 'unavailable', message });
+  const refused = (
+    changes: Partial<KeyStoreConfig>,
+    message: RegExp,
+    code: string | RegExp = 'unavailable',
+  ): Promise<unknown> => t.rejects(connect(token.config(changes)), { name: 'HsmError', code, message });
   await refused({ library: '/nowhere/lib.so' }, /^There is no file \/nowhere\/lib\.so/);
   await refused({ library: '/etc/passwd' }, /^\/etc\/passwd is no PKCS#11 module/);
   await refused({ library: '/lib/x86_64-linux-gnu/libm.so.6' }, /is no PKCS#11 module.*C_GetFunctionList/);
-  await refused({ token: { label: 'other' } }, new RegExp(`label "other".*There are.*"${token.label}"`));
-  await refused({ token: { serial: '00' } }, /serial number 00/);
-  await refused({ env: { SOFTHSM2_CONF: '/nowhere' } }, /does not start|no initialised token/);
+  await refused(
+    { token: { label: 'other' } },
+    new RegExp(`label "other".*There are.*"${token.label}"`),
+    'no-token',
+  );
+  await refused({ token: { serial: '00' } }, /serial number 00/, 'no-token');
+  await refused(
+    { env: { SOFTHSM2_CONF: '/nowhere' } },
+    /does not start|no initialised token/,
+    /unavailable|no-token/,
+  );
   await refused(
     { readPin: () => Promise.reject(new Error('no such file')) },
     /PIN of key store "test" cannot be read/,
@@ -162,7 +173,7 @@ void t.test('a token without a user PIN is refused before a login', async (t) =>
     { env: { ...process.env, ...token.env } },
   );
   await t.rejects(connect(spied(token, { token: { label: 'no-user-pin' } })), {
-    code: 'unavailable',
+    code: 'no-user-pin',
     message: /has no user PIN/,
   });
   t.equal(logins(token), 0);

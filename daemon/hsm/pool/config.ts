@@ -1,12 +1,17 @@
 // What the composer of the daemon gives a key store, and what it hears from it.
-import type { HsmError, KeyStoreState } from '../key-store.js';
+import type { HsmError, HsmErrorCode, KeyStoreState } from '../key-store.js';
 import type { JobName } from '../messages.js';
+
+/** How a token refuses a login. */
+export type LoginRefusal = Extract<HsmErrorCode, 'login-refused' | 'pin-locked'>;
 
 /** Keeps a store from logging in again after the token refused its PIN: tokens lock after a few tries. */
 export interface LoginLatch {
   isSet(): boolean;
+  /** How the token refused the login, where it is set. */
+  refusal(): LoginRefusal;
   /** Durable when it returns. @param reason for a human; never the PIN or a hash of it */
-  set(reason: string): void;
+  set(refusal: LoginRefusal, reason: string): void;
 }
 
 export type KeyStoreEvent =
@@ -20,7 +25,7 @@ export type KeyStoreEvent =
       readonly unanswered: number;
     }
   | { readonly type: 'start-failed'; readonly error: HsmError; readonly retryIn: number }
-  | { readonly type: 'login-refused'; readonly reason: string }
+  | { readonly type: 'login-refused'; readonly refusal: LoginRefusal; readonly reason: string }
   /** Two workers died while they had this job. */
   | {
       readonly type: 'job-abandoned';

@@ -14,7 +14,9 @@ import {
   type KeyStoreState,
   type KeyTemplate,
   type Mechanism,
+  type MechanismInfo,
   type ObjectId,
+  type TokenDescription,
   type TokenObject,
   type Wrapping,
 } from '../key-store.js';
@@ -26,11 +28,18 @@ import type { WorkerProcess } from './worker-process.js';
 
 /**
  * Connects to a token. Resolves when the first worker is logged in and has read the token's objects.
- * @throws HsmError that says what is wrong with module, token or PIN
+ * @param signal ends an attempt that is under way, with its worker, also where that hangs in the module
+ * @throws HsmError that says what is wrong with module, token or PIN; 'disconnected' after the signal
  */
-export async function connect(config: KeyStoreConfig): Promise<KeyStore> {
+export async function connect(config: KeyStoreConfig, signal?: AbortSignal): Promise<KeyStore> {
   const supervisor = new Supervisor(config);
-  return new PoolKeyStore(config.name, supervisor, await supervisor.connect());
+  const abandon = () => void supervisor.close();
+  signal?.addEventListener('abort', abandon);
+  try {
+    return new PoolKeyStore(config.name, supervisor, await supervisor.connect());
+  } finally {
+    signal?.removeEventListener('abort', abandon);
+  }
 }
 
 const MOST_RANDOM = 1024;
@@ -45,6 +54,8 @@ const CONVERSIONS: Readonly<Record<Conversion, Buffer>> = {
 };
 
 class PoolKeyStore implements KeyStore {
+  readonly objects: readonly TokenObject[];
+  readonly mechanisms: ReadonlyMap<number, MechanismInfo>;
   private readonly pool: Pool;
   // Mechanisms and templates are entries of a table that lives as long as the daemon.
   private readonly encoded = new WeakMap<Mechanism | KeyTemplate | Wrapping | ImportTarget, Buffer>();
@@ -52,8 +63,10 @@ class PoolKeyStore implements KeyStore {
   constructor(
     readonly name: string,
     private readonly supervisor: Supervisor,
-    readonly objects: readonly TokenObject[],
+    { objects, mechanisms }: TokenDescription,
   ) {
+    this.objects = objects;
+    this.mechanisms = mechanisms;
     this.pool = supervisor.pool;
   }
 

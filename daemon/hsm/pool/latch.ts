@@ -1,5 +1,14 @@
 // A login latch that is a file: it is set while the file is there.
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { LoginLatch } from './config.js';
 
@@ -8,10 +17,12 @@ export function fileLatch(home: string, store: string): LoginLatch & { clear(): 
   const path = join(home, 'latch', `${store}.json`);
   return {
     isSet: () => existsSync(path),
-    set(reason) {
+    // The code is a word in JSON: a file that a crash cut short still latches.
+    refusal: () => (readFileSync(path, 'utf8').includes('"pin-locked"') ? 'pin-locked' : 'login-refused'),
+    set(refusal, reason) {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       const file = openSync(path, 'w', 0o600);
-      writeSync(file, `${JSON.stringify({ time: new Date().toISOString(), reason })}\n`);
+      writeSync(file, `${JSON.stringify({ time: new Date().toISOString(), refusal, reason })}\n`);
       fsyncSync(file);
       closeSync(file);
       syncFolder(dirname(path));

@@ -1,9 +1,9 @@
 // Starts workers, one at a time, so that a wrong PIN is tried once; replaces the lost ones with back-off.
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { HsmError, type KeyStoreState, type TokenObject } from '../key-store.js';
+import { HsmError, type KeyStoreState, type TokenDescription } from '../key-store.js';
 import { kinds, type StartSettings } from '../messages.js';
-import type { KeyStoreConfig } from './config.js';
+import type { KeyStoreConfig, LoginRefusal } from './config.js';
 import { Pool } from './pool.js';
 import { WorkerProcess, type Loss } from './worker-process.js';
 
@@ -13,7 +13,10 @@ const LONGEST_DELAY = 5000;
 const CALM = 10_000;
 const LOOK_AT_LATCH_EVERY = 500;
 
-const objectList = z.array(z.tuple([z.number(), z.string(), z.string()]));
+const tokenListing = z.strictObject({
+  objects: z.array(z.tuple([z.number(), z.string(), z.string()])),
+  mechanisms: z.array(z.tuple([z.number(), z.number(), z.number()])),
+});
 
 export class Supervisor {
   readonly pool: Pool;
@@ -24,6 +27,7 @@ export class Supervisor {
   private timer: NodeJS.Timeout | undefined;
   private delay = 0;
   private lastLoss = 0;
+  private closing: Promise<void> | undefined;
 
   constructor(private readonly config: KeyStoreConfig) {
     this.wanted = config.workers ?? Math.max(2, availableParallelism());
@@ -34,12 +38,12 @@ export class Supervisor {
     return this.current;
   }
 
-  /** Starts the first worker; the others follow. @returns the token's objects */
-  async connect(): Promise<TokenObject[]> {
+  /** Starts the first worker; the others follow. */
+  async connect(): Promise<TokenDescription> {
     try {
-      const objects = await this.startOne(true);
+      const token = decodeListing(await this.startOne(true));
       this.maintain();
-      return objects;
+      return token;
     } catch (error) {
       await this.close();
       throw error;
@@ -47,10 +51,15 @@ export class Supervisor {
   }
 
   /** Answers what is there, then ends the workers. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  private async end(): Promise<void> {
     clearTimeout(this.timer);
     this.enter('closed');
-    await this.pool.drain(new HsmError('unavailable', `Key store "${this.config.name}" is closed.`));
+    await this.pool.drain(new HsmError('disconnected', `Key store "${this.config.name}" is closed.`));
     await Promise.all(this.pool.workers.map((worker) => worker.end()));
   }
 
@@ -79,31 +88,32 @@ export class Supervisor {
     this.maintain();
   }
 
-  private async startOne(listObjects: boolean): Promise<TokenObject[]> {
+  /** @returns what the worker answered: a listing of the token where it was to describe it */
+  private async startOne(describeToken: boolean): Promise<Buffer | undefined> {
     const { name, library, token, initialize, sessionCopies = 16_384 } = this.config;
     if (this.config.latch.isSet()) {
       this.refused = true;
       this.update();
-      throw this.refusal();
+      throw this.refusal(this.config.latch.refusal());
     }
     const pin = await this.readPin();
-    if (this.current === 'closed') throw new HsmError('unavailable', `Key store "${name}" is closed.`);
-    const settings: StartSettings = { library, token, initialize, sessionCopies, listObjects };
+    if (this.current === 'closed') throw new HsmError('disconnected', `Key store "${name}" is closed.`);
+    const settings: StartSettings = { library, token, initialize, sessionCopies, describeToken };
     const keysMade = this.pool.keysMade;
     const worker = this.spawn();
     try {
       const started = this.pool.submitTo(worker, kinds.start, [Buffer.from(JSON.stringify(settings)), pin]);
       pin.fill(0);
-      const [objects] = await started;
+      const [listing] = await started;
       this.pool.isReady(worker, keysMade);
       this.config.onEvent?.({ type: 'worker-ready', pid: worker.pid });
       this.update();
-      return objects ? decodeObjects(objects) : [];
+      return listing;
     } catch (error) {
-      const refused = error instanceof HsmError && error.code === 'login-refused';
-      if (refused) this.latch(error);
+      const refusal = error instanceof HsmError ? refusals.find((code) => code === error.code) : undefined;
+      if (refusal) this.latch(refusal, error as HsmError);
       await worker.end();
-      throw refused ? this.refusal(error) : error;
+      throw refusal ? this.refusal(refusal, error as HsmError) : error;
     }
   }
 
@@ -131,10 +141,10 @@ export class Supervisor {
     }
   }
 
-  private latch(error: HsmError): void {
+  private latch(refusal: LoginRefusal, error: HsmError): void {
     this.refused = true;
-    this.config.latch.set(error.message);
-    this.config.onEvent?.({ type: 'login-refused', reason: error.message });
+    this.config.latch.set(refusal, error.message);
+    this.config.onEvent?.({ type: 'login-refused', refusal, reason: error.message });
     this.update();
   }
 
@@ -159,7 +169,7 @@ export class Supervisor {
     if (this.pool.readyWorkers > 0) this.enter('connected');
     else if (this.refused) {
       this.enter('login-refused');
-      this.pool.refuse(this.refusal());
+      this.pool.refuse(this.refusal(this.config.latch.refusal()));
     } else this.enter('disconnected');
   }
 
@@ -170,9 +180,9 @@ export class Supervisor {
   }
 
   /** @param cause what the token said, at the login that it refused */
-  private refusal(cause?: HsmError): HsmError {
+  private refusal(code: LoginRefusal, cause?: HsmError): HsmError {
     return new HsmError(
-      'login-refused',
+      code,
       `The token of key store "${this.config.name}" refused the PIN${cause ? ` (${cause.message})` : ''}; no login is ` +
         `tried again until an operator has put the PIN right and run: keyhold login-retry ${this.config.name}`,
       { cause },
@@ -180,8 +190,18 @@ export class Supervisor {
   }
 }
 
-function decodeObjects(json: Buffer): TokenObject[] {
-  return objectList
-    .parse(JSON.parse(json.toString('utf8')))
-    .map(([objectClass, id, label]) => ({ class: objectClass, id: Buffer.from(id, 'hex'), label }));
+const refusals: readonly LoginRefusal[] = ['login-refused', 'pin-locked'];
+
+function decodeListing(json: Buffer | undefined): TokenDescription {
+  const { objects, mechanisms } = tokenListing.parse(JSON.parse(json?.toString('utf8') ?? ''));
+  return {
+    objects: objects.map(([objectClass, id, label]) => ({
+      class: objectClass,
+      id: Buffer.from(id, 'hex'),
+      label,
+    })),
+    mechanisms: new Map(
+      mechanisms.map(([type, minKeySize, maxKeySize]) => [type, { minKeySize, maxKeySize }]),
+    ),
+  };
 }

@@ -11,13 +11,14 @@ import {
   kindsByCode,
   type JobName,
   type StartSettings,
+  type TokenListing,
 } from '../messages.js';
 import { HsmError } from '../key-store.js';
 import { IvSource } from './ciphers.js';
 import { createHandlers, type Handler } from './jobs.js';
 import { KeyObjects } from './objects.js';
 import { toHsmError } from './return-values.js';
-import { closeToken, isSessionLost, openToken, type Token } from './token.js';
+import { closeToken, isSessionLost, listMechanisms, openToken, type Token } from './token.js';
 import { watchParent } from './watchdog.js';
 
 const CHANNEL = 3;
@@ -44,8 +45,12 @@ function start(settingsJson: Buffer, pin: Buffer): Buffer[] {
   const objects = new KeyObjects(token, settings.sessionCopies);
   const found = objects.learn();
   handlers = createHandlers(token, objects, ivs);
-  if (!settings.listObjects) return [];
-  return [Buffer.from(JSON.stringify(found.map((o) => [o.class, o.id.toString('hex'), o.label])))];
+  if (!settings.describeToken) return [];
+  const listing: TokenListing = {
+    objects: found.map((object) => [object.class, object.id.toString('hex'), object.label]),
+    mechanisms: listMechanisms(token),
+  };
+  return [Buffer.from(JSON.stringify(listing))];
 }
 
 function execute(frame: Buffer): void {

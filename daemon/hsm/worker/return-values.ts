@@ -57,6 +57,10 @@ const REFUSED = {
   advice:
     'The token refused the PIN: put the PIN right before the next login, tokens lock after a few tries.',
 } as const;
+const LOCKED = {
+  code: 'pin-locked',
+  advice: 'The token has locked its user PIN: unlock it with the SO PIN before the next login.',
+} as const;
 const ABSENT = {
   code: 'unavailable',
   advice: 'The module or the token cannot be used now.',
@@ -114,7 +118,7 @@ const meanings = new Map<number, Meaning>([
   [pkcs11.CKR_PIN_INVALID, REFUSED],
   [pkcs11.CKR_PIN_LEN_RANGE, REFUSED],
   [pkcs11.CKR_PIN_EXPIRED, REFUSED],
-  [pkcs11.CKR_PIN_LOCKED, REFUSED],
+  [pkcs11.CKR_PIN_LOCKED, LOCKED],
 
   [pkcs11.CKR_HOST_MEMORY, ABSENT],
   [pkcs11.CKR_SESSION_COUNT, ABSENT],

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import pkcs11, { type Handle, type TokenInfo } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
-import type { StartSettings } from '../messages.js';
+import type { StartSettings, TokenListing } from '../messages.js';
 import { meaningOf, toHsmError } from './return-values.js';
 
 /** Session state (PKCS #11 v2.40, section 3.3), which pkcs11js does not name. */
@@ -18,7 +18,7 @@ export interface Token {
 /**
  * Loads the module, finds the token by label or serial number (slot numbers move), and logs in as its user.
  * @param pin UTF-8. pkcs11js takes a string, which cannot be wiped: it stays in this process until collected.
- * @throws HsmError that says what to correct; 'login-refused' where the token did not take the PIN
+ * @throws HsmError that says what to correct; 'login-refused' or 'pin-locked' where the token did not take the PIN
  */
 export function openToken(settings: StartSettings, pin: Buffer): Token {
   const module = loadModule(settings);
@@ -60,6 +60,14 @@ export class TokenGoneError extends HsmError {
   constructor() {
     super('unavailable', 'The token is gone; Keyhold reconnects.');
   }
+}
+
+/** The mechanisms that the module has for the token. */
+export function listMechanisms({ module, slot }: Token): TokenListing['mechanisms'] {
+  return module.C_GetMechanismList(slot).map((type) => {
+    const { minKeySize, maxKeySize } = module.C_GetMechanismInfo(slot, type);
+    return [type, minKeySize, maxKeySize];
+  });
 }
 
 /** Logs out and lets go of the module. */
@@ -119,7 +127,7 @@ function findToken(module: pkcs11.PKCS11, { token }: StartSettings): Found {
   if (first === undefined) {
     const there = present.map(({ info }) => `"${text(info.label)}" (${text(info.serialNumber)})`);
     throw new HsmError(
-      'unavailable',
+      'no-token',
       `There is no initialised token with ${wanted}. ` +
         (there.length > 0
           ? `There are, by label and serial number: ${there.join(', ')}.`
@@ -138,9 +146,9 @@ function findToken(module: pkcs11.PKCS11, { token }: StartSettings): Found {
 function assertUsable(info: TokenInfo, { token }: StartSettings): void {
   const name = `Token "${token.label ?? token.serial}"`;
   if (!(info.flags & pkcs11.CKF_USER_PIN_INITIALIZED))
-    throw new HsmError('unavailable', `${name} has no user PIN yet: set one with the module’s own tool.`);
+    throw new HsmError('no-user-pin', `${name} has no user PIN yet: set one with the module’s own tool.`);
   if (info.flags & pkcs11.CKF_USER_PIN_LOCKED)
-    throw new HsmError('login-refused', `${name} has locked its user PIN: unlock it with the SO PIN.`);
+    throw new HsmError('pin-locked', `${name} has locked its user PIN: unlock it with the SO PIN.`);
 }
 
 // Padded with blanks by the standard, with zeros by some modules.

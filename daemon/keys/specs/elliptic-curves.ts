@@ -12,6 +12,7 @@ import {
   CKA_VERIFY,
   CKK_EC,
   CKK_EC_EDWARDS,
+  CKM_ECDH1_DERIVE,
   CKM_ECDSA,
   CKM_EC_EDWARDS_KEY_PAIR_GEN,
   CKM_EC_KEY_PAIR_GEN,
@@ -51,6 +52,7 @@ export function ecc(curve: Curve): KeySpecEntry {
           template: keyPair(generation, { private: CKA_DERIVE }),
           keyAgreement: {
             ECDH: {
+              mechanism: CKM_ECDH1_DERIVE,
               curve: name,
               publicKeyPrefix: publicKeyPrefix(curve),
               pointLength: 1 + 2 * curve.size,

@@ -10,6 +10,8 @@ import type {
 import type { CipherKey, CipherSuite, Conversion, KeyTemplate, Mechanism } from '../../hsm/key-store.js';
 
 export interface EncryptionAlgorithm {
+  /** CKM number of what the module does of it. */
+  readonly mechanism: number;
   readonly cipher: CipherKey['suite'];
   /** Bytes. */
   readonly maxPlaintext: number;
@@ -35,6 +37,8 @@ export interface SigningAlgorithm {
 }
 
 export interface KeyAgreementAlgorithm {
+  /** CKM number. */
+  readonly mechanism: number;
   /** The curve, as Node names it, and all of a SubjectPublicKeyInfo on it but the point. */
   readonly curve: string;
   readonly publicKeyPrefix: Buffer;

@@ -3,6 +3,8 @@ import type { Attributes, KeyTemplate } from '../../hsm/key-store.js';
 
 export const CKM_RSA_PKCS_KEY_PAIR_GEN = 0x0;
 export const CKM_RSA_PKCS = 0x1;
+export const CKM_RSA_X_509 = 0x3;
+export const CKM_RSA_PKCS_OAEP = 0x9;
 export const CKM_RSA_PKCS_PSS = 0xd;
 export const CKM_SHA256 = 0x250;
 export const CKM_SHA224_HMAC = 0x256;
@@ -14,9 +16,11 @@ export const CKM_SHA512_HMAC = 0x271;
 export const CKM_GENERIC_SECRET_KEY_GEN = 0x350;
 export const CKM_EC_KEY_PAIR_GEN = 0x1040;
 export const CKM_ECDSA = 0x1041;
+export const CKM_ECDH1_DERIVE = 0x1050;
 export const CKM_EC_EDWARDS_KEY_PAIR_GEN = 0x1055;
 export const CKM_EDDSA = 0x1057;
 export const CKM_AES_KEY_GEN = 0x1080;
+export const CKM_AES_GCM = 0x1087;
 /** v3.2. */
 export const CKM_ML_KEM_KEY_PAIR_GEN = 0xf;
 export const CKM_ML_DSA_KEY_PAIR_GEN = 0x1c;

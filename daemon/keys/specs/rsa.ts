@@ -17,7 +17,9 @@ import {
   CKK_RSA,
   CKM_RSA_PKCS,
   CKM_RSA_PKCS_KEY_PAIR_GEN,
+  CKM_RSA_PKCS_OAEP,
   CKM_RSA_PKCS_PSS,
+  CKM_RSA_X_509,
   CKM_SHA256,
   CKM_SHA384,
   CKM_SHA512,
@@ -48,7 +50,8 @@ export function rsa(bits: number): KeySpecEntry {
     ],
   } as const;
   // RFC 8017, section 7.1.1, step 1b.
-  const oaep = (cipher: RsaCipher, hashLength: number): EncryptionAlgorithm => ({
+  const oaep = (mechanism: number, cipher: RsaCipher, hashLength: number): EncryptionAlgorithm => ({
+    mechanism,
     cipher,
     maxPlaintext: bits / 8 - 2 * hashLength - 2,
     ciphertextLength: bits / 8,
@@ -58,8 +61,9 @@ export function rsa(bits: number): KeySpecEntry {
       ENCRYPT_DECRYPT: {
         template: keyPair(generation, { private: CKA_DECRYPT, public: CKA_ENCRYPT }),
         encryption: {
-          RSAES_OAEP_SHA_1: oaep('rsa-oaep-sha1', 20),
-          RSAES_OAEP_SHA_256: oaep('rsa-oaep-sha256', 32),
+          RSAES_OAEP_SHA_1: oaep(CKM_RSA_PKCS_OAEP, 'rsa-oaep-sha1', 20),
+          // The worker takes the padding off: SoftHSM 2.6.1 has OAEP with SHA-1 alone.
+          RSAES_OAEP_SHA_256: oaep(CKM_RSA_X_509, 'rsa-oaep-sha256', 32),
         },
       },
       SIGN_VERIFY: { template: keyPair(generation, { private: CKA_SIGN, public: CKA_VERIFY }), signing },
