@@ -1,0 +1,32 @@
+// A daemon with tokens for custom key stores.
+import type { Test } from 'tap';
+import type { Client } from '../../client/index.js';
+import { addTokens, type LabOptions, type LabToken } from './custom-key-store.js';
+import { TestDaemon } from './daemon.js';
+
+export interface Lab {
+  readonly daemon: TestDaemon;
+  readonly client: Client;
+  readonly tokens: LabToken[];
+}
+
+/**
+ * Starts a daemon whose configuration names some tokens, and connects a client.
+ * @param config more of the configuration
+ * @param env of the daemon, known once its home is there
+ */
+export async function beginLab(
+  t: Test,
+  options: readonly LabOptions[],
+  config = '',
+  env: (daemon: TestDaemon) => NodeJS.ProcessEnv = () => ({}),
+): Promise<Lab> {
+  const daemon = await TestDaemon.initialise();
+  t.teardown(() => daemon.remove());
+  const tokens = addTokens(daemon, ...options);
+  if (config) daemon.configure(config);
+  await daemon.start(env(daemon));
+  const client = await daemon.connect({ maxAttempts: 1, timeout: 90_000 });
+  t.teardown(() => client.close());
+  return { daemon, client, tokens };
+}
