@@ -15,6 +15,7 @@ const programs = [
     file: 'login-retry',
     description: 'Lets the daemon try a PIN again after it was refused.',
   },
+  { words: ['doctor'], file: 'doctor', description: 'Says what the HSM can do, and what its module lacks.' },
   { words: ['audit', 'verify'], file: 'audit-verify', description: 'Checks the audit log for any edit.' },
   {
     words: ['audit', 'tail'],

@@ -1,32 +1,85 @@
 // What keys of a spec need of a module, and what the module lacks of it.
 import { exceptions } from '../../proto/errors.js';
 import type { KeyStore, TokenDescription } from '../hsm/key-store.js';
+import { keySpecs } from './specs.js';
 import type { KeyUsageEntry } from './specs/entry.js';
 import * as pkcs11 from './specs/pkcs11.js';
 
+/** The algorithms of a usage by name, with the CKM number of each. */
+export function algorithmMechanisms(
+  usage: KeyUsageEntry,
+): readonly (readonly [name: string, type: number])[] {
+  const { encryption = {}, signing = {}, mac = {}, keyAgreement = {}, encapsulation = {} } = usage;
+  return [
+    ...Object.entries({ ...encryption, ...keyAgreement }).map(
+      ([name, { mechanism }]) => [name, mechanism] as const,
+    ),
+    ...Object.entries(signing).map(([name, { mechanism }]) => [name, mechanism.type] as const),
+    ...Object.entries({ ...mac, ...encapsulation }).map(([name, { type }]) => [name, type] as const),
+  ];
+}
+
 /** CKM numbers of all that keys of a usage need: to be made, and for every algorithm. */
 export function mechanismsOf(usage: KeyUsageEntry): number[] {
-  const { template, encryption, signing, mac, keyAgreement, encapsulation } = usage;
-  return [
-    ...new Set([
-      template.mechanism,
-      ...Object.values(encryption ?? {}).map(({ mechanism }) => mechanism),
-      ...Object.values(signing ?? {}).map(({ mechanism }) => mechanism.type),
-      ...Object.values(keyAgreement ?? {}).map(({ mechanism }) => mechanism),
-      ...[mac, encapsulation].flatMap((entries) => Object.values(entries ?? {}).map(({ type }) => type)),
-    ]),
-  ];
+  return [...new Set([usage.template.mechanism, ...algorithmMechanisms(usage).map(([, type]) => type)])];
 }
 
 /** What a token lacks for keys of a usage, each as a phrase; nothing: it can do all of it. */
 export function lackingFor(usage: KeyUsageEntry, { mechanisms }: TokenDescription): string[] {
   const absent = mechanismsOf(usage).filter((type) => !mechanisms.has(type));
-  const lacking = absent.map(mechanismName);
+  return [...absent.map(mechanismName), ...lackingSize(usage, mechanisms)];
+}
+
+function lackingSize(usage: KeyUsageEntry, mechanisms: TokenDescription['mechanisms']): string[] {
   const bits = modulusBits(usage);
   const generation = mechanisms.get(usage.template.mechanism);
-  if (bits !== undefined && generation && (bits < generation.minKeySize || bits > generation.maxKeySize))
-    lacking.push(`${mechanismName(usage.template.mechanism)} for ${bits} bits`);
-  return lacking;
+  if (bits === undefined || !generation) return [];
+  if (bits >= generation.minKeySize && bits <= generation.maxKeySize) return [];
+  return [`${mechanismName(usage.template.mechanism)} for ${bits} bits`];
+}
+
+/** One algorithm of one key spec, and why keys in a token cannot have it. */
+export interface Capability {
+  readonly keySpec: string;
+  /** Empty, as the algorithm, where the spec has none. */
+  readonly keyUsage: string;
+  readonly algorithm: string;
+  readonly mechanism: string;
+  readonly supported: boolean;
+  /** Where it is not supported. */
+  readonly reason?: string;
+}
+
+/** The whole table of key specs against what a token can do. */
+export function capabilitiesOf(token: TokenDescription): Capability[] {
+  return Object.entries(keySpecs).flatMap(([keySpec, { usages, unsupported }]) => {
+    const rows = Object.entries(usages).flatMap(([keyUsage, usage]) => {
+      const lacking = lackingFor(usage, token);
+      const reason =
+        unsupported ?? (lacking.length > 0 ? `the module lacks ${lacking.join(', ')}` : undefined);
+      return [
+        ...algorithmMechanisms(usage).map(([name, type]) =>
+          capability(keySpec, keyUsage, name, mechanismName(type), reason),
+        ),
+        ...Object.entries(usage.unsupported ?? {}).map(([name, why]) =>
+          capability(keySpec, keyUsage, name, '', why),
+        ),
+      ];
+    });
+    const usage = Object.keys(usages)[0] ?? '';
+    return rows.length > 0 ? rows : [capability(keySpec, usage, '', '', unsupported)];
+  });
+}
+
+function capability(
+  keySpec: string,
+  keyUsage: string,
+  algorithm: string,
+  mechanism: string,
+  reason: string | undefined,
+): Capability {
+  const supported = reason === undefined;
+  return { keySpec, keyUsage, algorithm, mechanism, supported, ...(!supported && { reason }) };
 }
 
 /** @throws UnsupportedOperationException where the token lacks a mechanism that keys of the usage need */
@@ -50,6 +103,7 @@ const names = new Map<number, string>(
   ),
 );
 
-function mechanismName(type: number): string {
+/** @returns such as `CKM_AES_GCM` */
+export function mechanismName(type: number): string {
   return names.get(type) ?? `mechanism 0x${type.toString(16)}`;
 }
