@@ -1,7 +1,7 @@
 // What an entry of the operation table says.
 import type { ServiceError } from '../../proto/errors.js';
 import type { OperationName, Service } from '../../proto/descriptor.js';
-import type { KeyUsageType, Operations } from '../../proto/generated/messages.js';
+import type { KeyUsageType, Operations, StringMap } from '../../proto/generated/messages.js';
 import type { InternalKeys } from '../keys/internal-keys.js';
 import type { KeyStores } from '../keys/key-stores.js';
 import type { AccessKeys } from '../identity/access-keys.js';
@@ -19,6 +19,29 @@ import type { RecordChange, Records } from '../store/records.js';
 export type RequestOf<Name extends OperationName> = Operations[Name]['request'];
 export type ResponseOf<Name extends OperationName> = Operations[Name]['response'];
 
+/** A grant, as far as a decision about a request names it. */
+export interface Grant {
+  readonly grantId: string;
+}
+
+/** Finds grants for the decision about a request. */
+export interface GrantFinder {
+  /**
+   * @param granteeId unique id of a user or role, id of a role session, or for root the account
+   * @param operation as CreateGrant names it, which is the permission's action: `ReEncryptFrom`
+   * @param context the encryption context of that side of the request
+   * @param grantTokens the request's; undefined where the operation takes none
+   * @returns a grant of the key that allows the operation
+   */
+  find(
+    key: Key,
+    granteeId: string,
+    operation: string,
+    context: StringMap | undefined,
+    grantTokens: readonly string[] | undefined,
+  ): Grant | undefined;
+}
+
 /** What handlers work with. */
 export interface Services {
   readonly keyring: Keyring;
@@ -35,6 +58,7 @@ export interface Services {
   readonly accessKeys: AccessKeys;
   readonly sessions: Sessions;
   readonly secrets: Secrets;
+  readonly grants?: GrantFinder | undefined;
   readonly limits: {
     readonly keys: number;
     readonly aliasesPerKey: number;
