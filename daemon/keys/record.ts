@@ -62,6 +62,11 @@ export const keyRecord = z.strictObject({
   customKeyStoreId: z.string().optional(),
   /** The key policy document, byte for byte as it was given. */
   policy: z.string(),
+  /**
+   * The unique ids of those whom it names, by ARN, as they were when it was put: whoever is made later under one of those
+   * names inherits nothing. Absent: it names nobody but the account.
+   */
+  policyBindings: z.record(z.string(), z.string()).optional(),
   tags: z.array(z.strictObject({ tagKey: z.string(), tagValue: z.string() })),
   /** The newest one, with which the key encrypts, is the last; none before the first import. */
   materials: z.array(materialRecord),

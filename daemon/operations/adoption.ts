@@ -21,8 +21,9 @@ import type { KeyRecord } from '../keys/record.js';
 import type { KeyUsageEntry } from '../keys/specs.js';
 import { CKA_CLASS, CKA_ID, CKA_LABEL } from '../keys/specs/pkcs11.js';
 import { tryOut } from '../keys/trial.js';
-import { defaultKeyPolicy } from '../policy/authorize.js';
+import { defaultKeyPolicy } from '../policy/key-policies.js';
 import { checkAliasIsFree, checkAliasName } from './aliases.js';
+import { requestTags } from './condition-keys.js';
 import { checkCreateKey } from './create-key.js';
 import { type AnyOperation, operation, type Services } from './operation.js';
 
@@ -30,7 +31,7 @@ const adoptKey = operation({
   name: 'AdoptKey',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:AdoptKey' }],
+  permissions: [{ action: 'keyhold:AdoptKey', conditionKeys: requestTags }],
   audited: ['label', 'id', 'keyUsage', 'description', 'alias', 'tags'],
   auditedResponse: (response) => response,
   async handle(request, _keys, services) {

@@ -6,18 +6,42 @@ import { generateMaterial } from '../keys/intents.js';
 import { Key, putKey } from '../keys/keyring.js';
 import { checkMechanisms } from '../keys/mechanisms.js';
 import { keyMetadata } from '../keys/metadata.js';
+import { keyDefaults } from '../keys/new-key.js';
 import type { KeyRecord } from '../keys/record.js';
 import { type KeySpecEntry, keySpecs, type KeyUsageEntry } from '../keys/specs.js';
-import { defaultKeyPolicy } from '../policy/authorize.js';
+import { requestTags } from './condition-keys.js';
 import { externalKeyStore } from './custom-key-stores.js';
+import { checkLockout } from './key-policies.js';
 import { operation, type Services } from './operation.js';
+import { keyPolicy } from './policy-documents.js';
 import { checkTags } from './tags.js';
 
 export const createKey = operation({
   name: 'CreateKey',
   service: 'kms',
   readOnly: false,
-  permissions: [{ action: 'kms:CreateKey' }],
+  permissions: [
+    {
+      action: 'kms:CreateKey',
+      conditionKeys: {
+        ...requestTags,
+        'kms:KeySpec': ({ request }) => requestedSpec(request),
+        'kms:CustomerMasterKeySpec': ({ request }) => requestedSpec(request),
+        'kms:KeyUsage': ({ request }) => requestedUsage(request),
+        'kms:CustomerMasterKeyUsage': ({ request }) => requestedUsage(request),
+        'kms:KeyOrigin': ({ request }) => request.origin ?? 'AWS_KMS',
+        'kms:MultiRegion': ({ request }) => String(request.multiRegion ?? false),
+        'kms:MultiRegionKeyType': ({ request }) => (request.multiRegion ? 'PRIMARY' : undefined),
+        'kms:BypassPolicyLockoutSafetyCheck': ({ request }) =>
+          String(request.bypassPolicyLockoutSafetyCheck ?? false),
+      },
+    },
+    {
+      action: 'kms:TagResource',
+      conditionKeys: requestTags,
+      when: ({ tags = [] }) => tags.length > 0,
+    },
+  ],
   audited: [
     'description',
     'keyUsage',
@@ -30,35 +54,45 @@ export const createKey = operation({
     'tags',
   ],
   auditedResponse: (response) => response,
-  async handle(request, _keys, services) {
+  async handle(request, _keys, services, caller, origin) {
     const { keySpec, keyUsage, spec, usage } = checkCreateKey(request, services);
     const { keyring, records, stores } = services;
     const { customKeyStoreId } = request;
     const store = stores.named(customKeyStoreId);
     checkMechanisms(store, usage);
     const keyId = request.multiRegion ? `mrk-${randomBytes(16).toString('hex')}` : randomUUID();
-    const { origin = 'AWS_KMS' } = request;
+    const draft: KeyRecord = {
+      ...keyDefaults,
+      ...keyPolicy(request.policy, services.identities),
+      keyId,
+      createdAt: Date.now() / 1000,
+      description: request.description ?? '',
+      keySpec,
+      keyUsage,
+      multiRegion: request.multiRegion ?? false,
+      origin:
+        customKeyStoreId !== undefined
+          ? 'AWS_CLOUDHSM'
+          : request.origin === 'EXTERNAL'
+            ? 'EXTERNAL'
+            : 'AWS_KMS',
+      customKeyStoreId,
+      tags: request.tags ?? [],
+      materials: [],
+    };
+    if (request.policy !== undefined && !request.bypassPolicyLockoutSafetyCheck)
+      checkLockout(draft, { request, services, caller, origin });
     // Before there is anything that a failure would leave behind.
     const materialId = (await store.random(32)).toString('hex');
     const material =
-      origin === 'EXTERNAL'
+      draft.origin === 'EXTERNAL'
         ? undefined
         : await generateMaterial(records, store, `keyhold/${keyId}`, usage.template, customKeyStoreId);
     const createdAt = Date.now() / 1000;
     const objectId = material?.objectId.toString('hex');
     const record: KeyRecord = {
-      keyId,
+      ...draft,
       createdAt,
-      description: request.description ?? '',
-      enabled: true,
-      keySpec,
-      keyUsage,
-      multiRegion: request.multiRegion ?? false,
-      origin: customKeyStoreId !== undefined ? 'AWS_CLOUDHSM' : material ? 'AWS_KMS' : 'EXTERNAL',
-      keyManager: 'CUSTOMER',
-      customKeyStoreId,
-      policy: defaultKeyPolicy(keyring.namer.account),
-      tags: request.tags ?? [],
       materials: objectId === undefined ? [] : [{ materialId, objectId, suite: spec.suite, createdAt }],
     };
     const key = new Key(record, keyring.namer);
@@ -87,6 +121,16 @@ function checkCustomKeyStore({ origin, customKeyStoreId, multiRegion }: CreateKe
   }
 }
 
+type SpecAndUsage = Pick<CreateKeyRequest, 'keySpec' | 'customerMasterKeySpec' | 'keyUsage'>;
+
+function requestedSpec({ keySpec, customerMasterKeySpec }: SpecAndUsage): KeySpec {
+  return keySpec ?? customerMasterKeySpec ?? 'SYMMETRIC_DEFAULT';
+}
+
+function requestedUsage(request: SpecAndUsage): KeyUsageType | undefined {
+  return request.keyUsage ?? keySpecs[requestedSpec(request)].defaultUsage;
+}
+
 interface CheckedCreateKey {
   readonly keySpec: KeySpec;
   readonly keyUsage: KeyUsageType;
@@ -96,13 +140,11 @@ interface CheckedCreateKey {
 
 /** @throws ValidationException, UnsupportedOperationException, LimitExceededException */
 export function checkCreateKey(request: CreateKeyRequest, { keyring, limits }: Services): CheckedCreateKey {
-  const { origin = 'AWS_KMS', customerMasterKeySpec, tags = [] } = request;
-  const unsupported = (what: string) =>
-    new exceptions.UnsupportedOperationException(`${what} not available yet.`);
+  const { origin, customerMasterKeySpec, tags = [] } = request;
   if (request.keySpec && customerMasterKeySpec) {
     throw new exceptions.ValidationException('You cannot specify both KeySpec and CustomerMasterKeySpec.');
   }
-  const keySpec = request.keySpec ?? customerMasterKeySpec ?? 'SYMMETRIC_DEFAULT';
+  const keySpec = requestedSpec(request);
   const spec = keySpecs[keySpec];
   if (spec.unsupported !== undefined) {
     throw new exceptions.UnsupportedOperationException(
@@ -111,10 +153,7 @@ export function checkCreateKey(request: CreateKeyRequest, { keyring, limits }: S
   }
   if (origin === 'EXTERNAL_KEY_STORE' || request.xksKeyId !== undefined) throw externalKeyStore();
   checkCustomKeyStore(request);
-  if (request.policy !== undefined && request.policy !== defaultKeyPolicy(keyring.namer.account)) {
-    throw unsupported('Key policies other than the default one are');
-  }
-  const keyUsage = request.keyUsage ?? spec.defaultUsage;
+  const keyUsage = requestedUsage(request);
   if (keyUsage === undefined) {
     throw new exceptions.ValidationException(
       `You must specify a KeyUsage value for a key of spec ${keySpec}: ${Object.keys(spec.usages).join(' or ')}.`,

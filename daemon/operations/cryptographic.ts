@@ -1,14 +1,26 @@
 // Encrypt, Decrypt, ReEncrypt.
 import { exceptions } from '../../proto/errors.js';
+import type { ReEncryptRequest } from '../../proto/generated/messages.js';
 import { decryptingSide, encryptingSide } from './ciphertexts.js';
-import { type AnyOperation, operation } from './operation.js';
+import { requestAlias } from './condition-keys.js';
+import { type AnyOperation, type ConditionKeys, operation } from './operation.js';
 import { anyForm, ciphertextKey, noSuchKeyOrNoAccess } from './resolvers.js';
 
 const encrypt = operation({
   name: 'Encrypt',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:Encrypt', key: anyForm('keyId') }],
+  permissions: [
+    {
+      action: 'kms:Encrypt',
+      key: anyForm('keyId'),
+      encryptionContext: (request) => request.encryptionContext,
+      conditionKeys: {
+        ...requestAlias('keyId'),
+        'kms:EncryptionAlgorithm': ({ request }) => request.encryptionAlgorithm ?? 'SYMMETRIC_DEFAULT',
+      },
+    },
+  ],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
   encrypts: true,
@@ -36,6 +48,11 @@ const decrypt = operation({
     {
       action: 'kms:Decrypt',
       key: ciphertextKey('keyId'),
+      encryptionContext: (request) => request.encryptionContext,
+      conditionKeys: {
+        ...requestAlias('keyId'),
+        'kms:EncryptionAlgorithm': ({ request }) => request.encryptionAlgorithm ?? 'SYMMETRIC_DEFAULT',
+      },
       denied: ({ keyId }) => (keyId === undefined ? noSuchKeyOrNoAccess() : undefined),
     },
   ],
@@ -62,6 +79,20 @@ const decrypt = operation({
   },
 });
 
+/** Whether source and destination are the same key. */
+const onSameKey: ConditionKeys<ReEncryptRequest> = {
+  'kms:ReEncryptOnSameKey': ({ request, services }) => {
+    try {
+      const source = ciphertextKey('sourceKeyId')(request, services);
+      return String(source.arn === services.keyring.find(request.destinationKeyId).arn);
+    } catch (error) {
+      // A destination that there is not, or not yet: the key of a service is made on its first use.
+      if (error instanceof exceptions.NotFoundException) return 'false';
+      throw error;
+    }
+  },
+};
+
 const reEncrypt = operation({
   name: 'ReEncrypt',
   service: 'kms',
@@ -70,9 +101,25 @@ const reEncrypt = operation({
     {
       action: 'kms:ReEncryptFrom',
       key: ciphertextKey('sourceKeyId'),
+      encryptionContext: (request) => request.sourceEncryptionContext,
+      conditionKeys: {
+        ...requestAlias('sourceKeyId'),
+        ...onSameKey,
+        'kms:EncryptionAlgorithm': ({ request }) => request.sourceEncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT',
+      },
       denied: ({ sourceKeyId }) => (sourceKeyId === undefined ? noSuchKeyOrNoAccess() : undefined),
     },
-    { action: 'kms:ReEncryptTo', key: anyForm('destinationKeyId') },
+    {
+      action: 'kms:ReEncryptTo',
+      key: anyForm('destinationKeyId'),
+      encryptionContext: (request) => request.destinationEncryptionContext,
+      conditionKeys: {
+        ...requestAlias('destinationKeyId'),
+        ...onSameKey,
+        'kms:EncryptionAlgorithm': ({ request }) =>
+          request.destinationEncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT',
+      },
+    },
   ],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',

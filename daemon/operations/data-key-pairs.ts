@@ -5,6 +5,7 @@ import type { KeyTemplate } from '../hsm/key-store.js';
 import { encodeBlob } from '../keys/ciphertext.js';
 import { keySpecs } from '../keys/specs.js';
 import { authenticated, symmetricMaterial } from './ciphertexts.js';
+import { requestAlias, symmetricEncryption } from './condition-keys.js';
 import { refuseDryRun, refuseRecipient } from './cryptographic.js';
 import { type AnyOperation, operation } from './operation.js';
 import { anyForm } from './resolvers.js';
@@ -13,7 +14,18 @@ const generateDataKeyPair = operation({
   name: 'GenerateDataKeyPair',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:GenerateDataKeyPair', key: anyForm('keyId') }],
+  permissions: [
+    {
+      action: 'kms:GenerateDataKeyPair',
+      key: anyForm('keyId'),
+      encryptionContext: (request) => request.encryptionContext,
+      conditionKeys: {
+        ...requestAlias('keyId'),
+        ...symmetricEncryption,
+        'kms:DataKeyPairSpec': ({ request }) => request.keyPairSpec,
+      },
+    },
+  ],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
   encrypts: true,
@@ -44,7 +56,18 @@ const generateDataKeyPairWithoutPlaintext = operation({
   name: 'GenerateDataKeyPairWithoutPlaintext',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:GenerateDataKeyPairWithoutPlaintext', key: anyForm('keyId') }],
+  permissions: [
+    {
+      action: 'kms:GenerateDataKeyPairWithoutPlaintext',
+      key: anyForm('keyId'),
+      encryptionContext: (request) => request.encryptionContext,
+      conditionKeys: {
+        ...requestAlias('keyId'),
+        ...symmetricEncryption,
+        'kms:DataKeyPairSpec': ({ request }) => request.keyPairSpec,
+      },
+    },
+  ],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
   encrypts: true,

@@ -3,6 +3,7 @@ import { exceptions } from '../../proto/errors.js';
 import type { DataKeySpec } from '../../proto/generated/messages.js';
 import { encodeBlob } from '../keys/ciphertext.js';
 import { authenticated, symmetricMaterial } from './ciphertexts.js';
+import { requestAlias, symmetricEncryption } from './condition-keys.js';
 import { refuseDryRun, refuseRecipient } from './cryptographic.js';
 import { type AnyOperation, operation } from './operation.js';
 import { anyForm } from './resolvers.js';
@@ -11,7 +12,17 @@ const generateDataKey = operation({
   name: 'GenerateDataKey',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:GenerateDataKey', key: anyForm('keyId') }],
+  permissions: [
+    {
+      action: 'kms:GenerateDataKey',
+      key: anyForm('keyId'),
+      encryptionContext: (request) => request.encryptionContext,
+      conditionKeys: {
+        ...requestAlias('keyId'),
+        ...symmetricEncryption,
+      },
+    },
+  ],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
   encrypts: true,
@@ -33,7 +44,17 @@ const generateDataKeyWithoutPlaintext = operation({
   name: 'GenerateDataKeyWithoutPlaintext',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:GenerateDataKeyWithoutPlaintext', key: anyForm('keyId') }],
+  permissions: [
+    {
+      action: 'kms:GenerateDataKeyWithoutPlaintext',
+      key: anyForm('keyId'),
+      encryptionContext: (request) => request.encryptionContext,
+      conditionKeys: {
+        ...requestAlias('keyId'),
+        ...symmetricEncryption,
+      },
+    },
+  ],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
   encrypts: true,

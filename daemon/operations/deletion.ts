@@ -1,21 +1,36 @@
 // ScheduleKeyDeletion, CancelKeyDeletion. The scheduler deletes the key when its waiting period is over.
 import { exceptions } from '../../proto/errors.js';
+import type { ScheduleKeyDeletionRequest } from '../../proto/generated/messages.js';
 import { putKey } from '../keys/keyring.js';
-import { type AnyOperation, operation } from './operation.js';
+import { type AnyOperation, operation, type Services } from './operation.js';
 import { keyIdOrArn } from './resolvers.js';
 
 const secondsPerDay = 86_400;
+
+/** Days. */
+function windowOf({ pendingWindowInDays }: ScheduleKeyDeletionRequest, limits: Services['limits']): number {
+  return pendingWindowInDays ?? limits.longestPendingWindowInDays;
+}
 
 const scheduleKeyDeletion = operation({
   name: 'ScheduleKeyDeletion',
   service: 'kms',
   readOnly: false,
-  permissions: [{ action: 'kms:ScheduleKeyDeletion', key: keyIdOrArn('keyId') }],
+  permissions: [
+    {
+      action: 'kms:ScheduleKeyDeletion',
+      key: keyIdOrArn('keyId'),
+      conditionKeys: {
+        'kms:ScheduleKeyDeletionPendingWindowInDays': ({ request, services }) =>
+          String(windowOf(request, services.limits)),
+      },
+    },
+  ],
   states: 'modify',
   audited: ['keyId', 'pendingWindowInDays'],
   auditedResponse: (response) => response,
-  handle({ pendingWindowInDays: given }, [key], { keyring, limits }) {
-    const pendingWindowInDays = given ?? limits.longestPendingWindowInDays;
+  handle(request, [key], { keyring, limits }) {
+    const pendingWindowInDays = windowOf(request, limits);
     const deletionDate = Date.now() / 1000 + pendingWindowInDays * secondsPerDay;
     const deletion = { at: deletionDate, windowInDays: pendingWindowInDays, begun: false };
     return Promise.resolve({

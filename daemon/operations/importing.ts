@@ -21,12 +21,22 @@ import { keyIdOrArn } from './resolvers.js';
 
 const secondsPerDay = 86_400;
 const longestValidity = 365 * secondsPerDay;
+const defaultExpiration = 'KEY_MATERIAL_EXPIRES';
 
 const getParametersForImport = operation({
   name: 'GetParametersForImport',
   service: 'kms',
   readOnly: false,
-  permissions: [{ action: 'kms:GetParametersForImport', key: keyIdOrArn('keyId') }],
+  permissions: [
+    {
+      action: 'kms:GetParametersForImport',
+      key: keyIdOrArn('keyId'),
+      conditionKeys: {
+        'kms:WrappingAlgorithm': ({ request }) => request.wrappingAlgorithm,
+        'kms:WrappingKeySpec': ({ request }) => request.wrappingKeySpec,
+      },
+    },
+  ],
   states: 'importMaterial',
   audited: ['keyId', 'wrappingAlgorithm', 'wrappingKeySpec'],
   async handle({ wrappingAlgorithm: algorithm, wrappingKeySpec }, [key], services) {
@@ -64,7 +74,16 @@ const importKeyMaterial = operation({
   name: 'ImportKeyMaterial',
   service: 'kms',
   readOnly: false,
-  permissions: [{ action: 'kms:ImportKeyMaterial', key: keyIdOrArn('keyId') }],
+  permissions: [
+    {
+      action: 'kms:ImportKeyMaterial',
+      key: keyIdOrArn('keyId'),
+      conditionKeys: {
+        'kms:ExpirationModel': ({ request }) => request.expirationModel ?? defaultExpiration,
+        'kms:ValidTo': ({ request }) => (request.validTo === undefined ? undefined : String(request.validTo)),
+      },
+    },
+  ],
   states: 'importMaterial',
   audited: ['keyId', 'validTo', 'expirationModel', 'importType', 'keyMaterialDescription', 'keyMaterialId'],
   auditedResponse: (response) => response,
@@ -157,7 +176,7 @@ function checkWrappingKeys(keyId: string, { records, limits }: Services): void {
 
 /** @throws ValidationException, UnsupportedOperationException */
 function checkRequest(request: ImportKeyMaterialRequest, key: Key): void {
-  const { expirationModel = 'KEY_MATERIAL_EXPIRES', validTo, importType, keyMaterialId } = request;
+  const { expirationModel = defaultExpiration, validTo, importType, keyMaterialId } = request;
   const invalid = (message: string) => new exceptions.ValidationException(message);
   if (expirationModel === 'KEY_MATERIAL_DOES_NOT_EXPIRE') {
     if (validTo !== undefined)

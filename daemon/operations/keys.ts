@@ -2,6 +2,7 @@
 import { type Key, putKey } from '../keys/keyring.js';
 import { keyMetadata } from '../keys/metadata.js';
 import type { KeyRecord } from '../keys/record.js';
+import { requestAlias } from './condition-keys.js';
 import { createKey } from './create-key.js';
 import { type AnyOperation, operation, type Outcome, type Services } from './operation.js';
 import { page } from './paging.js';
@@ -11,7 +12,7 @@ const describeKey = operation({
   name: 'DescribeKey',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:DescribeKey', key: anyForm('keyId') }],
+  permissions: [{ action: 'kms:DescribeKey', key: anyForm('keyId'), conditionKeys: requestAlias('keyId') }],
   states: 'read',
   audited: ['keyId'],
   handle: (_request, [key], { keyring, stores }) =>

@@ -1,6 +1,7 @@
 // GenerateMac and VerifyMac.
 import { exceptions } from '../../proto/errors.js';
 import { algorithmOf } from '../keys/algorithms.js';
+import { requestAlias } from './condition-keys.js';
 import { asBuffer, refuseDryRun } from './cryptographic.js';
 import { type AnyOperation, operation } from './operation.js';
 import { anyForm } from './resolvers.js';
@@ -9,7 +10,16 @@ const generateMac = operation({
   name: 'GenerateMac',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:GenerateMac', key: anyForm('keyId') }],
+  permissions: [
+    {
+      action: 'kms:GenerateMac',
+      key: anyForm('keyId'),
+      conditionKeys: {
+        ...requestAlias('keyId'),
+        'kms:MacAlgorithm': ({ request }) => request.macAlgorithm,
+      },
+    },
+  ],
   states: 'cryptographic',
   usage: 'GENERATE_VERIFY_MAC',
   audited: ['keyId', 'macAlgorithm'],
@@ -28,7 +38,16 @@ const verifyMac = operation({
   name: 'VerifyMac',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:VerifyMac', key: anyForm('keyId') }],
+  permissions: [
+    {
+      action: 'kms:VerifyMac',
+      key: anyForm('keyId'),
+      conditionKeys: {
+        ...requestAlias('keyId'),
+        'kms:MacAlgorithm': ({ request }) => request.macAlgorithm,
+      },
+    },
+  ],
   states: 'cryptographic',
   usage: 'GENERATE_VERIFY_MAC',
   audited: ['keyId', 'macAlgorithm'],

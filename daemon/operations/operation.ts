@@ -15,6 +15,7 @@ import type { Secrets } from '../keys/secrets.js';
 import type { StateRow } from '../keys/states.js';
 import type { TrustedRole } from '../policy/caller-policies.js';
 import type { RecordChange, Records } from '../store/records.js';
+import type { Origin } from './audit-event.js';
 
 export type RequestOf<Name extends OperationName> = Operations[Name]['request'];
 export type ResponseOf<Name extends OperationName> = Operations[Name]['response'];
@@ -79,6 +80,29 @@ export interface Services {
 /** Finds the key that a permission is about. `undefined`: the operation runs without that key. */
 export type KeyResolver<Request> = (request: Request, services: Services) => Key | undefined;
 
+/** What condition keys tell of: a request, and who makes it. */
+export interface Asked<Request> {
+  readonly request: Request;
+  /** The permission's key. */
+  readonly key: Key | undefined;
+  readonly services: Services;
+  /** As it is now. */
+  readonly caller: Caller;
+  readonly origin: Pick<Origin, 'region' | 'sourceAddress' | 'userAgent'>;
+}
+
+/**
+ * Gives the values of a condition key, as they are when a policy asks for them; undefined where there are none.
+ * @param rest of a name that stands for many: what follows it, in lower case
+ */
+export type ConditionKey<Request> = (
+  asked: Asked<Request>,
+  rest: string,
+) => string | readonly string[] | undefined;
+
+/** By name, as policies write it. One that ends with `:` or `/` stands for all that begin with it. */
+export type ConditionKeys<Request> = Readonly<Record<string, ConditionKey<Request>>>;
+
 /** A (permission, resource) pair that the caller needs. */
 export interface Permission<Request> {
   /** `kms:Encrypt` */
@@ -91,12 +115,10 @@ export interface Permission<Request> {
   readonly resource?: (request: Request, services: Services, caller: Caller) => string;
   /** The role that the resource is, whose trust policy decides; `undefined` where there is no such role. */
   readonly trust?: (request: Request, services: Services) => TrustedRole | undefined;
-  /** Condition keys of the request, in lower case, beside those that every request has. */
-  readonly context?: (
-    request: Request,
-    services: Services,
-    caller: Caller,
-  ) => ReadonlyMap<string, readonly string[] | undefined>;
+  /** The encryption context that belongs to the key: grants and condition keys ask for it. */
+  readonly encryptionContext?: (request: Request) => StringMap | undefined;
+  /** Condition keys that it supplies, beside those that every key and every request has. */
+  readonly conditionKeys?: ConditionKeys<Request>;
   /** Whether a request needs this permission, where some do not. */
   readonly when?: (request: Request, caller: Caller) => boolean;
   /** What a denied caller is told instead, where the usual message would tell too much. */
@@ -146,6 +168,7 @@ export interface Operation<Name extends string, Request, Response> {
     keys: readonly Key[],
     services: Services,
     caller: Caller,
+    origin: Origin,
   ): Promise<Outcome<Response>>;
 }
 

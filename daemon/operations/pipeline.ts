@@ -10,10 +10,9 @@ import type { Key } from '../keys/keyring.js';
 import { ManagedKeyNotMade } from '../keys/managed-keys.js';
 import { checkState, type StateRow } from '../keys/states.js';
 import type { Logger } from '../observability/log.js';
-import { authorize } from '../policy/authorize.js';
+import { checkPermission } from './access.js';
 import { type Event, makeEvent, type Origin } from './audit-event.js';
 import { toServiceError } from './failures.js';
-import { contextOf } from './global-context.js';
 import type { ManagedKeys } from './managed-keys.js';
 import type { AnyOperation, Outcome, Permission, Services } from './operation.js';
 import type { Recorder } from './recorder.js';
@@ -80,7 +79,7 @@ export class Pipeline {
       for (const subject of subjects) checkSubject(operation, subject);
       if (operation.encrypts && !request.dryRun)
         keys[keys.length - 1] = await this.services.messageCounts.claim(keys.at(-1)!);
-      outcome = await operation.handle(request, keys, this.services, caller);
+      outcome = await operation.handle(request, keys, this.services, caller, origin);
       const { response, keyMaterialId } = outcome;
       const event = makeEvent(origin, { operation, request, keys, keyMaterialId, response });
       const { changes, undo } = outcome;
@@ -122,22 +121,12 @@ export class Pipeline {
 
   #permit(
     origin: Origin,
-    principal: Caller,
+    caller: Caller,
     permission: Permission<Message>,
     request: Message,
     key: Key | undefined,
   ): void {
-    const { action } = permission;
-    const resource = key?.arn ?? permission.resource?.(request, this.services, principal) ?? '*';
-    const { identities } = this.services;
-    const trust = permission.trust && { role: permission.trust(request, this.services) };
-    const own = permission.context?.(request, this.services, principal);
-    const context = contextOf(principal, origin, own);
-    try {
-      authorize({ principal, action, resource, keyPolicy: key?.record.policy, trust, identities, context });
-    } catch (error) {
-      throw permission.denied?.(request) ?? error;
-    }
+    checkPermission(permission, { request, key, services: this.services, caller, origin });
   }
 
   #asItIsNow({ key, states }: Subject): Subject {

@@ -3,6 +3,7 @@ import { exceptions } from '../../proto/errors.js';
 import { algorithmOf, algorithmsOf, customerMasterKeySpec } from '../keys/algorithms.js';
 import { readPeerKey } from '../keys/peer-key.js';
 import { keySpecs } from '../keys/specs.js';
+import { requestAlias } from './condition-keys.js';
 import { asBuffer, refuseDryRun, refuseRecipient } from './cryptographic.js';
 import { type AnyOperation, operation } from './operation.js';
 import { anyForm } from './resolvers.js';
@@ -11,7 +12,7 @@ const getPublicKey = operation({
   name: 'GetPublicKey',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:GetPublicKey', key: anyForm('keyId') }],
+  permissions: [{ action: 'kms:GetPublicKey', key: anyForm('keyId'), conditionKeys: requestAlias('keyId') }],
   states: 'cryptographic',
   audited: ['keyId'],
   async handle(_request, [key], { stores }) {
@@ -40,7 +41,16 @@ const deriveSharedSecret = operation({
   name: 'DeriveSharedSecret',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:DeriveSharedSecret', key: anyForm('keyId') }],
+  permissions: [
+    {
+      action: 'kms:DeriveSharedSecret',
+      key: anyForm('keyId'),
+      conditionKeys: {
+        ...requestAlias('keyId'),
+        'kms:KeyAgreementAlgorithm': ({ request }) => request.keyAgreementAlgorithm,
+      },
+    },
+  ],
   states: 'cryptographic',
   usage: 'KEY_AGREEMENT',
   audited: ['keyId', 'keyAgreementAlgorithm'],

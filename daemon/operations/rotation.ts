@@ -1,5 +1,6 @@
 // EnableKeyRotation, DisableKeyRotation, GetKeyRotationStatus, RotateKeyOnDemand, ListKeyRotations.
 import { exceptions } from '../../proto/errors.js';
+import type { EnableKeyRotationRequest } from '../../proto/generated/messages.js';
 import { withRotation } from '../keys/imported-material.js';
 import type { Key } from '../keys/keyring.js';
 import { putKey } from '../keys/keyring.js';
@@ -9,16 +10,29 @@ import { type AnyOperation, operation, type Services } from './operation.js';
 import { page } from './paging.js';
 import { keyIdOrArn } from './resolvers.js';
 
+/** Days; a year, where the limits let it be one. */
+function periodOf({ rotationPeriodInDays }: EnableKeyRotationRequest, limits: Services['limits']): number {
+  const { shortestRotationPeriodInDays: shortest, longestRotationPeriodInDays: longest } = limits;
+  return rotationPeriodInDays ?? Math.max(shortest, Math.min(365, longest));
+}
+
 const enableKeyRotation = operation({
   name: 'EnableKeyRotation',
   service: 'kms',
   readOnly: false,
-  permissions: [{ action: 'kms:EnableKeyRotation', key: keyIdOrArn('keyId') }],
+  permissions: [
+    {
+      action: 'kms:EnableKeyRotation',
+      key: keyIdOrArn('keyId'),
+      conditionKeys: {
+        'kms:RotationPeriodInDays': ({ request, services }) => String(periodOf(request, services.limits)),
+      },
+    },
+  ],
   states: 'scheduleRotation',
   audited: ['keyId', 'rotationPeriodInDays'],
-  handle({ rotationPeriodInDays: given }, [key], { keyring, limits }) {
-    const { shortestRotationPeriodInDays: shortest, longestRotationPeriodInDays: longest } = limits;
-    const rotationPeriodInDays = given ?? Math.max(shortest, Math.min(365, longest));
+  handle(request, [key], { keyring, limits }) {
+    const rotationPeriodInDays = periodOf(request, limits);
     checkRotatable(key!);
     const rotation = rotationFrom(Date.now() / 1000, rotationPeriodInDays);
     return Promise.resolve({

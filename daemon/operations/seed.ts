@@ -10,16 +10,17 @@ import { keyDefaults } from '../keys/new-key.js';
 import type { KeyRecord } from '../keys/record.js';
 import { isRotatable, rotationFrom } from '../keys/rotation.js';
 import { keySpecs } from '../keys/specs.js';
-import { defaultKeyPolicy } from '../policy/authorize.js';
 import { checkAliasIsFree, checkAliasName } from './aliases.js';
+import { requestTags } from './condition-keys.js';
 import { checkCreateKey } from './create-key.js';
 import { type AnyOperation, operation, type Services } from './operation.js';
+import { keyPolicy } from './policy-documents.js';
 
 const seedKey = operation({
   name: 'SeedKey',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:SeedKey' }],
+  permissions: [{ action: 'keyhold:SeedKey', conditionKeys: requestTags }],
   audited: [
     'keyId',
     'keySpec',
@@ -74,7 +75,7 @@ export const seedOperations: readonly AnyOperation[] = [seedKey];
 function seededRecord(request: SeedKeyRequest, services: Services): KeyRecord {
   const { keyId, aliases = [], tags = [], description = '', enabled = true, rotationPeriodInDays } = request;
   const { keySpec, keyUsage } = checkCreateKey(request, services);
-  const { keyring, limits } = services;
+  const { limits } = services;
   if (aliases.length > limits.aliasesPerKey || new Set(aliases).size < aliases.length) {
     throw new exceptions.LimitExceededException(
       `A key has at most ${limits.aliasesPerKey} aliases, each once.`,
@@ -91,7 +92,7 @@ function seededRecord(request: SeedKeyRequest, services: Services): KeyRecord {
     keyUsage,
     multiRegion: keyId.startsWith('mrk-'),
     origin: request.keyMaterial ? 'EXTERNAL' : 'AWS_KMS',
-    policy: request.policy ?? defaultKeyPolicy(keyring.namer.account),
+    ...keyPolicy(request.policy, services.identities),
     tags,
     materials: [],
   };

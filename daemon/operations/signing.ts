@@ -2,6 +2,7 @@
 import { exceptions } from '../../proto/errors.js';
 import { algorithmOf } from '../keys/algorithms.js';
 import { signingInput } from '../keys/signing-input.js';
+import { requestAlias } from './condition-keys.js';
 import { asBuffer, refuseDryRun } from './cryptographic.js';
 import { type AnyOperation, operation } from './operation.js';
 import { anyForm } from './resolvers.js';
@@ -10,7 +11,17 @@ const sign = operation({
   name: 'Sign',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:Sign', key: anyForm('keyId') }],
+  permissions: [
+    {
+      action: 'kms:Sign',
+      key: anyForm('keyId'),
+      conditionKeys: {
+        ...requestAlias('keyId'),
+        'kms:SigningAlgorithm': ({ request }) => request.signingAlgorithm,
+        'kms:MessageType': ({ request }) => request.messageType ?? 'RAW',
+      },
+    },
+  ],
   states: 'cryptographic',
   usage: 'SIGN_VERIFY',
   audited: ['keyId', 'messageType', 'signingAlgorithm'],
@@ -29,7 +40,17 @@ const verify = operation({
   name: 'Verify',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:Verify', key: anyForm('keyId') }],
+  permissions: [
+    {
+      action: 'kms:Verify',
+      key: anyForm('keyId'),
+      conditionKeys: {
+        ...requestAlias('keyId'),
+        'kms:SigningAlgorithm': ({ request }) => request.signingAlgorithm,
+        'kms:MessageType': ({ request }) => request.messageType ?? 'RAW',
+      },
+    },
+  ],
   states: 'cryptographic',
   usage: 'SIGN_VERIFY',
   audited: ['keyId', 'messageType', 'signingAlgorithm'],

@@ -6,24 +6,48 @@ import { assumedRoleArn } from '../identity/names.js';
 import type { RoleRecord } from '../identity/records.js';
 import type { Session } from '../identity/sessions.js';
 import { checkTags } from './identity-changes.js';
-import { type AnyOperation, operation, type Services } from './operation.js';
+import { type AnyOperation, type Asked, type ConditionKeys, operation, type Services } from './operation.js';
 import { checkIdentityPolicy } from './policy-documents.js';
 
 /** Seconds that a session lasts at most which was assumed from another one ("role chaining"). */
 const chainedDuration = 3_600;
 const tagsPerSession = 50;
 
+/** Those of STS, and those about tags: of the session that is to be made, and of the role. */
+const conditionKeys: ConditionKeys<AssumeRoleRequest> = {
+  'sts:RoleSessionName': ({ request }) => request.roleSessionName,
+  'sts:ExternalId': ({ request }) => request.externalId,
+  'sts:TransitiveTagKeys': ({ request }) => request.transitiveTagKeys,
+  'aws:TagKeys': (asked) => tagsOf(asked).map(({ key }) => key),
+  'aws:RequestTag/': (asked, name) => valueOf(tagsOf(asked), name),
+  'aws:ResourceTag/': roleTag,
+  'iam:ResourceTag/': roleTag,
+};
+
+function tagsOf({ request: { tags = [] }, caller }: Asked<AssumeRoleRequest>): readonly IdentityTag[] {
+  return [...transitiveTags(caller), ...tags];
+}
+
+function roleTag({ request, services }: Asked<AssumeRoleRequest>, name: string): string | undefined {
+  return valueOf(services.identities.roleByArn(request.roleArn)?.record.tags ?? [], name);
+}
+
+/** The last tag of a key counts. */
+function valueOf(tags: readonly IdentityTag[], name: string): string | undefined {
+  return tags.findLast(({ key }) => key.toLowerCase() === name)?.value;
+}
+
 const assumeRole = operation({
   name: 'AssumeRole',
   service: 'sts',
   readOnly: true,
   permissions: [
-    { action: 'sts:AssumeRole', resource: ({ roleArn }) => roleArn, trust, context },
+    { action: 'sts:AssumeRole', resource: ({ roleArn }) => roleArn, trust, conditionKeys },
     {
       action: 'sts:TagSession',
       resource: ({ roleArn }) => roleArn,
       trust,
-      context,
+      conditionKeys,
       when: ({ tags = [] }, caller) => tags.length > 0 || transitiveTags(caller).length > 0,
     },
   ],
@@ -87,25 +111,6 @@ export const stsOperations: readonly AnyOperation[] = [assumeRole, getCallerIden
 
 function trust({ roleArn }: AssumeRoleRequest, { identities }: Services): RoleRecord | undefined {
   return identities.roleByArn(roleArn)?.record;
-}
-
-/** The condition keys of STS, and those about tags: of the request and of the role. */
-function context(
-  { roleArn, roleSessionName, externalId, tags = [], transitiveTagKeys = [] }: AssumeRoleRequest,
-  { identities }: Services,
-  caller: Caller,
-): ReadonlyMap<string, readonly string[] | undefined> {
-  const all = [...transitiveTags(caller), ...tags];
-  const keys = new Map<string, readonly string[] | undefined>([
-    ['sts:rolesessionname', [roleSessionName]],
-    ['sts:externalid', externalId === undefined ? undefined : [externalId]],
-    ['sts:transitivetagkeys', transitiveTagKeys.length > 0 ? transitiveTagKeys : undefined],
-    ['aws:tagkeys', all.length > 0 ? all.map(({ key }) => key) : undefined],
-  ]);
-  for (const { key, value } of all) keys.set(`aws:requesttag/${key.toLowerCase()}`, [value]);
-  for (const { key, value } of identities.roleByArn(roleArn)?.record.tags ?? [])
-    for (const prefix of ['aws', 'iam']) keys.set(`${prefix}:resourcetag/${key.toLowerCase()}`, [value]);
-  return keys;
 }
 
 /** @throws UnsupportedOperationException for what would otherwise be ignored */

@@ -11,6 +11,7 @@ import { dataKeyPairOperations } from './data-key-pairs.js';
 import { dataKeyOperations } from './data-keys.js';
 import { deletionOperations } from './deletion.js';
 import { importOperations } from './importing.js';
+import { keyPolicyOperations } from './key-policies.js';
 import { keyOperations } from './keys.js';
 import { macOperations } from './mac.js';
 import { managedPolicyOperations } from './managed-policies.js';
@@ -32,6 +33,7 @@ const entries = [
   ...importOperations,
   ...aliasOperations,
   ...tagOperations,
+  ...keyPolicyOperations,
   ...cryptographicOperations,
   ...dataKeyOperations,
   ...dataKeyPairOperations,

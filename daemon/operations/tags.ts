@@ -2,6 +2,7 @@
 import { exceptions } from '../../proto/errors.js';
 import type { Tag } from '../../proto/generated/messages.js';
 import { putKey } from '../keys/keyring.js';
+import { requestTags } from './condition-keys.js';
 import { type AnyOperation, operation, type Services } from './operation.js';
 import { page } from './paging.js';
 import { keyIdOrArn } from './resolvers.js';
@@ -10,7 +11,7 @@ const tagResource = operation({
   name: 'TagResource',
   service: 'kms',
   readOnly: false,
-  permissions: [{ action: 'kms:TagResource', key: keyIdOrArn('keyId') }],
+  permissions: [{ action: 'kms:TagResource', key: keyIdOrArn('keyId'), conditionKeys: requestTags }],
   states: 'modify',
   audited: ['keyId', 'tags'],
   handle({ tags }, [key], { keyring, limits }) {
@@ -34,7 +35,13 @@ const untagResource = operation({
   name: 'UntagResource',
   service: 'kms',
   readOnly: false,
-  permissions: [{ action: 'kms:UntagResource', key: keyIdOrArn('keyId') }],
+  permissions: [
+    {
+      action: 'kms:UntagResource',
+      key: keyIdOrArn('keyId'),
+      conditionKeys: { 'aws:TagKeys': ({ request }) => request.tagKeys },
+    },
+  ],
   states: 'modify',
   audited: ['keyId', 'tagKeys'],
   handle({ tagKeys }, [key], { keyring }) {

@@ -111,15 +111,19 @@ export function bindTrustPolicy(text: string, account: string, resolve: Resolve)
 
 function bind(kind: PolicyKind, text: string, account: string, resolve: Resolve): Bindings {
   const bindings: Record<string, string> = {};
+  // As KMS refuses names of principals that there are not.
+  const invalid = kind === 'key' ? 'Policy contains a statement with one or more invalid principals. ' : '';
   for (const { raw, at: statement } of readPolicy(kind, text).statements) {
     for (const element of ['Principal', 'NotPrincipal'] as const) {
       if (!raw[element]) continue;
       for (const { named, at } of readPrincipals(raw[element], statement.member(element))) {
         if (named.kind === 'everybody' || named.kind === 'service') continue;
-        if (named.account !== account) at.fail(`There is no account ${named.account} here, only ${account}.`);
+        if (named.account !== account)
+          at.fail(`${invalid}There is no account ${named.account} here, only ${account}.`);
         if (named.kind === 'account') continue;
         bindings[named.arn] =
-          resolve(named) ?? at.fail(`There is no ${named.kind} ${quote(named.arn)} in this account.`);
+          resolve(named) ??
+          at.fail(`${invalid}There is no ${named.kind} ${quote(named.arn)} in this account.`);
       }
     }
   }

@@ -22,7 +22,7 @@ function lister(names: Set<string>, name = 'ListAliases') {
   } as unknown as AnyOperation;
   const operation = withMarkers(entry);
   return async (request: Record<string, unknown>) =>
-    (await operation.handle(request, [], {} as never, {} as never)).response as Listed;
+    (await operation.handle(request, [], {} as never, {} as never, {} as never)).response as Listed;
 }
 
 const names = fc.string({ unit: 'binary', minLength: 1, maxLength: 12 });

@@ -102,19 +102,23 @@ void t.test(
       { [names.alice]: 'AIDAALICE', [names.appRole]: 'AROAAPP', [names.appSession]: 'AROAAPP' },
     );
     t.strictSame(bindKeyPolicy(policy({ Service: 'logs.amazonaws.com' }), account, resolve), {});
+    const invalid = 'Policy contains a statement with one or more invalid principals.';
     const refused: [unknown, string][] = [
-      [aws(names.bob), `Statement[1].Principal.AWS: There is no user "${names.bob}" in this account.`],
+      [
+        aws(names.bob),
+        `Statement[1].Principal.AWS: ${invalid} There is no user "${names.bob}" in this account.`,
+      ],
       [
         aws(names.alice, names.opsRole),
-        `Statement[1].Principal.AWS[1]: There is no role "${names.opsRole}" in this account.`,
+        `Statement[1].Principal.AWS[1]: ${invalid} There is no role "${names.opsRole}" in this account.`,
       ],
       [
         aws('999999999999'),
-        `Statement[1].Principal.AWS: There is no account 999999999999 here, only ${account}.`,
+        `Statement[1].Principal.AWS: ${invalid} There is no account 999999999999 here, only ${account}.`,
       ],
       [
         aws('arn:aws:iam::999999999999:user/alice'),
-        `Statement[1].Principal.AWS: There is no account 999999999999 here, only ${account}.`,
+        `Statement[1].Principal.AWS: ${invalid} There is no account 999999999999 here, only ${account}.`,
       ],
     ];
     for (const [principal, message] of refused) {
