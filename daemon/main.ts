@@ -2,11 +2,10 @@
 import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { AuditError, type AuditLog } from './audit/audit-log.js';
-import { openAuditLog } from './audit/open.js';
 import { hasEvent } from './audit/search.js';
 import { ConfigError, inHome, loadConfig } from './config/load.js';
 import { type Config, defaultFieldLimits } from './config/schema.js';
-import { HsmError, type KeyStore } from './hsm/key-store.js';
+import { HsmError } from './hsm/key-store.js';
 import { Clusters, openKeyStore } from './hsm-connection.js';
 import { AccessKeys } from './identity/access-keys.js';
 import { Authenticator } from './identity/authenticator.js';
@@ -14,7 +13,7 @@ import { ClientCertificates } from './identity/certificates.js';
 import { FailedAuthentications } from './identity/failed-authentications.js';
 import { Identities } from './identity/identities.js';
 import { Sessions } from './identity/sessions.js';
-import { type Instance, instanceRecordKey, internalObjectId, readInstance, secretsKey } from './instance.js';
+import { secretsKey } from './instance.js';
 import { Namer } from './keys/identifiers.js';
 import { finishDestructions } from './keys/destructions.js';
 import { type Inspection, inspectToken } from './keys/inspection.js';
@@ -25,7 +24,6 @@ import { Keyring } from './keys/keyring.js';
 import { LastUsage } from './keys/last-usage.js';
 import { MessageCounts } from './keys/message-counts.js';
 import { Secrets } from './keys/secrets.js';
-import { ecdsaSha256, hmacSha256 } from './keys/specs.js';
 import { wrappingObjects } from './keys/wrapping-keys.js';
 import { createLog, type Logger } from './observability/log.js';
 import { makeFailureEvent, makeServiceEvent } from './operations/audit-event.js';
@@ -35,12 +33,12 @@ import { OwedEvents } from './operations/owed-events.js';
 import { Pipeline } from './operations/pipeline.js';
 import { Recorder } from './operations/recorder.js';
 import { ServiceActs } from './operations/service-acts.js';
+import { loadRecords, openAudit, readOwnInstance } from './opening.js';
 import { readyText, writeClientFiles } from './ready.js';
 import { ObservedClock } from './scheduler/observed-clock.js';
 import { Scheduler } from './scheduler/scheduler.js';
 import { LevelStore } from './store/leveldb.js';
-import { Records } from './store/records.js';
-import { type MetadataStore, StoreError } from './store/store.js';
+import { StoreError } from './store/store.js';
 import { type Health, healthHandler } from './transports/http/health.js';
 import { ListenError, Listeners } from './transports/listeners.js';
 import { readTlsFiles } from './tls-files.js';
@@ -189,56 +187,6 @@ function portOf({ listen }: Config): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65535) return port;
   throw new ConfigError(`KEYHOLD_PORT is '${text}': it takes a port number, 0 for any free one.`);
-}
-
-async function readOwnInstance(store: MetadataStore, config: Config): Promise<Instance> {
-  const instance = await readInstance(store);
-  if (!instance) throw new ConfigError("This home is not initialised: run 'keyhold init' first.");
-  if (instance.account !== config.account || instance.region !== config.region) {
-    const own = `account ${instance.account} in ${instance.region}`;
-    throw new ConfigError(
-      `keyhold.yaml names another account or Region than this home was made for (${own}).`,
-    );
-  }
-  return instance;
-}
-
-async function loadRecords(store: MetadataStore, instance: Instance, keyStore: KeyStore): Promise<Records> {
-  const macKey = internalObjectId(instance, 'record-mac');
-  const mac = (message: Buffer) => keyStore.sign(macKey, hmacSha256, 'none', message);
-  const records = await Records.load(store, instance.storeId, mac);
-  if (records.get(instanceRecordKey) !== JSON.stringify(instance)) {
-    throw new StoreError(
-      'corrupt',
-      'The instance record was changed outside Keyhold: restore the store from a backup.',
-    );
-  }
-  return records;
-}
-
-function openAudit(
-  home: string,
-  config: Config,
-  instance: Instance,
-  keyStore: KeyStore,
-  log: Logger,
-  recovered: () => Promise<void>,
-) {
-  const signingKey = internalObjectId(instance, 'audit-signing');
-  return openAuditLog({
-    directory: join(home, 'audit'),
-    signer: {
-      keyId: signingKey.toString('hex'),
-      sign: (message) => ecdsaSha256(keyStore, signingKey, message),
-    },
-    observe: (event) => {
-      log[event.type === 'checkpoint' ? 'debug' : 'error'](event, `audit log: ${event.type}`);
-      if (event.type === 'recovered') void recovered();
-    },
-    maxFileSize: config.audit.fileBytes,
-    checkpointRecords: config.audit.checkpointRecords,
-    checkpointInterval: config.audit.checkpointSeconds * 1000,
-  });
 }
 
 function report(log: Logger, { missing, foreign }: Inspection): void {

@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { addIdentityCommands } from './identity.js';
 import { addOperationCommands } from './operations.js';
+import { addPolicyCommands } from './policy.js';
 import { addPrograms } from './programs.js';
 import { addSealCommands } from './seal.js';
 import { addSeedCommand } from './seed.js';
@@ -16,6 +17,7 @@ addOperationCommands(program);
 addIdentityCommands(program);
 addSealCommands(program);
 addSeedCommand(program);
+addPolicyCommands(program);
 addPrograms(program);
 
 // A reader that has seen enough, such as head, is no failure.

@@ -23,22 +23,30 @@ const programs = [
     description: 'Prints the newest audit records; -f follows.',
   },
   {
+    words: ['recover', 'key-policy'],
+    file: 'recover-key-policy',
+    description: 'Gives a key that nobody can manage back to the account root; with the daemon stopped.',
+  },
+  {
     words: ['policy', 'lint'],
     file: 'policy-lint',
     description: 'Checks a policy document, without a daemon.',
   },
 ] as const;
 
-const groupDescriptions = { audit: 'The audit log.', policy: 'Policy documents.' } as const;
+const groupDescriptions = {
+  audit: 'The audit log.',
+  policy: 'Policy documents.',
+  recover: 'Ways out.',
+} as const;
 
 /** Adds `keyhold init`, `keyhold audit verify` and so on. Their arguments are theirs to read. */
 export function addPrograms(program: Command): void {
-  const groups = new Map<string, Command>();
   for (const { words, file, description } of programs) {
     let parent = program;
     if (words.length === 2) {
-      parent = groups.get(words[0]) ?? program.command(words[0]).description(groupDescriptions[words[0]]);
-      groups.set(words[0], parent);
+      const group = program.commands.find((command) => command.name() === words[0]);
+      parent = group ?? program.command(words[0]).description(groupDescriptions[words[0]]);
     }
     parent
       .command(words[words.length - 1] ?? '')

@@ -38,9 +38,8 @@ function authorizationRequest(
       key &&
       grants &&
       ((grantee) => {
-        const tokens = request.grantTokens as readonly string[] | undefined;
         const operation = action.slice(action.indexOf(':') + 1);
-        return grants.find(key, grantee, operation, encryptionContext?.(request), tokens);
+        return grants.find(key, grantee, operation, encryptionContext?.(request));
       }),
   };
 }

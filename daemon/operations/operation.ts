@@ -31,16 +31,9 @@ export interface GrantFinder {
    * @param granteeId unique id of a user or role, id of a role session, or for root the account
    * @param operation as CreateGrant names it, which is the permission's action: `ReEncryptFrom`
    * @param context the encryption context of that side of the request
-   * @param grantTokens the request's; undefined where the operation takes none
    * @returns a grant of the key that allows the operation
    */
-  find(
-    key: Key,
-    granteeId: string,
-    operation: string,
-    context: StringMap | undefined,
-    grantTokens: readonly string[] | undefined,
-  ): Grant | undefined;
+  find(key: Key, granteeId: string, operation: string, context: StringMap | undefined): Grant | undefined;
 }
 
 /** What handlers work with. */

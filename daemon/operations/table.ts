@@ -17,6 +17,7 @@ import { macOperations } from './mac.js';
 import { managedPolicyOperations } from './managed-policies.js';
 import type { AnyOperation } from './operation.js';
 import { withMarkers } from './paging.js';
+import { policyExplanationOperations } from './policy-explanation.js';
 import { publicKeyOperations } from './public-keys.js';
 import { roleOperations } from './roles.js';
 import { rotationOperations } from './rotation.js';
@@ -26,7 +27,7 @@ import { stsOperations } from './sts.js';
 import { tagOperations } from './tags.js';
 import { userOperations } from './users.js';
 
-const entries = [
+const entries: readonly AnyOperation[] = [
   ...keyOperations,
   ...deletionOperations,
   ...rotationOperations,
@@ -48,6 +49,7 @@ const entries = [
   ...attachmentOperations,
   ...accessKeyOperations,
   ...stsOperations,
+  ...policyExplanationOperations(() => operationTable),
   ...customKeyStoreOperations,
 ];
 

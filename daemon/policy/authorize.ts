@@ -1,4 +1,4 @@
-import { exceptions } from '../../proto/errors.js';
+import { exceptions, type ServiceError } from '../../proto/errors.js';
 import type { Caller } from '../identity/caller.js';
 import type { Identities } from '../identity/identities.js';
 import { policiesOf, principalOf, type TrustedRole, trustPolicyOf } from './caller-policies.js';
@@ -30,10 +30,14 @@ export interface AuthorizationRequest<Grant> {
  */
 export function authorize(request: AuthorizationRequest<unknown>): void {
   const { principal: caller, action, resource, trust } = request;
-  if (trust && caller.type === 'Root')
-    throw new exceptions.AccessDeniedException('Roles may not be assumed by root accounts.');
+  if (trust && caller.type === 'Root') throw rootAssumesNothing();
   const decision = decisionAbout(request);
   if (!decision.allowed) throw accessDenied({ principal: principalOf(caller), action, resource }, decision);
+}
+
+/** What STS tells the root, whatever a trust policy says. */
+export function rootAssumesNothing(): ServiceError {
+  return new exceptions.AccessDeniedException('Roles may not be assumed by root accounts.');
 }
 
 /** The decision, with what made it. */

@@ -28,8 +28,8 @@ const keysOfKms = `BypassPolicyLockoutSafetyCheck CallerAccount CustomerMasterKe
   RetiringPrincipal RotationPeriodInDays ScheduleKeyDeletionPendingWindowInDays SigningAlgorithm ValidTo ViaService
   WrappingAlgorithm WrappingKeySpec`;
 
-const globalKeys = `CurrentTime EpochTime PrincipalAccount PrincipalArn PrincipalType RequestedRegion SecureTransport SourceIp
-  TokenIssueTime UserAgent userid username`;
+const globalKeys = `CurrentTime EpochTime MultiFactorAuthPresent PrincipalAccount PrincipalArn PrincipalType RequestedRegion
+  SecureTransport SourceIp TokenIssueTime UserAgent userid username`;
 
 const keysOfSts = 'ExternalId RoleSessionName SourceIdentity';
 
@@ -37,6 +37,7 @@ const keysOfSts = 'ExternalId RoleSessionName SourceIdentity';
 export const multivaluedKeys: ReadonlySet<string> = new Set([
   ...named('kms', 'EncryptionContextKeys GrantOperations ResourceAliases'),
   ...named('aws', 'TagKeys'),
+  ...named('sts', 'TransitiveTagKeys'),
 ]);
 
 const singleKeys: ReadonlySet<string> = new Set([
@@ -45,7 +46,13 @@ const singleKeys: ReadonlySet<string> = new Set([
   ...named('sts', keysOfSts),
 ]);
 
-const prefixes = ['kms:encryptioncontext:', 'aws:resourcetag/', 'aws:requesttag/', 'aws:principaltag/'];
+const prefixes = [
+  'kms:encryptioncontext:',
+  'aws:resourcetag/',
+  'aws:requesttag/',
+  'aws:principaltag/',
+  'iam:resourcetag/',
+];
 
 /** @param key in lower case */
 export function isKnownKey(key: string): boolean {
