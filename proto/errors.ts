@@ -37,6 +37,8 @@ export const errorTable = {
   InvalidAliasNameException: refused,
   InvalidArnException: refused,
   InvalidCiphertextException: refused,
+  InvalidGrantIdException: refused,
+  InvalidGrantTokenException: refused,
   InvalidImportTokenException: refused,
   InvalidKeyUsageException: refused,
   InvalidMarkerException: refused,

@@ -122,6 +122,7 @@ const limits = z.strictObject({
   tagsPerKey: positive.default(50),
   onDemandRotationsPerKey: positive.default(25),
   wrappingKeysPerKey: positive.default(4),
+  grantsPerKey: positive.default(50_000),
   users: positive.default(5_000),
   roles: positive.default(1_000),
   policies: positive.default(1_500),

@@ -15,6 +15,8 @@ import {
 const hmacKey = secretKey(CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 32, CKA_SIGN, CKA_VERIFY);
 
 const purposes = {
+  /** MACs of grant tokens. */
+  'grant-tokens': hmacKey,
   /** MACs of import tokens. */
   'import-tokens': hmacKey,
   /** Ids of imported material: lost with it, no re-import can be told from another material. */

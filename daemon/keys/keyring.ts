@@ -4,6 +4,7 @@ import type { CipherKey, ObjectId } from '../hsm/key-store.js';
 import type { RecordChange, Records } from '../store/records.js';
 import { AliasIndex } from './alias-index.js';
 import { blobHeader } from './ciphertext.js';
+import { grantNames } from './grants.js';
 import type { Namer } from './identifiers.js';
 import { lastUsageKey } from './last-usage.js';
 import { ManagedKeyNotMade, managedAliasPrefix, managedService } from './managed-keys.js';
@@ -265,6 +266,7 @@ export function removeKey(keyring: Keyring, record: KeyRecord): RecordChange[] {
     ...[...keyring.aliasesOf(keyId)].map(({ aliasName }) => aliasName),
     ...materialsOf(record).map(({ materialId }) => messageCountKey(materialId)),
     ...wrappingKeyNames(keyring.records, keyId),
+    ...grantNames(keyring.records, keyId),
   ];
   return keys.map((key) => ({ key, value: undefined }));
 }

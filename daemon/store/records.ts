@@ -177,7 +177,7 @@ export class Records {
 }
 
 /** Index of the first key that is not below `start`, in an ordered list. */
-function firstNotBelow(order: readonly string[], start: string): number {
+export function firstNotBelow(order: readonly string[], start: string): number {
   let low = 0;
   let high = order.length;
   while (low < high) {
