@@ -18,6 +18,7 @@ import { Namer } from './keys/identifiers.js';
 import { finishDestructions } from './keys/destructions.js';
 import { type Inspection, inspectToken } from './keys/inspection.js';
 import { repairIntents } from './keys/intents.js';
+import { Grants } from './keys/grants.js';
 import { openInternalKeys } from './keys/internal-keys.js';
 import { KeyStores } from './keys/key-stores.js';
 import { Keyring } from './keys/keyring.js';
@@ -99,6 +100,7 @@ async function start(home: string): Promise<Daemon> {
   });
   const lastUsage = new LastUsage(records);
   const services = {
+    grants: new Grants(records),
     identities,
     accessKeys,
     sessions,

@@ -1,7 +1,8 @@
 // Whether a caller has a permission that an operation needs.
+import type { Grant } from '../keys/grants.js';
 import { authorize, type AuthorizationRequest, decisionAbout } from '../policy/authorize.js';
 import { conditionsOf } from './condition-keys.js';
-import type { Asked, Grant, Permission } from './operation.js';
+import type { Asked, Permission } from './operation.js';
 
 type Message = Record<string, unknown>;
 
@@ -36,8 +37,8 @@ function authorizationRequest(
     context: conditionsOf(permission, asked),
     grant:
       key &&
-      grants &&
       ((grantee) => {
+        if (permission.grant) return permission.grant(asked, grantee);
         const operation = action.slice(action.indexOf(':') + 1);
         return grants.find(key, grantee, operation, encryptionContext?.(request));
       }),

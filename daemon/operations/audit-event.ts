@@ -82,12 +82,13 @@ export interface EventFacts {
   readonly request: Readonly<Record<string, unknown>>;
   readonly keys: readonly Key[];
   readonly keyMaterialId?: string | undefined;
+  readonly grantId?: string | undefined;
   readonly response?: object | undefined;
   readonly error?: { readonly code: string; readonly message: string } | undefined;
 }
 
 export function makeEvent(origin: Origin, facts: EventFacts): Event {
-  const { operation, keys, keyMaterialId, error, response } = facts;
+  const { operation, keys, keyMaterialId, grantId, error, response } = facts;
   const eventId = randomUUID();
   const requestId = randomUUID();
   let members = `${origin.members},"eventTime":"${eventTime()}"`;
@@ -96,6 +97,7 @@ export function makeEvent(origin: Origin, facts: EventFacts): Event {
   const shown = response && operation.auditedResponse?.(response);
   members += `,"responseElements":${shown ? JSON.stringify(shown) : 'null'}`;
   if (keyMaterialId !== undefined) members += `,"additionalEventData":{"keyMaterialId":"${keyMaterialId}"}`;
+  if (grantId !== undefined) members += `,"additionalEventData":{"grantId":"${grantId}"}`;
   if (error) members += `,"errorCode":"${error.code}","errorMessage":${JSON.stringify(error.message)}`;
   members += `,"readOnly":${operation.readOnly},"resources":[`;
   members += keys.map((key) => resourceOf(key, origin.caller.account)).join(',');

@@ -2,6 +2,7 @@
 import type { ServiceError } from '../../proto/errors.js';
 import type { OperationName, Service } from '../../proto/descriptor.js';
 import type { KeyUsageType, Operations, StringMap } from '../../proto/generated/messages.js';
+import type { Grant, Grants } from '../keys/grants.js';
 import type { InternalKeys } from '../keys/internal-keys.js';
 import type { KeyStores } from '../keys/key-stores.js';
 import type { AccessKeys } from '../identity/access-keys.js';
@@ -52,7 +53,7 @@ export interface Services {
   readonly accessKeys: AccessKeys;
   readonly sessions: Sessions;
   readonly secrets: Secrets;
-  readonly grants?: GrantFinder | undefined;
+  readonly grants: Grants;
   readonly limits: {
     readonly keys: number;
     readonly aliasesPerKey: number;
@@ -62,6 +63,7 @@ export interface Services {
     readonly shortestRotationPeriodInDays: number;
     readonly longestRotationPeriodInDays: number;
     readonly wrappingKeysPerKey: number;
+    readonly grantsPerKey: number;
     readonly users: number;
     readonly roles: number;
     readonly policies: number;
@@ -112,6 +114,11 @@ export interface Permission<Request> {
   readonly encryptionContext?: (request: Request) => StringMap | undefined;
   /** Condition keys that it supplies, beside those that every key and every request has. */
   readonly conditionKeys?: ConditionKeys<Request>;
+  /**
+   * Finds a grant that gives the permission, where operation and encryption context do not say it all.
+   * @param granteeId unique id of a user or role, id of a role session, or for root the account
+   */
+  readonly grant?: (asked: Asked<Request>, granteeId: string) => Grant | undefined;
   /** Whether a request needs this permission, where some do not. */
   readonly when?: (request: Request, caller: Caller) => boolean;
   /** What a denied caller is told instead, where the usual message would tell too much. */
@@ -131,6 +138,8 @@ export interface Outcome<Response> {
   readonly finish?: () => Promise<void>;
   /** For `additionalEventData` of the audit event. */
   readonly keyMaterialId?: string | undefined;
+  /** As keyMaterialId, of a grant that was retired or revoked. */
+  readonly grantId?: string | undefined;
   /** Secrets, wiped when the reply has been encoded. */
   readonly secrets?: readonly Buffer[];
 }

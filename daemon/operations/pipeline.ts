@@ -6,6 +6,7 @@ import type { KeyLastUsageTrackingOperation } from '../../proto/generated/messag
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Authenticator } from '../identity/authenticator.js';
 import type { Caller } from '../identity/caller.js';
+import { checkGrantTokens } from '../keys/grant-tokens.js';
 import type { Key } from '../keys/keyring.js';
 import { ManagedKeyNotMade } from '../keys/managed-keys.js';
 import { checkState, type StateRow } from '../keys/states.js';
@@ -65,6 +66,8 @@ export class Pipeline {
       const caller = this.authenticator.current(origin.caller);
       validate(shape.request, request);
       this.checkLimits(request);
+      const grantTokens = grantTokensOf(request);
+      if (grantTokens) await checkTokens(grantTokens, this.services);
       for (const permission of operation.permissions) {
         if (permission.when?.(request, caller) === false) continue;
         const found = this.#resolve(origin, caller, permission, request);
@@ -80,8 +83,8 @@ export class Pipeline {
       if (operation.encrypts && !request.dryRun)
         keys[keys.length - 1] = await this.services.messageCounts.claim(keys.at(-1)!);
       outcome = await operation.handle(request, keys, this.services, caller, origin);
-      const { response, keyMaterialId } = outcome;
-      const event = makeEvent(origin, { operation, request, keys, keyMaterialId, response });
+      const { response, keyMaterialId, grantId } = outcome;
+      const event = makeEvent(origin, { operation, request, keys, keyMaterialId, grantId, response });
       const { changes, undo } = outcome;
       if (changes) {
         const checked = () => {
@@ -177,6 +180,17 @@ function checkSubject({ usage }: AnyOperation, { key, states }: Subject): void {
       `${key.arn} has key usage ${key.record.keyUsage}, which this operation does not take.`,
     );
   }
+}
+
+/** The grant tokens of a request; RetireGrant's one names what is retired. */
+function grantTokensOf({ grantTokens, grantToken }: Message): readonly string[] | undefined {
+  return (grantTokens ?? (grantToken === undefined ? undefined : [grantToken])) as
+    readonly string[] | undefined;
+}
+
+/** @throws InvalidGrantTokenException */
+function checkTokens(grantTokens: readonly string[], { stores, internalKeys }: Services): Promise<void> {
+  return checkGrantTokens(stores.main, internalKeys['grant-tokens'], grantTokens);
 }
 
 function wipe(outcome: Outcome<object> | undefined): void {

@@ -10,6 +10,8 @@ import { customKeyStoreOperations } from './custom-key-stores.js';
 import { dataKeyPairOperations } from './data-key-pairs.js';
 import { dataKeyOperations } from './data-keys.js';
 import { deletionOperations } from './deletion.js';
+import { grantRemovalOperations } from './grant-removal.js';
+import { grantOperations } from './grants.js';
 import { importOperations } from './importing.js';
 import { keyPolicyOperations } from './key-policies.js';
 import { keyOperations } from './keys.js';
@@ -35,6 +37,8 @@ const entries: readonly AnyOperation[] = [
   ...aliasOperations,
   ...tagOperations,
   ...keyPolicyOperations,
+  ...grantOperations,
+  ...grantRemovalOperations,
   ...cryptographicOperations,
   ...dataKeyOperations,
   ...dataKeyPairOperations,

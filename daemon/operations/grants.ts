@@ -1,0 +1,171 @@
+// CreateGrant, ListGrants, ListRetirableGrants.
+import { exceptions } from '../../proto/errors.js';
+import type { CreateGrantRequest, GrantListEntry } from '../../proto/generated/messages.js';
+import { arnOfPrincipal, principalIdOf } from '../identity/principal-ids.js';
+import { rootArn } from '../identity/names.js';
+import { checkOperations, constraintOf, constraintsMessage } from '../keys/grant-constraints.js';
+import { makeGrantToken } from '../keys/grant-tokens.js';
+import { type Grant, putGrant } from '../keys/grants.js';
+import { refuseDryRun } from './cryptographic.js';
+import { createGrantConditions, notForService } from './grant-conditions.js';
+import { type AnyOperation, operation, type Services } from './operation.js';
+import { page } from './paging.js';
+import { keyIdOrArn } from './resolvers.js';
+
+const createGrant = operation({
+  name: 'CreateGrant',
+  service: 'kms',
+  readOnly: false,
+  permissions: [
+    {
+      action: 'kms:CreateGrant',
+      key: keyIdOrArn('keyId'),
+      conditionKeys: createGrantConditions,
+      grant({ request, key, services }, granteeId) {
+        const constraint = constraintOf(request.constraints, key!.record);
+        const child = { operations: request.operations, constraint };
+        return services.grants.find(key!, granteeId, 'CreateGrant', undefined, child);
+      },
+    },
+  ],
+  states: 'createGrant',
+  audited: ['keyId', 'granteePrincipal', 'retiringPrincipal', 'operations', 'constraints', 'name'],
+  // The token is for whoever made the grant.
+  auditedResponse: ({ grantId }) => ({ grantId }),
+  async handle(request, [key], services) {
+    const { grants, stores, internalKeys } = services;
+    const { keyId } = key!.record;
+    refuseServices(request);
+    const { operations, constraints, granteePrincipal, retiringPrincipal, name } = request;
+    if (granteePrincipal === undefined)
+      throw new exceptions.ValidationException('GranteePrincipal is required.');
+    checkOperations(operations, key!.record);
+    const record = {
+      name,
+      granteeId: principalId(granteePrincipal, services),
+      retiringId: retiringPrincipal === undefined ? undefined : principalId(retiringPrincipal, services),
+      operations: [...new Set(operations)],
+      constraint: constraintOf(constraints, key!.record),
+      createdAt: Math.floor(Date.now() / 1000),
+    };
+    checkRoom(keyId, services);
+    refuseDryRun(request);
+    const grant: Grant = { keyId, grantId: grants.claim(keyId, record), ...record };
+    const undo = () => Promise.resolve(grants.disclaim(grant));
+    try {
+      const grantToken = await makeGrantToken(stores.main, internalKeys['grant-tokens'], grant);
+      const changes = () => {
+        if (grants.get(keyId, grant.grantId)) return [];
+        checkRoom(keyId, services);
+        return [putGrant(grant)];
+      };
+      return { response: { grantToken, grantId: grant.grantId }, changes, undo };
+    } catch (error) {
+      await undo();
+      throw error;
+    }
+  },
+});
+
+const listGrants = operation({
+  name: 'ListGrants',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:ListGrants', key: keyIdOrArn('keyId'), conditionKeys: notForService }],
+  states: 'read',
+  audited: ['keyId', 'grantId', 'granteePrincipal', 'limit', 'marker'],
+  handle(request, [key], services) {
+    const { grants } = services;
+    const { keyId } = key!.record;
+    refuseServices(request);
+    const { grantId, granteePrincipal } = request;
+    const granteeId = granteePrincipal === undefined ? undefined : principalId(granteePrincipal, services);
+    const list = (after: string): Iterable<Grant> => {
+      if (grantId !== undefined) return oneGrant(grants.get(keyId, checkGrantId(grantId)), granteeId);
+      return granteeId === undefined ? grants.of(keyId, after) : grants.ofGrantee(keyId, granteeId, after);
+    };
+    return Promise.resolve({
+      response: entries(
+        page(request, 50, list, (grant) => grant.grantId),
+        services,
+      ),
+    });
+  },
+});
+
+const listRetirableGrants = operation({
+  name: 'ListRetirableGrants',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:ListRetirableGrants' }],
+  audited: ['retiringPrincipal', 'limit', 'marker'],
+  handle(request, _keys, services) {
+    refuseServices(request);
+    if (request.retiringPrincipal === undefined)
+      throw new exceptions.ValidationException('RetiringPrincipal is required.');
+    const retiringId = principalId(request.retiringPrincipal, services);
+    const list = (after: string) => services.grants.retirableBy(retiringId, after);
+    const found = page(request, 50, list, ({ keyId, grantId }) => `${keyId}/${grantId}`);
+    return Promise.resolve({ response: entries(found, services) });
+  },
+});
+
+export const grantOperations: readonly AnyOperation[] = [createGrant, listGrants, listRetirableGrants];
+
+/** @throws InvalidGrantIdException */
+export function checkGrantId(grantId: string): string {
+  if (/^[0-9a-f]{64}$/.test(grantId)) return grantId;
+  throw new exceptions.InvalidGrantIdException(
+    `The grant id '${grantId}' is not valid: it consists of 64 hexadecimal digits.`,
+  );
+}
+
+/** @throws InvalidArnException */
+function principalId(arn: string, { identities }: Services): string {
+  const id = principalIdOf(arn, identities);
+  if (id !== undefined) return id;
+  throw new exceptions.InvalidArnException(`ARN does not refer to a valid principal: ${arn}`);
+}
+
+/** @throws UnsupportedOperationException for what would otherwise be ignored */
+function refuseServices(
+  request: Pick<CreateGrantRequest, 'granteeServicePrincipal' | 'retiringServicePrincipal'>,
+): void {
+  const { granteeServicePrincipal: grantee, retiringServicePrincipal: retiring } = request;
+  const [name] = Object.entries({ Grantee: grantee, Retiring: retiring }).find(([, value]) => value) ?? [];
+  if (name === undefined) return;
+  throw new exceptions.UnsupportedOperationException(
+    `${name}ServicePrincipal names a service of AWS, and none calls here: use ${name}Principal.`,
+  );
+}
+
+/** @throws LimitExceededException */
+function checkRoom(keyId: string, { grants, limits }: Services): void {
+  if (grants.count(keyId) < limits.grantsPerKey) return;
+  throw new exceptions.LimitExceededException(
+    `The key has ${limits.grantsPerKey} grants already, which is the limit: retire or revoke those that are not needed.`,
+  );
+}
+
+function oneGrant(grant: Grant | undefined, granteeId: string | undefined): Grant[] {
+  return grant && (granteeId === undefined || grant.granteeId === granteeId) ? [grant] : [];
+}
+
+function entries({ items, ...rest }: ReturnType<typeof page<Grant>>, services: Services) {
+  return { grants: items.map((grant) => listEntry(grant, services)), ...rest };
+}
+
+function listEntry(grant: Grant, { identities, keyring }: Services): GrantListEntry {
+  const { keyId, grantId, name = '', granteeId, retiringId, operations, constraint, createdAt } = grant;
+  return {
+    keyId: keyring.namer.keyArn(keyId),
+    grantId,
+    name,
+    creationDate: createdAt,
+    granteePrincipal: arnOfPrincipal(granteeId, identities),
+    retiringPrincipal: retiringId === undefined ? undefined : arnOfPrincipal(retiringId, identities),
+    issuingAccount: rootArn(identities.account),
+    operations,
+    constraints: constraint && constraintsMessage(constraint),
+  };
+}
