@@ -1,32 +1,6 @@
 import type { StringMap } from '../../proto/generated/messages.js';
-import { firstNotBelow } from '../store/records.js';
 import { type Constraint, includesAll, pairsOf, takesContext } from './grant-constraints.js';
 import type { Grant } from './grants.js';
-
-/** Names in order, of which those after one are at hand. */
-export class OrderedNames {
-  readonly #names: string[] = [];
-
-  add(name: string): void {
-    const index = firstNotBelow(this.#names, name);
-    if (this.#names[index] !== name) this.#names.splice(index, 0, name);
-  }
-
-  /** @returns whether it was the last */
-  delete(name: string): boolean {
-    const index = firstNotBelow(this.#names, name);
-    if (this.#names[index] === name) this.#names.splice(index, 1);
-    return this.#names.length === 0;
-  }
-
-  /** @param name only those greater than it */
-  *after(name: string): Iterable<string> {
-    for (let index = firstNotBelow(this.#names, name); index < this.#names.length; index++) {
-      const each = this.#names[index]!;
-      if (each !== name) yield each;
-    }
-  }
-}
 
 /**
  * The grants that allow one operation with one key to one grantee. Programs give one grantee a grant for each of its

@@ -2,9 +2,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { GrantOperation, StringMap } from '../../proto/generated/messages.js';
+import { OrderedKeys } from '../store/ordered-keys.js';
 import type { RecordChange, Records } from '../store/records.js';
 import { constraintTypes, contextOf, covers, type Permissions } from './grant-constraints.js';
-import { GrantsOfUse, OrderedNames } from './grant-index.js';
+import { GrantsOfUse } from './grant-index.js';
 
 const grantRecord = z.strictObject({
   /** As its maker called it, so that making it once more makes no second one. */
@@ -59,9 +60,9 @@ export class Grants {
   /** By `<key id>/<grantee id>/<operation>`. */
   readonly #uses = new Map<string, GrantsOfUse>();
   /** Grant ids by `<key id>/<grantee id>`. */
-  readonly #ofGrantee = new Map<string, OrderedNames>();
+  readonly #ofGrantee = new Map<string, OrderedKeys>();
   /** `<key id>/<grant id>` by retiring principal. */
-  readonly #retirable = new Map<string, OrderedNames>();
+  readonly #retirable = new Map<string, OrderedKeys>();
   /** Grant ids by all that a named grant was made with; also of those that are about to be made. */
   readonly #named = new Map<string, string>();
 
@@ -87,13 +88,14 @@ export class Grants {
 
   /** As `of`, those of one grantee. */
   *ofGrantee(keyId: string, granteeId: string, after = ''): Iterable<Grant> {
-    const ids = this.#ofGrantee.get(`${keyId}/${granteeId}`)?.after(after) ?? [];
-    for (const grantId of ids) yield this.get(keyId, grantId)!;
+    const ids = this.#ofGrantee.get(`${keyId}/${granteeId}`)?.from(after) ?? [];
+    for (const grantId of ids) if (grantId !== after) yield this.get(keyId, grantId)!;
   }
 
   /** Grants that a principal may retire, in the order of `<key id>/<grant id>`. @param after as that */
   *retirableBy(retiringId: string, after = ''): Iterable<Grant> {
-    for (const name of this.#retirable.get(retiringId)?.after(after) ?? []) yield this.#grants.get(name)!;
+    const names = this.#retirable.get(retiringId)?.from(after) ?? [];
+    for (const name of names) if (name !== after) yield this.#grants.get(name)!;
   }
 
   /**
@@ -143,9 +145,9 @@ export class Grants {
     this.#grants.set(name, grant);
     for (const operation of grant.operations)
       entry(this.#uses, useOf(grant, operation), () => new GrantsOfUse(operation)).add(grant);
-    entry(this.#ofGrantee, `${keyId}/${grant.granteeId}`, () => new OrderedNames()).add(grantId);
+    entry(this.#ofGrantee, `${keyId}/${grant.granteeId}`, () => new OrderedKeys()).add(grantId);
     if (grant.retiringId !== undefined)
-      entry(this.#retirable, grant.retiringId, () => new OrderedNames()).add(name);
+      entry(this.#retirable, grant.retiringId, () => new OrderedKeys()).add(name);
     const identity = identityOf(keyId, grant);
     if (identity) this.#named.set(identity, grantId);
   }
@@ -157,10 +159,8 @@ export class Grants {
       const use = useOf(grant, operation);
       if (this.#uses.get(use)?.delete(grant)) this.#uses.delete(use);
     }
-    const ofGrantee = `${keyId}/${granteeId}`;
-    if (this.#ofGrantee.get(ofGrantee)?.delete(grantId)) this.#ofGrantee.delete(ofGrantee);
-    if (retiringId !== undefined && this.#retirable.get(retiringId)?.delete(name))
-      this.#retirable.delete(retiringId);
+    drop(this.#ofGrantee, `${keyId}/${granteeId}`, grantId);
+    if (retiringId !== undefined) drop(this.#retirable, retiringId, name);
     this.#forgetName(grant);
   }
 
@@ -192,4 +192,10 @@ function entry<Value>(map: Map<string, Value>, key: string, make: () => Value): 
   let value = map.get(key);
   if (value === undefined) map.set(key, (value = make()));
   return value;
+}
+
+function drop(map: Map<string, OrderedKeys>, key: string, name: string): void {
+  const names = map.get(key);
+  names?.delete(name);
+  if (names?.isEmpty) map.delete(key);
 }

@@ -1,6 +1,7 @@
 // Records: what the metadata store holds, each under a MAC made in the HSM. The verified records are kept in memory,
 // so that reading one costs nothing on the way of a request and nothing unverified is ever seen.
 import { timingSafeEqual } from 'node:crypto';
+import { OrderedKeys } from './ordered-keys.js';
 import { type Entry, type MetadataStore, StoreError } from './store.js';
 
 /** HMAC-SHA-256 (32 bytes) under a key that lives in the HSM. */
@@ -39,8 +40,7 @@ export class Records {
   readonly #storeId: string;
   readonly #mac: MacFunction;
   readonly #records = new Map<string, Stored>();
-  /** The records' keys in order. */
-  #order: string[] = [];
+  #order = new OrderedKeys();
   #tail: Promise<unknown> = Promise.resolve();
   readonly #observers: { prefix: string; observer: RecordObserver }[] = [];
 
@@ -70,7 +70,7 @@ export class Records {
       waiting = [];
     }
     await verifyAll(waiting);
-    records.#order = [...records.#records.keys()].sort();
+    records.#order = OrderedKeys.from([...records.#records.keys()].sort());
     return records;
   }
 
@@ -83,9 +83,7 @@ export class Records {
    * @param after only keys greater than this one
    */
   *keys(prefix: string, after = ''): Iterable<string> {
-    const start = after > prefix ? after : prefix;
-    for (let index = firstNotBelow(this.#order, start); index < this.#order.length; index++) {
-      const key = this.#order[index] ?? '';
+    for (const key of this.#order.from(after > prefix ? after : prefix)) {
       if (!key.startsWith(prefix)) return;
       if (key !== after) yield key;
     }
@@ -93,7 +91,7 @@ export class Records {
 
   /** How many keys begin with a prefix. */
   count(prefix: string): number {
-    return firstNotBelow(this.#order, `${prefix}\uffff`) - firstNotBelow(this.#order, prefix);
+    return this.#order.countBelow(`${prefix}\uffff`) - this.#order.countBelow(prefix);
   }
 
   /** Calls back after each commit for every changed record whose key begins with a prefix, for indexes over records. */
@@ -132,14 +130,11 @@ export class Records {
   }
 
   #apply(key: string, record: Stored | undefined): void {
-    const index = firstNotBelow(this.#order, key);
-    const present = this.#order[index] === key;
     if (record) {
       this.#records.set(key, record);
-      if (!present) this.#order.splice(index, 0, key);
-    } else if (present) {
-      this.#records.delete(key);
-      this.#order.splice(index, 1);
+      this.#order.add(key);
+    } else if (this.#records.delete(key)) {
+      this.#order.delete(key);
     }
   }
 
@@ -174,16 +169,4 @@ export class Records {
     });
     return Buffer.concat(parts.flatMap((part, index) => [lengths[index] ?? Buffer.alloc(0), part]));
   }
-}
-
-/** Index of the first key that is not below `start`, in an ordered list. */
-export function firstNotBelow(order: readonly string[], start: string): number {
-  let low = 0;
-  let high = order.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((order[middle] ?? '') < start) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
