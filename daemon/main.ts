@@ -40,7 +40,9 @@ import { ObservedClock } from './scheduler/observed-clock.js';
 import { Scheduler } from './scheduler/scheduler.js';
 import { LevelStore } from './store/leveldb.js';
 import { StoreError } from './store/store.js';
+import { AwsEndpoint } from './transports/aws/endpoint.js';
 import { type Health, healthHandler } from './transports/http/health.js';
+import { router } from './transports/http/router.js';
 import { ListenError, Listeners } from './transports/listeners.js';
 import { readTlsFiles } from './tls-files.js';
 import { NativeServer } from './transports/native/server.js';
@@ -126,18 +128,16 @@ async function start(home: string): Promise<Daemon> {
       log.error({ err: error, ...summary }, 'failed authentications could not be recorded');
     });
   });
-  const native = new NativeServer(
-    { pipeline, authenticator, failures, log },
-    instance.region,
-    limits,
-    allowedOrigins,
-  );
+  const rooms = { pipeline, authenticator, failures, log };
+  const native = new NativeServer(rooms, instance.region, limits, allowedOrigins);
   const health = () => healthOf(stores, audit, keyring, inspection, scheduler);
-  const listeners = new Listeners(
-    native,
-    healthHandler(health, () => audit.head),
-    tls,
-  );
+  const aws = new AwsEndpoint(rooms, instance.region, limits);
+  const onRequest = router({
+    health: healthHandler(health, () => audit.head),
+    aws: (request, response) => aws.handle(request, response),
+  });
+  const maxConnections = limits.connections + limits.httpConnections;
+  const listeners = new Listeners(native, onRequest, tls, maxConnections);
 
   const event = (name: string, data: object) => {
     return audit.append(makeServiceEvent(name, instance.account, instance.region, data).members);
@@ -147,9 +147,10 @@ async function start(home: string): Promise<Daemon> {
   // A client that signs in the second in which the daemon started would be taken for a replay.
   await new Promise((done) => setTimeout(done, Math.max(0, authenticator.notBefore - Date.now())));
   const socket = inHome(home, config.listen.socket);
-  const { host } = config.listen;
+  const { host, http } = config.listen;
   const endpoint = { home, socket, host, region: instance.region, ca: inHome(home, config.tls.ca) };
-  const bound = { ...endpoint, port: await listeners.listen(socket, host, port) };
+  const ports = await listeners.listen({ socket, host, port, http });
+  const bound = { ...endpoint, port: ports.port, http: http && { host: http.host, port: ports.httpPort! } };
   writeClientFiles(bound);
   scheduler.start();
   console.log(readyText(bound));
@@ -157,7 +158,7 @@ async function start(home: string): Promise<Daemon> {
   return {
     async stop() {
       listeners.close();
-      await native.drain(drainTimeout);
+      await Promise.all([native.drain(drainTimeout), aws.drain(drainTimeout)]);
       rmSync(socket, { force: true });
       await scheduler.stop();
       await failures.flush();

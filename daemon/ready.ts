@@ -10,6 +10,8 @@ export interface Endpoint {
   readonly host: string;
   readonly port: number;
   readonly region: string;
+  /** Without TLS, where it is configured. */
+  readonly http?: { readonly host: string; readonly port: number } | undefined;
   /** The CA that clients need, a path. */
   readonly ca: string;
 }
@@ -52,9 +54,10 @@ export function writeClientFiles({ home, socket, host, port, region, ca }: Endpo
 }
 
 /** The commands to try next, and the line that says that the daemon answers. */
-export function readyText({ home, socket, host, port }: Endpoint): string {
+export function readyText({ home, socket, host, port, http }: Endpoint): string {
+  const plain = http ? ` It also takes http://${http.host}:${http.port}/.` : '';
   return `
-Keyhold answers. In another terminal:
+Keyhold answers.${plain} In another terminal:
 
   . ${quote(join(home, 'env'))}
   KEY=$(keyhold create-key --description 'my first key' --query KeyMetadata.KeyId --output text)

@@ -3,10 +3,11 @@ interface ErrorRow {
   /** The same request may succeed later. */
   readonly retryable: boolean;
   /** Status on the AWS JSON endpoint. */
-  readonly httpStatus: 400 | 403 | 500;
+  readonly httpStatus: 400 | 413 | 500;
 }
 
 const refused: ErrorRow = { retryable: false, httpStatus: 400 };
+const tooLarge: ErrorRow = { retryable: false, httpStatus: 413 };
 const later: ErrorRow = { retryable: true, httpStatus: 400 };
 const broken: ErrorRow = { retryable: true, httpStatus: 500 };
 
@@ -54,8 +55,11 @@ export const errorTable = {
   NoSuchEntityException: refused,
   NotFoundException: refused,
   PackedPolicyTooLargeException: refused,
+  RequestEntityTooLargeException: tooLarge,
+  SerializationException: refused,
   TagException: refused,
   ThrottlingException: later,
+  UnknownOperationException: refused,
   UnrecognizedClientException: refused,
   UnsupportedOperationException: refused,
   ValidationException: refused,

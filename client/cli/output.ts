@@ -1,9 +1,8 @@
 // Responses as the AWS CLI v2 prints them.
 import { search } from '@jmespath-community/jmespath';
+import { type Json, toAwsJson } from '../../proto/aws-json.js';
 import type { MessageShape } from '../../proto/descriptor.js';
-import { pascal, UsageError } from './values.js';
-
-type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
+import { UsageError } from './values.js';
 
 export const formats = ['json', 'text', 'table'] as const;
 export type Format = (typeof formats)[number];
@@ -13,19 +12,7 @@ export function toAwsNames(
   shape: MessageShape,
   message: Readonly<Record<string, unknown>>,
 ): Record<string, Json> {
-  const named: Record<string, Json> = {};
-  for (const field of shape.fields) {
-    const value = message[field.name];
-    if (value === undefined) continue;
-    const convert = (item: unknown): Json => {
-      if (field.message) return toAwsNames(field.message, item as Record<string, unknown>);
-      if (field.kind === 'bytes') return Buffer.from(item as Uint8Array).toString('base64');
-      if (field.kind === 'timestamp') return isoTime(item as number);
-      return item as Json;
-    };
-    named[pascal(field.name)] = field.repeated ? (value as unknown[]).map(convert) : convert(value);
-  }
-  return named;
+  return toAwsJson(shape, message, isoTime);
 }
 
 /**

@@ -1,5 +1,6 @@
 // Between the words of a command line and the fields of a request, as the AWS CLI v2 has it.
 import { readFileSync } from 'node:fs';
+import { namedFields } from '../../proto/aws-names.js';
 import type { FieldShape, MessageShape } from '../../proto/descriptor.js';
 import type { StringMap } from '../../proto/generated/messages.js';
 
@@ -11,11 +12,6 @@ export class UsageError extends Error {
 /** `keyId` → `key-id` */
 export function kebab(name: string): string {
   return name.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
-}
-
-/** `keyId` → `KeyId`; `awsAccountId` → `AWSAccountId` */
-export function pascal(name: string): string {
-  return name.replace(/^aws/, 'AWS').replace(/^[a-z]/, (letter) => letter.toUpperCase());
 }
 
 /**
@@ -128,9 +124,11 @@ function readJsonList(field: FieldShape, option: string, word: string): unknown 
 function fromAwsNames(shape: MessageShape, option: string, given: object): Record<string, unknown> {
   const message: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(given) as [string, unknown][]) {
-    const field = shape.fields.find((each) => pascal(each.name) === name);
+    const field = namedFields(shape).find(({ awsName }) => awsName === name)?.field;
     if (!field) {
-      const names = shape.fields.map((each) => pascal(each.name)).join(', ');
+      const names = namedFields(shape)
+        .map(({ awsName }) => awsName)
+        .join(', ');
       throw new UsageError(`${option} has no member '${name}'; its members are: ${names}.`);
     }
     message[field.name] = typeof value === 'string' ? readScalar(field, option, value) : value;

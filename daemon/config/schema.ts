@@ -51,6 +51,16 @@ const listen = z.strictObject({
   host: z.string().min(1).default('127.0.0.1'),
   /** 0: any free port. KEYHOLD_PORT overrides it. */
   port: z.number().int().min(0).max(65535).default(7443),
+  /** HTTP without TLS, for programs on this machine that cannot do TLS; no native protocol. Default: none. */
+  http: z
+    .strictObject({
+      host: z
+        .string()
+        .regex(/^(127\.[0-9]+\.[0-9]+\.[0-9]+|::1)$/, 'a loopback address, 127.0.0.1 or ::1')
+        .default('127.0.0.1'),
+      port: z.number().int().min(0).max(65535),
+    })
+    .optional(),
 });
 
 /** Which user or role a client certificate stands for. */
@@ -115,6 +125,10 @@ const limits = z.strictObject({
   frameBytes: positive.default(65_536),
   inFlightPerConnection: positive.default(1_024),
   connections: positive.default(4_096),
+  /** Connections for HTTP, beside those of the native protocol, on each address. */
+  httpConnections: positive.default(4_096),
+  /** Largest body of a request on the AWS endpoint, in bytes. */
+  bodyBytes: positive.default(262_144),
   /** Jobs that wait for the HSM, for each key store. */
   queue: positive.default(8_192),
   keys: positive.default(100_000),

@@ -4,6 +4,7 @@ import type { AccessKeys, ActiveAccessKey } from './access-keys.js';
 import type { AssumedRoleCaller, Caller } from './caller.js';
 import { identityOf, withIdentity } from './caller.js';
 import type { ClientCertificate, ClientCertificates } from './certificates.js';
+import { type CredentialFault, credentialErrors, signedDate } from './http-requests.js';
 import type { Identities, Role, User } from './identities.js';
 import { assumedRoleArn } from './names.js';
 import { Replays } from './replays.js';
@@ -41,9 +42,6 @@ export interface Credentials {
   readonly certificates: ClientCertificates | undefined;
 }
 
-/** A credential that is none: which of the reasons it is, the native upgrade does not tell. */
-type CredentialFault = 'unknown' | 'signature' | 'expired';
-
 /** Authentication by AWS Signature Version 4 and by client certificates. */
 export class Authenticator {
   readonly #replays = new Replays(2 * maxSkew);
@@ -78,20 +76,39 @@ export class Authenticator {
     if (byCertificate && header === '') return byCertificate;
     const authorization = parseAuthorization(header || undefined);
     const now = Date.now();
+    const time = headerValue(request.rawHeaders, 'x-amz-date');
     const signedAt = this.#checkSigned(request, authorization, now, ['sec-websocket-key']);
     if (signedAt < this.#notBefore) {
       throw new exceptions.InvalidSignatureException(
         'Signature expired: it was made before this daemon started. Sign the connection anew.',
       );
     }
-    const found = await this.#bySignature(request, authorization, now);
+    const found = await this.#bySignature(request, authorization, time, now);
     if (typeof found === 'string') throw unrecognized(found);
     this.#replays.claim(authorization.signature, now);
-    if (!byCertificate) return found;
-    if (identityOf(found)?.id !== identityOf(byCertificate)?.id) {
-      throw unrecognized(`the certificate stands for ${byCertificate.arn}, the signature for ${found.arn}`);
-    }
-    return { ...found, certificate: byCertificate.certificate };
+    return both(found, byCertificate);
+  }
+
+  /**
+   * Authenticates a request of the AWS endpoint. Two equal requests within a second carry equal signatures, so a replay
+   * is not refused: the time window and TLS are the protection, as at AWS. A verified certificate does without a
+   * signature; where there are both they must name the same principal.
+   * @param service that the request is for, as the credential's scope must name it
+   * @throws IncompleteSignatureException, MissingAuthenticationTokenException, InvalidSignatureException,
+   *   UnrecognizedClientException, ExpiredTokenException
+   */
+  async authenticateRequest({ request, certificates }: Evidence, service: string): Promise<Caller> {
+    const byCertificate = certificates && this.#byCertificate(certificates);
+    const header = headerValue(request.rawHeaders, 'authorization');
+    if (byCertificate && header === '') return byCertificate;
+    const authorization = parseAuthorization(header || undefined);
+    const now = Date.now();
+    const time = signedDate(request, authorization);
+    checkSigningTime(time, authorization.date, now);
+    this.#checkScope(authorization, service);
+    const found = await this.#bySignature(request, authorization, time, now);
+    if (typeof found === 'string') throw credentialErrors[found]();
+    return both(found, byCertificate);
   }
 
   /**
@@ -120,29 +137,35 @@ export class Authenticator {
   /** What does not depend on the access key. @returns when it was signed */
   #checkSigned(
     request: SignedRequest,
-    { date, region, service, signedHeaders }: Authorization,
+    authorization: Authorization,
     now: number,
     required: readonly string[],
   ): number {
     const token = headerValue(request.rawHeaders, 'x-amz-security-token') ? ['x-amz-security-token'] : [];
     for (const name of ['host', 'x-amz-date', ...required, ...token]) {
-      if (signedHeaders.includes(name)) continue;
+      if (authorization.signedHeaders.includes(name)) continue;
       throw new exceptions.IncompleteSignatureException(
         `The header '${name}' must be among the signed headers.`,
       );
     }
-    const signedAt = checkSigningTime(headerValue(request.rawHeaders, 'x-amz-date'), date, now);
-    if (region !== this.scope.region || service !== 'kms') {
-      const expected = `Credential should be scoped to the Region '${this.scope.region}' and the service 'kms'.`;
-      throw new exceptions.InvalidSignatureException(expected);
-    }
+    const time = headerValue(request.rawHeaders, 'x-amz-date');
+    const signedAt = checkSigningTime(time, authorization.date, now);
+    this.#checkScope(authorization, 'kms');
     return signedAt;
+  }
+
+  #checkScope({ region, service }: Authorization, expected: string): void {
+    if (region === this.scope.region && service === expected) return;
+    throw new exceptions.InvalidSignatureException(
+      `Credential should be scoped to the Region '${this.scope.region}' and the service '${expected}'.`,
+    );
   }
 
   /** Does the same work whatever the access key is, so that the time taken does not tell. */
   async #bySignature(
     request: SignedRequest,
     authorization: Authorization,
+    time: string,
     now: number,
   ): Promise<Caller | CredentialFault> {
     const { accessKeyId, date, region, service, signedHeaders, signature } = authorization;
@@ -153,7 +176,6 @@ export class Authenticator {
       ? signingKey(session.secret, date, region, service)
       : await this.credentials.accessKeys.signingKey(accessKey, date, region, service);
     session?.secret.fill(0);
-    const time = headerValue(request.rawHeaders, 'x-amz-date');
     const expected = sign(key, stringToSign(time, authorization, canonicalRequest(request, signedHeaders)));
     key.fill(0);
     const given = Buffer.from(signature, 'hex');
@@ -227,6 +249,14 @@ export class Authenticator {
     };
     return { ...this.#assumed(role, session, undefined), certificate };
   }
+}
+
+/** @throws UnrecognizedClientException where signature and certificate name different principals */
+function both(signed: Caller, certified: Caller | undefined): Caller {
+  if (!certified) return signed;
+  if (identityOf(signed)?.id !== identityOf(certified)?.id)
+    throw unrecognized(`the certificate stands for ${certified.arn}, the signature for ${signed.arn}`);
+  return { ...signed, certificate: certified.certificate };
 }
 
 function unrecognized(reason: string): ServiceError {

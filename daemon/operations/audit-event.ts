@@ -7,7 +7,7 @@ import type { FailureSummary } from '../identity/failed-authentications.js';
 import type { Key } from '../keys/keyring.js';
 import type { AnyOperation } from './operation.js';
 
-/** Where a caller's requests come from: made once for each connection. */
+/** Where a caller's requests come from: made once for each connection, but for the id that a request may bring. */
 export interface Origin {
   readonly caller: Caller;
   readonly region: string;
@@ -16,6 +16,10 @@ export interface Origin {
   readonly userAgent: string;
   /** Members of every event of this connection. */
   readonly members: string;
+  /** It came over HTTP without TLS. */
+  readonly plainHttp?: boolean;
+  /** The id that the client is told, where its protocol tells one. */
+  readonly requestId?: string;
 }
 
 /** What wrote an event, as CloudTrail names services; Keyhold's own operations are no service of Amazon's. */
@@ -90,7 +94,7 @@ export interface EventFacts {
 export function makeEvent(origin: Origin, facts: EventFacts): Event {
   const { operation, keys, keyMaterialId, grantId, error, response } = facts;
   const eventId = randomUUID();
-  const requestId = randomUUID();
+  const requestId = origin.requestId ?? randomUUID();
   let members = `${origin.members},"eventTime":"${eventTime()}"`;
   members += `,"eventSource":"${eventSources[operation.service]}","eventName":"${operation.name}"`;
   members += `,"requestParameters":${requestParameters(operation, facts.request)}`;

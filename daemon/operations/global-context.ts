@@ -19,7 +19,7 @@ export const globalConditionKeys: ConditionKeys<unknown> = {
   'aws:MultiFactorAuthPresent': ({ caller }) => (caller.type === 'AssumedRole' ? 'false' : undefined),
   'aws:SourceIp': ({ origin }) => origin.sourceAddress,
   // The unix socket does not leave the machine: what the condition wants is given.
-  'aws:SecureTransport': () => 'true',
+  'aws:SecureTransport': ({ origin }) => String(!origin.plainHttp),
   'aws:UserAgent': ({ origin }) => origin.userAgent || undefined,
   'aws:RequestedRegion': ({ origin }) => origin.region,
   'aws:CurrentTime': () => isoTime(Date.now()),

@@ -34,12 +34,15 @@ function checkField(field: FieldShape, value: unknown, path: string, faults: str
   if (field.repeated) {
     const items = value as unknown[];
     checkLength(field, items.length, `Value at '${path}'`, faults);
+    if (field.kind === 'enum') checkValues(field, items as string[], `[${items.join(', ')}]`, path, faults);
     if (!field.message) return;
     for (const [index, item] of items.entries()) {
       checkMessage(field.message, item as Record<string, unknown>, `${path}.${index + 1}.member.`, faults);
     }
   } else if (field.message) {
     checkMessage(field.message, value as Record<string, unknown>, `${path}.`, faults);
+  } else if (field.kind === 'enum') {
+    checkValues(field, [value as string], value as string, path, faults);
   } else if (field.kind === 'bytes') {
     checkLength(field, (value as Uint8Array).length, `Value at '${path}'`, faults);
   } else if (field.kind === 'string') {
@@ -57,6 +60,19 @@ function checkField(field: FieldShape, value: unknown, path: string, faults: str
   } else if (field.kind === 'timestamp' && !Number.isFinite(value)) {
     faults.push(`Value at '${path}' ${failed}: Member must be a finite number of seconds`);
   }
+}
+
+/** The native decoder knows no value outside its enum; JSON can name any. */
+function checkValues(
+  { numbers }: FieldShape,
+  values: readonly string[],
+  shown: string,
+  path: string,
+  faults: string[],
+): void {
+  if (values.every((value) => numbers?.has(value))) return;
+  const set = [...(numbers?.keys() ?? [])].join(', ');
+  faults.push(`Value '${shown}' at '${path}' ${failed}: Member must satisfy enum value set: [${set}]`);
 }
 
 function checkLength(

@@ -1,4 +1,5 @@
-// The unix socket and the TLS port. Both serve the native protocol and /healthz.
+// The unix socket, the TLS port and, where it is configured, a port without TLS on the loopback. All serve the AWS
+// endpoint and /healthz; the native protocol is served on the first two.
 import { chmodSync, rmSync, statSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
@@ -6,15 +7,10 @@ import type { AddressInfo, Socket } from 'node:net';
 import { constants } from 'node:crypto';
 import { connect } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
+import { alpnProtocols, type Http2Sessions, serveHttp2 } from './http/http2.js';
+import { answerMalformed } from './http/malformed.js';
+import { headersTimeout, httpOptions, idleTimeout } from './http/options.js';
 import type { NativeServer } from './native/server.js';
-
-/** Bounds on what a client may do before it is authenticated, in milliseconds and bytes. */
-const httpOptions = {
-  headersTimeout: 10_000,
-  requestTimeout: 20_000,
-  keepAliveTimeout: 5_000,
-  maxHeaderSize: 16_384,
-};
 
 /** sizeof(sun_path) less its terminating zero, unix(7). */
 const maxSocketPath = 107;
@@ -33,40 +29,66 @@ export interface TlsMaterial {
     { readonly authorities: readonly Buffer[]; readonly revocationLists: readonly Buffer[] } | undefined;
 }
 
+/** Where to listen. */
+export interface Addresses {
+  /** Path of the unix socket; a stale one is replaced. */
+  readonly socket: string;
+  readonly host: string;
+  /** Of TLS; 0 for any free one. */
+  readonly port: number;
+  /** Without TLS. */
+  readonly http?: { readonly host: string; readonly port: number } | undefined;
+}
+
+/** The ports that were opened. */
+export interface Ports {
+  readonly port: number;
+  readonly httpPort: number | undefined;
+}
+
 export class Listeners {
   readonly #unix: Server;
   readonly #tls: TlsServer;
+  readonly #http: Server;
+  readonly #http2: Http2Sessions;
 
+  /** @param maxConnections on each address */
   constructor(
     private readonly native: NativeServer,
     onRequest: RequestListener,
     tls: TlsMaterial,
+    maxConnections: number,
   ) {
     this.#unix = createServer(httpOptions, onRequest);
+    this.#http = createServer(httpOptions, onRequest);
     // A certificate that does not verify ends the connection, but only below, since none at all is no fault.
     const clients = { requestCert: tls.clientTrust !== undefined, rejectUnauthorized: false };
-    this.#tls = createTlsServer({ ...httpOptions, ...clients, ...contextOf(tls) }, onRequest);
+    const own = { handshakeTimeout: headersTimeout, ALPNProtocols: alpnProtocols };
+    this.#tls = createTlsServer({ ...httpOptions, ...clients, ...own, ...contextOf(tls) }, onRequest);
+    this.#http2 = serveHttp2(this.#tls, onRequest);
     // Before HTTP hears of the connection: what such a client sent along is not even read.
     this.#tls.prependListener('secureConnection', (socket) => {
       if (socket.authorized || Object.keys(socket.getPeerCertificate()).length === 0) return;
       this.native.noteUnverified(socket);
       socket.destroy();
     });
-    for (const server of [this.#unix, this.#tls]) {
-      server.on('upgrade', (request, socket, head) => this.native.upgrade(request, socket as Socket, head));
-      // A client that resets its connection is no fault of the daemon.
-      server.on('clientError', (_error, socket) => socket.destroy());
+    for (const server of this.#servers) {
+      server.maxConnections = maxConnections;
+      server.setTimeout(idleTimeout);
+      server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+        // Where a reply is on its way the server knows it as `_httpMessage`, by which its own handler asks too.
+        answerMalformed(error, socket, Boolean((socket as { _httpMessage?: unknown })._httpMessage));
+      });
     }
+    for (const server of [this.#unix, this.#tls])
+      server.on('upgrade', (request, socket, head) => this.native.upgrade(request, socket as Socket, head));
   }
 
   /**
-   * Opens the unix socket (mode 0660) and the TLS port.
-   * @param path of the socket; a stale one is replaced
-   * @param port 0 for any free one
-   * @returns the TLS port
+   * Opens the unix socket (mode 0660) and the ports.
    * @throws ListenError where one cannot be opened
    */
-  async listen(path: string, host: string, port: number): Promise<number> {
+  async listen({ socket: path, host, port, http }: Addresses): Promise<Ports> {
     if (Buffer.byteLength(path) > maxSocketPath) {
       throw new Error(
         `The socket's path has more than ${maxSocketPath} bytes: ${path}. Set a shorter KEYHOLD_HOME.`,
@@ -82,7 +104,9 @@ export class Listeners {
     }
     chmodSync(path, 0o660);
     await started(this.#tls, () => this.#tls.listen(port, host), `${host}:${port}`);
-    return (this.#tls.address() as AddressInfo).port;
+    if (http)
+      await started(this.#http, () => this.#http.listen(http.port, http.host), `${http.host}:${http.port}`);
+    return { port: portOf(this.#tls), httpPort: http && portOf(this.#http) };
   }
 
   /** Takes other certificates; new connections get them. @throws Error where they are unusable */
@@ -92,11 +116,20 @@ export class Listeners {
 
   /** Takes no new connections, and ends those that are idle in HTTP. */
   close(): void {
-    for (const server of [this.#unix, this.#tls]) {
+    for (const server of this.#servers) {
       server.close();
       server.closeIdleConnections();
     }
+    this.#http2.close();
   }
+
+  get #servers(): readonly (Server | TlsServer)[] {
+    return [this.#unix, this.#tls, this.#http];
+  }
+}
+
+function portOf(server: Server | TlsServer): number {
+  return (server.address() as AddressInfo).port;
 }
 
 function contextOf({ certificate, key, clientTrust }: TlsMaterial): SecureContextOptions {

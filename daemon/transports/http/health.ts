@@ -26,7 +26,7 @@ export function healthHandler(health: () => Health, head: () => AuditHead) {
     if (!isHealth) {
       send(response, 404, {
         __type: 'UnsupportedOperationException',
-        message: 'There is /healthz and the WebSocket upgrade.',
+        message: 'There is GET /healthz, the WebSocket upgrade, and POST for clients of AWS.',
       });
       return;
     }

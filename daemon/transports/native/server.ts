@@ -5,14 +5,10 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { errorTable, exceptions, type ServiceError } from '../../../proto/errors.js';
-import type { Authenticator } from '../../identity/authenticator.js';
 import type { Caller } from '../../identity/caller.js';
-import type { FailedAuthentications } from '../../identity/failed-authentications.js';
-import { headerValue } from '../../identity/sigv4.js';
-import type { Logger } from '../../observability/log.js';
 import { makeOrigin } from '../../operations/audit-event.js';
 import { toServiceError } from '../../operations/failures.js';
-import type { Pipeline } from '../../operations/pipeline.js';
+import { countFailure, type Rooms, verifiedChain } from '../clients.js';
 import { Connection } from './connection.js';
 
 const subprotocol = 'keyhold.v1';
@@ -28,22 +24,6 @@ export interface NativeLimits {
   readonly connections: number;
 }
 
-/** What the server works with. */
-export interface NativeRooms {
-  readonly pipeline: Pipeline;
-  readonly authenticator: Authenticator;
-  readonly failures: FailedAuthentications;
-  readonly log: Logger;
-}
-
-/** Errors that say that a client did not prove who it is. */
-const authenticationErrors: ReadonlySet<string> = new Set([
-  'IncompleteSignatureException',
-  'InvalidSignatureException',
-  'MissingAuthenticationTokenException',
-  'UnrecognizedClientException',
-]);
-
 export class NativeServer {
   readonly #webSockets: WebSocketServer;
   readonly #connections = new Map<WebSocket, Connection>();
@@ -54,7 +34,7 @@ export class NativeServer {
   #draining = false;
 
   constructor(
-    private readonly rooms: NativeRooms,
+    private readonly rooms: Rooms,
     private readonly region: string,
     private readonly limits: NativeLimits,
     private readonly allowedOrigins: readonly string[],
@@ -85,7 +65,7 @@ export class NativeServer {
     this.#authenticate(request, socket).then(
       (caller) => this.#accept(caller, request, socket, head),
       (error: unknown) =>
-        this.#refuse(request, socket, this.#counted(request, socket, toServiceError(error))),
+        this.#refuse(request, socket, countFailure(this.rooms.failures, request, toServiceError(error))),
     );
   }
 
@@ -142,19 +122,8 @@ export class NativeServer {
       rawHeaders: request.rawHeaders,
       payloadHash: emptyPayloadHash,
     };
-    const certificates = socket instanceof TLSSocket && socket.authorized ? chainOf(socket) : undefined;
+    const certificates = verifiedChain(socket);
     return this.rooms.authenticator.authenticateUpgrade({ request: signed, certificates });
-  }
-
-  /** Counts a failed authentication. @returns the error, or where there were too many of them another one */
-  #counted(request: IncomingMessage, socket: Socket, error: ServiceError): ServiceError {
-    if (!authenticationErrors.has(error.code)) return error;
-    const header = headerValue(request.rawHeaders, 'authorization');
-    const accessKeyId = /Credential=([^/,\s]+)/.exec(header)?.[1];
-    const retryAfter = this.rooms.failures.note(socket.remoteAddress ?? 'unix', error.code, accessKeyId);
-    if (retryAfter === 0) return error;
-    const message = `Too many failed authentications: check the credentials, and wait ${Math.ceil(retryAfter / 1000)} s.`;
-    return new exceptions.ThrottlingException(message, { retryAfter, cause: error.cause });
   }
 
   #accept(caller: Caller, request: IncomingMessage, socket: Socket, head: Buffer): void {
@@ -203,17 +172,4 @@ export class NativeServer {
       else connection.ping();
     }
   }
-}
-
-/** The certificates that TLS verified, DER: the client's first, an authority last. */
-function chainOf(socket: TLSSocket): Buffer[] | undefined {
-  let certificate = socket.getPeerCertificate(true);
-  const chain: Buffer[] = [];
-  while (Buffer.isBuffer(certificate.raw)) {
-    chain.push(certificate.raw);
-    // An authority that signed itself is its own issuer.
-    if (certificate.issuerCertificate === certificate) break;
-    certificate = certificate.issuerCertificate;
-  }
-  return chain.length > 0 ? chain : undefined;
 }

@@ -1,0 +1,243 @@
+// POST: the API of AWS KMS, and of STS, for their clients.
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest } from 'node:http2';
+import { TLSSocket } from 'node:tls';
+import { type MessageShape, type OperationShape, shapeByName } from '../../../proto/descriptor.js';
+import { exceptions, type ServiceError } from '../../../proto/errors.js';
+import type { Caller } from '../../identity/caller.js';
+import { signedHttpRequest } from '../../identity/http-requests.js';
+import { makeOrigin, type Origin } from '../../operations/audit-event.js';
+import { toServiceError } from '../../operations/failures.js';
+import { operationTable } from '../../operations/table.js';
+import { countFailure, type Rooms, verifiedChain } from '../clients.js';
+import { Bodies } from './body.js';
+import { excludedOperations } from './excluded.js';
+import { jsonProtocol } from './json-protocol.js';
+import type { Message, Protocol } from './protocol.js';
+import { queryProtocol } from './query-protocol.js';
+
+/** By media type. Clients of JSON 1.0 differ in nothing that KMS uses. */
+const protocols: ReadonlyMap<string, Protocol> = new Map([
+  ['application/x-amz-json-1.1', jsonProtocol],
+  ['application/x-amz-json-1.0', jsonProtocol],
+  ['application/x-www-form-urlencoded', queryProtocol],
+]);
+
+/** Bytes of all bodies that are being read: what clients send before they are known must not fill the memory. */
+const maxBodies = 64 * 1024 * 1024;
+
+export interface AwsLimits {
+  readonly bodyBytes: number;
+  readonly inFlightPerConnection: number;
+}
+
+/** What is remembered of a connection. */
+interface Connection {
+  inFlight: number;
+  /** That TLS verified. */
+  readonly certificates: Buffer[] | undefined;
+  /** Of the last request. */
+  origin?: Origin;
+}
+
+export class AwsEndpoint {
+  readonly #bodies: Bodies;
+  readonly #connections = new WeakMap<object, Connection>();
+  #inFlight = 0;
+  #draining = false;
+
+  constructor(
+    private readonly rooms: Rooms,
+    private readonly region: string,
+    private readonly limits: AwsLimits,
+  ) {
+    this.#bodies = new Bodies(limits.bodyBytes, maxBodies);
+  }
+
+  /** Answers a POST. */
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const requestId = randomUUID();
+    const connection = this.#connectionOf(request);
+    const protocol = protocolOf(request) ?? jsonProtocol;
+    this.#inFlight += 1;
+    connection.inFlight += 1;
+    try {
+      const text = await this.#answer(request, connection, requestId);
+      if (text !== undefined) this.#send(request, response, requestId, protocol.contentType, 200, text);
+    } catch (failure) {
+      const error = toServiceError(failure);
+      const { status, text } = protocol.encodeError(error, requestId);
+      this.#send(request, response, requestId, protocol.contentType, status, text, error);
+    } finally {
+      connection.inFlight -= 1;
+      this.#inFlight -= 1;
+    }
+  }
+
+  /** Answers what is in flight, and tells clients to take another connection. */
+  async drain(timeout: number): Promise<void> {
+    this.#draining = true;
+    const end = Date.now() + timeout;
+    while (this.#inFlight > 0 && Date.now() < end) await new Promise((done) => setTimeout(done, 10));
+  }
+
+  /** @returns undefined where the client went away before it had sent its request */
+  async #answer(
+    request: IncomingMessage,
+    connection: Connection,
+    requestId: string,
+  ): Promise<string | undefined> {
+    const body = await this.#bodies.read(request);
+    if (!body) return undefined;
+    try {
+      if (connection.inFlight > this.limits.inFlightPerConnection) {
+        const limit = `At most ${this.limits.inFlightPerConnection} requests may be in flight on a connection.`;
+        throw new exceptions.ThrottlingException(limit);
+      }
+      const encoding = request.headers['content-encoding'] ?? 'identity';
+      if (encoding !== 'identity')
+        throw new exceptions.SerializationException(
+          `Send the body as it is, without the encoding ${encoding}.`,
+        );
+      const protocol = protocolOf(request);
+      const name = protocol?.operationName(request.headers, body) ?? '';
+      const shape = protocol && shapeOf(protocol, name);
+      if (!protocol || (!shape && !excludedOperations.has(name))) throw unknownOperation(protocol);
+      const origin = await this.#origin(request, connection, body, protocol);
+      if (!shape) throw new exceptions.UnsupportedOperationException(excludedOperations.get(name)!);
+      return await this.#execute({ ...origin, requestId }, protocol, shape, body);
+    } finally {
+      // It may have carried a plaintext.
+      body.fill(0);
+    }
+  }
+
+  async #execute(origin: Origin, protocol: Protocol, shape: OperationShape, body: Buffer): Promise<string> {
+    let message: Message = {};
+    let refusal: ServiceError | undefined;
+    try {
+      message = protocol.decode(shape.request, body);
+    } catch (error) {
+      refusal = toServiceError(error);
+    }
+    try {
+      const answer = await this.rooms.pipeline.execute(origin, shape, message, refusal);
+      const text = protocol.encode(
+        shape.name,
+        shape.response,
+        answer.response as Message,
+        origin.requestId ?? '',
+      );
+      answer.wipe();
+      return text;
+    } finally {
+      wipeBlobs(shape.request, message);
+    }
+  }
+
+  /** Authenticates a request. @throws what the authenticator throws */
+  async #origin(
+    request: IncomingMessage,
+    connection: Connection,
+    body: Buffer,
+    protocol: Protocol,
+  ): Promise<Origin> {
+    try {
+      const { method = '', url = '' } = request;
+      const signed = signedHttpRequest(method, url, headersOf(request), body);
+      const evidence = { request: signed, certificates: connection.certificates };
+      const caller = await this.rooms.authenticator.authenticateRequest(evidence, protocol.service);
+      return this.#originOf(request, connection, caller);
+    } catch (failure) {
+      const error = toServiceError(failure);
+      const reason = error.cause instanceof Error ? error.cause.message : undefined;
+      const source = request.socket.remoteAddress ?? 'unix';
+      this.rooms.log.warn({ code: error.code, reason, source }, 'a request was refused');
+      throw countFailure(this.rooms.failures, request, error);
+    }
+  }
+
+  /** Its members are made anew only when another caller, or the same with another program, uses the connection. */
+  #originOf({ headers, socket }: IncomingMessage, connection: Connection, caller: Caller): Origin {
+    const { origin: known } = connection;
+    const userAgent = headers['user-agent'] ?? '';
+    if (known?.userAgent === userAgent && isSameCaller(known.caller, caller)) {
+      connection.origin = { ...known, caller };
+    } else {
+      const { remoteAddress } = socket;
+      const plainHttp = remoteAddress !== undefined && !(socket instanceof TLSSocket);
+      connection.origin = { ...makeOrigin(caller, this.region, remoteAddress, userAgent), plainHttp };
+    }
+    return connection.origin;
+  }
+
+  #connectionOf(request: IncomingMessage): Connection {
+    // Of HTTP/2 `socket` is a proxy made for each request.
+    const key = (request as unknown as Partial<Http2ServerRequest>).stream?.session ?? request.socket;
+    let connection = this.#connections.get(key);
+    if (!connection) {
+      connection = { inFlight: 0, certificates: verifiedChain(request.socket) };
+      this.#connections.set(key, connection);
+    }
+    return connection;
+  }
+
+  #send(
+    request: IncomingMessage,
+    response: ServerResponse,
+    requestId: string,
+    contentType: string,
+    status: number,
+    text: string,
+    error?: ServiceError,
+  ): void {
+    if (response.destroyed || response.writableEnded) return;
+    // Where the body was not read to its end the connection cannot carry another request.
+    const isLast = this.#draining || !request.complete;
+    if (isLast && request.httpVersionMajor === 1) response.setHeader('Connection', 'close');
+    if (error?.retryAfter) response.setHeader('Retry-After', Math.ceil(error.retryAfter / 1000));
+    response
+      .writeHead(status, {
+        'x-amzn-RequestId': requestId,
+        'Content-Type': contentType,
+        'Cache-Control': 'no-store',
+        'Content-Length': Buffer.byteLength(text),
+      })
+      .end(text);
+  }
+}
+
+function protocolOf({ headers }: IncomingMessage): Protocol | undefined {
+  const [mediaType = ''] = (headers['content-type'] ?? '').split(';', 1);
+  return protocols.get(mediaType.trim().toLowerCase());
+}
+
+function shapeOf({ service }: Protocol, name: string): OperationShape | undefined {
+  return operationTable.get(name)?.service === service ? shapeByName.get(name) : undefined;
+}
+
+function unknownOperation(protocol: Protocol | undefined): ServiceError {
+  return new exceptions.UnknownOperationException(
+    protocol
+      ? 'There is no such operation: X-Amz-Target takes TrentService.<Operation>, a form the Action of an operation of STS.'
+      : 'Content-Type must be application/x-amz-json-1.1, or for STS application/x-www-form-urlencoded.',
+  );
+}
+
+/** Names and values in turn. HTTP/2 has its request line among them, and no Host. */
+function headersOf({ rawHeaders, headers, httpVersionMajor }: IncomingMessage): readonly string[] {
+  const authority = headers[':authority'];
+  if (httpVersionMajor === 1 || headers.host !== undefined || typeof authority !== 'string')
+    return rawHeaders;
+  return [...rawHeaders, 'host', authority];
+}
+
+function isSameCaller(a: Caller, b: Caller): boolean {
+  return a.arn === b.arn && a.principalId === b.principalId && a.accessKeyId === b.accessKeyId;
+}
+
+function wipeBlobs(shape: MessageShape, message: Message): void {
+  for (const { name, kind } of shape.fields)
+    if (kind === 'bytes') (message[name] as Buffer | undefined)?.fill(0);
+}

@@ -1,0 +1,54 @@
+// What the transports ask about a client before it is authenticated.
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { exceptions, type ServiceError } from '../../proto/errors.js';
+import type { Authenticator } from '../identity/authenticator.js';
+import type { FailedAuthentications } from '../identity/failed-authentications.js';
+import { headerValue } from '../identity/sigv4.js';
+import type { Logger } from '../observability/log.js';
+import type { Pipeline } from '../operations/pipeline.js';
+
+/** What a transport works with. */
+export interface Rooms {
+  readonly pipeline: Pipeline;
+  readonly authenticator: Authenticator;
+  readonly failures: FailedAuthentications;
+  readonly log: Logger;
+}
+
+/** Errors that say that a client did not prove who it is. */
+const authenticationErrors: ReadonlySet<string> = new Set([
+  'IncompleteSignatureException',
+  'InvalidSignatureException',
+  'MissingAuthenticationTokenException',
+  'UnrecognizedClientException',
+]);
+
+/** Counts a failed authentication. @returns the error, or where there were too many of them another one */
+export function countFailure(
+  failures: FailedAuthentications,
+  { rawHeaders, socket }: IncomingMessage,
+  error: ServiceError,
+): ServiceError {
+  if (!authenticationErrors.has(error.code)) return error;
+  const accessKeyId = /Credential=([^/,\s]+)/.exec(headerValue(rawHeaders, 'authorization'))?.[1];
+  const retryAfter = failures.note(socket.remoteAddress ?? 'unix', error.code, accessKeyId);
+  if (retryAfter === 0) return error;
+  const message = `Too many failed authentications: check the credentials, and wait ${Math.ceil(retryAfter / 1000)} s.`;
+  return new exceptions.ThrottlingException(message, { retryAfter, cause: error.cause });
+}
+
+/** The certificates that TLS verified, DER: the client's first, an authority last. undefined: there is none. */
+export function verifiedChain(socket: Socket): Buffer[] | undefined {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  let certificate = socket.getPeerCertificate(true);
+  const chain: Buffer[] = [];
+  while (Buffer.isBuffer(certificate.raw)) {
+    chain.push(certificate.raw);
+    // An authority that signed itself is its own issuer.
+    if (certificate.issuerCertificate === certificate) break;
+    certificate = certificate.issuerCertificate;
+  }
+  return chain.length > 0 ? chain : undefined;
+}

@@ -1,0 +1,28 @@
+// What is no HTTP request gets an answer that says so, and the connection ends.
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+const answers: Readonly<Record<string, readonly [status: string, message: string]>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The request did not come in time.'],
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The headers are too large.'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: ['413 Payload Too Large', 'The extensions of the chunks are too large.'],
+};
+
+/**
+ * Handles `clientError` of a node:http server.
+ * @param busy whether replies to earlier requests of the connection are yet to come: another one would take their place
+ */
+export function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex, busy: boolean): void {
+  if (busy || !socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const [status, message] = answers[error.code ?? ''] ?? ['400 Bad Request', 'This is not an HTTP request.'];
+  const body = JSON.stringify({ __type: 'SerializationException', message });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/x-amz-json-1.1\r\nx-amzn-RequestId: ${randomUUID()}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    () => (socket as Socket).destroySoon(),
+  );
+}

@@ -1,0 +1,19 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+
+/** What answers requests that are no WebSocket upgrade. */
+export interface Routes {
+  /** GET /healthz */
+  readonly health: RequestListener;
+  /** Every POST: clients of AWS send to /, and a signature covers any other path too. */
+  readonly aws: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+}
+
+/** Hands each request to who answers it. */
+export function router({ health, aws }: Routes): RequestListener {
+  return (request, response) => {
+    // A client that goes away while it is answered is no fault of the daemon.
+    response.on('error', () => undefined);
+    if (request.method === 'POST') void aws(request, response);
+    else health(request, response);
+  };
+}
