@@ -46,13 +46,13 @@ export function signedHttpRequest(
  */
 export function signedDate({ rawHeaders }: SignedRequest, { signedHeaders }: Authorization): string {
   const header = headerValue(rawHeaders, 'x-amz-date') === '' ? 'date' : 'x-amz-date';
+  const text = headerValue(rawHeaders, header);
+  if (text === '') throw incomplete("Authorization header requires existence of 'X-Amz-Date' or 'Date'.");
   const present = significant.filter((name) => headerValue(rawHeaders, name) !== '');
   for (const name of ['host', header, ...present]) {
     if (!signedHeaders.includes(name))
       throw incomplete(`The header '${name}' must be among the signed headers.`);
   }
-  const text = headerValue(rawHeaders, header);
-  if (text === '') throw incomplete("Authorization header requires existence of 'X-Amz-Date' or 'Date'.");
   if (header === 'x-amz-date' || /^\d{8}T\d{6}Z$/.test(text)) return text;
   const time = new Date(text);
   return Number.isNaN(time.getTime()) ? text : time.toISOString().replace(/[-:]|\.\d+/g, '');

@@ -75,10 +75,7 @@ export class Listeners {
     for (const server of this.#servers) {
       server.maxConnections = maxConnections;
       server.setTimeout(idleTimeout);
-      server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-        // Where a reply is on its way the server knows it as `_httpMessage`, by which its own handler asks too.
-        answerMalformed(error, socket, Boolean((socket as { _httpMessage?: unknown })._httpMessage));
-      });
+      server.on('clientError', answerMalformed);
     }
     for (const server of [this.#unix, this.#tls])
       server.on('upgrade', (request, socket, head) => this.native.upgrade(request, socket as Socket, head));

@@ -35,10 +35,14 @@ export class TestDaemon {
     return daemon;
   }
 
-  /** Makes a home and starts its daemon; at the end of the test both are gone. */
-  static async start(t: { teardown(action: () => unknown): unknown }): Promise<TestDaemon> {
+  /**
+   * Makes a home and starts its daemon; at the end of the test both are gone.
+   * @param yaml added to the configuration
+   */
+  static async start(t: { teardown(action: () => unknown): unknown }, yaml?: string): Promise<TestDaemon> {
     const daemon = await TestDaemon.initialise();
     t.teardown(() => daemon.remove());
+    if (yaml !== undefined) daemon.configure(yaml);
     await daemon.start();
     return daemon;
   }

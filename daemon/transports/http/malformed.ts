@@ -1,5 +1,6 @@
 // What is no HTTP request gets an answer that says so, and the connection ends.
 import { randomUUID } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
@@ -9,12 +10,13 @@ const answers: Readonly<Record<string, readonly [status: string, message: string
   HPE_CHUNK_EXTENSIONS_OVERFLOW: ['413 Payload Too Large', 'The extensions of the chunks are too large.'],
 };
 
-/**
- * Handles `clientError` of a node:http server.
- * @param busy whether replies to earlier requests of the connection are yet to come: another one would take their place
- */
-export function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex, busy: boolean): void {
-  if (busy || !socket.writable || error.code === 'ECONNRESET') {
+/** Handles `clientError` of a node:http server. */
+export function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  // The oldest reply that is not sent, by which the server's own handler asks too.
+  const { _httpMessage: pending } = socket as { _httpMessage?: ServerResponse };
+  // Only the reply to what is malformed may be given here: it must not take the place of an earlier one's.
+  const isOwed = !pending || (!pending.req.complete && !pending.headersSent);
+  if (!isOwed || !socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
     return;
   }

@@ -16,4 +16,6 @@ export const httpOptions = {
   keepAliveTimeout,
   maxHeaderSize,
   connectionsCheckingInterval: 2_000,
+  // Where it is missed the signature says so, with an error that can be read.
+  requireHostHeader: false,
 };
