@@ -53,14 +53,20 @@ export class Keyhold {
     };
   }
 
-  connect(): Promise<Client> {
+  get credentials(): { accessKeyId: string; secretAccessKey: string } {
     const text = readFileSync(join(this.home, 'credentials'), 'utf8');
     const value = (name: string) => new RegExp(`${name} = (\\S+)`).exec(text)?.[1] ?? '';
-    const credentials = {
-      accessKeyId: value('aws_access_key_id'),
-      secretAccessKey: value('aws_secret_access_key'),
-    };
-    return connect({ url: `unix:${join(this.home, 'keyhold.sock')}`, credentials });
+    return { accessKeyId: value('aws_access_key_id'), secretAccessKey: value('aws_secret_access_key') };
+  }
+
+  /** Where clients of AWS send to. */
+  get awsUrl(): URL {
+    const text = readFileSync(join(this.home, 'env'), 'utf8');
+    return new URL(/AWS_ENDPOINT_URL_KMS=(\S+)/.exec(text)?.[1] ?? '');
+  }
+
+  connect(): Promise<Client> {
+    return connect({ url: `unix:${join(this.home, 'keyhold.sock')}`, credentials: this.credentials });
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,7 @@
 // npm run bench: Keyhold beside what it can be compared with, in one run, in turn. Machines are noisy and differ; the
 // ratios are what counts.
 import { Argument, Command } from 'commander';
+import { awsSuite } from './aws.js';
 import { operationsSuite } from './operations.js';
 import { policySuite } from './policy.js';
 import { asJson, asTable, type Row } from './report.js';
@@ -10,6 +11,7 @@ import { type SuiteOptions, UsageError } from './suite.js';
 /** A new suite is one entry. */
 const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>> = {
   operations: operationsSuite,
+  aws: awsSuite,
   policy: policySuite,
   scale: scaleSuite,
 };
@@ -27,6 +29,7 @@ const program = new Command('npm run bench --')
   .description(
     'operations: throughput and latency over the unix socket, beside a plain PKCS#11 loop on the same token.\n' +
       'policy: what one decision costs with 20 statements.\n' +
+      'aws: the AWS endpoint over TLS, beside the native protocol and a bare HTTPS server that verifies signatures.\n' +
       'scale: the same operations with 10 keys and with many, the start, and memory.',
   )
   .addArgument(new Argument('[suite]').choices(Object.keys(suites)).default('operations'))
