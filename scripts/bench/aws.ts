@@ -18,7 +18,7 @@ interface Operation {
   readonly awsName: string;
   /** JSON. */
   readonly body: string;
-  native(client: Client): Call;
+  readonly native: (client: Client) => Call;
 }
 
 /** Each figure is taken in every round, in turn with what it is compared with. */
