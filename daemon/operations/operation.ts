@@ -21,22 +21,6 @@ import type { Origin } from './audit-event.js';
 export type RequestOf<Name extends OperationName> = Operations[Name]['request'];
 export type ResponseOf<Name extends OperationName> = Operations[Name]['response'];
 
-/** A grant, as far as a decision about a request names it. */
-export interface Grant {
-  readonly grantId: string;
-}
-
-/** Finds grants for the decision about a request. */
-export interface GrantFinder {
-  /**
-   * @param granteeId unique id of a user or role, id of a role session, or for root the account
-   * @param operation as CreateGrant names it, which is the permission's action: `ReEncryptFrom`
-   * @param context the encryption context of that side of the request
-   * @returns a grant of the key that allows the operation
-   */
-  find(key: Key, granteeId: string, operation: string, context: StringMap | undefined): Grant | undefined;
-}
-
 /** What handlers work with. */
 export interface Services {
   readonly keyring: Keyring;
@@ -83,7 +67,7 @@ export interface Asked<Request> {
   readonly services: Services;
   /** As it is now. */
   readonly caller: Caller;
-  readonly origin: Pick<Origin, 'region' | 'sourceAddress' | 'userAgent'>;
+  readonly origin: Pick<Origin, 'region' | 'sourceAddress' | 'userAgent' | 'plainHttp'>;
 }
 
 /**

@@ -118,7 +118,7 @@ void t.test('the operations of one token', async (t) => {
       });
       await t.rejects(store.publicKey(id), { code: 'no-such-object' }, 'a secret key has no public one');
       t.equal(await store.exists(missing.id), false);
-      for (const wrong of [Buffer.alloc(0), Buffer.alloc(15), Buffer.alloc(17)]) {
+      for (const wrong of [Buffer.alloc(0), Buffer.alloc(65)]) {
         await t.rejects(store.encrypt({ suite: 1, id: wrong }, aad, aad), { code: 'internal' });
         await t.rejects(store.destroy(wrong), { code: 'internal' });
         await t.rejects(store.exists(wrong), { code: 'internal' });
