@@ -19,13 +19,17 @@ const unprovoked: Readonly<Record<string, string>> = {
   KMSInternalException: 'takes a fault of the daemon',
   KMSServiceException: 'is the SDK’s base class',
   LimitExceededException: 'takes small limits: the tests of each limit',
-  DryRunOperationException: 'DryRun is refused so far',
-  InvalidGrantTokenException: 'there are no grants so far',
   ConflictException: 'takes two requests at the same instant',
   ExpiredImportTokenException: 'takes a clock that moves: test/e2e/import-life',
-  MalformedPolicyDocumentException: 'there are no policies in requests so far',
   'ListKeyRotations.KMSInvalidStateException': 'no state forbids a list',
   'GetKeyRotationStatus.KMSInvalidStateException': 'a key that is Unavailable takes an HSM that is away',
+  ...Object.fromEntries(
+    ['PutKeyPolicy', 'GetKeyPolicy', 'ListKeyPolicies', 'ListGrants', 'RetireGrant', 'RevokeGrant'].map(
+      (name) => [`${name}.KMSInvalidStateException`, 'no state forbids it, as the table of key states says'],
+    ),
+  ),
+  'PutKeyPolicy.UnsupportedOperationException': 'there is no key whose policy could not be put',
+  'ListRetirableGrants.NotFoundException': 'a principal that does not exist is InvalidArnException',
   'DeleteAlias.KMSInvalidStateException': 'no state forbids it, as the table of key states says',
   'GetPublicKey.InvalidArnException': 'takes all forms of key identifiers',
   'CreateKey.InvalidArnException': 'a request takes no ARN',
@@ -131,6 +135,17 @@ void t.test('every operation of the table', async (t) => {
     ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE',
   };
 
+  const root = 'arn:aws:iam::000000000000:root';
+  const allows = {
+    KeyId: symmetric,
+    GranteePrincipal: root,
+    Operations: ['Encrypt'],
+    RetiringPrincipal: root,
+  };
+  const granted = await call('CreateGrant', allows);
+  const { GrantId } = await call('CreateGrant', allows);
+  const { Policy } = await call('GetKeyPolicy', { KeyId: symmetric });
+
   // Good cases; those of the set-up above are not repeated.
   const good: [name: string, input: Input][] = [
     ['DescribeKey', { KeyId: symmetric }],
@@ -160,6 +175,11 @@ void t.test('every operation of the table', async (t) => {
     ['VerifyMac', { KeyId: hmac, Message, Mac, MacAlgorithm: 'HMAC_SHA_256' }],
     ['GetPublicKey', { KeyId: ec }],
     ['DeriveSharedSecret', { KeyId: agreement, PublicKey: peer, KeyAgreementAlgorithm: 'ECDH' }],
+    ['PutKeyPolicy', { KeyId: symmetric, Policy }],
+    ['ListKeyPolicies', { KeyId: symmetric }],
+    ['ListGrants', { KeyId: symmetric }],
+    ['ListRetirableGrants', { RetiringPrincipal: root }],
+    ['RetireGrant', { KeyId: symmetric, GrantId: granted.GrantId }],
     ['ImportKeyMaterial', imported],
     ['DeleteImportedKeyMaterial', { KeyId: external }],
   ];
@@ -179,6 +199,10 @@ void t.test('every operation of the table', async (t) => {
     ['ScheduleKeyDeletion', { KeyId: symmetric }],
     ['CancelKeyDeletion', { KeyId: symmetric }],
     ['GetParametersForImport', wrapping],
+    ['GetKeyPolicy', { KeyId: symmetric }],
+    ['CreateGrant', allows],
+    ['RetireGrant', { KeyId: symmetric, GrantId }],
+    ['RevokeGrant', { KeyId: symmetric, GrantId }],
   ]);
   const usageOf: Record<string, string> = {
     ...Object.fromEntries(['Sign', 'Verify', 'GetPublicKey'].map((name) => [name, 'SIGN_VERIFY'])),
@@ -205,6 +229,10 @@ void t.test('every operation of the table', async (t) => {
     if (name === 'CancelKeyDeletion') variants.KMSInvalidStateException = { KeyId: symmetric };
     if (isImport || /Rotation|RotateKey/.test(name)) variants.UnsupportedOperationException = withKey(hmac);
     if (name === 'GetPublicKey') variants.UnsupportedOperationException = withKey(symmetric);
+    if (documented.has('DryRunOperationException'))
+      await fails(name, { ...input, DryRun: true }, 'DryRunOperationException');
+    if (documented.has('InvalidGrantTokenException') && name !== 'RetireGrant')
+      await fails(name, { ...input, GrantTokens: ['no token'] }, 'InvalidGrantTokenException');
     for (const [code, changed] of Object.entries(variants)) {
       if (!field || !documented.has(code) || code in unprovoked || `${name}.${code}` in unprovoked) continue;
       await fails(name, changed, code);
@@ -222,6 +250,16 @@ void t.test('every operation of the table', async (t) => {
     ['ListResourceTags', { KeyId: symmetric, Marker }, 'InvalidMarkerException'],
     ['ListKeyRotations', { KeyId: symmetric, Marker }, 'InvalidMarkerException'],
     ['DescribeCustomKeyStores', { Marker }, 'InvalidMarkerException'],
+    ['ListGrants', { KeyId: symmetric, Marker }, 'InvalidMarkerException'],
+    ['ListRetirableGrants', { RetiringPrincipal: root, Marker }, 'InvalidMarkerException'],
+    ['ListRetirableGrants', { RetiringPrincipal: `${root}x` }, 'InvalidArnException'],
+    ['ListGrants', { KeyId: symmetric, GrantId: 'x' }, 'InvalidGrantIdException'],
+    ['RetireGrant', { KeyId: symmetric, GrantId: 'x' }, 'InvalidGrantIdException'],
+    ['RetireGrant', { GrantToken: 'no token' }, 'InvalidGrantTokenException'],
+    ['RevokeGrant', { KeyId: symmetric, GrantId: 'x' }, 'InvalidGrantIdException'],
+    ['CreateGrant', { ...allows, GrantTokens: ['no token'] }, 'InvalidGrantTokenException'],
+    ['CreateKey', { Policy: '{}' }, 'MalformedPolicyDocumentException'],
+    ['PutKeyPolicy', { KeyId: symmetric, Policy: '{}' }, 'MalformedPolicyDocumentException'],
     ['CreateAlias', { AliasName: 'alias/one', TargetKeyId: symmetric }, 'AlreadyExistsException'],
     ['CreateAlias', { AliasName: 'alias/aws/one', TargetKeyId: symmetric }, 'InvalidAliasNameException'],
     ['UpdateAlias', { AliasName: 'alias/none', TargetKeyId: symmetric }, 'NotFoundException'],
@@ -286,6 +324,7 @@ void t.test('every operation of the table', async (t) => {
   ];
   for (const [name, input, code] of others) await fails(name, input, code);
   await call('DeleteAlias', { AliasName: 'alias/one' });
+  await call('RevokeGrant', { KeyId: symmetric, GrantId });
 
   await t.test('custom key stores', async (t) => {
     const [lab] = tokens;

@@ -25,22 +25,7 @@ const excluded = new Set([
 ]);
 
 /** What is being built: an entry that exists by now fails the test, so that this list only shrinks. */
-const pending = new Set([
-  'CreateGrant',
-  'Decapsulate',
-  'Encapsulate',
-  'GetKeyPolicy',
-  'ListGrants',
-  'ListKeyPolicies',
-  'ListRetirableGrants',
-  'PutKeyPolicy',
-  'RetireGrant',
-  'RevokeGrant',
-  ...Object.values(kms.GrantOperation).map((value) => `GrantOperation.${value}`),
-  'ConflictException',
-  'InvalidGrantIdException',
-  'InvalidGrantTokenException',
-]);
+const pending = new Set(['Decapsulate', 'Encapsulate', 'ConflictException']);
 
 type Schema = readonly unknown[] | number | string | (() => Schema);
 
