@@ -53,7 +53,7 @@ export function policyExplanationOperations(
         trust: isTrust ? { role: identities.roleByArn(resource)?.record } : undefined,
         identities,
         context: contextOf(given, caller, key, services, region),
-        grant: key && grants && ((id) => grants.find(key, id, nameOf(action), encryptionContext(given))),
+        grant: key && ((id) => grants.find(key, id, nameOf(action), encryptionContext(given))),
       });
       const { decision: kind, reason } = explain(decision, ({ grantId }) => grantId);
       const message = decision.allowed

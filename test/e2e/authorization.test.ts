@@ -22,14 +22,16 @@ interface Subject {
   readonly keyId: string;
   readonly aliasName: string;
   readonly ciphertextBlob: Uint8Array;
+  /** Of a grant to somebody else. */
+  readonly grantId: string;
 }
 
 interface Row {
   /**
    * What decides: the policies of a key and of the caller; those for the key and, without it, for an alias; those of the
-   * caller alone; a role's trust policy; nothing.
+   * caller alone; these and then the grant; a role's trust policy; nothing.
    */
-  readonly by: 'key' | 'key and alias' | 'caller' | 'trust' | 'nothing';
+  readonly by: 'key' | 'key and alias' | 'caller' | 'grant' | 'trust' | 'nothing';
   readonly request: (subject: Subject) => object;
 }
 
@@ -93,6 +95,11 @@ const rows: Readonly<Record<string, Row>> = {
   VerifyMac: ofKey({ message: bytes, mac: bytes, macAlgorithm: 'HMAC_SHA_256' }),
   GetPublicKey: ofKey(),
   DeriveSharedSecret: ofKey({ keyAgreementAlgorithm: 'ECDH', publicKey: bytes }),
+  CreateGrant: ofKey({ granteePrincipal: arn('user/nobody'), operations: ['Decrypt'] }),
+  ListGrants: ofKey(),
+  ListRetirableGrants: ofCaller({ retiringPrincipal: arn('user/nobody') }),
+  RetireGrant: { by: 'grant', request: ({ keyId, grantId }) => ({ keyId, grantId }) },
+  RevokeGrant: ofKey({ grantId: '0'.repeat(64) }),
   CreateCustomKeyStore: ofCaller({ customKeyStoreName: 'x' }),
   UpdateCustomKeyStore: ofCaller({ customKeyStoreId }),
   DescribeCustomKeyStores: ofCaller(),
@@ -140,13 +147,14 @@ const rows: Readonly<Record<string, Row>> = {
   GetCallerIdentity: { by: 'nothing', request: () => ({}) },
 };
 
-type Answer = 'in' | 'identity' | 'resource' | 'deny' | 'trust' | 'root' | 'uniform' | 'credential';
+type Answer = 'in' | 'identity' | 'resource' | 'deny' | 'trust' | 'grant' | 'root' | 'uniform' | 'credential';
 
 const messages: readonly [Answer, RegExp][] = [
   ['identity', /because no identity-based policy allows the \S+ action$/],
   ['resource', /because no resource-based policy allows the \S+ action$/],
   ['trust', /because no role trust policy allows the \S+ action$/],
   ['deny', /with an explicit deny in an identity-based policy$/],
+  ['grant', /because the grant does not allow it$/],
   ['root', /^Roles may not be assumed by root accounts\.$/],
   ['uniform', /^The ciphertext refers to a customer master key that does not exist/],
   ['credential', /^The security token included in the request is invalid\.$/],
@@ -197,6 +205,7 @@ void t.test('who is let in to every operation', async (t) => {
   const denied = await user('denied', statement('Allow'), statement('Deny'));
   const named = await user('named');
   const other = await user('other');
+  await user('stranger');
   const disabled = await user('disabled', statement('Allow'));
   await root.updateAccessKey({
     userName: 'disabled',
@@ -213,10 +222,12 @@ void t.test('who is let in to every operation', async (t) => {
   const subject = async (...policy: object[]): Promise<Subject> => {
     const keyId = (await root.createKey({})).keyMetadata!.keyId!;
     const { ciphertextBlob } = await root.encrypt({ keyId, plaintext: bytes });
+    const grant = { granteePrincipal: arn('user/stranger'), operations: ['Decrypt' as const] };
+    const { grantId } = await root.createGrant({ keyId, ...grant });
     const bypassPolicyLockoutSafetyCheck = true;
     if (policy.length > 0)
       await root.putKeyPolicy({ keyId, policy: document(...policy), bypassPolicyLockoutSafetyCheck });
-    return { keyId, aliasName: `alias/${keyId}`, ciphertextBlob: ciphertextBlob! };
+    return { keyId, aliasName: `alias/${keyId}`, ciphertextBlob: ciphertextBlob!, grantId: grantId! };
   };
   const ofAccount = { Principal: { AWS: arn('root') } };
   const plain = await subject();
@@ -226,75 +237,121 @@ void t.test('who is let in to every operation', async (t) => {
   );
   const closed = await subject(
     statement('Allow', { Principal: { AWS: arn('user/other') } }),
-    statement('Allow', { ...ofAccount, Action: ['kms:CreateAlias', 'kms:PutKeyPolicy'] }),
+    statement('Allow', { ...ofAccount, Action: ['kms:CreateAlias', 'kms:PutKeyPolicy', 'kms:CreateGrant'] }),
   );
 
-  const cases: readonly [string, Client, Subject, Readonly<Record<Row['by'], Answer>>][] = [
-    [
-      'the root',
-      root,
-      plain,
-      { key: 'in', 'key and alias': 'in', caller: 'in', trust: 'root', nothing: 'in' },
-    ],
-    [
-      'a user whom an identity policy allows it',
-      allowed.client,
-      plain,
-      { key: 'in', 'key and alias': 'in', caller: 'in', trust: 'in', nothing: 'in' },
-    ],
-    [
-      'a user whom the key policy names',
-      named.client,
-      naming,
-      { key: 'in', 'key and alias': 'identity', caller: 'identity', trust: 'identity', nothing: 'in' },
-    ],
-    [
-      'a user who is denied it',
-      denied.client,
-      plain,
-      { key: 'deny', 'key and alias': 'deny', caller: 'deny', trust: 'deny', nothing: 'in' },
-    ],
-    [
-      'a user of whom no policy says anything',
-      other.client,
-      naming,
-      { key: 'identity', 'key and alias': 'identity', caller: 'identity', trust: 'identity', nothing: 'in' },
-    ],
-    [
-      'a user whom only an identity policy allows it, where the key policy names others',
-      allowed.client,
-      closed,
-      { key: 'resource', 'key and alias': 'resource', caller: 'in', trust: 'in', nothing: 'in' },
-    ],
-    [
-      'the root, where the key policy names others',
-      root,
-      closed,
-      { key: 'resource', 'key and alias': 'resource', caller: 'in', trust: 'root', nothing: 'in' },
-    ],
-    [
-      'an access key that was deactivated',
-      disabled.client,
-      plain,
-      {
-        key: 'credential',
-        'key and alias': 'credential',
-        caller: 'credential',
-        trust: 'credential',
-        nothing: 'credential',
-      },
-    ],
+  const grantee = await user('grantee');
+  const constrained = await user('constrained');
+  const inContext = ['Decrypt', 'Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext'] as const;
+  const inContextToo = ['ReEncryptFrom', 'ReEncryptTo', 'GenerateDataKeyPair'] as const;
+  const pairWithout = 'GenerateDataKeyPairWithoutPlaintext' as const;
+  const cryptographic = [...inContext, ...inContextToo, pairWithout];
+  await root.createGrant({
+    keyId: plain.keyId,
+    granteePrincipal: arn('user/grantee'),
+    operations: [...cryptographic, 'DescribeKey', 'CreateGrant', 'RetireGrant'],
+  });
+  await root.createGrant({
+    keyId: plain.keyId,
+    granteePrincipal: arn('user/constrained'),
+    operations: cryptographic,
+    constraints: { encryptionContextEquals: { app: 'pay' } },
+  });
+  const granted = [
+    ...inContext,
+    'ReEncrypt',
+    'GenerateDataKeyPair',
+    pairWithout,
+    'DescribeKey',
+    'CreateGrant',
   ];
-  /** What the closed key's policy does allow to the account. */
-  const open = new Set(['CreateAlias', 'PutKeyPolicy']);
-  for (const [title, client, about, expected] of cases) {
-    await t.test(`${title}`, async (t) => {
+
+  /** Answers by what decides; `but` names operations with another one. */
+  interface Case {
+    readonly title: string;
+    readonly client: Client;
+    readonly about: Subject;
+    readonly answers: Readonly<Record<Row['by'], Answer>>;
+    readonly but?: Readonly<Record<string, Answer>>;
+  }
+  const all = (answer: Answer) => ({
+    key: answer,
+    'key and alias': answer,
+    caller: answer,
+    grant: answer,
+    trust: answer,
+    nothing: answer,
+  });
+  const nothing = 'in';
+  const opened: Record<string, Answer> = { CreateAlias: 'in', PutKeyPolicy: 'in', CreateGrant: 'in' };
+  const cases: readonly Case[] = [
+    {
+      title: 'a user whom an identity policy allows it',
+      client: allowed.client,
+      about: plain,
+      answers: { ...all('in'), grant: 'grant' },
+    },
+    {
+      title: 'a user whom the key policy names',
+      client: named.client,
+      about: naming,
+      answers: { ...all('identity'), key: 'in', grant: 'grant', nothing },
+    },
+    {
+      title: 'a user who is denied it',
+      client: denied.client,
+      about: plain,
+      answers: { ...all('deny'), nothing },
+    },
+    {
+      title: 'a user of whom no policy says anything',
+      client: other.client,
+      about: naming,
+      answers: { ...all('identity'), nothing },
+    },
+    {
+      title: 'a user whom only an identity policy allows it, where the key policy names others',
+      client: allowed.client,
+      about: closed,
+      answers: { ...all('resource'), caller: 'in', trust: 'in', nothing },
+      but: opened,
+    },
+    {
+      title: 'the root, where the key policy names others',
+      client: root,
+      about: closed,
+      answers: { ...all('resource'), caller: 'in', grant: 'in', trust: 'root', nothing },
+      but: opened,
+    },
+    {
+      title: 'a user with a grant',
+      client: grantee.client,
+      about: plain,
+      answers: { ...all('identity'), nothing },
+      but: Object.fromEntries(granted.map((name) => [name, 'in' as const])),
+    },
+    {
+      title: 'a user with a grant for another encryption context',
+      client: constrained.client,
+      about: plain,
+      answers: { ...all('identity'), nothing },
+    },
+    {
+      title: 'an access key that was deactivated',
+      client: disabled.client,
+      about: plain,
+      answers: all('credential'),
+    },
+    // The last: it retires the grant.
+    { title: 'the root', client: root, about: plain, answers: { ...all('in'), trust: 'root' } },
+  ];
+  for (const { title, client, about, answers, but = {} } of cases) {
+    await t.test(title, async (t) => {
       for (const [name, { by, request }] of Object.entries(rows)) {
-        if (by === 'key and alias') await ask(root, 'CreateAlias', { ...rows.CreateAlias!.request(about) });
-        let answer = expected[by];
-        if (about === closed && open.has(name)) answer = 'in';
-        if (uniform.has(name) && !['in', 'credential'].includes(answer)) answer = 'uniform';
-        t.equal(await ask(client, name, request(about)), answer, name);
+        if (by === 'key and alias') await ask(root, 'CreateAlias', rows.CreateAlias!.request(about));
+        const answer = but[name] ?? answers[by];
+        const shown = uniform.has(name) && !['in', 'credential'].includes(answer) ? 'uniform' : answer;
+        t.equal(await ask(client, name, request(about)), shown, name);
       }
     });
   }
