@@ -1,0 +1,379 @@
+// Which condition keys each permission supplies, and which values they have in one request of each operation.
+import t from 'tap';
+import { conditionsOf, suppliedBy } from '../../daemon/operations/condition-keys.js';
+import type { Services } from '../../daemon/operations/operation.js';
+import { operationTable } from '../../daemon/operations/table.js';
+import type { Caller } from '../../daemon/identity/caller.js';
+import { encodeBlob, blobHeader } from '../../daemon/keys/ciphertext.js';
+import { Namer } from '../../daemon/keys/identifiers.js';
+import type { Key } from '../../daemon/keys/keyring.js';
+import { isKnownKey, multivaluedKeys } from '../../daemon/policy/vocabulary.js';
+import { exceptions } from '../../proto/errors.js';
+
+type Values = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+const account = '000000000000';
+const namer = new Namer(account, 'us-east-1');
+const keyId = '1234abcd-12ab-34cd-56ef-1234567890ab';
+const otherId = '2234abcd-12ab-34cd-56ef-1234567890ab';
+
+/** Of every request. */
+const ofRequests = [
+  'aws:CurrentTime',
+  'aws:EpochTime',
+  'aws:MultiFactorAuthPresent',
+  'aws:PrincipalAccount',
+  'aws:PrincipalArn',
+  'aws:PrincipalTag/',
+  'aws:PrincipalType',
+  'aws:RequestedRegion',
+  'aws:SecureTransport',
+  'aws:SourceIp',
+  'aws:TokenIssueTime',
+  'aws:UserAgent',
+  'aws:userid',
+  'aws:username',
+  'kms:CallerAccount',
+];
+
+/** Of every permission about a key. */
+const ofKeys = [
+  'aws:ResourceTag/',
+  'kms:CustomerMasterKeySpec',
+  'kms:CustomerMasterKeyUsage',
+  'kms:KeyOrigin',
+  'kms:KeySpec',
+  'kms:KeyUsage',
+  'kms:MultiRegion',
+  'kms:MultiRegionKeyType',
+  'kms:ResourceAliases',
+];
+
+const blob = encodeBlob(blobHeader(1, keyId, '0'.repeat(64)), Buffer.alloc(12), Buffer.alloc(16));
+const byAlias = { keyId: 'alias/used' };
+const context = {
+  encryptionContext: Object.assign(Object.create(null) as object, { Dept: 'IT', __proto: 'x' }),
+};
+const contextKeys: Values = {
+  'kms:EncryptionContext:dept': ['IT'],
+  'kms:EncryptionContext:__proto': ['x'],
+  'kms:EncryptionContext:other': [],
+  'kms:EncryptionContextKeys': ['Dept', '__proto'],
+};
+const alias: Values = { 'kms:RequestAlias': 'alias/used' };
+const symmetric: Values = { 'kms:EncryptionAlgorithm': 'SYMMETRIC_DEFAULT' };
+const tags = {
+  tags: [
+    { tagKey: 'Team', tagValue: 'red' },
+    { tagKey: 'cost', tagValue: '1' },
+  ],
+};
+const requestTags: Values = {
+  'aws:RequestTag/team': ['red'],
+  'aws:RequestTag/cost': ['1'],
+  'aws:RequestTag/x': [],
+  'aws:TagKeys': ['Team', 'cost'],
+};
+
+interface Row {
+  readonly request: Record<string, unknown>;
+  readonly values: Values;
+}
+
+/** By operation and action, those with condition keys of their own; all others have none. */
+const own: Readonly<Record<string, Row>> = {
+  'CreateKey kms:CreateKey': {
+    request: { keySpec: 'RSA_2048', keyUsage: 'SIGN_VERIFY', multiRegion: true, ...tags },
+    values: {
+      ...requestTags,
+      'kms:KeySpec': 'RSA_2048',
+      'kms:CustomerMasterKeySpec': 'RSA_2048',
+      'kms:KeyUsage': 'SIGN_VERIFY',
+      'kms:CustomerMasterKeyUsage': 'SIGN_VERIFY',
+      'kms:KeyOrigin': 'AWS_KMS',
+      'kms:MultiRegion': 'true',
+      'kms:MultiRegionKeyType': 'PRIMARY',
+      'kms:BypassPolicyLockoutSafetyCheck': 'false',
+    },
+  },
+  'CreateKey kms:TagResource': { request: tags, values: requestTags },
+  'DescribeKey kms:DescribeKey': { request: byAlias, values: alias },
+  'ScheduleKeyDeletion kms:ScheduleKeyDeletion': {
+    request: { pendingWindowInDays: 7 },
+    values: { 'kms:ScheduleKeyDeletionPendingWindowInDays': '7' },
+  },
+  'EnableKeyRotation kms:EnableKeyRotation': {
+    request: {},
+    values: { 'kms:RotationPeriodInDays': '365' },
+  },
+  'GetParametersForImport kms:GetParametersForImport': {
+    request: { wrappingAlgorithm: 'RSAES_OAEP_SHA_256', wrappingKeySpec: 'RSA_4096' },
+    values: { 'kms:WrappingAlgorithm': 'RSAES_OAEP_SHA_256', 'kms:WrappingKeySpec': 'RSA_4096' },
+  },
+  'ImportKeyMaterial kms:ImportKeyMaterial': {
+    request: { validTo: 2_000_000_000.5 },
+    values: { 'kms:ExpirationModel': 'KEY_MATERIAL_EXPIRES', 'kms:ValidTo': '2000000000.5' },
+  },
+  'TagResource kms:TagResource': { request: tags, values: requestTags },
+  'UntagResource kms:UntagResource': {
+    request: { tagKeys: ['a', 'B'] },
+    values: { 'aws:TagKeys': ['a', 'B'] },
+  },
+  'PutKeyPolicy kms:PutKeyPolicy': {
+    request: { bypassPolicyLockoutSafetyCheck: true },
+    values: { 'kms:BypassPolicyLockoutSafetyCheck': 'true' },
+  },
+  'Encrypt kms:Encrypt': {
+    request: { ...byAlias, ...context, encryptionAlgorithm: 'RSAES_OAEP_SHA_1' },
+    values: { ...alias, ...contextKeys, 'kms:EncryptionAlgorithm': 'RSAES_OAEP_SHA_1' },
+  },
+  'Decrypt kms:Decrypt': {
+    request: { ...context, ciphertextBlob: blob },
+    values: { ...contextKeys, ...symmetric, 'kms:RequestAlias': undefined },
+  },
+  'ReEncrypt kms:ReEncryptFrom': {
+    request: {
+      ciphertextBlob: blob,
+      destinationKeyId: 'alias/used',
+      sourceEncryptionContext: context.encryptionContext,
+    },
+    values: {
+      ...contextKeys,
+      ...symmetric,
+      'kms:RequestAlias': undefined,
+      'kms:ReEncryptOnSameKey': 'true',
+    },
+  },
+  'ReEncrypt kms:ReEncryptTo': {
+    request: { ciphertextBlob: blob, destinationKeyId: otherId },
+    values: {
+      ...symmetric,
+      'kms:EncryptionContext:dept': [],
+      'kms:EncryptionContextKeys': [],
+      'kms:RequestAlias': undefined,
+      'kms:ReEncryptOnSameKey': 'false',
+    },
+  },
+  'GenerateDataKey kms:GenerateDataKey': {
+    request: { ...byAlias, ...context },
+    values: { ...alias, ...contextKeys, ...symmetric },
+  },
+  'GenerateDataKeyWithoutPlaintext kms:GenerateDataKeyWithoutPlaintext': {
+    request: { keyId: namer.aliasArn('alias/used'), ...context },
+    values: { ...alias, ...contextKeys, ...symmetric },
+  },
+  'GenerateDataKeyPair kms:GenerateDataKeyPair': {
+    request: { ...byAlias, ...context, keyPairSpec: 'RSA_2048' },
+    values: { ...alias, ...contextKeys, ...symmetric, 'kms:DataKeyPairSpec': 'RSA_2048' },
+  },
+  'GenerateDataKeyPairWithoutPlaintext kms:GenerateDataKeyPairWithoutPlaintext': {
+    request: { ...byAlias, ...context, keyPairSpec: 'ECC_NIST_P256' },
+    values: { ...alias, ...contextKeys, ...symmetric, 'kms:DataKeyPairSpec': 'ECC_NIST_P256' },
+  },
+  'Sign kms:Sign': {
+    request: { ...byAlias, signingAlgorithm: 'ECDSA_SHA_256' },
+    values: { ...alias, 'kms:SigningAlgorithm': 'ECDSA_SHA_256', 'kms:MessageType': 'RAW' },
+  },
+  'Verify kms:Verify': {
+    request: { keyId, signingAlgorithm: 'ECDSA_SHA_256', messageType: 'DIGEST' },
+    values: {
+      'kms:RequestAlias': undefined,
+      'kms:SigningAlgorithm': 'ECDSA_SHA_256',
+      'kms:MessageType': 'DIGEST',
+    },
+  },
+  'GenerateMac kms:GenerateMac': {
+    request: { ...byAlias, macAlgorithm: 'HMAC_SHA_256' },
+    values: { ...alias, 'kms:MacAlgorithm': 'HMAC_SHA_256' },
+  },
+  'VerifyMac kms:VerifyMac': {
+    request: { ...byAlias, macAlgorithm: 'HMAC_SHA_512' },
+    values: { ...alias, 'kms:MacAlgorithm': 'HMAC_SHA_512' },
+  },
+  'GetPublicKey kms:GetPublicKey': { request: byAlias, values: alias },
+  'DeriveSharedSecret kms:DeriveSharedSecret': {
+    request: { ...byAlias, keyAgreementAlgorithm: 'ECDH' },
+    values: { ...alias, 'kms:KeyAgreementAlgorithm': 'ECDH' },
+  },
+  'CreateGrant kms:CreateGrant': {
+    request: {
+      operations: ['Encrypt', 'Decrypt'],
+      granteePrincipal: `arn:aws:iam::${account}:user/a`,
+      constraints: { encryptionContextSubset: context.encryptionContext },
+    },
+    values: {
+      ...contextKeys,
+      'kms:GrantConstraintType': 'EncryptionContextSubset',
+      'kms:GrantIsForAWSResource': 'false',
+      'kms:GrantOperations': ['Encrypt', 'Decrypt'],
+      'kms:GranteePrincipal': `arn:aws:iam::${account}:user/a`,
+      'kms:RetiringPrincipal': undefined,
+    },
+  },
+  'ListGrants kms:ListGrants': { request: {}, values: { 'kms:GrantIsForAWSResource': 'false' } },
+  'RevokeGrant kms:RevokeGrant': { request: {}, values: { 'kms:GrantIsForAWSResource': 'false' } },
+  'RetireGrant kms:RetireGrant': {
+    request: { keyId, grantId: 'f'.repeat(64) },
+    values: { ...contextKeys, 'kms:GrantConstraintType': 'EncryptionContextEquals' },
+  },
+  'AdoptKey keyhold:AdoptKey': { request: tags, values: requestTags },
+  'SeedKey keyhold:SeedKey': { request: tags, values: requestTags },
+  ...ofSessions('sts:AssumeRole'),
+  ...ofSessions('sts:TagSession'),
+};
+
+function ofSessions(action: string): Record<string, Row> {
+  const request = {
+    roleArn: `arn:aws:iam::${account}:role/r`,
+    roleSessionName: 'one',
+    externalId: 'x',
+    tags: [{ key: 'Team', value: 'red' }],
+    transitiveTagKeys: ['Team'],
+  };
+  const values = {
+    'sts:RoleSessionName': 'one',
+    'sts:ExternalId': 'x',
+    'sts:TransitiveTagKeys': ['Team'],
+    'aws:TagKeys': ['Team'],
+    'aws:RequestTag/team': 'red',
+    'aws:ResourceTag/level': '3',
+    'iam:ResourceTag/level': '3',
+  };
+  return { [`AssumeRole ${action}`]: { request, values } };
+}
+
+/** Condition keys of kms-api that no request here has: no service of AWS calls for somebody. */
+const neverThere = ['kms:ViaService'];
+
+const key = {
+  arn: namer.keyArn(keyId),
+  record: {
+    keyId,
+    keySpec: 'HMAC_256',
+    keyUsage: 'GENERATE_VERIFY_MAC',
+    origin: 'EXTERNAL',
+    multiRegion: true,
+    tags: [{ tagKey: 'Team', tagValue: 'blue' }],
+  },
+} as unknown as Key;
+
+const keyring = {
+  namer,
+  key: (id: string) => (id === keyId ? key : undefined),
+  find(identifier: string) {
+    if (identifier === 'alias/used' || identifier === keyId) return key;
+    throw new exceptions.NotFoundException(`There is no ${identifier}.`);
+  },
+  findByKeyId: () => key,
+  aliasesOf: () => [{ aliasName: 'alias/used' }, { aliasName: 'alias/other' }],
+};
+const constraint = {
+  type: 'EncryptionContextEquals',
+  pairs: Object.entries(context.encryptionContext),
+};
+const services = {
+  keyring,
+  limits: {
+    longestPendingWindowInDays: 30,
+    shortestRotationPeriodInDays: 90,
+    longestRotationPeriodInDays: 2_560,
+  },
+  grants: { get: () => ({ keyId, grantId: 'f'.repeat(64), constraint }) },
+  identities: { account, roleByArn: () => ({ record: { tags: [{ key: 'Level', value: '3' }] } }) },
+} as unknown as Services;
+const caller = {
+  type: 'AssumedRole',
+  principalId: 'AROA1:one',
+  arn: `arn:aws:sts::${account}:assumed-role/app/one`,
+  account,
+  role: { arn: `arn:aws:iam::${account}:role/app`, record: { tags: [{ key: 'Level', value: '1' }] } },
+  session: { issuedAt: 1_700_000_000, tags: [{ key: 'level', value: '2' }], transitiveTagKeys: [] },
+} as unknown as Caller;
+const origin = { region: 'us-east-1', sourceAddress: '10.0.0.1', userAgent: 'test' };
+
+const permissions = [...operationTable.values()].flatMap(({ name, permissions }) =>
+  permissions.map((permission) => [`${name} ${permission.action}`, permission] as const),
+);
+
+/** `kms:EncryptionContext:dept` → `kms:EncryptionContext:` */
+function nameIn(supplied: readonly string[], key: string): string {
+  return supplied.includes(key)
+    ? key
+    : (supplied.find((name) => /[:/]$/.test(name) && key.startsWith(name)) ?? key);
+}
+
+void t.test('every permission supplies the condition keys that it should, and no others', (t) => {
+  const rows: ReadonlySet<string> = new Set(permissions.map(([title]) => title));
+  t.strictSame(
+    Object.keys(own).filter((title) => !rows.has(title)),
+    [],
+    'each row is of a permission',
+  );
+  for (const [title, permission] of permissions) {
+    const supplied = Object.keys(suppliedBy(permission));
+    const mine = Object.keys(own[title]?.values ?? {}).map((name) => nameIn(supplied, name));
+    const expected = new Set([...ofRequests, ...(permission.key ? ofKeys : []), ...mine]);
+    t.strictSame(supplied.sort(), [...expected].sort(), title);
+    const unknown = supplied.filter(
+      (name) => !isKnownKey(`${name.toLowerCase()}${/[:/]$/.test(name) ? 'x' : ''}`),
+    );
+    t.strictSame(unknown, [], `${title}: keyhold policy lint knows them`);
+  }
+  t.end();
+});
+
+void t.test('their values are what a request asks for, or what is done where it does not say', (t) => {
+  for (const [title, permission] of permissions) {
+    const { request, values } = own[title] ?? { request: {}, values: {} };
+    const lookup = conditionsOf(permission, {
+      request,
+      key: permission.key && key,
+      services,
+      caller,
+      origin,
+    });
+    for (const [name, value] of Object.entries(values)) {
+      const expected = typeof value === 'string' ? [value] : value;
+      t.strictSame(lookup(name.toLowerCase()), expected, `${title}: ${name}`);
+      if (Array.isArray(value) && value.length > 1)
+        t.ok(multivaluedKeys.has(name.toLowerCase()), `${name} is known to have several values`);
+    }
+    for (const name of neverThere) t.equal(lookup(name.toLowerCase()), undefined);
+  }
+  t.end();
+});
+
+void t.test('those of a key and of every request tell of the key, the caller and the connection', (t) => {
+  const permission = operationTable.get('GenerateMac')!.permissions[0]!;
+  const request = { keyId };
+  const lookup = conditionsOf(permission, { request, key, services, caller, origin });
+  const expected: Values = {
+    'kms:KeySpec': 'HMAC_256',
+    'kms:CustomerMasterKeySpec': 'HMAC_256',
+    'kms:KeyUsage': 'GENERATE_VERIFY_MAC',
+    'kms:CustomerMasterKeyUsage': 'GENERATE_VERIFY_MAC',
+    'kms:KeyOrigin': 'EXTERNAL',
+    'kms:MultiRegion': 'true',
+    'kms:MultiRegionKeyType': 'PRIMARY',
+    'kms:ResourceAliases': ['alias/used', 'alias/other'],
+    'aws:ResourceTag/team': ['blue'],
+    'aws:PrincipalArn': `arn:aws:iam::${account}:role/app`,
+    'aws:PrincipalAccount': account,
+    'kms:CallerAccount': account,
+    'aws:PrincipalType': 'AssumedRole',
+    'aws:PrincipalTag/level': '2',
+    'aws:userid': 'AROA1:one',
+    'aws:username': undefined,
+    'aws:TokenIssueTime': '2023-11-14T22:13:20Z',
+    'aws:MultiFactorAuthPresent': 'false',
+    'aws:SourceIp': '10.0.0.1',
+    'aws:SecureTransport': 'true',
+    'aws:UserAgent': 'test',
+    'aws:RequestedRegion': 'us-east-1',
+  };
+  for (const [name, value] of Object.entries(expected))
+    t.strictSame(lookup(name.toLowerCase()), typeof value === 'string' ? [value] : value, name);
+  t.match(lookup('aws:currenttime')?.[0], /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+  t.ok(Math.abs(Number(lookup('aws:epochtime')?.[0]) - Date.now() / 1000) < 5);
+  t.end();
+});
