@@ -27,13 +27,16 @@ import { MessageCounts } from './keys/message-counts.js';
 import { Secrets } from './keys/secrets.js';
 import { wrappingObjects } from './keys/wrapping-keys.js';
 import { createLog, type Logger } from './observability/log.js';
+import { Admission } from './operations/admission.js';
 import { makeFailureEvent, makeServiceEvent } from './operations/audit-event.js';
 import { fieldLimitCheck } from './operations/field-limits.js';
 import { ManagedKeys } from './operations/managed-keys.js';
 import { OwedEvents } from './operations/owed-events.js';
 import { Pipeline } from './operations/pipeline.js';
+import { Quotas } from './operations/quotas.js';
 import { Recorder } from './operations/recorder.js';
 import { ServiceActs } from './operations/service-acts.js';
+import { operationTable } from './operations/table.js';
 import { loadRecords, openAudit, readOwnInstance } from './opening.js';
 import { readyText, writeClientFiles } from './ready.js';
 import { ObservedClock } from './scheduler/observed-clock.js';
@@ -119,7 +122,17 @@ async function start(home: string): Promise<Daemon> {
   };
   const managedKeys = new ManagedKeys(services, recorder);
   const checkLimits = fieldLimitCheck(limits, defaultFieldLimits);
-  const pipeline = new Pipeline(services, audit, recorder, authenticator, managedKeys, checkLimits, log);
+  const admission = new Admission(new Quotas(config.quotas, operationTable.values()), limits);
+  const pipeline = new Pipeline(
+    services,
+    audit,
+    recorder,
+    authenticator,
+    managedKeys,
+    admission,
+    checkLimits,
+    log,
+  );
   const clock = await ObservedClock.open(records, config.deletionCautionHours);
   const scheduler = new Scheduler(keyring, acts, lastUsage, clock, log);
   const failures = new FailedAuthentications(limits.failedAuthentications, async (summary) => {

@@ -129,6 +129,10 @@ const limits = z.strictObject({
   httpConnections: positive.default(4_096),
   /** Largest body of a request on the AWS endpoint, in bytes. */
   bodyBytes: positive.default(262_144),
+  /** On all of its connections. */
+  inFlightPerPrincipal: positive.default(4_096),
+  /** Requests that are executed at the same time; those of each principal that wait for it take turns with the others'. */
+  executing: positive.default(128),
   /** Jobs that wait for the HSM, for each key store. */
   queue: positive.default(8_192),
   keys: positive.default(100_000),
@@ -147,6 +151,19 @@ const limits = z.strictObject({
   customKeyStores: positive.default(10),
   /** Most messages under one material; NIST SP 800-38D, section 8.3, allows no more with random IVs. */
   messagesPerMaterial: positive.max(2 ** 32).default(2 ** 32),
+});
+
+/** Requests a second of each principal. */
+const quotas = z.strictObject({
+  /** Encrypt, Decrypt, ReEncrypt, data keys, MACs and random bytes share it. */
+  symmetric: positive.default(100_000),
+  /** Sign, Verify and DeriveSharedSecret share it. */
+  asymmetric: positive.default(100_000),
+  dataKeyPairs: positive.default(1_000),
+  /** Each other operation that only reads. */
+  reads: positive.default(20_000),
+  /** Each other operation. */
+  changes: positive.default(5_000),
 });
 
 const audit = z.strictObject({
@@ -169,6 +186,7 @@ export const configSchema = z
     allowedOrigins: z.array(z.string()).default([]),
     logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
     limits: limits.prefault({}),
+    quotas: quotas.prefault({}),
     /** Whether `keyhold seed` may make keys with given ids and material; for development. */
     allowSeed: z.boolean().default(false),
     /** Uptime that deletions wait for after the clock was stepped or the daemon was off for over an hour. */

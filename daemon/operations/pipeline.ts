@@ -5,13 +5,14 @@ import { errorTable, exceptions, type ServiceError } from '../../proto/errors.js
 import type { KeyLastUsageTrackingOperation } from '../../proto/generated/messages.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Authenticator } from '../identity/authenticator.js';
-import type { Caller } from '../identity/caller.js';
+import { type Caller, identityOf } from '../identity/caller.js';
 import { checkGrantTokens } from '../keys/grant-tokens.js';
 import type { Key } from '../keys/keyring.js';
 import { ManagedKeyNotMade } from '../keys/managed-keys.js';
 import { checkState, type StateRow } from '../keys/states.js';
 import type { Logger } from '../observability/log.js';
 import { checkPermission } from './access.js';
+import type { Admission, Ticket } from './admission.js';
 import { type Event, makeEvent, type Origin } from './audit-event.js';
 import { toServiceError } from './failures.js';
 import type { ManagedKeys } from './managed-keys.js';
@@ -41,6 +42,7 @@ export class Pipeline {
     private readonly recorder: Recorder,
     private readonly authenticator: Authenticator,
     private readonly managedKeys: ManagedKeys,
+    private readonly admission: Admission,
     private readonly checkLimits: (request: Message) => void,
     private readonly log: Logger,
   ) {}
@@ -60,10 +62,16 @@ export class Pipeline {
     const subjects: Subject[] = [];
     const keys: Key[] = [];
     let outcome: Outcome<object> | undefined;
+    let ticket: Ticket | undefined;
     try {
       this.recorder.checkAvailable();
       if (refusal) throw refusal;
-      const caller = this.authenticator.current(origin.caller);
+      let caller = this.authenticator.current(origin.caller);
+      ticket = this.admission.enter(identityOf(caller)?.id ?? caller.account, operation);
+      if (ticket.turn) {
+        await ticket.turn;
+        caller = this.authenticator.current(caller);
+      }
       validate(shape.request, request);
       this.checkLimits(request);
       const grantTokens = grantTokensOf(request);
@@ -101,6 +109,8 @@ export class Pipeline {
     } catch (error) {
       wipe(outcome);
       throw await this.#fail(origin, operation, request, keys, error);
+    } finally {
+      if (ticket) this.admission.leave(ticket);
     }
     const done = outcome;
     return { response: done.response, wipe: () => wipe(done) };

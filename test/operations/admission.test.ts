@@ -1,0 +1,112 @@
+import t from 'tap';
+import { Admission, type Ticket } from '../../daemon/operations/admission.js';
+import { Quotas } from '../../daemon/operations/quotas.js';
+import { operationTable } from '../../daemon/operations/table.js';
+import { ServiceError } from '../../proto/errors.js';
+
+const rates = { symmetric: 1e6, asymmetric: 1e6, dataKeyPairs: 1e6, reads: 1e6, changes: 1e6 };
+const operation = (name: string) => operationTable.get(name)!;
+const encrypt = operation('Encrypt');
+const pause = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
+
+function admission({ executing = 4, inFlightPerPrincipal = 10_000, quotas = {} }) {
+  return new Admission(new Quotas({ ...rates, ...quotas }, operationTable.values()), {
+    executing,
+    inFlightPerPrincipal,
+  });
+}
+
+void t.test('a quota is for each principal and family, and tells when to come again', async (t) => {
+  const gate = admission({ executing: 1_000, quotas: { symmetric: 20, reads: 5 } });
+  const enter = (id: string, name: string) => gate.leave(gate.enter(id, operation(name)));
+  for (let index = 0; index < 10; index++) {
+    enter('greedy', 'Encrypt');
+    enter('greedy', 'GenerateMac');
+  }
+  let error: unknown;
+  try {
+    enter('greedy', 'Decrypt');
+  } catch (thrown) {
+    error = thrown;
+  }
+  t.ok(error instanceof ServiceError);
+  const { code, retryAfter = 0, message } = error as ServiceError;
+  t.equal(code, 'ThrottlingException');
+  t.match(message, /^You have exceeded the rate at which you may call KMS: 20 requests a second/);
+  t.ok(retryAfter > 0 && retryAfter <= 50, `${retryAfter}`);
+  enter('greedy', 'Sign');
+  enter('polite', 'Encrypt');
+  for (let index = 0; index < 5; index++) {
+    enter('greedy', 'DescribeKey');
+    enter('greedy', 'ListKeys');
+  }
+  t.throws(() => enter('greedy', 'ListKeys'), { code: 'ThrottlingException' });
+  await pause(retryAfter + 1);
+  enter('greedy', 'Encrypt');
+});
+
+void t.test('whoever asks little has its turn soon, however much another asks', async (t) => {
+  const gate = admission({ executing: 4 });
+  const begun: string[] = [];
+  const active: Ticket[] = [];
+  const enter = (id: string) => {
+    const ticket = gate.enter(id, encrypt);
+    const begin = () => {
+      begun.push(id);
+      active.push(ticket);
+    };
+    if (ticket.turn) void ticket.turn.then(begin);
+    else begin();
+  };
+  for (let index = 0; index < 1_000; index++) enter('greedy');
+  for (let index = 0; index < 3; index++) enter('polite');
+  enter('other');
+  t.equal(active.length, 4);
+  for (let index = 0; index < 8; index++) {
+    gate.leave(active.shift()!);
+    await Promise.resolve();
+  }
+  t.same(begun.slice(4), ['greedy', 'polite', 'other', 'greedy', 'polite', 'greedy', 'polite', 'greedy']);
+  while (active.length > 0) {
+    t.ok(active.length <= 4);
+    gate.leave(active.shift()!);
+    await Promise.resolve();
+  }
+  t.equal(begun.length, 1_004, 'all of them are executed');
+});
+
+void t.test('requests that hang keep nobody waiting for long', async (t) => {
+  const gate = admission({ executing: 2 });
+  const hung = Array.from({ length: 50 }, () => gate.enter('greedy', encrypt));
+  const waiting = gate.enter('polite', encrypt);
+  const begun = performance.now();
+  const alive = setTimeout(() => undefined, 10_000);
+  await waiting.turn;
+  clearTimeout(alive);
+  t.ok(performance.now() - begun < 5_000);
+  gate.leave(waiting);
+  for (const ticket of hung) {
+    await ticket.turn;
+    gate.leave(ticket);
+  }
+  const all = [gate.enter('polite', encrypt), gate.enter('polite', encrypt), gate.enter('polite', encrypt)];
+  t.same(
+    all.map(({ turn }) => turn === undefined),
+    [true, true, false],
+    'the places are there again, and no more',
+  );
+  for (const ticket of all) {
+    await ticket.turn;
+    gate.leave(ticket);
+  }
+});
+
+void t.test('a principal has so many requests in flight and no more', (t) => {
+  const gate = admission({ executing: 2, inFlightPerPrincipal: 3 });
+  const tickets = Array.from({ length: 3 }, () => gate.enter('greedy', encrypt));
+  t.throws(() => gate.enter('greedy', encrypt), { code: 'ThrottlingException', retryAfter: 50 });
+  t.ok(gate.enter('polite', encrypt));
+  gate.leave(tickets[0]!);
+  t.ok(gate.enter('greedy', encrypt));
+  t.end();
+});
