@@ -65,8 +65,12 @@ export class Keyhold {
     return new URL(/AWS_ENDPOINT_URL_KMS=(\S+)/.exec(text)?.[1] ?? '');
   }
 
+  get url(): string {
+    return `unix:${join(this.home, 'keyhold.sock')}`;
+  }
+
   connect(): Promise<Client> {
-    return connect({ url: `unix:${join(this.home, 'keyhold.sock')}`, credentials: this.credentials });
+    return connect({ url: this.url, credentials: this.credentials });
   }
 
   async stop(): Promise<void> {

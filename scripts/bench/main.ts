@@ -2,6 +2,8 @@
 // ratios are what counts.
 import { Argument, Command } from 'commander';
 import { awsSuite } from './aws.js';
+import { fairnessSuite } from './fairness.js';
+import { grantsSuite } from './grants.js';
 import { operationsSuite } from './operations.js';
 import { policySuite } from './policy.js';
 import { asJson, asTable, type Row } from './report.js';
@@ -10,6 +12,8 @@ import { type SuiteOptions, UsageError } from './suite.js';
 
 /** A new suite is one entry. */
 const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>> = {
+  fairness: fairnessSuite,
+  grants: grantsSuite,
   operations: operationsSuite,
   aws: awsSuite,
   policy: policySuite,
@@ -28,6 +32,8 @@ interface Options {
 const program = new Command('npm run bench --')
   .description(
     'operations: throughput and latency over the unix socket, beside a plain PKCS#11 loop on the same token.\n' +
+      'fairness: the latency of one principal alone, and beside another one that asks for all that it may.\n' +
+      'grants: finding and listing grants, with 10 and with 50,000 of one key.\n' +
       'policy: what one decision costs with 20 statements.\n' +
       'aws: the AWS endpoint over TLS, beside the native protocol and a bare HTTPS server that verifies signatures.\n' +
       'scale: the same operations with 10 keys and with many, the start, and memory.',

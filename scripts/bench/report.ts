@@ -19,7 +19,8 @@ export function asTable(rows: readonly Row[]): string {
   return rows
     .map(({ name, value, unit, ratio_to_raw: toRaw, ratio_to_few: toFew }) => {
       const ratio = toRaw !== null ? ` ${toRaw.toFixed(2)} x raw` : toFew ? ` ${toFew.toFixed(2)} x few` : '';
-      const figure = Math.round(value).toLocaleString('en').padStart(9);
+      const digits = value < 10 ? 2 : 0;
+      const figure = value.toLocaleString('en', { maximumFractionDigits: digits }).padStart(9);
       return `${name.padEnd(width)} ${figure} ${unit.padEnd(5)}${ratio}\n`;
     })
     .join('');

@@ -1,0 +1,98 @@
+// How much many grants of one key cost: to one grantee, each with an encryption context of its own, as programs make them
+// for each of their resources.
+import { createHmac } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Grants, putGrant } from '../../daemon/keys/grants.js';
+import { LevelStore } from '../../daemon/store/leveldb.js';
+import { Records } from '../../daemon/store/records.js';
+import { median } from './load.js';
+import { microseconds } from './policy.js';
+import type { Row } from './report.js';
+import type { SuiteOptions } from './suite.js';
+
+const few = 10;
+const many = 50_000;
+const grantee = 'AROAAAAAAAAAAAAAAAAAA';
+const key = { record: { keyId: '1234abcd-12ab-34cd-56ef-1234567890ab' } };
+
+/** Finding the grant that allows a request, and a page of the list, at ten grants and at 50,000. */
+export async function grantsSuite(options: SuiteOptions): Promise<Row[]> {
+  const home = mkdtempSync(join(tmpdir(), 'kh-bench-'));
+  const store = await LevelStore.open(home);
+  try {
+    const mac = (message: Buffer) => Promise.resolve(createHmac('sha256', 'key').update(message).digest());
+    const records = await Records.load(store, 'bench', mac);
+    const rows: Row[] = [];
+    const before = await measure(records, 0, few, options);
+    const after = await measure(records, few, many, options);
+    for (const [name, value] of before) {
+      rows.push({ name: `${name}-${few}-grants`, value, unit: 'us', ratio_to_raw: null });
+      const grown = after.get(name)!;
+      rows.push({
+        name: `${name}-${many}-grants`,
+        value: grown,
+        unit: 'us',
+        ratio_to_raw: null,
+        ratio_to_few: grown / value,
+      });
+    }
+    return rows;
+  } finally {
+    await store.close();
+    rmSync(home, { recursive: true });
+  }
+}
+
+/** Makes grants until there are so many. @returns microseconds by what was done */
+async function measure(
+  records: Records,
+  present: number,
+  count: number,
+  { time, rounds }: SuiteOptions,
+): Promise<Map<string, number>> {
+  const made = Array.from({ length: count - present }, (_, index) => newGrant(present + index));
+  await records.commit(made.map(putGrant));
+  const grants = new Grants(records);
+  const context = { service: 'ebs', volume: `v${count - 1}` };
+  const found = () => grants.find(key, grantee, 'Decrypt', context);
+  const missed = () => grants.find(key, grantee, 'Decrypt', { ...context, volume: 'none' });
+  if (!found() || missed())
+    throw new Error('A grant should have been found for one request, and none for the other.');
+  const middle = newGrant(Math.floor(count / 2)).grantId;
+  const work: Readonly<Record<string, () => void>> = {
+    'authorized-by-grant': found,
+    'no-grant-allows': missed,
+    'list-page-of-key': () => take(grants.of(key.record.keyId, middle)),
+    'list-page-of-grantee': () => take(grants.ofGrantee(key.record.keyId, grantee, middle)),
+  };
+  return new Map(
+    Object.entries(work).map(([name, each]) => {
+      return [name, median(Array.from({ length: rounds }, () => microseconds(each, time)))];
+    }),
+  );
+}
+
+function newGrant(index: number) {
+  return {
+    keyId: key.record.keyId,
+    grantId: index.toString(16).padStart(64, '0'),
+    granteeId: grantee,
+    operations: ['Decrypt' as const, 'GenerateDataKeyWithoutPlaintext' as const],
+    constraint: {
+      type: 'EncryptionContextSubset' as const,
+      pairs: [
+        ['service', 'ebs'],
+        ['volume', `v${index}`],
+      ] as const,
+    },
+    createdAt: 0,
+  };
+}
+
+/** The first five: there are as many in the longer half of ten. */
+function take(list: Iterable<unknown>): void {
+  let left = 4;
+  for (const each of list) if (each && --left === 0) return;
+}
