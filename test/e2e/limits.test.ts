@@ -20,6 +20,8 @@ async function walk(t: Test, client: Client, limits: Limits): Promise<void> {
   const newKey = async (request: Parameters<Client['createKey']>[0] = {}) =>
     (await client.createKey(request)).keyMetadata!.keyId!;
   const keyId = await newKey();
+  const granteePrincipal = 'arn:aws:iam::000000000000:root';
+  const { grantToken } = await client.createGrant({ keyId, granteePrincipal, operations: ['DescribeKey'] });
   const hmac = await newKey({ keySpec: 'HMAC_256', keyUsage: 'GENERATE_VERIFY_MAC' });
   const [bytes, text] = [(length: number) => Buffer.alloc(length, 1), (length: number) => 'x'.repeat(length)];
   const encrypt = (length: number, context = 0) =>
@@ -51,7 +53,7 @@ async function walk(t: Test, client: Client, limits: Limits): Promise<void> {
     [
       'grant tokens',
       limits.grantTokens,
-      (size) => client.describeKey({ keyId, grantTokens: Array.from({ length: size }, () => 'token') }),
+      (size) => client.describeKey({ keyId, grantTokens: Array.from({ length: size }, () => grantToken!) }),
     ],
     ['list', limits.list, (size) => client.listKeys({ limit: size })],
     [
