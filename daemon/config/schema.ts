@@ -161,7 +161,7 @@ const quotas = z.strictObject({
   asymmetric: positive.default(100_000),
   dataKeyPairs: positive.default(1_000),
   /** Each other operation that only reads. */
-  reads: positive.default(20_000),
+  reads: positive.default(100_000),
   /** Each other operation. */
   changes: positive.default(5_000),
 });
