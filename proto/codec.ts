@@ -168,8 +168,11 @@ function toWire(shape: MessageShape, plain: Plain): Plain {
 }
 
 function valueToWire(field: FieldShape, value: unknown): unknown {
-  if (field.kind === 'map')
-    return Object.entries(value as object).map(([key, text]) => mapEntry(field, key, text));
+  if (field.kind === 'map') {
+    if (typeof value !== 'object' || Array.isArray(value))
+      throw invalid(`Field '${field.name}' takes an object of strings.`);
+    return Object.entries(value!).map(([key, text]) => mapEntry(field, key, text));
+  }
   if (field.repeated) return (value as unknown[]).map((item) => elementToWire(field, item));
   return elementToWire(field, value);
 }

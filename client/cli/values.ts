@@ -106,9 +106,11 @@ export function readMap(option: string, word: string): StringMap {
   return map;
 }
 
-/** `TagKey=a,TagValue=b`, or a JSON object. */
+/** `TagKey=a,TagValue=b` or `EncryptionContextSubset={a=b,c=d}`, or a JSON object. */
 function readStructure(shape: MessageShape, option: string, word: string): unknown {
-  const given = word.startsWith('{') ? (readJson(option, word) as object) : readMap(option, word);
+  if (word.startsWith('{')) return fromAwsNames(shape, option, readJson(option, word) as object);
+  const [, name = '', map] = /^([A-Za-z]+)=\{(.*)\}$/.exec(word) ?? [];
+  const given = map === undefined ? readMap(option, word) : { [name]: readMap(`${option}: ${name}`, map) };
   return fromAwsNames(shape, option, given);
 }
 
@@ -131,6 +133,8 @@ function fromAwsNames(shape: MessageShape, option: string, given: object): Recor
         .join(', ');
       throw new UsageError(`${option} has no member '${name}'; its members are: ${names}.`);
     }
+    if (field.kind === 'map' && typeof value !== 'object')
+      throw new UsageError(`${option} takes ${name}={name=value,other=value}.`);
     message[field.name] = typeof value === 'string' ? readScalar(field, option, value) : value;
   }
   return message;

@@ -301,6 +301,31 @@ void t.test('grants', async (t) => {
     );
   });
 
+  await t.test('the command line takes constraints as the AWS CLI does', async (t) => {
+    const own = await newKey(client);
+    const run = (...constraints: string[]) => {
+      const grantee = ['--grantee-principal', alice, '--operations', 'Encrypt', 'Decrypt'];
+      return daemon.cli(['create-grant', '--key-id', own, ...grantee, '--constraints', ...constraints]);
+    };
+    for (const text of [
+      'EncryptionContextSubset={a=1,b=2}',
+      '{"EncryptionContextSubset":{"a":"1","b":"2"}}',
+    ]) {
+      const { code, stdout } = await run(text);
+      t.equal(code, 0);
+      const { GrantId: grantId } = JSON.parse(stdout) as { GrantId: string };
+      const [grant] = (await client.listGrants({ keyId: own, grantId })).grants!;
+      t.same({ ...grant!.constraints!.encryptionContextSubset }, { a: '1', b: '2' });
+    }
+    for (const text of [
+      'EncryptionContextSubset=a',
+      'EncryptionContextSubset',
+      'Other={a=1}',
+      'EncryptionContextEquals={a}',
+    ])
+      t.equal((await run(text)).code, 2, text);
+  });
+
   await t.test('a dry run makes, retires and revokes nothing', async (t) => {
     const { grantId = '', grantToken } = await create();
     const before = await ids();

@@ -76,6 +76,12 @@ void t.test('enum values that the schema does not have are refused in both direc
   t.end();
 });
 
+void t.test('a map is an object, and nothing whose entries are something else', (t) => {
+  for (const encryptionContext of ['a=b', ['a', 'b'], 7])
+    t.throws(() => encodeRequest(1, 0, encrypt, { encryptionContext }), { code: 'ValidationException' });
+  t.end();
+});
+
 void t.test('strings that are not well-formed Unicode are refused in both directions', (t) => {
   t.throws(() => encodeRequest(1, 0, encrypt, { keyId: '\ud800' }), { code: 'ValidationException' });
   t.throws(() => encodeRequest(1, 0, encrypt, { encryptionContext: { a: '\udfff' } }), {
