@@ -4,18 +4,24 @@ import type { AccessKeyInfo } from '../identity/access-keys.js';
 import type { Caller } from '../identity/caller.js';
 import type { Principal } from '../identity/identities.js';
 import { existingUser, quotaExceeded } from './identity-changes.js';
-import { type AnyOperation, operation, type Services } from './operation.js';
+import { namedUser, ofUser, resourceTags } from './identity-conditions.js';
+import { type AnyOperation, type Asked, operation, type Services } from './operation.js';
 import { page } from './paging.js';
 import { callingUser, userArn } from './users.js';
 
 /** Two, so that one can be replaced by another without an outage. */
 const accessKeysPerUser = 2;
 
+const ofOwner = resourceTags((asked: Asked<AccessKeyRequest>) => {
+  const { request, services, caller } = asked;
+  return find(request, services, caller)?.principal ?? namedUser(asked);
+});
+
 const createAccessKey = operation({
   name: 'CreateAccessKey',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:CreateAccessKey', resource: userArn }],
+  permissions: [{ action: 'keyhold:CreateAccessKey', resource: userArn, conditionKeys: ofUser }],
   audited: ['userName'],
   auditedResponse: ({ accessKey }) => ({ accessKey: { ...accessKey, secretAccessKey: undefined } }),
   async handle({ userName }, _keys, services, caller) {
@@ -45,7 +51,7 @@ const listAccessKeys = operation({
   name: 'ListAccessKeys',
   service: 'keyhold',
   readOnly: true,
-  permissions: [{ action: 'keyhold:ListAccessKeys', resource: userArn }],
+  permissions: [{ action: 'keyhold:ListAccessKeys', resource: userArn, conditionKeys: ofUser }],
   audited: ['userName', 'limit', 'marker'],
   handle(request, _keys, services, caller) {
     const { id, record } = owner(request.userName, services, caller);
@@ -69,7 +75,7 @@ const updateAccessKey = operation({
   name: 'UpdateAccessKey',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:UpdateAccessKey', resource: ownerArn }],
+  permissions: [{ action: 'keyhold:UpdateAccessKey', resource: ownerArn, conditionKeys: ofOwner }],
   audited: ['userName', 'accessKeyId', 'status'],
   handle(request, _keys, services, caller) {
     const active = request.status === 'Active';
@@ -87,7 +93,7 @@ const deleteAccessKey = operation({
   name: 'DeleteAccessKey',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:DeleteAccessKey', resource: ownerArn }],
+  permissions: [{ action: 'keyhold:DeleteAccessKey', resource: ownerArn, conditionKeys: ofOwner }],
   audited: ['userName', 'accessKeyId'],
   handle(request, _keys, services, caller) {
     const remove = () => {

@@ -10,6 +10,7 @@ import {
   withoutPolicy,
   withPolicy,
 } from './identity-changes.js';
+import { ofRole, ofUser } from './identity-conditions.js';
 import { type AnyOperation, operation, type Outcome } from './operation.js';
 import { page } from './paging.js';
 import { roleArn } from './roles.js';
@@ -19,7 +20,7 @@ const attachUserPolicy = operation({
   name: 'AttachUserPolicy',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:AttachUserPolicy', resource: userArn }],
+  permissions: [{ action: 'keyhold:AttachUserPolicy', resource: userArn, conditionKeys: ofUser }],
   audited: ['userName', 'policyArn'],
   handle: ({ userName, policyArn }, _keys, services) =>
     Promise.resolve(
@@ -34,7 +35,7 @@ const detachUserPolicy = operation({
   name: 'DetachUserPolicy',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:DetachUserPolicy', resource: userArn }],
+  permissions: [{ action: 'keyhold:DetachUserPolicy', resource: userArn, conditionKeys: ofUser }],
   audited: ['userName', 'policyArn'],
   handle: ({ userName, policyArn }, _keys, services) =>
     Promise.resolve(
@@ -49,7 +50,7 @@ const attachRolePolicy = operation({
   name: 'AttachRolePolicy',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:AttachRolePolicy', resource: roleArn }],
+  permissions: [{ action: 'keyhold:AttachRolePolicy', resource: roleArn, conditionKeys: ofRole }],
   audited: ['roleName', 'policyArn'],
   handle: ({ roleName, policyArn }, _keys, services) =>
     Promise.resolve(
@@ -64,7 +65,7 @@ const detachRolePolicy = operation({
   name: 'DetachRolePolicy',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:DetachRolePolicy', resource: roleArn }],
+  permissions: [{ action: 'keyhold:DetachRolePolicy', resource: roleArn, conditionKeys: ofRole }],
   audited: ['roleName', 'policyArn'],
   handle: ({ roleName, policyArn }, _keys, services) =>
     Promise.resolve(
@@ -79,7 +80,7 @@ const putUserPermissionsBoundary = operation({
   name: 'PutUserPermissionsBoundary',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:PutUserPermissionsBoundary', resource: userArn }],
+  permissions: [{ action: 'keyhold:PutUserPermissionsBoundary', resource: userArn, conditionKeys: ofUser }],
   audited: ['userName', 'permissionsBoundary'],
   handle: ({ userName, permissionsBoundary }, _keys, services) =>
     Promise.resolve(
@@ -94,7 +95,9 @@ const deleteUserPermissionsBoundary = operation({
   name: 'DeleteUserPermissionsBoundary',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:DeleteUserPermissionsBoundary', resource: userArn }],
+  permissions: [
+    { action: 'keyhold:DeleteUserPermissionsBoundary', resource: userArn, conditionKeys: ofUser },
+  ],
   audited: ['userName'],
   handle: ({ userName }, _keys, services) =>
     Promise.resolve(
@@ -109,7 +112,7 @@ const putRolePermissionsBoundary = operation({
   name: 'PutRolePermissionsBoundary',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:PutRolePermissionsBoundary', resource: roleArn }],
+  permissions: [{ action: 'keyhold:PutRolePermissionsBoundary', resource: roleArn, conditionKeys: ofRole }],
   audited: ['roleName', 'permissionsBoundary'],
   handle: ({ roleName, permissionsBoundary }, _keys, services) =>
     Promise.resolve(
@@ -124,7 +127,9 @@ const deleteRolePermissionsBoundary = operation({
   name: 'DeleteRolePermissionsBoundary',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:DeleteRolePermissionsBoundary', resource: roleArn }],
+  permissions: [
+    { action: 'keyhold:DeleteRolePermissionsBoundary', resource: roleArn, conditionKeys: ofRole },
+  ],
   audited: ['roleName'],
   handle: ({ roleName }, _keys, services) =>
     Promise.resolve(
@@ -139,7 +144,7 @@ const listAttachedUserPolicies = operation({
   name: 'ListAttachedUserPolicies',
   service: 'keyhold',
   readOnly: true,
-  permissions: [{ action: 'keyhold:ListAttachedUserPolicies', resource: userArn }],
+  permissions: [{ action: 'keyhold:ListAttachedUserPolicies', resource: userArn, conditionKeys: ofUser }],
   audited: ['userName', 'limit', 'marker'],
   handle: (request, _keys, services) =>
     listAttached(request, existingUser(request.userName, services), services.identities),
@@ -149,7 +154,7 @@ const listAttachedRolePolicies = operation({
   name: 'ListAttachedRolePolicies',
   service: 'keyhold',
   readOnly: true,
-  permissions: [{ action: 'keyhold:ListAttachedRolePolicies', resource: roleArn }],
+  permissions: [{ action: 'keyhold:ListAttachedRolePolicies', resource: roleArn, conditionKeys: ofRole }],
   audited: ['roleName', 'limit', 'marker'],
   handle: (request, _keys, services) =>
     listAttached(request, existingRole(request.roleName, services), services.identities),

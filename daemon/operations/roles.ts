@@ -14,6 +14,7 @@ import {
   withoutTags,
   withTags,
 } from './identity-changes.js';
+import { givenTags, namedTags, ofRole } from './identity-conditions.js';
 import { type AnyOperation, operation, type Services } from './operation.js';
 import { page } from './paging.js';
 import { trustOf } from './policy-documents.js';
@@ -25,6 +26,7 @@ const createRole = operation({
   permissions: [
     {
       action: 'keyhold:CreateRole',
+      conditionKeys: givenTags,
       resource: ({ roleName, path = '/' }, { identities }) =>
         identityArn(identities.account, 'role', path, roleName),
     },
@@ -71,7 +73,7 @@ const getRole = operation({
   name: 'GetRole',
   service: 'keyhold',
   readOnly: true,
-  permissions: [{ action: 'keyhold:GetRole', resource: roleArn }],
+  permissions: [{ action: 'keyhold:GetRole', resource: roleArn, conditionKeys: ofRole }],
   audited: ['roleName'],
   handle: ({ roleName }, _keys, services) =>
     Promise.resolve({
@@ -83,7 +85,7 @@ const deleteRole = operation({
   name: 'DeleteRole',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:DeleteRole', resource: roleArn }],
+  permissions: [{ action: 'keyhold:DeleteRole', resource: roleArn, conditionKeys: ofRole }],
   audited: ['roleName'],
   handle({ roleName }, _keys, services) {
     const remove = () => {
@@ -119,7 +121,7 @@ const updateAssumeRolePolicy = operation({
   name: 'UpdateAssumeRolePolicy',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:UpdateAssumeRolePolicy', resource: roleArn }],
+  permissions: [{ action: 'keyhold:UpdateAssumeRolePolicy', resource: roleArn, conditionKeys: ofRole }],
   audited: ['roleName', 'policyDocument'],
   handle({ roleName, policyDocument }, _keys, services) {
     const trust = trustOf(policyDocument, services.identities);
@@ -136,7 +138,7 @@ const tagRole = operation({
   name: 'TagRole',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:TagRole', resource: roleArn }],
+  permissions: [{ action: 'keyhold:TagRole', resource: roleArn, conditionKeys: { ...ofRole, ...givenTags } }],
   audited: ['roleName', 'tags'],
   handle: ({ roleName, tags }, _keys, services) =>
     Promise.resolve(
@@ -151,7 +153,9 @@ const untagRole = operation({
   name: 'UntagRole',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:UntagRole', resource: roleArn }],
+  permissions: [
+    { action: 'keyhold:UntagRole', resource: roleArn, conditionKeys: { ...ofRole, ...namedTags } },
+  ],
   audited: ['roleName', 'tagKeys'],
   handle: ({ roleName, tagKeys }, _keys, services) =>
     Promise.resolve(

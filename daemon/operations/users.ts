@@ -16,6 +16,7 @@ import {
   withoutTags,
   withTags,
 } from './identity-changes.js';
+import { givenTags, namedTags, ofUser } from './identity-conditions.js';
 import { type AnyOperation, operation, type Services } from './operation.js';
 import { page } from './paging.js';
 
@@ -26,6 +27,7 @@ const createUser = operation({
   permissions: [
     {
       action: 'keyhold:CreateUser',
+      conditionKeys: givenTags,
       resource: ({ userName, path = '/' }, { identities }) =>
         identityArn(identities.account, 'user', path, userName),
     },
@@ -60,7 +62,7 @@ const getUser = operation({
   name: 'GetUser',
   service: 'keyhold',
   readOnly: true,
-  permissions: [{ action: 'keyhold:GetUser', resource: userArn }],
+  permissions: [{ action: 'keyhold:GetUser', resource: userArn, conditionKeys: ofUser }],
   audited: ['userName'],
   handle({ userName }, _keys, services, caller) {
     const { identities } = services;
@@ -77,7 +79,7 @@ const deleteUser = operation({
   name: 'DeleteUser',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:DeleteUser', resource: userArn }],
+  permissions: [{ action: 'keyhold:DeleteUser', resource: userArn, conditionKeys: ofUser }],
   audited: ['userName'],
   handle({ userName }, _keys, services) {
     const remove = () => {
@@ -116,7 +118,7 @@ const tagUser = operation({
   name: 'TagUser',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:TagUser', resource: userArn }],
+  permissions: [{ action: 'keyhold:TagUser', resource: userArn, conditionKeys: { ...ofUser, ...givenTags } }],
   audited: ['userName', 'tags'],
   handle: ({ userName, tags }, _keys, services) =>
     Promise.resolve(
@@ -131,7 +133,9 @@ const untagUser = operation({
   name: 'UntagUser',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:UntagUser', resource: userArn }],
+  permissions: [
+    { action: 'keyhold:UntagUser', resource: userArn, conditionKeys: { ...ofUser, ...namedTags } },
+  ],
   audited: ['userName', 'tagKeys'],
   handle: ({ userName, tagKeys }, _keys, services) =>
     Promise.resolve(

@@ -218,9 +218,52 @@ const own: Readonly<Record<string, Row>> = {
   },
   'AdoptKey keyhold:AdoptKey': { request: tags, values: requestTags },
   'SeedKey keyhold:SeedKey': { request: tags, values: requestTags },
+  ...ofIdentities('User', [
+    'GetUser',
+    'DeleteUser',
+    'AttachUserPolicy',
+    'DetachUserPolicy',
+    'ListAttachedUserPolicies',
+    'PutUserPermissionsBoundary',
+    'DeleteUserPermissionsBoundary',
+    'CreateAccessKey',
+    'ListAccessKeys',
+    'UpdateAccessKey',
+    'DeleteAccessKey',
+  ]),
+  ...ofIdentities('Role', [
+    'GetRole',
+    'DeleteRole',
+    'UpdateAssumeRolePolicy',
+    'AttachRolePolicy',
+    'DetachRolePolicy',
+    'ListAttachedRolePolicies',
+    'PutRolePermissionsBoundary',
+    'DeleteRolePermissionsBoundary',
+  ]),
   ...ofSessions('sts:AssumeRole'),
   ...ofSessions('sts:TagSession'),
 };
+
+/** Of users or of roles; `names` are the operations that bring or take no tags. */
+function ofIdentities(kind: 'User' | 'Role', names: readonly string[]): Record<string, Row> {
+  const named = { [`${kind.toLowerCase()}Name`]: 'named' };
+  const own: Values = {
+    'aws:ResourceTag/level': '3',
+    'iam:ResourceTag/level': '3',
+    'aws:ResourceTag/x': undefined,
+  };
+  const tags = { tags: [{ key: 'Team', value: 'red' }] };
+  const given: Values = { 'aws:RequestTag/team': 'red', 'aws:TagKeys': ['Team'] };
+  const row = (name: string, request: Record<string, unknown>, values: Values) =>
+    [`${name} keyhold:${name}`, { request, values }] as const;
+  return Object.fromEntries([
+    ...names.map((name) => row(name, named, own)),
+    row(`Create${kind}`, { ...named, ...tags }, given),
+    row(`Tag${kind}`, { ...named, ...tags }, { ...own, ...given }),
+    row(`Untag${kind}`, { ...named, tagKeys: ['Team'] }, { ...own, 'aws:TagKeys': ['Team'] }),
+  ]);
+}
 
 function ofSessions(action: string): Record<string, Row> {
   const request = {
@@ -271,6 +314,7 @@ const constraint = {
   type: 'EncryptionContextEquals',
   pairs: Object.entries(context.encryptionContext),
 };
+const tagged = () => ({ record: { type: 'User', tags: [{ key: 'Level', value: '3' }] } });
 const services = {
   keyring,
   limits: {
@@ -279,7 +323,8 @@ const services = {
     longestRotationPeriodInDays: 2_560,
   },
   grants: { get: () => ({ keyId, grantId: 'f'.repeat(64), constraint }) },
-  identities: { account, roleByArn: () => ({ record: { tags: [{ key: 'Level', value: '3' }] } }) },
+  accessKeys: { info: () => undefined },
+  identities: { account, roleByArn: tagged, role: tagged, user: tagged },
 } as unknown as Services;
 const caller = {
   type: 'AssumedRole',
