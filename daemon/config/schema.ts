@@ -132,7 +132,7 @@ const limits = z.strictObject({
   /** On all of its connections. */
   inFlightPerPrincipal: positive.default(4_096),
   /** Requests that are executed at the same time; those of each principal that wait for it take turns with the others'. */
-  executing: positive.default(128),
+  executing: positive.default(512),
   /** Jobs that wait for the HSM, for each key store. */
   queue: positive.default(8_192),
   keys: positive.default(100_000),

@@ -35,6 +35,16 @@ export function authorize(request: AuthorizationRequest<unknown>): void {
   if (!decision.allowed) throw accessDenied({ principal: principalOf(caller), action, resource }, decision);
 }
 
+/**
+ * Whether a key's policy lets the account root do something whatever the request is, which is so of nearly all keys: then
+ * nothing of the request need be put together for {@link authorize}, which would say the same.
+ */
+export function isRootsAlways(caller: Caller, action: string, key: KeyPolicySource): boolean {
+  if (caller.type !== 'Root') return false;
+  const { unconditional } = keyPolicyOf(key).about(action);
+  return unconditional.some((allow) => allow.match(caller) === 'own');
+}
+
 /** What STS tells the root, whatever a trust policy says. */
 export function rootAssumesNothing(): ServiceError {
   return new exceptions.AccessDeniedException('Roles may not be assumed by root accounts.');

@@ -8,6 +8,8 @@ import { Statement } from './statement.js';
 export interface Applicable {
   readonly allows: readonly Statement[];
   readonly denies: readonly Statement[];
+  /** Allows of every request about the action, where there is no deny: nothing but the principal decides. */
+  readonly unconditional: readonly Statement[];
 }
 
 /** Actions whose statements are remembered: there are fewer operations, and a caller cannot make them more. */
@@ -34,10 +36,11 @@ export class Policy {
     let found = this.#byAction.get(action);
     if (found === undefined) {
       const statements = this.statements.filter((statement) => statement.isAbout(action.toLowerCase()));
-      found = {
-        allows: statements.filter(({ effect }) => effect === 'Allow'),
-        denies: statements.filter(({ effect }) => effect === 'Deny'),
-      };
+      const allows = statements.filter(({ effect }) => effect === 'Allow');
+      const denies = statements.filter(({ effect }) => effect === 'Deny');
+      const unconditional =
+        denies.length === 0 ? allows.filter(({ isUnconditional }) => isUnconditional) : [];
+      found = { allows, denies, unconditional };
       if (this.#byAction.size < rememberedActions) this.#byAction.set(action, found);
     }
     return found;

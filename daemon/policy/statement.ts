@@ -75,6 +75,11 @@ export class Statement {
     return this.#principals === undefined || this.#principals.match(principal) !== undefined;
   }
 
+  /** Whether it applies to every request about its actions. */
+  get isUnconditional(): boolean {
+    return this.#resources === 'every' && this.conditions.length === 0;
+  }
+
   /** Whether resource and conditions are those of a request. */
   applies(resource: string, lookup: Lookup): boolean {
     return this.#covers(resource, lookup) && this.conditions.every(({ isTrue }) => isTrue(lookup));

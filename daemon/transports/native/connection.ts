@@ -21,12 +21,6 @@ const closeCodes = {
  */
 const maxUnread = 1024 * 1024;
 
-/**
- * Requests in flight past which nothing more is read until half of them are answered. What a peer sends ahead waits in its
- * own buffers: reading and decoding it would keep the daemon from the requests of others.
- */
-const maxAhead = 128;
-
 export interface ConnectionLimits {
   readonly inFlightPerConnection: number;
 }
@@ -85,17 +79,6 @@ export class Connection {
       return;
     }
     void this.#answer(request, data);
-    if (this.#inFlight >= maxAhead) this.webSocket.pause();
-  }
-
-  /** Whether nothing is read from the peer at the moment, not even its pongs, since it waits for answers. */
-  get isBusy(): boolean {
-    return this.webSocket.isPaused && this.#inFlight > 0;
-  }
-
-  #resume(): void {
-    if (!this.webSocket.isPaused || this.webSocket.bufferedAmount >= maxUnread / 2) return;
-    if (this.#inFlight < maxAhead / 2) this.webSocket.resume();
   }
 
   async #answer(request: DecodedRequest, frame: Buffer): Promise<void> {
@@ -119,7 +102,6 @@ export class Connection {
       // The request may have carried a plaintext.
       frame.fill(0);
       this.#inFlight -= 1;
-      this.#resume();
       if (this.#closing && this.#inFlight === 0) this.drain();
     }
   }
@@ -140,7 +122,7 @@ export class Connection {
     }
     this.webSocket.send(frame, () => {
       frame.fill(0);
-      this.#resume();
+      if (this.webSocket.isPaused && this.webSocket.bufferedAmount < maxUnread / 2) this.webSocket.resume();
     });
     if (this.webSocket.bufferedAmount > maxUnread) this.webSocket.pause();
   }

@@ -168,7 +168,7 @@ export class NativeServer {
 
   #ping(): void {
     for (const [webSocket, connection] of this.#connections) {
-      if (!this.#alive.delete(webSocket) && !connection.isBusy) connection.terminate();
+      if (!this.#alive.delete(webSocket)) connection.terminate();
       else connection.ping();
     }
   }
