@@ -133,6 +133,8 @@ const limits = z.strictObject({
   inFlightPerPrincipal: positive.default(4_096),
   /** Requests that are executed at the same time; those of each principal that wait for it take turns with the others'. */
   executing: positive.default(512),
+  /** Those of one principal among them, while others ask for something too. */
+  executingBesideOthers: positive.default(64),
   /** Jobs that wait for the HSM, for each key store. */
   queue: positive.default(8_192),
   keys: positive.default(100_000),

@@ -1,12 +1,15 @@
 // Which request's turn it is. What one principal asks at once waits in a queue of its own, and the queues take turns, so
-// nobody waits behind another's requests but for those that are being executed.
+// nobody waits behind another's requests but for those that are being executed; and those are few where several ask.
 import { exceptions } from '../../proto/errors.js';
 import type { AnyOperation } from './operation.js';
+import { Places } from './places.js';
 import { Buckets, type Quotas } from './quotas.js';
 
 export interface AdmissionLimits {
   /** Requests that are executed at the same time. */
   readonly executing: number;
+  /** Those of one principal among them, while others ask for something too. */
+  readonly executingBesideOthers: number;
   /** Requests of one principal that are executed or wait, on all of its connections. */
   readonly inFlightPerPrincipal: number;
 }
@@ -18,15 +21,20 @@ const retryAfter = 50;
 const remembered = 10_000;
 
 /**
- * Milliseconds after which a request that is still being executed keeps no other one waiting: a token that hangs, or RSA
- * keys in the making, must not take all places. It is at most twice as long.
+ * Milliseconds after which a request that is still being executed keeps no other one waiting. It is at most twice as long.
  */
 const longestTurn = 100;
+
+/** Milliseconds for which a principal counts as one that asks, at least; at most it is twice as long. */
+const attention = 1_000;
 
 interface Principal {
   readonly buckets: Buckets;
   inFlight: number;
+  readonly executing: Places;
   readonly waiting: (() => void)[];
+  /** The time of attention in which it asked last. */
+  asked: number;
 }
 
 /** A request that was let in. */
@@ -42,12 +50,14 @@ export class Admission {
   readonly #principals = new Map<string, Principal>();
   /** Those who have requests waiting, in the order of their turns. */
   readonly #turns: Principal[] = [];
-  /** Those that began in this generation and in the one before. A generation ends while requests wait. */
-  #executing = 0;
+  readonly #executing = new Places();
+  /** A generation ends while requests wait. */
   #generation = 0;
-  #begun = 0;
-  #begunBefore = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** Which time of attention it is, and how many principals asked in it and in the one before. */
+  #attention = 0;
+  #asking = 0;
+  #askedBefore = 0;
 
   constructor(
     private readonly quotas: Quotas,
@@ -67,17 +77,19 @@ export class Admission {
         { retryAfter },
       );
     }
-    principal.buckets.take(this.quotas.of(operation), performance.now());
+    const now = performance.now();
+    principal.buckets.take(this.quotas.of(operation), now);
+    this.#notice(principal, Math.floor(now / attention));
     principal.inFlight += 1;
-    if (this.#executing < this.limits.executing) {
-      this.#begin();
+    if (principal.waiting.length === 0 && this.#hasPlace() && this.#hasShare(principal)) {
+      this.#begin(principal);
       return { principal, turn: undefined, generation: this.#generation };
     }
     if (principal.waiting.length === 0) this.#turns.push(principal);
     this.#timer ??= setInterval(() => this.#nextGeneration(), longestTurn).unref();
     const turn = new Promise<void>((begin) => {
       principal.waiting.push(() => {
-        this.#begin();
+        this.#begin(principal);
         ticket.generation = this.#generation;
         begin();
       });
@@ -89,25 +101,35 @@ export class Admission {
   /** Counts out a request that had its turn, and gives its place to the next. */
   leave({ principal, generation }: Ticket): void {
     principal.inFlight -= 1;
-    if (generation === this.#generation) this.#begun -= 1;
-    else if (generation === this.#generation - 1) this.#begunBefore -= 1;
-    else return;
-    this.#executing -= 1;
-    this.#giveTurn();
+    principal.executing.free(generation, this.#generation);
+    this.#executing.free(generation, this.#generation);
+    this.#giveTurns();
   }
 
-  #begin(): void {
-    this.#executing += 1;
-    this.#begun += 1;
+  #hasPlace(): boolean {
+    return this.#executing.taken(this.#generation) < this.limits.executing;
   }
 
-  /** To whoever waits longest. */
-  #giveTurn(): void {
-    const next = this.#turns.shift();
-    if (!next) return;
-    const begin = next.waiting.shift()!;
-    if (next.waiting.length > 0) this.#turns.push(next);
-    begin();
+  #hasShare({ executing }: Principal): boolean {
+    const isAlone = Math.max(this.#asking, this.#askedBefore) <= 1;
+    return isAlone || executing.taken(this.#generation) < this.limits.executingBesideOthers;
+  }
+
+  #begin({ executing }: Principal): void {
+    executing.take(this.#generation);
+    this.#executing.take(this.#generation);
+  }
+
+  /** To those that wait longest and have not got their share. */
+  #giveTurns(): void {
+    while (this.#turns.length > 0 && this.#hasPlace()) {
+      const at = this.#turns.findIndex((each) => this.#hasShare(each));
+      if (at < 0) return;
+      const [next] = this.#turns.splice(at, 1) as [Principal];
+      const begin = next.waiting.shift()!;
+      if (next.waiting.length > 0) this.#turns.push(next);
+      begin();
+    }
   }
 
   #nextGeneration(): void {
@@ -116,18 +138,33 @@ export class Admission {
       this.#timer = undefined;
       return;
     }
-    this.#executing -= this.#begunBefore;
-    this.#begunBefore = this.#begun;
-    this.#begun = 0;
     this.#generation += 1;
-    while (this.#turns.length > 0 && this.#executing < this.limits.executing) this.#giveTurn();
+    this.#giveTurns();
+  }
+
+  /** @param attention the time of attention that it is */
+  #notice(principal: Principal, attention: number): void {
+    if (attention !== this.#attention) {
+      this.#askedBefore = attention === this.#attention + 1 ? this.#asking : 0;
+      this.#asking = 0;
+      this.#attention = attention;
+    }
+    if (principal.asked === attention) return;
+    principal.asked = attention;
+    this.#asking += 1;
   }
 
   #remember(id: string): Principal {
     if (this.#principals.size >= remembered) {
       for (const [each, { inFlight }] of this.#principals) if (inFlight === 0) this.#principals.delete(each);
     }
-    const principal = { buckets: new Buckets(this.quotas), inFlight: 0, waiting: [] };
+    const principal: Principal = {
+      buckets: new Buckets(this.quotas),
+      inFlight: 0,
+      executing: new Places(),
+      waiting: [],
+      asked: -1,
+    };
     this.#principals.set(id, principal);
     return principal;
   }

@@ -73,7 +73,7 @@ async function endGreedy(child: ChildProcess): Promise<number> {
 function admissionCost(time: number): number {
   const rate = 1e9;
   const rates = { symmetric: rate, asymmetric: rate, dataKeyPairs: rate, reads: rate, changes: rate };
-  const limits = { executing: 128, inFlightPerPrincipal: 4_096 };
+  const limits = { executing: 512, executingBesideOthers: 64, inFlightPerPrincipal: 4_096 };
   const gate = new Admission(new Quotas(rates, operationTable.values()), limits);
   const encrypt = operationTable.get('Encrypt')!;
   return microseconds(() => gate.leave(gate.enter('AIDA', encrypt)), time);

@@ -9,9 +9,15 @@ const operation = (name: string) => operationTable.get(name)!;
 const encrypt = operation('Encrypt');
 const pause = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
 
-function admission({ executing = 4, inFlightPerPrincipal = 10_000, quotas = {} }) {
+function admission({
+  executing = 4,
+  executingBesideOthers = 1_000,
+  inFlightPerPrincipal = 10_000,
+  quotas = {},
+}) {
   return new Admission(new Quotas({ ...rates, ...quotas }, operationTable.values()), {
     executing,
+    executingBesideOthers,
     inFlightPerPrincipal,
   });
 }
@@ -46,7 +52,7 @@ void t.test('a quota is for each principal and family, and tells when to come ag
 });
 
 void t.test('whoever asks little has its turn soon, however much another asks', async (t) => {
-  const gate = admission({ executing: 4 });
+  const gate = admission({ executing: 4, executingBesideOthers: 4 });
   const begun: string[] = [];
   const active: Ticket[] = [];
   const enter = (id: string) => {
@@ -73,6 +79,42 @@ void t.test('whoever asks little has its turn soon, however much another asks', 
     await Promise.resolve();
   }
   t.equal(begun.length, 1_004, 'all of them are executed');
+});
+
+void t.test('one has its share while others ask, and all places when it is alone', async (t) => {
+  const gate = admission({ executing: 8, executingBesideOthers: 2 });
+  const active: Ticket[] = [];
+  let begun = 0;
+  const enter = (id: string) => {
+    const ticket = gate.enter(id, encrypt);
+    const begin = () => {
+      active.push(ticket);
+      begun += 1;
+    };
+    if (ticket.turn) void ticket.turn.then(begin);
+    else begin();
+  };
+  for (let index = 0; index < 20; index++) enter('greedy');
+  t.equal(active.length, 8, 'alone');
+  enter('polite');
+  t.equal(active.length, 8, 'no more places');
+  for (let index = 0; index < 7; index++) {
+    gate.leave(active.shift()!);
+    await Promise.resolve();
+  }
+  t.same(
+    active.map(({ principal }) => principal === active[0]!.principal),
+    [true, false, true],
+    'the other one, and no more than the share of the greedy one',
+  );
+  while (active.length > 0) {
+    gate.leave(active.shift()!);
+    await Promise.resolve();
+  }
+  t.equal(begun, 21, 'all of them are executed');
+  await pause(2_100);
+  for (let index = 0; index < 20; index++) enter('greedy');
+  t.equal(active.length, 8, 'alone again');
 });
 
 void t.test('requests that hang keep nobody waiting for long', async (t) => {
