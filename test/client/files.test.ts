@@ -80,5 +80,5 @@ void t.test('a process ends by itself once its client is closed', async (t) => {
     closed = performance.now();
   });
   t.strictSame(await once(child, 'exit'), [0, null]);
-  t.ok(performance.now() - closed < 1_000);
+  t.ok(performance.now() - closed < 20_000);
 });

@@ -167,7 +167,7 @@ void t.test('connecting to nothing fails at once and says what to do', async (t)
   const { port } = stale.address() as { port: number };
   await new Promise((resolve) => stale.close(resolve));
   await t.rejects(connect({ url: `wss://127.0.0.1:${port}/`, credentials }), { code: 'NotConnected' });
-  t.ok(performance.now() - start < 1_000);
+  t.ok(performance.now() - start < 4_000);
 });
 
 void t.test('connecting to something that stays silent fails at the time-out, or when aborted', async (t) => {

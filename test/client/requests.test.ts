@@ -166,13 +166,13 @@ void t.test('a request is sent three times at most, and then fails as the last r
 
 void t.test('a repetition that would come after the time-out is not waited for', async (t) => {
   const peer = await startPeer(t);
-  const client = await startClient(t, peer, { timeout: 1_000 });
+  const client = await startClient(t, peer, { timeout: 10_000 });
   peer.onRequest = ({ refuse }) => {
     refuse(new exceptions.ThrottlingException('slow down', { retryAfter: 60_000 }));
   };
   const start = performance.now();
   await t.rejects(client.listKeys({}), { code: 'ThrottlingException' });
-  t.ok(performance.now() - start < 900);
+  t.ok(performance.now() - start < 9_000);
 });
 
 void t.test('after an internal error only what may be done twice is sent again', async (t) => {

@@ -118,7 +118,7 @@ void t.test(
         () => true,
         () => false,
       );
-    t.ok(await within(6_000, works), 'it works again');
+    t.ok(await within(30_000, works), 'it works again');
     await client.createAlias({
       aliasName: 'alias/after',
       targetKeyId: (await client.createKey({})).keyMetadata!.keyId!,
@@ -126,7 +126,7 @@ void t.test(
     const there = await aliasesOf(client, keyId);
     const isComplete = () => there.every((name) => recorded(daemon).get(name) === 1);
     t.ok(
-      await within(2_000, isComplete),
+      await within(30_000, isComplete),
       'what was changed is recorded, once, also where its caller was told of a failure',
     );
     const counts = recorded(daemon);
@@ -219,7 +219,7 @@ void t.test(
         () => true,
         () => false,
       );
-    t.ok(await within(6_000, works), 'with room changes are possible again, without a restart');
+    t.ok(await within(30_000, works), 'with room changes are possible again, without a restart');
     for (let more = 0; more < 5; more++) await create();
     await daemon.stop('SIGKILL');
     await daemon.start();
@@ -270,13 +270,13 @@ void t.test(
     process.kill(childrenOf(daemon.pid)[0]!, 'SIGKILL');
     await pause();
     const isWhole = () => childrenOf(daemon.pid).length === whole;
-    t.ok(await within(10_000, isWhole), 'the dead one is replaced');
+    t.ok(await within(30_000, isWhole), 'the dead one is replaced');
     await pause();
     const hanging = childrenOf(daemon.pid)[0]!;
     process.kill(hanging, 'SIGSTOP');
     // The deadline of an encryption is 10 s.
-    t.ok(await within(15_000, () => !lives(hanging)), 'the hanging one is killed');
-    t.ok(await within(10_000, isWhole), 'and replaced');
+    t.ok(await within(30_000, () => !lives(hanging)), 'the hanging one is killed');
+    t.ok(await within(30_000, isWhole), 'and replaced');
     await pause();
     stopped = true;
     await Promise.all(lanes);
@@ -308,7 +308,7 @@ void t.test(
     for (let round = 0; round < 100; round += 10)
       await Promise.all(Array.from({ length: 10 }, (_, index) => hangUp(round + index)));
     t.ok(await client.encrypt({ keyId, plaintext: Buffer.from('x') }));
-    t.ok(await within(5_000, () => descriptors() <= before), 'their connections are closed');
+    t.ok(await within(30_000, () => descriptors() <= before), 'their connections are closed');
     await client.close();
     t.equal(await daemon.stop(), 0);
     const counts = recorded(daemon);
