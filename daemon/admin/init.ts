@@ -11,6 +11,7 @@ import type { Config } from '../config/schema.js';
 import { type KeyStore, HsmError } from '../hsm/key-store.js';
 import { openKeyStore } from '../hsm-connection.js';
 import { AccessKeys } from '../identity/access-keys.js';
+import { toPem } from '../identity/pem.js';
 import type { PrincipalRecord } from '../identity/records.js';
 import {
   type Instance,
@@ -97,7 +98,7 @@ async function initInstance(home: string, config: Config, store: MetadataStore):
     const records = await Records.load(store, instance.storeId, mac);
     const credentials = await makeRoot(instance, records, keyStore);
     const publicKey = await keyStore.publicKey(internalObjectId(instance, 'audit-signing'));
-    writeSecretFile(join(home, 'audit-public-key.pem'), publicKeyPem(publicKey), 0o644);
+    writeSecretFile(join(home, 'audit-public-key.pem'), toPem(publicKey, 'PUBLIC KEY'), 0o644);
     writeSecretFile(join(home, 'credentials'), credentials);
     await store.batch([
       { type: 'put', key: instanceKey, value: Buffer.from(JSON.stringify(instance)) },
@@ -154,11 +155,6 @@ async function makeRoot(instance: Instance, records: Records, keyStore: KeyStore
     change,
   ]);
   return `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`;
-}
-
-function publicKeyPem(spki: Buffer): string {
-  const lines = spki.toString('base64').match(/.{1,64}/g) ?? [];
-  return `-----BEGIN PUBLIC KEY-----\n${lines.join('\n')}\n-----END PUBLIC KEY-----\n`;
 }
 
 const program = new Command('keyhold init')

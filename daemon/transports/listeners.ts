@@ -7,6 +7,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { constants } from 'node:crypto';
 import { connect } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
+import { toPem } from '../identity/pem.js';
 import { alpnProtocols, type Http2Sessions, serveHttp2 } from './http/http2.js';
 import { answerMalformed } from './http/malformed.js';
 import { headersTimeout, httpOptions, idleTimeout } from './http/options.js';
@@ -135,16 +136,12 @@ function contextOf({ certificate, key, clientTrust }: TlsMaterial): SecureContex
   const { authorities, revocationLists } = clientTrust;
   return {
     ...context,
-    ca: authorities.map((der) => pem(der, 'CERTIFICATE')),
+    ca: authorities.map((der) => toPem(der, 'CERTIFICATE')),
     // With a list there must be one of each CA, and none that has expired: OpenSSL then refuses what it cannot check.
-    crl: revocationLists.map((der) => pem(der, 'X509 CRL')),
+    crl: revocationLists.map((der) => toPem(der, 'X509 CRL')),
     // A resumed session would bring the verdict on its certificate of the time when it began.
     secureOptions: constants.SSL_OP_NO_TICKET,
   };
-}
-
-function pem(der: Buffer, label: string): string {
-  return `-----BEGIN ${label}-----\n${der.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END ${label}-----\n`;
 }
 
 /** A socket file that nobody listens on is left by a daemon that was killed. */

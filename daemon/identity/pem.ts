@@ -1,0 +1,9 @@
+/**
+ * Writes PEM (RFC 7468, section 2): lines of 64 characters and a last one that has some. OpenSSL takes an empty line for the
+ * end of a header, and the block for none.
+ * @param label such as `CERTIFICATE` or `X509 CRL`
+ */
+export function toPem(der: Buffer, label: string): string {
+  const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
+}
