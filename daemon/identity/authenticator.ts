@@ -176,9 +176,11 @@ export class Authenticator {
       ? signingKey(session.secret, date, region, service)
       : await this.credentials.accessKeys.signingKey(accessKey, date, region, service);
     session?.secret.fill(0);
-    const expected = sign(key, stringToSign(time, authorization, canonicalRequest(request, signedHeaders)));
+    const text = stringToSign(time, authorization, canonicalRequest(request, signedHeaders));
+    const expected = Buffer.from(sign(key, text).toString('hex'));
     key.fill(0);
-    const given = Buffer.from(signature, 'hex');
+    // The very text, not the bytes that it stands for: else one signature could be written in ways that nobody has seen.
+    const given = Buffer.from(signature, 'latin1');
     const isValid = given.length === expected.length && timingSafeEqual(given, expected);
     const caller = session ? this.#ofSession(session) : accessKey && this.#ofAccessKey(accessKey);
     if (!caller) return 'unknown';

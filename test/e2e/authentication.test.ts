@@ -23,6 +23,12 @@ void t.test('authentication of the upgrade', async (t) => {
       message: /used before/,
     });
     webSocket.terminate();
+    const rewritten = (change: (signature: string) => string) => ({
+      ...headers,
+      authorization: headers.authorization!.replace(/(?<=Signature=).*/, change),
+    });
+    await refused({ replay: rewritten((signature) => signature.toUpperCase()) }, ...unknown);
+    await refused({ replay: rewritten((signature) => `${signature}zz`) }, ...unknown);
     // Another Sec-WebSocket-Key under the same signature is not what was signed.
     const other = { ...headers, 'sec-websocket-key': Buffer.alloc(16).toString('base64') };
     await refused({ replay: other }, ...unknown);
