@@ -77,10 +77,11 @@ export function canonicalRequest(request: SignedRequest, signedHeaders: readonly
   ].join('\n');
 }
 
-/** @param time `YYYYMMDDTHHMMSSZ` */
+/** @param time `YYYYMMDDTHHMMSSZ` @param canonical with one character for each byte, as node:http reads headers */
 export function stringToSign(time: string, scope: Authorization, canonical: string): string {
   const credentialScope = `${scope.date}/${scope.region}/${scope.service}/aws4_request`;
-  return `${algorithm}\n${time}\n${credentialScope}\n${createHash('sha256').update(canonical).digest('hex')}`;
+  const digest = createHash('sha256').update(canonical, 'latin1').digest('hex');
+  return `${algorithm}\n${time}\n${credentialScope}\n${digest}`;
 }
 
 /** The key that signs for one day, Region and service: 32 bytes, which the caller wipes. */
@@ -100,12 +101,15 @@ export function sign(key: Buffer, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest();
 }
 
-/** The values of a header as SigV4 has them: joined with commas, runs of white space made one space. */
+/**
+ * The values of a header as SigV4 has them: joined with commas, runs of white space made one space. That is white space of
+ * ASCII: other bytes that JavaScript takes for some are parts of characters in UTF-8.
+ */
 export function headerValue(rawHeaders: readonly string[], name: string): string {
   const values: string[] = [];
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     if (rawHeaders[index]?.toLowerCase() !== name) continue;
-    values.push((rawHeaders[index + 1] ?? '').trim().replace(/\s+/g, ' '));
+    values.push((rawHeaders[index + 1] ?? '').replace(/[\t-\r ]+/g, ' ').replace(/^ | $/g, ''));
   }
   return values.join(',');
 }
@@ -116,8 +120,8 @@ function canonicalPath(path: string): string {
     if (segment === '..') kept.pop();
     else if (segment !== '' && segment !== '.') kept.push(segment);
   }
-  const last = path.endsWith('/') || path.endsWith('/.') || path.endsWith('/..');
-  return `/${kept.map(encode).join('/')}${last && kept.length > 0 ? '/' : ''}`;
+  // Clients keep a slash at the end, and make none of dots there.
+  return `/${kept.map(encode).join('/')}${path.endsWith('/') && kept.length > 0 ? '/' : ''}`;
 }
 
 function canonicalQuery(query: string): string {
