@@ -5,6 +5,7 @@ import { AuditError, type AuditLog } from './audit/audit-log.js';
 import { hasEvent } from './audit/search.js';
 import { ConfigError, inHome, loadConfig } from './config/load.js';
 import { type Config, defaultFieldLimits } from './config/schema.js';
+import { turnOffCoreDumps } from './core-dumps.js';
 import { HsmError } from './hsm/key-store.js';
 import { Clusters, openKeyStore } from './hsm-connection.js';
 import { AccessKeys } from './identity/access-keys.js';
@@ -64,6 +65,8 @@ async function start(home: string): Promise<Daemon> {
   const config = loadConfig(home);
   const port = portOf(config);
   const log = createLog(config.logLevel);
+  const dumps = turnOffCoreDumps();
+  if (dumps !== undefined) log.warn(dumps);
   const store = await LevelStore.open(join(home, 'metadata'));
   const startedAt = Date.now();
   const instance = await readOwnInstance(store, config);

@@ -68,7 +68,8 @@ function readBlob(option: string, word: string): Buffer {
   const isBase64 = /^[A-Za-z0-9+/]*={0,2}$/.test(word) && bytes.toString('base64') === word;
   if (isBase64) return bytes;
   throw new UsageError(
-    `${option} takes base64, or a file as fileb://path; '${word.slice(0, 20)}' is neither.`,
+    // What was given may be a plaintext: it is not repeated.
+    `${option} takes base64, or a file as fileb://path; what was given is neither.`,
   );
 }
 
