@@ -10,17 +10,27 @@ import {
   withoutPolicy,
   withPolicy,
 } from './identity-changes.js';
-import { ofRole, ofUser } from './identity-conditions.js';
+import {
+  boundaryOfRole,
+  boundaryOfUser,
+  givenBoundary,
+  namedPolicy,
+  ofRole,
+  ofUser,
+} from './identity-conditions.js';
 import { type AnyOperation, operation, type Outcome } from './operation.js';
 import { page } from './paging.js';
 import { roleArn } from './roles.js';
 import { userArn } from './users.js';
 
+const policyOfUser = { ...ofUser, ...namedPolicy, ...boundaryOfUser };
+const policyOfRole = { ...ofRole, ...namedPolicy, ...boundaryOfRole };
+
 const attachUserPolicy = operation({
   name: 'AttachUserPolicy',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:AttachUserPolicy', resource: userArn, conditionKeys: ofUser }],
+  permissions: [{ action: 'keyhold:AttachUserPolicy', resource: userArn, conditionKeys: policyOfUser }],
   audited: ['userName', 'policyArn'],
   handle: ({ userName, policyArn }, _keys, services) =>
     Promise.resolve(
@@ -35,7 +45,7 @@ const detachUserPolicy = operation({
   name: 'DetachUserPolicy',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:DetachUserPolicy', resource: userArn, conditionKeys: ofUser }],
+  permissions: [{ action: 'keyhold:DetachUserPolicy', resource: userArn, conditionKeys: policyOfUser }],
   audited: ['userName', 'policyArn'],
   handle: ({ userName, policyArn }, _keys, services) =>
     Promise.resolve(
@@ -50,7 +60,7 @@ const attachRolePolicy = operation({
   name: 'AttachRolePolicy',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:AttachRolePolicy', resource: roleArn, conditionKeys: ofRole }],
+  permissions: [{ action: 'keyhold:AttachRolePolicy', resource: roleArn, conditionKeys: policyOfRole }],
   audited: ['roleName', 'policyArn'],
   handle: ({ roleName, policyArn }, _keys, services) =>
     Promise.resolve(
@@ -65,7 +75,7 @@ const detachRolePolicy = operation({
   name: 'DetachRolePolicy',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:DetachRolePolicy', resource: roleArn, conditionKeys: ofRole }],
+  permissions: [{ action: 'keyhold:DetachRolePolicy', resource: roleArn, conditionKeys: policyOfRole }],
   audited: ['roleName', 'policyArn'],
   handle: ({ roleName, policyArn }, _keys, services) =>
     Promise.resolve(
@@ -80,7 +90,13 @@ const putUserPermissionsBoundary = operation({
   name: 'PutUserPermissionsBoundary',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:PutUserPermissionsBoundary', resource: userArn, conditionKeys: ofUser }],
+  permissions: [
+    {
+      action: 'keyhold:PutUserPermissionsBoundary',
+      resource: userArn,
+      conditionKeys: { ...ofUser, ...givenBoundary },
+    },
+  ],
   audited: ['userName', 'permissionsBoundary'],
   handle: ({ userName, permissionsBoundary }, _keys, services) =>
     Promise.resolve(
@@ -96,7 +112,11 @@ const deleteUserPermissionsBoundary = operation({
   service: 'keyhold',
   readOnly: false,
   permissions: [
-    { action: 'keyhold:DeleteUserPermissionsBoundary', resource: userArn, conditionKeys: ofUser },
+    {
+      action: 'keyhold:DeleteUserPermissionsBoundary',
+      resource: userArn,
+      conditionKeys: { ...ofUser, ...boundaryOfUser },
+    },
   ],
   audited: ['userName'],
   handle: ({ userName }, _keys, services) =>
@@ -112,7 +132,13 @@ const putRolePermissionsBoundary = operation({
   name: 'PutRolePermissionsBoundary',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:PutRolePermissionsBoundary', resource: roleArn, conditionKeys: ofRole }],
+  permissions: [
+    {
+      action: 'keyhold:PutRolePermissionsBoundary',
+      resource: roleArn,
+      conditionKeys: { ...ofRole, ...givenBoundary },
+    },
+  ],
   audited: ['roleName', 'permissionsBoundary'],
   handle: ({ roleName, permissionsBoundary }, _keys, services) =>
     Promise.resolve(
@@ -128,7 +154,11 @@ const deleteRolePermissionsBoundary = operation({
   service: 'keyhold',
   readOnly: false,
   permissions: [
-    { action: 'keyhold:DeleteRolePermissionsBoundary', resource: roleArn, conditionKeys: ofRole },
+    {
+      action: 'keyhold:DeleteRolePermissionsBoundary',
+      resource: roleArn,
+      conditionKeys: { ...ofRole, ...boundaryOfRole },
+    },
   ],
   audited: ['roleName'],
   handle: ({ roleName }, _keys, services) =>

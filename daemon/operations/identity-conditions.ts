@@ -1,6 +1,6 @@
 // Condition keys of operations on users and roles: their tags, and those that a request brings.
 import type { IdentityTag } from '../../proto/generated/messages.js';
-import type { Principal, User } from '../identity/identities.js';
+import type { Principal, Role, User } from '../identity/identities.js';
 import type { Asked } from './operation.js';
 
 interface UserRequest {
@@ -26,11 +26,40 @@ export function namedUser({ request, services, caller }: Asked<UserRequest>): Us
   return caller.type === 'User' ? caller.user : undefined;
 }
 
+function namedRole({ request, services }: Asked<{ readonly roleName: string }>): Role | undefined {
+  return services.identities.role(request.roleName);
+}
+
 export const ofUser = resourceTags(namedUser);
 
-export const ofRole = resourceTags(({ request, services }: Asked<{ readonly roleName: string }>) =>
-  services.identities.role(request.roleName),
-);
+export const ofRole = resourceTags(namedRole);
+
+// The operations that have the following keys, and what they tell of, are those of IAM ("Actions, resources, and condition
+// keys for AWS Identity and Access Management", Service Authorization Reference).
+
+/** ARN of the managed policy that a request attaches or detaches. */
+export const namedPolicy = {
+  'iam:PolicyARN': ({ request }: Asked<{ readonly policyArn?: string }>) => request.policyArn,
+};
+
+/** ARN of the permissions boundary that a request sets, where it sets one. */
+export const givenBoundary = {
+  'iam:PermissionsBoundary': ({ request }: Asked<{ readonly permissionsBoundary?: string }>) =>
+    request.permissionsBoundary,
+};
+
+/** ARN of the permissions boundary that a user or role has. @param find the one that a request is about */
+function presentBoundary<Request>(find: (asked: Asked<Request>) => User | Role | undefined) {
+  const value = (asked: Asked<Request>) => {
+    const { boundary } = find(asked)?.record ?? {};
+    return boundary === undefined ? undefined : asked.services.identities.policy(boundary)?.arn;
+  };
+  return { 'iam:PermissionsBoundary': value };
+}
+
+export const boundaryOfUser = presentBoundary(namedUser);
+
+export const boundaryOfRole = presentBoundary(namedRole);
 
 /** Of tags that a request brings. */
 export const givenTags = {

@@ -14,7 +14,7 @@ import {
   withoutTags,
   withTags,
 } from './identity-changes.js';
-import { givenTags, namedTags, ofRole } from './identity-conditions.js';
+import { givenBoundary, givenTags, namedTags, ofRole } from './identity-conditions.js';
 import { type AnyOperation, operation, type Services } from './operation.js';
 import { page } from './paging.js';
 import { trustOf } from './policy-documents.js';
@@ -26,7 +26,7 @@ const createRole = operation({
   permissions: [
     {
       action: 'keyhold:CreateRole',
-      conditionKeys: givenTags,
+      conditionKeys: { ...givenTags, ...givenBoundary },
       resource: ({ roleName, path = '/' }, { identities }) =>
         identityArn(identities.account, 'role', path, roleName),
     },

@@ -16,7 +16,7 @@ import {
   withoutTags,
   withTags,
 } from './identity-changes.js';
-import { givenTags, namedTags, ofUser } from './identity-conditions.js';
+import { givenBoundary, givenTags, namedTags, ofUser } from './identity-conditions.js';
 import { type AnyOperation, operation, type Services } from './operation.js';
 import { page } from './paging.js';
 
@@ -27,7 +27,7 @@ const createUser = operation({
   permissions: [
     {
       action: 'keyhold:CreateUser',
-      conditionKeys: givenTags,
+      conditionKeys: { ...givenTags, ...givenBoundary },
       resource: ({ userName, path = '/' }, { identities }) =>
         identityArn(identities.account, 'user', path, userName),
     },

@@ -31,6 +31,8 @@ const keysOfKms = `BypassPolicyLockoutSafetyCheck CallerAccount CustomerMasterKe
 const globalKeys = `CurrentTime EpochTime MultiFactorAuthPresent PrincipalAccount PrincipalArn PrincipalType RequestedRegion
   SecureTransport SourceIp TokenIssueTime UserAgent userid username`;
 
+const keysOfIam = 'PermissionsBoundary PolicyARN';
+
 const keysOfSts = 'ExternalId RoleSessionName SourceIdentity';
 
 /** In lower case. */
@@ -43,6 +45,7 @@ export const multivaluedKeys: ReadonlySet<string> = new Set([
 const singleKeys: ReadonlySet<string> = new Set([
   ...named('kms', keysOfKms),
   ...named('aws', globalKeys),
+  ...named('iam', keysOfIam),
   ...named('sts', keysOfSts),
 ]);
 

@@ -221,31 +221,18 @@ const own: Readonly<Record<string, Row>> = {
   ...ofIdentities('User', [
     'GetUser',
     'DeleteUser',
-    'AttachUserPolicy',
-    'DetachUserPolicy',
     'ListAttachedUserPolicies',
-    'PutUserPermissionsBoundary',
-    'DeleteUserPermissionsBoundary',
     'CreateAccessKey',
     'ListAccessKeys',
     'UpdateAccessKey',
     'DeleteAccessKey',
   ]),
-  ...ofIdentities('Role', [
-    'GetRole',
-    'DeleteRole',
-    'UpdateAssumeRolePolicy',
-    'AttachRolePolicy',
-    'DetachRolePolicy',
-    'ListAttachedRolePolicies',
-    'PutRolePermissionsBoundary',
-    'DeleteRolePermissionsBoundary',
-  ]),
+  ...ofIdentities('Role', ['GetRole', 'DeleteRole', 'UpdateAssumeRolePolicy', 'ListAttachedRolePolicies']),
   ...ofSessions('sts:AssumeRole'),
   ...ofSessions('sts:TagSession'),
 };
 
-/** Of users or of roles; `names` are the operations that bring or take no tags. */
+/** Of users or of roles; `names` are the operations that have to do with neither tags nor policies. */
 function ofIdentities(kind: 'User' | 'Role', names: readonly string[]): Record<string, Row> {
   const named = { [`${kind.toLowerCase()}Name`]: 'named' };
   const own: Values = {
@@ -255,14 +242,35 @@ function ofIdentities(kind: 'User' | 'Role', names: readonly string[]): Record<s
   };
   const tags = { tags: [{ key: 'Team', value: 'red' }] };
   const given: Values = { 'aws:RequestTag/team': 'red', 'aws:TagKeys': ['Team'] };
+  const policy = { policyArn: arnOfPolicy('p') };
+  const boundary = { permissionsBoundary: arnOfPolicy('given') };
+  const present: Values = { ...own, 'iam:PermissionsBoundary': arnOfPolicy('present') };
   const row = (name: string, request: Record<string, unknown>, values: Values) =>
     [`${name} keyhold:${name}`, { request, values }] as const;
+  const ofPolicy = (name: string) =>
+    row(name, { ...named, ...policy }, { ...present, 'iam:PolicyARN': policy.policyArn });
   return Object.fromEntries([
     ...names.map((name) => row(name, named, own)),
-    row(`Create${kind}`, { ...named, ...tags }, given),
+    ofPolicy(`Attach${kind}Policy`),
+    ofPolicy(`Detach${kind}Policy`),
+    row(
+      `Put${kind}PermissionsBoundary`,
+      { ...named, ...boundary },
+      { ...own, 'iam:PermissionsBoundary': boundary.permissionsBoundary },
+    ),
+    row(`Delete${kind}PermissionsBoundary`, named, present),
+    row(
+      `Create${kind}`,
+      { ...named, ...tags, ...boundary },
+      { ...given, 'iam:PermissionsBoundary': boundary.permissionsBoundary },
+    ),
     row(`Tag${kind}`, { ...named, ...tags }, { ...own, ...given }),
     row(`Untag${kind}`, { ...named, tagKeys: ['Team'] }, { ...own, 'aws:TagKeys': ['Team'] }),
   ]);
+}
+
+function arnOfPolicy(name: string): string {
+  return `arn:aws:iam::${account}:policy/${name}`;
 }
 
 function ofSessions(action: string): Record<string, Row> {
@@ -314,7 +322,9 @@ const constraint = {
   type: 'EncryptionContextEquals',
   pairs: Object.entries(context.encryptionContext),
 };
-const tagged = () => ({ record: { type: 'User', tags: [{ key: 'Level', value: '3' }] } });
+const tagged = () => ({
+  record: { type: 'User', tags: [{ key: 'Level', value: '3' }], boundary: 'present' },
+});
 const services = {
   keyring,
   limits: {
@@ -324,7 +334,13 @@ const services = {
   },
   grants: { get: () => ({ keyId, grantId: 'f'.repeat(64), constraint }) },
   accessKeys: { info: () => undefined },
-  identities: { account, roleByArn: tagged, role: tagged, user: tagged },
+  identities: {
+    account,
+    roleByArn: tagged,
+    role: tagged,
+    user: tagged,
+    policy: (name: string) => ({ arn: arnOfPolicy(name) }),
+  },
 } as unknown as Services;
 const caller = {
   type: 'AssumedRole',
