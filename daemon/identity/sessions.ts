@@ -79,7 +79,8 @@ export class Sessions {
    */
   async open(accessKeyId: string, token: string): Promise<OpenedSession | undefined> {
     const bytes = Buffer.from(token.length > maxToken ? '' : token, 'base64');
-    if (bytes[0] !== format || bytes.length < 1 + ivLength + 16) return undefined;
+    if (bytes[0] !== format || bytes.length < 1 + ivLength + 16 || bytes.toString('base64') !== token)
+      return undefined;
     const iv = bytes.subarray(1, 1 + ivLength);
     let content: Buffer;
     try {

@@ -66,12 +66,10 @@ export class Pipeline {
     try {
       this.recorder.checkAvailable();
       if (refusal) throw refusal;
-      let caller = this.authenticator.current(origin.caller);
-      ticket = this.admission.enter(identityOf(caller)?.id ?? caller.account, operation);
-      if (ticket.turn) {
-        await ticket.turn;
-        caller = this.authenticator.current(caller);
-      }
+      const first = this.authenticator.current(origin.caller);
+      ticket = this.admission.enter(identityOf(first)?.id ?? first.account, operation);
+      if (ticket.turn) await ticket.turn;
+      const caller = ticket.turn ? this.authenticator.current(first) : first;
       validate(shape.request, request);
       this.checkLimits(request);
       const grantTokens = grantTokensOf(request);
@@ -96,7 +94,9 @@ export class Pipeline {
       const { changes, undo } = outcome;
       if (changes) {
         const checked = () => {
-          // Other changes may have come first: the key may be gone, or in another state.
+          // Other changes may have come first: the caller may not count or be allowed any more, the key may be gone or in
+          // another state. Else whoever keeps requests waiting would undo the very change that shuts it out.
+          this.#permitAgain(origin, caller, operation, request);
           for (const subject of subjects) checkSubject(operation, this.#asItIsNow(subject));
           return changes();
         };
@@ -140,6 +140,15 @@ export class Pipeline {
     key: Key | undefined,
   ): void {
     checkPermission(permission, { request, key, services: this.services, caller, origin });
+  }
+
+  /** Once more, of a change whose turn to be written has come. @throws as for the first time */
+  #permitAgain(origin: Origin, before: Caller, operation: AnyOperation, request: Message): void {
+    const caller = this.authenticator.current(before);
+    for (const permission of operation.permissions) {
+      if (permission.when?.(request, caller) === false) continue;
+      this.#permit(origin, caller, permission, request, permission.key?.(request, this.services));
+    }
   }
 
   #asItIsNow({ key, states }: Subject): Subject {

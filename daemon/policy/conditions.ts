@@ -17,6 +17,12 @@ type SetOperator = 'ForAllValues' | 'ForAnyValue';
 const operatorPattern = /^(?:(ForAllValues|ForAnyValue):)?([A-Za-z]+?)(IfExists)?$/;
 const keyPattern = /^[A-Za-z0-9-]+:./;
 
+/**
+ * Condition keys that have one value, and more only where a request or a key brings names that differ in case alone, such as
+ * the tags `team` and `Team`. AWS leaves open which of them counts: an allow must be true of all, a deny of one.
+ */
+const singleValuedFamily = /^(?:kms:encryptioncontext:|aws:(?:resource|request)tag\/|iam:resourcetag\/)/;
+
 interface Options {
   readonly effect: 'Allow' | 'Deny';
   readonly variables: boolean;
@@ -72,6 +78,7 @@ function compare(
   { negated, ifExists, set }: Operator & { ifExists: boolean; set: SetOperator | undefined },
   effect: 'Allow' | 'Deny',
 ): Condition['isTrue'] {
+  const isAmbiguous = singleValuedFamily.test(key);
   const whenAbsent = ifExists || (set === undefined ? negated : set === 'ForAllValues');
   const holds = (actual: string, lookup: Lookup): boolean => {
     const matched = matchesAny(tests, actual, lookup);
@@ -88,7 +95,7 @@ function compare(
       return holds(actuals[0]!, lookup);
     }
     // Without a set operator a negated one means that none of the values matches.
-    const all = set === undefined ? negated : set === 'ForAllValues';
+    const all = set !== undefined ? set === 'ForAllValues' : isAmbiguous ? effect === 'Allow' : negated;
     return all
       ? actuals.every((actual) => holds(actual, lookup))
       : actuals.some((actual) => holds(actual, lookup));

@@ -212,8 +212,13 @@ function matchesCondition(
     if (truths.includes('unknown')) return isNegated && Effect === 'Deny';
     return isNegated;
   });
-  if (set === 'ForAllValues' || (set === undefined && isNegated)) return !results.includes(false);
-  return results.includes(true);
+  const all = !results.includes(false);
+  const any = results.includes(true);
+  if (set !== undefined) return set === 'ForAllValues' ? all : any;
+  // Names that differ in case alone: neither the one nor the other value may be what lets a request through.
+  if (/^(kms:EncryptionContext:|(aws|iam):ResourceTag\/|aws:RequestTag\/)/i.test(key))
+    return Effect === 'Allow' ? all : any;
+  return isNegated ? all : any;
 }
 
 function compare(operator: string, actual: string, expected: string, request: Request): Truth {

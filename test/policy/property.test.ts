@@ -59,7 +59,11 @@ const families: readonly [readonly string[], readonly string[], readonly string[
     patterns,
     ['kms:One', 'kms:Many'],
   ],
-  [['StringLike', 'StringNotLike'], patterns, ['kms:One', 'kms:Many', 'aws:username']],
+  [
+    ['StringLike', 'StringNotLike'],
+    patterns,
+    ['kms:One', 'kms:Many', 'aws:username', 'aws:ResourceTag/x', 'aws:RequestTag/x'],
+  ],
   [['ArnEquals', 'ArnNotEquals', 'ArnLike', 'ArnNotLike'], arnPatterns, ['kms:Arn', 'kms:One']],
   [
     [
@@ -167,6 +171,8 @@ const context = fc
     {
       'kms:One': oneOf(...texts, ...numbers, ...addresses),
       'kms:Many': fc.array(oneOf(...texts), { maxLength: 3 }),
+      'aws:ResourceTag/x': fc.array(oneOf(...texts), { maxLength: 2 }),
+      'aws:RequestTag/x': fc.array(oneOf(...texts), { maxLength: 2 }),
       'kms:Arn': oneOf(...arns),
       'kms:Number': oneOf(...numbers, 'x'),
       'kms:Date': oneOf(...dates),
