@@ -81,15 +81,27 @@ export class ClientCertificates {
   /**
    * The principal of a chain that TLS has verified.
    * @param chain DER, the client's certificate first, an authority of the bundle last
-   * @returns the reason in words where it stands for none: no entry of the mapping names it, or several do that differ
+   * @returns the reason in words where it stands for none: it cannot be read, no entry of the mapping names it, several do
+   *   that differ, or it has another URI beside a SPIFFE id (X509-SVID, section 2)
    */
   identify(chain: readonly Buffer[]): ClientCertificate | { readonly refused: string } {
-    const certificates = chain.map((der) => ({ der, parsed: AsnConvert.parse(der, Certificate) }));
+    try {
+      return this.#identify(chain.map((der) => ({ der, parsed: AsnConvert.parse(der, Certificate) })));
+    } catch (error) {
+      return { refused: `the certificate cannot be read: ${error instanceof Error ? error.message : ''}` };
+    }
+  }
+
+  #identify(
+    certificates: readonly { readonly der: Buffer; readonly parsed: Certificate }[],
+  ): ClientCertificate | { readonly refused: string } {
     const { tbsCertificate } = certificates[0]!.parsed;
     const names = {
       uris: certificateUris(tbsCertificate.extensions ?? []),
       subject: nameText(tbsCertificate.subject),
     };
+    if (names.uris.length > 1 && names.uris.some((uri) => /^spiffe:/i.test(uri)))
+      return { refused: `it has more URIs than its SPIFFE id: ${JSON.stringify(names)}` };
     const principals = this.#principals(names);
     const [principal] = principals;
     const shown = JSON.stringify(names);
@@ -161,8 +173,9 @@ function prepare({ authorities, revocationLists, mapping }: CertificateTrust): L
 function certificateUris(
   extensions: readonly { extnID: string; extnValue: { buffer: ArrayBuffer } }[],
 ): string[] {
-  const extension = extensions.find(({ extnID }) => extnID === id_ce_subjectAltName);
+  const [extension, another] = extensions.filter(({ extnID }) => extnID === id_ce_subjectAltName);
   if (!extension) return [];
+  if (another) throw new Error('it has two subject alternative names (RFC 5280, section 4.2)');
   const names = AsnConvert.parse(extension.extnValue.buffer, SubjectAlternativeName);
   return [...names].flatMap(({ uniformResourceIdentifier: uri }) => (uri === undefined ? [] : [uri]));
 }
