@@ -1,6 +1,7 @@
 // Request quotas and turns, from outside.
 import t, { type Test } from 'tap';
 import type { Client } from '../../client/index.js';
+import { send } from '../support/aws-request.js';
 import { TestDaemon } from '../support/daemon.js';
 
 async function start(t: Test, config: string): Promise<{ daemon: TestDaemon; root: Client }> {
@@ -44,6 +45,15 @@ void t.test('who calls too often is told when to call again, and the client obey
     .events('GenerateRandom')
     .filter(({ errorCode }) => errorCode === 'ThrottlingException');
   t.equal(recorded.length, refused.length, 'each is in the audit log');
+  const replies = await Promise.all(
+    Array.from({ length: 40 }, () =>
+      send(daemon, { ...credentials, operation: 'GenerateRandom', body: '{"NumberOfBytes":8}' }),
+    ),
+  );
+  const throttled = replies.filter(({ __type }) => __type === 'ThrottlingException');
+  t.ok(throttled.length > 0, 'on the AWS endpoint too');
+  for (const { headers } of throttled)
+    t.equal(headers['retry-after'], '1', 'in whole seconds, as HTTP has it');
   const begun = performance.now();
   await Promise.all(Array.from({ length: 40 }, () => call(patient)));
   t.ok(performance.now() - begun > 900, 'forty take a second at least, with a quota of twenty a second');
