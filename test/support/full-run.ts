@@ -301,6 +301,8 @@ export async function transports(run: FullRun): Promise<void> {
     frame.subarray(0, -40),
     Buffer.concat([frame, frame.subarray(9, 80)]),
     frame.subarray(12),
+    // A field of no wire type that there is: nothing of it can be read.
+    Buffer.concat([Buffer.of(0xff), request.plaintext]),
   ]) {
     const { webSocket } = await upgrade(daemon);
     const reply = nextResponse(webSocket);
