@@ -17,7 +17,6 @@ import {
   parseAuthorization,
   sign,
   type SignedRequest,
-  signingKey,
   stringToSign,
 } from './sigv4.js';
 
@@ -170,12 +169,10 @@ export class Authenticator {
   ): Promise<Caller | CredentialFault> {
     const { accessKeyId, date, region, service, signedHeaders, signature } = authorization;
     const token = headerValue(request.rawHeaders, 'x-amz-security-token');
-    const session = token === '' ? undefined : await this.credentials.sessions.open(accessKeyId, token);
-    const accessKey = token === '' ? this.credentials.accessKeys.find(accessKeyId) : undefined;
-    const key = session
-      ? signingKey(session.secret, date, region, service)
-      : await this.credentials.accessKeys.signingKey(accessKey, date, region, service);
-    session?.secret.fill(0);
+    const { sessions, accessKeys } = this.credentials;
+    const session = token === '' ? undefined : await sessions.open(accessKeyId, token, authorization);
+    const accessKey = token === '' ? accessKeys.find(accessKeyId) : undefined;
+    const key = session?.signingKey ?? (await accessKeys.signingKey(accessKey, date, region, service));
     const text = stringToSign(time, authorization, canonicalRequest(request, signedHeaders));
     const expected = Buffer.from(sign(key, text).toString('hex'));
     key.fill(0);

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { exceptions } from '../../proto/errors.js';
 import { type CipherKey, HsmError, type KeyStore } from '../hsm/key-store.js';
 import { uniqueId } from './names.js';
+import { OpenedSessions, RememberedSession, type SigningScope } from './opened-sessions.js';
 
 const sessionSchema = z.strictObject({
   roleId: z.string(),
@@ -42,14 +43,16 @@ export interface TemporaryCredentials {
   readonly packedSize: number;
 }
 
-/** A session that was opened, and the secret that signs for it, which the caller wipes. */
+/** A session that was opened, and the key that signs for it, 32 bytes, which the caller wipes. */
 export interface OpenedSession {
   readonly accessKeyId: string;
   readonly session: Session;
-  readonly secret: Buffer;
+  readonly signingKey: Buffer;
 }
 
 export class Sessions {
+  readonly #opened = new OpenedSessions();
+
   constructor(
     private readonly store: KeyStore,
     private readonly secretsKey: CipherKey,
@@ -73,11 +76,21 @@ export class Sessions {
   }
 
   /**
-   * Opens a token, whether or not its session has expired.
+   * Opens a token, whether or not its session has expired or its role exists: that is asked anew for each request.
+   * @param scope of the signature
    * @returns undefined where it is none of ours, or of another access key
    * @throws HsmError where the HSM does not answer
    */
-  async open(accessKeyId: string, token: string): Promise<OpenedSession | undefined> {
+  async open(accessKeyId: string, token: string, scope: SigningScope): Promise<OpenedSession | undefined> {
+    const remembered = this.#opened.find(accessKeyId, token);
+    const found = remembered ?? (await this.#decrypt(accessKeyId, token));
+    if (!found) return undefined;
+    const opened = { accessKeyId, session: found.session, signingKey: found.signingKey(scope) };
+    if (!remembered) this.#opened.remember(accessKeyId, token, found);
+    return opened;
+  }
+
+  async #decrypt(accessKeyId: string, token: string): Promise<RememberedSession | undefined> {
     const bytes = Buffer.from(token.length > maxToken ? '' : token, 'base64');
     if (bytes[0] !== format || bytes.length < 1 + ivLength + 16 || bytes.toString('base64') !== token)
       return undefined;
@@ -92,7 +105,7 @@ export class Sessions {
     }
     const { secret, session } = contentSchema.parse(JSON.parse(content.toString()));
     content.fill(0);
-    return { accessKeyId, session, secret: Buffer.from(secret) };
+    return new RememberedSession(session, Buffer.from(secret));
   }
 }
 

@@ -196,7 +196,11 @@ export class AwsEndpoint {
     // Where the body was not read to its end the connection cannot carry another request.
     const isLast = this.#draining || !request.complete;
     if (isLast && request.httpVersionMajor === 1) response.setHeader('Connection', 'close');
-    if (error?.retryAfter) response.setHeader('Retry-After', Math.ceil(error.retryAfter / 1000));
+    if (error?.retryAfter) {
+      // The SDKs' own: milliseconds. It comes first, since the JavaScript SDK takes the first of the two.
+      response.setHeader('x-amz-retry-after', error.retryAfter);
+      response.setHeader('Retry-After', Math.ceil(error.retryAfter / 1000));
+    }
     response
       .writeHead(status, {
         'x-amzn-RequestId': requestId,
