@@ -10,6 +10,7 @@ import t from 'tap';
 import { endpointOf } from '../support/aws.js';
 import { send, signedHeadersOf } from '../support/aws-request.js';
 import { TestDaemon } from '../support/daemon.js';
+import { malformedHttp1 } from '../support/malformed.js';
 
 /** These tests fail to authenticate more often than anybody should. */
 const manyFailures = 'limits:\n  failedAuthentications: 1000000';
@@ -173,39 +174,7 @@ void t.test(
   'raw requests that mean one thing to one reader and another to the next are refused',
   async (t) => {
     const good = requestBytes();
-    const insert = (header: string) => good.replace('\r\n', `\r\n${header}\r\n`);
-    const cases: Record<string, string> = {
-      'two lengths': insert('Content-Length: 7'),
-      'a length and chunks': insert('Transfer-Encoding: chunked'),
-      'chunks, then another coding': good.replace('content-length: 2', 'transfer-encoding: chunked, gzip'),
-      'a coding with a space before the colon': insert('Transfer-Encoding : chunked'),
-      'a negative length': good.replace('content-length: 2', 'content-length: -2'),
-      'a length in hex': good.replace('content-length: 2', 'content-length: 0x2'),
-      'a length with a sign': good.replace('content-length: 2', 'content-length: +2'),
-      'a folded header': insert('X-A: b\r\n c'),
-      'a bare line feed': good.replace('\r\n', '\n'),
-      'a bare carriage return': insert('X-A: b\rX-B: c'),
-      'a zero byte in a header': insert('X-A: b\0c'),
-      'a space in the target': good.replace('POST / ', 'POST / / '),
-      'no host': good.replace(/host: .*\r\n/, ''),
-      'two hosts': insert('Host: elsewhere.example'),
-      'HTTP/0.9': 'POST /\r\n\r\n',
-      'HTTP/3.0': good.replace('HTTP/1.1', 'HTTP/3.0'),
-      'HTTP/2 without TLS': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
-      TLS: '\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03',
-      'a chunk with a bad size': good
-        .replace('content-length: 2\r\n', 'transfer-encoding: chunked\r\n')
-        .replace('{}', 'zz\r\n{}\r\n0\r\n\r\n'),
-      'a chunk longer than it says': good
-        .replace('content-length: 2\r\n', 'transfer-encoding: chunked\r\n')
-        .replace('{}', '1\r\n{}\r\n0\r\n\r\n'),
-      'a method that is none': good.replace('POST', 'PO ST'),
-      'Authorization twice': insert('Authorization: AWS4-HMAC-SHA256 x'),
-      'X-Amz-Target twice': insert('X-Amz-Target: TrentService.CreateKey'),
-      'X-Amz-Date twice': insert('X-Amz-Date: 20260101T000000Z'),
-      'Content-Type twice': insert('Content-Type: application/x-amz-json-1.1'),
-      'a body in gzip': requestBytes('{}', { 'content-encoding': 'gzip' }),
-    };
+    const cases = malformedHttp1(good, requestBytes('{}', { 'content-encoding': 'gzip' }));
     for (const [name, bytes] of Object.entries(cases)) {
       const text = await raw(bytes);
       const statuses = statusesOf(text);

@@ -1,10 +1,16 @@
 // HTTP/2 beside HTTP/1.1 on one TLS port, by ALPN. The `allowHTTP1` of node:http2 would serve HTTP/1.1 without the
 // time-outs that node:https has for headers and requests (nodejs/node#59783).
-import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import {
+  constants,
+  createServer,
+  type Http2Server,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { RequestListener } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
 import type { TLSSocket } from 'node:tls';
-import { headersTimeout, keepAliveTimeout, maxHeaderSize, requestTimeout } from './options.js';
+import { headersTimeout, idleTimeout, keepAliveTimeout, maxHeaderSize, requestTimeout } from './options.js';
 
 /** Protocols that the TLS port offers, the best first. */
 export const alpnProtocols = ['h2', 'http/1.1'];
@@ -28,11 +34,33 @@ export function serveHttp2(tls: TlsServer, onRequest: RequestListener): Http2Ses
   return new Http2Sessions(http2);
 }
 
+/** Milliseconds. */
+export interface Http2Timeouts {
+  /** From the connection to its first stream. */
+  readonly first: number;
+  /** From a stream's begin to the end of its request. */
+  readonly request: number;
+  /** From there until the reply is taken: a client that opens no window would keep it here for ever. */
+  readonly reply: number;
+  /** Without a stream. */
+  readonly idle: number;
+}
+
+const defaultTimeouts: Http2Timeouts = {
+  first: headersTimeout,
+  request: requestTimeout,
+  reply: idleTimeout,
+  idle: keepAliveTimeout,
+};
+
 /** The time-outs that node:http2 lacks: bytes that trickle in keep none of them from passing. */
 export class Http2Sessions {
   readonly #sessions = new Set<ServerHttp2Session>();
 
-  constructor(server: Http2Server) {
+  constructor(
+    server: Http2Server,
+    private readonly timeouts: Http2Timeouts = defaultTimeouts,
+  ) {
     server.on('session', (session) => this.#watch(session));
     // A peer that breaks the protocol or resets its connection is no fault of the daemon.
     server.on('sessionError', (_error, session) => session.destroy());
@@ -46,21 +74,33 @@ export class Http2Sessions {
   #watch(session: ServerHttp2Session): void {
     this.#sessions.add(session);
     let open = 0;
-    let idle = setTimeout(() => session.destroy(), headersTimeout);
+    let idle = setTimeout(() => session.destroy(), this.timeouts.first);
     session.on('stream', (stream: ServerHttp2Stream) => {
       open += 1;
       clearTimeout(idle);
-      const late = setTimeout(() => stream.close(), requestTimeout);
-      stream.once('end', () => clearTimeout(late));
+      const cancel = () => stream.close(constants.NGHTTP2_CANCEL);
+      let late = setTimeout(cancel, this.timeouts.request);
+      stream.once('end', () => {
+        clearTimeout(late);
+        late = setTimeout(cancel, this.timeouts.reply);
+      });
       stream.once('close', () => {
         clearTimeout(late);
         open -= 1;
-        if (open === 0) idle = setTimeout(() => session.close(), keepAliveTimeout);
+        if (open === 0 && !session.destroyed) idle = this.#whenIdle(session);
       });
     });
     session.once('close', () => {
       clearTimeout(idle);
       this.#sessions.delete(session);
     });
+  }
+
+  /** Says goodbye, and does not wait for a peer that does not go. */
+  #whenIdle(session: ServerHttp2Session): NodeJS.Timeout {
+    return setTimeout(() => {
+      session.close();
+      setTimeout(() => session.destroy(), this.timeouts.first).unref();
+    }, this.timeouts.idle);
   }
 }

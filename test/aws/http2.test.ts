@@ -1,0 +1,201 @@
+// HTTP/2 frames that no client in order sends.
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect as connectHttp2, createServer } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { connect as connectSocket } from 'node:net';
+import fc from 'fast-check';
+import t from 'tap';
+import { Http2Sessions } from '../../daemon/transports/http/http2.js';
+import { endpointOf } from '../support/aws.js';
+import { signedHeadersOf } from '../support/aws-request.js';
+import { TestDaemon } from '../support/daemon.js';
+import {
+  connectForFrames,
+  exchangeFrames,
+  framesOf,
+  type ReceivedFrame,
+  statusOf,
+} from '../support/http2-exchange.js';
+import {
+  endHeaders,
+  endStream,
+  frame,
+  frameTypes,
+  greeting,
+  headerBlock,
+  headersFrame,
+} from '../support/http2-frames.js';
+import { malformedHeaders, malformedHttp2 } from '../support/malformed.js';
+
+/** These tests fail to authenticate more often than anybody should. */
+t.setTimeout(240_000);
+const daemon = await TestDaemon.start(t, 'limits:\n  failedAuthentications: 1000000');
+
+/** What the daemon may answer, or ignore, without ending anything. */
+const harmless = new Set([
+  'a frame of a type that there is not',
+  'priorities without end',
+  'more streams than there may be',
+  'empty data without end',
+  'replies that nothing is asked of',
+  'a window that grows too far',
+  'settings without end',
+  'pings without end',
+  // The second stream is ignored where the first one is closed by then.
+  'a stream number that goes back',
+  // The limit that settings tell binds a client when it has acknowledged them; 64 KiB is the most that nghttp2 takes.
+  'a header list past its limit',
+]);
+
+const ends = ({ type }: ReceivedFrame) => type === frameTypes.goaway || type === frameTypes.rstStream;
+
+async function isServed(): Promise<boolean> {
+  const session = connectHttp2(endpointOf(daemon), { ca: daemon.ca, servername: 'localhost' });
+  const { host, ...headers } = signedHeadersOf(daemon);
+  const stream = session.request({ ':method': 'POST', ':authority': host, ...headers });
+  stream.end('{}');
+  const [reply] = (await once(stream, 'response')) as [Record<string, unknown>];
+  session.destroy();
+  return reply[':status'] === 200;
+}
+
+void t.test(
+  'frames that break the protocol end the stream or the connection',
+  { timeout: 120_000 },
+  async (t) => {
+    for (const [name, bytes] of Object.entries(malformedHttp2)) {
+      const quiet = harmless.has(name) ? 200 : 10_000;
+      const received = await exchangeFrames(await connectForFrames(daemon), bytes, quiet, (all) =>
+        all.some(ends),
+      );
+      const { frames, closed } = received;
+      t.ok(closed || frames.some(ends) || harmless.has(name), `${name}: ${frames.length} frames`);
+      t.notOk(
+        frames.some((each) => statusOf(each) === 200),
+        `${name} reached no operation`,
+      );
+    }
+    t.ok(await isServed());
+  },
+);
+
+void t.test('header lists that no request may have are refused', { timeout: 120_000 }, async (t) => {
+  for (const [name, headers] of Object.entries(malformedHeaders)) {
+    const bytes = Buffer.concat([greeting(), headersFrame(1, headers)]);
+    const isTold = ({ type, stream }: ReceivedFrame) => stream === 1 || type === frameTypes.goaway;
+    const received = await exchangeFrames(await connectForFrames(daemon), bytes, 10_000, (all) =>
+      all.some(isTold),
+    );
+    const told = received.frames.filter(isTold);
+    t.ok(received.closed || told.length > 0, `${name}: ${received.frames.length} frames`);
+    t.notOk(
+      told.some((each) => statusOf(each) === 200),
+      name,
+    );
+  }
+  t.strictSame(daemon.events('CreateKey'), []);
+  t.ok(await isServed());
+});
+
+void t.test('whatever frames come, the daemon goes on', { timeout: 120_000 }, async (t) => {
+  const { host, ...headers } = signedHeadersOf(daemon);
+  const block = headerBlock([
+    [':method', 'POST'],
+    [':scheme', 'https'],
+    [':path', '/'],
+    [':authority', String(host)],
+    ...Object.entries(headers).map(([name, value]) => [name, String(value)] as const),
+  ]);
+  const good = Buffer.concat([
+    greeting(),
+    frame(frameTypes.headers, endHeaders, 1, block),
+    frame(frameTypes.data, endStream, 1, Buffer.from('{}')),
+  ]);
+  const anyFrame = fc
+    .record({
+      type: fc.oneof(fc.nat(9), fc.nat(255)),
+      flags: fc.oneof(fc.constantFrom(0, 1, 4, 5, 8, 0x20), fc.nat(255)),
+      stream: fc.oneof(fc.nat(7), fc.nat(0x7fffffff)),
+      payload: fc.oneof(fc.constant(block), fc.uint8Array({ maxLength: 60 })),
+    })
+    .map(({ type, flags, stream, payload }) => frame(type, flags, stream, payload));
+  const sequence = fc
+    .array(anyFrame, { minLength: 1, maxLength: 12 })
+    .map((frames) => Buffer.concat([greeting(), ...frames]));
+  const mutated = fc
+    .array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 })
+    .map((edits) => {
+      const bytes = Buffer.from(good);
+      for (const [at, put] of edits) bytes[at] = put;
+      return bytes;
+    });
+  const garbage = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.oneof({ weight: 3, arbitrary: sequence }, { weight: 3, arbitrary: mutated }, garbage), {
+        minLength: 8,
+        maxLength: 12,
+      }),
+      async (all) => {
+        const send = async (bytes: Buffer) => exchangeFrames(await connectForFrames(daemon), bytes, 60);
+        await Promise.all(all.map(send));
+      },
+    ),
+    { numRuns: 6 },
+  );
+  t.ok(await isServed());
+  t.notMatch(daemon.stdout + daemon.stderr, /"level":[56]0/, 'nothing was logged as an error');
+});
+
+void t.test('floods leave no memory behind', { timeout: 120_000 }, async (t) => {
+  const resident = () =>
+    Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${daemon.pid}/status`, 'utf8'))![1]) / 1024;
+  const floods = Object.entries(malformedHttp2).filter(([name]) =>
+    /without end|at once|unpacks|nothing is asked/.test(name),
+  );
+  for (let round = 0; round < 3; round++)
+    await Promise.all(
+      floods.map(async ([, bytes]) => exchangeFrames(await connectForFrames(daemon), bytes, 30)),
+    );
+  t.ok(resident() < 500, `${resident()} MB`);
+  t.ok(await isServed());
+});
+
+void t.test('time-outs', async (t) => {
+  const short = { first: 200, request: 200, reply: 200, idle: 200 };
+  const server = createServer((_request, response) => response.end('x'.repeat(100_000)));
+  const sessions = new Http2Sessions(server, short);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    sessions.close();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const until = async (bytes: Buffer, drip?: Buffer) => {
+    const socket = connectSocket(port, '127.0.0.1');
+    const chunks: Buffer[] = [];
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.write(bytes);
+    const timer = setInterval(() => drip && socket.write(drip), 20);
+    await once(socket, 'close');
+    clearInterval(timer);
+    return framesOf(Buffer.concat(chunks));
+  };
+  const get = [
+    [':method', 'GET'],
+    [':scheme', 'http'],
+    [':path', '/'],
+  ] as const;
+  const ping = frame(frameTypes.ping, 0, 0, Buffer.alloc(8));
+  const reset = (frames: ReturnType<typeof framesOf>) =>
+    frames.some(({ type }) => type === frameTypes.rstStream);
+  await until(greeting(), ping);
+  t.pass('a connection without a stream ends, whatever pings come');
+  const stalled = await until(Buffer.concat([greeting([4, 0]), headersFrame(1, get)]), ping);
+  t.ok(reset(stalled), 'a reply that the client gives no window for is given up');
+  const silent = await until(Buffer.concat([greeting(), headersFrame(1, get, endHeaders)]));
+  t.ok(silent.length > 0, 'a request that does not end is given up');
+});
