@@ -6,7 +6,7 @@ import type { ServiceError } from './errors.js';
  * from AWS's naming.
  */
 const repeatable =
-  /^(Describe|Get|List|Generate|Verify|(Encrypt|Decrypt|ReEncrypt|Sign|DeriveSharedSecret)$)/;
+  /^(Describe|Get|List|Generate|Verify|(Encrypt|Decrypt|ReEncrypt|Sign|DeriveSharedSecret|Encapsulate|Decapsulate)$)/;
 
 /** Whether a request may be sent again after it may have been carried out. */
 export function isRepeatable(operation: OperationName): boolean {

@@ -20,6 +20,7 @@ export const errorTable = {
   CloudHsmClusterNotActiveException: refused,
   CloudHsmClusterNotFoundException: refused,
   CloudHsmClusterNotRelatedException: refused,
+  ConflictException: refused,
   CustomKeyStoreHasCMKsException: refused,
   CustomKeyStoreInvalidStateException: refused,
   CustomKeyStoreNameInUseException: refused,

@@ -80,6 +80,9 @@ const getKeyRotationStatus = operation({
   },
 });
 
+/** Seconds before an automatic rotation in which AWS KMS takes none on demand ("RotateKeyOnDemand", API Reference). */
+const quietPeriod = 20 * 60;
+
 const rotateKeyOnDemand = operation({
   name: 'RotateKeyOnDemand',
   service: 'kms',
@@ -98,6 +101,12 @@ const rotateKeyOnDemand = operation({
       );
     };
     checkLimit(key!);
+    const { nextAt = Infinity } = key!.record.rotation ?? {};
+    if (nextAt - Date.now() / 1000 < quietPeriod) {
+      throw new exceptions.ConflictException(
+        `The automatic rotation of ${key!.arn} begins within 20 minutes: wait until it is done.`,
+      );
+    }
     if (!isRotatable(key!.record)) return rotateToImported(key!, services, checkLimit);
     const { materialId, changes, undo } = await prepareRotation(key!, 'ON_DEMAND', services, checkLimit);
     return { response: { keyId: key!.arn }, keyMaterialId: materialId, changes, undo };

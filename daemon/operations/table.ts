@@ -10,6 +10,7 @@ import { customKeyStoreOperations } from './custom-key-stores.js';
 import { dataKeyPairOperations } from './data-key-pairs.js';
 import { dataKeyOperations } from './data-keys.js';
 import { deletionOperations } from './deletion.js';
+import { encapsulationOperations } from './encapsulation.js';
 import { grantRemovalOperations } from './grant-removal.js';
 import { grantOperations } from './grants.js';
 import { importOperations } from './importing.js';
@@ -45,6 +46,7 @@ const entries: readonly AnyOperation[] = [
   ...signingOperations,
   ...macOperations,
   ...publicKeyOperations,
+  ...encapsulationOperations,
   ...adoptionOperations,
   ...seedOperations,
   ...userOperations,

@@ -95,6 +95,8 @@ const rows: Readonly<Record<string, Row>> = {
   VerifyMac: ofKey({ message: bytes, mac: bytes, macAlgorithm: 'HMAC_SHA_256' }),
   GetPublicKey: ofKey(),
   DeriveSharedSecret: ofKey({ keyAgreementAlgorithm: 'ECDH', publicKey: bytes }),
+  Encapsulate: ofKey({ encapsulationAlgorithm: 'ML_KEM' }),
+  Decapsulate: ofKey({ encapsulationAlgorithm: 'ML_KEM', sharedSecretCiphertextBlob: bytes }),
   CreateGrant: ofKey({ granteePrincipal: arn('user/nobody'), operations: ['Decrypt'] }),
   ListGrants: ofKey(),
   ListRetirableGrants: ofCaller({ retiringPrincipal: arn('user/nobody') }),

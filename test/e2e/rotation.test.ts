@@ -165,6 +165,18 @@ void t.test('rotation', async (t) => {
     for (let tries = 0; tries < 600 && rotated().length === 1; tries++) await sleep(100);
     t.not(await currentMaterial(client, disabled), before[1], 'the disabled one when it is enabled again');
   });
+
+  await t.test('none is made on demand within 20 minutes of the automatic one', async (t) => {
+    const keyId = await newKey(client);
+    await client.enableKeyRotation({ keyId, rotationPeriodInDays: 90 });
+    const { nextRotationDate } = await client.getKeyRotationStatus({ keyId });
+    const ahead = nextRotationDate! - Date.now() / 1000;
+    clock.move(`+${Math.round(ahead - 10 * 60)}`);
+    const conflict = { code: 'ConflictException', message: /within 20 minutes/ };
+    await t.rejects(client.rotateKeyOnDemand({ keyId }), conflict);
+    clock.move(`+${Math.round(ahead - 25 * 60)}`);
+    await client.rotateKeyOnDemand({ keyId });
+  });
 });
 
 void t.test('the bound on messages', async (t) => {

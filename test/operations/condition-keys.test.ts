@@ -195,6 +195,8 @@ const own: Readonly<Record<string, Row>> = {
     request: { ...byAlias, keyAgreementAlgorithm: 'ECDH' },
     values: { ...alias, 'kms:KeyAgreementAlgorithm': 'ECDH' },
   },
+  'Encapsulate kms:Encapsulate': { request: byAlias, values: alias },
+  'Decapsulate kms:Decapsulate': { request: byAlias, values: alias },
   'CreateGrant kms:CreateGrant': {
     request: {
       operations: ['Encrypt', 'Decrypt'],
