@@ -2,11 +2,13 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect as connectHttp2, createServer } from 'node:http2';
+import { createServer as createTlsServer } from 'node:https';
+import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
 import { connect as connectSocket } from 'node:net';
 import fc from 'fast-check';
 import t from 'tap';
-import { Http2Sessions } from '../../daemon/transports/http/http2.js';
+import { alpnProtocols, Http2Sessions, serveHttp2 } from '../../daemon/transports/http/http2.js';
 import { endpointOf } from '../support/aws.js';
 import { signedHeadersOf } from '../support/aws-request.js';
 import { TestDaemon } from '../support/daemon.js';
@@ -31,6 +33,8 @@ import { malformedHeaders, malformedHttp2 } from '../support/malformed.js';
 /** These tests fail to authenticate more often than anybody should. */
 t.setTimeout(240_000);
 const daemon = await TestDaemon.start(t, 'limits:\n  failedAuthentications: 1000000');
+
+const inHome = (name: string) => join(daemon.home, name);
 
 /** What the daemon may answer, or ignore, without ending anything. */
 const harmless = new Set([
@@ -160,6 +164,27 @@ void t.test('floods leave no memory behind', { timeout: 120_000 }, async (t) => 
     );
   t.ok(resident() < 500, `${resident()} MB`);
   t.ok(await isServed());
+});
+
+void t.test('a client that has gone is noticed at once, whatever it left', async (t) => {
+  const open = () =>
+    new Promise<number>((resolve, reject) =>
+      server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+    );
+  const { certificate, key } = { certificate: inHome('tls/server.pem'), key: inHome('tls/server.key') };
+  const server = createTlsServer(
+    { cert: readFileSync(certificate), key: readFileSync(key), ALPNProtocols: alpnProtocols },
+    () => undefined,
+  );
+  serveHttp2(server, (_request, response) => response.end('x'.repeat(100_000)));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const socket = await connectForFrames(daemon, port);
+  await exchangeFrames(socket, malformedHttp2['replies that nothing is asked of']!, 200);
+  while ((await open()) > 0) await new Promise((done) => setTimeout(done, 20));
+  t.pass();
 });
 
 void t.test('time-outs', async (t) => {

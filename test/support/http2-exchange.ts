@@ -19,10 +19,12 @@ export interface Received {
   readonly closed: boolean;
 }
 
-/** Opens a TLS connection that agrees on `h2`. */
-export async function connectForFrames(daemon: TestDaemon): Promise<Socket> {
-  const { port } = new URL(daemon.wss);
-  const socket = connectTls({ host: '127.0.0.1', port: Number(port), ca: daemon.ca, ALPNProtocols: ['h2'] });
+/** Opens a TLS connection that agrees on `h2`. @param port default: the daemon's */
+export async function connectForFrames(
+  daemon: TestDaemon,
+  port = Number(new URL(daemon.wss).port),
+): Promise<Socket> {
+  const socket = connectTls({ host: '127.0.0.1', port, ca: daemon.ca, ALPNProtocols: ['h2'] });
   socket.on('error', () => undefined);
   await once(socket, 'secureConnect');
   return socket;

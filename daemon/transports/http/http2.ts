@@ -28,8 +28,13 @@ export function serveHttp2(tls: TlsServer, onRequest: RequestListener): Http2Ses
   const [serveHttp1] = tls.listeners('secureConnection') as ((this: TlsServer, socket: TLSSocket) => void)[];
   tls.removeListener('secureConnection', serveHttp1!);
   tls.on('secureConnection', (socket) => {
-    if (socket.alpnProtocol === 'h2') http2.emit('connection', socket);
-    else serveHttp1!.call(tls, socket);
+    if (socket.alpnProtocol !== 'h2') {
+      serveHttp1!.call(tls, socket);
+      return;
+    }
+    // The server's sockets stay half open, as HTTP/1.1 wants it: a client that has gone would be noticed by time-outs alone.
+    socket.once('end', () => socket.destroy());
+    http2.emit('connection', socket);
   });
   return new Http2Sessions(http2);
 }
