@@ -37,6 +37,8 @@ export class AccessKeys {
   /** Signing keys by access key and scope, with the record that they come from; emptied when the day changes. */
   readonly #signingKeys = new Map<string, { text: string; key: Buffer }>();
   #day = '';
+  /** What `find` found: each request asks for its access key. */
+  readonly #active = new Map<string, ActiveAccessKey>();
   /** Access key ids by principal, and the other way round. */
   readonly #byPrincipal = new Map<string, Set<string>>();
   readonly #owners = new Map<string, string>();
@@ -96,8 +98,13 @@ export class AccessKeys {
   find(accessKeyId: string): ActiveAccessKey | undefined {
     const text = this.records.get(prefix + accessKeyId);
     if (text === undefined) return undefined;
+    const known = this.#active.get(accessKeyId);
+    if (known?.text === text) return known;
     const { active, principalId } = accessKeyRecord.parse(JSON.parse(text));
-    return active ? { accessKeyId, principalId, text } : undefined;
+    if (!active) return undefined;
+    const found = { accessKeyId, principalId, text };
+    this.#active.set(accessKeyId, found);
+    return found;
   }
 
   /** Whether nothing changed since the access key was found. */
@@ -136,6 +143,7 @@ export class AccessKeys {
   }
 
   #index(accessKeyId: string): void {
+    this.#active.delete(accessKeyId);
     const known = this.#owners.get(accessKeyId);
     if (known !== undefined) this.#byPrincipal.get(known)?.delete(accessKeyId);
     this.#owners.delete(accessKeyId);

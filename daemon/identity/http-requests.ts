@@ -1,7 +1,7 @@
 // What is peculiar to signed HTTP requests of the AWS endpoint, beside what they share with the WebSocket upgrade.
 import { hash } from 'node:crypto';
 import { exceptions, type ServiceError } from '../../proto/errors.js';
-import { type Authorization, headerValue, type SignedRequest } from './sigv4.js';
+import { type Authorization, headerValue, headerValues, type SignedRequest } from './sigv4.js';
 
 /** Headers whose value the service acts on: each of those that is there must be signed, and be there once. */
 const significant = ['x-amz-target', 'x-amz-content-sha256', 'x-amz-security-token'];
@@ -22,9 +22,8 @@ export function signedHttpRequest(
   rawHeaders: readonly string[],
   body: Uint8Array,
 ): SignedRequest {
-  const names = rawHeaders.filter((_value, index) => index % 2 === 0).map((name) => name.toLowerCase());
   for (const name of single) {
-    if (names.indexOf(name) === names.lastIndexOf(name)) continue;
+    if (headerValues(rawHeaders, name).length < 2) continue;
     throw new exceptions.IncompleteSignatureException(`The header '${name}' must be there once.`);
   }
   const payloadHash = hash('sha256', body, 'hex');

@@ -101,17 +101,38 @@ export function sign(key: Buffer, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest();
 }
 
+/** Values by name in lower case. A request is asked for a dozen headers, so its names are gone through once. */
+const indexes = new WeakMap<readonly string[], ReadonlyMap<string, readonly string[]>>();
+
+/** The values that a header has, as they came. @param name in lower case */
+export function headerValues(rawHeaders: readonly string[], name: string): readonly string[] {
+  let index = indexes.get(rawHeaders);
+  if (!index) {
+    index = indexOf(rawHeaders);
+    indexes.set(rawHeaders, index);
+  }
+  return index.get(name) ?? [];
+}
+
 /**
  * The values of a header as SigV4 has them: joined with commas, runs of white space made one space. That is white space of
  * ASCII: other bytes that JavaScript takes for some are parts of characters in UTF-8.
  */
 export function headerValue(rawHeaders: readonly string[], name: string): string {
-  const values: string[] = [];
-  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
-    if (rawHeaders[index]?.toLowerCase() !== name) continue;
-    values.push((rawHeaders[index + 1] ?? '').replace(/[\t-\r ]+/g, ' ').replace(/^ | $/g, ''));
+  return headerValues(rawHeaders, name)
+    .map((value) => value.replace(/[\t-\r ]+/g, ' ').replace(/^ | $/g, ''))
+    .join(',');
+}
+
+function indexOf(rawHeaders: readonly string[]): Map<string, string[]> {
+  const index = new Map<string, string[]>();
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!.toLowerCase();
+    const values = index.get(name);
+    if (values) values.push(rawHeaders[at + 1]!);
+    else index.set(name, [rawHeaders[at + 1]!]);
   }
-  return values.join(',');
+  return index;
 }
 
 function canonicalPath(path: string): string {

@@ -6,12 +6,21 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client } from '../../client/index.js';
 import { AwsConnection, type Signer } from './https-agent.js';
-import { Keyhold, script } from './keyhold.js';
+import { cpuSeconds, Keyhold, script } from './keyhold.js';
 import { type Call, latencies, median, percentile, throughput } from './load.js';
 import type { Row } from './report.js';
 import { type SuiteOptions, UsageError } from './suite.js';
 
 const connections = 32;
+
+type Consumer = 'echoCpu' | 'daemonCpu' | 'workersCpu';
+
+/** CPU for each call says more than its rate where neighbours want the same cores. */
+const consumers: readonly (readonly [figure: Consumer, process: string])[] = [
+  ['daemonCpu', 'aws-daemon'],
+  ['workersCpu', 'aws-workers'],
+  ['echoCpu', 'https-echo'],
+];
 
 interface Operation {
   readonly name: string;
@@ -48,16 +57,32 @@ export async function awsSuite({ time, rounds, only, profile }: SuiteOptions): P
       const plain = bare.map((connection) => connection.call(awsName, body));
       const nativeCalls = clients.map((client) => native(client));
       await throughput(aws, 1, time / 4);
-      const figures: Record<'aws' | 'native' | 'echo' | 'ratio' | 'single', number[]> = {
+      const figures: Record<'aws' | 'native' | 'echo' | 'ratio' | 'single' | Consumer, number[]> = {
         aws: [],
         native: [],
         echo: [],
         ratio: [],
         single: [],
+        echoCpu: [],
+        daemonCpu: [],
+        workersCpu: [],
+      };
+      const used = () => {
+        const { daemon, workers } = keyhold.cpu();
+        return { echoCpu: cpuSeconds(echo.pid!), daemonCpu: daemon, workersCpu: workers };
+      };
+      /** Notes what CPU processes used for each call, in microseconds. @returns calls a second */
+      const measured = async (calls: readonly Call[], consumers: readonly Consumer[]): Promise<number> => {
+        const before = used();
+        const rate = await throughput(calls, 1, time);
+        const after = used();
+        const count = (rate * time) / 1000;
+        for (const name of consumers) figures[name].push(((after[name] - before[name]) * 1e6) / count);
+        return rate;
       };
       for (let round = 0; round < rounds; round++) {
-        figures.echo.push(await throughput(plain, 1, time));
-        figures.aws.push(await throughput(aws, 1, time));
+        figures.echo.push(await measured(plain, ['echoCpu']));
+        figures.aws.push(await measured(aws, ['daemonCpu', 'workersCpu']));
         figures.native.push(await throughput(nativeCalls, 1, time));
         figures.ratio.push(figures.aws[round]! / figures.echo[round]!);
         figures.single.push(...(await latencies(aws[0]!, time / 2)));
@@ -77,6 +102,14 @@ export async function awsSuite({ time, rounds, only, profile }: SuiteOptions): P
         },
         { name: `native-${name}-32`, value: median(figures.native), unit: 'op/s', ratio_to_raw: null },
         { name: `https-echo-${name}-32`, value: median(figures.echo), unit: 'op/s', ratio_to_raw: null },
+        ...consumers.map(([figure, process]): Row => {
+          return {
+            name: `${process}-${name}-cpu`,
+            value: median(figures[figure]),
+            unit: 'us',
+            ratio_to_raw: null,
+          };
+        }),
       );
     }
     for (const connection of [...own, ...bare]) connection.close();

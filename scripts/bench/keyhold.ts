@@ -40,9 +40,15 @@ export class Keyhold {
   /** Resident memory in bytes: of the daemon, and of its workers together. */
   memory(): { readonly daemon: number; readonly workers: number } {
     const { pid } = this.daemon;
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
-    const workers = children.reduce((sum, child) => sum + residentBytes(child), 0);
-    return { daemon: residentBytes(String(pid)), workers };
+    const workers = childrenOf(pid!).reduce((sum, child) => sum + residentBytes(child), 0);
+    return { daemon: residentBytes(pid!), workers };
+  }
+
+  /** Seconds of CPU that were used so far: by the daemon with its threads, and by its workers together. */
+  cpu(): { readonly daemon: number; readonly workers: number } {
+    const { pid } = this.daemon;
+    const workers = childrenOf(pid!).reduce((sum, child) => sum + cpuSeconds(child), 0);
+    return { daemon: cpuSeconds(pid!), workers };
   }
 
   get env(): NodeJS.ProcessEnv {
@@ -95,6 +101,19 @@ async function launch(home: string, profile?: string): Promise<ChildProcess> {
   return daemon;
 }
 
-function residentBytes(pid: string): number {
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
+}
+
+/** User and system time of a process, proc(5): fields 14 and 15, in hundredths of a second. */
+export function cpuSeconds(pid: number): number {
+  const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
+    .slice(11, 13);
+  return (Number(user) + Number(system)) / 100;
+}
+
+function residentBytes(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
 }

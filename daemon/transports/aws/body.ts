@@ -27,7 +27,11 @@ export class Bodies {
       const chunks: Buffer[] = [];
       let length = 0;
       let held = 0;
+      let settled = false;
+      // Once: a promise that is settled again goes a long way through the runtime to say so.
       const finish = (settle: () => void) => {
+        if (settled) return;
+        settled = true;
         this.#held -= held;
         held = 0;
         settle();
