@@ -34,7 +34,7 @@ export interface Authorization {
 export function parseAuthorization(header: string | undefined): Authorization {
   if (!header?.startsWith(algorithm)) {
     throw new exceptions.MissingAuthenticationTokenException(
-      'Missing Authentication Token: sign the request with SigV4.',
+      'Missing Authentication Token: sign the request with SigV4, in its Authorization header and not in its query.',
     );
   }
   const parts = new Map(

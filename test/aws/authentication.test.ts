@@ -169,6 +169,17 @@ void t.test('authentication of a request', async (t) => {
     );
   });
 
+  await t.test('a presigned query is none', async () => {
+    const { accessKeyId } = daemon.credentials;
+    const query = `X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=${accessKeyId}%2F20260101%2Fus-east-1%2Fkms%2Faws4_request`;
+    const path = `/?${query}&X-Amz-Date=20260101T000000Z&X-Amz-SignedHeaders=host&X-Amz-Signature=${'0'.repeat(64)}`;
+    await refused(
+      { path, tamper: (headers) => (headers.authorization = undefined) },
+      'MissingAuthenticationTokenException',
+      /not in its query/,
+    );
+  });
+
   await t.test('what was changed on the way is found', async () => {
     const changes: ((headers: Record<string, string | string[] | undefined>) => void)[] = [
       (headers) => (headers['x-amz-target'] = 'TrentService.ListAliases'),

@@ -55,6 +55,7 @@ void t.test('messages', async (t) => {
     await refused('Encrypt', { KeyId, Plaintext: '' }, 'ValidationException', /at 'plaintext'/);
     t.match(await call('UpdateKeyDescription', { KeyId, Description: '' }), { status: 200 });
     t.match(await call('DescribeKey', { KeyId }), { body: { KeyMetadata: { Description: '' } } });
+    t.match(await call('ListKeys', '{"Limit":1e1}'), { status: 200 }, 'a number in an exponent form');
     await refused('UpdateKeyDescription', { KeyId }, 'ValidationException', /'description'/);
     await refused(
       'ListKeys',

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import t from 'tap';
 import { endpointOf } from '../support/aws.js';
 import { TestDaemon } from '../support/daemon.js';
+import { checkout } from '../support/paths.js';
 
 const run = promisify(execFile);
 const aws = '/usr/bin/aws';
@@ -140,6 +141,24 @@ for n in range(3):
     kms.create_alias(AliasName='alias/b%d' % n, TargetKeyId=key_id)
 pages = list(kms.get_paginator('list_aliases').paginate(KeyId=key_id, PaginationConfig={'PageSize': 2}))
 assert [len(page['Aliases']) for page in pages] == [2, 1], pages
+for n in range(3):
+    kms.create_grant(KeyId=key_id, GranteePrincipal='arn:aws:iam::000000000000:root',
+                     RetiringPrincipal='arn:aws:iam::000000000000:root', Operations=['Encrypt'], Name='g%d' % n)
+arguments = {'list_aliases': {}, 'list_grants': {'KeyId': key_id}, 'list_key_policies': {'KeyId': key_id}, 'list_keys': {},
+             'describe_custom_key_stores': {}, 'list_resource_tags': {'KeyId': key_id},
+             'list_retirable_grants': {'RetiringPrincipal': 'arn:aws:iam::000000000000:root'},
+             'list_key_rotations': {'KeyId': key_id}}
+results = {}
+for name in arguments:
+    # Debian's is older than this operation.
+    if name == 'list_key_rotations' and not hasattr(kms, name):
+        continue
+    pages = kms.get_paginator(name).paginate(PaginationConfig={'PageSize': 2}, **arguments[name])
+    results[name] = len(pages.build_full_result()[pages.result_keys[0].expression])
+assert results['list_grants'] == 3 and results['list_retirable_grants'] == 3 and results['list_resource_tags'] == 1, results
+assert results['list_key_policies'] == 1 and results['list_keys'] == 1 and results['describe_custom_key_stores'] == 0, results
+assert [len(page['Grants']) for page in kms.get_paginator('list_grants').paginate(KeyId=key_id, PaginationConfig={'PageSize': 2})] == [2, 1]
+assert kms.waiter_names == [], kms.waiter_names
 assert boto3.client('sts', endpoint_url=endpoint).get_caller_identity()['Arn'].endswith(':root')
 print('ok')
 `;
@@ -153,3 +172,52 @@ void t.test(
     t.equal(stdout, 'ok\n');
   },
 );
+
+const assuming = `
+import { KMSClient, ListKeysCommand } from '@aws-sdk/client-kms';
+import { STSClient, GetCallerIdentityCommand } from '@aws-sdk/client-sts';
+const { Keys } = await new KMSClient({}).send(new ListKeysCommand({}));
+const { Arn } = await new STSClient({}).send(new GetCallerIdentityCommand({}));
+console.log(JSON.stringify({ Keys, Arn }));
+`;
+
+void t.test('a profile that assumes a role signs with its sessions', async (t) => {
+  const daemon = await TestDaemon.start(t);
+  const root = await daemon.connect();
+  t.teardown(() => root.close());
+  const document = (statement: object) =>
+    JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', ...statement }] });
+  const { role } = await root.createRole({
+    roleName: 'app',
+    assumeRolePolicyDocument: document({ Principal: { AWS: '000000000000' }, Action: 'sts:AssumeRole' }),
+  });
+  const policy = async (policyName: string, Action: string) =>
+    (await root.createPolicy({ policyName, policyDocument: document({ Action, Resource: '*' }) })).policy!
+      .arn!;
+  await root.attachRolePolicy({ roleName: 'app', policyArn: await policy('list', 'kms:ListKeys') });
+  await root.createUser({ userName: 'alice' });
+  await root.attachUserPolicy({ userName: 'alice', policyArn: await policy('assume', 'sts:AssumeRole') });
+  const { accessKey } = await root.createAccessKey({ userName: 'alice' });
+  const { accessKeyId, secretAccessKey } = accessKey!;
+  const inHome = (name: string) => join(daemon.home, name);
+  writeFileSync(
+    inHome('profiles'),
+    `[alice]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`,
+  );
+  writeFileSync(
+    inHome('config'),
+    `[profile app]\nrole_arn = ${role!.arn}\nsource_profile = alice\nrole_session_name = one\n`,
+  );
+  const env = {
+    ...sourced(daemon),
+    AWS_PROFILE: 'app',
+    AWS_CONFIG_FILE: inHome('config'),
+    AWS_SHARED_CREDENTIALS_FILE: inHome('profiles'),
+  };
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', assuming], {
+    env,
+    cwd: checkout,
+  });
+  t.strictSame(JSON.parse(stdout), { Keys: [], Arn: 'arn:aws:sts::000000000000:assumed-role/app/one' });
+  t.match(daemon.events('ListKeys').at(-1), { userIdentity: { type: 'AssumedRole' } });
+});

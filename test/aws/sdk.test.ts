@@ -32,6 +32,52 @@ void t.test('the JavaScript SDK', async (t) => {
     t.strictSame(keys, [KeyId]);
   });
 
+  await t.test('there is a paginator for every list, and each comes to its end', async (t) => {
+    const TagKeys = Array.from({ length: 5 }, (_each, index) => `tag${index}`);
+    await client.send(
+      new kms.TagResourceCommand({ KeyId, Tags: TagKeys.map((TagKey) => ({ TagKey, TagValue: '' })) }),
+    );
+    const root = 'arn:aws:iam::000000000000:root';
+    for (let index = 0; index < 5; index++) {
+      const Name = `grant${index}`;
+      const grant = { KeyId, GranteePrincipal: root, RetiringPrincipal: root, Name };
+      await client.send(new kms.CreateGrantCommand({ ...grant, Operations: ['Encrypt'] }));
+      await client.send(new kms.RotateKeyOnDemandCommand({ KeyId }));
+    }
+    const options = { client, pageSize: 2 };
+    const lists: Readonly<
+      Record<string, readonly [pages: AsyncIterable<object>, member: string, count: number]>
+    > = {
+      DescribeCustomKeyStores: [kms.paginateDescribeCustomKeyStores(options, {}), 'CustomKeyStores', 0],
+      ListAliases: [kms.paginateListAliases(options, { KeyId }), 'Aliases', 5],
+      ListGrants: [kms.paginateListGrants(options, { KeyId }), 'Grants', 5],
+      ListKeyPolicies: [kms.paginateListKeyPolicies(options, { KeyId }), 'PolicyNames', 1],
+      ListKeyRotations: [kms.paginateListKeyRotations(options, { KeyId }), 'Rotations', 5],
+      ListKeys: [kms.paginateListKeys(options, {}), 'Keys', 1],
+      ListResourceTags: [kms.paginateListResourceTags(options, { KeyId }), 'Tags', 5],
+      ListRetirableGrants: [
+        kms.paginateListRetirableGrants(options, { RetiringPrincipal: root }),
+        'Grants',
+        5,
+      ],
+    };
+    const paginators = Object.keys(kms).filter((name) => name.startsWith('paginate'));
+    t.strictSame(paginators.map((name) => name.slice('paginate'.length)).sort(), Object.keys(lists).sort());
+    for (const [name, [pages, member, count]] of Object.entries(lists)) {
+      const sizes: number[] = [];
+      for await (const page of pages) sizes.push((page as Record<string, unknown[]>)[member]!.length);
+      t.equal(
+        sizes.reduce((sum, size) => sum + size, 0),
+        count,
+        name,
+      );
+      t.ok(
+        sizes.every((size) => size <= 2),
+        `${name}: ${sizes.join()}`,
+      );
+    }
+  });
+
   await t.test('a client whose clock is off corrects itself by the reply, and is then let in', async (t) => {
     const late = kmsClient(t, daemon, { systemClockOffset: -3_600_000 });
     t.match(await late.send(new kms.ListKeysCommand({})), { Keys: [{ KeyId }], $metadata: { attempts: 2 } });
@@ -96,6 +142,20 @@ void t.test('the JavaScript SDK', async (t) => {
       status: 400,
       text: /<Code>ValidationError<\/Code>.*&#39;roleArn|'roleArn'/,
     });
+    const get = (query: string) =>
+      send(daemon, {
+        method: 'GET',
+        path: `/?${query}`,
+        body: '',
+        service: 'sts',
+        headers: { 'content-type': undefined, 'x-amz-target': undefined },
+      });
+    t.match(await get('Action=GetCallerIdentity&Version=2011-06-15'), {
+      status: 200,
+      text: /<GetCallerIdentityResult>.*<Account>000000000000<\/Account>/,
+    });
+    t.match(await get('Action=AssumeRole'), { status: 400, text: /<Code>ValidationError<\/Code>/ });
+    t.match(await get('Action=ListKeys'), { status: 400, text: /<Code>InvalidAction<\/Code>/ });
     const twice = 'Action=AssumeRole&RoleArn=a&RoleArn=b';
     t.match(await form(twice), { status: 400, text: /<Code>ValidationError<\/Code>/ });
   });

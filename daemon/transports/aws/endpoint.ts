@@ -1,4 +1,4 @@
-// POST: the API of AWS KMS, and of STS, for their clients.
+// The API of AWS KMS, and of STS, for their clients: POST, and for STS also GET.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
@@ -55,7 +55,7 @@ export class AwsEndpoint {
     this.#bodies = new Bodies(limits.bodyBytes, maxBodies);
   }
 
-  /** Answers a POST. */
+  /** Answers a POST, or a GET of the query protocol. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = randomUUID();
     const connection = this.#connectionOf(request);
@@ -101,12 +101,13 @@ export class AwsEndpoint {
           `Send the body as it is, without the encoding ${encoding}.`,
         );
       const protocol = protocolOf(request);
-      const name = protocol?.operationName(request.headers, body) ?? '';
+      const parameters = request.method === 'GET' ? queryOf(request) : body;
+      const name = protocol?.operationName(request.headers, parameters) ?? '';
       const shape = protocol && shapeOf(protocol, name);
       if (!protocol || (!shape && !excludedOperations.has(name))) throw unknownOperation(protocol);
       const origin = await this.#origin(request, connection, body, protocol);
       if (!shape) throw new exceptions.UnsupportedOperationException(excludedOperations.get(name)!);
-      return await this.#execute({ ...origin, requestId }, protocol, shape, body);
+      return await this.#execute({ ...origin, requestId }, protocol, shape, parameters);
     } finally {
       // It may have carried a plaintext.
       body.fill(0);
@@ -212,7 +213,13 @@ export class AwsEndpoint {
   }
 }
 
-function protocolOf({ headers }: IncomingMessage): Protocol | undefined {
+/** The parameters of a GET, which the signature covers as part of the target. */
+function queryOf({ url = '' }: IncomingMessage): Buffer {
+  return Buffer.from(url.slice(url.indexOf('?') + 1), 'latin1');
+}
+
+function protocolOf({ method, headers }: IncomingMessage): Protocol | undefined {
+  if (method === 'GET') return queryProtocol;
   const [mediaType = ''] = (headers['content-type'] ?? '').split(';', 1);
   return protocols.get(mediaType.trim().toLowerCase());
 }

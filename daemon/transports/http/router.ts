@@ -4,7 +4,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 export interface Routes {
   /** GET /healthz */
   readonly health: RequestListener;
-  /** Every POST: clients of AWS send to /, and a signature covers any other path too. */
+  /** Every POST, since a signature covers any path, and a GET with an Action, as the query protocol allows. */
   readonly aws: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 }
 
@@ -13,7 +13,8 @@ export function router({ health, aws }: Routes): RequestListener {
   return (request, response) => {
     // A client that goes away while it is answered is no fault of the daemon.
     response.on('error', () => undefined);
-    if (request.method === 'POST') void aws(request, response);
+    const isAction = request.method === 'GET' && /[?&]Action=/.test(request.url ?? '');
+    if (request.method === 'POST' || isAction) void aws(request, response);
     else health(request, response);
   };
 }
