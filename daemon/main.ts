@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { AuditError, type AuditLog } from './audit/audit-log.js';
 import { hasEvent } from './audit/search.js';
+import { Sinks } from './audit/sinks/sinks.js';
 import { ConfigError, inHome, loadConfig } from './config/load.js';
 import { type Config, defaultFieldLimits } from './config/schema.js';
 import { turnOffCoreDumps } from './core-dumps.js';
@@ -40,6 +41,7 @@ import { ServiceActs } from './operations/service-acts.js';
 import { operationTable } from './operations/table.js';
 import { loadRecords, openAudit, readOwnInstance } from './opening.js';
 import { readyText, writeClientFiles } from './ready.js';
+import { load, Reloader } from './reload.js';
 import { ObservedClock } from './scheduler/observed-clock.js';
 import { Scheduler } from './scheduler/scheduler.js';
 import { LevelStore } from './store/leveldb.js';
@@ -48,7 +50,6 @@ import { AwsEndpoint } from './transports/aws/endpoint.js';
 import { type Health, healthHandler } from './transports/http/health.js';
 import { router } from './transports/http/router.js';
 import { ListenError, Listeners } from './transports/listeners.js';
-import { readTlsFiles } from './tls-files.js';
 import { NativeServer } from './transports/native/server.js';
 
 /** How long a stop waits for requests in flight, in milliseconds. */
@@ -57,13 +58,14 @@ const drainTimeout = 10_000;
 interface Daemon {
   /** Drains, and leaves everything durable. */
   stop(): Promise<void>;
-  /** Certificates, log level and clusters anew from the configuration. */
+  /** Certificates, log level, clusters and sinks anew from the configuration. */
   reload(): void;
 }
 
 async function start(home: string): Promise<Daemon> {
   const config = loadConfig(home);
   const port = portOf(config);
+  const loaded = load(home, config);
   const log = createLog(config.logLevel);
   const dumps = turnOffCoreDumps();
   if (dumps !== undefined) log.warn(dumps);
@@ -73,7 +75,21 @@ async function start(home: string): Promise<Daemon> {
   const keyStore = await openKeyStore(home, config, log);
   const records = await loadRecords(store, instance, keyStore);
   const isLogged = (eventId: string, after: number) => hasEvent(join(home, 'audit'), eventId, after);
-  const audit = await openAudit(home, config, instance, keyStore, log, () => owed.completeRefused(isLogged));
+  const event = (name: string, data: object, error?: { code: string; message: string }) => {
+    const { account, region } = instance;
+    return audit.append(makeServiceEvent(name, account, region, data, undefined, error).members);
+  };
+  const eventBeside = (...args: Parameters<typeof event>) => {
+    event(...args).catch((error: unknown) => log.error({ err: error }, `${args[0]} could not be recorded`));
+  };
+  const sinks = makeSinks(home, () => audit.head.sequence, log);
+  const audit = await openAudit(home, config, instance, keyStore, log, {
+    recovered: async (writtenRecords) => {
+      eventBeside('AuditLogRecovered', { writtenRecords });
+      await owed.completeRefused(isLogged);
+    },
+    durable: () => sinks.ring(),
+  });
   const owed = new OwedEvents(records, audit);
   const completed = await owed.complete(isLogged);
   const repaired = await repairIntents(records, keyStore);
@@ -93,7 +109,7 @@ async function start(home: string): Promise<Daemon> {
   const identities = new Identities(records, instance.account);
   const accessKeys = new AccessKeys(records, keyStore, secretsKey(instance));
   const sessions = new Sessions(keyStore, secretsKey(instance));
-  const tls = readTlsFiles(home, config.tls);
+  const { tls } = loaded;
   const certificates = tls.clientTrust && new ClientCertificates(tls.clientTrust);
   const credentials = { identities, accessKeys, sessions, certificates };
   const authenticator = new Authenticator(credentials, instance, startedAt);
@@ -146,7 +162,7 @@ async function start(home: string): Promise<Daemon> {
   });
   const rooms = { pipeline, authenticator, failures, log };
   const native = new NativeServer(rooms, instance.region, limits, allowedOrigins);
-  const health = () => healthOf(stores, audit, keyring, inspection, scheduler);
+  const health = () => healthOf(stores, audit, sinks, keyring, inspection, scheduler);
   const aws = new AwsEndpoint(rooms, instance.region, limits);
   const onRequest = router({
     health: healthHandler(health, () => audit.head),
@@ -155,11 +171,9 @@ async function start(home: string): Promise<Daemon> {
   const maxConnections = limits.connections + limits.httpConnections;
   const listeners = new Listeners(native, onRequest, tls, maxConnections);
 
-  const event = (name: string, data: object) => {
-    return audit.append(makeServiceEvent(name, instance.account, instance.region, data).members);
-  };
   await event('StartService', { repairedIntents: repairs, completedEvents: completed });
   stores.start();
+  sinks.apply(loaded.sinks);
   // A client that signs in the second in which the daemon started would be taken for a replay.
   await new Promise((done) => setTimeout(done, Math.max(0, authenticator.notBefore - Date.now())));
   const socket = inHome(home, config.listen.socket);
@@ -171,6 +185,19 @@ async function start(home: string): Promise<Daemon> {
   scheduler.start();
   console.log(readyText(bound));
 
+  const reloader = new Reloader(home, loaded, {
+    canRecord: () => audit.available,
+    record: (data, error) => eventBeside('ReloadConfiguration', data, error),
+    apply: ({ config: changed, tls: files, sinks: wanted }) => {
+      // What can still fail comes first.
+      if (files.clientTrust) certificates?.reload(files.clientTrust);
+      listeners.reload(files);
+      log.level = changed.logLevel;
+      clusters.reload(changed);
+      native.endStale();
+      sinks.apply(wanted);
+    },
+  });
   return {
     async stop() {
       listeners.close();
@@ -181,23 +208,29 @@ async function start(home: string): Promise<Daemon> {
       await event('StopService', {});
       await owed.flush();
       await audit.close();
+      await sinks.close();
       await stores.close();
       await keyStore.close();
       await store.close();
     },
     reload() {
-      const changed = loadConfig(home);
-      const files = readTlsFiles(home, changed.tls);
-      if ((files.clientTrust === undefined) !== (certificates === undefined))
-        throw new ConfigError("'tls.clientCa' is given or taken away at a start: restart the daemon.");
-      log.level = changed.logLevel;
-      clusters.reload(changed);
-      listeners.reload(files);
-      if (files.clientTrust) certificates?.reload(files.clientTrust);
-      native.endStale();
+      reloader.reload();
       log.info('the configuration was reloaded');
     },
   };
+}
+
+/** The sinks, none of which runs yet. */
+function makeSinks(home: string, durable: () => number, log: Logger): Sinks {
+  return new Sinks({
+    directory: join(home, 'audit'),
+    positions: join(home, 'audit-sinks'),
+    durable,
+    observe: (sink, error) => {
+      if (error) log.error({ sink, err: error }, 'audit sink: what was not received waits');
+      else log.info({ sink }, 'audit sink: it goes on');
+    },
+  });
 }
 
 function portOf({ listen }: Config): number {
@@ -216,18 +249,19 @@ function report(log: Logger, { missing, foreign }: Inspection): void {
 function healthOf(
   stores: KeyStores,
   audit: AuditLog,
+  sinks: Sinks,
   keyring: Keyring,
   { missing, foreign }: Inspection,
   scheduler: Scheduler,
 ): Health {
   const stillMissing = missing.filter((keyId) => keyring.key(keyId));
   const warnings = stillMissing.map((keyId) => `the token does not hold the material of key ${keyId}`);
-  warnings.push(...stores.warnings, ...scheduler.warnings);
+  warnings.push(...stores.warnings, ...scheduler.warnings, ...sinks.warnings);
   if (foreign > 0) warnings.push(`the token holds ${foreign} objects that are not of this Keyhold`);
   return {
     healthy: stores.main.state === 'connected' && audit.available,
     keyStores: stores.states,
-    audit: { available: audit.available },
+    audit: { available: audit.available, sinks: sinks.status },
     warnings,
   };
 }

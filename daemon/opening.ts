@@ -41,14 +41,22 @@ export async function loadRecords(
   return records;
 }
 
-/** @param recovered called when the log is whole again after a failure @throws AuditError */
+/** Who hears of what becomes of the log. */
+export interface AuditWatch {
+  /** The log is whole again after a failure; so many records that were owed are written. */
+  readonly recovered: (written: number) => Promise<void>;
+  /** There are more durable records. */
+  readonly durable?: () => void;
+}
+
+/** @throws AuditError */
 export function openAudit(
   home: string,
   config: Config,
   instance: Instance,
   keyStore: KeyStore,
   log: Logger,
-  recovered: () => Promise<void>,
+  { recovered, durable }: AuditWatch,
 ) {
   const signingKey = internalObjectId(instance, 'audit-signing');
   return openAuditLog({
@@ -59,8 +67,9 @@ export function openAudit(
     },
     observe: (event) => {
       log[event.type === 'checkpoint' ? 'debug' : 'error'](event, `audit log: ${event.type}`);
-      if (event.type === 'recovered') void recovered();
+      if (event.type === 'recovered') void recovered(event.written);
     },
+    durable,
     maxFileSize: config.audit.fileBytes,
     checkpointRecords: config.audit.checkpointRecords,
     checkpointInterval: config.audit.checkpointSeconds * 1000,

@@ -14,14 +14,7 @@ export interface TlsFiles {
 
 /** @throws ConfigError that names the file */
 export function readTlsFiles(home: string, tls: Config['tls']): TlsFiles {
-  const read = (name: string) => {
-    const path = inHome(home, name);
-    try {
-      return readFileSync(path);
-    } catch (error) {
-      throw new ConfigError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? ''}).`);
-    }
-  };
+  const read = (name: string) => readNamed(home, name);
   const { clientCa, crl, mapping } = tls;
   return {
     certificate: read(tls.certificate),
@@ -35,6 +28,16 @@ export function readTlsFiles(home: string, tls: Config['tls']): TlsFiles {
             mapping,
           },
   };
+}
+
+/** A file that the configuration names. @throws ConfigError that names it */
+export function readNamed(home: string, name: string): Buffer {
+  const path = inHome(home, name);
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new ConfigError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? ''}).`);
+  }
 }
 
 /** DER of the PEM blocks of a file. @throws ConfigError where there is none */

@@ -45,8 +45,8 @@ async function withHsm(home: string, identifier: string, store: MetadataStore, k
   const { record, arn } = key;
   if (record.keyManager === 'AWS')
     throw new ConfigError(`${arn} is the key of a service: its policy is fixed, and locks nobody out.`);
-  const ignore = () => Promise.resolve();
-  const audit = await openAudit(home, config, instance, keyStore, createLog('warn'), ignore);
+  const watch = { recovered: () => Promise.resolve() };
+  const audit = await openAudit(home, config, instance, keyStore, createLog('warn'), watch);
   try {
     const owed = new OwedEvents(records, audit);
     await owed.complete((eventId, after) => hasEvent(join(home, 'audit'), eventId, after));

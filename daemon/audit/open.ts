@@ -19,6 +19,8 @@ export interface AuditLogOptions {
   readonly signer: CheckpointSigner;
   /** Hears what must be logged. */
   readonly observe: (event: AuditLogEvent) => void;
+  /** Called after each group of records that has become durable. */
+  readonly durable?: () => void;
   /** Bytes after which a new file is begun; 64 MiB. */
   readonly maxFileSize?: number;
   /** The most records between two checkpoints under load; 1,000. */
@@ -46,7 +48,10 @@ export async function openAuditLog(options: AuditLogOptions): Promise<FileAuditL
   };
   const writer: AuditWriter = new AuditWriter(opened.file, opened.last, {
     observe,
-    durable: (head) => checkpointer.durable(head),
+    durable: (head) => {
+      checkpointer.durable(head);
+      options.durable?.();
+    },
   });
   const checkpointer = new Checkpointer(writer, signer, cadence, observe, newestCheckpoint(opened));
   if (opened.torn) {

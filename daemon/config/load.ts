@@ -8,6 +8,14 @@ import { type Config, configSchema, type Profile, profileSchema } from './schema
 /** A configuration that cannot be used; the message names file, line and key, and what was expected. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
+
+  /** @param recorded what the audit log may say: the message without what it quotes from the file */
+  constructor(
+    message: string,
+    readonly recorded = message,
+  ) {
+    super(message);
+  }
 }
 
 /** Reads `keyhold.yaml` in a home. @throws ConfigError */
@@ -56,8 +64,11 @@ function readYaml<Schema extends z.ZodType>(
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   const fault = document.errors[0];
-  if (fault)
-    throw new ConfigError(`${path}:${fault.linePos?.[0].line ?? 1}: ${fault.message.split('\n')[0] ?? ''}`);
+  if (fault) {
+    const place = `${path}:${fault.linePos?.[0].line ?? 1}`;
+    const recorded = `${place}: this is not YAML (${fault.code})`;
+    throw new ConfigError(`${place}: ${fault.message.split('\n')[0] ?? ''}`, recorded);
+  }
   const parsed = schema.safeParse(document.toJS());
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map((issue) => {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { sinks } from './sinks.js';
 
 const positive = z.number().int().positive();
 
@@ -172,6 +173,8 @@ const audit = z.strictObject({
   checkpointRecords: positive.default(1_000),
   checkpointSeconds: positive.default(5),
   fileBytes: positive.default(64 * 1024 * 1024),
+  /** Where records are sent, beside the files. */
+  sinks: sinks.default({}),
 });
 
 /** `keyhold.yaml`. */

@@ -112,6 +112,7 @@ export function makeEvent(origin: Origin, facts: EventFacts): Event {
 /**
  * An event of the daemon's own doing, such as its start.
  * @param key the key that it changed, where it changed one
+ * @param error why it was not done
  */
 export function makeServiceEvent(
   eventName: string,
@@ -119,6 +120,7 @@ export function makeServiceEvent(
   region: string,
   data: object,
   key?: Key,
+  error?: { readonly code: string; readonly message: string },
 ): ServiceEvent {
   const eventId = randomUUID();
   const members = {
@@ -132,6 +134,8 @@ export function makeServiceEvent(
     eventTime: eventTime(),
     eventName,
     serviceEventDetails: data,
+    errorCode: error?.code,
+    errorMessage: error?.message,
     readOnly: key === undefined,
     resources: key && [{ accountId: account, type: 'AWS::KMS::Key', ARN: key.arn }],
     eventID: eventId,

@@ -5,7 +5,7 @@ export interface Health {
   /** Whether operations succeed now. */
   readonly healthy: boolean;
   readonly keyStores: Readonly<Record<string, string>>;
-  readonly audit: { readonly available: boolean };
+  readonly audit: { readonly available: boolean; readonly sinks: Readonly<Record<string, object>> };
   readonly warnings: readonly string[];
 }
 

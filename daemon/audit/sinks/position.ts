@@ -1,0 +1,54 @@
+// How far a sink has come, kept across restarts.
+import { constants } from 'node:fs';
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { AuditError } from '../audit-log.js';
+
+const position = z.strictObject({
+  /** Number of the log's file. */
+  file: z.int().positive(),
+  /** Bytes of that file that are behind. */
+  offset: z.int().nonnegative(),
+  /** The last record that is behind; 0: none. */
+  sequence: z.int().nonnegative(),
+});
+
+/** A place between two records of the log. */
+export type Position = Readonly<z.output<typeof position>>;
+
+export const beginning: Position = { file: 1, offset: 0, sequence: 0 };
+
+/** @returns the log's beginning where nothing is kept yet @throws AuditError where the file holds something else */
+export async function loadPosition(path: string): Promise<Position> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return beginning;
+    throw error;
+  }
+  try {
+    return position.parse(JSON.parse(text));
+  } catch (error) {
+    throw new AuditError(`${path} holds no position: remove it, and the sink sends the whole log again.`, {
+      cause: error,
+    });
+  }
+}
+
+/** Keeps a position: durable when it returns, and whole or not at all. */
+export async function savePosition(path: string, position: Position): Promise<void> {
+  const folder = dirname(path);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const handle = await open(`${path}.new`, 'w', 0o600);
+  try {
+    await handle.writeFile(`${JSON.stringify(position)}\n`);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(`${path}.new`, path);
+  const directory = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  await directory.sync().finally(() => directory.close());
+}

@@ -1,0 +1,85 @@
+// The sinks that the configuration names.
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { type SinkStatus, SyslogSink, type SyslogSettings } from './syslog-sink.js';
+
+export interface SinksEnvironment {
+  /** The directory of the log's files. */
+  readonly directory: string;
+  /** Where each sink keeps its position, in `<name>.json`. Not the log's own directory. */
+  readonly positions: string;
+  /** Sequence number of the newest durable record. */
+  readonly durable: () => number;
+  /** Hears of each failure of a sink, and of the first good end after one (undefined). */
+  readonly observe: (name: string, error: Error | undefined) => void;
+}
+
+/** Milliseconds that a sink has at a stop or a change of its settings to bring its records home. */
+const patience = 5_000;
+
+interface Named {
+  readonly settings: SyslogSettings;
+  readonly sink: SyslogSink;
+}
+
+export class Sinks {
+  readonly #sinks = new Map<string, Named>();
+  #changing: Promise<void> = Promise.resolve();
+
+  constructor(private readonly environment: SinksEnvironment) {}
+
+  get status(): Record<string, SinkStatus> {
+    return Object.fromEntries([...this.#sinks].map(([name, { sink }]) => [name, sink.status]));
+  }
+
+  /** Sentences about sinks whose receivers take nothing. */
+  get warnings(): string[] {
+    return Object.entries(this.status).flatMap(([name, { lastError, recordsBehind }]) =>
+      lastError === undefined
+        ? []
+        : [`the audit sink ${name} is ${recordsBehind} records behind: ${lastError}`],
+    );
+  }
+
+  /** Says that there are more durable records. */
+  ring(): void {
+    for (const { sink } of this.#sinks.values()) sink.ring();
+  }
+
+  /**
+   * Starts, stops and restarts sinks, so that there are these. Positions stay kept: a name that comes again goes on where
+   * it was.
+   */
+  apply(wanted: ReadonlyMap<string, SyslogSettings>): void {
+    this.#changing = this.#changing.then(() => this.#apply(wanted));
+  }
+
+  /** Sends what can be sent and ends. */
+  async close(): Promise<void> {
+    this.apply(new Map());
+    await this.#changing;
+  }
+
+  async #apply(wanted: ReadonlyMap<string, SyslogSettings>): Promise<void> {
+    const old = [...this.#sinks].filter(
+      ([name, { settings }]) => !isDeepStrictEqual(settings, wanted.get(name)),
+    );
+    // One position has one sink: the old one ends before the new one begins.
+    await Promise.all(old.map(([, { sink }]) => sink.close(patience)));
+    for (const [name] of old) this.#sinks.delete(name);
+    for (const [name, settings] of wanted) {
+      if (!this.#sinks.has(name)) this.#sinks.set(name, { settings, sink: this.#start(name, settings) });
+    }
+  }
+
+  #start(name: string, settings: SyslogSettings): SyslogSink {
+    const { directory, positions, durable, observe } = this.environment;
+    const positionFile = join(positions, `${name}.json`);
+    return new SyslogSink(settings, {
+      directory,
+      positionFile,
+      durable,
+      observe: (error) => observe(name, error),
+    });
+  }
+}

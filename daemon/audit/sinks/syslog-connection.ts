@@ -1,0 +1,112 @@
+// One connection of syslog over TLS (RFC 5425) to a receiver.
+import { once } from 'node:events';
+import { connect, type TLSSocket } from 'node:tls';
+
+/** Where a receiver is, and what it and its sender prove who they are with. */
+export interface ReceiverSettings {
+  readonly host: string;
+  readonly port: number;
+  /** The name that the receiver's certificate must have; `host` if not given. */
+  readonly serverName?: string | undefined;
+  /** PEM of the CAs that the receiver's certificate must come from; Node's own list if not given. */
+  readonly ca?: Buffer | undefined;
+  /** PEM of the certificate that the sender shows, and of its key. */
+  readonly certificate?: Buffer | undefined;
+  readonly key?: Buffer | undefined;
+}
+
+/** Milliseconds for TCP and TLS to come about. */
+const connectTimeout = 10_000;
+/** Milliseconds of silence after which the kernel asks whether the peer is still there. */
+const keepAlive = 30_000;
+/** Milliseconds that a receiver has to close after it was given the end of the stream. It reads what lies before. */
+const closeTimeout = 600_000;
+
+export class SyslogConnection {
+  /** Rejects when the connection is over, unless it ended as `finish` says. */
+  readonly failed: Promise<never>;
+  #reject!: (error: Error) => void;
+  #failure: Error | undefined;
+  #finishing = false;
+
+  private constructor(private readonly socket: TLSSocket) {
+    this.failed = new Promise((_resolve, reject) => (this.#reject = reject));
+    this.failed.catch(() => undefined);
+    socket.on('error', (error: Error) => this.#fail(error));
+    socket.on('close', () => this.#fail(new Error('the connection was closed')));
+    socket.on('end', () => {
+      if (!this.#finishing) this.#fail(new Error('the receiver closed the connection'));
+    });
+    // Syslog has no answers; what comes is the end, or an alert of TLS, which is only seen by who reads.
+    socket.resume();
+  }
+
+  /**
+   * Opens a connection, TLS 1.2 or newer. The receiver's certificate must verify, and be for its name.
+   * @throws Error of node:net or node:tls
+   */
+  static async open(settings: ReceiverSettings, signal: AbortSignal): Promise<SyslogConnection> {
+    const { host, port, serverName, ca, certificate, key } = settings;
+    const identity = { ca, cert: certificate, key, minVersion: 'TLSv1.2' as const };
+    const name = serverName === undefined ? {} : { servername: serverName };
+    const socket = connect({ host, port, ...name, ...identity, rejectUnauthorized: true });
+    const connection = new SyslogConnection(socket);
+    const limit = setTimeout(
+      () => socket.destroy(new Error(`no connection within ${connectTimeout / 1000} s`)),
+      connectTimeout,
+    );
+    const abort = () => socket.destroy();
+    signal.addEventListener('abort', abort);
+    socket.once('close', () => signal.removeEventListener('abort', abort));
+    if (signal.aborted) abort();
+    try {
+      await Promise.race([once(socket, 'secureConnect'), connection.failed]);
+      socket.setKeepAlive(true, keepAlive).setNoDelay(true);
+      return connection;
+    } finally {
+      clearTimeout(limit);
+    }
+  }
+
+  /** @throws Error where the connection is over */
+  check(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Writes, and returns when there is room for more. @throws Error where the connection is over */
+  async write(bytes: Buffer): Promise<void> {
+    const drained = this.socket.write(bytes) || once(this.socket, 'drain');
+    await Promise.race([drained, this.failed]);
+  }
+
+  /**
+   * Ends the stream and waits for the receiver's end. A receiver that closes before it has read everything resets the
+   * connection, so a clean end says that it has.
+   * @throws Error where there is no clean end
+   */
+  async finish(): Promise<void> {
+    this.#finishing = true;
+    const limit = setTimeout(
+      () => this.socket.destroy(new Error(`the receiver did not close within ${closeTimeout / 1000} s`)),
+      closeTimeout,
+    );
+    try {
+      const ended = once(this.socket, 'end');
+      this.socket.end();
+      await Promise.race([ended, this.failed]);
+      if (!this.socket.writableFinished)
+        throw new Error('the receiver closed before it was given everything');
+    } finally {
+      clearTimeout(limit);
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#reject(error);
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+}

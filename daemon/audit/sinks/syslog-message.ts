@@ -1,0 +1,68 @@
+// Audit records as syslog messages (RFC 5424) in the frames of syslog over TLS (RFC 5425).
+import { isAscii } from 'node:buffer';
+import { hostname } from 'node:os';
+
+/** What all messages of a sink have in common. */
+export interface MessageSettings {
+  /** Numerical code, 0 to 23, RFC 5424, section 6.2.1. */
+  readonly facility: number;
+  /** APP-NAME, at most 48 characters. */
+  readonly appName: string;
+  /** HOSTNAME, at most 255 characters; the machine's own if not given. */
+  readonly hostname?: string | undefined;
+  /** Private enterprise number in the name of the structured data, RFC 5424, section 7.2.2. */
+  readonly enterpriseNumber: number;
+}
+
+/** RFC 5424, section 6.2.1: an audit record says itself how grave it is. */
+const informational = 6;
+
+const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
+
+/** Makes frames of records: `MSG-LEN SP SYSLOG-MSG`, RFC 5425, section 4.3. */
+export class Framer {
+  readonly #start: string;
+  readonly #host: string;
+  readonly #structured: string;
+
+  constructor({ facility, appName, hostname: host, enterpriseNumber }: MessageSettings) {
+    this.#start = `<${facility * 8 + informational}>1 `;
+    this.#host = `${printable(host ?? hostname(), 255)} ${printable(appName, 48)} ${process.pid}`;
+    this.#structured = `[keyhold@${enterpriseNumber} sequence="`;
+  }
+
+  /**
+   * @param line a record without its line feed, which becomes MSG byte by byte: its hash can be checked behind the
+   *   receiver. A line that is not ASCII gets the byte order mark that section 6.4 of RFC 5424 asks for.
+   * @returns the parts of the frame, one after the other
+   */
+  frame(line: Buffer, sequence: number): Buffer[] {
+    const time = memberOf(line, 'eventTime', timePattern);
+    const name = memberOf(line, 'eventName', namePattern) ?? memberOf(line, 'eventType', namePattern);
+    const head = `${this.#start}${time ?? '-'} ${this.#host} ${name ?? '-'} ${this.#structured}${sequence}"] `;
+    const mark = isAscii(line) ? [] : [byteOrderMark];
+    const length = head.length + (mark[0]?.length ?? 0) + line.length;
+    return [Buffer.from(`${length} ${head}`, 'latin1'), ...mark, line];
+  }
+}
+
+const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
+/** MSGID: printable ASCII, at most 32 characters. */
+const namePattern = /^[!-~]{1,32}$/;
+
+/**
+ * The text of a record's member, found without parsing the record: a member's name with its quotes stands in no string,
+ * where quotes are escaped, and records have these members before all that callers name.
+ */
+function memberOf(line: Buffer, name: string, pattern: RegExp): string | undefined {
+  const start = `"${name}":"`;
+  const at = line.indexOf(start, 0, 'latin1');
+  if (at < 0) return undefined;
+  const from = at + start.length;
+  const value = line.toString('latin1', from, Math.min(line.indexOf(0x22, from), from + 64));
+  return pattern.test(value) ? value : undefined;
+}
+
+function printable(text: string, longest: number): string {
+  return text.replace(/[^!-~]/g, '').slice(0, longest) || '-';
+}

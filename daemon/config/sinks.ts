@@ -1,0 +1,77 @@
+// The part `audit.sinks` of the configuration.
+import { z } from 'zod';
+
+/** Facilities by name, RFC 5424, section 6.2.1, table 1, with the names that syslog daemons use. */
+const facilities = {
+  kern: 0,
+  user: 1,
+  mail: 2,
+  daemon: 3,
+  auth: 4,
+  syslog: 5,
+  lpr: 6,
+  news: 7,
+  uucp: 8,
+  cron: 9,
+  authpriv: 10,
+  ftp: 11,
+  ntp: 12,
+  audit: 13,
+  alert: 14,
+  clock: 15,
+  local0: 16,
+  local1: 17,
+  local2: 18,
+  local3: 19,
+  local4: 20,
+  local5: 21,
+  local6: 22,
+  local7: 23,
+} as const;
+
+const facilityNames = Object.keys(facilities) as (keyof typeof facilities)[];
+
+const syslog = z
+  .strictObject({
+    type: z.literal('syslog').default('syslog'),
+    host: z.string().min(1),
+    port: z.number().int().min(1).max(65535).default(6514),
+    /** The name that the receiver's certificate must have; default: `host`. */
+    serverName: z.string().min(1).optional(),
+    /** PEM file of the CAs that the receiver's certificate must come from; default: the public ones. */
+    ca: z.string().min(1).optional(),
+    /** PEM files of the certificate that the daemon shows, and of its key. */
+    certificate: z.string().min(1).optional(),
+    key: z.string().min(1).optional(),
+    facility: z
+      .enum(facilityNames)
+      .default('audit')
+      .transform((name) => facilities[name]),
+    /** APP-NAME and HOSTNAME, RFC 5424, sections 6.2.4 and 6.2.5. */
+    appName: z
+      .string()
+      .regex(/^[!-~]{1,48}$/, '1 to 48 printable ASCII characters')
+      .default('keyhold'),
+    hostname: z
+      .string()
+      .regex(/^[!-~]{1,255}$/, '1 to 255 printable ASCII characters')
+      .optional(),
+    /** Private enterprise number in `[keyhold@…]`; Keyhold has none, so it is the one of RFC 5612. */
+    enterpriseNumber: z.number().int().positive().default(32_473),
+    /** A connection is ended, and what it carried counts as received, after so long and so many bytes. */
+    confirmSeconds: z.number().positive().max(3_600).default(30),
+    confirmBytes: z
+      .number()
+      .int()
+      .min(65_536)
+      .default(16 * 1024 * 1024),
+  })
+  .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined), {
+    message: "'certificate' and 'key' go together",
+  });
+
+/** By name; the name is also that of the file with the sink's position. */
+export const sinks = z.record(
+  z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, '1 to 32 lower-case letters, digits and hyphens'),
+  syslog,
+);
