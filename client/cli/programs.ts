@@ -18,6 +18,11 @@ const programs = [
   { words: ['doctor'], file: 'doctor', description: 'Says what the HSM can do, and what its module lacks.' },
   { words: ['audit', 'verify'], file: 'audit-verify', description: 'Checks the audit log for any edit.' },
   {
+    words: ['audit', 'query'],
+    file: 'audit-query',
+    description: 'Finds audit records by key, principal, event and time.',
+  },
+  {
     words: ['audit', 'tail'],
     file: 'audit-tail',
     description: 'Prints the newest audit records; -f follows.',

@@ -6,28 +6,21 @@ import type { Line } from './lines.js';
  * E is the sequence number that had to come, P the hash that its record had to give for the one before.
  * - `changed`: the record itself is not what was written. It does not begin as a record does; or the record after it,
  *   which is intact, gives another hash for it; or it is chained to P under another number than E; or a checkpoint
- *   with a good signature names another hash for a record (then the chain was computed anew after the change).
+ *   with a good signature names another hash for a record: then the chain was computed anew after the edit, and whether
+ *   that was a change, an insertion or another order nothing tells any more.
  * - `removed`: a later record stands where E had to, and E stands nowhere behind it; or a checkpoint with a good
- *   signature names a record that does not come before it (then the chain was computed anew after the removal).
+ *   signature names a record that does not come before it (then the chain was computed anew after the removal); or a
+ *   number is left out in the numbering of the files, which begins at 1.
  * - `inserted`: a line that is not the log's next record, and the next one follows it; or a second record under a
  *   number that has passed.
  * - `reordered`: a later record stands where E had to, and E stands somewhere behind it.
  * - `truncated`: the log ends before a record that is known to have been in it (the head of a running daemon, an
- *   expected checkpoint), or a file ends within a line although a later file exists.
- * - `foreign-checkpoint`: a checkpoint, rightly chained, that this key did not sign, or that names a record too far
- *   behind it (`checkpointReach`).
- * - `torn`: the log's last line has no line feed: what a crash leaves, and the daemon cuts off at its next start.
- * - `missing-file`: a number is left out in the numbering of the files, which begins at 1.
+ *   expected checkpoint), or a file ends within a line. At the log's end a crash leaves such a line too, and the daemon
+ *   cuts it off at its next start.
+ * - `foreign-checkpoint`: a checkpoint, chained or not, that another key signed, or none; or one that names a record too
+ *   far behind it (`checkpointReach`).
  */
-export type FaultKind =
-  | 'changed'
-  | 'removed'
-  | 'inserted'
-  | 'reordered'
-  | 'truncated'
-  | 'foreign-checkpoint'
-  | 'torn'
-  | 'missing-file';
+export type FaultKind = 'changed' | 'removed' | 'inserted' | 'reordered' | 'truncated' | 'foreign-checkpoint';
 
 export interface Fault {
   readonly kind: FaultKind;
@@ -49,13 +42,21 @@ export interface Place {
  * Tells what happened where a line is not the next record of the chain.
  * @param last the record before it, whose place is `lastPlace`
  * @param line the line; its bytes are read before the next one is
+ * @param isForeign whether a line is a checkpoint that the log's key did not sign
  * @param following the lines after it; read as far as is needed, without keeping them
  */
-export function diagnose(last: Link, lastPlace: Place, line: Line, following: Iterator<Line, void>): Fault {
+export function diagnose(
+  last: Link,
+  lastPlace: Place,
+  line: Line,
+  isForeign: (line: Buffer) => boolean,
+  following: Iterator<Line, void>,
+): Fault {
   const expected = last.sequence + 1;
   const start = parseStart(line.bytes);
   const place: Place = { file: line.file, number: line.number };
   const lineHash = recordHash(line.bytes);
+  const foreign = isForeign(line.bytes);
   const nextBytes = following.next().value?.bytes;
   const next = nextBytes && parseStart(nextBytes);
   const nextFits = next?.sequence === expected && next.previous === last.hash;
@@ -68,6 +69,12 @@ export function diagnose(last: Link, lastPlace: Place, line: Line, following: It
     reason,
   });
 
+  if (foreign) {
+    return here(
+      'foreign-checkpoint',
+      `a checkpoint that another key signed stands where record ${expected} had to`,
+    );
+  }
   if (!start) {
     return nextFits
       ? here('inserted', `a line that is not a record stands before record ${expected}`)

@@ -11,7 +11,14 @@ import {
   recordHash,
   recordPrefix,
 } from './chain.js';
-import { checkpointMark, checkpointMessage, checkpointReach, parseCheckpoint } from './checkpoint.js';
+import {
+  type Checkpoint,
+  checkpointMark,
+  checkpointMessage,
+  checkpointReach,
+  isCheckpoint,
+  parseCheckpoint,
+} from './checkpoint.js';
 import { diagnose, type Fault, type FaultKind, type Place } from './faults.js';
 import { type Line, listFiles, readLines } from './lines.js';
 
@@ -63,6 +70,8 @@ class Verification {
   private head: Link = genesis;
   private place: Place = { file: fileName(1), number: 0 };
   private checkpoints = 0;
+  /** The key that the good checkpoints name. */
+  private keyId: string | undefined;
   private newestCheckpoint = 0;
   /** The hashes of the last `checkpointReach` records, by sequence number modulo that; read only where written. */
   private readonly hashes = Buffer.allocUnsafe(checkpointReach * hashLength);
@@ -90,7 +99,7 @@ class Verification {
     }
     if (!fault && missing >= 0) {
       const file = fileName(missing + 1);
-      fault = this.fault('missing-file', `${file} is missing, although later files exist`, {
+      fault = this.fault('removed', `${file} is missing, although later files exist`, {
         file,
         number: 0,
       });
@@ -123,7 +132,8 @@ class Verification {
     const sequence = head.sequence + 1;
     const prefix = recordPrefix(sequence, head.hash);
     const start = bytes.toString('latin1', 0, prefix.length + checkpointMark.length);
-    if (!start.startsWith(prefix)) return diagnose(head, place, line, following);
+    if (!start.startsWith(prefix))
+      return diagnose(head, place, line, (bytes) => this.isForeign(bytes), following);
     this.place = { file: line.file, number: line.number };
     if (bytes.length > maxLineLength)
       return this.fault('changed', `record ${sequence} is longer than any record`);
@@ -134,7 +144,9 @@ class Verification {
     }
     if (start.endsWith(checkpointMark)) {
       const fault = this.readCheckpoint(bytes);
-      if (fault) return this.changedAfterwards(hash, following) ?? fault;
+      // Another instance's key has another id; one of this log's that was changed is told by the record after it.
+      const isOther = fault?.kind === 'foreign-checkpoint' && this.isOfOtherKey(bytes);
+      if (fault) return isOther ? fault : (this.changedAfterwards(hash, following) ?? fault);
     }
     this.lastLine = this.lineBuffer.subarray(0, bytes.copy(this.lineBuffer));
     this.head = { sequence, hash };
@@ -147,8 +159,7 @@ class Verification {
     const checkpoint = parseCheckpoint(line);
     if (!checkpoint) return this.fault('foreign-checkpoint', `the checkpoint in record ${at} is malformed`);
     const { sequence, hash, keyId } = checkpoint;
-    const signature = Buffer.from(checkpoint.signature, 'base64');
-    if (!verify('sha256', checkpointMessage(checkpoint), this.options.publicKey, signature)) {
+    if (!this.isSigned(checkpoint)) {
       return this.fault(
         'foreign-checkpoint',
         `the signature of the checkpoint in record ${at} (key ${keyId}) is not of this public key`,
@@ -175,9 +186,27 @@ class Verification {
           `records after ${this.newestCheckpoint} were written anew`,
       );
     }
+    this.keyId = keyId;
     this.checkpoints += 1;
     this.newestCheckpoint = Math.max(this.newestCheckpoint, sequence);
     return undefined;
+  }
+
+  private isSigned(checkpoint: Checkpoint): boolean {
+    const signature = Buffer.from(checkpoint.signature, 'base64');
+    return verify('sha256', checkpointMessage(checkpoint), this.options.publicKey, signature);
+  }
+
+  private isOfOtherKey(line: Buffer): boolean {
+    const checkpoint = parseCheckpoint(line);
+    return checkpoint !== undefined && this.keyId !== undefined && checkpoint.keyId !== this.keyId;
+  }
+
+  private isForeign(line: Buffer): boolean {
+    const start = parseStart(line);
+    if (!start || !isCheckpoint(line, start.membersAt)) return false;
+    const checkpoint = parseCheckpoint(line);
+    return checkpoint !== undefined && !this.isSigned(checkpoint);
   }
 
   private readTorn(line: Line, lastFile: number): Fault | undefined {
@@ -186,7 +215,10 @@ class Verification {
       return this.fault('truncated', 'the file ends within a record, although a later file exists');
     }
     if (this.containsExpectedHead()) return undefined;
-    return this.fault('torn', 'the last line is not complete: the daemon cuts it off at its next start');
+    return this.fault(
+      'truncated',
+      'the last line is not complete: after a crash the daemon cuts it off at its next start, and records that',
+    );
   }
 
   private checkEnd(): Fault | undefined {

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CheckpointSigner } from '../../daemon/audit/audit-log.js';
 import { type AuditLogEvent, type AuditLogOptions, openAuditLog } from '../../daemon/audit/open.js';
+import { recordHash } from '../../daemon/audit/chain.js';
 import { type VerifyOptions, verifyLog } from '../../daemon/audit/verify.js';
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -57,4 +58,17 @@ export function writeLog(directory: string, lines: readonly string[]): void {
 /** Verifies with the checkpoint key of these tests. */
 export function verify(directory: string, options: Partial<VerifyOptions> = {}) {
   return verifyLog({ directory, publicKey, ...options });
+}
+
+/** Chains lines anew from their members, as one who has no key could. */
+export function chainAnew(lines: readonly string[]): string[] {
+  let previous = '0'.repeat(64);
+  return lines.map((line, index) => {
+    const chained = line.replace(
+      /^\{"sequence":\d+,"previous":"\w+",/,
+      `{"sequence":${index + 1},"previous":"${previous}",`,
+    );
+    previous = recordHash(chained);
+    return chained;
+  });
 }

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import {
   copyFileSync,
   readdirSync,
@@ -13,7 +13,7 @@ import t from 'tap';
 import { AuditError } from '../../daemon/audit/audit-log.js';
 import { recordHash } from '../../daemon/audit/chain.js';
 import type { FaultKind } from '../../daemon/audit/verify.js';
-import { members, openLog, readLog, signer, verify, writeLog } from './support.js';
+import { chainAnew, members, openLog, readLog, signer, verify, writeLog } from './support.js';
 
 /** Nine times six events and their checkpoint. */
 async function makeLog(directory: string): Promise<string[]> {
@@ -26,25 +26,28 @@ async function makeLog(directory: string): Promise<string[]> {
 }
 
 const whole = await makeLog(t.testdir());
+
+/** A log of another instance, whose key is another one. */
+async function makeForeignLog(directory: string): Promise<string[]> {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const keyId = 'ffeeddccbbaa99887766554433221100';
+  const stranger = {
+    keyId,
+    sign: (message: Buffer) => Promise.resolve(sign('sha256', message, privateKey)),
+  };
+  const { log } = await openLog(directory, { signer: stranger });
+  for (let index = 0; index < 20; index++) await log.append(members(index));
+  await log.close();
+  return readLog(directory);
+}
+
+const foreignCheckpoint = (await makeForeignLog(join(t.testdirName, 'foreign'))).at(-1) ?? '';
 const newest = whole.length - 1;
 const isCheckpoint = (line: string) => line.includes('KeyholdCheckpoint');
 const at = (sequence: number) => whole[sequence - 1] ?? '';
 /** An event amid events. */
 const event = 17;
 const checkpoint = 21;
-
-/** Chains lines anew from their members, as one who has no key could. */
-function chainAnew(lines: readonly string[]): string[] {
-  let previous = '0'.repeat(64);
-  return lines.map((line, index) => {
-    const chained = line.replace(
-      /^\{"sequence":\d+,"previous":"\w+",/,
-      `{"sequence":${index + 1},"previous":"${previous}",`,
-    );
-    previous = recordHash(chained);
-    return chained;
-  });
-}
 
 const edit = (sequence: number, change: (line: string) => string) => (lines: string[]) =>
   lines.map((line, index) => (index === sequence - 1 ? change(line) : line));
@@ -133,6 +136,26 @@ const cases: [string, (lines: string[]) => string[], FaultKind, number][] = [
     'foreign-checkpoint',
     newest + 2,
   ],
+  ["another instance's checkpoint put in", insert(event, foreignCheckpoint), 'foreign-checkpoint', event],
+  [
+    "another instance's checkpoint for one of this log",
+    edit(checkpoint, () => foreignCheckpoint),
+    'foreign-checkpoint',
+    checkpoint,
+  ],
+  [
+    "another instance's checkpoint under the place and link of one of this log",
+    edit(checkpoint, (l) => l.slice(0, 90) + foreignCheckpoint.slice(90)),
+    'foreign-checkpoint',
+    checkpoint,
+  ],
+  [
+    "another instance's checkpoint put in, and all chained anew",
+    (l) => chainAnew(insert(event, foreignCheckpoint)(l)),
+    'foreign-checkpoint',
+    event,
+  ],
+  ['two swapped records and all chained anew', (l) => chainAnew(move(event, event + 1)(l)), 'changed', -1],
   [
     'an early checkpoint again after records written anew',
     (l) => chainAnew([...edit(2, (x) => x + ' ')(l.slice(0, event)), at(checkpoint)]),
@@ -224,10 +247,14 @@ await t.test('a torn last line is a fault, unless the running daemon is just wri
     writeFileSync(file, content);
     truncateSync(file, Buffer.byteLength(content) - cut);
     const head = { sequence: newest, hash: recordHash(at(newest)) };
-    t.match(verify(directory).fault, { kind: 'torn', sequence: whole.length, line: whole.length });
+    t.match(verify(directory).fault, {
+      kind: 'truncated',
+      sequence: whole.length,
+      line: whole.length,
+    });
     t.match(verify(directory, { expectHead: head }).fault, undefined);
     const later = { sequence: whole.length, hash: recordHash(at(whole.length)) };
-    t.match(verify(directory, { expectHead: later }).fault, { kind: 'torn' });
+    t.match(verify(directory, { expectHead: later }).fault, { kind: 'truncated' });
   }
   t.end();
 });
@@ -242,8 +269,8 @@ await t.test('a file that is missing, exchanged or cut is found', async (t) => {
   t.ok(names.length >= 4);
   const [first, second, third] = names.map((name) => join(source, name)) as [string, string, string];
   const changes: [string, () => void, FaultKind][] = [
-    ['the first file', () => rmSync(first), 'missing-file'],
-    ['a file between', () => rmSync(second), 'missing-file'],
+    ['the first file', () => rmSync(first), 'removed'],
+    ['a file between', () => rmSync(second), 'removed'],
     [
       'a file between, with the later ones renamed',
       () =>

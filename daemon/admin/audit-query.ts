@@ -1,0 +1,101 @@
+// `keyhold audit query`: the records of the audit log that pass all filters, with or without a running daemon.
+import { once } from 'node:events';
+import { Command, Option } from 'commander';
+import { type Filter, filterSpecs } from '../audit/query/filters.js';
+import { type Match, query } from '../audit/query/query.js';
+import { auditDirectory, exit, homeOf, isProgram, runCommand, UsageError } from './audit-program.js';
+
+/** What a record looks like on the output. */
+const outputs: Readonly<Record<string, (match: Match) => string | Buffer>> = {
+  json: ({ line }) => line,
+  text: ({ record: { sequence, eventTime, eventName, eventType, userIdentity, resources, errorCode } }) =>
+    [
+      sequence,
+      eventTime,
+      eventName ?? eventType,
+      userIdentity?.arn ?? userIdentity?.invokedBy ?? userIdentity?.type,
+      resources?.map(({ ARN }) => ARN).join(','),
+      errorCode,
+    ]
+      .map((value) => String(value ?? '').replace(/[^ -~]/g, '?') || '-')
+      .join('\t'),
+};
+
+interface Options extends Record<string, string | undefined> {
+  home?: string;
+  dir?: string;
+  output: string;
+}
+
+const lineFeed = Buffer.from('\n');
+
+/** Bytes that are gathered before they are printed. */
+const blockLength = 64 * 1024;
+
+/**
+ * Runs `audit query` and prints to stdout.
+ * @param argv arguments after `audit query`
+ * @returns the exit code: 0, also where nothing was found; 1 where lines of the log are no records; 2 for wrong usage and
+ *   what cannot be read
+ */
+export function main(argv: readonly string[]): Promise<number> {
+  const command = new Command('audit query')
+    .description('Prints the records of the audit log that pass all filters.')
+    .option('--home <dir>', "the daemon's home (default: KEYHOLD_HOME)")
+    .option('--dir <dir>', 'a copy of the log elsewhere')
+    .addOption(
+      new Option('--output <format>', 'json: the lines as they are; text: columns with tabs between')
+        .choices(Object.keys(outputs))
+        .default('json'),
+    );
+  for (const { flags, description } of Object.values(filterSpecs)) command.option(flags, description);
+  return runCommand(command, argv, async () => {
+    const options = command.opts<Options>();
+    const filters = readFilters(options, Date.now());
+    process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+      process.exit(error.code === 'EPIPE' ? 0 : 2),
+    );
+    let code: number = exit.whole;
+    const matches = query(
+      options.dir ?? auditDirectory(homeOf(options.home)),
+      filters,
+      ({ file, number }) => {
+        process.stderr.write(`audit query: ${file} line ${number} is no record: see keyhold audit verify\n`);
+        code = exit.broken;
+      },
+    );
+    await print(matches, outputs[options.output]!);
+    return code;
+  });
+}
+
+function readFilters(options: Options, now: number): Filter[] {
+  return Object.entries(filterSpecs).flatMap(([name, { parse }]) => {
+    const argument = options[name];
+    if (argument === undefined) return [];
+    const filter = argument === '' ? 'not empty' : parse(argument, now);
+    if (typeof filter === 'string') throw new UsageError(`--${name} '${argument}': it must be ${filter}`);
+    return [filter];
+  });
+}
+
+async function print(matches: Iterable<Match>, render: (match: Match) => string | Buffer): Promise<void> {
+  let parts: Buffer[] = [];
+  let length = 0;
+  const flush = async () => {
+    const block = Buffer.concat(parts);
+    [parts, length] = [[], 0];
+    if (!process.stdout.write(block)) await once(process.stdout, 'drain');
+  };
+  for (const match of matches) {
+    const rendered = render(match);
+    const text = typeof rendered === 'string' ? Buffer.from(rendered) : rendered;
+    const line = Buffer.concat([text, lineFeed]);
+    parts.push(line);
+    length += line.length;
+    if (length >= blockLength) await flush();
+  }
+  if (length > 0) await flush();
+}
+
+if (isProgram(import.meta.url)) process.exitCode = await main(process.argv.slice(2));

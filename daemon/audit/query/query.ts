@@ -1,0 +1,41 @@
+// Finds records in the log. It reads all of it: times do not tell which files can be left out, since an event that a crash
+// left owing is written by the next start with the time when it happened, and clocks are set.
+import { AuditError } from '../audit-log.js';
+import { fileName } from '../chain.js';
+import { listFiles, readLines } from '../lines.js';
+import type { Filter } from './filters.js';
+import { type AuditRecord, parseRecord } from './record.js';
+
+export interface Match {
+  /** Without its line feed; valid until the next one is asked for. */
+  readonly line: Buffer;
+  readonly record: AuditRecord;
+}
+
+/** A line that is no record; somebody else wrote it. */
+export interface Unreadable {
+  readonly file: string;
+  readonly number: number;
+}
+
+/**
+ * The records that pass all filters, in the log's order, in constant memory. A last line that is not complete is left out.
+ * @param unreadable hears of complete lines that could have passed and are no records
+ * @throws AuditError where there is no log; Error of node:fs where it cannot be read
+ */
+export function* query(
+  directory: string,
+  filters: readonly Filter[],
+  unreadable: (line: Unreadable) => void,
+): Generator<Match, void> {
+  const numbers = listFiles(directory);
+  if (numbers.length === 0) throw new AuditError(`There is no audit log in ${directory}.`);
+  const needles = filters.flatMap(({ needle }) => (needle === undefined ? [] : [Buffer.from(needle)]));
+  for (const { bytes, file, number, complete } of readLines(directory, numbers)) {
+    if (!complete && file === fileName(numbers.at(-1)!)) continue;
+    if (!needles.every((needle) => bytes.includes(needle))) continue;
+    const record = parseRecord(bytes);
+    if (!record) unreadable({ file, number });
+    else if (filters.every(({ passes }) => passes(record))) yield { line: bytes, record };
+  }
+}
