@@ -210,7 +210,7 @@ const cases: readonly [string[], number[]][] = [
 ];
 
 for (const [args, places] of cases) {
-  t.test(args.join(' ').replaceAll(/2\d{3}-\S+/g, 'T'), (t) => {
+  void t.test(args.join(' ').replaceAll(/2\d{3}-\S+/g, 'T'), (t) => {
     const { status, stdout, stderr } = run(...args);
     const eventLines = lines.filter((line) => !line.includes('KeyholdCheckpoint'));
     t.equal(stdout, places.map((place) => `${eventLines[place]}\n`).join(''));
@@ -220,7 +220,7 @@ for (const [args, places] of cases) {
   });
 }
 
-t.test('without a filter all records come, over all files; checkpoints are found by their name', (t) => {
+void t.test('without a filter all records come, over all files; checkpoints are found by their name', (t) => {
   t.ok(fileNames(directory).length > 3);
   t.equal(run().stdout, lines.map((line) => `${line}\n`).join(''));
   const { stdout } = run('--event', 'KeyholdCheckpoint');
@@ -228,7 +228,7 @@ t.test('without a filter all records come, over all files; checkpoints are found
   t.end();
 });
 
-t.test('--output text has columns', (t) => {
+void t.test('--output text has columns', (t) => {
   const { stdout } = run('--key', keyA, '--output', 'text', '--event', 'Decrypt');
   const columns = stdout
     .trim()
@@ -239,7 +239,7 @@ t.test('--output text has columns', (t) => {
   t.end();
 });
 
-t.test('wrong arguments exit 2 and say what is wanted', (t) => {
+void t.test('wrong arguments exit 2 and say what is wanted', (t) => {
   const wrong: [string[], RegExp][] = [
     [
       ['--since', 'yesterday'],
@@ -264,7 +264,7 @@ t.test('wrong arguments exit 2 and say what is wanted', (t) => {
   t.end();
 });
 
-t.test('times', (t) => {
+void t.test('times', (t) => {
   const times: [string, number | undefined][] = [
     ['2026-01-02', Date.UTC(2026, 0, 2) / 1000],
     ['2026-01-02T03:04', Date.UTC(2026, 0, 2, 3, 4) / 1000],
@@ -284,7 +284,7 @@ t.test('times', (t) => {
   t.end();
 });
 
-t.test('a torn last line is left out, and a line that is no record is told', (t) => {
+void t.test('a torn last line is left out, and a line that is no record is told', (t) => {
   const names = fileNames(directory);
   appendFileSync(join(directory, names.at(-1)!), '{"sequence":99,"eventName":"Decr');
   t.match(run(), { status: 0, stderr: '', stdout: new RegExp(`^(.*\\n){${whole}}$`) });

@@ -135,6 +135,11 @@ void t.test(
       [],
       'what was acknowledged is recorded, once',
     );
+    t.match(
+      daemon.events('AuditLogRecovered').at(-1),
+      { eventType: 'AwsServiceEvent', serviceEventDetails: { writtenRecords: Number } },
+      'the recovery is recorded too',
+    );
     t.match(await daemon.admin('audit-verify'), { code: 0 });
     t.equal(await daemon.stop(), 0);
     await daemon.start();

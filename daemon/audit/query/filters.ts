@@ -1,11 +1,12 @@
 // The filters of `keyhold audit query`, one row each. A record must pass all that are given.
+import { memberOf, timePattern } from '../members.js';
 import type { AuditRecord } from './record.js';
 import { parseTime } from './time.js';
 
 /** What an argument means. */
 export interface Filter {
-  /** Text that stands in the line of every record that passes: most lines are turned away by it unparsed. */
-  readonly needle?: string;
+  /** False turns a line away unparsed, as happens to most. */
+  readonly mayPass?: (line: Buffer) => boolean;
   readonly passes: (record: AuditRecord) => boolean;
 }
 
@@ -22,7 +23,7 @@ export const filterSpecs: Readonly<Record<string, FilterSpec>> = {
     flags: '--key <key>',
     description: 'key ID or ARN: records about that key; alias name or ARN: requests that named that alias',
     parse: (key) => ({
-      needle: escaped(key),
+      mayPass: holds(escaped(key)),
       passes: ({ resources, requestParameters, responseElements, serviceEventDetails }) =>
         resources?.some(({ ARN }) => ARN === key || ARN?.endsWith(`:key/${key}`)) === true ||
         [requestParameters, responseElements, serviceEventDetails].some((details) => names(details, key)),
@@ -33,7 +34,7 @@ export const filterSpecs: Readonly<Record<string, FilterSpec>> = {
     description:
       'ARN (of a role: with all its sessions), user or role name, access key ID, unique ID, or root',
     parse: (who) => ({
-      needle: who === 'root' ? '"type":"Root"' : escaped(who),
+      mayPass: holds(who === 'root' ? '"type":"Root"' : escaped(who)),
       passes: ({ userIdentity, serviceEventDetails }) => {
         if (who === 'root') return userIdentity?.type === 'Root';
         const { accessKeyIds } = serviceEventDetails ?? {};
@@ -50,21 +51,21 @@ export const filterSpecs: Readonly<Record<string, FilterSpec>> = {
     flags: '--event <name>',
     description: 'operation, such as Decrypt, or act of the daemon, such as RotateKey or KeyholdCheckpoint',
     parse: (event) => ({
-      needle: escaped(event),
+      mayPass: holds(escaped(event)),
       passes: ({ eventName, eventType }) => (eventName ?? eventType) === event,
     }),
   },
   error: {
     flags: '--error <code>',
     description: 'error code, such as AccessDeniedException',
-    parse: (code) => ({ needle: escaped(code), passes: ({ errorCode }) => errorCode === code }),
+    parse: (code) => ({ mayPass: holds(escaped(code)), passes: ({ errorCode }) => errorCode === code }),
   },
   outcome: {
     flags: '--outcome <success|failure>',
     description: 'whether there is an error',
     parse: (outcome) => {
       if (outcome === 'failure')
-        return { needle: '"errorCode"', passes: ({ errorCode }) => errorCode !== undefined };
+        return { mayPass: holds('"errorCode"'), passes: ({ errorCode }) => errorCode !== undefined };
       if (outcome === 'success') return { passes: ({ errorCode }) => errorCode === undefined };
       return "'success' or 'failure'";
     },
@@ -91,16 +92,29 @@ function timeFilter(
     return 'a time in ISO 8601, such as 2027-01-31T12:00:00Z, or so long ago, such as 15m, 2h or 7d';
   // Events tell whole seconds, so the second that the bound lies in belongs to it.
   const second = Math.floor(bound);
+  const isWithin = (time: string) => compare(Date.parse(time) / 1000, second);
   return {
-    passes: ({ eventTime }) => eventTime !== undefined && compare(Date.parse(eventTime) / 1000, second),
+    mayPass: (line) => {
+      const time = memberOf(line, 'eventTime', timePattern);
+      return time === undefined || isWithin(time);
+    },
+    passes: ({ eventTime }) => eventTime !== undefined && isWithin(eventTime),
   };
 }
 
 /** The members of requests and events in which keys and aliases are named. */
-const keyMembers = ['keyId', 'targetKeyId', 'sourceKeyId', 'destinationKeyId', 'aliasName'];
+const keyMembers = ['keyId', 'arn', 'targetKeyId', 'sourceKeyId', 'destinationKeyId', 'aliasName'];
 
+/** A key that was made is in its metadata. */
 function names(details: Record<string, unknown> | null | undefined, key: string): boolean {
-  return details != null && keyMembers.some((member) => details[member] === key);
+  const metadata = details?.keyMetadata as Record<string, unknown> | null | undefined;
+  return [details, metadata].some((each) => keyMembers.some((member) => each?.[member] === key));
+}
+
+/** Whether a line has a text in it. */
+function holds(text: string): (line: Buffer) => boolean {
+  const bytes = Buffer.from(text);
+  return (line) => line.includes(bytes);
 }
 
 /** A text as it stands in a record's JSON. */

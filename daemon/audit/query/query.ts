@@ -30,10 +30,9 @@ export function* query(
 ): Generator<Match, void> {
   const numbers = listFiles(directory);
   if (numbers.length === 0) throw new AuditError(`There is no audit log in ${directory}.`);
-  const needles = filters.flatMap(({ needle }) => (needle === undefined ? [] : [Buffer.from(needle)]));
   for (const { bytes, file, number, complete } of readLines(directory, numbers)) {
     if (!complete && file === fileName(numbers.at(-1)!)) continue;
-    if (!needles.every((needle) => bytes.includes(needle))) continue;
+    if (!filters.every(({ mayPass }) => mayPass?.(bytes) ?? true)) continue;
     const record = parseRecord(bytes);
     if (!record) unreadable({ file, number });
     else if (filters.every(({ passes }) => passes(record))) yield { line: bytes, record };

@@ -1,6 +1,7 @@
 // Audit records as syslog messages (RFC 5424) in the frames of syslog over TLS (RFC 5425).
 import { isAscii } from 'node:buffer';
 import { hostname } from 'node:os';
+import { memberOf, timePattern } from '../members.js';
 
 /** What all messages of a sink have in common. */
 export interface MessageSettings {
@@ -46,22 +47,8 @@ export class Framer {
   }
 }
 
-const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 /** MSGID: printable ASCII, at most 32 characters. */
 const namePattern = /^[!-~]{1,32}$/;
-
-/**
- * The text of a record's member, found without parsing the record: a member's name with its quotes stands in no string,
- * where quotes are escaped, and records have these members before all that callers name.
- */
-function memberOf(line: Buffer, name: string, pattern: RegExp): string | undefined {
-  const start = `"${name}":"`;
-  const at = line.indexOf(start, 0, 'latin1');
-  if (at < 0) return undefined;
-  const from = at + start.length;
-  const value = line.toString('latin1', from, Math.min(line.indexOf(0x22, from), from + 64));
-  return pattern.test(value) ? value : undefined;
-}
 
 function printable(text: string, longest: number): string {
   return text.replace(/[^!-~]/g, '').slice(0, longest) || '-';

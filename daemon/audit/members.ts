@@ -1,0 +1,19 @@
+// Members of records, found without parsing the records.
+
+/** A time as events have it. */
+export const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
+
+/**
+ * The text of `eventTime`, `eventName` or `eventType`. A member's name with its quotes stands in no string, where quotes
+ * are escaped, and records have these members before all that callers name.
+ * @param line of a record
+ * @returns undefined where there is none, or it does not match
+ */
+export function memberOf(line: Buffer, name: string, pattern: RegExp): string | undefined {
+  const start = `"${name}":"`;
+  const at = line.indexOf(start, 0, 'latin1');
+  if (at < 0) return undefined;
+  const from = at + start.length;
+  const value = line.toString('latin1', from, Math.min(line.indexOf(0x22, from), from + 64));
+  return pattern.test(value) ? value : undefined;
+}
