@@ -108,7 +108,7 @@ function repairMembers(torn: TornLine): string {
     eventName: 'AuditLogRepaired',
     requestParameters: null,
     responseElements: null,
-    additionalEventData: { file: torn.file, offset: torn.offset, removedBytes: torn.length },
+    serviceEventDetails: { file: torn.file, offset: torn.offset, removedBytes: torn.length },
     eventID: randomUUID(),
     readOnly: false,
     eventType: 'AwsServiceEvent',

@@ -33,7 +33,7 @@ await t.test(
         sequence: 5,
         eventName: 'AuditLogRepaired',
         userIdentity: { type: 'AWSService' },
-        additionalEventData: { file: torn.file, offset: torn.offset, removedBytes: torn.length },
+        serviceEventDetails: { file: torn.file, offset: torn.offset, removedBytes: torn.length },
       });
     }
   },

@@ -33,7 +33,7 @@ async function makeWorld(t: Test, receiver = new SyslogReceiver(certificate)): P
   const positions = join(directory, '../audit-sinks');
   const errors: (Error | undefined)[] = [];
   const made: { sinks?: Sinks } = {};
-  const { log } = await openLog(directory, { maxFileSize: 64 * 1024, durable: () => made.sinks?.ring() });
+  const { log } = await openLog(directory, { maxFileSize: 32 * 1024, durable: () => made.sinks?.ring() });
   const sinks = new Sinks({
     directory,
     positions,
@@ -63,7 +63,11 @@ async function makeWorld(t: Test, receiver = new SyslogReceiver(certificate)): P
       return new Map([['siem', { ...settings, ...confirmation, ...more }]]);
     },
     append: async (count, text) => {
-      await Promise.all(Array.from({ length: count }, () => log.append(members(number++, text))));
+      // Some at a time: a group of records goes into one file.
+      for (let left = count; left > 0; left -= 50)
+        await Promise.all(
+          Array.from({ length: Math.min(left, 50) }, () => log.append(members(number++, text))),
+        );
     },
     received: () => until(() => sinks.status.siem?.recordsBehind === 0),
     status,
