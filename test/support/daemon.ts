@@ -124,7 +124,8 @@ export class TestDaemon {
   }
 
   connect(options: ConnectOptions = {}): Promise<Client> {
-    return connect({ url: this.url, credentials: this.credentials, ...options });
+    // Other tests are on the machine too.
+    return connect({ url: this.url, credentials: this.credentials, timeout: 120_000, ...options });
   }
 
   /** Runs the CLI. */
