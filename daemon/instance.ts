@@ -7,7 +7,8 @@ import type { MetadataStore } from './store/store.js';
 const objectId = z.string().regex(/^[0-9a-f]{32}$/);
 
 const instanceRecord = z.strictObject({
-  format: z.literal(1),
+  /** 1: made before stores had a root, and not started since. */
+  format: z.literal([1, 2]),
   storeId: z.uuid(),
   account: z.string(),
   region: z.string(),
@@ -26,10 +27,20 @@ export const instanceKey = 'meta/instance';
 /** The record that holds the copy. */
 export const instanceRecordKey = 'instance';
 
+/** The instance of this format, as text of record and store. */
+export function instanceText(instance: Instance): string {
+  return JSON.stringify({ ...instance, format: 2 } satisfies Instance);
+}
+
+/** Reads a copy. @throws ZodError */
+export function parseInstance(text: string): Instance {
+  return instanceRecord.parse(JSON.parse(text));
+}
+
 /** @returns undefined where the store was not initialised. @throws where it is not readable as an instance */
 export async function readInstance(store: MetadataStore): Promise<Instance | undefined> {
   const bytes = await store.get(instanceKey);
-  return bytes && instanceRecord.parse(JSON.parse(bytes.toString()));
+  return bytes && parseInstance(bytes.toString());
 }
 
 export function internalObjectId(instance: Instance, purpose: InternalKeyPurpose): Buffer {

@@ -1,6 +1,7 @@
 // The daemon: builds the rooms, wires them, drains and exits. The only place that knows every class.
 import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { Anchoring, anchorLabel } from './anchor.js';
 import { AuditError, type AuditLog } from './audit/audit-log.js';
 import { hasEvent } from './audit/search.js';
 import { Sinks } from './audit/sinks/sinks.js';
@@ -73,7 +74,10 @@ async function start(home: string): Promise<Daemon> {
   const startedAt = Date.now();
   const instance = await readOwnInstance(store, config);
   const keyStore = await openKeyStore(home, config, log);
-  const records = await loadRecords(store, instance, keyStore);
+  const { records, anchor } = await loadRecords(store, instance, keyStore);
+  const anchoring = new Anchoring(keyStore, instance, records, log, anchor);
+  // Until the HSM knows of a root, an earlier store is as good as this one.
+  if (!anchor) await anchoring.flush();
   const isLogged = (eventId: string, after: number) => hasEvent(join(home, 'audit'), eventId, after);
   const event = (name: string, data: object, error?: { code: string; message: string }) => {
     const { account, region } = instance;
@@ -89,6 +93,7 @@ async function start(home: string): Promise<Daemon> {
       await owed.completeRefused(isLogged);
     },
     durable: () => sinks.ring(),
+    checkpoint: () => anchoring.request(),
   });
   const owed = new OwedEvents(records, audit);
   const completed = await owed.complete(isLogged);
@@ -102,7 +107,7 @@ async function start(home: string): Promise<Daemon> {
   const ownKeys = Object.values(internalKeys).map((id) => id.toString('hex'));
   const ownObjects = new Set([...Object.values(instance.internalKeys), ...ownKeys]);
   const others = [...ownObjects, ...wrappingObjects(records), ...repaired];
-  const inspection = inspectToken(keyStore.objects, keyring.keysIn(undefined), others);
+  const inspection = inspectToken(keyStore.objects, keyring.keysIn(undefined), others, anchorLabel(instance));
   keyring.missing = new Set(inspection.missing);
   report(log, inspection);
 
@@ -162,7 +167,8 @@ async function start(home: string): Promise<Daemon> {
   });
   const rooms = { pipeline, authenticator, failures, log };
   const native = new NativeServer(rooms, instance.region, limits, allowedOrigins);
-  const health = () => healthOf(stores, audit, sinks, keyring, inspection, scheduler);
+  const health = () =>
+    healthOf(stores, audit, sinks, keyring, inspection, [...scheduler.warnings, ...anchoring.warnings]);
   const aws = new AwsEndpoint(rooms, instance.region, limits);
   const onRequest = router({
     health: healthHandler(health, () => audit.head),
@@ -171,7 +177,11 @@ async function start(home: string): Promise<Daemon> {
   const maxConnections = limits.connections + limits.httpConnections;
   const listeners = new Listeners(native, onRequest, tls, maxConnections);
 
-  await event('StartService', { repairedIntents: repairs, completedEvents: completed });
+  await event('StartService', {
+    repairedIntents: repairs,
+    completedEvents: completed,
+    lostAnchor: anchoring.lost,
+  });
   stores.start();
   sinks.apply(loaded.sinks);
   // A client that signs in the second in which the daemon started would be taken for a replay.
@@ -210,6 +220,7 @@ async function start(home: string): Promise<Daemon> {
       await audit.close();
       await sinks.close();
       await stores.close();
+      await anchoring.close();
       await keyStore.close();
       await store.close();
     },
@@ -252,11 +263,11 @@ function healthOf(
   sinks: Sinks,
   keyring: Keyring,
   { missing, foreign }: Inspection,
-  scheduler: Scheduler,
+  others: readonly string[],
 ): Health {
   const stillMissing = missing.filter((keyId) => keyring.key(keyId));
   const warnings = stillMissing.map((keyId) => `the token does not hold the material of key ${keyId}`);
-  warnings.push(...stores.warnings, ...scheduler.warnings, ...sinks.warnings);
+  warnings.push(...stores.warnings, ...sinks.warnings, ...others);
   if (foreign > 0) warnings.push(`the token holds ${foreign} objects that are not of this Keyhold`);
   return {
     healthy: stores.main.state === 'connected' && audit.available,

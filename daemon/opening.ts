@@ -1,13 +1,26 @@
 // What daemon and programs open in a home: the instance, its records and its audit log.
 import { join } from 'node:path';
+import { readAnchor } from './anchor.js';
 import { openAuditLog } from './audit/open.js';
 import { ConfigError } from './config/load.js';
 import type { Config } from './config/schema.js';
 import type { KeyStore } from './hsm/key-store.js';
-import { type Instance, instanceRecordKey, internalObjectId, readInstance } from './instance.js';
+import {
+  type Instance,
+  instanceKey,
+  instanceRecordKey,
+  instanceText,
+  internalObjectId,
+  parseInstance,
+  readInstance,
+} from './instance.js';
 import { ecdsaSha256, hmacSha256 } from './keys/specs.js';
 import type { Logger } from './observability/log.js';
+import { makeServiceEvent } from './operations/audit-event.js';
+import { OwedEvents } from './operations/owed-events.js';
+import { type Break, breakError, compareWithAnchor } from './store/breaks.js';
 import { Records } from './store/records.js';
+import type { Anchor } from './store/root.js';
 import { type MetadataStore, StoreError } from './store/store.js';
 
 /** @throws ConfigError where the home was not initialised, or for another account */
@@ -23,30 +36,85 @@ export async function readOwnInstance(store: MetadataStore, config: Config): Pro
   return instance;
 }
 
-/** @throws StoreError 'corrupt', HsmError */
-export async function loadRecords(
+/** The records of a home, and what the HSM was last told of them. */
+export interface OpenedRecords {
+  readonly records: Records;
+  readonly anchor: Anchor | undefined;
+}
+
+/**
+ * Reads the records and what is wrong with them as a whole.
+ * @returns isRooted false: the store was made before stores had a root
+ * @throws StoreError 'corrupt', HsmError
+ */
+export async function readRecords(
   store: MetadataStore,
   instance: Instance,
   keyStore: KeyStore,
-): Promise<Records> {
+): Promise<OpenedRecords & { readonly broken: Break | undefined; readonly isRooted: boolean }> {
   const macKey = internalObjectId(instance, 'record-mac');
   const mac = (message: Buffer) => keyStore.sign(macKey, hmacSha256, 'none', message);
-  const records = await Records.load(store, instance.storeId, mac);
-  if (records.get(instanceRecordKey) !== JSON.stringify(instance)) {
+  const records = await Records.read(store, instance.storeId, mac);
+  const copy = records.get(instanceRecordKey);
+  if (copy === undefined || instanceText(parseInstance(copy)) !== instanceText(instance)) {
     throw new StoreError(
       'corrupt',
       'The instance record was changed outside Keyhold: restore the store from a backup.',
     );
   }
-  return records;
+  // The copy counts, since it has a MAC. It is written first, so no crash leaves the older format there alone.
+  const isRooted = parseInstance(copy).format === 2 || instance.format === 2;
+  const anchor = await readAnchor(keyStore, instance);
+  return { records, anchor, broken: breakOf(records, anchor, isRooted), isRooted };
 }
 
-/** Who hears of what becomes of the log. */
-export interface AuditWatch {
+function breakOf(records: Records, anchor: Anchor | undefined, isRooted: boolean): Break | undefined {
+  const { root, broken, size } = records;
+  if (!broken) return root && compareWithAnchor(root, anchor, size);
+  const isFirstStart = broken.kind === 'no-root' && !isRooted && !anchor;
+  return isFirstStart ? undefined : { ...broken, anchor };
+}
+
+/**
+ * Reads the records, and gives a store of an earlier Keyhold its root.
+ * @throws StoreError 'corrupt', 'rolled-back', HsmError
+ */
+export async function loadRecords(
+  store: MetadataStore,
+  instance: Instance,
+  keyStore: KeyStore,
+): Promise<OpenedRecords> {
+  const { records, anchor, broken, isRooted } = await readRecords(store, instance, keyStore);
+  if (broken) throw breakError(broken);
+  if (!isRooted) {
+    const event = makeServiceEvent('UpgradeStore', instance.account, instance.region, {
+      records: records.size,
+      reason: 'it was made before metadata stores had an authenticated root',
+    });
+    await records.commit([rootedInstance(instance), OwedEvents.before(event)]);
+  }
+  await storeInstance(store, instance);
+  return { records, anchor };
+}
+
+/** The change that says of a store that it must have a root. */
+export function rootedInstance(instance: Instance) {
+  return { key: instanceRecordKey, value: instanceText(instance) };
+}
+
+/** Has the instance outside the records say the same. */
+export async function storeInstance(store: MetadataStore, instance: Instance): Promise<void> {
+  if (instance.format === 2) return;
+  await store.batch([{ type: 'put', key: instanceKey, value: Buffer.from(instanceText(instance)) }]);
+}
+
+/** What becomes of an audit log, for those who act on it. */
+export interface AuditHooks {
   /** The log is whole again after a failure; so many records that were owed are written. */
-  readonly recovered: (written: number) => Promise<void>;
+  readonly recovered?: (written: number) => Promise<void>;
   /** There are more durable records. */
   readonly durable?: () => void;
+  readonly checkpoint?: () => void;
 }
 
 /** @throws AuditError */
@@ -56,7 +124,7 @@ export function openAudit(
   instance: Instance,
   keyStore: KeyStore,
   log: Logger,
-  { recovered, durable }: AuditWatch,
+  hooks: AuditHooks = {},
 ) {
   const signingKey = internalObjectId(instance, 'audit-signing');
   return openAuditLog({
@@ -67,9 +135,10 @@ export function openAudit(
     },
     observe: (event) => {
       log[event.type === 'checkpoint' ? 'debug' : 'error'](event, `audit log: ${event.type}`);
-      if (event.type === 'recovered') void recovered(event.written);
+      if (event.type === 'recovered') void hooks.recovered?.(event.written);
+      if (event.type === 'checkpoint') hooks.checkpoint?.();
     },
-    durable,
+    durable: hooks.durable,
     maxFileSize: config.audit.fileBytes,
     checkpointRecords: config.audit.checkpointRecords,
     checkpointInterval: config.audit.checkpointSeconds * 1000,

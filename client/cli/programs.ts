@@ -33,6 +33,11 @@ const programs = [
     description: 'Gives a key that nobody can manage back to the account root; with the daemon stopped.',
   },
   {
+    words: ['recover', 'store'],
+    file: 'recover-store',
+    description: 'Accepts an older metadata store, restored on purpose; with the daemon stopped.',
+  },
+  {
     words: ['policy', 'lint'],
     file: 'policy-lint',
     description: 'Checks a policy document, without a daemon.',

@@ -17,6 +17,7 @@ import {
   type Instance,
   instanceKey,
   instanceRecordKey,
+  instanceText,
   internalObjectId,
   readInstance,
   secretsKey,
@@ -101,7 +102,7 @@ async function initInstance(home: string, config: Config, store: MetadataStore):
     writeSecretFile(join(home, 'audit-public-key.pem'), toPem(publicKey, 'PUBLIC KEY'), 0o644);
     writeSecretFile(join(home, 'credentials'), credentials);
     await store.batch([
-      { type: 'put', key: instanceKey, value: Buffer.from(JSON.stringify(instance)) },
+      { type: 'put', key: instanceKey, value: Buffer.from(instanceText(instance)) },
       { type: 'delete', key: initialisingKey },
     ]);
   } finally {
@@ -131,7 +132,7 @@ async function makeInternalKeys(config: Config, store: MetadataStore, keyStore: 
     await keyStore.generate(id, `keyhold/internal/${purpose}`, internalKeys[purpose]);
   }
   return {
-    format: 1,
+    format: 2,
     storeId: randomUUID(),
     account: config.account,
     region: config.region,
@@ -150,7 +151,7 @@ async function makeRoot(instance: Instance, records: Records, keyStore: KeyStore
   const { accessKeyId, secretAccessKey, change } = await accessKeys.create(principalId);
   const root: PrincipalRecord = { type: 'Root', createdAt: Date.now() / 1000 };
   await records.commit([
-    { key: instanceRecordKey, value: JSON.stringify(instance) },
+    { key: instanceRecordKey, value: instanceText(instance) },
     { key: `principal/${principalId}`, value: JSON.stringify(root) },
     change,
   ]);

@@ -213,6 +213,18 @@ export interface KeyStore extends TokenDescription {
    */
   deriveSharedSecret(id: ObjectId, point: Buffer): Promise<Buffer>;
 
+  /**
+   * Contents of the private data objects (CKO_DATA) with that CKA_LABEL, as the store found them when it connected, or
+   * wrote them since.
+   */
+  readData(label: string): Promise<readonly Buffer[]>;
+  /**
+   * Puts a private data object in the place of those with the same label: the new one is made before they are destroyed.
+   * @param label UTF-8, at most 64 bytes
+   * @throws HsmError 'unsupported' where the module holds no such objects
+   */
+  replaceData(label: string, value: Buffer): Promise<void>;
+
   /** Answers what is in flight, ends the workers; what comes later gets HsmError 'disconnected'. */
   close(): Promise<void>;
 }

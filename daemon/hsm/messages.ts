@@ -71,6 +71,8 @@ const rows = {
   sign: { parts: 4, keys: [0], deadline: 10_000, cost: 60, repeatable: true },
   verify: { parts: 5, keys: [0], deadline: 10_000, cost: 60, repeatable: true },
   deriveSharedSecret: { parts: 2, keys: [0], deadline: 10_000, cost: 100, repeatable: true },
+  readData: { parts: 1, keys: [], deadline: 10_000, cost: 1_000, repeatable: true },
+  replaceData: { parts: 2, keys: [], deadline: 10_000, cost: 20_000, repeatable: true, writes: true },
 } as const satisfies Record<string, KindRow>;
 
 export type JobName = keyof typeof rows;

@@ -13,11 +13,13 @@ export interface Inspection {
  * Compares a token's objects with the records.
  * @param keys those that live in the token
  * @param others CKA_IDs of objects that are neither a key's nor foreign, hex
+ * @param ownLabel label of a data object of ours, which has no CKA_ID
  */
 export function inspectToken(
   objects: readonly TokenObject[],
   keys: Iterable<Key>,
   others: Iterable<string>,
+  ownLabel?: string,
 ): Inspection {
   const present = new Set(objects.map((object) => object.id.toString('hex')));
   const known = new Set(others);
@@ -29,5 +31,6 @@ export function inspectToken(
     if (materials.some(({ objectId, imported }) => imported?.present !== false && !present.has(objectId)))
       missing.push(keyId);
   }
-  return { missing, foreign: objects.filter((object) => !known.has(object.id.toString('hex'))).length };
+  const isForeign = ({ id, label }: TokenObject) => !known.has(id.toString('hex')) && label !== ownLabel;
+  return { missing, foreign: objects.filter(isForeign).length };
 }

@@ -27,6 +27,11 @@ export class OwedEvents {
     private readonly audit: AuditLog,
   ) {}
 
+  /** As {@link withEvent}, where the log is not open yet: the next start looks for the event in the whole of it. */
+  static before({ eventId, members }: ServiceEvent): RecordChange {
+    return { key: prefix + eventId, value: JSON.stringify({ after: 0, members }) };
+  }
+
   /** The changes that put an event beside the change that it tells of, and remove those that are in the log. */
   withEvent({ eventId, members }: ServiceEvent): RecordChange[] {
     const owed = { after: this.audit.head.sequence, members };

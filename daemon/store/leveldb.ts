@@ -142,6 +142,7 @@ const codes: Readonly<Record<string, StoreErrorCode>> = {
 const advice: Readonly<Record<StoreErrorCode, string>> = {
   locked: 'is in use by another daemon: stop that one first, or give this one a KEYHOLD_HOME of its own',
   corrupt: 'is damaged: restore it from a backup',
+  'rolled-back': 'is older than it was',
   'precondition-failed': 'has changed meanwhile',
   unavailable: 'cannot be read or written',
 };

@@ -1,7 +1,10 @@
 // Records: what the metadata store holds, each under a MAC made in the HSM. The verified records are kept in memory,
 // so that reading one costs nothing on the way of a request and nothing unverified is ever seen.
 import { timingSafeEqual } from 'node:crypto';
+import { type Break, breakError } from './breaks.js';
 import { OrderedKeys } from './ordered-keys.js';
+import { parseRoot, rootKey, type RootRecord } from './root.js';
+import { SetHash } from './set-hash.js';
 import { type Entry, type MetadataStore, StoreError } from './store.js';
 
 /** HMAC-SHA-256 (32 bytes) under a key that lives in the HSM. */
@@ -11,6 +14,8 @@ export type MacFunction = (message: Buffer) => Promise<Buffer>;
 const recordPrefix = 'record/';
 const macLength = 32;
 const versionLength = 8;
+/** Of this the set hash's key is the MAC. Records begin with a length, so none is like it. */
+const setKeyMessage = 'keyhold set hash v1\0';
 /** MACs asked for at once: enough to fill the workers' batches. */
 const verifiedAtOnce = 256;
 
@@ -30,10 +35,18 @@ interface Stored {
   readonly bytes: Buffer;
 }
 
+/** A change with what it takes to write it. */
+interface Sealed {
+  readonly key: string;
+  /** undefined: the record is deleted. */
+  readonly record: Stored | undefined;
+}
+
 /**
  * The authenticated records of one store. A stored value is MAC (32 bytes), version (8 bytes, big-endian), and the
  * record as UTF-8; the MAC covers the store's id, the record's key, its version and its text, each length-prefixed,
- * so a record that was changed, or moved to another key or store, is found.
+ * so a record that was changed, or moved to another key or store, is found. The same bytes are what the set hash is
+ * over; each batch writes the root of the set after it, so a record that was deleted, or put back, is found as well.
  */
 export class Records {
   readonly #store: MetadataStore;
@@ -43,20 +56,42 @@ export class Records {
   #order = new OrderedKeys();
   #tail: Promise<unknown> = Promise.resolve();
   readonly #observers: { prefix: string; observer: RecordObserver }[] = [];
+  #set: SetHash;
+  /** As it lies in the store. */
+  #storedRoot: Stored | undefined;
+  #root: RootRecord | undefined;
+  /** Epochs up to this one are not used any more. */
+  #usedEpoch = 0;
+  #anchored = 0;
 
-  private constructor(store: MetadataStore, storeId: string, mac: MacFunction) {
+  private constructor(store: MetadataStore, storeId: string, mac: MacFunction, set: SetHash) {
     this.#store = store;
     this.#storeId = storeId;
     this.#mac = mac;
+    this.#set = set;
   }
 
   /**
-   * Reads and verifies every record.
+   * Reads and verifies every record, and that they are those which the root stands for.
    * @param storeId the id of this store, so that records of another one are refused
-   * @throws StoreError 'corrupt' naming the first record that fails its check
+   * @throws StoreError 'corrupt' naming the first record that fails its check, 'rolled-back'
    */
   static async load(store: MetadataStore, storeId: string, mac: MacFunction): Promise<Records> {
-    const records = new Records(store, storeId, mac);
+    const records = await Records.read(store, storeId, mac);
+    const { broken } = records;
+    if (broken) throw breakError(broken);
+    return records;
+  }
+
+  /**
+   * As {@link load}, for who decides himself what a wrong root means: {@link broken} tells of it. The next commit writes
+   * a root for the records that are there.
+   * @throws StoreError 'corrupt'
+   */
+  static async read(store: MetadataStore, storeId: string, mac: MacFunction): Promise<Records> {
+    const setKey = await mac(Buffer.from(setKeyMessage + storeId));
+    const records = new Records(store, storeId, mac, SetHash.under(setKey));
+    setKey.fill(0);
     const verifyAll = (entries: readonly Entry[]) => {
       return Promise.all(
         entries.map(({ key, value }) => records.#verify(key.slice(recordPrefix.length), value)),
@@ -72,6 +107,35 @@ export class Records {
     await verifyAll(waiting);
     records.#order = OrderedKeys.from([...records.#records.keys()].sort());
     return records;
+  }
+
+  /** The newest committed root; undefined where there is none. */
+  get root(): RootRecord | undefined {
+    return this.#root;
+  }
+
+  /** How many records there are. */
+  get size(): number {
+    return this.#records.size;
+  }
+
+  /** What is wrong with the root, if anything. */
+  get broken(): Break | undefined {
+    const found = this.size;
+    const root = this.#root;
+    if (!root) return found === 0 ? undefined : { kind: 'no-root', found };
+    const isWhole = root.count === found && this.#set.root(root.epoch) === root.root;
+    return isWhole ? undefined : { kind: 'other-records', root, found };
+  }
+
+  /** The next commit's epoch is greater than this one. */
+  skipEpochs(epoch: number): void {
+    this.#usedEpoch = Math.max(this.#usedEpoch, epoch);
+  }
+
+  /** The HSM holds an anchor of this epoch; roots say so from now on. */
+  noteAnchor(epoch: number): void {
+    this.#anchored = epoch;
   }
 
   get(key: string): string | undefined {
@@ -113,20 +177,59 @@ export class Records {
   }
 
   async #commit(changes: readonly RecordChange[]): Promise<void> {
-    const stored = await Promise.all(changes.map((change) => this.#seal(change)));
+    if (changes.length === 0) return;
+    // As in any batch, the last change of a record counts.
+    const last = new Map(changes.map(({ key, value }) => [key, value]));
+    let set = this.#set;
+    const sealing = [...last].map(([key, value]): Promise<Sealed> => {
+      if (key === rootKey) throw new Error(`'${key}' is no name for a record`);
+      const before = this.#records.get(key);
+      if (before) set = set.without(this.#authenticated(key, before.version, before.text));
+      if (value === undefined) return Promise.resolve({ key, record: undefined });
+      const version = (before?.version ?? 0n) + 1n;
+      const authenticated = this.#authenticated(key, version, value);
+      set = set.with(authenticated);
+      return this.#seal(key, version, value, authenticated);
+    });
+    const root = this.#rootOf(set);
+    const [rootVersion, rootText] = [BigInt(root.epoch), JSON.stringify(root)];
+    // All MACs are asked for in the same tick, so they travel together.
+    const sealed = await Promise.all([
+      ...sealing,
+      this.#seal(rootKey, rootVersion, rootText, this.#authenticated(rootKey, rootVersion, rootText)),
+    ]);
     await this.#store.batch(
-      stored.map(([key, record]) =>
+      sealed.map(({ key, record }) =>
         record
           ? { type: 'put', key: recordPrefix + key, value: record.bytes }
           : { type: 'delete', key: recordPrefix + key },
       ),
-      stored.map(([key]) => ({ key: recordPrefix + key, value: this.#records.get(key)?.bytes })),
+      sealed.map(({ key }) => ({ key: recordPrefix + key, value: this.#stored(key)?.bytes })),
     );
-    for (const [key, record] of stored) this.#apply(key, record);
-    for (const [key, record] of stored) {
+    this.#set = set;
+    this.#takeRoot(sealed.pop()!.record!, root);
+    for (const { key, record } of sealed) this.#apply(key, record);
+    for (const { key, record } of sealed) {
       for (const { prefix, observer } of this.#observers)
         if (key.startsWith(prefix)) observer(key, record?.text);
     }
+  }
+
+  #rootOf(set: SetHash): RootRecord {
+    const epoch = this.#usedEpoch + 1;
+    const at = Math.floor(Date.now() / 1000);
+    return { epoch, root: set.root(epoch), at, count: set.count, anchored: this.#anchored };
+  }
+
+  #takeRoot(stored: Stored, root: RootRecord): void {
+    this.#storedRoot = stored;
+    this.#root = root;
+    this.#usedEpoch = root.epoch;
+    this.#anchored = root.anchored;
+  }
+
+  #stored(key: string): Stored | undefined {
+    return key === rootKey ? this.#storedRoot : this.#records.get(key);
   }
 
   #apply(key: string, record: Stored | undefined): void {
@@ -138,24 +241,29 @@ export class Records {
     }
   }
 
-  async #seal({ key, value }: RecordChange): Promise<[string, Stored | undefined]> {
-    if (value === undefined) return [key, undefined];
-    const version = (this.#records.get(key)?.version ?? 0n) + 1n;
-    const mac = await this.#mac(this.#authenticated(key, version, value));
+  async #seal(key: string, version: bigint, text: string, authenticated: Buffer): Promise<Sealed> {
+    const mac = await this.#mac(authenticated);
     const head = Buffer.alloc(versionLength);
     head.writeBigUInt64BE(version);
-    return [key, { text: value, version, bytes: Buffer.concat([mac, head, Buffer.from(value)]) }];
+    return { key, record: { text, version, bytes: Buffer.concat([mac, head, Buffer.from(text)]) } };
   }
 
   async #verify(key: string, bytes: Buffer): Promise<void> {
     const text = bytes.subarray(macLength + versionLength).toString();
     const version = bytes.length < macLength + versionLength ? 0n : bytes.readBigUInt64BE(macLength);
-    const mac = await this.#mac(this.#authenticated(key, version, text));
+    const authenticated = this.#authenticated(key, version, text);
+    const mac = await this.#mac(authenticated);
     if (version === 0n || !timingSafeEqual(mac, bytes.subarray(0, macLength))) {
       const found = `The record '${key}' fails its integrity check: it was changed or damaged outside Keyhold.`;
       throw new StoreError('corrupt', `${found} Restore the metadata store from a backup.`);
     }
-    this.#records.set(key, { text, version, bytes });
+    const stored = { text, version, bytes };
+    if (key === rootKey) {
+      this.#takeRoot(stored, parseRoot(text));
+      return;
+    }
+    this.#records.set(key, stored);
+    this.#set = this.#set.with(authenticated);
   }
 
   #authenticated(key: string, version: bigint, text: string): Buffer {

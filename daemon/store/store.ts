@@ -47,7 +47,13 @@ export interface MetadataStore {
   close(): Promise<void>;
 }
 
-export type StoreErrorCode = 'locked' | 'corrupt' | 'precondition-failed' | 'unavailable';
+export type StoreErrorCode =
+  | 'locked'
+  | 'corrupt'
+  /** Every record is authentic, but together they are not the newest. */
+  | 'rolled-back'
+  | 'precondition-failed'
+  | 'unavailable';
 
 export class StoreError extends Error {
   constructor(

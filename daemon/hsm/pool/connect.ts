@@ -256,6 +256,14 @@ class PoolKeyStore implements KeyStore {
     return this.pool.submit(kinds.deriveSharedSecret, [id, point], first);
   }
 
+  readData(label: string): Promise<readonly Buffer[]> {
+    return this.pool.submit(kinds.readData, [Buffer.from(label)], (parts) => parts);
+  }
+
+  replaceData(label: string, value: Buffer): Promise<void> {
+    return this.pool.submit(kinds.replaceData, [Buffer.from(label), value], nothing);
+  }
+
   close(): Promise<void> {
     return this.supervisor.close();
   }

@@ -138,6 +138,11 @@ export function createHandlers(
         objects.useVerifying(id, (key) => verify(token, key, mechanismOf(mechanism), data, converted));
       return [Buffer.of(isRight ? 1 : 0)];
     },
+    readData: (label: Buffer) => objects.readData(label.toString()),
+    replaceData: (label: Buffer, value: Buffer) => {
+      objects.replaceData(label.toString(), value);
+      return [];
+    },
     deriveSharedSecret: (id: Buffer, point: Buffer) => [
       objects.use(id, (key) => deriveSharedSecret(token, key, point)),
     ],

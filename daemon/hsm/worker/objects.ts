@@ -26,6 +26,8 @@ export class KeyObjects {
   // Keys of these maps are CKA_IDs as latin1 strings, the cheapest that a Map can hash.
   private readonly entries = new Map<string, Entry>();
   private readonly known = new Set<string>();
+  /** Data objects by label. They are few, and to search for one takes as long as to read the whole token. */
+  private readonly data = new Map<string, Handle[]>();
   /** Least recently used first. */
   private readonly copies = new Map<string, Handle>();
   private newestCopy = '';
@@ -116,7 +118,40 @@ export class KeyObjects {
         entry.key = handle;
       this.entries.set(name, entry);
     }
+    if (description.class === pkcs11.CKO_DATA)
+      this.data.set(description.label, [...(this.data.get(description.label) ?? []), handle]);
     return description;
+  }
+
+  /** Contents of the data objects with that label, as far as the module shows them. */
+  readData(label: string): Buffer[] {
+    const { module, session } = this.token;
+    return (this.data.get(label) ?? []).flatMap((handle) => {
+      const type = pkcs11.CKA_VALUE;
+      const [read] =
+        this.ignoringRefusal(() => module.C_GetAttributeValue(session, handle, [{ type }])) ?? [];
+      return read?.value === undefined ? [] : [read.value as Buffer];
+    });
+  }
+
+  /** Makes a private data object, then destroys those with the same label: at every moment one is there. */
+  replaceData(label: string, value: Buffer): void {
+    const { module, session } = this.token;
+    const older = this.data.get(label) ?? [];
+    const made = module.C_CreateObject(session, [
+      { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_DATA },
+      { type: pkcs11.CKA_TOKEN, value: true },
+      { type: pkcs11.CKA_PRIVATE, value: true },
+      { type: pkcs11.CKA_APPLICATION, value: Buffer.from('keyhold') },
+      { type: pkcs11.CKA_LABEL, value: Buffer.from(label) },
+      { type: pkcs11.CKA_VALUE, value },
+    ]);
+    for (const handle of older) {
+      this.ignoringStale(() => module.C_DestroyObject(session, handle));
+      this.known.delete(handle.toString('latin1'));
+    }
+    this.known.add(made.toString('latin1'));
+    this.data.set(label, [made]);
   }
 
   private retryingStale<T>(name: string, operation: (name: string) => T): T {

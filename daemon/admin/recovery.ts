@@ -1,0 +1,92 @@
+// What the programs of `keyhold recover` share. They need what only the machine's operator has: the daemon stopped, which
+// is what the lock of the metadata store shows, and the HSM with its PIN, without which no record changes.
+import { join } from 'node:path';
+import { type Command, CommanderError } from 'commander';
+import { ServiceError } from '../../proto/errors.js';
+import { Anchoring } from '../anchor.js';
+import { AuditError } from '../audit/audit-log.js';
+import { hasEvent } from '../audit/search.js';
+import { ConfigError, loadConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
+import { HsmError, type KeyStore } from '../hsm/key-store.js';
+import { openKeyStore } from '../hsm-connection.js';
+import type { Instance } from '../instance.js';
+import { createLog, type Logger } from '../observability/log.js';
+import { openAudit, type OpenedRecords, readOwnInstance } from '../opening.js';
+import type { ServiceEvent } from '../operations/audit-event.js';
+import { OwedEvents } from '../operations/owed-events.js';
+import { type Change, Recorder } from '../operations/recorder.js';
+import { LevelStore } from '../store/leveldb.js';
+import { type MetadataStore, StoreError } from '../store/store.js';
+
+/** A home whose daemon is stopped. */
+export interface StoppedHome {
+  readonly home: string;
+  readonly config: Config;
+  readonly store: MetadataStore;
+  readonly keyStore: KeyStore;
+  readonly instance: Instance;
+  readonly log: Logger;
+}
+
+/** Opens a home for as long as something is done with it. @throws StoreError 'locked' where its daemon runs */
+export async function withStoppedHome<T>(home: string, use: (home: StoppedHome) => Promise<T>): Promise<T> {
+  const log = createLog('warn');
+  const store = await LevelStore.open(join(home, 'metadata'));
+  try {
+    const config = loadConfig(home);
+    const instance = await readOwnInstance(store, config);
+    const keyStore = await openKeyStore(home, config, log, 1);
+    try {
+      return await use({ home, config, store, keyStore, instance, log });
+    } finally {
+      await keyStore.close();
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+/** Commits a change with its event, completes what the audit log lacks, and tells the HSM of it. */
+export async function commitAudited(
+  { home, config, keyStore, instance, log }: StoppedHome,
+  { records, anchor }: OpenedRecords,
+  change: Change,
+  event: ServiceEvent,
+): Promise<void> {
+  const audit = await openAudit(home, config, instance, keyStore, log);
+  const owed = new OwedEvents(records, audit);
+  try {
+    await new Recorder(records, audit, owed).commit(change, event);
+    await owed.complete((eventId, after) => hasEvent(join(home, 'audit'), eventId, after));
+  } finally {
+    await audit.close();
+  }
+  await new Anchoring(keyStore, instance, records, log, anchor).close();
+}
+
+const known = [ConfigError, HsmError, StoreError, AuditError, ServiceError];
+
+/**
+ * Runs such a program on KEYHOLD_HOME.
+ * @param run gets the home; its result is the exit status
+ * @returns 2 for wrong usage, 1 after an error
+ */
+export async function runRecovery(command: Command, run: (home: string) => Promise<number>): Promise<number> {
+  try {
+    command.exitOverride().parse();
+  } catch (error) {
+    return error instanceof CommanderError && error.exitCode === 0 ? 0 : 2;
+  }
+  try {
+    const home = process.env.KEYHOLD_HOME;
+    if (!home)
+      throw new ConfigError("KEYHOLD_HOME is not set: it names the folder that 'keyhold init' made.");
+    return await run(home);
+  } catch (error) {
+    const { message, stack } = error instanceof Error ? error : new Error(String(error));
+    const isKnown = known.some((kind) => error instanceof kind);
+    console.error(`${command.name()}: ${isKnown || !stack ? message : stack}`);
+    return 1;
+  }
+}
