@@ -53,6 +53,7 @@ export class Anchoring {
     this.#written = found?.epoch ?? 0;
     this.lost = lostAnchor(records, found);
     if (this.lost) log.error(this.lost);
+    records.noteAnchor(this.#written);
   }
 
   /** For health. */

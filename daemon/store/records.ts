@@ -135,7 +135,7 @@ export class Records {
 
   /** The HSM holds an anchor of this epoch; roots say so from now on. */
   noteAnchor(epoch: number): void {
-    this.#anchored = epoch;
+    this.#anchored = Math.max(this.#anchored, epoch);
   }
 
   get(key: string): string | undefined {

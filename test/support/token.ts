@@ -16,10 +16,21 @@ export function pkcs11Tool(daemon: TestDaemon, ...args: string[]): string {
   }).toString();
 }
 
-/** Labels of the token's objects, sorted. */
+const anchorPrefix = 'keyhold/internal/anchor/';
+
+/** Labels of the token's objects, sorted; without the anchor, which comes when it comes. */
 export function labels(daemon: TestDaemon): string[] {
+  return allLabels(daemon).filter((label) => !label.startsWith(anchorPrefix));
+}
+
+/** CKA_LABELs of the anchors that the token holds. */
+export function anchorLabels(daemon: TestDaemon): string[] {
+  return allLabels(daemon).filter((label) => label.startsWith(anchorPrefix));
+}
+
+function allLabels(daemon: TestDaemon): string[] {
   const listed = pkcs11Tool(daemon, '--list-objects');
-  return [...listed.matchAll(/^ +label: +(.*)$/gm)].map(([, label]) => label!).sort();
+  return [...listed.matchAll(/^ +label: +'?(.*?)'?$/gm)].map(([, label]) => label!).sort();
 }
 
 /** How many object files SoftHSM keeps for the daemon's token. */

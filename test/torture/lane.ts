@@ -19,6 +19,8 @@ export interface World {
   readonly random: Random;
   /** CreateKeys that did not succeed while workers were killed. */
   readonly interruptedKeys: number;
+  /** How many anchors of the store may have been torn, since they are written in the background. */
+  readonly interruptedAnchors: number;
   /** Counts one more, if workers are being killed. */
   keyInterrupted(): void;
   /** Says that something is wrong. */

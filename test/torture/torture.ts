@@ -77,6 +77,7 @@ class Run implements World {
   readonly #replay = new Replay();
   readonly #audit: AuditReader;
   interruptedKeys = 0;
+  interruptedAnchors = 0;
   #rounds = 0;
   #days = 0;
   /** Is under way. */
@@ -149,6 +150,7 @@ class Run implements World {
     const { daemon, ledger, random } = this;
     const load = await Load.start(this, daemon);
     this.#strike = strike;
+    if (strike.workersDie) this.interruptedAnchors += 1;
     this.#lastStrike = strike.name;
     try {
       await strike.run({ daemon, load, ledger, random, passDays: (days) => this.#passDays(days) });
