@@ -11,9 +11,19 @@ const pause = 5_000;
 /** A write takes this part of the time at most; SoftHSM with 10,000 objects takes long. */
 const share = 1 / 20;
 
+const labelPrefix = 'keyhold/internal/anchor/';
+
 /** CKA_LABEL of an instance's anchor, 60 bytes. Several Keyholds may share a token. */
 export function anchorLabel({ storeId }: Instance): string {
-  return `keyhold/internal/anchor/${storeId}`;
+  return labelPrefix + storeId;
+}
+
+/** Ids of the metadata stores whose anchors a token held when it was connected. */
+export function anchoredStores({ objects }: KeyStore): string[] {
+  const labels = new Set(objects.map(({ label }) => label));
+  return [...labels]
+    .filter((label) => label.startsWith(labelPrefix))
+    .map((label) => label.slice(labelPrefix.length));
 }
 
 /**

@@ -57,6 +57,8 @@ import { NativeServer } from './transports/native/server.js';
 const drainTimeout = 10_000;
 
 interface Daemon {
+  /** To be printed when signals are heeded. */
+  readonly ready: string;
   /** Drains, and leaves everything durable. */
   stop(): Promise<void>;
   /** Certificates, log level, clusters and sinks anew from the configuration. */
@@ -193,7 +195,6 @@ async function start(home: string): Promise<Daemon> {
   const bound = { ...endpoint, port: ports.port, http: http && { host: http.host, port: ports.httpPort! } };
   writeClientFiles(bound);
   scheduler.start();
-  console.log(readyText(bound));
 
   const reloader = new Reloader(home, loaded, {
     canRecord: () => audit.available,
@@ -209,6 +210,7 @@ async function start(home: string): Promise<Daemon> {
     },
   });
   return {
+    ready: readyText(bound),
     async stop() {
       listeners.close();
       await Promise.all([native.drain(drainTimeout), aws.drain(drainTimeout)]);
@@ -307,3 +309,4 @@ process.on('SIGHUP', () => {
     );
   }
 });
+console.log(daemon.ready);

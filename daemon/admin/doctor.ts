@@ -1,5 +1,6 @@
-// keyhold doctor: what the token of the default key store can do, by the table of key specs.
+// keyhold doctor: what the token of the default key store can do, by the table of key specs, and the anchors in it.
 import { Command } from 'commander';
+import { anchoredStores } from '../anchor.js';
 import { loadConfig } from '../config/load.js';
 import { HsmError } from '../hsm/key-store.js';
 import { openKeyStore } from '../hsm-connection.js';
@@ -24,8 +25,13 @@ export async function doctor(argv: readonly string[]): Promise<number> {
     try {
       const store = await openKeyStore(home, loadConfig(home), createLog('silent'), 1);
       const capabilities = capabilitiesOf(store);
+      const anchors = anchoredStores(store);
       await store.close();
-      process.stdout.write(json ? asJson(capabilities) : asTable(capabilities));
+      process.stdout.write(
+        json
+          ? `${asJson(capabilities)}${JSON.stringify({ anchoredStores: anchors })}\n`
+          : `${asTable(capabilities)}${anchorText(anchors)}\n`,
+      );
       return 0;
     } catch (error) {
       if (!(error instanceof HsmError)) throw error;
@@ -33,6 +39,15 @@ export async function doctor(argv: readonly string[]): Promise<number> {
       return 1;
     }
   });
+}
+
+/** A daemon writes its anchor before it answers for the first time. */
+function anchorText(storeIds: readonly string[]): string {
+  if (storeIds.length > 0) return `The token holds the anchor of metadata store ${storeIds.join(', ')}.`;
+  return (
+    'The token holds no anchor of a metadata store: no daemon has run on it yet, or its module holds no private data ' +
+    'objects. Then an older store that is put back is not found.'
+  );
 }
 
 function asJson(capabilities: readonly Capability[]): string {

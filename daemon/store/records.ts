@@ -225,7 +225,7 @@ export class Records {
     this.#storedRoot = stored;
     this.#root = root;
     this.#usedEpoch = root.epoch;
-    this.#anchored = root.anchored;
+    this.noteAnchor(root.anchored);
   }
 
   #stored(key: string): Stored | undefined {

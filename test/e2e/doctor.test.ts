@@ -15,7 +15,8 @@ void t.test('doctor says what the token can do, and leaves nothing in it', async
   const rows = stdout
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line) as Capability);
+    .map((line) => JSON.parse(line) as Capability & { anchoredStores?: string[] });
+  t.equal(rows.pop()?.anchoredStores?.length, 1);
   const find = (keySpec: string, algorithm: string) =>
     rows.find((row) => row.keySpec === keySpec && row.algorithm === algorithm);
   t.match(find('SYMMETRIC_DEFAULT', 'SYMMETRIC_DEFAULT'), { mechanism: 'CKM_AES_GCM', supported: true });
@@ -30,7 +31,8 @@ void t.test('doctor says what the token can do, and leaves nothing in it', async
   t.same(labels(daemon), before);
   const table = await daemon.cli(['doctor']);
   t.match(table.stdout, /^SYMMETRIC_DEFAULT +ENCRYPT_DECRYPT +SYMMETRIC_DEFAULT +yes +CKM_AES_GCM$/m);
-  t.equal(table.stdout.trim().split('\n').length, rows.length);
+  t.equal(table.stdout.trim().split('\n').length, rows.length + 1);
+  t.match(table.stdout, /^The token holds the anchor of metadata store [0-9a-f-]{36}\.$/m);
 });
 
 void t.test('doctor tries a wrong PIN once, and says what to do', async (t) => {
