@@ -76,12 +76,7 @@ export class LevelStore implements MetadataStore {
 
   async #apply(changes: readonly (Put | Delete)[], preconditions: readonly Precondition[]): Promise<void> {
     if (this.#unwritten) await this.#reopen(this.#unwritten);
-    for (const { key, value } of preconditions) {
-      const present = await this.get(key);
-      const holds =
-        present === undefined ? value === undefined : value !== undefined && present.equals(value);
-      if (!holds) throw new StoreError('precondition-failed', `'${key}' has changed meanwhile`);
-    }
+    await this.#check(preconditions);
     try {
       await this.#write(changes);
     } catch (error) {
@@ -90,6 +85,21 @@ export class LevelStore implements MetadataStore {
       throw error;
     }
     this.#notify(changes);
+  }
+
+  /** All in one call: each is a way to the thread pool and back. */
+  async #check(preconditions: readonly Precondition[]): Promise<void> {
+    let present: (Buffer | undefined)[];
+    try {
+      present = await this.#db.getMany(preconditions.map(({ key }) => key));
+    } catch (error) {
+      throw storeError(error, this.#db.location);
+    }
+    for (const [index, { key, value }] of preconditions.entries()) {
+      const found = present[index];
+      const holds = found === undefined ? value === undefined : value !== undefined && found.equals(value);
+      if (!holds) throw new StoreError('precondition-failed', `'${key}' has changed meanwhile`);
+    }
   }
 
   async #write(changes: readonly (Put | Delete)[]): Promise<void> {
