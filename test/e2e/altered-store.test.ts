@@ -32,7 +32,7 @@ void t.test('single records deleted or put back', async (t) => {
   copies.take('newest');
   const newest = await copies.values();
   const key = `record/key/${keyId}`;
-  const bob = [...older.keys()].find((name) => /principal\/AIDA/.test(name))!;
+  const bob = [...older.keys()].find((name) => name.includes('principal/AIDA'))!;
   t.notOk(newest.has(bob));
 
   for (const [what, changes, message] of [

@@ -130,7 +130,7 @@ export class KeyObjects {
       const type = pkcs11.CKA_VALUE;
       const [read] =
         this.ignoringRefusal(() => module.C_GetAttributeValue(session, handle, [{ type }])) ?? [];
-      return read?.value === undefined ? [] : [read.value as Buffer];
+      return read?.value === undefined ? [] : [read.value];
     });
   }
 
