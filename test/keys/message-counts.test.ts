@@ -86,7 +86,7 @@ void t.test('starts that forget what was used never let through more than the bo
   const bound = 5_000;
   let claimed = 0;
   for (let start = 0; start < 40; start++) {
-    const { counts, key } = await open(store, bound, cannot);
+    const { counts, records, key } = await open(store, bound, cannot);
     for (let count = 0; count < start * 13; count++) {
       try {
         await counts.claim(key());
@@ -95,6 +95,8 @@ void t.test('starts that forget what was used never let through more than the bo
         break;
       }
     }
+    // Two daemons never share a store: what this one has under way ends before the next one starts.
+    await records.commit([]);
   }
   t.ok(claimed <= bound, `${claimed}`);
   t.ok(claimed > bound / 2, 'and not much less');
