@@ -39,7 +39,7 @@ const blockLength = 64 * 1024;
  *   what cannot be read
  */
 export function main(argv: readonly string[]): Promise<number> {
-  const command = new Command('audit query')
+  const command = new Command('keyhold audit query')
     .description('Prints the records of the audit log that pass all filters.')
     .option('--home <dir>', "the daemon's home (default: KEYHOLD_HOME)")
     .option('--dir <dir>', 'a copy of the log elsewhere')

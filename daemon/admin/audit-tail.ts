@@ -32,7 +32,7 @@ interface Position {
  * @returns the exit code: 0, also after Ctrl-C or when the reader has gone; 2 for wrong usage and what cannot be read
  */
 export function main(argv: readonly string[]): Promise<number> {
-  const command = new Command('audit tail')
+  const command = new Command('keyhold audit tail')
     .description('Prints the newest records of the audit log, one line of JSON each.')
     .option('-f, --follow', 'go on with what is appended, until Ctrl-C')
     .option('-n, --lines <n>', 'how many records', wholeNumber, 10)

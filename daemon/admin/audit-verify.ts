@@ -39,7 +39,7 @@ interface DaemonHead {
  * @returns the exit code: 0 whole, 1 broken, 2 wrong usage or something that cannot be read
  */
 export function main(argv: readonly string[]): Promise<number> {
-  const command = new Command('audit verify')
+  const command = new Command('keyhold audit verify')
     .description('Verifies the audit log: its chain, and the signatures of its checkpoints.')
     .option('--home <dir>', "the daemon's home (default: KEYHOLD_HOME)")
     .option('--dir <dir>', 'a copy of the log elsewhere; no daemon is asked for its head')

@@ -172,6 +172,8 @@ const cases: readonly [string[], number[]][] = [
   [['--principal', `arn:aws:iam::${account}:role/worker`], [3]],
   [['--principal', session.arn], [3]],
   [['--principal', 'worker'], [3]],
+  [['--principal', 'role/worker'], [3]],
+  [['--principal', 'user/worker'], []],
   [['--principal', 'ASIAONE'], [3]],
   [
     ['--principal', 'root'],

@@ -32,7 +32,7 @@ export const filterSpecs: Readonly<Record<string, FilterSpec>> = {
   principal: {
     flags: '--principal <who>',
     description:
-      'ARN (of a role: with all its sessions), user or role name, access key ID, unique ID, or root',
+      'root, user/NAME, role/NAME (with all its sessions), an ARN, a name, an access key ID or a unique ID',
     parse: (who) => ({
       mayPass: holds(who === 'root' ? '"type":"Root"' : escaped(who)),
       passes: ({ userIdentity, serviceEventDetails }) => {
@@ -43,7 +43,8 @@ export const filterSpecs: Readonly<Record<string, FilterSpec>> = {
         const { arn, userName, accessKeyId, principalId, invokedBy, sessionContext } = userIdentity;
         const issuer = sessionContext?.sessionIssuer;
         const own = [arn, userName, accessKeyId, principalId, invokedBy];
-        return [...own, issuer?.arn, issuer?.userName, issuer?.principalId].includes(who);
+        if ([...own, issuer?.arn, issuer?.userName, issuer?.principalId].includes(who)) return true;
+        return /^(user|role)\//.test(who) && [arn, issuer?.arn].some((each) => each?.endsWith(`:${who}`));
       },
     }),
   },
