@@ -141,6 +141,10 @@ export async function cryptography(run: FullRun): Promise<void> {
   const publicKey = peer.publicKey.export({ type: 'spki', format: 'der' });
   const request = { keyId: agreement, keyAgreementAlgorithm: 'ECDH', publicKey } as const;
   run.keep('shared secret', (await client.deriveSharedSecret(request)).sharedSecret);
+  const encapsulation = { keyId, encapsulationAlgorithm: 'ML_KEM' } as const;
+  const sharedSecretCiphertextBlob = run.keep('encapsulated secret', randomBytes(768));
+  await run.fails(client.encapsulate(encapsulation));
+  await run.fails(client.decapsulate({ ...encapsulation, sharedSecretCiphertextBlob }));
   const token = await client.createGrant({
     keyId,
     granteePrincipal: (await client.getCallerIdentity({})).arn,
