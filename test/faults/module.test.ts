@@ -1,0 +1,113 @@
+// The fault module itself, through pkcs11js and through workers.
+import { join } from 'node:path';
+import pkcs11 from 'pkcs11js';
+import t from 'tap';
+import { LIBRARY, connectTo, makeToken, newKey, pids, until } from '../hsm/token.js';
+import { Faults, buildModule } from './faults.js';
+
+const token = makeToken(t);
+const faults = new Faults(join(token.home, 'faults'));
+t.teardown(() => faults.close());
+Object.assign(process.env, token.env, faults.env(LIBRARY));
+
+const module = new pkcs11.PKCS11(buildModule());
+module.C_Initialize();
+t.teardown(() => module.C_Finalize());
+const slot = module.C_GetSlotList(true)[0]!;
+const open = () => module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
+const random = (session: Buffer) => module.C_GenerateRandom(session, Buffer.alloc(8));
+
+void t.test('a rule harms the calls that it names, from and up to a count', (t) => {
+  const session = open();
+  const rule = faults.add('C_GenerateRandom', 'fail', {
+    argument: pkcs11.CKR_DEVICE_ERROR,
+    after: 1,
+    times: 2,
+  });
+  t.equal(random(session).length, 8);
+  for (let n = 0; n < 2; n++) t.throws(() => random(session), /CKR_DEVICE_ERROR/);
+  t.equal(random(session).length, 8);
+  t.equal(rule.fired, 2);
+  rule.clear();
+  t.equal(rule.fired, 2, 'also afterwards');
+  const any = faults.add('*', 'fail', { argument: pkcs11.CKR_DEVICE_REMOVED });
+  t.throws(() => module.C_GetTokenInfo(slot), /CKR_DEVICE_REMOVED/);
+  t.throws(() => random(session), /CKR_DEVICE_REMOVED/);
+  any.clear();
+  t.equal(random(session).length, 8);
+  module.C_CloseSession(session);
+  t.end();
+});
+
+void t.test('a lost answer is of a call that was done', (t) => {
+  const session = open();
+  const data = [
+    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_DATA },
+    { type: pkcs11.CKA_PRIVATE, value: false },
+    { type: pkcs11.CKA_LABEL, value: 'data' },
+  ];
+  const objects = () => {
+    module.C_FindObjectsInit(session, [{ type: pkcs11.CKA_LABEL, value: 'data' }]);
+    const found = module.C_FindObjects(session, 10).length;
+    module.C_FindObjectsFinal(session);
+    return found;
+  };
+  const failing = faults.add('C_CreateObject', 'fail', { argument: pkcs11.CKR_GENERAL_ERROR });
+  t.throws(() => module.C_CreateObject(session, data), /CKR_GENERAL_ERROR/);
+  failing.clear();
+  t.equal(objects(), 0);
+  const losing = faults.add('C_CreateObject', 'lose', { argument: pkcs11.CKR_GENERAL_ERROR });
+  t.throws(() => module.C_CreateObject(session, data), /CKR_GENERAL_ERROR/);
+  losing.clear();
+  t.equal(objects(), 1);
+  module.C_CloseSession(session);
+  t.end();
+});
+
+void t.test('sessions end by a rule and by a reset, and are limited', (t) => {
+  for (const end of [
+    () => faults.add('C_GenerateRandom', 'closeSessions', { times: 1 }),
+    () => faults.reset(),
+  ]) {
+    const session = open();
+    end();
+    t.throws(() => random(session), /CKR_SESSION_HANDLE_INVALID/);
+  }
+  faults.limitSessions(1);
+  const session = open();
+  t.throws(open, /CKR_SESSION_COUNT/);
+  module.C_CloseSession(session);
+  module.C_CloseSession(open());
+  faults.limitSessions(0);
+  faults.clear();
+  t.end();
+});
+
+void t.test('workers are delayed, hang and crash', async (t) => {
+  const { store, events } = await connectTo(t, token, {
+    library: buildModule(),
+    env: { ...token.env, ...faults.env(LIBRARY) },
+    deadlines: { random: 400 },
+  });
+  await newKey(store);
+  const delay = faults.add('C_GenerateRandom', 'delay', { argument: 100, times: 1 });
+  const began = performance.now();
+  await store.random(8);
+  t.ok(performance.now() - began >= 100);
+  t.equal(delay.fired, 1);
+
+  const crash = faults.add('C_GenerateRandom', 'crash', { times: 1 });
+  t.equal((await store.random(8)).length, 8, 'another worker does it');
+  t.equal(crash.fired, 1);
+  t.match(
+    events.find(({ type }) => type === 'worker-lost'),
+    { reason: /SIGSEGV/ },
+  );
+
+  const hang = faults.add('C_GenerateRandom', 'hang', { times: 1 });
+  const answer = store.random(8);
+  await until(() => hang.fired === 1);
+  hang.clear();
+  t.equal((await answer).length, 8, 'a call that hung goes on');
+  t.ok(pids(events).length >= 2);
+});
