@@ -249,6 +249,8 @@ export type HsmErrorCode =
   | 'disconnected'
   /** The module shows no such token. */
   | 'no-token'
+  /** The token allows no more sessions. */
+  | 'no-session'
   /** The token has no user PIN to log in with. */
   | 'no-user-pin'
   /** The daemon's own deadline passed. */

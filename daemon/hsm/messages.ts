@@ -135,6 +135,7 @@ export const errorCodes: readonly HsmErrorCode[] = [
   'pin-locked',
   'internal',
   'incorrect-key-material',
+  'no-session',
 ];
 
 /** Status byte of a worker's last result: it did not do this job and ends, since it lost its session; as above. */

@@ -27,6 +27,7 @@ const hsmFailures: Readonly<Record<HsmErrorCode, readonly [code: ErrorCode, mess
     'The custom key store of this key is not connected, or was disconnected before the operation was done.',
   ],
   'no-token': ['KeyUnavailableException', 'The HSM does not show the token at the moment: try again.'],
+  'no-session': ['KeyUnavailableException', 'The HSM allows no more sessions at the moment: try again.'],
   'no-user-pin': ['KeyUnavailableException', 'The token has no user PIN: an operator must set one.'],
   timeout: ['DependencyTimeoutException', 'The HSM did not answer in time: try again.'],
   overloaded: ['ThrottlingException', 'Too many requests wait for the HSM: try again more slowly.'],

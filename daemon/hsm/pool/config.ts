@@ -55,6 +55,8 @@ export interface KeyStoreConfig {
   readonly maxQueued?: number;
   /** Milliseconds that jobs wait while no worker is there. Default 5,000. */
   readonly maxWait?: number;
+  /** Milliseconds that jobs which do not write wait for their turn. Default 15,000. */
+  readonly patience?: number;
   /** Deadlines in milliseconds that replace those of the table of kinds. */
   readonly deadlines?: Readonly<Partial<Record<JobName, number>>>;
   readonly onEvent?: (event: KeyStoreEvent) => void;

@@ -1,6 +1,6 @@
 // Jobs to workers: batches without a timer, deadlines, one retry.
 import { HsmError } from '../key-store.js';
-import { kinds, kindsByCode, type JobKind } from '../messages.js';
+import { kinds, kindsByCode, type JobKind, type JobName } from '../messages.js';
 import type { KeyStoreConfig } from './config.js';
 import { Fifo } from './fifo.js';
 import { Job } from './job.js';
@@ -13,6 +13,11 @@ const SWEEP_EVERY = 100;
  * keys made all the time a worker did not get ready within 60 s.
  */
 const MOST_HELD = 5_000;
+/**
+ * Milliseconds that a job waits for its turn, also where workers come and go. With its deadline once it has begun, that is
+ * less than the 30 s that clients wait. Jobs that write wait as long as the slowest of them takes.
+ */
+const MOST_WAITING = 15_000;
 /** Learning takes this part of the time at most. */
 const LEARNING_SHARE = 1 / 10;
 
@@ -44,6 +49,9 @@ export class Pool implements WorkerEvents {
 
   private nextLesson = 0;
 
+  /** Milliseconds, in place of those of the kinds. */
+  private readonly deadlines: Partial<Record<JobName, number>>;
+
   private now = performance.now();
   private lastReady = this.now;
   private readonly sweeper = setInterval(() => this.sweep(), SWEEP_EVERY).unref();
@@ -52,7 +60,9 @@ export class Pool implements WorkerEvents {
   constructor(
     private readonly config: KeyStoreConfig,
     private readonly lost: (worker: WorkerProcess, loss: Loss, unanswered: number) => void,
-  ) {}
+  ) {
+    this.deadlines = { ...config.deadlines };
+  }
 
   /**
    * Queues a job.
@@ -97,6 +107,11 @@ export class Pool implements WorkerEvents {
     worker.ready = true;
     worker.learned = learned;
     this.scheduleFlush();
+  }
+
+  /** @param deadline milliseconds that workers have to start, where the configuration says nothing else */
+  limitStart(deadline: number): void {
+    this.deadlines.start = this.config.deadlines?.start ?? deadline;
   }
 
   get readyWorkers(): number {
@@ -282,26 +297,29 @@ export class Pool implements WorkerEvents {
 
   private sweep(): void {
     this.now = performance.now();
-    for (const worker of [...this.workers]) worker.checkDeadline(this.now, this.config.deadlines);
+    for (const worker of [...this.workers]) worker.checkDeadline(this.now, this.deadlines);
     if (this.readyWorkers > 0) this.lastReady = this.now;
-    else this.failOverdue();
+    this.failOverdue();
     if (this.newKeys.size > 0 && this.now > this.nextLesson) this.teachOne();
     if (this.aloneJobs.length > 0) this.scheduleFlush();
   }
 
   private failOverdue(): void {
-    const maxWait = this.config.maxWait ?? 5000;
-    const isOverdue = (job: Job): boolean => this.now - Math.max(job.queuedAt, this.lastReady) > maxWait;
+    const { name, maxWait = 5000, patience = MOST_WAITING } = this.config;
+    const absent = this.readyWorkers === 0;
+    const isOverdue = ({ kind, queuedAt }: Job): boolean =>
+      this.now - queuedAt > (kind.writes ? kinds.generateKeyPair.deadline : patience) ||
+      (absent && this.now - Math.max(queuedAt, this.lastReady) > maxWait);
     const overdue = this.aloneJobs.filter(isOverdue);
-    this.aloneJobs = this.aloneJobs.filter((job) => !isOverdue(job));
+    if (overdue.length > 0) this.aloneJobs = this.aloneJobs.filter((job) => !isOverdue(job));
     for (let job = this.queue.peek(); job && isOverdue(job); job = this.queue.peek())
       overdue.push(this.queue.shift()!);
-    const error = new HsmError(
-      'unavailable',
-      `No HSM worker of key store "${this.config.name}" is connected now.`,
-    );
+    if (overdue.length === 0) return;
+    const error = absent
+      ? new HsmError('unavailable', `No HSM worker of key store "${name}" is connected now.`)
+      : new HsmError('timeout', `No HSM worker of key store "${name}" was free in time.`);
     for (const job of overdue) job.reject(error);
-    if (overdue.length > 0) this.onAnswers();
+    this.onAnswers();
   }
 
   // One at a time and only idle ones: with 10,000 objects in SoftHSM it takes 220 ms.

@@ -8,10 +8,19 @@ import { Pool } from './pool.js';
 import { WorkerProcess, type Loss } from './worker-process.js';
 
 const FIRST_DELAY = 50;
-const LONGEST_DELAY = 5000;
+/** A token that was away is to be of use within 2 s of its return. */
+const LONGEST_DELAY = 1000;
+/** Of a worker more than the sessions that the token allows: nobody waits for it. */
+const NO_SESSION_DELAY = 30_000;
 /** Milliseconds without a loss after which the delays begin anew. */
 const CALM = 10_000;
 const LOOK_AT_LATCH_EVERY = 500;
+/**
+ * A start that takes this many times as long as the longest one that was seen hangs: nobody else starts meanwhile. It
+ * has this many milliseconds at least.
+ */
+const PATIENCE_WITH_START = 10;
+const SHORTEST_START_DEADLINE = 10_000;
 
 const tokenListing = z.strictObject({
   objects: z.array(z.tuple([z.number(), z.string(), z.string()])),
@@ -23,10 +32,17 @@ export class Supervisor {
   private readonly wanted: number;
   private current: KeyStoreState = 'connecting';
   private refused = false;
+  /** A refusal that could not be written down yet: no login until it was, and was taken back. */
+  private unlatched: { readonly code: LoginRefusal; readonly reason: string } | undefined;
   private starting = false;
   private timer: NodeJS.Timeout | undefined;
   private delay = 0;
   private lastLoss = 0;
+  private longestStart = 0;
+  /** Milliseconds of the clock at which the next worker starts, where a timer runs. */
+  private nextStart = 0;
+  /** How many workers there were at a time. */
+  private mostReady = 0;
   private closing: Promise<void> | undefined;
 
   constructor(private readonly config: KeyStoreConfig) {
@@ -63,49 +79,62 @@ export class Supervisor {
     await Promise.all(this.pool.workers.map((worker) => worker.end()));
   }
 
-  private maintain(): void {
+  /** @param delay milliseconds until the next start */
+  private maintain(delay = this.delay): void {
     if (this.current === 'closed' || this.starting || this.pool.readyWorkers >= this.wanted) return;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.startNext(), this.refused ? LOOK_AT_LATCH_EVERY : this.delay);
+    const wait = this.refused ? LOOK_AT_LATCH_EVERY : delay;
+    this.nextStart = performance.now() + wait;
+    this.timer = setTimeout(() => void this.startNext(), wait);
   }
 
   private async startNext(): Promise<void> {
-    if (this.refused && !this.config.latch.isSet()) {
+    this.timer = undefined;
+    if (this.unlatched) this.writeLatch();
+    if (this.refused && !this.unlatched && !this.config.latch.isSet()) {
       this.refused = false;
       this.pool.refuse(undefined);
       this.update();
     }
-    if (!this.refused) {
-      this.starting = true;
-      try {
-        await this.startOne(false);
-      } catch (error) {
-        this.backOff();
-        this.config.onEvent?.({ type: 'start-failed', error: error as HsmError, retryIn: this.delay });
-      }
-      this.starting = false;
+    if (this.refused) {
+      this.maintain();
+      return;
     }
-    this.maintain();
+    // The next one need not wait for what the one before was late for.
+    let delay = 0;
+    this.starting = true;
+    try {
+      await this.startOne(false);
+    } catch (error) {
+      this.backOff();
+      const isSpare = (error as HsmError).code === 'no-session' && this.pool.readyWorkers >= this.mostReady;
+      delay = isSpare ? NO_SESSION_DELAY : this.delay;
+      this.config.onEvent?.({ type: 'start-failed', error: error as HsmError, retryIn: delay });
+    }
+    this.starting = false;
+    this.maintain(delay);
   }
 
   /** @returns what the worker answered: a listing of the token where it was to describe it */
   private async startOne(describeToken: boolean): Promise<Buffer | undefined> {
     const { name, library, token, initialize, sessionCopies = 16_384 } = this.config;
-    if (this.config.latch.isSet()) {
+    if (this.unlatched || this.config.latch.isSet()) {
       this.refused = true;
       this.update();
-      throw this.refusal(this.config.latch.refusal());
+      throw this.refusal(this.refusedHow());
     }
     const pin = await this.readPin();
     if (this.current === 'closed') throw new HsmError('disconnected', `Key store "${name}" is closed.`);
     const settings: StartSettings = { library, token, initialize, sessionCopies, describeToken };
     const keysMade = this.pool.keysMade;
     const worker = this.spawn();
+    const began = performance.now();
     try {
       const started = this.pool.submitTo(worker, kinds.start, [Buffer.from(JSON.stringify(settings)), pin]);
       pin.fill(0);
       const [listing] = await started;
       this.pool.isReady(worker, keysMade);
+      this.started(performance.now() - began);
       this.config.onEvent?.({ type: 'worker-ready', pid: worker.pid });
       this.update();
       return listing;
@@ -115,6 +144,13 @@ export class Supervisor {
       await worker.end();
       throw refusal ? this.refusal(refusal, error as HsmError) : error;
     }
+  }
+
+  private started(took: number): void {
+    this.mostReady = Math.max(this.mostReady, this.pool.readyWorkers);
+    this.longestStart = Math.max(this.longestStart, took);
+    const patience = Math.max(PATIENCE_WITH_START * this.longestStart, SHORTEST_START_DEADLINE);
+    this.pool.limitStart(Math.min(patience, kinds.start.deadline));
   }
 
   private spawn(): WorkerProcess {
@@ -141,11 +177,30 @@ export class Supervisor {
     }
   }
 
-  private latch(refusal: LoginRefusal, error: HsmError): void {
+  private latch(code: LoginRefusal, { message }: HsmError): void {
     this.refused = true;
-    this.config.latch.set(refusal, error.message);
-    this.config.onEvent?.({ type: 'login-refused', refusal, reason: error.message });
+    this.unlatched = { code, reason: message };
+    this.writeLatch();
+    this.config.onEvent?.({ type: 'login-refused', refusal: code, reason: message });
     this.update();
+  }
+
+  // Where that fails (no disk space, no file descriptor) it is tried again: the PIN must not be.
+  private writeLatch(): void {
+    if (!this.unlatched) return;
+    const { code, reason } = this.unlatched;
+    try {
+      this.config.latch.set(code, reason);
+      this.unlatched = undefined;
+    } catch (error) {
+      const message = `The refusal of the PIN cannot be written down: ${(error as Error).message}`;
+      const failure = new HsmError('internal', message, { cause: error });
+      this.config.onEvent?.({ type: 'start-failed', error: failure, retryIn: LOOK_AT_LATCH_EVERY });
+    }
+  }
+
+  private refusedHow(): LoginRefusal {
+    return this.unlatched?.code ?? this.config.latch.refusal();
   }
 
   private lost(worker: WorkerProcess, { reason }: Loss, unanswered: number): void {
@@ -155,8 +210,10 @@ export class Supervisor {
     const now = performance.now();
     if (now - this.lastLoss > CALM) this.delay = 0;
     this.lastLoss = now;
-    this.backOff();
     this.update();
+    // Those that are lost together, since the device was reset for instance, are one reason to wait.
+    if (this.timer !== undefined && this.nextStart - now < LONGEST_DELAY) return;
+    this.backOff();
     this.maintain();
   }
 
@@ -169,7 +226,7 @@ export class Supervisor {
     if (this.pool.readyWorkers > 0) this.enter('connected');
     else if (this.refused) {
       this.enter('login-refused');
-      this.pool.refuse(this.refusal(this.config.latch.refusal()));
+      this.pool.refuse(this.refusal(this.refusedHow()));
     } else this.enter('disconnected');
   }
 

@@ -83,12 +83,18 @@ export class WorkerProcess {
         env: { HOME, LANG, PATH, ...config.env },
       },
     );
-    this.channel = this.child.stdio[3] as Socket;
+    this.child.on('error', (error) => this.lose({ reason: error.message, timedOut: false }));
+    // Without a file descriptor left there are no streams, whatever the types say; the error follows as an event.
+    const streams = this.child.stdio as ChildProcess['stdio'] | undefined;
+    if (!streams?.[3]) {
+      this.lost = true;
+      throw new Error('there is no file descriptor left for it');
+    }
+    this.channel = streams[3] as Socket;
     this.channel.on('data', (chunk: Buffer) => this.received(chunk));
     // The process's end tells the same, and is waited for.
     this.channel.on('error', () => undefined);
     this.channel.on('close', () => this.child.kill('SIGKILL'));
-    this.child.on('error', (error) => this.lose({ reason: error.message, timedOut: false }));
     // 'close' comes when the process has ended and all that it wrote has been read.
     this.child.on('close', (code, signal) =>
       this.lose({ reason: this.farewell ?? `it ended with ${signal ?? `code ${code}`}`, timedOut: false }),

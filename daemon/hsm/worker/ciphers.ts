@@ -88,14 +88,12 @@ class AesGcm implements Cipher {
   }
 
   decrypt(id: Buffer, aad: Buffer, iv: Buffer, ciphertext: Buffer): Buffer {
-    const { module, session } = this.token;
     if (iv.length !== IV_LENGTH || ciphertext.length < TAG_LENGTH) throw invalidCiphertext();
     return this.objects.use(id, (key) => {
       this.parameter.iv = iv;
       this.parameter.aad = aad;
-      module.C_DecryptInit(session, this.mechanism, key);
       // SoftHSM wants room for the tag too, and would leave the operation open on CKR_BUFFER_TOO_SMALL.
-      return decryptInto(this.token, ciphertext, view(this.opened, ciphertext.length));
+      return decryptInto(this.token, this.mechanism, key, ciphertext, view(this.opened, ciphertext.length));
     });
   }
 }

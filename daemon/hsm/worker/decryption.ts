@@ -1,19 +1,32 @@
 // The one refusal of what does not decrypt.
+import type { Handle, Mechanism } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
 import { meaningOf } from './return-values.js';
 import { isThere, type Token } from './token.js';
 
 /**
- * Ends a decryption that was begun.
+ * Decrypts. What the module fails with for a reason that it does not tell is tried once more before the ciphertext is
+ * blamed: the device may have failed.
+ * @param output room for what the module wants, at least
  * @throws HsmError 'invalid-ciphertext' for all that is wrong with the ciphertext
  */
-export function decryptInto(token: Token, ciphertext: Buffer, output: Buffer): Buffer {
-  try {
-    return token.module.C_Decrypt(token.session, ciphertext, output);
-  } catch (error) {
-    // Nothing of what did not authenticate may stay.
-    output.fill(0);
-    throw blaming(token, error);
+export function decryptInto(
+  token: Token,
+  mechanism: Mechanism,
+  key: Handle,
+  ciphertext: Buffer,
+  output: Buffer,
+): Buffer {
+  const { module, session } = token;
+  for (let isFirst = true; ; isFirst = false) {
+    module.C_DecryptInit(session, mechanism, key);
+    try {
+      return module.C_Decrypt(session, ciphertext, output);
+    } catch (error) {
+      // Nothing of what did not authenticate may stay.
+      output.fill(0);
+      if (!isFirst || meaningOf(error)?.decrypting !== 'doubtful') throw blaming(token, error);
+    }
   }
 }
 

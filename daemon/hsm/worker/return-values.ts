@@ -121,7 +121,13 @@ const meanings = new Map<number, Meaning>([
   [pkcs11.CKR_PIN_LOCKED, LOCKED],
 
   [pkcs11.CKR_HOST_MEMORY, ABSENT],
-  [pkcs11.CKR_SESSION_COUNT, ABSENT],
+  [
+    pkcs11.CKR_SESSION_COUNT,
+    {
+      code: 'no-session',
+      advice: 'The token allows no more sessions: lower the number of workers, or end others.',
+    },
+  ],
   [pkcs11.CKR_SLOT_ID_INVALID, ABSENT],
   [pkcs11.CKR_TOKEN_WRITE_PROTECTED, ABSENT],
   [pkcs11.CKR_USER_PIN_NOT_INITIALIZED, ABSENT],

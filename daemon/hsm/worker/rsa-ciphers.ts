@@ -1,6 +1,6 @@
 // RSAES-OAEP (RFC 8017, section 7.1) with MGF1 over the same hash and an empty label.
 import { constants, createPublicKey, publicEncrypt } from 'node:crypto';
-import pkcs11, { type Handle, type Mechanism } from 'pkcs11js';
+import pkcs11, { type Handle } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
 import type { Cipher } from './ciphers.js';
 import { decryptInto, invalidCiphertext } from './decryption.js';
@@ -19,7 +19,6 @@ const NO_IV = Buffer.alloc(0);
 abstract class RsaOaep implements Cipher {
   protected abstract readonly hash: 'sha1' | 'sha256';
   protected abstract readonly hashLength: number;
-  protected abstract readonly mechanism: Mechanism;
 
   constructor(
     protected readonly token: Token,
@@ -40,20 +39,16 @@ abstract class RsaOaep implements Cipher {
 
   decrypt(id: Buffer, aad: Buffer, iv: Buffer, ciphertext: Buffer): Buffer {
     refuseExtras(aad, iv);
-    const { module, session } = this.token;
-    return this.objects.use(id, (key) => {
-      module.C_DecryptInit(session, this.mechanism, key);
-      return this.finish(ciphertext);
-    });
+    return this.objects.use(id, (key) => this.decryptWith(key, ciphertext));
   }
 
-  protected abstract finish(ciphertext: Buffer): Buffer;
+  protected abstract decryptWith(key: Handle, ciphertext: Buffer): Buffer;
 }
 
 export class RsaOaepSha1 extends RsaOaep {
   protected override readonly hash = 'sha1';
   protected override readonly hashLength = 20;
-  protected override readonly mechanism = {
+  private readonly mechanism = {
     mechanism: pkcs11.CKM_RSA_PKCS_OAEP,
     parameter: {
       type: pkcs11.CK_PARAMS_RSA_OAEP,
@@ -63,8 +58,8 @@ export class RsaOaepSha1 extends RsaOaep {
     },
   };
 
-  protected override finish(ciphertext: Buffer): Buffer {
-    return decryptInto(this.token, ciphertext, Buffer.alloc(LONGEST_RESULT));
+  protected override decryptWith(key: Handle, ciphertext: Buffer): Buffer {
+    return decryptInto(this.token, this.mechanism, key, ciphertext, Buffer.alloc(LONGEST_RESULT));
   }
 }
 
@@ -72,10 +67,9 @@ export class RsaOaepSha1 extends RsaOaep {
 export class RsaOaepSha256 extends RsaOaep {
   protected override readonly hash = 'sha256';
   protected override readonly hashLength = 32;
-  protected override readonly mechanism = { mechanism: pkcs11.CKM_RSA_X_509 };
 
-  protected override finish(ciphertext: Buffer): Buffer {
-    return finishRaw(this.token, ciphertext);
+  protected override decryptWith(key: Handle, ciphertext: Buffer): Buffer {
+    return decryptOaepSha256(this.token, key, ciphertext);
   }
 }
 
@@ -85,13 +79,8 @@ export class RsaOaepSha256 extends RsaOaep {
  * @throws HsmError 'invalid-ciphertext'
  */
 export function decryptOaepSha256(token: Token, key: Handle, ciphertext: Buffer): Buffer {
-  token.module.C_DecryptInit(token.session, { mechanism: pkcs11.CKM_RSA_X_509 }, key);
-  return finishRaw(token, ciphertext);
-}
-
-function finishRaw(token: Token, ciphertext: Buffer): Buffer {
   const output = Buffer.alloc(LONGEST_RESULT);
-  const raw = decryptInto(token, ciphertext, output);
+  const raw = decryptInto(token, { mechanism: pkcs11.CKM_RSA_X_509 }, key, ciphertext, output);
   // RFC 8017, section 7.1.2, step 1b, for a module that takes any length.
   if (raw.length > ciphertext.length) throw invalidCiphertext();
   // A module that leaves leading zeros out must not tell by that how the padding begins.

@@ -1,0 +1,193 @@
+// What happens to tokens and sessions: away and back, reset, logged out, changed PIN, deleted objects, full, few sessions.
+import { execFileSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pkcs11 from 'pkcs11js';
+import t, { type Test } from 'tap';
+import type { KeyStoreConfig } from '../../daemon/hsm/pool/config.js';
+import { connect } from '../../daemon/hsm/pool/connect.js';
+import { fileLatch } from '../../daemon/hsm/pool/latch.js';
+import { AES_256, LIBRARY, PIN, connectTo, lives, makeToken, newKey, pids, until } from '../hsm/token.js';
+import { Faults, buildModule } from './faults.js';
+
+const aad = Buffer.from('context');
+
+async function scene(t: Test, changes: Partial<KeyStoreConfig> = {}, sessions = 0) {
+  const token = makeToken(t);
+  const faults = new Faults(join(token.home, 'faults'));
+  t.teardown(() => faults.close());
+  faults.limitSessions(sessions);
+  const env = { ...token.env, ...faults.env(LIBRARY) };
+  const connected = await connectTo(t, token, { library: buildModule(), env, workers: 2, ...changes });
+  t.teardown(() => faults.clear());
+  const { store, events } = connected;
+  const id = await newKey(store);
+  const key = { suite: 1, id } as const;
+  const encrypt = () => store.encrypt(key, aad, aad);
+  const message = await encrypt();
+  const decrypts = async () => (await store.decrypt(key, aad, message)).equals(aad);
+  const living = () => pids(events).filter(lives);
+  return { token, faults, store, events, key, encrypt, decrypts, living };
+}
+
+void t.test('a token that is pulled out for a while: refused so long, whole when it is back', async (t) => {
+  const { faults, store, events, encrypt, decrypts, living } = await scene(t, { maxWait: 300 });
+  await until(() => living().length === 2);
+  faults.add('*', 'fail', { argument: pkcs11.CKR_DEVICE_REMOVED });
+  await t.rejects(encrypt(), { code: 'unavailable' });
+  await until(() => store.state === 'disconnected');
+  await t.rejects(encrypt(), { code: 'unavailable' });
+  // Long enough for the longest pause between two starts.
+  await until(() => events.filter(({ type }) => type === 'start-failed').length >= 6);
+  for (const event of events)
+    if (event.type === 'start-failed') t.ok(event.retryIn <= 1_000, 'it looks every second at least');
+  faults.reset();
+  faults.clear();
+  const back = performance.now();
+  await until(() => living().length === 2 && store.state === 'connected');
+  t.comment(`whole ${Math.round(performance.now() - back)} ms after it was back`);
+  t.ok(await decrypts());
+});
+
+void t.test(
+  'a device that is reset, and a login that is lost, cost their workers and nothing else',
+  async (t) => {
+    const { faults, events, encrypt, decrypts, living } = await scene(t);
+    await until(() => living().length === 2);
+    for (const strike of [
+      () => faults.reset(),
+      () => void faults.add('C_EncryptInit', 'logout', { times: 1 }),
+    ]) {
+      const before = living();
+      strike();
+      const answers = await Promise.allSettled(Array.from({ length: 50 }, encrypt));
+      for (const answer of answers)
+        if (answer.status === 'rejected') t.match(answer.reason, { code: 'unavailable' });
+      await until(() => living().length === 2 && living().some((pid) => !before.includes(pid)));
+      t.ok(await decrypts());
+      faults.clear();
+    }
+    t.notOk(events.some(({ type }) => type === 'login-refused'));
+  },
+);
+
+void t.test('a PIN that was changed is tried once, and workers that are logged in go on', async (t) => {
+  const { token, faults, store, events, decrypts, living } = await scene(t);
+  await until(() => living().length === 2);
+  const pins = ['--pin', PIN, '--new-pin', 'another-pin'];
+  execFileSync(
+    'pkcs11-tool',
+    ['--module', LIBRARY, '--token-label', token.label, '--login', '--change-pin', ...pins],
+    {
+      env: { ...process.env, ...token.env },
+      stdio: 'ignore',
+    },
+  );
+  const logins = faults.add('C_Login', 'count');
+  process.kill(living()[0]!, 'SIGKILL');
+  await until(() => events.some(({ type }) => type === 'login-refused'));
+  await new Promise((done) => setTimeout(done, 1_500));
+  t.equal(logins.fired, 1);
+  t.ok(fileLatch(token.home, 'test').isSet());
+  t.equal(store.state, 'connected');
+  t.ok(await decrypts());
+});
+
+void t.test('a refusal that cannot be written down is tried once all the same', async (t) => {
+  const { token, faults, store, events, living } = await scene(t, { workers: 1, readPin: wrongLater() });
+  // No folder can be made where a file is: as on a disk that cannot be written.
+  writeFileSync(join(token.home, 'latch'), '');
+  const logins = faults.add('C_Login', 'count');
+  process.kill(living()[0]!, 'SIGKILL');
+  await until(() => events.some(({ type }) => type === 'login-refused'));
+  await new Promise((done) => setTimeout(done, 1_500));
+  t.equal(logins.fired, 1);
+  t.equal(store.state, 'login-refused');
+  rmSync(join(token.home, 'latch'));
+  await until(() => fileLatch(token.home, 'test').isSet());
+  t.equal(logins.fired, 1);
+  fileLatch(token.home, 'test').clear();
+  await until(() => store.state === 'connected');
+  t.equal(logins.fired, 2);
+});
+
+/** The right PIN first, a wrong one then, then the right one again. */
+function wrongLater(): () => Promise<Buffer> {
+  const pins = [PIN, 'wrong-pin'];
+  return () => Promise.resolve(Buffer.from(pins.shift() ?? PIN));
+}
+
+void t.test('an object that somebody else deletes is missed by the next worker that starts', async (t) => {
+  const { token, store, key, encrypt, decrypts, living } = await scene(t, { sessionCopies: 0 });
+  await until(() => living().length === 2);
+  t.ok(await decrypts());
+  const other = await newKey(store);
+  const login = ['--module', LIBRARY, '--token-label', token.label, '--login', '--pin', PIN];
+  execFileSync(
+    'pkcs11-tool',
+    [...login, '--delete-object', '--type', 'secrkey', '--id', key.id.toString('hex')],
+    {
+      env: { ...process.env, ...token.env },
+      stdio: 'ignore',
+    },
+  );
+  for (const pid of living()) process.kill(pid, 'SIGKILL');
+  await t.rejects(encrypt(), { code: 'no-such-object' });
+  t.ok(await store.encrypt({ suite: 1, id: other }, aad, aad));
+});
+
+void t.test('a full token makes no keys, and what is there works', async (t) => {
+  const { faults, store, decrypts } = await scene(t);
+  for (const name of ['C_GenerateKey', 'C_CopyObject', 'C_CreateObject'])
+    faults.add(name, 'fail', { argument: pkcs11.CKR_DEVICE_MEMORY });
+  await t.rejects(newKey(store, AES_256), { code: 'token-full' });
+  t.ok(await decrypts());
+  faults.clear();
+  t.ok(await newKey(store));
+});
+
+void t.test(
+  'decryption that fails without a reason is tried again before the ciphertext is blamed',
+  async (t) => {
+    const { faults, decrypts } = await scene(t, { workers: 1 });
+    const rule = faults.add('C_Decrypt', 'lose', { argument: pkcs11.CKR_GENERAL_ERROR, times: 1 });
+    t.ok(await decrypts());
+    t.equal(rule.fired, 1);
+  },
+);
+
+for (const sessions of [1, 2, 8]) {
+  void t.test(`a token with ${sessions} sessions is used with as many workers`, async (t) => {
+    const workers = Math.min(sessions + 1, 4);
+    const { events, decrypts, encrypt, living } = await scene(t, { workers }, sessions);
+    const most = Math.min(sessions, workers);
+    const isRefused = () =>
+      events.some((event) => event.type === 'start-failed' && event.error.code === 'no-session');
+    await until(() => living().length >= most && (sessions >= workers || isRefused()));
+    t.equal((await Promise.all(Array.from({ length: 200 }, encrypt))).length, 200);
+    // The place of one that died is taken again at once, and not by the one that waits for more.
+    const [victim] = living();
+    process.kill(victim!, 'SIGKILL');
+    await until(() => !living().includes(victim!) && living().length === most);
+    t.ok(await decrypts());
+    const refusals = events.filter((event) => event.type === 'start-failed').length;
+    t.ok(refusals <= 3, `${refusals} starts failed`);
+  });
+}
+
+void t.test('a store whose token has no session left says so', async (t) => {
+  const { token, faults } = await scene(t, { workers: 1 }, 1);
+  const env = { ...token.env, ...faults.env(LIBRARY) };
+  await t.rejects(connect(token.config({ library: buildModule(), env })), {
+    code: 'no-session',
+    message: /lower the number of workers/,
+  });
+});
+
+void t.test('work that waits is answered in time, also where workers come and go', async (t) => {
+  const { faults, encrypt } = await scene(t, { patience: 600, deadlines: { encrypt: 300 } });
+  faults.add('C_Encrypt', 'hang');
+  const answers = await Promise.allSettled(Array.from({ length: 300 }, encrypt));
+  for (const answer of answers)
+    t.match(answer, { status: 'rejected', reason: { code: /^(timeout|unavailable)$/ } });
+});
