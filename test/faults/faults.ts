@@ -78,6 +78,7 @@ export class Faults {
   readonly #file: number;
   readonly #free = Array.from({ length: ruleCount }, (_, index) => index);
   readonly #rules = new Set<Rule>();
+  #harmed = 0;
 
   /** @param path of the control file, which is made */
   constructor(readonly path: string) {
@@ -110,12 +111,18 @@ export class Faults {
       () => this.#read(start + at.fired),
       (ended) => {
         this.#write(start + at.action, actions.none);
+        this.#harmed += this.#read(start + at.fired);
         this.#rules.delete(ended);
         this.#free.push(index);
       },
     );
     this.#rules.add(rule);
     return rule;
+  }
+
+  /** Calls that were harmed by rules that are cleared. */
+  get harmed(): number {
+    return this.#harmed;
   }
 
   /** Ends all faults. */

@@ -27,7 +27,7 @@ if (clockHome === undefined) process.exit(runWithMovableClock());
 const start = performance.now();
 const say = (line: string) => console.log(line);
 const extent = minutes === undefined ? `${rounds} rounds` : `${minutes} minutes`;
-say(`torture: ${extent} of SIGKILL under load with seed ${seed}`);
+say(`torture: ${extent} of SIGKILL and faults of the HSM under load with seed ${seed}`);
 const goesOn = (done: number) =>
   minutes === undefined ? done < rounds : performance.now() - start < minutes * 60_000;
 const report = await torture({ seed, clock: new MovableClock(clockHome), goesOn, say });

@@ -1,4 +1,5 @@
 // What is killed in a round. A new way to strike is one entry.
+import type { Faults } from '../faults/faults.js';
 import type { TestDaemon } from '../support/daemon.js';
 import type { Load } from './load.js';
 import type { Ledger } from './ledger.js';
@@ -10,6 +11,8 @@ export interface Battlefield {
   readonly load: Load;
   readonly ledger: Ledger;
   readonly random: Random;
+  /** Of the PKCS#11 module; they end with the strike. */
+  readonly faults: Faults;
   /** Moves the wall clock of this process and of the daemon. */
   passDays(days: number): void;
 }
@@ -21,6 +24,8 @@ export interface Strike {
   readonly workersDie: boolean;
   /** Whether operations that are safe to repeat may fail since two workers in turn died with them. */
   readonly losesRepeatable: boolean;
+  /** Codes with which requests may fail besides those of lost workers. */
+  readonly alsoTolerated?: readonly string[];
   run(field: Battlefield): Promise<void>;
 }
 
@@ -116,7 +121,7 @@ export const strikes: readonly Strike[] = [
 ];
 
 /** Waits for a random moment; half of the time for one at which a change is under way. */
-async function moment({ ledger, random }: Pick<Battlefield, 'ledger' | 'random'>): Promise<void> {
+export async function moment({ ledger, random }: Pick<Battlefield, 'ledger' | 'random'>): Promise<void> {
   await new Promise((done) => setTimeout(done, 100));
   await pause(random, 700);
   if (random.chance(0.5)) return;
@@ -124,11 +129,11 @@ async function moment({ ledger, random }: Pick<Battlefield, 'ledger' | 'random'>
   await pause(random, 12);
 }
 
-function pause(random: Random, longest: number): Promise<void> {
+export function pause(random: Random, longest: number): Promise<void> {
   return new Promise((done) => setTimeout(done, random.next() * longest));
 }
 
-function kill(pids: readonly number[]): void {
+export function kill(pids: readonly number[]): void {
   for (const pid of pids) {
     try {
       process.kill(pid, 'SIGKILL');
@@ -139,7 +144,7 @@ function kill(pids: readonly number[]): void {
 }
 
 /** Returns when it is dead; its workers may still be there, as they may be when a supervisor starts it again. */
-async function killDaemon({ daemon, load }: Battlefield): Promise<void> {
+export async function killDaemon({ daemon, load }: Battlefield): Promise<void> {
   load.stopAsking();
   const { pid } = daemon;
   kill([pid]);

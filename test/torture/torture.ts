@@ -3,6 +3,8 @@ import { get } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { MovableClock } from '../support/clock.js';
+import type { Faults } from '../faults/faults.js';
+import { makeFaulty } from '../faults/faulty-home.js';
 import { TestDaemon } from '../support/daemon.js';
 import { actions } from './actions.js';
 import { AuditReader, Replay } from './audit.js';
@@ -11,9 +13,10 @@ import { Lane, type World } from './lane.js';
 import { Ledger } from './ledger.js';
 import { Load } from './load.js';
 import { cancelling, Model, modifying, stateAfterCancelling } from './model.js';
-import { childrenOf, lives, within } from './processes.js';
+import { childrenOf, lives, strayWorkers, within } from './processes.js';
 import { Random } from './random.js';
 import { compareRecords } from './records.js';
+import { faultStrikes } from './fault-strikes.js';
 import { type Strike, strikes } from './strikes.js';
 import { listToken, type ObservedObject, plantForeign } from './token.js';
 
@@ -55,10 +58,11 @@ const losses = ['KeyUnavailableException', 'DependencyTimeoutException'];
 export async function torture(options: TortureOptions): Promise<TortureReport> {
   const daemon = await TestDaemon.initialise();
   daemon.configure('deletionCautionHours: 0');
+  const faults = makeFaulty(daemon);
   await plantForeign(daemon.home);
   // With what the first start makes for itself.
   await daemon.start();
-  const run = new Run(options, daemon, await listToken(daemon.home));
+  const run = new Run(options, daemon, faults, await listToken(daemon.home));
   try {
     await run.run();
   } catch (error) {
@@ -79,6 +83,7 @@ class Run implements World {
   interruptedKeys = 0;
   interruptedAnchors = 0;
   #rounds = 0;
+  #longestRecovery = 0;
   #days = 0;
   /** Is under way. */
   #strike: Strike | undefined;
@@ -88,6 +93,7 @@ class Run implements World {
   constructor(
     private readonly options: TortureOptions,
     private readonly daemon: TestDaemon,
+    private readonly faults: Faults,
     private readonly original: readonly ObservedObject[],
   ) {
     this.random = new Random(options.seed);
@@ -100,7 +106,7 @@ class Run implements World {
     let deck: Strike[] = [];
     while (this.options.goesOn(this.#rounds)) {
       this.#rounds += 1;
-      if (deck.length === 0) deck = this.random.shuffled(strikes);
+      if (deck.length === 0) deck = this.random.shuffled([...strikes, ...faultStrikes]);
       await this.#round(deck.pop()!);
       if (this.#rounds % lookEvery === 0) {
         await this.#look();
@@ -131,6 +137,7 @@ class Run implements World {
     if (method === 'getParametersForImport' && code === 'LimitExceededException') return true;
     if (!this.#strike) return false;
     if (code === 'unknown') return this.#strike.daemonDies;
+    if (this.#strike.alsoTolerated?.includes(code)) return true;
     if (!losses.includes(code)) return false;
     return this.#strike.losesRepeatable || (making.includes(method) && !this.#strike.daemonDies);
   }
@@ -147,15 +154,19 @@ class Run implements World {
   }
 
   async #round(strike: Strike): Promise<void> {
-    const { daemon, ledger, random } = this;
+    const { daemon, faults, ledger, random } = this;
     const load = await Load.start(this, daemon);
     this.#strike = strike;
     if (strike.workersDie) this.interruptedAnchors += 1;
     this.#lastStrike = strike.name;
     try {
-      await strike.run({ daemon, load, ledger, random, passDays: (days) => this.#passDays(days) });
+      await strike.run({ daemon, load, ledger, random, faults, passDays: (days) => this.#passDays(days) });
     } finally {
-      await load.end();
+      // A device that hangs does so for the workers of a dead daemon too.
+      const gone = () => strayWorkers(daemon.home, daemon.pid).length === 0;
+      if (strike.daemonDies && !(await within(2_500, gone))) this.find('workers of a dead daemon are alive');
+      faults.clear();
+      await Promise.all([load.end(), lives(daemon.pid) ? this.#becomesWhole() : undefined]);
     }
     if (strike.daemonDies) await daemon.start();
     else if (!lives(daemon.pid)) {
@@ -218,8 +229,10 @@ class Run implements World {
     const isWhole = async () => {
       return childrenOf(this.daemon.pid).length >= workers && (await isHealthy(this.daemon));
     };
-    if (!(await within(recovery, isWhole)))
-      this.find(`the daemon is not whole ${recovery} ms after the loss`);
+    const began = performance.now();
+    if (await within(recovery, isWhole))
+      this.#longestRecovery = Math.max(this.#longestRecovery, performance.now() - began);
+    else this.find(`the daemon is not whole ${recovery} ms after the loss`);
   }
 
   #facts(): string {
@@ -228,7 +241,7 @@ class Run implements World {
     return (
       `${this.ledger.calls} requests in ${this.#days} days; ${keys.size} keys, ${aliases.size} aliases, ${ciphertexts.length} ciphertexts; ` +
       `${this.interruptedKeys} keys interrupted with their worker; ${starts} starts undid ${intents} keys, completed ${events} audit events, cut off ${tornLines} torn lines; ` +
-      `${this.#findings.length} findings`
+      `${this.faults.harmed} calls of the module harmed; whole again after ${Math.round(this.#longestRecovery)} ms at most; ${this.#findings.length} findings`
     );
   }
 }

@@ -21,6 +21,7 @@ export interface ObjectDescription {
 const LONGEST_ID = 64;
 const KEY_CLASSES = [pkcs11.CKO_SECRET_KEY, pkcs11.CKO_PRIVATE_KEY, pkcs11.CKO_PUBLIC_KEY];
 const FIND_CHUNK = 1024;
+const MOST_ATTEMPTS = 5;
 
 export class KeyObjects {
   // Keys of these maps are CKA_IDs as latin1 strings, the cheapest that a Map can hash.
@@ -253,8 +254,7 @@ export class KeyObjects {
     let values: (Buffer | undefined)[];
     try {
       values = read(...types);
-    } catch (error) {
-      if (meaningOf(error)?.sessionLost && !meaningOf(error)?.staleHandle) throw error;
+    } catch {
       // One attribute that the object does not have (a data object has no CKA_ID) fails the whole call.
       values = types.map((type) => this.ignoringRefusal(() => read(type)[0]));
     }
@@ -267,13 +267,17 @@ export class KeyObjects {
     };
   }
 
+  // SoftHSM 2.6.1 fails without a reason where an object was left half written. A device that fails may do so too, and
+  // the keys that it holds must not be taken for gone: so that is asked a few times.
   private ignoringRefusal<T>(call: () => T): T | undefined {
-    try {
-      return call();
-    } catch (error) {
-      const meaning = meaningOf(error);
-      if (meaning === undefined || (meaning.sessionLost && !meaning.staleHandle)) throw error;
-      return undefined;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return call();
+      } catch (error) {
+        const meaning = meaningOf(error);
+        if (meaning === undefined || (meaning.code === 'unavailable' && !meaning.staleHandle)) throw error;
+        if (meaning.decrypting !== 'doubtful' || attempt === MOST_ATTEMPTS) return undefined;
+      }
     }
   }
 
