@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { Level } from 'level';
+import { findLogDamage } from './leveldb-log.js';
 import {
   type Change,
   type Delete,
@@ -29,9 +31,12 @@ export class LevelStore implements MetadataStore {
   /**
    * Opens the store, and makes it where there is none.
    * @param path the folder
-   * @throws StoreError 'locked' where another process has it open, 'corrupt' where LevelDB cannot read it
+   * @throws StoreError 'locked' where another process has it open, 'corrupt' where LevelDB cannot read all of it
    */
   static async open(path: string): Promise<LevelStore> {
+    const damage = existsSync(path) ? findLogDamage(path) : [];
+    if (damage.length > 0)
+      throw new StoreError('corrupt', `The metadata store ${path} ${advice.corrupt} (${damage.join('; ')}).`);
     const db = new Level<string, Buffer>(path, { keyEncoding: 'utf8', valueEncoding: 'buffer' });
     try {
       await db.open();

@@ -1,13 +1,15 @@
 // What happens to tokens and sessions: away and back, reset, logged out, changed PIN, deleted objects, full, few sessions.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import pkcs11 from 'pkcs11js';
 import t, { type Test } from 'tap';
 import type { KeyStoreConfig } from '../../daemon/hsm/pool/config.js';
 import { connect } from '../../daemon/hsm/pool/connect.js';
 import { fileLatch } from '../../daemon/hsm/pool/latch.js';
 import { AES_256, LIBRARY, PIN, connectTo, lives, makeToken, newKey, pids, until } from '../hsm/token.js';
+import { childrenOf } from '../torture/processes.js';
 import { Faults, buildModule } from './faults.js';
 
 const aad = Buffer.from('context');
@@ -118,7 +120,7 @@ function wrongLater(): () => Promise<Buffer> {
 }
 
 void t.test('an object that somebody else deletes is missed by the next worker that starts', async (t) => {
-  const { token, store, key, encrypt, decrypts, living } = await scene(t, { sessionCopies: 0 });
+  const { token, store, events, key, encrypt, decrypts, living } = await scene(t, { sessionCopies: 0 });
   await until(() => living().length === 2);
   t.ok(await decrypts());
   const other = await newKey(store);
@@ -132,6 +134,7 @@ void t.test('an object that somebody else deletes is missed by the next worker t
     },
   );
   for (const pid of living()) process.kill(pid, 'SIGKILL');
+  await until(() => events.filter(({ type }) => type === 'worker-lost').length === 2);
   await t.rejects(encrypt(), { code: 'no-such-object' });
   t.ok(await store.encrypt({ suite: 1, id: other }, aad, aad));
 });
@@ -190,4 +193,24 @@ void t.test('work that waits is answered in time, also where workers come and go
   const answers = await Promise.allSettled(Array.from({ length: 300 }, encrypt));
   for (const answer of answers)
     t.match(answer, { status: 'rejected', reason: { code: /^(timeout|unavailable)$/ } });
+});
+
+void t.test('workers of a daemon that is killed log out', async (t) => {
+  const { token, faults, store } = await scene(t);
+  await store.close();
+  const env = { ...token.env, ...faults.env(LIBRARY) };
+  const program = fileURLToPath(new URL('../hsm/daemon-to-kill.js', import.meta.url));
+  const logins = faults.add('C_Login', 'count');
+  const logouts = faults.add('C_Logout', 'count');
+  const daemon = spawn(process.execPath, [program, buildModule(), token.label, JSON.stringify(env)], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  t.teardown(() => daemon.kill('SIGKILL'));
+  await until(() => logins.fired === 2);
+  // The second one is logged in and reads the token.
+  await new Promise((done) => setTimeout(done, 500));
+  const workers = childrenOf(daemon.pid!);
+  daemon.kill('SIGKILL');
+  await until(() => !workers.some(lives));
+  t.equal(logouts.fired, 2);
 });

@@ -19,11 +19,12 @@ const errors = [
 
 const harmless = { daemonDies: false, workersDie: true, losesRepeatable: true };
 
-/** Lets a function fail in one way, and a worker start meanwhile, half of the time. */
+/** Lets some functions fail in one way, and a worker start meanwhile, half of the time. */
 async function suffer(field: Battlefield, action: Action, times: number, argument?: number): Promise<void> {
   const { daemon, faults, random } = field;
   await moment(field);
-  faults.add(random.pick(functions), action, { argument, times, after: random.between(0, 30) });
+  for (let some = 0; some < 3; some++)
+    faults.add(random.pick(functions), action, { argument, times, after: random.between(0, 10) });
   if (random.chance(0.5)) kill(random.shuffled(childrenOf(daemon.pid)).slice(0, 1));
   await pause(random, 2_000);
 }
