@@ -1,7 +1,8 @@
 // From the configuration to a connected key store; shared by the daemon and by init.
-import { loadProfile } from './config/load.js';
-import { readPin } from './config/pin.js';
-import type { ClusterConfig, Config } from './config/schema.js';
+import { ConfigError, loadProfile } from './config/load.js';
+import { loginPin, readPin } from './config/pin.js';
+import type { Profile } from './config/profile.js';
+import type { ClusterConfig, Config, TokenConfig } from './config/schema.js';
 import type { KeyStore } from './hsm/key-store.js';
 import type { KeyStoreConfig } from './hsm/pool/config.js';
 import { connect } from './hsm/pool/connect.js';
@@ -21,10 +22,12 @@ export const defaultStore = 'default';
  */
 export function openKeyStore(home: string, config: Config, log: Logger, workers?: number): Promise<KeyStore> {
   const { hsm, limits } = config;
+  const profile = loadProfile(hsm.profile, home);
+  const base = connection(home, defaultStore, hsm, profile, log);
   return connect({
-    ...connection(home, defaultStore, hsm, log),
+    ...base,
     workers: workers ?? hsm.workers,
-    readPin: () => readPin(hsm.pin, home),
+    readPin: () => loginPin(profile, hsm, () => readConfiguredPin(hsm.pin, home)),
     maxQueued: limits.queue,
   });
 }
@@ -56,11 +59,12 @@ export class Clusters implements ClusterDirectory {
     const cluster = this.#find(record.cloudHsmClusterId);
     if (!cluster) return undefined;
     const { customKeyStoreId } = record;
-    const base = connection(this.home, customKeyStoreId, cluster, this.log);
+    const profile = loadProfile(cluster.profile, this.home);
+    const base = connection(this.home, customKeyStoreId, cluster, profile, this.log);
     return connect(
       {
         ...base,
-        readPin: () => this.#readPin(record, cluster),
+        readPin: () => loginPin(profile, cluster, () => this.#readPin(record, cluster)),
         maxQueued: this.config.limits.queue,
         onEvent: (event) => {
           base.onEvent?.(event);
@@ -86,20 +90,45 @@ export class Clusters implements ClusterDirectory {
   }
 }
 
+function readConfiguredPin(pin: Config['hsm']['pin'], home: string): Promise<Buffer> {
+  if (pin) return readPin(pin, home);
+  throw new ConfigError(`keyhold.yaml has no 'pin' under 'hsm', which this module's login needs.`);
+}
+
+/** @throws ConfigError where the token is named by what does not stay the same with such a module */
 function connection(
   home: string,
   name: string,
-  { profile, tokenLabel, tokenSerial, workers }: ClusterConfig,
+  { profile: profileName, tokenLabel, tokenSerial, tokenSlot, workers }: TokenConfig,
+  profile: Profile,
   log: Logger,
 ): Omit<KeyStoreConfig, 'readPin'> {
-  const { library, environment, initialize } = loadProfile(profile, home);
+  const { library, environment, initialize, suite, quirks, login, mechanisms, selectBy } = profile;
+  if (tokenSlot !== undefined && !selectBy.includes('slot')) {
+    throw new ConfigError(
+      `'tokenSlot' names no token of profile '${profileName}', whose slot ids move: use ${selectBy.join(' or ')}.`,
+    );
+  }
+  const { userType, protectedPath } = login;
+  const { rsaBits, omittedAttributes } = quirks;
   return {
     name,
     library,
-    token: { label: tokenLabel, serial: tokenSerial },
+    token: { label: tokenLabel, serial: tokenSerial, slot: tokenSlot },
     env: environment,
     initialize,
+    suite,
+    quirks: {
+      userType,
+      protectedPath,
+      avoided: mechanisms.avoided,
+      rsaBits,
+      oaepSha256InModule: quirks.oaepSha256 === 'module',
+      omittedAttributes,
+    },
+    ...(quirks.noCopyObject && { sessionCopies: 0 }),
     workers,
+    mostWorkers: quirks.sessions,
     latch: fileLatch(home, name),
     onEvent: (event) => {
       const isNews = event.type === 'state' || event.type === 'worker-ready';

@@ -72,7 +72,7 @@ hsm:
 /** Makes the token where the home holds a PIN for its security officer, as the set-up of SoftHSM2 leaves one. */
 async function ensureToken(home: string, { hsm }: Config): Promise<void> {
   const soPinFile = join(home, 'tokens', 'so-pin');
-  if (hsm.tokenLabel === undefined || !existsSync(soPinFile)) return;
+  if (hsm.tokenLabel === undefined || hsm.pin === undefined || !existsSync(soPinFile)) return;
   const profile = loadProfile(hsm.profile, home);
   Object.assign(process.env, profile.environment);
   const pin = await readPin(hsm.pin, home);

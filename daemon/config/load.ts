@@ -3,7 +3,8 @@ import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
-import { type Config, configSchema, type Profile, profileSchema } from './schema.js';
+import { type Profile, profileSchema } from './profile.js';
+import { type Config, configSchema } from './schema.js';
 
 /** A configuration that cannot be used; the message names file, line and key, and what was expected. */
 export class ConfigError extends Error {

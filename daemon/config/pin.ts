@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { ConfigError, inHome } from './load.js';
-import type { PinSource } from './schema.js';
+import type { Profile } from './profile.js';
+import type { PinSource, TokenConfig } from './schema.js';
 
 /**
  * Reads a PIN from its source.
@@ -16,6 +17,32 @@ export async function readPin(source: PinSource, home: string): Promise<Buffer> 
   bytes.fill(0);
   if (pin.length === 0) throw new ConfigError(`The PIN source ${where} is empty.`);
   return pin;
+}
+
+/**
+ * The PIN as a module's login takes it: in the profile's form, which may put a user before it; none with a protected
+ * authentication path.
+ * @returns UTF-8 bytes, which the caller wipes
+ * @throws ConfigError
+ */
+export async function loginPin(
+  { login, name }: Pick<Profile, 'login' | 'name'>,
+  { user }: Pick<TokenConfig, 'user'>,
+  read: () => Promise<Buffer>,
+): Promise<Buffer> {
+  if (login.protectedPath) return Buffer.alloc(0);
+  const before = login.pin.slice(0, -'${pin}'.length);
+  if (before.includes('${user}') !== (user !== undefined)) {
+    throw new ConfigError(
+      user === undefined
+        ? `keyhold.yaml has no 'user' for the token, which logins of ${name} name.`
+        : `keyhold.yaml names a 'user' for the token, which logins of ${name} do not.`,
+    );
+  }
+  const pin = await read();
+  const whole = Buffer.concat([Buffer.from(before.replace('${user}', user ?? '')), pin]);
+  pin.fill(0);
+  return whole;
 }
 
 async function readSource(source: PinSource, home: string): Promise<[Buffer, string]> {

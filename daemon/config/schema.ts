@@ -23,22 +23,26 @@ const token = z.strictObject({
   profile: z
     .string()
     .regex(/^([a-z0-9-]+|.+\.yaml)$/, "a name of lower-case letters, digits and hyphens, or a path '….yaml'"),
-  /** CKA_LABEL of the token; or its serial number. Slot numbers move and are not taken. */
+  /** Label of the token, or its serial number; or its slot id, where the profile says that this does not move. */
   tokenLabel: z.string().min(1).max(32).optional(),
   tokenSerial: z.string().min(1).max(16).optional(),
+  tokenSlot: z.number().int().nonnegative().optional(),
+  /** Who logs in, with modules whose PINs name a user. */
+  user: z.string().min(1).optional(),
   /** Worker processes; default: as many as cores, at least two. */
   workers: positive.max(64).optional(),
 });
 
-const hsm = token.extend({ pin: pinSource });
+/** Without a PIN only with modules that take it at the device. */
+const hsm = token.extend({ pin: pinSource.optional() });
 
 /** A token for a custom key store; its PIN comes from here where the store's password is `from-configuration`. */
 const cluster = token.extend({ pin: pinSource.optional() }).refine(hasName, {
-  message: "name the token: 'tokenLabel', 'tokenSerial' or both",
+  message: "name the token: 'tokenLabel', 'tokenSerial', 'tokenSlot' or more than one of them",
 });
 
-function hasName({ tokenLabel, tokenSerial }: z.output<typeof token>): boolean {
-  return tokenLabel !== undefined || tokenSerial !== undefined;
+function hasName({ tokenLabel, tokenSerial, tokenSlot }: z.output<typeof token>): boolean {
+  return tokenLabel !== undefined || tokenSerial !== undefined || tokenSlot !== undefined;
 }
 
 /** CloudHsmClusterId of the API, whose clients take 19 to 24 characters. */
@@ -211,27 +215,11 @@ export const configSchema = z
     }
   });
 
-function nameOf({ profile, tokenLabel, tokenSerial }: z.output<typeof token>): string {
-  return JSON.stringify([profile, tokenLabel, tokenSerial]);
+function nameOf({ profile, tokenLabel, tokenSerial, tokenSlot }: z.output<typeof token>): string {
+  return JSON.stringify([profile, tokenLabel, tokenSerial, tokenSlot]);
 }
 
 export type Config = z.output<typeof configSchema>;
+export type TokenConfig = z.output<typeof token>;
 export type ClusterConfig = z.output<typeof cluster>;
 export type PinSource = z.output<typeof pinSource>;
-
-/** `hsm-config/<profile>.yaml`: what is peculiar to a kind of module. `${home}` stands for KEYHOLD_HOME. */
-export const profileSchema = z.strictObject({
-  name: z.string().min(1),
-  library: z.string().min(1),
-  /** Environment of the worker processes. */
-  environment: z.record(z.string(), z.string()).default({}),
-  /** Arguments of C_Initialize, for modules that want some. */
-  initialize: z
-    .strictObject({
-      flags: z.number().int().nonnegative().optional(),
-      libraryParameters: z.string().optional(),
-    })
-    .optional(),
-});
-
-export type Profile = z.output<typeof profileSchema>;

@@ -20,6 +20,10 @@ export interface KeyTemplate {
   readonly attributes: Attributes;
   /** Of the public key; its presence makes this a pair. */
   readonly publicAttributes?: Attributes;
+  /** The secret key that authenticates what this one encrypts (suite 2); it has the same CKA_ID and label. */
+  readonly macKey?: KeyTemplate;
+  /** Session objects, which only the worker that made them sees; gone with {@link KeyStore.destroy} or its session. */
+  readonly ofSession?: boolean;
 }
 
 /** A PKCS#11 mechanism by its CKM number. */
@@ -42,8 +46,11 @@ export interface Mechanism {
  */
 export type Conversion = 'none' | 'ecdsa-der-32' | 'ecdsa-der-48' | 'ecdsa-der-66';
 
-/** How ciphertexts of a material are made: 1 = AES-256-GCM with a 96-bit IV and a 128-bit tag. */
-export type CipherSuite = 1;
+/**
+ * How ciphertexts of a material are made: 1 = AES-256-GCM with a 96-bit IV and a 128-bit tag; 2 = AES-256-CBC with a
+ * 128-bit IV, then HMAC-SHA-256 with a second key, untruncated.
+ */
+export type CipherSuite = 1 | 2;
 
 /** RSAES-OAEP (RFC 8017, section 7.1), without a label: it has neither IV nor additional authenticated data. */
 export type RsaCipher = 'rsa-oaep-sha1' | 'rsa-oaep-sha256';
@@ -54,9 +61,9 @@ export interface CipherKey {
 }
 
 export interface Ciphertext {
-  /** 12 bytes, drawn from the HSM for this one message; none with RSA. */
+  /** 12 bytes with suite 1, 16 with suite 2, drawn from the HSM for this one message; none with RSA. */
   readonly iv: Buffer;
-  /** The ciphertext with its 16-byte tag; with RSA as many bytes as the modulus has. */
+  /** The ciphertext with its tag of 16 or 32 bytes; with RSA as many bytes as the modulus has. */
   readonly ciphertext: Buffer;
 }
 
@@ -110,8 +117,17 @@ export interface MechanismInfo {
 /** What a token was found to be when the key store connected. */
 export interface TokenDescription {
   readonly objects: readonly TokenObject[];
-  /** By CKM number. */
+  /** By CKM number; without those that its profile avoids. */
   readonly mechanisms: ReadonlyMap<number, MechanismInfo>;
+  readonly traits: StoreTraits;
+}
+
+/** What a profile decides of the keys in a token. */
+export interface StoreTraits {
+  /** Of symmetric materials that are made from now on. */
+  readonly suite: CipherSuite;
+  /** Whether the module takes the padding of RSAES-OAEP with SHA-256 off, and not the worker. */
+  readonly oaepSha256InModule: boolean;
 }
 
 export type KeyStoreState = 'connecting' | 'connected' | 'disconnected' | 'login-refused' | 'closed';

@@ -94,13 +94,37 @@ export const kinds = Object.fromEntries(kindsByCode.map((kind) => [kind.name, ki
   JobKind
 >;
 
-/** What the first job of a worker says, as JSON; its second part is the PIN. */
+/** Which token: all that is given must be right. */
+export interface TokenName {
+  readonly label?: string;
+  readonly serial?: string;
+  /** CK_SLOT_ID. */
+  readonly slot?: number;
+}
+
+/** In what a module differs from others; from its profile. */
+export interface ModuleQuirks {
+  /** CK_USER_TYPE of the login; default CKU_USER. */
+  readonly userType?: number;
+  /** The PIN is given at the device: C_Login gets none (CKF_PROTECTED_AUTHENTICATION_PATH). */
+  readonly protectedPath?: boolean;
+  /** Mechanisms that the module lists and that are not used: names of CKM constants, or numbers as `0x…`. */
+  readonly avoided?: readonly string[];
+  /** Sizes of RSA keys that it makes, in bits, where it lists others. */
+  readonly rsaBits?: { readonly min?: number; readonly max?: number };
+  readonly oaepSha256InModule?: boolean;
+  /** Attributes that its templates do not take, by CKA name or as `0x…`. */
+  readonly omittedAttributes?: readonly string[];
+}
+
+/** What the first job of a worker says, as JSON; its second part is the PIN, empty with a protected path. */
 export interface StartSettings {
   readonly library: string;
-  readonly token: { readonly label?: string; readonly serial?: string };
+  readonly token: TokenName;
   readonly initialize?: { readonly flags?: number; readonly libraryParameters?: string };
   /** How many session copies of keys to hold at once. */
   readonly sessionCopies: number;
+  readonly quirks: ModuleQuirks;
   /** Whether to answer with a {@link TokenListing}. */
   readonly describeToken: boolean;
 }
@@ -114,6 +138,7 @@ export interface TokenListing {
 /** The byte that names a cipher in a job. */
 export const cipherCodes: Readonly<Record<CipherKey['suite'], number>> = {
   1: 1,
+  2: 2,
   'rsa-oaep-sha1': 0x81,
   'rsa-oaep-sha256': 0x82,
 };

@@ -1,29 +1,40 @@
 // Ciphertext blobs (proto/FORMATS.md): version, suite, key id, material id, IV, ciphertext with tag.
 
 import { isAscii } from 'node:buffer';
+import type { CipherSuite } from '../hsm/key-store.js';
 
 const version = 1;
-const suites: ReadonlySet<number> = new Set([1]);
 const materialIdLength = 32;
-const ivLength = 12;
-const tagLength = 16;
+
+interface SuiteLengths {
+  /** Bytes. */
+  readonly iv: number;
+  readonly tag: number;
+  /** The ciphertext without its tag is a multiple of so many bytes, and no shorter. */
+  readonly block: number;
+}
+
+const suites: Readonly<Record<CipherSuite, SuiteLengths>> = {
+  1: { iv: 12, tag: 16, block: 0 },
+  2: { iv: 16, tag: 32, block: 16 },
+};
 
 /** The fields of a blob. */
 export interface CiphertextBlob {
-  readonly suite: number;
+  readonly suite: CipherSuite;
   readonly keyId: string;
   /** 64 lower-case hex characters. */
   readonly materialId: string;
   /** Everything before the IV; authenticated together with the encryption context. */
   readonly header: Buffer;
-  /** 12 bytes. */
+  /** 12 bytes, with suite 2 16. */
   readonly iv: Buffer;
-  /** Ciphertext and 16-byte tag. */
+  /** Ciphertext and tag of 16 bytes, with suite 2 of 32. */
   readonly ciphertext: Buffer;
 }
 
 /** The header of the blobs that a material makes: constant, so made once. @param materialId 64 hex characters */
-export function blobHeader(suite: number, keyId: string, materialId: string): Buffer {
+export function blobHeader(suite: CipherSuite, keyId: string, materialId: string): Buffer {
   return Buffer.concat([
     Buffer.from([version, suite, keyId.length]),
     Buffer.from(keyId, 'latin1'),
@@ -43,9 +54,11 @@ export function encodeBlob(header: Buffer, iv: Buffer, ciphertext: Buffer): Buff
 export function decodeBlob(blob: Buffer): CiphertextBlob | undefined {
   const suite = blob[1];
   const idLength = blob[2];
-  if (blob[0] !== version || suite === undefined || !suites.has(suite) || !idLength) return undefined;
+  if (blob[0] !== version || (suite !== 1 && suite !== 2) || !idLength) return undefined;
+  const { iv: ivLength, tag, block } = suites[suite];
   const headerLength = 3 + idLength + materialIdLength;
-  if (blob.length < headerLength + ivLength + tagLength) return undefined;
+  const encrypted = blob.length - headerLength - ivLength - tag;
+  if (encrypted < block || (block > 0 && encrypted % block !== 0)) return undefined;
   const keyId = blob.subarray(3, 3 + idLength);
   if (!isAscii(keyId)) return undefined;
   return {

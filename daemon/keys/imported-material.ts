@@ -107,7 +107,7 @@ function madeOf(
   { materialId, objectId, at, validTo, leftHsm, description }: Import,
 ): MaterialRecord {
   const imported: ImportedRecord = { present: true, validTo, description, leftHsm };
-  return { materialId, objectId, suite: keySpecs[record.keySpec].suite, createdAt: at, imported };
+  return { materialId, objectId, suite: keySpecs[record.keySpec].suites && 1, createdAt: at, imported };
 }
 
 /** Material that is there stays as it is, so that requests that use it now do not fail; only its expiry changes. */

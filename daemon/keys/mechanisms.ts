@@ -1,32 +1,39 @@
 // What keys of a spec need of a module, and what the module lacks of it.
 import { exceptions } from '../../proto/errors.js';
 import type { KeyStore, TokenDescription } from '../hsm/key-store.js';
-import { keySpecs } from './specs.js';
+import type { KeySpec, KeyUsageType } from '../../proto/generated/messages.js';
+import { keySpecs, usageIn } from './specs.js';
 import type { KeyUsageEntry } from './specs/entry.js';
 import * as pkcs11 from './specs/pkcs11.js';
 
 /** The algorithms of a usage by name, with the CKM number of each. */
 export function algorithmMechanisms(
   usage: KeyUsageEntry,
+  { traits }: Pick<TokenDescription, 'traits'>,
 ): readonly (readonly [name: string, type: number])[] {
   const { encryption = {}, signing = {}, mac = {}, keyAgreement = {}, encapsulation = {} } = usage;
   return [
-    ...Object.entries({ ...encryption, ...keyAgreement }).map(
-      ([name, { mechanism }]) => [name, mechanism] as const,
-    ),
+    ...Object.entries(encryption).map(([name, { mechanism, mechanismInModule }]) => {
+      return [name, (traits.oaepSha256InModule && mechanismInModule) || mechanism] as const;
+    }),
+    ...Object.entries(keyAgreement).map(([name, { mechanism }]) => [name, mechanism] as const),
     ...Object.entries(signing).map(([name, { mechanism }]) => [name, mechanism.type] as const),
     ...Object.entries({ ...mac, ...encapsulation }).map(([name, { type }]) => [name, type] as const),
   ];
 }
 
 /** CKM numbers of all that keys of a usage need: to be made, and for every algorithm. */
-export function mechanismsOf(usage: KeyUsageEntry): number[] {
-  return [...new Set([usage.template.mechanism, ...algorithmMechanisms(usage).map(([, type]) => type)])];
+export function mechanismsOf(usage: KeyUsageEntry, token: Pick<TokenDescription, 'traits'>): number[] {
+  const { template, encryption = {} } = usage;
+  const macs = Object.values(encryption).flatMap(({ macMechanism }) => macMechanism ?? []);
+  const making = [template.mechanism, ...(template.macKey ? [template.macKey.mechanism] : [])];
+  return [...new Set([...making, ...algorithmMechanisms(usage, token).map(([, type]) => type), ...macs])];
 }
 
 /** What a token lacks for keys of a usage, each as a phrase; nothing: it can do all of it. */
-export function lackingFor(usage: KeyUsageEntry, { mechanisms }: TokenDescription): string[] {
-  const absent = mechanismsOf(usage).filter((type) => !mechanisms.has(type));
+export function lackingFor(usage: KeyUsageEntry, token: TokenDescription): string[] {
+  const { mechanisms } = token;
+  const absent = mechanismsOf(usage, token).filter((type) => !mechanisms.has(type));
   return [...absent.map(mechanismName), ...lackingSize(usage, mechanisms)];
 }
 
@@ -53,12 +60,13 @@ export interface Capability {
 /** The whole table of key specs against what a token can do. */
 export function capabilitiesOf(token: TokenDescription): Capability[] {
   return Object.entries(keySpecs).flatMap(([keySpec, { usages, unsupported }]) => {
-    const rows = Object.entries(usages).flatMap(([keyUsage, usage]) => {
+    const rows = Object.keys(usages).flatMap((keyUsage) => {
+      const usage = usageIn(token, keySpec as KeySpec, keyUsage as KeyUsageType)!;
       const lacking = lackingFor(usage, token);
       const reason =
         unsupported ?? (lacking.length > 0 ? `the module lacks ${lacking.join(', ')}` : undefined);
       return [
-        ...algorithmMechanisms(usage).map(([name, type]) =>
+        ...algorithmMechanisms(usage, token).map(([name, type]) =>
           capability(keySpec, keyUsage, name, mechanismName(type), reason),
         ),
         ...Object.entries(usage.unsupported ?? {}).map(([name, why]) =>
@@ -88,6 +96,14 @@ export function checkMechanisms(store: KeyStore, usage: KeyUsageEntry): void {
   if (lacking.length === 0) return;
   throw new exceptions.UnsupportedOperationException(
     `The HSM of key store '${store.name}' cannot have such a key: its module lacks ${lacking.join(', ')}.`,
+  );
+}
+
+/** @throws UnsupportedOperationException for symmetric keys of suite 2, whose HSM makes two keys for each material */
+export function checkImportable(store: KeyStore, { suite }: KeyUsageEntry): void {
+  if (suite !== 2) return;
+  throw new exceptions.UnsupportedOperationException(
+    `Key store '${store.name}' encrypts with AES-CBC and HMAC, with two keys that its HSM makes: symmetric key material is neither imported nor adopted there.`,
   );
 }
 

@@ -1,9 +1,9 @@
 // The one table of key specs: how to generate the material, and what the key can do.
 import { createHash } from 'node:crypto';
-import type { KeySpec } from '../../proto/generated/messages.js';
-import type { KeyStore, KeyTemplate, ObjectId } from '../hsm/key-store.js';
+import type { KeySpec, KeyUsageType } from '../../proto/generated/messages.js';
+import type { KeyStore, KeyTemplate, ObjectId, TokenDescription } from '../hsm/key-store.js';
 import { ecc, ed25519 } from './specs/elliptic-curves.js';
-import type { KeySpecEntry } from './specs/entry.js';
+import type { KeySpecEntry, KeyUsageEntry } from './specs/entry.js';
 import { hmac } from './specs/hmac.js';
 import {
   CKA_EC_PARAMS,
@@ -86,6 +86,17 @@ export const keySpecs: Readonly<Record<KeySpec, KeySpecEntry>> = {
       'SM2 is in AWS KMS in its China Regions alone, PKCS #11 has no mechanism for it, and no module at hand has one of its own',
   },
 };
+
+/** A usage as keys have it in a token: symmetric ones encrypt with the suite of its profile. */
+export function usageIn(
+  { traits }: Pick<TokenDescription, 'traits'>,
+  keySpec: KeySpec,
+  keyUsage: KeyUsageType,
+): KeyUsageEntry | undefined {
+  const { usages, suites } = keySpecs[keySpec];
+  const usage = usages[keyUsage];
+  return usage && (suites?.[traits.suite] ?? usage);
+}
 
 /** The daemon's own keys in the default store, by purpose; the token's label is `keyhold/internal/<purpose>`. */
 export const internalKeys = {

@@ -25,7 +25,7 @@ export async function tryOut(store: KeyStore, id: ObjectId, usage: KeyUsageEntry
     return own.computeSecret(theirs).equals(await store.deriveSharedSecret(id, point));
   }
   if (usage.encryption?.SYMMETRIC_DEFAULT) {
-    const key = { suite: 1, id } as const;
+    const key = { suite: usage.suite ?? 1, id } as const;
     const aad = Buffer.alloc(0);
     return (await store.decrypt(key, aad, await store.encrypt(key, aad, message))).equals(message);
   }

@@ -15,10 +15,11 @@ import {
 } from '../keys/adoption.js';
 import { destructionPrefix } from '../keys/destructions.js';
 import { Key, putAlias, putKey } from '../keys/keyring.js';
+import { checkImportable } from '../keys/mechanisms.js';
 import { keyMetadata } from '../keys/metadata.js';
 import { keyDefaults } from '../keys/new-key.js';
 import type { KeyRecord } from '../keys/record.js';
-import type { KeyUsageEntry } from '../keys/specs.js';
+import { type KeyUsageEntry, usageIn } from '../keys/specs.js';
 import { CKA_CLASS, CKA_ID, CKA_LABEL } from '../keys/specs/pkcs11.js';
 import { tryOut } from '../keys/trial.js';
 import { defaultKeyPolicy } from '../policy/key-policies.js';
@@ -42,7 +43,8 @@ const adoptKey = operation({
     }
     const { keyring, stores } = services;
     const { found, checked, shortfalls } = await examine(request, services);
-    const { keySpec, keyUsage, spec, usage } = checked;
+    const { keySpec, keyUsage, usage } = checked;
+    if (usage.suite !== undefined) checkImportable(stores.main, usageIn(stores.main, keySpec, keyUsage)!);
     await stores.main.meet(found.id);
     await checkWorks(stores.main, found.id, usage);
     const materialId = (await stores.main.random(32)).toString('hex');
@@ -58,7 +60,7 @@ const adoptKey = operation({
       keyUsage,
       policy: defaultKeyPolicy(keyring.namer.account),
       tags,
-      materials: [{ materialId, objectId, suite: spec.suite, createdAt, adopted: { shortfalls } }],
+      materials: [{ materialId, objectId, suite: usage.suite, createdAt, adopted: { shortfalls } }],
     };
     return {
       response: { keyMetadata: keyMetadata(new Key(record, keyring.namer), keyring.namer) },

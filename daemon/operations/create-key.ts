@@ -4,11 +4,11 @@ import type { CreateKeyRequest, KeySpec, KeyUsageType } from '../../proto/genera
 import { existingCustomKeyStore } from '../keys/custom-key-stores.js';
 import { generateMaterial } from '../keys/intents.js';
 import { Key, putKey } from '../keys/keyring.js';
-import { checkMechanisms } from '../keys/mechanisms.js';
+import { checkImportable, checkMechanisms } from '../keys/mechanisms.js';
 import { keyMetadata } from '../keys/metadata.js';
 import { keyDefaults } from '../keys/new-key.js';
 import type { KeyRecord } from '../keys/record.js';
-import { type KeySpecEntry, keySpecs, type KeyUsageEntry } from '../keys/specs.js';
+import { type KeySpecEntry, keySpecs, type KeyUsageEntry, usageIn } from '../keys/specs.js';
 import { requestTags } from './condition-keys.js';
 import { externalKeyStore } from './custom-key-stores.js';
 import { checkLockout } from './key-policies.js';
@@ -55,11 +55,13 @@ export const createKey = operation({
   ],
   auditedResponse: (response) => response,
   async handle(request, _keys, services, caller, origin) {
-    const { keySpec, keyUsage, spec, usage } = checkCreateKey(request, services);
+    const { keySpec, keyUsage } = checkCreateKey(request, services);
     const { keyring, records, stores } = services;
     const { customKeyStoreId } = request;
     const store = stores.named(customKeyStoreId);
+    const usage = usageIn(store, keySpec, keyUsage)!;
     checkMechanisms(store, usage);
+    if (request.origin === 'EXTERNAL') checkImportable(store, usage);
     const keyId = request.multiRegion ? `mrk-${randomBytes(16).toString('hex')}` : randomUUID();
     const draft: KeyRecord = {
       ...keyDefaults,
@@ -93,7 +95,7 @@ export const createKey = operation({
     const record: KeyRecord = {
       ...draft,
       createdAt,
-      materials: objectId === undefined ? [] : [{ materialId, objectId, suite: spec.suite, createdAt }],
+      materials: objectId === undefined ? [] : [{ materialId, objectId, suite: usage.suite, createdAt }],
     };
     const key = new Key(record, keyring.namer);
     return {

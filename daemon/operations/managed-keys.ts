@@ -6,7 +6,7 @@ import { managedAliasPrefix, managedDescription } from '../keys/managed-keys.js'
 import { keyDefaults } from '../keys/new-key.js';
 import type { KeyRecord, MaterialRecord } from '../keys/record.js';
 import { rotationFrom } from '../keys/rotation.js';
-import { keySpecs } from '../keys/specs.js';
+import { usageIn } from '../keys/specs.js';
 import { managedKeyPolicy } from '../policy/managed-key-policy.js';
 import { makeServiceEvent } from './audit-event.js';
 import type { Services } from './operation.js';
@@ -48,10 +48,9 @@ export class ManagedKeys {
     const { keyring, records, stores } = this.services;
     const aliasName = managedAliasPrefix + service;
     const keyId = randomUUID();
-    const { usages, suite } = keySpecs.SYMMETRIC_DEFAULT;
+    const { template, suite } = usageIn(stores.main, 'SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT')!;
     // Before there is anything that a failure would leave behind.
     const materialId = (await stores.main.random(32)).toString('hex');
-    const { template } = usages.ENCRYPT_DECRYPT!;
     const pending = await generateMaterial(records, stores.main, `keyhold/${keyId}`, template);
     const createdAt = Date.now() / 1000;
     const material = { materialId, objectId: pending.objectId.toString('hex'), suite, createdAt };

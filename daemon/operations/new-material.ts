@@ -5,7 +5,8 @@ import { type Import, materialIdOf, withImport } from '../keys/imported-material
 import { generateMaterial, importMaterial } from '../keys/intents.js';
 import { type Key, putKey } from '../keys/keyring.js';
 import { isRotatable, rotationFrom } from '../keys/rotation.js';
-import { keySpecs } from '../keys/specs.js';
+import { checkMechanisms } from '../keys/mechanisms.js';
+import { usageIn } from '../keys/specs.js';
 import type { Services } from './operation.js';
 import type { Change } from './recorder.js';
 
@@ -24,9 +25,10 @@ export async function prepareRotation(
   if (!isRotatable(key.record)) {
     throw new exceptions.UnsupportedOperationException(`${key.arn} gets no material that the HSM makes.`);
   }
-  const { usages, suite } = keySpecs[keySpec];
   const store = stores.of(key);
-  const { template } = usages[keyUsage]!;
+  const usage = usageIn(store, keySpec, keyUsage)!;
+  checkMechanisms(store, usage);
+  const { template, suite } = usage;
   // Before there is anything that a failure would leave behind.
   const materialId = (await store.random(32)).toString('hex');
   const material = await generateMaterial(records, store, `keyhold/${keyId}`, template);

@@ -6,10 +6,11 @@ import { materialIdOf, withImport } from '../keys/imported-material.js';
 import { importTarget } from '../keys/importing.js';
 import { generateMaterial, importMaterial, type PendingMaterial } from '../keys/intents.js';
 import { type Key, putAlias, putKey } from '../keys/keyring.js';
+import { checkImportable, checkMechanisms } from '../keys/mechanisms.js';
 import { keyDefaults } from '../keys/new-key.js';
 import type { KeyRecord } from '../keys/record.js';
 import { isRotatable, rotationFrom } from '../keys/rotation.js';
-import { keySpecs } from '../keys/specs.js';
+import { usageIn } from '../keys/specs.js';
 import { checkAliasIsFree, checkAliasName } from './aliases.js';
 import { requestTags } from './condition-keys.js';
 import { checkCreateKey } from './create-key.js';
@@ -118,9 +119,10 @@ async function withMaterial(
 ): Promise<Made> {
   if (keyMaterial) return withImported(record, keyMaterial, services);
   const { records, stores } = services;
-  const { usages, suite } = keySpecs[record.keySpec];
+  const usage = usageIn(stores.main, record.keySpec, record.keyUsage)!;
+  checkMechanisms(stores.main, usage);
+  const { template, suite } = usage;
   const materialId = (await stores.main.random(32)).toString('hex');
-  const { template } = usages[record.keyUsage]!;
   const pending = await generateMaterial(records, stores.main, `keyhold/${record.keyId}`, template);
   const objectId = pending.objectId.toString('hex');
   const material = { materialId, objectId, suite, createdAt: record.createdAt };
@@ -129,6 +131,7 @@ async function withMaterial(
 
 async function withImported(record: KeyRecord, keyMaterial: Uint8Array, services: Services): Promise<Made> {
   const { records, stores, internalKeys } = services;
+  checkImportable(stores.main, usageIn(stores.main, record.keySpec, record.keyUsage)!);
   const bytes = Buffer.from(keyMaterial);
   try {
     const pending = await importMaterial(records, stores.main, `keyhold/${record.keyId}`, (id, label) =>

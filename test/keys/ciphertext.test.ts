@@ -10,7 +10,7 @@ import { checkout } from '../support/paths.js';
 interface Vector {
   comment: string;
   key: string;
-  suite: number;
+  suite: 1 | 2;
   keyId: string;
   materialId: string;
   context: Record<string, string>;

@@ -1,6 +1,6 @@
 // What the composer of the daemon gives a key store, and what it hears from it.
-import type { HsmError, HsmErrorCode, KeyStoreState } from '../key-store.js';
-import type { JobName } from '../messages.js';
+import type { CipherSuite, HsmError, HsmErrorCode, KeyStoreState } from '../key-store.js';
+import type { JobName, ModuleQuirks, TokenName } from '../messages.js';
 
 /** How a token refuses a login. */
 export type LoginRefusal = Extract<HsmErrorCode, 'login-refused' | 'pin-locked'>;
@@ -38,14 +38,19 @@ export interface KeyStoreConfig {
   readonly name: string;
   /** Path of the PKCS#11 module. */
   readonly library: string;
-  /** Which token; label, serial number or both. */
-  readonly token: { readonly label?: string; readonly serial?: string };
+  /** Which token; label, serial number, slot id, or more than one of them. */
+  readonly token: TokenName;
   /** Environment of the workers besides HOME, LANG and PATH; for instance SOFTHSM2_CONF. */
   readonly env?: Readonly<Record<string, string>>;
   /** Arguments of C_Initialize. */
   readonly initialize?: { readonly flags?: number; readonly libraryParameters?: string };
+  readonly quirks?: ModuleQuirks;
+  /** Of symmetric materials made from now on; default 1. */
+  readonly suite?: CipherSuite;
   /** Default: one for each core, at least two. */
   readonly workers?: number;
+  /** As many as the token has sessions. */
+  readonly mostWorkers?: number;
   /** Reads the PIN from its source, for each start of a worker; the buffer is wiped. */
   readonly readPin: () => Promise<Buffer>;
   readonly latch: LoginLatch;

@@ -16,6 +16,7 @@ import {
   type Mechanism,
   type MechanismInfo,
   type ObjectId,
+  type StoreTraits,
   type TokenDescription,
   type TokenObject,
   type Wrapping,
@@ -56,6 +57,7 @@ const CONVERSIONS: Readonly<Record<Conversion, Buffer>> = {
 class PoolKeyStore implements KeyStore {
   readonly objects: readonly TokenObject[];
   readonly mechanisms: ReadonlyMap<number, MechanismInfo>;
+  readonly traits: StoreTraits;
   private readonly pool: Pool;
   // Mechanisms and templates are entries of a table that lives as long as the daemon.
   private readonly encoded = new WeakMap<Mechanism | KeyTemplate | Wrapping | ImportTarget, Buffer>();
@@ -63,10 +65,11 @@ class PoolKeyStore implements KeyStore {
   constructor(
     readonly name: string,
     private readonly supervisor: Supervisor,
-    { objects, mechanisms }: TokenDescription,
+    { objects, mechanisms, traits }: TokenDescription,
   ) {
     this.objects = objects;
     this.mechanisms = mechanisms;
+    this.traits = traits;
     this.pool = supervisor.pool;
   }
 

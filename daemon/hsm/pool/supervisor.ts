@@ -1,7 +1,7 @@
 // Starts workers, one at a time, so that a wrong PIN is tried once; replaces the lost ones with back-off.
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { HsmError, type KeyStoreState, type TokenDescription } from '../key-store.js';
+import { HsmError, type KeyStoreState, type StoreTraits, type TokenDescription } from '../key-store.js';
 import { kinds, type StartSettings } from '../messages.js';
 import type { KeyStoreConfig, LoginRefusal } from './config.js';
 import { Pool } from './pool.js';
@@ -46,7 +46,10 @@ export class Supervisor {
   private closing: Promise<void> | undefined;
 
   constructor(private readonly config: KeyStoreConfig) {
-    this.wanted = config.workers ?? Math.max(2, availableParallelism());
+    this.wanted = Math.min(
+      config.workers ?? Math.max(2, availableParallelism()),
+      config.mostWorkers ?? Infinity,
+    );
     this.pool = new Pool(config, (worker, loss, unanswered) => this.lost(worker, loss, unanswered));
   }
 
@@ -57,13 +60,18 @@ export class Supervisor {
   /** Starts the first worker; the others follow. */
   async connect(): Promise<TokenDescription> {
     try {
-      const token = decodeListing(await this.startOne(true));
+      const token = decodeListing(await this.startOne(true), this.traits());
       this.maintain();
       return token;
     } catch (error) {
       await this.close();
       throw error;
     }
+  }
+
+  private traits(): StoreTraits {
+    const { suite = 1, quirks } = this.config;
+    return { suite, oaepSha256InModule: quirks?.oaepSha256InModule ?? false };
   }
 
   /** Answers what is there, then ends the workers. */
@@ -117,7 +125,7 @@ export class Supervisor {
 
   /** @returns what the worker answered: a listing of the token where it was to describe it */
   private async startOne(describeToken: boolean): Promise<Buffer | undefined> {
-    const { name, library, token, initialize, sessionCopies = 16_384 } = this.config;
+    const { name, library, token, initialize, quirks = {}, sessionCopies = 16_384 } = this.config;
     if (this.unlatched || this.config.latch.isSet()) {
       this.refused = true;
       this.update();
@@ -125,7 +133,7 @@ export class Supervisor {
     }
     const pin = await this.readPin();
     if (this.current === 'closed') throw new HsmError('disconnected', `Key store "${name}" is closed.`);
-    const settings: StartSettings = { library, token, initialize, sessionCopies, describeToken };
+    const settings: StartSettings = { library, token, initialize, quirks, sessionCopies, describeToken };
     const keysMade = this.pool.keysMade;
     const worker = this.spawn();
     const began = performance.now();
@@ -249,7 +257,7 @@ export class Supervisor {
 
 const refusals: readonly LoginRefusal[] = ['login-refused', 'pin-locked'];
 
-function decodeListing(json: Buffer | undefined): TokenDescription {
+function decodeListing(json: Buffer | undefined, traits: StoreTraits): TokenDescription {
   const { objects, mechanisms } = tokenListing.parse(JSON.parse(json?.toString('utf8') ?? ''));
   return {
     objects: objects.map(([objectClass, id, label]) => ({
@@ -260,5 +268,6 @@ function decodeListing(json: Buffer | undefined): TokenDescription {
     mechanisms: new Map(
       mechanisms.map(([type, minKeySize, maxKeySize]) => [type, { minKeySize, maxKeySize }]),
     ),
+    traits,
   };
 }

@@ -13,12 +13,28 @@ import type { Token } from './token.js';
  */
 export function generate(token: Token, id: Buffer, label: Buffer, template: KeyTemplate): Handle[] {
   const { module, session } = token;
+  const { macKey, publicAttributes, ofSession } = template;
   const mechanism = { mechanism: template.mechanism };
-  const secret = merge(template.attributes, promisedOfSecret(id, label));
-  if (template.publicAttributes === undefined) return [module.C_GenerateKey(session, mechanism, secret)];
-  const open = merge(template.publicAttributes, promisedOfPublic(id, label));
+  const place = { type: pkcs11.CKA_TOKEN, value: !ofSession };
+  const secret = merge(permitted(token, template.attributes), [...promisedOfSecret(id, label), place]);
+  if (publicAttributes === undefined) {
+    const key = module.C_GenerateKey(session, mechanism, secret);
+    if (macKey === undefined) return [key];
+    try {
+      return [key, ...generate(token, id, label, { ...macKey, ofSession })];
+    } catch (error) {
+      module.C_DestroyObject(session, key);
+      throw error;
+    }
+  }
+  const open = merge(permitted(token, publicAttributes), [...promisedOfPublic(id, label), place]);
   const pair = module.C_GenerateKeyPair(session, mechanism, open, secret);
   return [pair.privateKey, pair.publicKey];
+}
+
+/** Without the attributes that the module takes in no template; what is promised is added later. */
+function permitted({ omittedAttributes }: Token, attributes: Attributes): Attributes {
+  return attributes.filter(([type]) => !omittedAttributes.has(type));
 }
 
 /** What Keyhold promises of every secret and private key. */
@@ -56,8 +72,11 @@ export function generateDataKeyPair(
   const pair = module.C_GenerateKeyPair(
     session,
     { mechanism: template.mechanism },
-    merge(template.publicAttributes ?? [], [ofSession, { type: pkcs11.CKA_PRIVATE, value: false }]),
-    merge(template.attributes, [
+    merge(permitted(token, template.publicAttributes ?? []), [
+      ofSession,
+      { type: pkcs11.CKA_PRIVATE, value: false },
+    ]),
+    merge(permitted(token, template.attributes), [
       ofSession,
       { type: pkcs11.CKA_PRIVATE, value: true },
       { type: pkcs11.CKA_SENSITIVE, value: false },

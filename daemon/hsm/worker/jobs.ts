@@ -7,13 +7,14 @@ import {
   type KeyTemplate,
   type Wrapping,
 } from '../key-store.js';
-import type { JobName } from '../messages.js';
-import { createCiphers, type Cipher, type IvSource } from './ciphers.js';
+import type { JobName, ModuleQuirks } from '../messages.js';
+import { createCiphers, type Cipher } from './ciphers.js';
 import { conversions } from './conversions.js';
 import { generate, generateDataKeyPair, toTemplate } from './generation.js';
 import { importMaterial } from './importing.js';
 import { deriveSharedSecret } from './key-agreement.js';
 import { mechanismOf } from './mechanisms.js';
+import type { IvSource } from './iv-source.js';
 import type { KeyObjects } from './objects.js';
 import { toSubjectPublicKeyInfo } from './public-keys.js';
 import type { Token } from './token.js';
@@ -31,9 +32,10 @@ export function createHandlers(
   token: Token,
   objects: KeyObjects,
   ivs: IvSource,
+  quirks: ModuleQuirks,
 ): Readonly<Record<Exclude<JobName, 'start'>, Handler>> {
   const { module, session } = token;
-  const ciphers = createCiphers(token, objects, ivs);
+  const ciphers = createCiphers(token, objects, ivs, quirks);
   const signature = Buffer.alloc(LONGEST_SIGNATURE);
 
   const cipherOf = (suite: Buffer): Cipher => {
@@ -50,8 +52,10 @@ export function createHandlers(
   const templateOf = (json: Buffer) => JSON.parse(json.toString('utf8')) as KeyTemplate;
 
   const make: Handler = (id: Buffer, label: Buffer, template: Buffer) => {
-    const made = generate(token, id, label, templateOf(template));
+    const wanted = templateOf(template);
+    const made = generate(token, id, label, wanted);
     for (const handle of made) objects.add(handle);
+    if (wanted.ofSession) objects.ownSession(id, made);
     return [];
   };
 

@@ -14,7 +14,7 @@ import {
   type TokenListing,
 } from '../messages.js';
 import { HsmError } from '../key-store.js';
-import { IvSource } from './ciphers.js';
+import { IvSource } from './iv-source.js';
 import { createHandlers, type Handler } from './jobs.js';
 import { KeyObjects } from './objects.js';
 import { toHsmError } from './return-values.js';
@@ -44,11 +44,11 @@ function start(settingsJson: Buffer, pin: Buffer): Buffer[] {
   ivs = new IvSource(token);
   const objects = new KeyObjects(token, settings.sessionCopies);
   const found = objects.learn();
-  handlers = createHandlers(token, objects, ivs);
+  handlers = createHandlers(token, objects, ivs, settings.quirks);
   if (!settings.describeToken) return [];
   const listing: TokenListing = {
     objects: found.map((object) => [object.class, object.id.toString('hex'), object.label]),
-    mechanisms: listMechanisms(token),
+    mechanisms: listMechanisms(token, settings.quirks),
   };
   return [Buffer.from(JSON.stringify(listing))];
 }

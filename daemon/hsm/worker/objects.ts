@@ -8,6 +8,8 @@ import { TokenGoneError, isThere, type Token } from './token.js';
 interface Entry {
   /** A secret or private key. */
   key?: Handle;
+  /** The HMAC key beside an AES key (suite 2). */
+  mac?: Handle;
   public?: Handle;
 }
 
@@ -22,6 +24,8 @@ const LONGEST_ID = 64;
 const KEY_CLASSES = [pkcs11.CKO_SECRET_KEY, pkcs11.CKO_PRIVATE_KEY, pkcs11.CKO_PUBLIC_KEY];
 const FIND_CHUNK = 1024;
 const MOST_ATTEMPTS = 5;
+/** Behind a CKA_ID it names the copy of the HMAC key; longer than any CKA_ID that is worked with. */
+const MAC = '\0'.repeat(LONGEST_ID + 1);
 
 export class KeyObjects {
   // Keys of these maps are CKA_IDs as latin1 strings, the cheapest that a Map can hash.
@@ -32,6 +36,8 @@ export class KeyObjects {
   /** Least recently used first. */
   private readonly copies = new Map<string, Handle>();
   private newestCopy = '';
+  /** Session objects that {@link ownSession} named. */
+  private readonly ofSession = new Map<string, readonly Handle[]>();
   /** CKA_IDs of adopted objects whose makers allow no copies. */
   private readonly uncopyable = new Set<string>();
 
@@ -44,6 +50,21 @@ export class KeyObjects {
   /** Runs an operation with the handle of a secret or private key; once more where the handle turns out to be stale. */
   use<T>(id: Buffer, operation: (key: Handle) => T): T {
     return this.retryingStale(id.toString('latin1'), (name) => operation(this.key(name)));
+  }
+
+  /** As {@link use}, with the AES key and the HMAC key of a material of suite 2. */
+  useBoth<T>(id: Buffer, operation: (key: Handle, mac: Handle) => T): T {
+    return this.retryingStale(id.toString('latin1'), (name) => {
+      const mac = this.entry(name).mac ?? fail(name);
+      // With room for one copy the second would push the first one out.
+      if (this.copyLimit < 2) return operation(this.entry(name).key ?? fail(name), mac);
+      return operation(this.key(name), this.copies.get(name + MAC) ?? this.copy(name + MAC, mac));
+    });
+  }
+
+  /** Remembers objects of the session that {@link forget} and {@link destroy} are to destroy. */
+  ownSession(id: Buffer, handles: readonly Handle[]): void {
+    this.ofSession.set(id.toString('latin1'), handles);
   }
 
   /** As {@link use}, with the public key of a pair. */
@@ -62,15 +83,18 @@ export class KeyObjects {
 
   /** Drops the handles of a CKA_ID and destroys the session copy. */
   forget(name: string): void {
-    const copy = this.copies.get(name);
-    if (copy) {
-      this.copies.delete(name);
-      this.ignoringStale(() => this.token.module.C_DestroyObject(this.token.session, copy));
+    for (const copied of [name, name + MAC]) {
+      const copy = this.copies.get(copied);
+      this.copies.delete(copied);
+      this.uncopyable.delete(copied);
+      if (copy) this.ignoringStale(() => this.token.module.C_DestroyObject(this.token.session, copy));
     }
-    this.uncopyable.delete(name);
+    for (const handle of this.ofSession.get(name) ?? [])
+      this.ignoringStale(() => this.token.module.C_DestroyObject(this.token.session, handle));
+    this.ofSession.delete(name);
     const entry = this.entries.get(name);
     this.entries.delete(name);
-    for (const handle of [entry?.key, entry?.public])
+    for (const handle of [entry?.key, entry?.mac, entry?.public])
       if (handle) this.known.delete(handle.toString('latin1'));
   }
 
@@ -115,8 +139,8 @@ export class KeyObjects {
       const name = description.id.toString('latin1');
       const entry = this.entries.get(name) ?? {};
       if (description.class === pkcs11.CKO_PUBLIC_KEY) entry.public = handle;
-      else if (description.class === pkcs11.CKO_SECRET_KEY || description.class === pkcs11.CKO_PRIVATE_KEY)
-        entry.key = handle;
+      else if (description.class === pkcs11.CKO_PRIVATE_KEY) entry.key = handle;
+      else if (description.class === pkcs11.CKO_SECRET_KEY) this.addSecret(entry, handle);
       this.entries.set(name, entry);
     }
     if (description.class === pkcs11.CKO_DATA)
@@ -153,6 +177,20 @@ export class KeyObjects {
     }
     this.known.add(made.toString('latin1'));
     this.data.set(label, [made]);
+  }
+
+  // A material of suite 2 alone has two secret keys. Which is which their types say, whatever the order of a search.
+  private addSecret(entry: Entry, handle: Handle): void {
+    if (entry.key === undefined || entry.key.equals(handle)) entry.key = handle;
+    else if (this.isAes(handle))
+      [entry.key, entry.mac] = [handle, this.isAes(entry.key) ? entry.mac : entry.key];
+    else entry.mac = handle;
+  }
+
+  private isAes(handle: Handle): boolean {
+    const { module, session } = this.token;
+    const [type] = module.C_GetAttributeValue(session, handle, [{ type: pkcs11.CKA_KEY_TYPE }]);
+    return (type?.value as Buffer | undefined)?.readUInt32LE(0) === pkcs11.CKK_AES;
   }
 
   private retryingStale<T>(name: string, operation: (name: string) => T): T {

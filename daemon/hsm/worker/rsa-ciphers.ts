@@ -73,6 +73,25 @@ export class RsaOaepSha256 extends RsaOaep {
   }
 }
 
+/** For modules that have all of it, or no raw RSA. */
+export class WholeRsaOaepSha256 extends RsaOaep {
+  protected override readonly hash = 'sha256';
+  protected override readonly hashLength = 32;
+  protected override readonly mechanism = {
+    mechanism: pkcs11.CKM_RSA_PKCS_OAEP,
+    parameter: {
+      type: pkcs11.CK_PARAMS_RSA_OAEP,
+      hashAlg: pkcs11.CKM_SHA256,
+      mgf: pkcs11.CKG_MGF1_SHA256,
+      source: 1,
+    },
+  };
+
+  protected override finish(ciphertext: Buffer): Buffer {
+    return decryptInto(this.token, ciphertext, Buffer.alloc(LONGEST_RESULT));
+  }
+}
+
 /**
  * RSAES-OAEP with SHA-256 by raw RSA.
  * @param key an RSA private key that may decrypt

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import pkcs11, { type Handle, type TokenInfo } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
-import type { StartSettings, TokenListing } from '../messages.js';
+import type { ModuleQuirks, StartSettings, TokenListing, TokenName } from '../messages.js';
 import { meaningOf, toHsmError } from './return-values.js';
 
 /** Session state (PKCS #11 v2.40, section 3.3), which pkcs11js does not name. */
@@ -13,6 +13,8 @@ export interface Token {
   readonly module: pkcs11.PKCS11;
   readonly slot: Handle;
   readonly session: Handle;
+  /** Attributes that no template may carry, by CKA number. */
+  readonly omittedAttributes: ReadonlySet<number>;
 }
 
 /**
@@ -26,8 +28,10 @@ export function openToken(settings: StartSettings, pin: Buffer): Token {
     const { slot, info } = findToken(module, settings);
     assertUsable(info, settings);
     const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
-    module.C_Login(session, pkcs11.CKU_USER, pin.toString('utf8'));
-    return { module, slot, session };
+    const { userType = pkcs11.CKU_USER, protectedPath, omittedAttributes } = settings.quirks;
+    if (protectedPath) module.C_Login(session, userType);
+    else module.C_Login(session, userType, pin.toString('utf8'));
+    return { module, slot, session, omittedAttributes: new Set(omittedAttributes?.map(constantOf)) };
   } catch (error) {
     throw toHsmError(error);
   }
@@ -62,12 +66,26 @@ export class TokenGoneError extends HsmError {
   }
 }
 
-/** The mechanisms that the module has for the token. */
-export function listMechanisms({ module, slot }: Token): TokenListing['mechanisms'] {
-  return module.C_GetMechanismList(slot).map((type) => {
+/** The mechanisms that the module has for the token and the profile lets be used. */
+export function listMechanisms(
+  { module, slot }: Token,
+  { avoided = [], rsaBits }: ModuleQuirks,
+): TokenListing['mechanisms'] {
+  const out = new Set(avoided.map(constantOf));
+  const listed = module.C_GetMechanismList(slot).filter((type) => !out.has(type));
+  return listed.map((type) => {
     const { minKeySize, maxKeySize } = module.C_GetMechanismInfo(slot, type);
-    return [type, minKeySize, maxKeySize];
+    if (type !== pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN) return [type, minKeySize, maxKeySize];
+    return [type, Math.max(minKeySize, rsaBits?.min ?? 0), Math.min(maxKeySize, rsaBits?.max ?? Infinity)];
   });
+}
+
+/** @param name of a constant of pkcs11t.h, or a number as `0x…`. @throws HsmError */
+function constantOf(name: string): number {
+  const known: unknown = (pkcs11 as unknown as Readonly<Record<string, unknown>>)[name];
+  const value = typeof known === 'number' ? known : Number(name);
+  if (Number.isInteger(value)) return value;
+  throw new HsmError('internal', `The profile names ${name}, which is not known: give its number.`);
 }
 
 /** Logs out and lets go of the module. */
@@ -111,11 +129,10 @@ interface Found {
 }
 
 function findToken(module: pkcs11.PKCS11, { token }: StartSettings): Found {
-  const wanted = [token.label && `label "${token.label}"`, token.serial && `serial number ${token.serial}`]
-    .filter(Boolean)
-    .join(' and ');
+  const wanted = nameOf(token);
   const present: Found[] = module
     .C_GetSlotList(true)
+    .filter((slot) => token.slot === undefined || slot.readUInt32LE(0) === token.slot)
     .map((slot) => ({ slot, info: module.C_GetTokenInfo(slot) }))
     .filter(({ info }) => info.flags & pkcs11.CKF_TOKEN_INITIALIZED);
   const matching = present.filter(
@@ -143,8 +160,20 @@ function findToken(module: pkcs11.PKCS11, { token }: StartSettings): Found {
   return first;
 }
 
-function assertUsable(info: TokenInfo, { token }: StartSettings): void {
-  const name = `Token "${token.label ?? token.serial}"`;
+/** For a human. */
+function nameOf({ label, serial, slot }: TokenName): string {
+  return [
+    label !== undefined && `label "${label}"`,
+    serial !== undefined && `serial number ${serial}`,
+    slot !== undefined && `slot id ${slot}`,
+  ]
+    .filter(Boolean)
+    .join(' and ');
+}
+
+function assertUsable(info: TokenInfo, { token, quirks }: StartSettings): void {
+  if (quirks.protectedPath) return;
+  const name = `The token with ${nameOf(token)}`;
   if (!(info.flags & pkcs11.CKF_USER_PIN_INITIALIZED))
     throw new HsmError('no-user-pin', `${name} has no user PIN yet: set one with the module’s own tool.`);
   if (info.flags & pkcs11.CKF_USER_PIN_LOCKED)

@@ -12,6 +12,10 @@ import type { CipherKey, CipherSuite, Conversion, KeyTemplate, Mechanism } from 
 export interface EncryptionAlgorithm {
   /** CKM number of what the module does of it. */
   readonly mechanism: number;
+  /** The same where the module takes OAEP's padding with SHA-256 off itself. */
+  readonly mechanismInModule?: number;
+  /** CKM number of what authenticates it, where that is a mechanism of its own. */
+  readonly macMechanism?: number;
   readonly cipher: CipherKey['suite'];
   /** Bytes. */
   readonly maxPlaintext: number;
@@ -51,6 +55,8 @@ type Algorithms<Name extends string, Entry> = Readonly<Partial<Record<Name, Entr
 /** What a key of one usage can do; PKCS#11's usages of its objects are no more than that needs. */
 export interface KeyUsageEntry {
   readonly template: KeyTemplate;
+  /** Of symmetric encryption keys. */
+  readonly suite?: CipherSuite;
   readonly encryption?: Algorithms<EncryptionAlgorithmSpec, EncryptionAlgorithm>;
   readonly signing?: Algorithms<SigningAlgorithmSpec, SigningAlgorithm>;
   readonly mac?: Algorithms<MacAlgorithmSpec, Mechanism>;
@@ -66,8 +72,8 @@ export interface KeySpecEntry {
   readonly defaultUsage?: KeyUsageType;
   /** Of secret keys: bytes that imported material may have. */
   readonly importedLength?: { readonly shortest: number; readonly longest: number };
-  /** Of symmetric keys: the suite of materials made from now on. */
-  readonly suite?: CipherSuite;
+  /** Of symmetric encryption keys: their usage in tokens whose materials are of that suite. */
+  readonly suites?: Readonly<Record<CipherSuite, KeyUsageEntry>>;
   /** How to make a data key pair of this spec. */
   readonly dataKeyPair?: KeyTemplate;
   /** Why there are no keys of this spec. */

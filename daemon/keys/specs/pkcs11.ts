@@ -20,6 +20,7 @@ export const CKM_ECDH1_DERIVE = 0x1050;
 export const CKM_EC_EDWARDS_KEY_PAIR_GEN = 0x1055;
 export const CKM_EDDSA = 0x1057;
 export const CKM_AES_KEY_GEN = 0x1080;
+export const CKM_AES_CBC = 0x1082;
 export const CKM_AES_GCM = 0x1087;
 /** v3.2. */
 export const CKM_ML_KEM_KEY_PAIR_GEN = 0xf;

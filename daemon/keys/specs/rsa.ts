@@ -52,6 +52,7 @@ export function rsa(bits: number): KeySpecEntry {
   // RFC 8017, section 7.1.1, step 1b.
   const oaep = (mechanism: number, cipher: RsaCipher, hashLength: number): EncryptionAlgorithm => ({
     mechanism,
+    mechanismInModule: CKM_RSA_PKCS_OAEP,
     cipher,
     maxPlaintext: bits / 8 - 2 * hashLength - 2,
     ciphertextLength: bits / 8,

@@ -1,16 +1,41 @@
-import type { KeySpecEntry } from './entry.js';
-import { CKA_DECRYPT, CKA_ENCRYPT, CKK_AES, CKM_AES_GCM, CKM_AES_KEY_GEN, secretKey } from './pkcs11.js';
+import type { KeySpecEntry, KeyUsageEntry } from './entry.js';
+import {
+  CKA_DECRYPT,
+  CKA_ENCRYPT,
+  CKA_SIGN,
+  CKA_VERIFY,
+  CKK_AES,
+  CKK_GENERIC_SECRET,
+  CKM_AES_CBC,
+  CKM_AES_GCM,
+  CKM_AES_KEY_GEN,
+  CKM_GENERIC_SECRET_KEY_GEN,
+  CKM_SHA256_HMAC,
+  secretKey,
+} from './pkcs11.js';
+
+const maxPlaintext = 4_096;
 
 export const aes256 = secretKey(CKM_AES_KEY_GEN, CKK_AES, 32, CKA_ENCRYPT, CKA_DECRYPT);
+const hmac256 = secretKey(CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 32, CKA_SIGN, CKA_VERIFY);
+
+const gcm: KeyUsageEntry = {
+  suite: 1,
+  template: aes256,
+  encryption: { SYMMETRIC_DEFAULT: { mechanism: CKM_AES_GCM, cipher: 1, maxPlaintext } },
+};
+
+const cbcWithHmac: KeyUsageEntry = {
+  suite: 2,
+  template: { ...aes256, macKey: hmac256 },
+  encryption: {
+    SYMMETRIC_DEFAULT: { mechanism: CKM_AES_CBC, macMechanism: CKM_SHA256_HMAC, cipher: 2, maxPlaintext },
+  },
+};
 
 export const symmetricDefault: KeySpecEntry = {
-  usages: {
-    ENCRYPT_DECRYPT: {
-      template: aes256,
-      encryption: { SYMMETRIC_DEFAULT: { mechanism: CKM_AES_GCM, cipher: 1, maxPlaintext: 4_096 } },
-    },
-  },
+  usages: { ENCRYPT_DECRYPT: gcm },
+  suites: { 1: gcm, 2: cbcWithHmac },
   defaultUsage: 'ENCRYPT_DECRYPT',
-  suite: 1,
   importedLength: { shortest: 32, longest: 32 },
 };

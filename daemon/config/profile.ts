@@ -1,0 +1,87 @@
+// What a file of hsm-config says of a kind of module.
+import { z } from 'zod';
+
+/** A name of pkcs11t.h, or a number for a vendor's own. */
+const constant = (prefix: string) =>
+  z.string().regex(new RegExp(`^(${prefix}_[A-Z0-9_]+|0x[0-9a-fA-F]{1,8})$`), `${prefix}_… or 0x…`);
+
+const tokenNames = ['label', 'serial', 'slot'] as const;
+
+const mechanisms = z.strictObject({
+  /** What `keyhold doctor` expects to find. */
+  wanted: z.array(constant('CKM')).default([]),
+  /** What the module lists and is not used. */
+  avoided: z.array(constant('CKM')).default([]),
+});
+
+const quirks = z.strictObject({
+  /** C_CopyObject is missing or gains nothing: keys are used as they are in the token. */
+  noCopyObject: z.boolean().default(false),
+  /** Most sessions, one for each worker. */
+  sessions: z.number().int().positive().max(64).optional(),
+  /** Bits, where the module makes others than it lists. */
+  rsaBits: z
+    .strictObject({
+      min: z.number().int().positive().optional(),
+      max: z.number().int().positive().optional(),
+    })
+    .optional(),
+  /**
+   * Who takes the padding of RSAES-OAEP with SHA-256 off: the worker, after CKM_RSA_X_509, or the module. SHA-1 is always
+   * the module's.
+   */
+  oaepSha256: z.enum(['worker', 'module']).default('worker'),
+  /** Attributes that its templates do not take; what Keyhold promises of keys stays in them. */
+  omittedAttributes: z.array(constant('CKA')).default([]),
+});
+
+const login = z.strictObject({
+  /** CK_USER_TYPE; 1 is CKU_USER. */
+  userType: z.number().int().nonnegative().default(1),
+  /** What C_Login is given; `${pin}` comes from the PIN source, `${user}` from `user` of the configuration. */
+  pin: z
+    .string()
+    .regex(/^[^$]*(\$\{user\}[^$]*)?\$\{pin\}$/, "ends with '${pin}' and may name '${user}' before it")
+    .default('${pin}'),
+  /** The PIN is given at the device, C_Login gets none. */
+  protectedPath: z.boolean().default(false),
+});
+
+const lack = z.strictObject({
+  keySpec: z.string().min(1),
+  keyUsage: z.string(),
+  /** None: no algorithm of the usage. */
+  algorithm: z.string().optional(),
+  reason: z.string().min(1),
+});
+
+/** `hsm-config/<profile>.yaml`: what is peculiar to a kind of module. `${home}` stands for KEYHOLD_HOME. */
+export const profileSchema = z.strictObject({
+  name: z.string().min(1),
+  /** `here`: every test run of Keyhold uses it. `no`: written from the vendor's manual, and not tested here. */
+  tested: z.enum(['here', 'no']).default('no'),
+  library: z.string().min(1),
+  /** Environment of the worker processes. */
+  environment: z.record(z.string(), z.string()).default({}),
+  /** Arguments of C_Initialize, for modules that want some. */
+  initialize: z
+    .strictObject({
+      flags: z.number().int().nonnegative().optional(),
+      libraryParameters: z.string().optional(),
+    })
+    .optional(),
+  /** What may name a token of this module; slot ids move with most. */
+  selectBy: z.array(z.enum(tokenNames)).min(1).default(['label', 'serial']),
+  login: login.prefault({}),
+  mechanisms: mechanisms.prefault({}),
+  quirks: quirks.prefault({}),
+  /** How symmetric keys encrypt from now on: 1 = AES-GCM, 2 = AES-CBC with HMAC, for modules without GCM. */
+  suite: z.union([z.literal(1), z.literal(2)]).default(1),
+  /** For a human, before production. */
+  advice: z.array(z.string().min(1)).default([]),
+  /** What the module lacks of the table of key specs, as `keyhold doctor --lacks` prints it. */
+  lacks: z.array(lack).optional(),
+});
+
+export type Profile = z.output<typeof profileSchema>;
+export type TokenNaming = (typeof tokenNames)[number];
