@@ -2,7 +2,7 @@
 import { ConfigError, loadProfile } from './config/load.js';
 import { loginPin, readPin } from './config/pin.js';
 import type { Profile } from './config/profile.js';
-import type { ClusterConfig, Config, TokenConfig } from './config/schema.js';
+import type { ClusterConfig, Config, PinSource, TokenConfig } from './config/schema.js';
 import type { KeyStore } from './hsm/key-store.js';
 import type { KeyStoreConfig } from './hsm/pool/config.js';
 import { connect } from './hsm/pool/connect.js';
@@ -22,13 +22,32 @@ export const defaultStore = 'default';
  */
 export function openKeyStore(home: string, config: Config, log: Logger, workers?: number): Promise<KeyStore> {
   const { hsm, limits } = config;
-  const profile = loadProfile(hsm.profile, home);
-  const base = connection(home, defaultStore, hsm, profile, log);
-  return connect({
-    ...base,
-    workers: workers ?? hsm.workers,
-    readPin: () => loginPin(profile, hsm, () => readConfiguredPin(hsm.pin, home)),
+  return openToken(home, defaultStore, { ...hsm, workers: workers ?? hsm.workers }, log, {
     maxQueued: limits.queue,
+  });
+}
+
+/**
+ * Connects to a token, whose PIN comes from the source that it is configured with.
+ * @param name of the key store, by which the latch of refused logins goes
+ * @throws HsmError, ConfigError
+ */
+export async function openToken(
+  home: string,
+  name: string,
+  token: TokenConfig & { readonly pin?: PinSource | undefined },
+  log: Logger,
+  options: Pick<KeyStoreConfig, 'maxQueued' | 'lacks' | 'sparesTries'> = {},
+): Promise<KeyStore> {
+  const profile = loadProfile(token.profile, home);
+  const pin = () => {
+    if (token.pin) return readPin(token.pin, home);
+    throw new ConfigError(`There is no 'pin', which logins of ${profile.name} need.`);
+  };
+  return await connect({
+    ...connection(home, name, token, profile, log),
+    readPin: () => loginPin(profile, token, async () => await pin()),
+    ...options,
   });
 }
 
@@ -90,11 +109,6 @@ export class Clusters implements ClusterDirectory {
   }
 }
 
-function readConfiguredPin(pin: Config['hsm']['pin'], home: string): Promise<Buffer> {
-  if (pin) return readPin(pin, home);
-  throw new ConfigError(`keyhold.yaml has no 'pin' under 'hsm', which this module's login needs.`);
-}
-
 /** @throws ConfigError where the token is named by what does not stay the same with such a module */
 function connection(
   home: string,
@@ -103,7 +117,7 @@ function connection(
   profile: Profile,
   log: Logger,
 ): Omit<KeyStoreConfig, 'readPin'> {
-  const { library, environment, initialize, suite, quirks, login, mechanisms, selectBy } = profile;
+  const { library, environment, initialize, suite, quirks, login, mechanisms, selectBy, lacks } = profile;
   if (tokenSlot !== undefined && !selectBy.includes('slot')) {
     throw new ConfigError(
       `'tokenSlot' names no token of profile '${profileName}', whose slot ids move: use ${selectBy.join(' or ')}.`,
@@ -118,6 +132,7 @@ function connection(
     env: environment,
     initialize,
     suite,
+    lacks,
     quirks: {
       userType,
       protectedPath,

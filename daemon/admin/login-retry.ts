@@ -22,7 +22,8 @@ function main(): number {
   }
   const home = process.env.KEYHOLD_HOME;
   const [store = ''] = program.args;
-  const isStore = store === defaultStore || /^cks-[0-9a-f]{17}$/.test(store);
+  const isStore =
+    store === defaultStore || /^(cks-[0-9a-f]{17}|(cluster|doctor)-[A-Za-z0-9_-]+)$/.test(store);
   if (!home || !isStore) {
     console.error(
       `keyhold login-retry: ${home ? `there is no key store '${store}': it takes '${defaultStore}' or the ID of a custom key store` : 'KEYHOLD_HOME is not set'}.`,

@@ -128,6 +128,17 @@ export interface StoreTraits {
   readonly suite: CipherSuite;
   /** Whether the module takes the padding of RSAES-OAEP with SHA-256 off, and not the worker. */
   readonly oaepSha256InModule: boolean;
+  /** What it was found not to do, beyond what its list of mechanisms tells. */
+  readonly lacks: readonly Lack[];
+}
+
+/** Something of the table of key specs that a kind of module cannot do. */
+export interface Lack {
+  readonly keySpec: string;
+  readonly keyUsage: string;
+  /** None: all of the usage. */
+  readonly algorithm?: string | undefined;
+  readonly reason: string;
 }
 
 export type KeyStoreState = 'connecting' | 'connected' | 'disconnected' | 'login-refused' | 'closed';

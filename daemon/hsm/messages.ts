@@ -125,6 +125,8 @@ export interface StartSettings {
   /** How many session copies of keys to hold at once. */
   readonly sessionCopies: number;
   readonly quirks: ModuleQuirks;
+  /** No login where the token says that a wrong PIN was given before. */
+  readonly sparesTries: boolean;
   /** Whether to answer with a {@link TokenListing}. */
   readonly describeToken: boolean;
 }

@@ -54,6 +54,7 @@ export interface Capability {
   readonly mechanism: string;
   readonly supported: boolean;
   /** Where it is not supported. */
+  readonly lackedBy?: 'keyhold' | 'module';
   readonly reason?: string;
 }
 
@@ -62,13 +63,12 @@ export function capabilitiesOf(token: TokenDescription): Capability[] {
   return Object.entries(keySpecs).flatMap(([keySpec, { usages, unsupported }]) => {
     const rows = Object.keys(usages).flatMap((keyUsage) => {
       const usage = usageIn(token, keySpec as KeySpec, keyUsage as KeyUsageType)!;
-      const lacking = lackingFor(usage, token);
-      const reason =
-        unsupported ?? (lacking.length > 0 ? `the module lacks ${lacking.join(', ')}` : undefined);
+      const reason = shortOf(usage, token);
       return [
-        ...algorithmMechanisms(usage, token).map(([name, type]) =>
-          capability(keySpec, keyUsage, name, mechanismName(type), reason),
-        ),
+        ...algorithmMechanisms(usage, token).map(([name, type]) => {
+          const found = foundLack(token, keySpec, keyUsage, name);
+          return capability(keySpec, keyUsage, name, mechanismName(type), unsupported, reason ?? found);
+        }),
         ...Object.entries(usage.unsupported ?? {}).map(([name, why]) =>
           capability(keySpec, keyUsage, name, '', why),
         ),
@@ -84,18 +84,44 @@ function capability(
   keyUsage: string,
   algorithm: string,
   mechanism: string,
-  reason: string | undefined,
+  ofKeyhold: string | undefined,
+  ofModule?: string,
 ): Capability {
-  const supported = reason === undefined;
-  return { keySpec, keyUsage, algorithm, mechanism, supported, ...(!supported && { reason }) };
+  const row = { keySpec, keyUsage, algorithm, mechanism };
+  const reason = ofKeyhold ?? ofModule;
+  if (reason === undefined) return { ...row, supported: true };
+  return { ...row, supported: false, lackedBy: ofKeyhold === undefined ? 'module' : 'keyhold', reason };
 }
 
-/** @throws UnsupportedOperationException where the token lacks a mechanism that keys of the usage need */
-export function checkMechanisms(store: KeyStore, usage: KeyUsageEntry): void {
-  const lacking = lackingFor(usage, store);
-  if (lacking.length === 0) return;
+/** Why a token's mechanisms do not do for keys of a usage. */
+function shortOf(usage: KeyUsageEntry, token: TokenDescription): string | undefined {
+  const lacking = lackingFor(usage, token);
+  return lacking.length > 0 ? `the module lacks ${lacking.join(', ')}` : undefined;
+}
+
+/** @param algorithm undefined: any of the usage, since keys have all of them or are not made */
+function foundLack(
+  { traits }: TokenDescription,
+  keySpec: string,
+  keyUsage: string,
+  algorithm?: string,
+): string | undefined {
+  const found = traits.lacks.find(
+    (lack) =>
+      lack.keySpec === keySpec &&
+      lack.keyUsage === keyUsage &&
+      (lack.algorithm === undefined || algorithm === undefined || lack.algorithm === algorithm),
+  );
+  return found?.reason;
+}
+
+/** @throws UnsupportedOperationException where the token cannot have keys of the spec for the usage */
+export function checkMechanisms(store: KeyStore, keySpec: KeySpec, keyUsage: KeyUsageType): void {
+  const usage = usageIn(store, keySpec, keyUsage)!;
+  const reason = shortOf(usage, store) ?? foundLack(store, keySpec, keyUsage);
+  if (reason === undefined) return;
   throw new exceptions.UnsupportedOperationException(
-    `The HSM of key store '${store.name}' cannot have such a key: its module lacks ${lacking.join(', ')}.`,
+    `The HSM of key store '${store.name}' cannot have such a key: ${reason.replace(/^the module/, 'its module')}.`,
   );
 }
 

@@ -60,7 +60,7 @@ export const createKey = operation({
     const { customKeyStoreId } = request;
     const store = stores.named(customKeyStoreId);
     const usage = usageIn(store, keySpec, keyUsage)!;
-    checkMechanisms(store, usage);
+    checkMechanisms(store, keySpec, keyUsage);
     if (request.origin === 'EXTERNAL') checkImportable(store, usage);
     const keyId = request.multiRegion ? `mrk-${randomBytes(16).toString('hex')}` : randomUUID();
     const draft: KeyRecord = {

@@ -27,7 +27,7 @@ export async function prepareRotation(
   }
   const store = stores.of(key);
   const usage = usageIn(store, keySpec, keyUsage)!;
-  checkMechanisms(store, usage);
+  checkMechanisms(store, keySpec, keyUsage);
   const { template, suite } = usage;
   // Before there is anything that a failure would leave behind.
   const materialId = (await store.random(32)).toString('hex');

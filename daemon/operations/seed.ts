@@ -120,7 +120,7 @@ async function withMaterial(
   if (keyMaterial) return withImported(record, keyMaterial, services);
   const { records, stores } = services;
   const usage = usageIn(stores.main, record.keySpec, record.keyUsage)!;
-  checkMechanisms(stores.main, usage);
+  checkMechanisms(stores.main, record.keySpec, record.keyUsage);
   const { template, suite } = usage;
   const materialId = (await stores.main.random(32)).toString('hex');
   const pending = await generateMaterial(records, stores.main, `keyhold/${record.keyId}`, template);

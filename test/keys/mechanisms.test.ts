@@ -26,5 +26,5 @@ void t.test('what a module lacks is refused by name', async (t) => {
   t.same(lackingFor(rsa, poorer), ['CKM_RSA_PKCS_OAEP', 'CKM_RSA_PKCS_KEY_PAIR_GEN for 4096 bits']);
   t.same(lackingFor(keySpecs.RSA_3072.usages.SIGN_VERIFY!, poorer), []);
   const refused = { code: 'UnsupportedOperationException', message: /lacks .*ML_DSA_KEY_PAIR_GEN/ };
-  t.throws(() => checkMechanisms(store, keySpecs.ML_DSA_44.usages.SIGN_VERIFY!), refused);
+  t.throws(() => checkMechanisms(store, 'ML_DSA_44', 'SIGN_VERIFY'), refused);
 });

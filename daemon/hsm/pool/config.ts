@@ -1,5 +1,5 @@
 // What the composer of the daemon gives a key store, and what it hears from it.
-import type { CipherSuite, HsmError, HsmErrorCode, KeyStoreState } from '../key-store.js';
+import type { CipherSuite, HsmError, HsmErrorCode, KeyStoreState, Lack } from '../key-store.js';
 import type { JobName, ModuleQuirks, TokenName } from '../messages.js';
 
 /** How a token refuses a login. */
@@ -45,6 +45,9 @@ export interface KeyStoreConfig {
   /** Arguments of C_Initialize. */
   readonly initialize?: { readonly flags?: number; readonly libraryParameters?: string };
   readonly quirks?: ModuleQuirks;
+  /** Not to log in where the token says that a wrong PIN was given before. Default: false. */
+  readonly sparesTries?: boolean;
+  readonly lacks?: readonly Lack[];
   /** Of symmetric materials made from now on; default 1. */
   readonly suite?: CipherSuite;
   /** Default: one for each core, at least two. */

@@ -70,8 +70,8 @@ export class Supervisor {
   }
 
   private traits(): StoreTraits {
-    const { suite = 1, quirks } = this.config;
-    return { suite, oaepSha256InModule: quirks?.oaepSha256InModule ?? false };
+    const { suite = 1, quirks, lacks = [] } = this.config;
+    return { suite, oaepSha256InModule: quirks?.oaepSha256InModule ?? false, lacks };
   }
 
   /** Answers what is there, then ends the workers. */
@@ -125,7 +125,15 @@ export class Supervisor {
 
   /** @returns what the worker answered: a listing of the token where it was to describe it */
   private async startOne(describeToken: boolean): Promise<Buffer | undefined> {
-    const { name, library, token, initialize, quirks = {}, sessionCopies = 16_384 } = this.config;
+    const {
+      name,
+      library,
+      token,
+      initialize,
+      quirks = {},
+      sparesTries = false,
+      sessionCopies = 16_384,
+    } = this.config;
     if (this.unlatched || this.config.latch.isSet()) {
       this.refused = true;
       this.update();
@@ -133,7 +141,15 @@ export class Supervisor {
     }
     const pin = await this.readPin();
     if (this.current === 'closed') throw new HsmError('disconnected', `Key store "${name}" is closed.`);
-    const settings: StartSettings = { library, token, initialize, quirks, sessionCopies, describeToken };
+    const settings: StartSettings = {
+      library,
+      token,
+      initialize,
+      quirks,
+      sparesTries,
+      sessionCopies,
+      describeToken,
+    };
     const keysMade = this.pool.keysMade;
     const worker = this.spawn();
     const began = performance.now();

@@ -107,6 +107,8 @@ const meanings = new Map<number, Meaning>([
   [pkcs11.CKR_KEY_TYPE_INCONSISTENT, UNSUPPORTED],
   [pkcs11.CKR_KEY_FUNCTION_NOT_PERMITTED, UNSUPPORTED],
   [pkcs11.CKR_DOMAIN_PARAMS_INVALID, UNSUPPORTED],
+  // CKR_CURVE_NOT_SUPPORTED of PKCS #11 v3.0, which pkcs11js does not name.
+  [0x140, UNSUPPORTED],
   [pkcs11.CKR_RANDOM_NO_RNG, UNSUPPORTED],
 
   // CKR_ACTION_PROHIBITED of PKCS #11 v2.40, which pkcs11js does not name.

@@ -171,13 +171,18 @@ function nameOf({ label, serial, slot }: TokenName): string {
     .join(' and ');
 }
 
-function assertUsable(info: TokenInfo, { token, quirks }: StartSettings): void {
+function assertUsable(info: TokenInfo, { token, quirks, sparesTries }: StartSettings): void {
   if (quirks.protectedPath) return;
   const name = `The token with ${nameOf(token)}`;
   if (!(info.flags & pkcs11.CKF_USER_PIN_INITIALIZED))
     throw new HsmError('no-user-pin', `${name} has no user PIN yet: set one with the module’s own tool.`);
   if (info.flags & pkcs11.CKF_USER_PIN_LOCKED)
     throw new HsmError('pin-locked', `${name} has locked its user PIN: unlock it with the SO PIN.`);
+  if (sparesTries && info.flags & (pkcs11.CKF_USER_PIN_COUNT_LOW | pkcs11.CKF_USER_PIN_FINAL_TRY))
+    throw new HsmError(
+      'unavailable',
+      `${name} was given a wrong PIN before, and the tries that are left are not for trying out.`,
+    );
 }
 
 // Padded with blanks by the standard, with zeros by some modules.

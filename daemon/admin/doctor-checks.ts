@@ -1,0 +1,93 @@
+// What doctor looks at besides the key specs: before there is a connection, and on it. No PIN is tried here.
+import { accessSync, constants, statSync } from 'node:fs';
+import { loadProfile, inHome } from '../config/load.js';
+import type { Profile } from '../config/profile.js';
+import type { PinSource } from '../config/schema.js';
+import type { KeyStore } from '../hsm/key-store.js';
+import { mechanismName } from '../keys/mechanisms.js';
+import { CKM_RSA_PKCS_KEY_PAIR_GEN } from '../keys/specs/pkcs11.js';
+
+/** One thing that was looked at. */
+export interface Check {
+  readonly check: string;
+  /** Whether Keyhold can work with it so. */
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+const check = (name: string, ok: boolean, detail: string): Check => ({ check: name, ok, detail });
+
+/** @throws ConfigError where there is no such profile */
+export function checksBefore(home: string, profileName: string, pin: PinSource | undefined): Check[] {
+  const profile = loadProfile(profileName, home);
+  const tested = profile.tested === 'here' ? 'tested with every change of Keyhold' : 'NOT TESTED by Keyhold';
+  return [
+    check('profile', true, `${profile.name}, ${tested}`),
+    checkLibrary(profile),
+    checkPinSource(home, profile, pin),
+  ];
+}
+
+function checkLibrary({ library }: Profile): Check {
+  if (!library.includes('/')) return check('library', true, `${library}, which the loader finds`);
+  try {
+    accessSync(library, constants.R_OK);
+    const { mode } = statSync(library);
+    if ((mode & 0o002) !== 0)
+      return check('library', false, `${library} can be written by everybody: chmod o-w it`);
+    return check('library', true, library);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const advice =
+      code === 'ENOENT' ? "install the vendor's client, or correct 'library'" : 'let the daemon read it';
+    return check('library', false, `${library}: ${code ?? 'unreadable'}; ${advice}`);
+  }
+}
+
+/** Whether the source is there; its content is not looked at. */
+function checkPinSource(home: string, { login }: Profile, pin: PinSource | undefined): Check {
+  const row = (ok: boolean, detail: string) => check('pin source', ok, detail);
+  if (login.protectedPath) return row(true, 'none: the PIN is given at the device');
+  if (pin?.env !== undefined)
+    return process.env[pin.env] ? row(true, `$${pin.env}`) : row(false, `$${pin.env} is not set`);
+  if (pin?.command) return row(true, `the command ${pin.command[0]!}, which is not run here`);
+  if (pin?.file === undefined) return row(false, 'none is configured');
+  const path = inHome(home, pin.file);
+  try {
+    const { mode, size } = statSync(path);
+    if ((mode & 0o077) !== 0) return row(false, `${path} is open to others: chmod 600 it`);
+    return row(size > 0, size > 0 ? path : `${path} is empty`);
+  } catch (error) {
+    return row(false, `${path}: ${(error as NodeJS.ErrnoException).code ?? 'unreadable'}`);
+  }
+}
+
+/** On a connection that is logged in. */
+export async function checksOf(store: KeyStore, { mechanisms, quirks }: Profile): Promise<Check[]> {
+  const there = new Set([...store.mechanisms.keys()].map(mechanismName));
+  const missing = mechanisms.wanted.filter((name) => !there.has(name));
+  const { minKeySize, maxKeySize } = store.mechanisms.get(CKM_RSA_PKCS_KEY_PAIR_GEN) ?? {};
+  const began = performance.now();
+  for (let n = 0; n < 10; n++) (await store.random(1024)).fill(0);
+  const milliseconds = (performance.now() - began) / 10;
+  return [
+    check('token', true, `logged in; ${store.objects.length} objects`),
+    check(
+      'mechanisms',
+      missing.length === 0,
+      `${store.mechanisms.size} of use, ${mechanisms.avoided.length} avoided` +
+        (missing.length > 0 ? `; the profile expects ${missing.join(', ')}` : ''),
+    ),
+    check(
+      'rsa sizes',
+      true,
+      minKeySize === undefined ? 'no RSA keys' : `${minKeySize} to ${maxKeySize} bits`,
+    ),
+    check(
+      'sessions',
+      true,
+      quirks.sessions === undefined ? 'as many as workers' : `at most ${quirks.sessions}`,
+    ),
+    check('random', true, `1,024 bytes in ${milliseconds.toFixed(2)} ms`),
+  ];
+}

@@ -1,0 +1,48 @@
+// How doctor prints what it found.
+import { stringify } from 'yaml';
+import { type Examined, lacksOf } from '../keys/examination.js';
+import type { Check } from './doctor-checks.js';
+
+export interface Findings {
+  readonly checks: readonly Check[];
+  readonly rows: readonly Examined[];
+  readonly advice: readonly string[];
+}
+
+type Form = (findings: Findings) => string;
+
+const asJson: Form = ({ checks, rows, advice }) =>
+  [...checks, ...rows, ...advice.map((text) => ({ advice: text }))]
+    .map((each) => `${JSON.stringify(each)}\n`)
+    .join('');
+
+const asTable: Form = ({ checks, rows, advice }) =>
+  [
+    columns(checks.map(({ check, ok, detail }) => [check, ok ? 'ok' : 'WRONG', detail])),
+    columns(
+      rows.map(({ keySpec, keyUsage, algorithm, mechanism, supported, reason = '', milliseconds }) => [
+        keySpec,
+        keyUsage,
+        algorithm,
+        supported ? 'yes' : 'no',
+        milliseconds === undefined ? '' : `${milliseconds.toFixed(1)} ms`,
+        reason || mechanism,
+      ]),
+    ),
+    ...advice.map((text) => `- ${text}\n`),
+  ].join('\n');
+
+/** The part of a profile that says what its module lacks. */
+const asLacks: Form = ({ rows }) => stringify({ lacks: lacksOf(rows) }, { lineWidth: 0 });
+
+export const forms = { table: asTable, json: asJson, lacks: asLacks } as const;
+
+function columns(rows: readonly (readonly string[])[]): string {
+  const count = Math.max(0, ...rows.map((row) => row.length));
+  const widths = Array.from({ length: count }, (_, column) =>
+    Math.max(...rows.map((row) => row[column]!.length)),
+  );
+  return rows
+    .map((row) => `${row.map((cell, n) => (n === count - 1 ? cell : cell.padEnd(widths[n]!))).join('  ')}\n`)
+    .join('');
+}
