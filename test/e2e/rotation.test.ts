@@ -5,7 +5,7 @@ import type { Client } from '../../client/index.js';
 import { decodeBlob } from '../../daemon/keys/ciphertext.js';
 import { MovableClock } from '../support/clock.js';
 import { TestDaemon } from '../support/daemon.js';
-import { labels } from '../support/token.js';
+import { labels, objectsOfMaterial } from '../support/token.js';
 
 const plaintext = Buffer.from('attack at dawn');
 const secondsPerDay = 86_400;
@@ -75,7 +75,8 @@ void t.test('rotation', async (t) => {
     const reopened = await client.decrypt({ ciphertextBlob: moved.ciphertextBlob });
     t.match(reopened, { keyMaterialId: second });
     t.same(Buffer.from(reopened.plaintext!), plaintext);
-    t.equal(labels(daemon).filter((label) => label === `keyhold/${keyId}`).length, 2);
+    const objects = labels(daemon).filter((label) => label === `keyhold/${keyId}`);
+    t.equal(objects.length, 2 * objectsOfMaterial);
     t.match(daemon.events('RotateKeyOnDemand').at(-1), {
       additionalEventData: { keyMaterialId: second },
       resources: [{ ARN: arn }],

@@ -1,24 +1,30 @@
 import { createPublicKey, randomBytes, verify } from 'node:crypto';
 import pkcs11 from 'pkcs11js';
-import t from 'tap';
-import type { KeyTemplate } from '../../daemon/hsm/key-store.js';
+import t, { type Test } from 'tap';
+import type { KeyStore, KeyTemplate } from '../../daemon/hsm/key-store.js';
+import { keySpecs } from '../../daemon/keys/specs.js';
 import { P_256, connectTo, makeToken, newKey, openSession } from './token.js';
 
 const aad = Buffer.from('header and context');
 
-void t.test('the operations of one token', async (t) => {
-  const token = makeToken(t);
-  const { store } = await connectTo(t, token);
-  const id = await newKey(store);
-  const key = { suite: 1, id } as const;
+const suites = {
+  1: { iv: 12, ciphertext: (length: number) => length + 16 },
+  2: { iv: 16, ciphertext: (length: number) => length + 16 - (length % 16) + 32 },
+};
+
+/** What encryption must do with every suite. */
+async function encryption(t: Test, store: KeyStore, suite: 1 | 2): Promise<void> {
+  const lengths = suites[suite];
+  const { template } = keySpecs.SYMMETRIC_DEFAULT.suites![suite];
+  const key = { suite, id: await newKey(store, template) };
 
   await t.test('a ciphertext decrypts to its plaintext, whatever the lengths', async (t) => {
     for (const length of [0, 1, 15, 16, 64, 4096, 100_000])
       for (const context of [Buffer.alloc(0), aad, Buffer.alloc(10_000, 1)]) {
         const plaintext = randomBytes(length);
         const message = await store.encrypt(key, context, plaintext);
-        t.equal(message.iv.length, 12);
-        t.equal(message.ciphertext.length, length + 16);
+        t.equal(message.iv.length, lengths.iv);
+        t.equal(message.ciphertext.length, lengths.ciphertext(length));
         t.ok((await store.decrypt(key, context, message)).equals(plaintext), `${length} bytes`);
       }
   });
@@ -47,7 +53,10 @@ void t.test('the operations of one token', async (t) => {
       };
       for (const answer of answers) t.match(answer, { status: 'rejected', reason: refusal });
       await t.rejects(store.decrypt(key, Buffer.from('other'), { iv, ciphertext }), refusal);
-      await t.rejects(store.decrypt({ suite: 1, id: await newKey(store) }, aad, { iv, ciphertext }), refusal);
+      await t.rejects(
+        store.decrypt({ suite, id: await newKey(store, template) }, aad, { iv, ciphertext }),
+        refusal,
+      );
       t.ok(
         (await store.decrypt(key, aad, { iv, ciphertext })).equals(plaintext),
         'and the right one still decrypts',
@@ -61,11 +70,11 @@ void t.test('the operations of one token', async (t) => {
     );
     const ivs = new Set(messages.map(({ iv }) => iv.toString('hex')));
     t.equal(ivs.size, messages.length);
-    t.notOk(ivs.has('0'.repeat(24)));
+    t.notOk(ivs.has('0'.repeat(2 * lengths.iv)));
   });
 
   await t.test('a message is encrypted anew under another key', async (t) => {
-    const other = { suite: 1, id: await newKey(store) } as const;
+    const other = { suite, id: await newKey(store, template) } as const;
     const first = await store.encrypt(key, aad, Buffer.from('secret'));
     const second = await store.reEncrypt(key, aad, first, other, Buffer.alloc(3));
     t.equal((await store.decrypt(other, Buffer.alloc(3), second)).toString(), 'secret');
@@ -80,6 +89,14 @@ void t.test('the operations of one token', async (t) => {
     t.notOk('plaintext' in hidden);
     t.equal((await store.decrypt(key, aad, hidden)).length, 1024);
   });
+}
+
+void t.test('the operations of one token', async (t) => {
+  const token = makeToken(t);
+  const { store } = await connectTo(t, token);
+  for (const suite of [1, 2] as const) await t.test(`suite ${suite}`, (t) => encryption(t, store, suite));
+
+  const id = await newKey(store);
 
   await t.test('random bytes come in the length asked for, from 1 to 1,024', async (t) => {
     for (const length of [1, 32, 1024]) t.equal((await store.random(length)).length, length);

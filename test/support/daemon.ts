@@ -1,7 +1,7 @@
 // A Keyhold of the test's own: home, token, free port. Everything is real: SoftHSM2, LevelDB, sockets.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,11 +27,20 @@ export class TestDaemon {
 
   private constructor(readonly home: string) {}
 
-  /** Makes a home with a token; no daemon runs yet. */
+  /**
+   * Makes a home with a token; no daemon runs yet. Lines of KEYHOLD_TEST_PROFILE are added to the profile of SoftHSM2, so
+   * that a test can be run again with another one.
+   */
   static async initialise(): Promise<TestDaemon> {
     const daemon = new TestDaemon(mkdtempSync(join(tmpdir(), 'kh-')));
     await run(join(checkout, 'hsm-config/softhsm2.setup'), [daemon.home]);
-    await run(process.execPath, [program('daemon/admin/init.js')], { env: daemon.env });
+    const { KEYHOLD_TEST_PROFILE: profile } = process.env;
+    if (profile !== undefined) {
+      const softHsm = readFileSync(join(checkout, 'hsm-config/softhsm2.yaml'), 'utf8');
+      writeFileSync(join(daemon.home, 'changed.yaml'), `${softHsm}${profile}\n`);
+    }
+    const choice = profile === undefined ? [] : ['--profile', 'changed.yaml'];
+    await run(process.execPath, [program('daemon/admin/init.js'), ...choice], { env: daemon.env });
     return daemon;
   }
 

@@ -33,6 +33,9 @@ function allLabels(daemon: TestDaemon): string[] {
   return [...listed.matchAll(/^ +label: +'?(.*?)'?$/gm)].map(([, label]) => label!).sort();
 }
 
+/** Token objects of a symmetric material, in the suite that the test's profile chooses. */
+export const objectsOfMaterial = process.env.KEYHOLD_TEST_PROFILE === 'suite: 2' ? 2 : 1;
+
 /** How many object files SoftHSM keeps for the daemon's token. */
 export function objectFiles(daemon: TestDaemon): number {
   return readdirSync(join(daemon.home, 'tokens'), { recursive: true }).filter((name) =>

@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pkcs11 from 'pkcs11js';
+import t from 'tap';
+import { decodeBlob } from '../../daemon/keys/ciphertext.js';
+import { keySpecs } from '../../daemon/keys/specs.js';
+import { checkout } from '../support/paths.js';
+import { connectTo, makeToken, newKey, openSession } from './token.js';
+
+interface Vector {
+  comment: string;
+  suite: number;
+  key: string;
+  macKey: string;
+  aad: string;
+  plaintext: string;
+  blob: string;
+}
+
+const { template } = keySpecs.SYMMETRIC_DEFAULT.suites![2];
+
+void t.test(
+  'the committed vectors decrypt in the HSM, whichever of the two keys is found first',
+  async (t) => {
+    const token = makeToken(t);
+    const { module, session } = openSession(t, token);
+    const put = (id: Buffer, keyType: number, value: string, usages: number[]) =>
+      module.C_CreateObject(session, [
+        { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
+        { type: pkcs11.CKA_KEY_TYPE, value: keyType },
+        { type: pkcs11.CKA_TOKEN, value: true },
+        { type: pkcs11.CKA_ID, value: id },
+        { type: pkcs11.CKA_VALUE, value: Buffer.from(value, 'hex') },
+        ...usages.map((type) => ({ type, value: true })),
+      ]);
+    const text = readFileSync(join(checkout, 'proto/vectors/ciphertext-blob.json'), 'utf8');
+    const vectors = (JSON.parse(text) as Vector[]).filter(({ suite }) => suite === 2);
+    t.ok(vectors.length >= 4);
+    const made = vectors.map((vector, n) => {
+      const id = randomBytes(16);
+      const aes = () => put(id, pkcs11.CKK_AES, vector.key, [pkcs11.CKA_ENCRYPT, pkcs11.CKA_DECRYPT]);
+      const mac = () =>
+        put(id, pkcs11.CKK_GENERIC_SECRET, vector.macKey, [pkcs11.CKA_SIGN, pkcs11.CKA_VERIFY]);
+      for (const make of n % 2 === 0 ? [aes, mac] : [mac, aes]) make();
+      return { vector, id };
+    });
+    for (const sessionCopies of [0, 1, 100]) {
+      const { store } = await connectTo(t, token, { sessionCopies });
+      for (const { vector, id } of made) {
+        const { iv, ciphertext } = decodeBlob(Buffer.from(vector.blob, 'hex'))!;
+        const opened = await store.decrypt({ suite: 2, id }, Buffer.from(vector.aad, 'hex'), {
+          iv,
+          ciphertext,
+        });
+        t.equal(opened.toString('hex'), vector.plaintext, `${vector.comment}, ${sessionCopies} copies`);
+      }
+    }
+  },
+);
+
+void t.test('both keys are made, kept in the HSM, and destroyed', async (t) => {
+  const token = makeToken(t);
+  const { store } = await connectTo(t, token);
+  const id = await newKey(store, template);
+  const other = { suite: 2, id: await newKey(store, template) } as const;
+  const { module, session, find } = openSession(t, token);
+  const objects = find(id);
+  t.equal(objects.length, 2);
+  for (const object of objects) {
+    const types = [pkcs11.CKA_SENSITIVE, pkcs11.CKA_EXTRACTABLE, pkcs11.CKA_PRIVATE].map((type) => ({
+      type,
+    }));
+    const [sensitive, extractable, isPrivate] = module.C_GetAttributeValue(session, object, types);
+    t.same(
+      [sensitive, extractable, isPrivate].map((each) => (each!.value as Buffer)[0]),
+      [1, 0, 1],
+    );
+  }
+  const made = await store.encrypt({ suite: 2, id }, Buffer.alloc(0), Buffer.from('x'));
+  await store.destroy(id);
+  t.same(find(id), []);
+  await t.rejects(store.decrypt({ suite: 2, id }, Buffer.alloc(0), made), { code: 'no-such-object' });
+  t.ok(await store.encrypt(other, Buffer.alloc(0), Buffer.from('x')));
+});
+
+void t.test('a material of one suite is of no use for the other', async (t) => {
+  const { store } = await connectTo(t, makeToken(t));
+  const id = await newKey(store);
+  const aad = Buffer.alloc(0);
+  await t.rejects(
+    store.encrypt({ suite: 2, id }, aad, aad),
+    { code: 'no-such-object' },
+    'it has no HMAC key',
+  );
+});
