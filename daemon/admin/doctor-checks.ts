@@ -1,6 +1,7 @@
 // What doctor looks at besides the key specs: before there is a connection, and on it. No PIN is tried here.
 import { accessSync, constants, statSync } from 'node:fs';
 import { loadProfile, inHome } from '../config/load.js';
+import { anchoredStores } from '../anchor.js';
 import type { Profile } from '../config/profile.js';
 import type { PinSource } from '../config/schema.js';
 import type { KeyStore } from '../hsm/key-store.js';
@@ -88,6 +89,15 @@ export async function checksOf(store: KeyStore, { mechanisms, quirks }: Profile)
       true,
       quirks.sessions === undefined ? 'as many as workers' : `at most ${quirks.sessions}`,
     ),
+    checkAnchors(anchoredStores(store)),
     check('random', true, `1,024 bytes in ${milliseconds.toFixed(2)} ms`),
   ];
+}
+
+/** A daemon writes its anchor before it answers for the first time. */
+function checkAnchors(storeIds: readonly string[]): Check {
+  const none =
+    'none of a metadata store: no daemon has run on it yet, its module holds no private data objects, or it is no default ' +
+    'key store. Of a default one an older store that is put back is then not found';
+  return check('anchors', true, storeIds.length > 0 ? `of metadata store ${storeIds.join(', ')}` : none);
 }

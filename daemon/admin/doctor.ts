@@ -91,9 +91,9 @@ async function look(
   const store = await open();
   try {
     checks.push(...(await checksOf(store, loadProfile(token.profile, home))));
+    if (tokenObjects) await journal.clean(store);
     if (!trial) return capabilitiesOf(store);
     if (!tokenObjects) return await examine(store, { ofSession: true });
-    await journal.clean(store);
     return await examine(store, {
       ofSession: false,
       before: (id) => journal.add(id),

@@ -58,8 +58,8 @@ const lack = z.strictObject({
 /** `hsm-config/<profile>.yaml`: what is peculiar to a kind of module. `${home}` stands for KEYHOLD_HOME. */
 export const profileSchema = z.strictObject({
   name: z.string().min(1),
-  /** `here`: every test run of Keyhold uses it. `no`: written from the vendor's manual, and not tested here. */
-  tested: z.enum(['here', 'no']).default('no'),
+  /** `here`: every test run of Keyhold uses it. `not here`: written from the vendor's manual. */
+  tested: z.enum(['here', 'not here']).default('not here'),
   library: z.string().min(1),
   /** Environment of the worker processes. */
   environment: z.record(z.string(), z.string()).default({}),

@@ -8,7 +8,7 @@ import type { KeyUsageEntry } from './specs.js';
 export interface Trial {
   readonly algorithm: string;
   /** @returns whether it does what it should; the public key belongs to the private one. @throws HsmError */
-  run(store: KeyStore, id: ObjectId): Promise<boolean>;
+  readonly run: (store: KeyStore, id: ObjectId) => Promise<boolean>;
 }
 
 const oaepHashes: Readonly<Record<string, string | undefined>> = {

@@ -190,7 +190,7 @@ export class KeyObjects {
   private isAes(handle: Handle): boolean {
     const { module, session } = this.token;
     const [type] = module.C_GetAttributeValue(session, handle, [{ type: pkcs11.CKA_KEY_TYPE }]);
-    return (type?.value as Buffer | undefined)?.readUInt32LE(0) === pkcs11.CKK_AES;
+    return type?.value?.readUInt32LE(0) === pkcs11.CKK_AES;
   }
 
   private retryingStale<T>(name: string, operation: (name: string) => T): T {
