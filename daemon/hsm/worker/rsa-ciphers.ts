@@ -77,7 +77,7 @@ export class RsaOaepSha256 extends RsaOaep {
 export class WholeRsaOaepSha256 extends RsaOaep {
   protected override readonly hash = 'sha256';
   protected override readonly hashLength = 32;
-  protected override readonly mechanism = {
+  private readonly mechanism = {
     mechanism: pkcs11.CKM_RSA_PKCS_OAEP,
     parameter: {
       type: pkcs11.CK_PARAMS_RSA_OAEP,
@@ -87,8 +87,8 @@ export class WholeRsaOaepSha256 extends RsaOaep {
     },
   };
 
-  protected override finish(ciphertext: Buffer): Buffer {
-    return decryptInto(this.token, ciphertext, Buffer.alloc(LONGEST_RESULT));
+  protected override decryptWith(key: Handle, ciphertext: Buffer): Buffer {
+    return decryptInto(this.token, this.mechanism, key, ciphertext, Buffer.alloc(LONGEST_RESULT));
   }
 }
 
