@@ -109,7 +109,13 @@ async function start(home: string): Promise<Daemon> {
   const ownKeys = Object.values(internalKeys).map((id) => id.toString('hex'));
   const ownObjects = new Set([...Object.values(instance.internalKeys), ...ownKeys]);
   const others = [...ownObjects, ...wrappingObjects(records), ...repaired];
-  const inspection = inspectToken(keyStore.objects, keyring.keysIn(undefined), others, anchorLabel(instance));
+  const inspection = inspectToken(
+    keyStore.objects,
+    keyring.keysIn(undefined),
+    undefined,
+    others,
+    anchorLabel(instance),
+  );
   keyring.missing = new Set(inspection.missing);
   report(log, inspection);
 

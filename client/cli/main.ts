@@ -2,6 +2,7 @@
 // keyhold: the command line.
 import { Command } from 'commander';
 import { addIdentityCommands } from './identity.js';
+import { addMigrateCommand } from './migrate.js';
 import { addOperationCommands } from './operations.js';
 import { addPolicyCommands } from './policy.js';
 import { addPrograms } from './programs.js';
@@ -17,6 +18,7 @@ addOperationCommands(program);
 addIdentityCommands(program);
 addSealCommands(program);
 addSeedCommand(program);
+addMigrateCommand(program);
 addPolicyCommands(program);
 addPrograms(program);
 

@@ -1,6 +1,6 @@
 import type { TokenObject } from '../hsm/key-store.js';
 import type { Key } from './keyring.js';
-import { materialsOf } from './record.js';
+import { materialsOf, storeIdOf } from './record.js';
 
 export interface Inspection {
   /** Keys some of whose material the token does not hold: they are Unavailable, and never removed. */
@@ -11,13 +11,15 @@ export interface Inspection {
 
 /**
  * Compares a token's objects with the records.
- * @param keys those that live in the token
+ * @param keys those that have material in the token
+ * @param customKeyStoreId whose token it is; undefined: the default store's
  * @param others CKA_IDs of objects that are neither a key's nor foreign, hex
  * @param ownLabel label of a data object of ours, which has no CKA_ID
  */
 export function inspectToken(
   objects: readonly TokenObject[],
   keys: Iterable<Key>,
+  customKeyStoreId: string | undefined,
   others: Iterable<string>,
   ownLabel?: string,
 ): Inspection {
@@ -26,7 +28,9 @@ export function inspectToken(
   const missing: string[] = [];
   for (const { record } of keys) {
     const { keyId } = record;
-    const materials = materialsOf(record);
+    const materials = materialsOf(record).filter(
+      (material) => storeIdOf(record, material) === customKeyStoreId,
+    );
     for (const { objectId } of materials) known.add(objectId);
     if (materials.some(({ objectId, imported }) => imported?.present !== false && !present.has(objectId)))
       missing.push(keyId);

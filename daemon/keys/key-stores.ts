@@ -14,7 +14,7 @@ import {
 } from './custom-key-stores.js';
 import { type Inspection, inspectToken } from './inspection.js';
 import { intendedObjects, repairIntents } from './intents.js';
-import type { Key, Keyring } from './keyring.js';
+import type { Keyring } from './keyring.js';
 import type { KeyRecord } from './record.js';
 import { StoreConnection } from './store-connection.js';
 
@@ -39,7 +39,8 @@ export interface ClusterDirectory {
   clearLatch(customKeyStoreId: string): void;
 }
 
-interface OfKey {
+/** A key, or where a material of it lives. */
+export interface OfKey {
   readonly record: Pick<KeyRecord, 'customKeyStoreId'>;
 }
 
@@ -113,9 +114,9 @@ export class KeyStores {
 
   /** Re-encrypts, in one worker where both keys are in one token; else the plaintext passes the daemon and is wiped. */
   async reEncrypt(
-    source: Key,
+    source: OfKey,
     from: { readonly cipherKey: CipherKey; readonly aad: Buffer; readonly message: Ciphertext },
-    destination: Key,
+    destination: OfKey,
     to: { readonly cipherKey: CipherKey; readonly aad: Buffer },
   ): Promise<Ciphertext> {
     const store = this.of(source);
@@ -237,7 +238,8 @@ export class KeyStores {
     const repaired = await repairIntents(records, store, customKeyStoreId, this.#leftIntents);
     // What stands in an intent of this life may be committed yet: it is not foreign.
     const others = [...repaired, ...intendedObjects(records)];
-    const inspection = inspectToken(store.objects, keyring.keysIn(customKeyStoreId), others);
+    const keys = keyring.keysIn(customKeyStoreId);
+    const inspection = inspectToken(store.objects, keys, customKeyStoreId, others);
     this.#inspections.set(customKeyStoreId, inspection);
   }
 }

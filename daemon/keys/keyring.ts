@@ -16,6 +16,7 @@ import {
   keyRecord,
   type MaterialRecord,
   materialsOf,
+  storeIdOf,
 } from './record.js';
 import { earliestExpiry, stateOf } from './states.js';
 import { wrappingKeyNames } from './wrapping-keys.js';
@@ -24,6 +25,8 @@ import { wrappingKeyNames } from './wrapping-keys.js';
 export interface Material {
   readonly materialId: string;
   readonly objectId: ObjectId;
+  /** The custom key store in whose token it lives; none: the default one. */
+  readonly customKeyStoreId: string | undefined;
   /** Of symmetric keys. */
   readonly symmetric: SymmetricMaterial | undefined;
 }
@@ -51,7 +54,7 @@ export class Key {
     this.arn = namer.keyArn(record.keyId);
     this.#state = stateOf(record, isUnavailable);
     this.#expiresAt = earliestExpiry(record) ?? Infinity;
-    const materials = record.materials.map((material) => toMaterial(record.keyId, material));
+    const materials = record.materials.map((material) => toMaterial(record, material));
     this.#materials = new Map(materials.map((material) => [material.materialId, material]));
     this.#current = materials[materials.length - 1];
   }
@@ -76,10 +79,12 @@ export class Key {
   }
 }
 
-function toMaterial(keyId: string, { materialId, objectId, suite }: MaterialRecord): Material {
+function toMaterial(record: KeyRecord, material: MaterialRecord): Material {
+  const { keyId } = record;
+  const { materialId, objectId, suite } = material;
   const id = Buffer.from(objectId, 'hex');
   const symmetric = suite && { cipherKey: { suite, id }, header: blobHeader(suite, keyId, materialId) };
-  return { materialId, objectId: id, symmetric };
+  return { materialId, objectId: id, customKeyStoreId: storeIdOf(record, material), symmetric };
 }
 
 export interface Alias extends AliasRecord {
@@ -125,11 +130,14 @@ export class Keyring {
     if (this.#connected.delete(customKeyStoreId)) this.#forget(customKeyStoreId);
   }
 
-  /** The keys of one store. @param customKeyStoreId undefined: the default one */
+  /** The keys that have material in one store. @param customKeyStoreId undefined: the default one */
   *keysIn(customKeyStoreId: string | undefined): Iterable<Key> {
     for (const keyId of this.keyIds()) {
       const key = this.key(keyId);
-      if (key?.record.customKeyStoreId === customKeyStoreId && key) yield key;
+      if (!key) continue;
+      const { record } = key;
+      const isThere = (material: MaterialRecord) => storeIdOf(record, material) === customKeyStoreId;
+      if (record.customKeyStoreId === customKeyStoreId || materialsOf(record).some(isThere)) yield key;
     }
   }
 

@@ -12,6 +12,8 @@ const importedRecord = z.strictObject({
   leftHsm: z.boolean(),
 });
 
+const defaultLocation = 'default';
+
 const materialRecord = z.strictObject({
   /** 64 hex characters; in every blob that the material makes. */
   materialId: z.string().regex(/^[0-9a-f]{64}$/),
@@ -24,6 +26,8 @@ const materialRecord = z.strictObject({
   imported: importedRecord.optional(),
   /** Of adopted material: in what it falls short. */
   adopted: z.strictObject({ shortfalls: z.array(z.string()) }).optional(),
+  /** Where it lives, where that is another store than its key's: 'default', or the ID of a custom key store. */
+  location: z.string().optional(),
   /** How it became current; a key's first material has none. */
   rotationType: z.custom<RotationType>((value) => typeof value === 'string').optional(),
 });
@@ -79,6 +83,20 @@ export const keyRecord = z.strictObject({
 export type KeyRecord = z.output<typeof keyRecord>;
 export type MaterialRecord = z.output<typeof materialRecord>;
 export type ImportedRecord = z.output<typeof importedRecord>;
+
+/** The custom key store in whose token a material of a key lives; undefined: the default one. */
+export function storeIdOf(
+  { customKeyStoreId }: KeyRecord,
+  { location }: Pick<MaterialRecord, 'location'>,
+): string | undefined {
+  if (location === undefined) return customKeyStoreId;
+  return location === defaultLocation ? undefined : location;
+}
+
+/** {@link storeIdOf} for the record of a material whose key moves. */
+export function locationOf(customKeyStoreId: string | undefined): string {
+  return customKeyStoreId ?? defaultLocation;
+}
 
 /** All materials of a key, with the one that waits for its rotation. */
 export function materialsOf({ materials, pendingMaterial }: KeyRecord): readonly MaterialRecord[] {

@@ -6,6 +6,7 @@ import type { CipherKey, Ciphertext } from '../hsm/key-store.js';
 import { algorithmOf } from '../keys/algorithms.js';
 import { encodeBlob } from '../keys/ciphertext.js';
 import { canonicalContext } from '../keys/context.js';
+import type { OfKey } from '../keys/key-stores.js';
 import type { Key, Material, SymmetricMaterial } from '../keys/keyring.js';
 import type { EncryptionAlgorithm } from '../keys/specs/entry.js';
 import { requireBlob, requireCiphertext } from './resolvers.js';
@@ -28,6 +29,8 @@ export interface EncryptingSide extends Side {
 
 export interface DecryptingSide extends Side {
   readonly message: Ciphertext;
+  /** Where the material lives, which may be another store than that of its key now. */
+  readonly holder: OfKey;
 }
 
 const noBytes = Buffer.alloc(0);
@@ -67,18 +70,20 @@ export function decryptingSide(
     // RFC 8017, section 7.1.2, step 1b.
     if (message.ciphertext.length !== entry.ciphertextLength)
       throw new exceptions.InvalidCiphertextException('');
-    return { ...asymmetricSide(key, algorithm, entry, context), message };
+    return { ...asymmetricSide(key, algorithm, entry, context), message, holder: key };
   }
   const blob = requireBlob(request);
   if (blob.keyId !== key.record.keyId) {
     const text = 'The key ID in the request does not identify the KMS key that encrypted this ciphertext.';
     throw new exceptions.IncorrectKeyException(text);
   }
-  const symmetric = key.material(blob.materialId)?.symmetric;
+  const material = key.material(blob.materialId);
+  const symmetric = material?.symmetric;
   if (symmetric?.cipherKey.suite !== blob.suite) throw new exceptions.InvalidCiphertextException('');
   const { cipherKey } = symmetric;
   const aad = authenticated(blob.header, context);
-  return { cipherKey, aad, algorithm, materialId: blob.materialId, message: blob };
+  const holder = { record: { customKeyStoreId: material?.customKeyStoreId } };
+  return { cipherKey, aad, algorithm, materialId: blob.materialId, message: blob, holder };
 }
 
 /**

@@ -61,14 +61,14 @@ const decrypt = operation({
   audited: ['keyId', 'encryptionContext', 'encryptionAlgorithm'],
   async handle(request, [key], { stores }) {
     refuseRecipient(request);
-    const { cipherKey, aad, algorithm, materialId, message } = decryptingSide(
+    const { cipherKey, aad, algorithm, materialId, message, holder } = decryptingSide(
       key!,
       request.encryptionAlgorithm,
       request.encryptionContext,
       request,
     );
     refuseDryRun(request);
-    const plaintext = await stores.of(key!).decrypt(cipherKey, aad, message);
+    const plaintext = await stores.of(holder).decrypt(cipherKey, aad, message);
     const response = {
       keyId: key!.arn,
       plaintext,
@@ -145,7 +145,7 @@ const reEncrypt = operation({
       request.destinationEncryptionContext,
     );
     refuseDryRun(request);
-    const made = await stores.reEncrypt(source!, from, destination!, to);
+    const made = await stores.reEncrypt(from.holder, from, destination!, to);
     const response = {
       ciphertextBlob: to.encode(made),
       sourceKeyId: source!.arn,

@@ -3,7 +3,8 @@ import { exceptions } from '../../proto/errors.js';
 import { finishDestruction, intendDestruction } from '../keys/destructions.js';
 import { expiredMaterial, withoutMaterial } from '../keys/imported-material.js';
 import { type Key, putKey, removeKey } from '../keys/keyring.js';
-import { materialsOf } from '../keys/record.js';
+import type { OfKey } from '../keys/key-stores.js';
+import { type MaterialRecord, materialsOf, storeIdOf } from '../keys/record.js';
 import { checkState } from '../keys/states.js';
 import { wrappingKey, wrappingKeyNames } from '../keys/wrapping-keys.js';
 import { makeServiceEvent } from './audit-event.js';
@@ -12,6 +13,16 @@ import type { Services } from './operation.js';
 import type { Recorder } from './recorder.js';
 
 type ActServices = Pick<Services, 'keyring' | 'records' | 'stores'>;
+
+/** Where a material of a key lives. */
+function holderOf({ record }: Key, material: MaterialRecord): OfKey {
+  return { record: { customKeyStoreId: storeIdOf(record, material) } };
+}
+
+/** The key's own store, and those of materials that it had before it moved. */
+function holdersOf(key: Key): OfKey[] {
+  return [key, ...materialsOf(key.record).map((material) => holderOf(key, material))];
+}
 
 export class ServiceActs {
   constructor(
@@ -29,7 +40,7 @@ export class ServiceActs {
     const { keyring, records, stores } = this.services;
     this.recorder.checkAvailable();
     // Before the intent: a store that comes back after a cancelled deletion must still hold the material.
-    stores.of(keyring.existing(keyId));
+    for (const holder of holdersOf(keyring.existing(keyId))) stores.of(holder);
     if (!keyring.existing(keyId).record.deletion?.begun) {
       await records.commit(() => {
         const { record } = pendingDeletion(keyring.existing(keyId));
@@ -38,8 +49,9 @@ export class ServiceActs {
     }
     const key = keyring.existing(keyId);
     const pairs = wrappingKeyNames(records, keyId).map((name) => wrappingKey(records, name)!);
-    for (const { objectId } of [...materialsOf(key.record), ...pairs])
-      await stores.of(key).destroy(Buffer.from(objectId, 'hex'));
+    for (const material of materialsOf(key.record))
+      await stores.of(holderOf(key, material)).destroy(Buffer.from(material.objectId, 'hex'));
+    for (const { objectId } of pairs) await stores.of(key).destroy(Buffer.from(objectId, 'hex'));
     await this.recorder.commit(
       { changes: () => removeKey(keyring, pendingDeletion(keyring.existing(keyId)).record) },
       this.#event('DeleteKey', key, { keyId }),
@@ -49,11 +61,9 @@ export class ServiceActs {
   /** The custom key store of a key, where it is not connected: then the key cannot be deleted. */
   awaitedStore(keyId: string): string | undefined {
     const { keyring, stores } = this.services;
-    const customKeyStoreId = keyring.key(keyId)?.record.customKeyStoreId;
-    if (customKeyStoreId === undefined) return undefined;
-    return stores.connectionOf(customKeyStoreId).connectionState === 'CONNECTED'
-      ? undefined
-      : customKeyStoreId;
+    const key = keyring.key(keyId);
+    const ids = key ? holdersOf(key).map(({ record }) => record.customKeyStoreId) : [];
+    return ids.find((id) => id !== undefined && stores.connectionOf(id).connectionState !== 'CONNECTED');
   }
 
   /**

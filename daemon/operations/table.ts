@@ -3,6 +3,7 @@
 import { operationShapes } from '../../proto/descriptor.js';
 import { accessKeyOperations } from './access-keys.js';
 import { adoptionOperations } from './adoption.js';
+import { migrationOperations } from './migration.js';
 import { aliasOperations } from './aliases.js';
 import { attachmentOperations } from './attachments.js';
 import { cryptographicOperations } from './cryptographic.js';
@@ -48,6 +49,7 @@ const entries: readonly AnyOperation[] = [
   ...publicKeyOperations,
   ...encapsulationOperations,
   ...adoptionOperations,
+  ...migrationOperations,
   ...seedOperations,
   ...userOperations,
   ...roleOperations,

@@ -109,6 +109,7 @@ const rows: Readonly<Record<string, Row>> = {
   DisconnectCustomKeyStore: ofCaller({ customKeyStoreId }),
   DeleteCustomKeyStore: ofCaller({ customKeyStoreId }),
   AdoptKey: ofCaller({ label: 'nothing' }),
+  MigrateKey: ofCaller({ keyId: '00000000-0000-4000-8000-000000000000' }),
   SeedKey: ofCaller({ keyId: '00000000-0000-4000-8000-000000000000' }),
   CreateUser: ofCaller({ userName: 'root-made' }),
   GetUser: ofCaller(nobody),

@@ -1,0 +1,85 @@
+// keyhold migrate: gives the keys of one key store a home in another one.
+import { type Command, InvalidArgumentError } from 'commander';
+import type { Client } from '../client.js';
+import { ServiceError } from '../errors.js';
+import { withClient } from './session.js';
+
+const defaultStore = 'default';
+const whatItDoes =
+  'Nothing is exported and nothing re-encrypted: key material never leaves an HSM. Each symmetric key gets a new material ' +
+  'in the other key store and uses it from then on; what it encrypted before still decrypts where it was made.';
+
+interface Options {
+  readonly from: string;
+  readonly to: string;
+  readonly keyId?: string[];
+}
+
+export function addMigrateCommand(program: Command): void {
+  program
+    .command('migrate')
+    .description(`Gives the keys of a key store a home in another one. ${whatItDoes}`)
+    .requiredOption('--from <store>', "'default', or the ID or name of a custom key store", notEmpty)
+    .requiredOption('--to <store>', 'the same', notEmpty)
+    .option('--key-id <ids...>', 'only these; all keys of the store if not given')
+    .action((options: Options) => migrate(options));
+}
+
+function notEmpty(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It must name a key store.');
+  return text;
+}
+
+async function migrate({ from, to, keyId: only }: Options): Promise<void> {
+  await withClient(async (client) => {
+    const source = await storeIdOf(client, from);
+    const customKeyStoreId = await storeIdOf(client, to);
+    process.stdout.write(`${whatItDoes}\n`);
+    let moved = 0;
+    let stayed = 0;
+    for await (const keyId of keysOf(client, source, only)) {
+      try {
+        const { keyMaterialId } = await client.migrateKey({ keyId, customKeyStoreId });
+        process.stdout.write(`moved ${keyId}: encrypts with material ${keyMaterialId}\n`);
+        moved++;
+      } catch (error) {
+        if (!(error instanceof ServiceError) || error.code !== 'UnsupportedOperationException') throw error;
+        process.stdout.write(`${error.message}\n`);
+        stayed++;
+      }
+    }
+    process.stdout.write(`${moved} moved, ${stayed} stayed\n`);
+    if (moved > 0)
+      process.stdout.write(
+        `Keep '${from}' connected for as long as there are older ciphertexts; 're-encrypt' moves those that you have.\n`,
+      );
+  }, 'MigrateKey');
+}
+
+/** @returns undefined for the default key store. @throws CustomKeyStoreNotFoundException */
+async function storeIdOf(client: Client, store: string): Promise<string | undefined> {
+  if (store === defaultStore) return undefined;
+  const named = store.startsWith('cks-') ? { customKeyStoreId: store } : { customKeyStoreName: store };
+  return (await client.describeCustomKeyStores(named)).customKeyStores?.[0]?.customKeyStoreId;
+}
+
+async function* keysOf(
+  client: Client,
+  customKeyStoreId: string | undefined,
+  only: readonly string[] | undefined,
+): AsyncIterable<string> {
+  for await (const keyId of only ?? allKeys(client)) {
+    const { keyMetadata } = await client.describeKey({ keyId });
+    if (keyMetadata?.customKeyStoreId === customKeyStoreId && keyMetadata?.keyManager === 'CUSTOMER')
+      yield keyMetadata.keyId ?? keyId;
+  }
+}
+
+async function* allKeys(client: Client): AsyncIterable<string> {
+  let marker: string | undefined;
+  do {
+    const { keys = [], nextMarker } = await client.listKeys({ marker });
+    for (const { keyId } of keys) if (keyId !== undefined) yield keyId;
+    marker = nextMarker;
+  } while (marker !== undefined);
+}
