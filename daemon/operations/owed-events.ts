@@ -19,6 +19,8 @@ const prefix = 'owed-event/';
 export class OwedEvents {
   /** Keys of events that are in the log now; the next batch removes them. */
   #settled: string[] = [];
+  /** Those that a batch removes which is not committed yet, by the id of its event. */
+  readonly #leaving = new Map<string, readonly string[]>();
   /** Keys of events of which the log said that it could not take them. */
   #refused: string[] = [];
 
@@ -36,8 +38,20 @@ export class OwedEvents {
   withEvent({ eventId, members }: ServiceEvent): RecordChange[] {
     const owed = { after: this.audit.head.sequence, members };
     const settled = this.#settled.map((key) => ({ key, value: undefined }));
+    this.#leaving.set(eventId, this.#settled);
     this.#settled = [];
     return [...settled, { key: prefix + eventId, value: JSON.stringify(owed) }];
+  }
+
+  /** Says that the batch of an event was committed. */
+  committed({ eventId }: ServiceEvent): void {
+    this.#leaving.delete(eventId);
+  }
+
+  /** Says that the batch of an event was not committed, or that nobody knows: another one removes what it would have. */
+  uncommitted({ eventId }: ServiceEvent): void {
+    this.#settled.push(...(this.#leaving.get(eventId) ?? []));
+    this.#leaving.delete(eventId);
   }
 
   /** Says that an event is in the log. */
@@ -87,8 +101,14 @@ export class OwedEvents {
 
   /** Removes what was settled, at a clean stop. */
   async flush(): Promise<void> {
-    const settled = this.#settled.map((key) => ({ key, value: undefined }));
+    const settled = this.#settled;
     this.#settled = [];
-    if (settled.length > 0) await this.records.commit(settled);
+    if (settled.length === 0) return;
+    try {
+      await this.records.commit(settled.map((key) => ({ key, value: undefined })));
+    } catch (error) {
+      this.#settled.push(...settled);
+      throw error;
+    }
   }
 }

@@ -37,7 +37,9 @@ export class Recorder {
   async commit({ changes, undo }: Change, event: ServiceEvent): Promise<void> {
     try {
       await this.records.commit(() => [...changes(), ...this.owed.withEvent(event)]);
+      this.owed.committed(event);
     } catch (error) {
+      this.owed.uncommitted(event);
       // A batch that failed while it was written may yet be found written at the next start. Then its intent is gone
       // with it; else the next start undoes the intent. Undoing now could destroy the material of a committed key.
       const unwritten = !(error instanceof StoreError) || error.code === 'precondition-failed';
