@@ -1,30 +1,11 @@
 // Everything that can be wrong with a home and its token: said so at the start, and nothing is touched.
-import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { LevelStore } from '../../daemon/store/leveldb.js';
 import { TestDaemon } from '../support/daemon.js';
 import { checkout } from '../support/paths.js';
-
-/** Runs OpenSC's pkcs11-tool on a daemon's token. @returns what it printed */
-function pkcs11Tool(daemon: TestDaemon, ...args: string[]): string {
-  const pin = readFileSync(join(daemon.home, 'tokens/pin'), 'utf8');
-  const token = [
-    '--module',
-    '/usr/lib/softhsm/libsofthsm2.so',
-    '--token-label',
-    'keyhold',
-    '--login',
-    '--pin',
-    pin,
-  ];
-  const env = { ...daemon.env, SOFTHSM2_CONF: join(daemon.home, 'tokens/softhsm2.conf') };
-  return execFileSync('pkcs11-tool', [...token, ...args], {
-    env,
-    stdio: ['ignore', 'pipe', 'ignore'],
-  }).toString();
-}
+import { pkcs11Tool } from '../support/token.js';
 
 void t.test('an address in use, and a home whose path is too long for a socket, are said so', async (t) => {
   const daemon = await TestDaemon.start(t);

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '../../client/index.js';
 import type { ConnectionStateType, CustomKeyStoresListEntry } from '../../proto/generated/messages.js';
 import type { TestDaemon } from './daemon.js';
+import { steadily } from './token.js';
 
 const softHsm = '/usr/lib/softhsm/libsofthsm2.so';
 const spy = '/usr/lib/x86_64-linux-gnu/pkcs11-spy.so';
@@ -101,7 +102,9 @@ export class LabToken {
 
   /** Labels of its objects, sorted. */
   get labels(): string[] {
-    return [...this.tool('--list-objects').matchAll(/^ +label: +(.*)$/gm)].map(([, label]) => label!).sort();
+    return [...steadily(() => this.tool('--list-objects')).matchAll(/^ +label: +(.*)$/gm)]
+      .map(([, label]) => label!)
+      .sort();
   }
 
   /** Processes with this token in their environment: the workers of its store. */

@@ -29,8 +29,20 @@ export function anchorLabels(daemon: TestDaemon): string[] {
 }
 
 function allLabels(daemon: TestDaemon): string[] {
-  const listed = pkcs11Tool(daemon, '--list-objects');
+  const listed = steadily(() => pkcs11Tool(daemon, '--list-objects'));
   return [...listed.matchAll(/^ +label: +'?(.*?)'?$/gm)].map(([, label]) => label!).sort();
+}
+
+/** Has pkcs11-tool list again where it ended with an error: an object went away between finding and reading it. */
+export function steadily(list: () => string): string {
+  for (let tries = 1; ; tries++) {
+    try {
+      return list();
+    } catch (error) {
+      if (tries === 10) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+    }
+  }
 }
 
 /** Token objects of a symmetric material, in the suite that the test's profile chooses. */
