@@ -7,7 +7,13 @@ import { fileURLToPath } from 'node:url';
 import pkcs11 from 'pkcs11js';
 import t, { type Test } from 'tap';
 import type { KeyTemplate } from '../../daemon/hsm/key-store.js';
-import { FrameReader, FrameWriter, forEachMessage, kinds } from '../../daemon/hsm/messages.js';
+import {
+  FrameReader,
+  FrameWriter,
+  forEachMessage,
+  kinds,
+  type StartSettings,
+} from '../../daemon/hsm/messages.js';
 import { LIBRARY, PIN, SPY, connectTo, lives, makeToken, newKey, pids, until } from './token.js';
 
 const WORKER = fileURLToPath(new URL('../../daemon/hsm/worker/main.js', import.meta.url));
@@ -45,10 +51,12 @@ void t.test(
     const token = makeToken(t);
     const { child, channel } = spawnWorker(token.env);
     const writer = new FrameWriter();
-    const settings = {
+    const settings: StartSettings = {
       library: LIBRARY,
       token: { label: token.label },
       sessionCopies: 1,
+      quirks: {},
+      sparesTries: false,
       describeToken: true,
     };
     writer.add(7, kinds.start.code, 0, [Buffer.from(JSON.stringify(settings)), Buffer.from(PIN)]);
@@ -85,10 +93,12 @@ void t.test(
 void t.test('a slow job does not hold back the results of those before it', async (t) => {
   const token = makeToken(t);
   const { child, channel } = spawnWorker(token.env);
-  const settings = {
+  const settings: StartSettings = {
     library: LIBRARY,
     token: { label: token.label },
     sessionCopies: 1,
+    quirks: {},
+    sparesTries: false,
     describeToken: false,
   };
   const rsa: KeyTemplate = {
