@@ -1,18 +1,6 @@
 // Single records of the metadata store deleted or put back while the daemon is stopped.
 import t from 'tap';
-import { TestDaemon } from '../support/daemon.js';
-import { StoreCopies } from '../support/store-copies.js';
-
-async function begin(t: { teardown(action: () => unknown): unknown }) {
-  const daemon = await TestDaemon.initialise();
-  const copies = new StoreCopies(daemon);
-  t.teardown(async () => {
-    copies.remove();
-    await daemon.remove();
-  });
-  const recover = (...args: string[]) => daemon.cli(['recover', 'store', ...args]);
-  return { daemon, copies, recover };
-}
+import { beginWithCopies as begin } from '../support/store-copies.js';
 
 void t.test('single records deleted or put back', async (t) => {
   const { daemon, copies, recover } = await begin(t);

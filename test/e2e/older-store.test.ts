@@ -1,20 +1,8 @@
 // An older state of the metadata store is refused at start; `keyhold recover store` is the way out.
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { TestDaemon } from '../support/daemon.js';
-import { StoreCopies } from '../support/store-copies.js';
+import { beginWithCopies as begin } from '../support/store-copies.js';
 import { anchorLabels } from '../support/token.js';
-
-async function begin(t: { teardown(action: () => unknown): unknown }) {
-  const daemon = await TestDaemon.initialise();
-  const copies = new StoreCopies(daemon);
-  t.teardown(async () => {
-    copies.remove();
-    await daemon.remove();
-  });
-  const recover = (...args: string[]) => daemon.cli(['recover', 'store', ...args]);
-  return { daemon, copies, recover };
-}
 
 interface RootRecord {
   readonly epoch: number;

@@ -10,7 +10,7 @@ import { hmacSha256 } from '../../daemon/keys/specs.js';
 import { createLog } from '../../daemon/observability/log.js';
 import { LevelStore } from '../../daemon/store/leveldb.js';
 import type { Delete, Put } from '../../daemon/store/store.js';
-import type { TestDaemon } from './daemon.js';
+import { TestDaemon } from './daemon.js';
 
 /** MAC and version, which come before a record's text. */
 const headLength = 32 + 8;
@@ -104,4 +104,16 @@ export class StoreCopies {
       await store.close();
     }
   }
+}
+
+/** A home whose daemon does not run yet, with copies of its store, and `keyhold recover store`. */
+export async function beginWithCopies(t: { teardown(action: () => unknown): unknown }) {
+  const daemon = await TestDaemon.initialise();
+  const copies = new StoreCopies(daemon);
+  t.teardown(async () => {
+    copies.remove();
+    await daemon.remove();
+  });
+  const recover = (...args: string[]) => daemon.cli(['recover', 'store', ...args]);
+  return { daemon, copies, recover };
 }

@@ -6,7 +6,7 @@ import { AesCbcHmac } from './aes-cbc-hmac.js';
 import { decryptInto, invalidCiphertext } from './decryption.js';
 import type { IvSource } from './iv-source.js';
 import type { KeyObjects } from './objects.js';
-import { RsaOaepSha1, RsaOaepSha256, WholeRsaOaepSha256 } from './rsa-ciphers.js';
+import { ModuleRsaOaep, RawRsaOaepSha256 } from './rsa-ciphers.js';
 import type { Token } from './token.js';
 
 const IV_LENGTH = 12;
@@ -73,10 +73,10 @@ export function createCiphers(
   return new Map<number, Cipher>([
     [cipherCodes[1], new AesGcm(token, objects, ivs)],
     [cipherCodes[2], new AesCbcHmac(token, objects, ivs)],
-    [cipherCodes['rsa-oaep-sha1'], new RsaOaepSha1(token, objects)],
+    [cipherCodes['rsa-oaep-sha1'], new ModuleRsaOaep(token, objects, 'sha1')],
     [
       cipherCodes['rsa-oaep-sha256'],
-      oaepSha256InModule ? new WholeRsaOaepSha256(token, objects) : new RsaOaepSha256(token, objects),
+      oaepSha256InModule ? new ModuleRsaOaep(token, objects, 'sha256') : new RawRsaOaepSha256(token, objects),
     ],
   ]);
 }

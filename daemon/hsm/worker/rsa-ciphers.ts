@@ -16,13 +16,17 @@ import type { Token } from './token.js';
 const LONGEST_RESULT = 2048;
 const NO_IV = Buffer.alloc(0);
 
-abstract class RsaOaep implements Cipher {
-  protected abstract readonly hash: 'sha1' | 'sha256';
-  protected abstract readonly hashLength: number;
+/** Length in bytes, and how PKCS #11 names them. */
+const HASHES = {
+  sha1: { length: 20, hashAlg: pkcs11.CKM_SHA_1, mgf: pkcs11.CKG_MGF1_SHA1 },
+  sha256: { length: 32, hashAlg: pkcs11.CKM_SHA256, mgf: pkcs11.CKG_MGF1_SHA256 },
+} as const;
 
+abstract class RsaOaep implements Cipher {
   constructor(
     protected readonly token: Token,
     private readonly objects: KeyObjects,
+    protected readonly hash: keyof typeof HASHES,
   ) {}
 
   // No secret key takes part, so OpenSSL does it for every module alike, with the public key that the token holds.
@@ -30,7 +34,7 @@ abstract class RsaOaep implements Cipher {
     refuseExtras(aad, NO_IV);
     const der = this.objects.usePublic(id, (key) => toSubjectPublicKeyInfo(this.token, key));
     const key = createPublicKey({ key: der, type: 'spki', format: 'der' });
-    const longest = (key.asymmetricKeyDetails?.modulusLength ?? 0) / 8 - 2 * this.hashLength - 2;
+    const longest = (key.asymmetricKeyDetails?.modulusLength ?? 0) / 8 - 2 * HASHES[this.hash].length - 2;
     if (plaintext.length > longest)
       throw new HsmError('plaintext-too-long', `${plaintext.length} bytes; this key takes ${longest}`);
     const padding = constants.RSA_PKCS1_OAEP_PADDING;
@@ -45,15 +49,14 @@ abstract class RsaOaep implements Cipher {
   protected abstract decryptWith(key: Handle, ciphertext: Buffer): Buffer;
 }
 
-export class RsaOaepSha1 extends RsaOaep {
-  protected override readonly hash = 'sha1';
-  protected override readonly hashLength = 20;
+/** By the module. */
+export class ModuleRsaOaep extends RsaOaep {
   private readonly mechanism = {
     mechanism: pkcs11.CKM_RSA_PKCS_OAEP,
     parameter: {
       type: pkcs11.CK_PARAMS_RSA_OAEP,
-      hashAlg: pkcs11.CKM_SHA_1,
-      mgf: pkcs11.CKG_MGF1_SHA1,
+      hashAlg: HASHES[this.hash].hashAlg,
+      mgf: HASHES[this.hash].mgf,
       source: 1,
     },
   };
@@ -63,32 +66,17 @@ export class RsaOaepSha1 extends RsaOaep {
   }
 }
 
-// SoftHSM 2.6.1 answers CKM_RSA_PKCS_OAEP with SHA-256 with CKR_ARGUMENTS_BAD, so its padding is taken off here.
-export class RsaOaepSha256 extends RsaOaep {
-  protected override readonly hash = 'sha256';
-  protected override readonly hashLength = 32;
+/**
+ * With SHA-256, for modules that have raw RSA and not this: SoftHSM 2.6.1 answers CKM_RSA_PKCS_OAEP with SHA-256 with
+ * CKR_ARGUMENTS_BAD.
+ */
+export class RawRsaOaepSha256 extends RsaOaep {
+  constructor(token: Token, objects: KeyObjects) {
+    super(token, objects, 'sha256');
+  }
 
   protected override decryptWith(key: Handle, ciphertext: Buffer): Buffer {
     return decryptOaepSha256(this.token, key, ciphertext);
-  }
-}
-
-/** For modules that have all of it, or no raw RSA. */
-export class WholeRsaOaepSha256 extends RsaOaep {
-  protected override readonly hash = 'sha256';
-  protected override readonly hashLength = 32;
-  private readonly mechanism = {
-    mechanism: pkcs11.CKM_RSA_PKCS_OAEP,
-    parameter: {
-      type: pkcs11.CK_PARAMS_RSA_OAEP,
-      hashAlg: pkcs11.CKM_SHA256,
-      mgf: pkcs11.CKG_MGF1_SHA256,
-      source: 1,
-    },
-  };
-
-  protected override decryptWith(key: Handle, ciphertext: Buffer): Buffer {
-    return decryptInto(this.token, this.mechanism, key, ciphertext, Buffer.alloc(LONGEST_RESULT));
   }
 }
 
