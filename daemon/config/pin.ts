@@ -40,7 +40,7 @@ export async function loginPin(
     );
   }
   const pin = await read();
-  const whole = Buffer.concat([Buffer.from(before.replace('${user}', user ?? '')), pin]);
+  const whole = Buffer.concat([Buffer.from(before.replace('${user}', () => user ?? '')), pin]);
   pin.fill(0);
   return whole;
 }

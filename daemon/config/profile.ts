@@ -58,7 +58,7 @@ const lack = z.strictObject({
 /** `hsm-config/<profile>.yaml`: what is peculiar to a kind of module. `${home}` stands for KEYHOLD_HOME. */
 export const profileSchema = z.strictObject({
   name: z.string().min(1),
-  /** `here`: every test run of Keyhold uses it. `not here`: written from the vendor's manual. */
+  /** `here`: every test run of Keyhold uses it. `not here`: written without the device. */
   tested: z.enum(['here', 'not here']).default('not here'),
   library: z.string().min(1),
   /** Environment of the worker processes. */
