@@ -9,22 +9,26 @@ import { type KeyRecord, locationOf, storeIdOf } from '../keys/record.js';
 import { usageIn } from '../keys/specs.js';
 import { checkState } from '../keys/states.js';
 import { type AnyOperation, operation } from './operation.js';
+import { keyIdOrArn } from './resolvers.js';
 
 const migrateKey = operation({
   name: 'MigrateKey',
   service: 'keyhold',
   readOnly: false,
-  permissions: [{ action: 'keyhold:MigrateKey' }],
+  // To the key it is what a rotation is: another material encrypts from then on.
+  permissions: [
+    { action: 'keyhold:MigrateKey' },
+    { action: 'kms:RotateKeyOnDemand', key: keyIdOrArn('keyId') },
+  ],
   audited: ['keyId', 'customKeyStoreId'],
   auditedResponse: (response) => response,
-  async handle({ keyId: name, customKeyStoreId }, _keys, { keyring, records, stores }) {
-    const key = keyring.findByKeyId(name);
-    const { keyId, keySpec, keyUsage } = key.record;
+  async handle({ customKeyStoreId }, [key], { keyring, records, stores }) {
+    const { keyId, keySpec, keyUsage } = key!.record;
     const store = stores.named(customKeyStoreId);
-    checkMigratable(key, customKeyStoreId);
-    if (key.record.customKeyStoreId === customKeyStoreId) {
-      const keyMaterialId = key.current.materialId;
-      return { response: { keyId: key.arn, keyMaterialId, migrated: false }, keyMaterialId };
+    checkMigratable(key!, customKeyStoreId);
+    if (key!.record.customKeyStoreId === customKeyStoreId) {
+      const keyMaterialId = key!.current.materialId;
+      return { response: { keyId: key!.arn, keyMaterialId, migrated: false }, keyMaterialId };
     }
     checkMechanisms(store, keySpec, keyUsage);
     const { template, suite } = usageIn(store, keySpec, keyUsage)!;
@@ -34,7 +38,7 @@ const migrateKey = operation({
     const objectId = material.objectId.toString('hex');
     const createdAt = Date.now() / 1000;
     return {
-      response: { keyId: key.arn, keyMaterialId: materialId, migrated: true },
+      response: { keyId: key!.arn, keyMaterialId: materialId, migrated: true },
       keyMaterialId: materialId,
       changes: () => {
         if (customKeyStoreId !== undefined) existingCustomKeyStore(records, customKeyStoreId);

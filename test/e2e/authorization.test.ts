@@ -31,7 +31,7 @@ interface Row {
    * What decides: the policies of a key and of the caller; those for the key and, without it, for an alias; those of the
    * caller alone; these and then the grant; a role's trust policy; nothing.
    */
-  readonly by: 'key' | 'key and alias' | 'caller' | 'grant' | 'trust' | 'nothing';
+  readonly by: 'key' | 'key and more' | 'caller' | 'grant' | 'trust' | 'nothing';
   readonly request: (subject: Subject) => object;
 }
 
@@ -63,14 +63,14 @@ const rows: Readonly<Record<string, Row>> = {
   ImportKeyMaterial: ofKey({ importToken: bytes, encryptedKeyMaterial: bytes }),
   DeleteImportedKeyMaterial: ofKey(),
   CreateAlias: {
-    by: 'key and alias',
+    by: 'key and more',
     request: ({ keyId, aliasName }) => ({ targetKeyId: keyId, aliasName }),
   },
   UpdateAlias: {
-    by: 'key and alias',
+    by: 'key and more',
     request: ({ keyId, aliasName }) => ({ targetKeyId: keyId, aliasName }),
   },
-  DeleteAlias: { by: 'key and alias', request: ({ aliasName }) => ({ aliasName }) },
+  DeleteAlias: { by: 'key and more', request: ({ aliasName }) => ({ aliasName }) },
   ListAliases: ofCaller(),
   TagResource: ofKey({ tags: [{ tagKey: 'a', tagValue: 'b' }] }),
   UntagResource: ofKey({ tagKeys: ['a'] }),
@@ -109,7 +109,7 @@ const rows: Readonly<Record<string, Row>> = {
   DisconnectCustomKeyStore: ofCaller({ customKeyStoreId }),
   DeleteCustomKeyStore: ofCaller({ customKeyStoreId }),
   AdoptKey: ofCaller({ label: 'nothing' }),
-  MigrateKey: ofCaller({ keyId: '00000000-0000-4000-8000-000000000000' }),
+  MigrateKey: { by: 'key and more', request: ({ keyId }) => ({ keyId }) },
   SeedKey: ofCaller({ keyId: '00000000-0000-4000-8000-000000000000' }),
   CreateUser: ofCaller({ userName: 'root-made' }),
   GetUser: ofCaller(nobody),
@@ -279,7 +279,7 @@ void t.test('who is let in to every operation', async (t) => {
   }
   const all = (answer: Answer) => ({
     key: answer,
-    'key and alias': answer,
+    'key and more': answer,
     caller: answer,
     grant: answer,
     trust: answer,
@@ -351,7 +351,7 @@ void t.test('who is let in to every operation', async (t) => {
   for (const { title, client, about, answers, but = {} } of cases) {
     await t.test(title, async (t) => {
       for (const [name, { by, request }] of Object.entries(rows)) {
-        if (by === 'key and alias') await ask(root, 'CreateAlias', rows.CreateAlias!.request(about));
+        if (by === 'key and more') await ask(root, 'CreateAlias', rows.CreateAlias!.request(about));
         const answer = but[name] ?? answers[by];
         const shown = uniform.has(name) && !['in', 'credential'].includes(answer) ? 'uniform' : answer;
         t.equal(await ask(client, name, request(about)), shown, name);
