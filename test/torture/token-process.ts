@@ -38,7 +38,7 @@ function describe(object: Handle): ObservedObject {
   };
 }
 
-function list(): ObservedObject[] {
+function find(): Handle[] {
   module.C_FindObjectsInit(session, []);
   const found: Handle[] = [];
   for (
@@ -48,7 +48,22 @@ function list(): ObservedObject[] {
   )
     found.push(...some);
   module.C_FindObjectsFinal(session);
-  return found.map(describe);
+  return found;
+}
+
+/**
+ * What the token holds at one moment. Where the daemon makes or destroys objects meanwhile, they are read again: an
+ * anchor that was replaced after it was found looks torn, and the new one is not seen.
+ */
+function list(): ObservedObject[] {
+  for (let handles = find(), tries = 0; tries < 100; tries++) {
+    const objects = handles.map(describe);
+    const after = find();
+    if (after.length === handles.length && after.every((one, index) => one.equals(handles[index]!)))
+      return objects;
+    handles = after;
+  }
+  throw new Error('The token changes faster than it can be listed');
 }
 
 function plant(): void {
