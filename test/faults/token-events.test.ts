@@ -1,5 +1,6 @@
 // What happens to tokens and sessions: away and back, reset, logged out, changed PIN, deleted objects, full, few sessions.
 import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +9,9 @@ import t, { type Test } from 'tap';
 import type { KeyStoreConfig } from '../../daemon/hsm/pool/config.js';
 import { connect } from '../../daemon/hsm/pool/connect.js';
 import { fileLatch } from '../../daemon/hsm/pool/latch.js';
+import { importTarget, wrappingKeyTemplate, wrappingOf } from '../../daemon/keys/importing.js';
 import { AES_256, LIBRARY, PIN, connectTo, lives, makeToken, newKey, pids, until } from '../hsm/token.js';
+import { newMaterial, wrap } from '../support/wrapping.js';
 import { childrenOf } from '../torture/processes.js';
 import { Faults, buildModule } from './faults.js';
 
@@ -214,3 +217,39 @@ void t.test('workers of a daemon that is killed log out', async (t) => {
   await until(() => !workers.some(lives));
   t.equal(logouts.fired, 2);
 });
+
+void t.test(
+  'a login that is lost in the middle of an import: refused for now, never for an unknown reason',
+  async (t) => {
+    const { faults, store, living } = await scene(t);
+    await until(() => living().length === 2);
+    const algorithm = 'RSA_AES_KEY_WRAP_SHA_1';
+    for (const [keySpec, keyUsage, importing] of [
+      ['SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', ['C_UnwrapKey', 'C_WrapKey', 'C_Encrypt']],
+      ['ECC_NIST_P256', 'SIGN_VERIFY', ['C_UnwrapKey', 'C_GetAttributeValue', 'C_CreateObject', 'C_Sign']],
+    ] as const) {
+      const record = { keySpec, keyUsage } as Parameters<typeof wrappingKeyTemplate>[0];
+      const wrappingKey = await newKey(store, wrappingKeyTemplate(record, algorithm, 'RSA_2048'));
+      const wrapped = wrap(algorithm, await store.publicKey(wrappingKey), newMaterial(keySpec));
+      const importIt = () =>
+        store.importWrapped(
+          wrappingKey,
+          wrappingOf(algorithm),
+          wrapped,
+          randomBytes(16),
+          'imported',
+          importTarget(record),
+        );
+      for (const name of importing) {
+        const rule = faults.add(name, 'logout', { times: 1 });
+        const [answer] = await Promise.allSettled([importIt()]);
+        if (answer.status === 'rejected')
+          t.match(answer.reason, { code: 'unavailable' }, `${keySpec}, before ${name}`);
+        t.equal(rule.fired, 1);
+        rule.clear();
+        await until(() => living().length === 2);
+        t.ok(await importIt(), 'and works the next time');
+      }
+    }
+  },
+);

@@ -256,13 +256,12 @@ export class KeyObjects {
   private search(id: Buffer): Handle[] {
     if (id.length === 0 || id.length > LONGEST_ID)
       throw new HsmError('internal', `A CKA_ID of ${id.length} bytes, not 1 to ${LONGEST_ID}`);
-    const found = this.find([{ type: pkcs11.CKA_ID, value: id }]);
-    // "Not there" is believed only of a token that is there: else a destroyed key would come back with it.
-    if (found.length === 0 && !isThere(this.token)) throw new TokenGoneError();
-    return found;
+    return this.find([{ type: pkcs11.CKA_ID, value: id }]);
   }
 
-  // CKA_TOKEN keeps the session copies, which share their original's CKA_ID, out of it.
+  // CKA_TOKEN keeps the session copies, which share their original's CKA_ID, out of it. "Not there" is believed only of
+  // a token that is there and logged in, else a destroyed key would come back with it: without the login a pair's
+  // public key is found alone.
   private find(template: Template): Handle[] {
     const { module, session } = this.token;
     const found: Handle[] = [];
@@ -276,6 +275,7 @@ export class KeyObjects {
     } finally {
       module.C_FindObjectsFinal(session);
     }
+    if (!isThere(this.token)) throw new TokenGoneError();
     return found;
   }
 

@@ -12,6 +12,8 @@ interface Meaning {
   readonly staleHandle?: true;
   /** 'invalid': C_Decrypt blames the ciphertext. 'doubtful': that, or, of any call, perhaps the device failed. */
   readonly decrypting?: 'invalid' | 'doubtful';
+  /** The module does not say what happened: perhaps the session is lost. */
+  readonly unexplained?: true;
   /** It is this one object that does not allow it. */
   readonly objectOnly?: true;
   /** What it says when C_Verify returns it. */
@@ -33,6 +35,7 @@ const DOUBTFUL = {
   code: 'internal',
   advice: 'The module failed and does not say why; see its own log.',
   decrypting: 'doubtful',
+  unexplained: true,
 } as const;
 const WRONG_DATA = {
   code: 'internal',
@@ -77,7 +80,11 @@ const meanings = new Map<number, Meaning>([
   [pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED, LOST],
   // An operation that another left behind cannot be ended otherwise before PKCS #11 v3.0.
   [pkcs11.CKR_OPERATION_ACTIVE, LOST],
+  // What it was begun with is gone: a login that ends takes operations with it.
+  [pkcs11.CKR_OPERATION_NOT_INITIALIZED, LOST],
   [pkcs11.CKR_KEY_HANDLE_INVALID, STALE],
+  [pkcs11.CKR_WRAPPING_KEY_HANDLE_INVALID, STALE],
+  [pkcs11.CKR_UNWRAPPING_KEY_HANDLE_INVALID, STALE],
   [pkcs11.CKR_OBJECT_HANDLE_INVALID, STALE],
 
   [pkcs11.CKR_ENCRYPTED_DATA_INVALID, INVALID],
@@ -140,6 +147,7 @@ const meanings = new Map<number, Meaning>([
 const UNKNOWN: Meaning = {
   code: 'internal',
   advice: 'The module returned an error that Keyhold does not expect.',
+  unexplained: true,
 };
 
 // pkcs11js throws "CKR_NAME:number"; its wrapper turns that into an object with a code, save for C_FindObjects.

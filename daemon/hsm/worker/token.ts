@@ -55,7 +55,7 @@ export function isThere({ module, slot, session }: Token): boolean {
 export function isSessionLost(error: unknown, token: Token | undefined): boolean {
   if (error instanceof TokenGoneError) return true;
   const meaning = meaningOf(error);
-  if (meaning?.decrypting === 'doubtful') return token !== undefined && !isThere(token);
+  if (meaning?.unexplained) return token !== undefined && !isThere(token);
   return meaning?.sessionLost === true;
 }
 
