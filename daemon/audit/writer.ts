@@ -2,6 +2,7 @@
 // fdatasync. Nothing waits on a timer: a group is what came in while the one before was on its way to the disk.
 import { AuditError } from './audit-log.js';
 import { type Link, maxMembersLength, recordHash, recordPrefix } from './chain.js';
+import { LineBuffer } from './line-buffer.js';
 import type { LogFile } from './log-file.js';
 
 /** What the writer tells: to be logged, and counted. */
@@ -38,7 +39,7 @@ export class AuditWriter {
   private sequence: number;
   private hash: string;
   /** Chained lines that wait for the next group. */
-  private lines = '';
+  private readonly lines = new LineBuffer();
   private gathering: Group | undefined;
   /** The group on its way to the disk. */
   private committing: Promise<void> | undefined;
@@ -73,10 +74,9 @@ export class AuditWriter {
     if (members.length > maxMembersLength || members.includes('\n')) {
       return Promise.reject(new AuditError('internal error: an audit event has a line feed or is too long'));
     }
-    const line = recordPrefix(this.sequence + 1, this.hash) + members + '}';
+    const line = this.lines.add(recordPrefix(this.sequence + 1, this.hash), members, '}');
     this.hash = recordHash(line);
     this.sequence += 1;
-    this.lines += line + '\n';
     return (this.gathering ??= this.newGroup()).durable;
   }
 
@@ -110,15 +110,15 @@ export class AuditWriter {
   private commit(): void {
     const group = this.gathering;
     if (!group || this.committing) return;
-    const lines = Buffer.from(this.lines);
+    const lines = this.lines.take();
     const head = { sequence: this.sequence, hash: this.hash };
     this.gathering = undefined;
-    this.lines = '';
     this.committing = this.file.append(lines).then(
       () => {
         this.committing = undefined;
         this.commits += 1;
         this.head = head;
+        this.lines.giveBack(lines);
         // The disk works on the next group while the replies of this one go out.
         this.commit();
         group.resolve();
@@ -132,8 +132,7 @@ export class AuditWriter {
     this.committing = undefined;
     // These events have happened, so they are written when that is possible, although their callers are told that
     // they failed: no reply may leave without a durable record.
-    this.owed = Buffer.concat([lines, Buffer.from(this.lines)]);
-    this.lines = '';
+    this.owed = Buffer.concat([lines, this.lines.take()]);
     // After a failed fdatasync the kernel takes the pages for clean; another one on this descriptor would succeed
     // and mean nothing (https://wiki.postgresql.org/wiki/Fsync_Errors).
     this.file.abandon();

@@ -6,6 +6,7 @@ import type { Logger } from '../../observability/log.js';
 import type { Origin } from '../../operations/audit-event.js';
 import { toServiceError } from '../../operations/failures.js';
 import type { Pipeline } from '../../operations/pipeline.js';
+import { Replies } from './replies.js';
 
 /** WebSocket close codes, RFC 6455 section 7.4.1. */
 const closeCodes = {
@@ -29,16 +30,18 @@ export interface ConnectionLimits {
 export class Connection {
   #inFlight = 0;
   #closing = false;
-  #corked = false;
+  readonly #replies: Replies;
 
   constructor(
     private readonly webSocket: WebSocket,
-    private readonly socket: Socket,
+    socket: Socket,
     private readonly origin: Origin,
     private readonly pipeline: Pipeline,
     private readonly limits: ConnectionLimits,
     private readonly log: Logger,
   ) {
+    const isOpen = () => webSocket.readyState === webSocket.OPEN;
+    this.#replies = new Replies(socket, isOpen, () => this.#written());
     webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     // A frame past the size limit or against RFC 6455 ends here; ws has sent the close code.
     webSocket.on('error', (error) => log.warn({ err: error }, 'a connection broke the protocol'));
@@ -47,7 +50,7 @@ export class Connection {
   /** Answers what is in flight, takes nothing new, then closes. */
   drain(): void {
     this.#closing = true;
-    if (this.#inFlight === 0) this.webSocket.close(closeCodes.goingAway, 'the daemon is stopping');
+    if (this.#inFlight === 0) this.#close(closeCodes.goingAway, 'the daemon is stopping');
   }
 
   /** Ends the connection at once. */
@@ -63,7 +66,7 @@ export class Connection {
   #receive(data: RawData, isBinary: boolean): void {
     if (this.#closing) return;
     if (!isBinary || !Buffer.isBuffer(data)) {
-      this.webSocket.close(closeCodes.unsupportedData, 'frames are binary: one protobuf message each');
+      this.#close(closeCodes.unsupportedData, 'frames are binary: one protobuf message each');
       return;
     }
     let request: DecodedRequest;
@@ -75,7 +78,7 @@ export class Connection {
       this.#send(
         encodeError(0, new exceptions.ValidationException('The frame is not a Request of keyhold.v1.')),
       );
-      this.webSocket.close(closeCodes.invalidPayload, 'malformed frame');
+      this.#close(closeCodes.invalidPayload, 'malformed frame');
       return;
     }
     void this.#answer(request, data);
@@ -106,24 +109,18 @@ export class Connection {
     }
   }
 
-  /** Sends a frame; the frames of one tick leave in one write. The frame is wiped when it has left. */
   #send(frame: Uint8Array): void {
-    if (this.webSocket.readyState !== this.webSocket.OPEN) {
-      frame.fill(0);
-      return;
-    }
-    if (!this.#corked) {
-      this.#corked = true;
-      this.socket.cork();
-      setImmediate(() => {
-        this.#corked = false;
-        this.socket.uncork();
-      });
-    }
-    this.webSocket.send(frame, () => {
-      frame.fill(0);
-      if (this.webSocket.isPaused && this.webSocket.bufferedAmount < maxUnread / 2) this.webSocket.resume();
-    });
-    if (this.webSocket.bufferedAmount > maxUnread) this.webSocket.pause();
+    this.#replies.add(frame);
+    if (this.webSocket.bufferedAmount + this.#replies.waiting > maxUnread) this.webSocket.pause();
+  }
+
+  #written(): void {
+    if (this.webSocket.isPaused && this.webSocket.bufferedAmount < maxUnread / 2) this.webSocket.resume();
+  }
+
+  /** Closes the connection when all replies have left. */
+  #close(code: number, reason: string): void {
+    this.#replies.flush();
+    this.webSocket.close(code, reason);
   }
 }
