@@ -1,7 +1,7 @@
 // HTTP/2 frames that no client in order sends.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { connect as connectHttp2, createServer } from 'node:http2';
+import { type ClientHttp2Session, connect as connectHttp2, constants, createServer } from 'node:http2';
 import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
@@ -176,7 +176,8 @@ void t.test('a client that has gone is noticed at once, whatever it left', async
     { cert: readFileSync(certificate), key: readFileSync(key), ALPNProtocols: alpnProtocols },
     () => undefined,
   );
-  serveHttp2(server, (_request, response) => response.end('x'.repeat(100_000)));
+  const timeouts = { first: 100_000, request: 100_000, reply: 100_000, idle: 100_000, ping: 1_000 };
+  serveHttp2(server, (_request, response) => response.end('x'.repeat(100_000)), timeouts);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.teardown(() => server.close());
@@ -184,13 +185,61 @@ void t.test('a client that has gone is noticed at once, whatever it left', async
   const socket = await connectForFrames(daemon, port);
   await exchangeFrames(socket, malformedHttp2['replies that nothing is asked of']!, 200);
   while ((await open()) > 0) await new Promise((done) => setTimeout(done, 20));
+  // The first write after it has gone fails: from then on the session hangs, which no time-out of a stream ends.
+  for (let round = 0; round < 3; round++) {
+    const floods = Object.values(malformedHttp2).map(async (bytes) =>
+      exchangeFrames(await connectForFrames(daemon, port), bytes, 1),
+    );
+    await Promise.all(floods);
+  }
+  while ((await open()) > 0) await new Promise((done) => setTimeout(done, 20));
   t.pass();
 });
 
+void t.test('streams of all connections are bounded', async (t) => {
+  const server = createServer(() => undefined);
+  const limits = { first: 60_000, request: 60_000, reply: 60_000, idle: 60_000, ping: 60_000 };
+  const sessions = new Http2Sessions(server, limits, 10);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    sessions.close();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const clients = Array.from({ length: 2 }, () => connectHttp2(`http://127.0.0.1:${port}`));
+  t.teardown(() => clients.forEach((client) => client.destroy()));
+  const ended: number[] = [];
+  const ask = (client: ClientHttp2Session) => {
+    const stream = client.request({ ':path': '/' });
+    stream.on('error', () => undefined);
+    stream.on('close', () => ended.push(stream.rstCode));
+    return stream;
+  };
+  const streams = Array.from({ length: 12 }, (_each, index) => ask(clients[index % 2]!));
+  const refused = constants.NGHTTP2_REFUSED_STREAM;
+  while (ended.length < 2) await new Promise((done) => setTimeout(done, 20));
+  t.strictSame(ended, [refused, refused]);
+  streams.find(({ closed }) => !closed)!.close();
+  while (ended.length < 3) await new Promise((done) => setTimeout(done, 20));
+  ask(clients[0]!);
+  ask(clients[0]!);
+  while (ended.length < 4) await new Promise((done) => setTimeout(done, 20));
+  t.equal(ended[3], refused, 'where one has ended there is room for one');
+  await new Promise((done) => setTimeout(done, 200));
+  t.equal(ended.length, 4);
+});
+
 void t.test('time-outs', async (t) => {
-  const short = { first: 200, request: 200, reply: 200, idle: 200 };
+  const short = { first: 200, request: 200, reply: 200, idle: 200, ping: 60_000 };
   const server = createServer((_request, response) => response.end('x'.repeat(100_000)));
   const sessions = new Http2Sessions(server, short);
+  const pinging = createServer(() => undefined);
+  const patient = { first: 60_000, request: 60_000, reply: 60_000, idle: 60_000, ping: 200 };
+  new Http2Sessions(pinging, patient);
+  pinging.listen(0, '127.0.0.1');
+  await once(pinging, 'listening');
+  t.teardown(() => pinging.close());
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.teardown(() => {
@@ -221,6 +270,12 @@ void t.test('time-outs', async (t) => {
   t.pass('a connection without a stream ends, whatever pings come');
   const stalled = await until(Buffer.concat([greeting([4, 0]), headersFrame(1, get)]), ping);
   t.ok(reset(stalled), 'a reply that the client gives no window for is given up');
+  const deaf = connectSocket((pinging.address() as AddressInfo).port, '127.0.0.1');
+  deaf.on('error', () => undefined);
+  deaf.resume();
+  deaf.write(Buffer.concat([greeting(), headersFrame(1, get, endHeaders)]));
+  await once(deaf, 'close');
+  t.pass('who answers no ping is given up');
   const silent = await until(Buffer.concat([greeting(), headersFrame(1, get, endHeaders)]));
   t.ok(silent.length > 0, 'a request that does not end is given up');
 });

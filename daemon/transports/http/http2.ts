@@ -9,17 +9,53 @@ import {
 } from 'node:http2';
 import type { RequestListener } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { headersTimeout, idleTimeout, keepAliveTimeout, maxHeaderSize, requestTimeout } from './options.js';
+import {
+  headersTimeout,
+  idleTimeout,
+  keepAliveTimeout,
+  maxHeaderSize,
+  pingInterval,
+  requestTimeout,
+} from './options.js';
 
 /** Protocols that the TLS port offers, the best first. */
 export const alpnProtocols = ['h2', 'http/1.1'];
 
 /** Streams of one connection at once. */
 const maxConcurrentStreams = 100;
+/** Of all connections: one that is open takes 7 KB before anybody is authenticated. */
+const maxStreams = 16_384;
 
-/** Hands the connections that have agreed on HTTP/2 to a server of their own. @returns it */
-export function serveHttp2(tls: TlsServer, onRequest: RequestListener): Http2Sessions {
+/** Milliseconds. */
+export interface Http2Timeouts {
+  /** From the connection to its first stream. */
+  readonly first: number;
+  /** From a stream's begin to the end of its request. */
+  readonly request: number;
+  /** From there until the reply is taken: a client that opens no window would keep it here for ever. */
+  readonly reply: number;
+  /** Without a stream. */
+  readonly idle: number;
+  /** Between two pings, and for the answer to one. */
+  readonly ping: number;
+}
+
+const defaultTimeouts: Http2Timeouts = {
+  first: headersTimeout,
+  request: requestTimeout,
+  reply: idleTimeout,
+  idle: keepAliveTimeout,
+  ping: pingInterval,
+};
+
+/** Hands the connections that have agreed on HTTP/2 to a server of their own. @returns its sessions */
+export function serveHttp2(
+  tls: TlsServer,
+  onRequest: RequestListener,
+  timeouts: Http2Timeouts = defaultTimeouts,
+): Http2Sessions {
   const http2 = createServer(
     { settings: { maxConcurrentStreams, maxHeaderListSize: maxHeaderSize, enableConnectProtocol: false } },
     // The compatibility layer gives requests and responses the interface of node:http.
@@ -36,37 +72,23 @@ export function serveHttp2(tls: TlsServer, onRequest: RequestListener): Http2Ses
     socket.once('end', () => socket.destroy());
     http2.emit('connection', socket);
   });
-  return new Http2Sessions(http2);
+  return new Http2Sessions(http2, timeouts);
 }
-
-/** Milliseconds. */
-export interface Http2Timeouts {
-  /** From the connection to its first stream. */
-  readonly first: number;
-  /** From a stream's begin to the end of its request. */
-  readonly request: number;
-  /** From there until the reply is taken: a client that opens no window would keep it here for ever. */
-  readonly reply: number;
-  /** Without a stream. */
-  readonly idle: number;
-}
-
-const defaultTimeouts: Http2Timeouts = {
-  first: headersTimeout,
-  request: requestTimeout,
-  reply: idleTimeout,
-  idle: keepAliveTimeout,
-};
 
 /** The time-outs that node:http2 lacks: bytes that trickle in keep none of them from passing. */
 export class Http2Sessions {
   readonly #sessions = new Set<ServerHttp2Session>();
+  #streams = 0;
 
   constructor(
     server: Http2Server,
     private readonly timeouts: Http2Timeouts = defaultTimeouts,
+    private readonly limit: number = maxStreams,
   ) {
-    server.on('session', (session) => this.#watch(session));
+    // A session shows its socket as one that cannot be destroyed. It is made, and told of, while its connection is.
+    server.prependListener('connection', (socket: Socket) =>
+      server.once('session', (session) => this.#watch(session, socket)),
+    );
     // A peer that breaks the protocol or resets its connection is no fault of the daemon.
     server.on('sessionError', (_error, session) => session.destroy());
   }
@@ -76,12 +98,14 @@ export class Http2Sessions {
     for (const session of this.#sessions) session.close();
   }
 
-  #watch(session: ServerHttp2Session): void {
+  #watch(session: ServerHttp2Session, socket: Socket): void {
     this.#sessions.add(session);
     let open = 0;
     let idle = setTimeout(() => session.destroy(), this.timeouts.first);
+    const pings = this.#ping(session, socket);
     session.on('stream', (stream: ServerHttp2Stream) => {
       open += 1;
+      this.#streams += 1;
       clearTimeout(idle);
       const cancel = () => stream.close(constants.NGHTTP2_CANCEL);
       let late = setTimeout(cancel, this.timeouts.request);
@@ -92,13 +116,29 @@ export class Http2Sessions {
       stream.once('close', () => {
         clearTimeout(late);
         open -= 1;
+        this.#streams -= 1;
         if (open === 0 && !session.destroyed) idle = this.#whenIdle(session);
       });
+      if (this.#streams > this.limit) stream.close(constants.NGHTTP2_REFUSED_STREAM);
     });
-    session.once('close', () => {
+    // Not the session's end, which does not come where a write hangs.
+    socket.once('close', () => {
       clearTimeout(idle);
+      clearInterval(pings);
       this.#sessions.delete(session);
     });
+  }
+
+  /**
+   * Ends the connection of a peer that answers no ping. After a write that failed Node neither reads nor writes any more, and
+   * tells nobody: the session of a client that went at a bad time would stay for ever, with all of its streams.
+   */
+  #ping(session: ServerHttp2Session, socket: Socket): NodeJS.Timeout {
+    let isOwed = false;
+    return setInterval(() => {
+      if (isOwed || session.destroyed) socket.destroy();
+      else isOwed = session.ping(() => (isOwed = false));
+    }, this.timeouts.ping);
   }
 
   /** Says goodbye, and does not wait for a peer that does not go. */

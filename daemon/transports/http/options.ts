@@ -8,6 +8,8 @@ export const maxHeaderSize = 16_384;
 export const keepAliveTimeout = 65_000;
 /** Nothing in either direction; longer than the slowest operation. */
 export const idleTimeout = 180_000;
+/** Of HTTP/2; the answer to a ping has as long. */
+export const pingInterval = 10_000;
 
 /** For HTTP/1.1, with TLS or without. */
 export const httpOptions = {
