@@ -18,6 +18,9 @@ export interface FieldShape {
   readonly required: boolean;
   readonly min?: number;
   readonly max?: number;
+  /** Of each string of a list. */
+  readonly itemMin?: number;
+  readonly itemMax?: number;
   readonly pattern?: RegExp;
   /** A secret: no error message repeats it. */
   readonly sensitive: boolean;
@@ -83,6 +86,8 @@ function fieldShape(field: protobuf.Field): FieldShape {
     required: options['(required)'] === true,
     min: options['(min)'] as number | undefined,
     max: options['(max)'] as number | undefined,
+    itemMin: options['(item_min)'] as number | undefined,
+    itemMax: options['(item_max)'] as number | undefined,
     pattern: typeof pattern === 'string' ? new RegExp(pattern) : undefined,
     sensitive: options['(sensitive)'] === true,
   };

@@ -35,6 +35,7 @@ function checkField(field: FieldShape, value: unknown, path: string, faults: str
     const items = value as unknown[];
     checkLength(field, items.length, `Value at '${path}'`, faults);
     if (field.kind === 'enum') checkValues(field, items as string[], `[${items.join(', ')}]`, path, faults);
+    if (field.kind === 'string') checkItems(field, items as string[], path, faults);
     if (!field.message) return;
     for (const [index, item] of items.entries()) {
       checkMessage(field.message, item as Record<string, unknown>, `${path}.${index + 1}.member.`, faults);
@@ -84,6 +85,19 @@ function checkLength(
   if (length < min)
     faults.push(`${shown} ${failed}: Member must have length greater than or equal to ${min}`);
   if (length > max) faults.push(`${shown} ${failed}: Member must have length less than or equal to ${max}`);
+}
+
+/** A list is told of once, with all that its strings must be. */
+function checkItems(
+  { itemMin = 0, itemMax = Infinity }: FieldShape,
+  items: readonly string[],
+  path: string,
+  faults: string[],
+): void {
+  if (items.every(({ length }) => length >= itemMin && length <= itemMax)) return;
+  const bounds = [`less than or equal to ${itemMax}`, `greater than or equal to ${itemMin}`];
+  const all = bounds.map((bound) => `Member must have length ${bound}`).join(', ');
+  faults.push(`Value at '${path}' ${failed}: Member must satisfy constraint: [${all}]`);
 }
 
 function checkNumber(field: FieldShape, value: number, path: string, faults: string[]): void {
