@@ -1,41 +1,14 @@
 // The AWS CLI and boto3 of Debian against the running daemon, with the environment that `. $KEYHOLD_HOME/env` gives.
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { endpointOf } from '../support/aws.js';
 import { TestDaemon } from '../support/daemon.js';
-import { checkout } from '../support/paths.js';
+import { absent, aws, python, sourced } from '../support/programs.js';
 
 const run = promisify(execFile);
-const aws = '/usr/bin/aws';
-const python = '/usr/bin/python3';
-
-/** False where a program is there; else why the test is skipped, which is also said aloud. */
-function absent(program: string, args: string[], name: string, debian: string): string | false {
-  try {
-    execFileSync(program, args, { stdio: 'ignore' });
-    return false;
-  } catch {
-    const reason = `${name} is absent: apt-get install ${debian}, or use scripts/test, which does`;
-    console.error(`NOT TESTED: ${reason}`);
-    return reason;
-  }
-}
-
-/** The environment of somebody who has sourced the daemon's file. */
-function sourced(daemon: TestDaemon): NodeJS.ProcessEnv {
-  const text = execFileSync('sh', ['-c', '. "$0"; env -0', join(daemon.home, 'env')], {
-    env: { PATH: process.env.PATH, HOME: daemon.home },
-  }).toString();
-  return Object.fromEntries(
-    text
-      .split('\0')
-      .filter((line) => line !== '')
-      .map((line) => line.split(/=(.*)/s).slice(0, 2)),
-  ) as NodeJS.ProcessEnv;
-}
 
 void t.test('the AWS CLI', { skip: absent(aws, ['--version'], 'the AWS CLI', 'awscli') }, async (t) => {
   const daemon = await TestDaemon.start(t);
@@ -172,52 +145,3 @@ void t.test(
     t.equal(stdout, 'ok\n');
   },
 );
-
-const assuming = `
-import { KMSClient, ListKeysCommand } from '@aws-sdk/client-kms';
-import { STSClient, GetCallerIdentityCommand } from '@aws-sdk/client-sts';
-const { Keys } = await new KMSClient({}).send(new ListKeysCommand({}));
-const { Arn } = await new STSClient({}).send(new GetCallerIdentityCommand({}));
-console.log(JSON.stringify({ Keys, Arn }));
-`;
-
-void t.test('a profile that assumes a role signs with its sessions', async (t) => {
-  const daemon = await TestDaemon.start(t);
-  const root = await daemon.connect();
-  t.teardown(() => root.close());
-  const document = (statement: object) =>
-    JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', ...statement }] });
-  const { role } = await root.createRole({
-    roleName: 'app',
-    assumeRolePolicyDocument: document({ Principal: { AWS: '000000000000' }, Action: 'sts:AssumeRole' }),
-  });
-  const policy = async (policyName: string, Action: string) =>
-    (await root.createPolicy({ policyName, policyDocument: document({ Action, Resource: '*' }) })).policy!
-      .arn!;
-  await root.attachRolePolicy({ roleName: 'app', policyArn: await policy('list', 'kms:ListKeys') });
-  await root.createUser({ userName: 'alice' });
-  await root.attachUserPolicy({ userName: 'alice', policyArn: await policy('assume', 'sts:AssumeRole') });
-  const { accessKey } = await root.createAccessKey({ userName: 'alice' });
-  const { accessKeyId, secretAccessKey } = accessKey!;
-  const inHome = (name: string) => join(daemon.home, name);
-  writeFileSync(
-    inHome('profiles'),
-    `[alice]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`,
-  );
-  writeFileSync(
-    inHome('config'),
-    `[profile app]\nrole_arn = ${role!.arn}\nsource_profile = alice\nrole_session_name = one\n`,
-  );
-  const env = {
-    ...sourced(daemon),
-    AWS_PROFILE: 'app',
-    AWS_CONFIG_FILE: inHome('config'),
-    AWS_SHARED_CREDENTIALS_FILE: inHome('profiles'),
-  };
-  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', assuming], {
-    env,
-    cwd: checkout,
-  });
-  t.strictSame(JSON.parse(stdout), { Keys: [], Arn: 'arn:aws:sts::000000000000:assumed-role/app/one' });
-  t.match(daemon.events('ListKeys').at(-1), { userIdentity: { type: 'AssumedRole' } });
-});
