@@ -1,13 +1,9 @@
 // Sends malformed requests by the thousand, and says what memory the daemon holds. Usage: scripts/abuse --help
-import { readFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
-import { join } from 'node:path';
 import { Argument, Command } from 'commander';
-import { send, signedHeadersOf } from '../support/aws-request.js';
+import { send } from '../support/aws-request.js';
 import { TestDaemon } from '../support/daemon.js';
-import { endHeaders, endStream, frame, frameTypes, greeting, headerBlock } from '../support/http2-frames.js';
-import { connectForFrames, exchangeFrames } from '../support/http2-exchange.js';
-import { malformedHeaders, malformedHttp1, malformedHttp2 } from '../support/malformed.js';
+import { type Figures, figuresOf, probeEnv, slope } from './figures.js';
+import { Abuse } from './requests.js';
 
 const program = new Command('scripts/abuse')
   .addArgument(new Argument('[requests]').default('100000'))
@@ -18,102 +14,53 @@ const atOnce = Number(program.opts<{ atOnce: string }>().atOnce);
 if (!(requests >= 1000) || !(atOnce >= 1))
   program.error('It takes a number of requests from 1000, and --at-once one from 1.');
 
-/** Streams of one HTTP/2 connection that carries malformed header lists. */
-const streams = 25;
+const phases = 10;
+const megabyte = 1024 * 1024;
+/** What the heap may have more at the end than after the first tenth: code that was compiled, and caches. */
+const heapGrowth = 8 * megabyte;
+/** What the allocator may keep of what floods took for a while. */
+const residentGrowth = 150 * megabyte;
 
-const teardowns: (() => unknown)[] = [];
-const daemon = await TestDaemon.start(
-  { teardown: (action) => teardowns.push(action) },
-  'limits:\n  failedAuthentications: 1000000000',
-);
-
-function http1(bytes: string): Promise<void> {
-  return new Promise((resolve) => {
-    const socket: Socket = connect(join(daemon.home, 'keyhold.sock'));
-    socket.on('error', () => undefined);
-    socket.on('close', () => resolve());
-    const timer = setTimeout(() => socket.destroy(), 500);
-    socket.on('data', () => socket.destroy());
-    socket.once('close', () => clearTimeout(timer));
-    socket.end(Buffer.from(bytes, 'latin1'));
-  });
-}
-
-async function http2(bytes: Buffer): Promise<void> {
-  await exchangeFrames(await connectForFrames(daemon), bytes, 20);
-}
-
-const lines = (headers: object) =>
-  Object.entries(headers)
-    .map(([name, value]) => `${name}: ${String(value)}\r\n`)
-    .join('');
-const requestOf = (more: object) =>
-  `POST / HTTP/1.1\r\n${lines({ ...signedHeadersOf(daemon), 'content-length': '2', ...more })}\r\n{}`;
-const raw = Object.values(malformedHttp1(requestOf({}), requestOf({ 'content-encoding': 'gzip' })));
-const floods = Object.values(malformedHttp2);
-const lists = Object.values(malformedHeaders);
-
-/** Many malformed streams in one connection. */
-const manyStreams = (from: number) =>
-  Buffer.concat([
-    greeting(),
-    ...Array.from({ length: streams }, (_each, index) =>
-      frame(
-        frameTypes.headers,
-        endHeaders | endStream,
-        2 * index + 1,
-        headerBlock(lists[(from + index) % lists.length]!),
-      ),
-    ),
-  ]);
-
-const resident = () =>
-  Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${daemon.pid}/status`, 'utf8'))?.[1]) / 1024;
-
-let sent = 0;
-const counts = { 'HTTP/1.1': 0, 'HTTP/2 connections': 0, 'HTTP/2 streams': 0 };
-
-/** Of twenty connections seventeen are of HTTP/1.1, two carry header lists, one a flood. */
-async function lane(): Promise<void> {
-  while (sent < requests) {
-    const turn = sent % 20;
-    if (turn === 18) {
-      sent += 1;
-      counts['HTTP/2 connections'] += 1;
-      await http2(floods[counts['HTTP/2 connections'] % floods.length]!);
-    } else if (turn === 19) {
-      sent += streams;
-      counts['HTTP/2 streams'] += streams;
-      await http2(manyStreams(sent));
-    } else {
-      sent += 1;
-      counts['HTTP/1.1'] += 1;
-      await http1(raw[counts['HTTP/1.1'] % raw.length]!);
-    }
-  }
-}
-
-const step = Math.ceil(requests / 10);
-const before = resident();
-process.stdout.write(`before: ${before.toFixed(0)} MB\n`);
-let next = step;
-const watch = setInterval(() => {
-  if (sent < next) return;
-  process.stdout.write(`${sent} requests: ${resident().toFixed(0)} MB\n`);
-  next += step;
-}, 100);
+const daemon = await TestDaemon.initialise();
 let status = 1;
 try {
-  await Promise.all(Array.from({ length: atOnce }, lane));
+  daemon.configure('limits:\n  failedAuthentications: 1000000000');
+  await daemon.start(probeEnv(daemon));
+  await send(daemon);
+  const before = await figuresOf(daemon, Infinity);
+  print('before', before);
+  const abuse = new Abuse(daemon);
+  const points: { sent: number; held: Figures }[] = [];
+  for (let phase = 1; phase <= phases; phase++) {
+    await abuse.send((requests * phase) / phases, atOnce);
+    const held = await figuresOf(daemon, before.descriptors);
+    points.push({ sent: abuse.sent, held });
+    print(`${abuse.sent} requests`, held);
+  }
+  const lastHalf = points.slice(phases / 2 - 1);
+  const growth = (of: 'resident' | 'heap') =>
+    ((slope(lastHalf.map(({ sent, held }) => [sent, held[of]] as const)) * 1000) / 1024).toFixed(2);
   const { status: served } = await send(daemon);
   const errors = (daemon.stdout + daemon.stderr).split('\n').filter((line) => /"level":[56]0/.test(line));
   process.stdout.write(
-    `${JSON.stringify(counts)}\nafter: ${resident().toFixed(0)} MB; a good request: ${served}; errors in the log: ${errors.length}\n`,
+    `${JSON.stringify(abuse.counts)}\na good request: ${served}; errors in the log: ${errors.length}\n` +
+      `resident memory grows by ${growth('resident')} KB per 1,000 requests over the last half, the heap by ${growth('heap')} KB\n`,
   );
-  // Buffers of V8 and of nghttp2 come and go; what leaks with each request shows as hundreds of megabytes.
-  status = served === 200 && errors.length === 0 && resident() < before + 150 ? 0 : 1;
+  const [first, last] = [points[0]!.held, points.at(-1)!.held];
+  const isFlat =
+    last.heap < first.heap + heapGrowth &&
+    last.resident < before.resident + residentGrowth &&
+    last.descriptors <= before.descriptors + atOnce;
+  if (!isFlat) process.stdout.write('The daemon holds more than it should.\n');
+  status = isFlat && served === 200 && errors.length === 0 ? 0 : 1;
 } finally {
-  clearInterval(watch);
-  for (const action of teardowns) await action();
+  await daemon.remove();
 }
 process.exitCode = status;
+
+function print(label: string, { resident, heap, external, descriptors }: Figures): void {
+  const megabytes = (bytes: number) => `${(bytes / megabyte).toFixed(1)} MB`;
+  process.stdout.write(
+    `${label}: resident ${megabytes(resident)}, heap ${megabytes(heap)}, external ${megabytes(external)}, ${descriptors} descriptors\n`,
+  );
+}
