@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /** What `/healthz` tells. */
@@ -38,5 +39,6 @@ export function healthHandler(health: () => Health, head: () => AuditHead) {
 }
 
 function send(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, { 'Content-Type': 'application/json' }).end(`${JSON.stringify(body)}\n`);
+  const headers = { 'Content-Type': 'application/json', 'x-amzn-RequestId': randomUUID() };
+  response.writeHead(status, headers).end(`${JSON.stringify(body)}\n`);
 }
