@@ -1,6 +1,38 @@
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { WebSocket } from 'ws';
+import { startChild } from './child.js';
+import type { Keyhold, Transport } from './keyhold.js';
 import type { Call } from './load.js';
+
+/** A bare WebSocket server beside a Keyhold, over the same transport, with the same certificate. */
+export class EchoServer {
+  private constructor(
+    readonly child: ChildProcess,
+    private readonly address: string,
+    private readonly ca: Buffer | undefined,
+  ) {}
+
+  static async start({ home }: Keyhold, over: Transport): Promise<EchoServer> {
+    const file = (name: string) => join(home, name);
+    if (over === 'unix') {
+      const path = file('echo.sock');
+      return new EchoServer((await startChild('echo', [path])).child, `ws+unix:${path}:/`, undefined);
+    }
+    const { child, said } = await startChild('echo', [file('tls/server.pem'), file('tls/server.key')]);
+    return new EchoServer(child, `wss://127.0.0.1:${said as number}/`, readFileSync(file('tls/ca.pem')));
+  }
+
+  connect(): Promise<EchoClient> {
+    return EchoClient.connect(this.address, this.ca);
+  }
+
+  stop(): void {
+    this.child.kill();
+  }
+}
 
 /** A connection to the echo server: a call sends a frame and waits for one; replies come in order. */
 export class EchoClient {
@@ -10,8 +42,8 @@ export class EchoClient {
     webSocket.on('message', () => this.#waiting.shift()?.(undefined));
   }
 
-  static async connect(path: string): Promise<EchoClient> {
-    const webSocket = new WebSocket(`ws+unix:${path}:/`, { perMessageDeflate: false });
+  static async connect(address: string, ca: Buffer | undefined): Promise<EchoClient> {
+    const webSocket = new WebSocket(address, { perMessageDeflate: false, ca });
     await once(webSocket, 'open');
     return new EchoClient(webSocket);
   }

@@ -1,8 +1,17 @@
-// The reference for transport: a server that sends each frame back. A process of its own, on the unix socket named.
+// The reference for transport: a bare `ws` server that sends each frame back. A process of its own. Arguments: the path of
+// a unix socket; or files of a certificate and its key, for TLS on any free port of the loopback, which it tells.
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 
-const server = createServer();
+const [place = '', key] = process.argv.slice(2);
+const server =
+  key === undefined
+    ? createServer()
+    : createTlsServer({ cert: readFileSync(place), key: readFileSync(key), minVersion: 'TLSv1.3' });
 const webSockets = new WebSocketServer({ server, perMessageDeflate: false });
 webSockets.on('connection', (webSocket) => webSocket.on('message', (data: Buffer) => webSocket.send(data)));
-server.listen(process.argv[2], () => process.send?.('ready'));
+if (key === undefined) server.listen(place, () => process.send?.(0));
+else server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port));

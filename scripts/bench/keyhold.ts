@@ -10,6 +10,9 @@ import { type Client, connect } from '../../client/index.js';
 const checkout = fileURLToPath(new URL('../../../', import.meta.url));
 export const script = (name: string) => join(checkout, 'dist/scripts/bench', `${name}.js`);
 
+export const transports = ['unix', 'wss'] as const;
+export type Transport = (typeof transports)[number];
+
 export class Keyhold {
   private constructor(
     readonly home: string,
@@ -75,8 +78,14 @@ export class Keyhold {
     return `unix:${join(this.home, 'keyhold.sock')}`;
   }
 
-  connect(): Promise<Client> {
-    return connect({ url: this.url, credentials: this.credentials });
+  /** The address over a transport, and what a client has to trust there. */
+  endpoint(over: Transport): { readonly url: string; readonly ca?: Buffer } {
+    if (over === 'unix') return { url: this.url };
+    return { url: `wss://${this.awsUrl.host}/`, ca: readFileSync(join(this.home, 'tls/ca.pem')) };
+  }
+
+  connect(over: Transport = 'unix'): Promise<Client> {
+    return connect({ ...this.endpoint(over), credentials: this.credentials });
   }
 
   async stop(): Promise<void> {

@@ -1,9 +1,10 @@
 // npm run bench: Keyhold beside what it can be compared with, in one run, in turn. Machines are noisy and differ; the
 // ratios are what counts.
-import { Argument, Command } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { awsSuite } from './aws.js';
 import { fairnessSuite } from './fairness.js';
 import { grantsSuite } from './grants.js';
+import { transports } from './keyhold.js';
 import { operationsSuite } from './operations.js';
 import { policySuite } from './policy.js';
 import { asJson, asTable, type Row } from './report.js';
@@ -24,6 +25,7 @@ interface Options {
   readonly seconds: string;
   readonly rounds: string;
   readonly keys: string;
+  readonly over: 'unix' | 'wss' | 'both';
   readonly only?: string;
   readonly profile?: string;
   readonly json?: boolean;
@@ -31,7 +33,7 @@ interface Options {
 
 const program = new Command('npm run bench --')
   .description(
-    'operations: throughput and latency over the unix socket, beside a plain PKCS#11 loop on the same token.\n' +
+    'operations: throughput and latency, beside a plain PKCS#11 loop on the same token and a WebSocket echo.\n' +
       'fairness: the latency of one principal alone, and beside another one that asks for all that it may.\n' +
       'grants: finding and listing grants, with 10 and with 50,000 of one key.\n' +
       'policy: what one decision costs with 20 statements.\n' +
@@ -41,7 +43,12 @@ const program = new Command('npm run bench --')
   .addArgument(new Argument('[suite]').choices(Object.keys(suites)).default('operations'))
   .option('--seconds <n>', 'how long each figure is measured in each round', '2')
   .option('--rounds <n>', 'rounds, of which the median counts', '3')
-  .option('--only <operation>', 'operations: one of encrypt-64, decrypt-64, generate-data-key')
+  .addOption(
+    new Option('--over <transport>', 'operations: over what')
+      .choices([...transports, 'both'])
+      .default('both'),
+  )
+  .option('--only <operation>', 'operations, aws: the one to measure, as the rows name it')
   .option('--profile <folder>', 'operations: writes a CPU profile of the daemon there')
   .option('--keys <n>', 'scale: how many keys', '10000')
   .option('--json', 'one JSON object a line')
@@ -54,7 +61,9 @@ if (!(time > 0) || !(rounds >= 1) || !(keys >= 10))
   program.error('--seconds and --rounds take numbers above 0, --keys one from 10.', { exitCode: 2 });
 try {
   const suite = suites[program.processedArgs[0] as string]!;
-  const rows = await suite({ time, rounds, keys, only: options.only, profile: options.profile });
+  const { only, profile, over } = options;
+  const chosen = over === 'both' ? transports : [over];
+  const rows = await suite({ time, rounds, keys, only, profile, over: chosen });
   process.stdout.write(options.json ? asJson(rows) : asTable(rows));
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;

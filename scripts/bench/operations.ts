@@ -1,158 +1,143 @@
-// The data path: Encrypt, Decrypt and GenerateDataKey, loaded and one at a time.
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+// The data path: loaded and one request at a time, over the unix socket and over wss.
 import { closeSync, fdatasync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Client } from '../../client/index.js';
-import { encodeRequest, operationShape } from '../../proto/codec.js';
-import { EchoClient } from './echo-client.js';
-import { Keyhold, script } from './keyhold.js';
+import { type EchoClient, EchoServer } from './echo-client.js';
+import { Keyhold, type Transport } from './keyhold.js';
 import { type Call, latencies, median, percentile, throughput } from './load.js';
-import type { RawRequest } from './raw.js';
-import type { Row } from './report.js';
+import { type Operation, operationsOn } from './operation-table.js';
+import { RawLoops } from './raw-loop.js';
+import type { Goal, Row } from './report.js';
 import { type SuiteOptions, UsageError } from './suite.js';
 
 const connections = 16;
 const inFlight = 32;
+/** Microseconds that a single request may take beyond what the transport and the disk take. */
+const ownTime = 120;
 
-interface Operation {
-  readonly name: string;
-  readonly raw: RawRequest['operation'];
-  call(client: Client): Call;
+/** Connections to Keyhold and to the echo over one transport. */
+interface Side {
+  readonly over: Transport;
+  readonly clients: readonly Client[];
+  readonly echo: EchoServer;
+  readonly echoClients: readonly EchoClient[];
 }
 
 /**
- * Throughput and latency over the unix socket, beside a plain PKCS#11 loop on the same token, a WebSocket echo and one
- * fdatasync.
+ * Throughput and latency, beside a plain PKCS#11 loop on the same token, a WebSocket echo of the same frames and one
+ * fdatasync: each figure is taken in every round, in turn with what it is compared with.
  */
 export async function operationsSuite(options: SuiteOptions): Promise<Row[]> {
-  const { time } = options;
   const keyhold = await Keyhold.start(options.profile);
-  const clients = await Promise.all(Array.from({ length: connections }, () => keyhold.connect()));
-  const keyId = (await clients[0]!.createKey({})).keyMetadata!.keyId!;
-  const raw = await child('raw', [`keyhold/${keyId}`], keyhold.env);
-  const echoPath = join(keyhold.home, 'echo.sock');
-  const echo = await child('echo', [echoPath], process.env);
-  const echoClients = await Promise.all(
-    Array.from({ length: connections }, () => EchoClient.connect(echoPath)),
-  );
+  const sides: Side[] = [];
   try {
-    return [
-      ...(await operationRows(
-        clients,
-        raw,
-        await chosenOperations(clients[0]!, keyId, options.only),
-        options,
-      )),
-      ...(await echoRows(echoClients, keyId, time)),
-      ...(await fdatasyncRows(keyhold.home, time)),
-    ];
+    for (const over of options.over) sides.push(await sideOver(keyhold, over));
+    const rows: Row[] = [];
+    for (const operation of await chosenOperations(sides[0]!.clients[0]!, options.only))
+      for (const side of sides) rows.push(...(await operationRows(keyhold, side, operation, options)));
+    return rows;
   } finally {
-    for (const client of echoClients) client.close();
-    await Promise.all(clients.map((client) => client.close()));
-    raw.kill();
-    echo.kill();
+    for (const { clients, echo, echoClients } of sides) {
+      for (const client of echoClients) client.close();
+      await Promise.all(clients.map((client) => client.close()));
+      echo.stop();
+    }
     await keyhold.stop();
   }
 }
 
-async function chosenOperations(
-  client: Client,
-  keyId: string,
-  only: string | undefined,
-): Promise<Operation[]> {
-  const all = await operationsOn(client, keyId);
+async function sideOver(keyhold: Keyhold, over: Transport): Promise<Side> {
+  const each = Array.from({ length: connections });
+  const echo = await EchoServer.start(keyhold, over);
+  const clients = await Promise.all(each.map(() => keyhold.connect(over)));
+  return { over, clients, echo, echoClients: await Promise.all(each.map(() => echo.connect())) };
+}
+
+async function chosenOperations(client: Client, only: string | undefined): Promise<Operation[]> {
+  const all = await operationsOn(client);
   const chosen = all.filter(({ name }) => only === undefined || only === name);
   if (chosen.length === 0)
     throw new UsageError(`--only takes one of: ${all.map(({ name }) => name).join(', ')}.`);
   return chosen;
 }
 
-async function operationsOn(client: Client, keyId: string): Promise<Operation[]> {
-  const plaintext = Buffer.alloc(64, 1);
-  const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
-  return [
-    { name: 'encrypt-64', raw: 'encrypt', call: (c) => () => c.encrypt({ keyId, plaintext }) },
-    { name: 'decrypt-64', raw: 'decrypt', call: (c) => () => c.decrypt({ ciphertextBlob }) },
-    {
-      name: 'generate-data-key',
-      raw: 'data-key',
-      call: (c) => () => c.generateDataKey({ keyId, keySpec: 'AES_256' }),
-    },
-  ];
-}
-
 async function operationRows(
-  clients: readonly Client[],
-  raw: ChildProcess,
-  operations: readonly Operation[],
+  keyhold: Keyhold,
+  { over, clients, echoClients }: Side,
+  operation: Operation,
   { time, rounds }: SuiteOptions,
 ): Promise<Row[]> {
-  const rows: Row[] = [];
-  for (const operation of operations) {
-    const calls = clients.map((client) => operation.call(client));
+  const raw = await RawLoops.start(keyhold, operation.raw, operation.label, operation.processes);
+  const calls = clients.map((client) => operation.call(client));
+  const echoCalls = echoClients.map((client) => client.call(operation.frame));
+  const sync = appending(join(keyhold.home, 'fdatasync'));
+  const loaded: number[] = [];
+  const plain: number[] = [];
+  const echoed: number[] = [];
+  const times: Record<'single' | 'echo' | 'sync', number[]> = { single: [], echo: [], sync: [] };
+  try {
     await throughput(calls, inFlight, time / 4);
-    const loaded: number[] = [];
-    const plain: number[] = [];
-    const ratios: number[] = [];
-    const single: number[] = [];
     for (let round = 0; round < rounds; round++) {
-      plain.push(await rawThroughput(raw, operation.raw, time));
+      plain.push(await raw.throughput(time));
       loaded.push(await throughput(calls, inFlight, time));
-      ratios.push(loaded[round]! / plain[round]!);
-      single.push(...(await latencies(calls[0]!, time / 2)));
+      echoed.push(await throughput(echoCalls, inFlight, time / 2));
+      times.single.push(...(await latencies(calls[0]!, time / 2)));
+      times.echo.push(...(await latencies(echoCalls[0]!, time / 4)));
+      times.sync.push(...(await latencies(sync.call, time / 4)));
     }
-    const { name } = operation;
-    rows.push(
-      { name: `${name}-16x32`, value: median(loaded), unit: 'op/s', ratio_to_raw: median(ratios) },
-      { name: `${name}-single-p50`, value: percentile(single, 0.5), unit: 'us', ratio_to_raw: null },
-      { name: `${name}-single-p99`, value: percentile(single, 0.99), unit: 'us', ratio_to_raw: null },
-      { name: `raw-${name}`, value: median(plain), unit: 'op/s', ratio_to_raw: null },
-    );
+  } finally {
+    raw.stop();
+    sync.close();
   }
-  return rows;
+  const toRaw = median(loaded.map((rate, round) => rate / plain[round]!));
+  const toEcho = median(loaded.map((rate, round) => rate / echoed[round]!));
+  const [echoTime, syncTime] = [percentile(times.echo, 0.5), percentile(times.sync, 0.5)];
+  const [p50, p99] = [percentile(times.single, 0.5), percentile(times.single, 0.99)];
+  const name = over === 'unix' ? operation.name : `${operation.name}-${over}`;
+  const row = (rowName: string, value: number, unit: Row['unit'], goals: Goal[] = []): Row => {
+    return { name: rowName, value, unit, ratio_to_raw: null, goals };
+  };
+  return [
+    {
+      ...row(`${name}-16x32`, median(loaded), 'op/s', rateGoals(operation, toRaw, toEcho)),
+      ratio_to_raw: toRaw,
+      ratio_to_echo: toEcho,
+    },
+    row(`raw-${name}`, median(plain), 'op/s'),
+    row(`ws-echo-${name}-16x32`, median(echoed), 'op/s'),
+    row(
+      `${name}-single-p50`,
+      p50,
+      'us',
+      singleGoals(operation, 'us over echo and fdatasync', p50 - echoTime - syncTime, ownTime),
+    ),
+    row(`${name}-single-p99`, p99, 'us', singleGoals(operation, 'x p50', p99 / p50, 3)),
+    row(`ws-echo-${name}-single-p50`, echoTime, 'us'),
+    row(`fdatasync-${name}-p50`, syncTime, 'us'),
+  ];
 }
 
-async function echoRows(clients: readonly EchoClient[], keyId: string, time: number): Promise<Row[]> {
-  const frame = encodeRequest(1, 30_000, operationShape('Encrypt'), {
-    keyId,
-    plaintext: Buffer.alloc(64, 1),
-  });
-  const calls = clients.map((client) => client.call(frame));
-  const loaded = await throughput(calls, inFlight, time);
-  const single = await latencies(calls[0]!, time / 2);
-  return [
-    { name: 'ws-echo-16x32', value: loaded, unit: 'op/s', ratio_to_raw: null },
-    { name: 'ws-echo-single-p50', value: percentile(single, 0.5), unit: 'us', ratio_to_raw: null },
-  ];
+function rateGoals({ toRaw, toEcho }: Operation, raw: number, echo: number): Goal[] {
+  const goals: Goal[] = [{ measure: 'x raw', value: raw, bound: 'at least', limit: toRaw }];
+  if (toEcho !== undefined) goals.push({ measure: 'x echo', value: echo, bound: 'at least', limit: toEcho });
+  return goals;
+}
+
+function singleGoals({ isTimed }: Operation, measure: string, value: number, limit: number): Goal[] {
+  return isTimed ? [{ measure, value, bound: 'at most', limit }] : [];
 }
 
 /** One record of the size of an audit event, appended and synced, as the audit log does for a single request. */
-async function fdatasyncRows(home: string, time: number): Promise<Row[]> {
-  const file = openSync(join(home, 'fdatasync'), 'a');
+function appending(path: string): { readonly call: Call; close(): void } {
+  const file = openSync(path, 'a');
   const record = Buffer.alloc(1_000, 0x20);
   const sync = promisify(fdatasync);
-  const times = await latencies(() => {
-    writeSync(file, record);
-    return sync(file);
-  }, time / 2);
-  closeSync(file);
-  return [{ name: 'fdatasync-p50', value: percentile(times, 0.5), unit: 'us', ratio_to_raw: null }];
-}
-
-async function child(name: string, args: string[], env: NodeJS.ProcessEnv): Promise<ChildProcess> {
-  const started = fork(script(name), args, { env });
-  await once(started, 'message');
-  return started;
-}
-
-async function rawThroughput(
-  raw: ChildProcess,
-  operation: RawRequest['operation'],
-  time: number,
-): Promise<number> {
-  const request: RawRequest = { operation, milliseconds: time };
-  raw.send(request);
-  return ((await once(raw, 'message')) as [number])[0];
+  return {
+    call: () => {
+      writeSync(file, record);
+      return sync(file);
+    },
+    close: () => closeSync(file),
+  };
 }

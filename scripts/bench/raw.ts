@@ -1,16 +1,17 @@
 // The reference: a plain synchronous pkcs11js loop in one process on the same token, with the token key itself.
-// A process of its own, which answers {operation, milliseconds} with operations a second.
+// A process of its own, which answers {milliseconds} with operations a second. Arguments: the operation, the key's label.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pkcs11 from 'pkcs11js';
 
+export type RawOperation = 'encrypt' | 'decrypt' | 'data-key';
+
 export interface RawRequest {
-  readonly operation: 'encrypt' | 'decrypt' | 'data-key';
   readonly milliseconds: number;
 }
 
 const home = process.env.KEYHOLD_HOME ?? '';
-const label = process.argv[2] ?? '';
+const [operation = '', label = ''] = process.argv.slice(2);
 const aad = Buffer.alloc(72, 7);
 const plaintext = Buffer.alloc(64, 1);
 
@@ -38,7 +39,7 @@ function encrypt(data: Buffer, iv = module.C_GenerateRandom(session, Buffer.allo
 
 const fixedIv = Buffer.alloc(12, 3);
 const ciphertext = encrypt(plaintext, fixedIv);
-const operations: Readonly<Record<RawRequest['operation'], () => unknown>> = {
+const operations: Readonly<Record<RawOperation, () => unknown>> = {
   encrypt: () => encrypt(plaintext),
   decrypt: () => {
     module.C_DecryptInit(session, gcm(fixedIv), key);
@@ -47,8 +48,8 @@ const operations: Readonly<Record<RawRequest['operation'], () => unknown>> = {
   'data-key': () => encrypt(module.C_GenerateRandom(session, Buffer.alloc(32))),
 };
 
-process.on('message', ({ operation, milliseconds }: RawRequest) => {
-  const run = operations[operation];
+const run = operations[operation as RawOperation];
+process.on('message', ({ milliseconds }: RawRequest) => {
   let done = 0;
   const start = performance.now();
   while (performance.now() - start < milliseconds) {

@@ -1,27 +1,75 @@
-/** One figure. */
-export interface Row {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: 'op/s' | 'us' | 'ms' | 'MB';
+import { z } from 'zod';
+
+/** What was to be reached. */
+const goalSchema = z.object({
+  /** What is compared, with its unit: 'x raw', 'us over echo and fdatasync'. */
+  measure: z.string(),
+  value: z.number(),
+  bound: z.enum(['at least', 'at most']),
+  limit: z.number(),
+});
+
+/** One figure, as a line of `--json` holds it. */
+export const rowSchema = z.object({
+  name: z.string(),
+  value: z.number(),
+  unit: z.enum(['op/s', 'us', 'ms', 'MB', 'KB', 'x', '']),
   /** Of Keyhold's own throughput: how many times the plain loop's. */
-  readonly ratio_to_raw: number | null;
+  ratio_to_raw: z.number().nullable(),
+  /** Of Keyhold's own throughput: how many times that of a WebSocket server that sends the same frames back. */
+  ratio_to_echo: z.number().optional(),
   /** Time that an operation takes, as a multiple of that with ten keys. */
-  readonly ratio_to_few?: number;
+  ratio_to_few: z.number().optional(),
+  /** Microseconds of CPU for each operation, by process. */
+  cpu_us: z.record(z.string(), z.number()).optional(),
+  goals: z.array(goalSchema).optional(),
+});
+
+export type Goal = Readonly<z.output<typeof goalSchema>>;
+export type Row = Readonly<z.output<typeof rowSchema>>;
+
+export function isReached({ value, bound, limit }: Goal): boolean {
+  return bound === 'at least' ? value >= limit : value <= limit;
 }
 
 /** One JSON object a line. */
 export function asJson(rows: readonly Row[]): string {
-  return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  return rows.map((row) => `${JSON.stringify({ ...row, goals: row.goals?.map(withVerdict) })}\n`).join('');
 }
+
+const withVerdict = (goal: Goal) => ({ ...goal, reached: isReached(goal) });
 
 export function asTable(rows: readonly Row[]): string {
   const width = Math.max(...rows.map((row) => row.name.length));
   return rows
-    .map(({ name, value, unit, ratio_to_raw: toRaw, ratio_to_few: toFew }) => {
-      const ratio = toRaw !== null ? ` ${toRaw.toFixed(2)} x raw` : toFew ? ` ${toFew.toFixed(2)} x few` : '';
-      const digits = value < 10 ? 2 : 0;
-      const figure = value.toLocaleString('en', { maximumFractionDigits: digits }).padStart(9);
-      return `${name.padEnd(width)} ${figure} ${unit.padEnd(5)}${ratio}\n`;
+    .map((row) => {
+      const notes = [...ratiosOf(row), ...(row.goals ?? []).map(goalText), ...cpuText(row)].join('; ');
+      return `${row.name.padEnd(width)} ${figure(row.value).padStart(9)} ${row.unit.padEnd(5)} ${notes}`;
     })
+    .map((line) => `${line.trimEnd()}\n`)
     .join('');
+}
+
+export function figure(value: number): string {
+  return value.toLocaleString('en', { maximumFractionDigits: Math.abs(value) < 10 ? 2 : 0 });
+}
+
+/** Ratios that no goal shows. */
+function ratiosOf({ ratio_to_raw, ratio_to_echo, ratio_to_few, goals = [] }: Row): string[] {
+  const ratios = { 'x raw': ratio_to_raw, 'x echo': ratio_to_echo, 'x few': ratio_to_few };
+  return Object.entries(ratios).flatMap(([measure, value]) => {
+    const isShown = typeof value === 'number' && !goals.some((goal) => goal.measure === measure);
+    return isShown ? [`${value.toFixed(2)} ${measure}`] : [];
+  });
+}
+
+function goalText(goal: Goal): string {
+  const { measure, value, bound, limit } = goal;
+  return `${figure(value)} ${measure} (goal: ${bound} ${figure(limit)}, ${isReached(goal) ? 'reached' : 'MISSED'})`;
+}
+
+function cpuText({ cpu_us: cpu }: Row): string[] {
+  if (!cpu) return [];
+  const parts = Object.entries(cpu).map(([process, value]) => `${process} ${figure(value)}`);
+  return [`CPU us: ${parts.join(', ')}`];
 }

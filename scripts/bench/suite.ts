@@ -1,3 +1,5 @@
+import type { Transport } from './keyhold.js';
+
 /** What a suite of figures is told. */
 export interface SuiteOptions {
   /** Milliseconds for which each figure is measured in each round. */
@@ -7,6 +9,8 @@ export interface SuiteOptions {
   readonly only?: string | undefined;
   /** Folder for a CPU profile of the daemon. */
   readonly profile?: string | undefined;
+  /** What the operations are asked for over, one after the other. */
+  readonly over: readonly Transport[];
   /** How many keys the larger token of `scale` holds. */
   readonly keys: number;
 }

@@ -1,0 +1,60 @@
+// What the suite `operations` measures, and what is to be reached.
+import type { Client } from '../../client/index.js';
+import { encodeRequest, operationShape } from '../../proto/codec.js';
+import type { Call } from './load.js';
+import type { RawOperation } from './raw.js';
+
+export interface Operation {
+  readonly name: string;
+  /** What the plain loop does, and the label of the key in the token that it does it with. */
+  readonly raw: RawOperation;
+  readonly label: string;
+  /** How many plain loops run side by side. */
+  readonly processes: number;
+  /** The request, for the echo. */
+  readonly frame: Uint8Array;
+  readonly call: (client: Client) => Call;
+  /** Least ratios to the plain loops and to the echo. */
+  readonly toRaw: number;
+  readonly toEcho?: number;
+  /** Whether one request at a time has a goal. */
+  readonly isTimed?: boolean;
+}
+
+/** Makes the keys. */
+export async function operationsOn(client: Client): Promise<Operation[]> {
+  const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+  const plaintext = Buffer.alloc(64, 1);
+  const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
+  const label = `keyhold/${keyId}`;
+  const symmetric = { label, processes: 1, toRaw: 1.3, toEcho: 0.4 };
+  const dataKey = { keyId, keySpec: 'AES_256' } as const;
+  return [
+    {
+      name: 'encrypt-64',
+      raw: 'encrypt',
+      frame: frameOf('Encrypt', { keyId, plaintext }),
+      call: (c) => () => c.encrypt({ keyId, plaintext }),
+      isTimed: true,
+      ...symmetric,
+    },
+    {
+      name: 'decrypt-64',
+      raw: 'decrypt',
+      frame: frameOf('Decrypt', { ciphertextBlob }),
+      call: (c) => () => c.decrypt({ ciphertextBlob }),
+      ...symmetric,
+    },
+    {
+      name: 'generate-data-key',
+      raw: 'data-key',
+      frame: frameOf('GenerateDataKey', dataKey),
+      call: (c) => () => c.generateDataKey(dataKey),
+      ...symmetric,
+    },
+  ];
+}
+
+function frameOf(operation: string, message: Record<string, unknown>): Uint8Array {
+  return encodeRequest(1, 30_000, operationShape(operation), message);
+}
