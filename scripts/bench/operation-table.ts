@@ -1,4 +1,5 @@
 // What the suite `operations` measures, and what is to be reached.
+import { availableParallelism } from 'node:os';
 import type { Client } from '../../client/index.js';
 import { encodeRequest, operationShape } from '../../proto/codec.js';
 import type { Call } from './load.js';
@@ -52,7 +53,35 @@ export async function operationsOn(client: Client): Promise<Operation[]> {
       call: (c) => () => c.generateDataKey(dataKey),
       ...symmetric,
     },
+    {
+      name: 'sign-ecdsa-p256',
+      raw: 'sign-ecdsa',
+      processes: 1,
+      toRaw: 1.3,
+      ...(await signing(client, 'ECC_NIST_P256', 'ECDSA_SHA_256')),
+    },
+    {
+      name: 'sign-rsa-2048',
+      raw: 'sign-rsa',
+      processes: availableParallelism(),
+      toRaw: 0.9,
+      ...(await signing(client, 'RSA_2048', 'RSASSA_PKCS1_V1_5_SHA_256')),
+    },
   ];
+}
+
+async function signing(
+  client: Client,
+  keySpec: 'ECC_NIST_P256' | 'RSA_2048',
+  signingAlgorithm: 'ECDSA_SHA_256' | 'RSASSA_PKCS1_V1_5_SHA_256',
+): Promise<Pick<Operation, 'label' | 'frame' | 'call'>> {
+  const keyId = (await client.createKey({ keySpec, keyUsage: 'SIGN_VERIFY' })).keyMetadata!.keyId!;
+  const request = { keyId, message: Buffer.alloc(64, 1), signingAlgorithm } as const;
+  return {
+    label: `keyhold/${keyId}`,
+    frame: frameOf('Sign', request),
+    call: (c) => () => c.sign(request),
+  };
 }
 
 function frameOf(operation: string, message: Record<string, unknown>): Uint8Array {

@@ -3,6 +3,7 @@ import { closeSync, fdatasync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Client } from '../../client/index.js';
+import { CpuMeter } from './cpu-meter.js';
 import { type EchoClient, EchoServer } from './echo-client.js';
 import { Keyhold, type Transport } from './keyhold.js';
 import { type Call, latencies, median, percentile, throughput } from './load.js';
@@ -75,12 +76,17 @@ async function operationRows(
   const loaded: number[] = [];
   const plain: number[] = [];
   const echoed: number[] = [];
+  const cpu = new CpuMeter(() => {
+    const { user, system } = process.cpuUsage();
+    return { ...keyhold.cpu(), client: (user + system) / 1e6 };
+  });
+  const plainCpu = new CpuMeter(() => ({ loop: raw.cpu() }));
   const times: Record<'single' | 'echo' | 'sync', number[]> = { single: [], echo: [], sync: [] };
   try {
     await throughput(calls, inFlight, time / 4);
     for (let round = 0; round < rounds; round++) {
-      plain.push(await raw.throughput(time));
-      loaded.push(await throughput(calls, inFlight, time));
+      plain.push(await plainCpu.during(() => raw.throughput(time)));
+      loaded.push(await cpu.during(() => throughput(calls, inFlight, time)));
       echoed.push(await throughput(echoCalls, inFlight, time / 2));
       times.single.push(...(await latencies(calls[0]!, time / 2)));
       times.echo.push(...(await latencies(echoCalls[0]!, time / 4)));
@@ -103,8 +109,9 @@ async function operationRows(
       ...row(`${name}-16x32`, median(loaded), 'op/s', rateGoals(operation, toRaw, toEcho)),
       ratio_to_raw: toRaw,
       ratio_to_echo: toEcho,
+      cpu_us: cpu.perOperation(),
     },
-    row(`raw-${name}`, median(plain), 'op/s'),
+    { ...row(`raw-${name}`, median(plain), 'op/s'), cpu_us: plainCpu.perOperation() },
     row(`ws-echo-${name}-16x32`, median(echoed), 'op/s'),
     row(
       `${name}-single-p50`,

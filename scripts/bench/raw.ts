@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pkcs11 from 'pkcs11js';
 
-export type RawOperation = 'encrypt' | 'decrypt' | 'data-key';
+export type RawOperation = 'encrypt' | 'decrypt' | 'data-key' | 'sign-ecdsa' | 'sign-rsa';
 
 export interface RawRequest {
   readonly milliseconds: number;
@@ -23,9 +23,21 @@ const slot = module
   .find((each) => module.C_GetTokenInfo(each).label.trim() === 'keyhold')!;
 const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
 module.C_Login(session, pkcs11.CKU_USER, readFileSync(join(home, 'tokens/pin'), 'utf8'));
-module.C_FindObjectsInit(session, [{ type: pkcs11.CKA_LABEL, value: Buffer.from(label) }]);
-const key = module.C_FindObjects(session)!;
-module.C_FindObjectsFinal(session);
+const key = findKey();
+
+/** A key pair has the label twice. */
+function findKey(): Buffer {
+  const isSigning = operation.startsWith('sign');
+  const objectClass = isSigning ? pkcs11.CKO_PRIVATE_KEY : pkcs11.CKO_SECRET_KEY;
+  module.C_FindObjectsInit(session, [
+    { type: pkcs11.CKA_CLASS, value: objectClass },
+    { type: pkcs11.CKA_LABEL, value: Buffer.from(label) },
+  ]);
+  const found = module.C_FindObjects(session);
+  module.C_FindObjectsFinal(session);
+  if (!found) throw new Error(`The token has no key with the label ${label}.`);
+  return found;
+}
 
 function gcm(iv: Buffer) {
   const parameter = { type: pkcs11.CK_PARAMS_AES_GCM_v240, iv, ivBits: 96, aad, tagBits: 128 };
@@ -37,8 +49,16 @@ function encrypt(data: Buffer, iv = module.C_GenerateRandom(session, Buffer.allo
   return module.C_Encrypt(session, data, Buffer.alloc(data.length + 16));
 }
 
+function sign(mechanism: number, data: Buffer, length: number): Buffer {
+  module.C_SignInit(session, { mechanism }, key);
+  return module.C_Sign(session, data, Buffer.alloc(length));
+}
+
 const fixedIv = Buffer.alloc(12, 3);
-const ciphertext = encrypt(plaintext, fixedIv);
+const ciphertext = operation === 'decrypt' ? encrypt(plaintext, fixedIv) : Buffer.alloc(0);
+const digest = Buffer.alloc(32, 5);
+/** DigestInfo of SHA-256, RFC 8017, section 9.2. */
+const digestInfo = Buffer.concat([Buffer.from('3031300d060960864801650304020105000420', 'hex'), digest]);
 const operations: Readonly<Record<RawOperation, () => unknown>> = {
   encrypt: () => encrypt(plaintext),
   decrypt: () => {
@@ -46,6 +66,8 @@ const operations: Readonly<Record<RawOperation, () => unknown>> = {
     return module.C_Decrypt(session, ciphertext, Buffer.alloc(ciphertext.length));
   },
   'data-key': () => encrypt(module.C_GenerateRandom(session, Buffer.alloc(32))),
+  'sign-ecdsa': () => sign(pkcs11.CKM_ECDSA, digest, 64),
+  'sign-rsa': () => sign(pkcs11.CKM_RSA_PKCS, digestInfo, 256),
 };
 
 const run = operations[operation as RawOperation];
@@ -53,8 +75,8 @@ process.on('message', ({ milliseconds }: RawRequest) => {
   let done = 0;
   const start = performance.now();
   while (performance.now() - start < milliseconds) {
-    for (let index = 0; index < 64; index++) run();
-    done += 64;
+    for (let index = 0; index < 16; index++) run();
+    done += 16;
   }
   process.send?.((done * 1000) / (performance.now() - start));
 });
