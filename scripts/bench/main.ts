@@ -2,6 +2,7 @@
 // ratios are what counts.
 import { Argument, Command, Option } from 'commander';
 import { awsSuite } from './aws.js';
+import { comparison, readRows } from './compare.js';
 import { fairnessSuite } from './fairness.js';
 import { grantsSuite } from './grants.js';
 import { transports } from './keyhold.js';
@@ -28,6 +29,7 @@ interface Options {
   readonly over: 'unix' | 'wss' | 'both';
   readonly only?: string;
   readonly profile?: string;
+  readonly compare?: string;
   readonly json?: boolean;
 }
 
@@ -51,6 +53,10 @@ const program = new Command('npm run bench --')
   .option('--only <operation>', 'operations, aws: the one to measure, as the rows name it')
   .option('--profile <folder>', 'operations: writes a CPU profile of the daemon there')
   .option('--keys <n>', 'scale: how many keys', '10000')
+  .option(
+    '--compare <file>',
+    'shows the figures beside those of an earlier run, which --json wrote to that file',
+  )
   .option('--json', 'one JSON object a line')
   .parse();
 const options = program.opts<Options>();
@@ -63,8 +69,12 @@ try {
   const suite = suites[program.processedArgs[0] as string]!;
   const { only, profile, over } = options;
   const chosen = over === 'both' ? transports : [over];
+  // Before the run, which takes minutes.
+  const earlier = options.compare === undefined ? undefined : readRows(options.compare);
   const rows = await suite({ time, rounds, keys, only, profile, over: chosen });
   process.stdout.write(options.json ? asJson(rows) : asTable(rows));
+  // With --json the comparison goes where it does not disturb the rows.
+  if (earlier) (options.json ? process.stderr : process.stdout).write(`\n${comparison(earlier, rows)}`);
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
   program.error(error.message, { exitCode: 2 });
