@@ -8,8 +8,9 @@ export async function startChild(
   name: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
+  execArgv: string[] = [],
 ): Promise<{ readonly child: ChildProcess; readonly said: unknown }> {
-  const child = fork(script(name), args, { env });
+  const child = fork(script(name), args, { env, execArgv });
   return { child, said: await nextMessage(child) };
 }
 

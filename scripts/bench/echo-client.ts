@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
 import { startChild } from './child.js';
-import type { Keyhold, Transport } from './keyhold.js';
+import { type Keyhold, probing, type Transport } from './keyhold.js';
 import type { Call } from './load.js';
 
 /** A bare WebSocket server beside a Keyhold, over the same transport, with the same certificate. */
@@ -19,9 +19,18 @@ export class EchoServer {
     const file = (name: string) => join(home, name);
     if (over === 'unix') {
       const path = file('echo.sock');
-      return new EchoServer((await startChild('echo', [path])).child, `ws+unix:${path}:/`, undefined);
+      return new EchoServer(
+        (await startChild('echo', [path], process.env, probing)).child,
+        `ws+unix:${path}:/`,
+        undefined,
+      );
     }
-    const { child, said } = await startChild('echo', [file('tls/server.pem'), file('tls/server.key')]);
+    const { child, said } = await startChild(
+      'echo',
+      [file('tls/server.pem'), file('tls/server.key')],
+      process.env,
+      probing,
+    );
     return new EchoServer(child, `wss://127.0.0.1:${said as number}/`, readFileSync(file('tls/ca.pem')));
   }
 

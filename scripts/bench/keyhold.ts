@@ -4,14 +4,24 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Client, connect } from '../../client/index.js';
+import type { Probed } from './probe.js';
 
 const checkout = fileURLToPath(new URL('../../../', import.meta.url));
 export const script = (name: string) => join(checkout, 'dist/scripts/bench', `${name}.js`);
 
+/** For a Node process that is to answer {@link probe}. */
+export const probing = ['--expose-gc', '--import', pathToFileURL(script('probe')).href];
+
 export const transports = ['unix', 'wss'] as const;
 export type Transport = (typeof transports)[number];
+
+/** Asks a process that was started with {@link probing}. */
+export async function probe(child: ChildProcess, what: 'memory' | 'counts'): Promise<Probed> {
+  child.send(what);
+  return ((await once(child, 'message')) as [Probed])[0];
+}
 
 export class Keyhold {
   private constructor(
@@ -40,18 +50,29 @@ export class Keyhold {
     return taken;
   }
 
+  /** What the daemon says of itself. @param what 'memory': after a garbage collection */
+  probe(what: 'memory' | 'counts'): Promise<Probed> {
+    return probe(this.daemon, what);
+  }
+
+  get pid(): number {
+    return this.daemon.pid!;
+  }
+
+  get workerPids(): number[] {
+    return childrenOf(this.pid);
+  }
+
   /** Resident memory in bytes: of the daemon, and of its workers together. */
   memory(): { readonly daemon: number; readonly workers: number } {
-    const { pid } = this.daemon;
-    const workers = childrenOf(pid!).reduce((sum, child) => sum + residentBytes(child), 0);
-    return { daemon: residentBytes(pid!), workers };
+    const workers = this.workerPids.reduce((sum, child) => sum + residentBytes(child), 0);
+    return { daemon: residentBytes(this.pid), workers };
   }
 
   /** Seconds of CPU that were used so far: by the daemon with its threads, and by its workers together. */
   cpu(): { readonly daemon: number; readonly workers: number } {
-    const { pid } = this.daemon;
-    const workers = childrenOf(pid!).reduce((sum, child) => sum + cpuSeconds(child), 0);
-    return { daemon: cpuSeconds(pid!), workers };
+    const workers = this.workerPids.reduce((sum, child) => sum + cpuSeconds(child), 0);
+    return { daemon: cpuSeconds(this.pid), workers };
   }
 
   get env(): NodeJS.ProcessEnv {
@@ -100,13 +121,13 @@ export class Keyhold {
 }
 
 async function launch(home: string, profile?: string): Promise<ChildProcess> {
-  const args = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
-  const daemon = spawn(process.execPath, [...args, join(checkout, 'dist/daemon/main.js')], {
+  const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+  const daemon = spawn(process.execPath, [...probing, ...profiling, join(checkout, 'dist/daemon/main.js')], {
     env: { ...process.env, KEYHOLD_HOME: home, KEYHOLD_PORT: '0' },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });
   let printed = '';
-  while (!/^ready /m.test(printed)) printed += String((await once(daemon.stdout, 'data'))[0]);
+  while (!/^ready /m.test(printed)) printed += String((await once(daemon.stdout!, 'data'))[0]);
   return daemon;
 }
 
@@ -123,6 +144,11 @@ export function cpuSeconds(pid: number): number {
   return (Number(user) + Number(system)) / 100;
 }
 
-function residentBytes(pid: number): number {
+/** Proportional set size in bytes: resident memory, of which shared pages count by their share. */
+export function proportionalBytes(pid: number): number {
+  return Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]) * 1024;
+}
+
+export function residentBytes(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
 }

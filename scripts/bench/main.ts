@@ -3,6 +3,7 @@
 import { Argument, Command, Option } from 'commander';
 import { awsSuite } from './aws.js';
 import { comparison, readRows } from './compare.js';
+import { connectionsSuite } from './connections.js';
 import { fairnessSuite } from './fairness.js';
 import { grantsSuite } from './grants.js';
 import { transports } from './keyhold.js';
@@ -18,6 +19,7 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>
   grants: grantsSuite,
   operations: operationsSuite,
   aws: awsSuite,
+  connections: connectionsSuite,
   policy: policySuite,
   scale: scaleSuite,
 };
@@ -40,13 +42,14 @@ const program = new Command('npm run bench --')
       'grants: finding and listing grants, with 10 and with 50,000 of one key.\n' +
       'policy: what one decision costs with 20 statements.\n' +
       'aws: the AWS endpoint over TLS, beside the native protocol and a bare HTTPS server that verifies signatures.\n' +
+      'connections: memory of 1,000 idle ones beside a bare WebSocket server, shares of 1,000 busy ones.\n' +
       'scale: the same operations with 10 keys and with many, the start, and memory.',
   )
   .addArgument(new Argument('[suite]').choices(Object.keys(suites)).default('operations'))
   .option('--seconds <n>', 'how long each figure is measured in each round', '2')
   .option('--rounds <n>', 'rounds, of which the median counts', '3')
   .addOption(
-    new Option('--over <transport>', 'operations: over what')
+    new Option('--over <transport>', 'operations, connections: over what')
       .choices([...transports, 'both'])
       .default('both'),
   )
