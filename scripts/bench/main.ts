@@ -8,6 +8,7 @@ import { fairnessSuite } from './fairness.js';
 import { grantsSuite } from './grants.js';
 import { transports } from './keyhold.js';
 import { operationsSuite } from './operations.js';
+import { p11KitSuite } from './p11-kit.js';
 import { policySuite } from './policy.js';
 import { asJson, asTable, type Row } from './report.js';
 import { scaleSuite } from './scale.js';
@@ -20,6 +21,7 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>
   operations: operationsSuite,
   aws: awsSuite,
   connections: connectionsSuite,
+  'p11-kit': p11KitSuite,
   policy: policySuite,
   scale: scaleSuite,
 };
@@ -43,6 +45,7 @@ const program = new Command('npm run bench --')
       'policy: what one decision costs with 20 statements.\n' +
       'aws: the AWS endpoint over TLS, beside the native protocol and a bare HTTPS server that verifies signatures.\n' +
       'connections: memory of 1,000 idle ones beside a bare WebSocket server, shares of 1,000 busy ones.\n' +
+      "p11-kit: ECDSA signatures by 16 processes, beside p11-kit's remote module on the same token.\n" +
       'scale: the same operations with 10 keys and with many, the start, and memory.',
   )
   .addArgument(new Argument('[suite]').choices(Object.keys(suites)).default('operations'))
@@ -67,7 +70,9 @@ const time = Number(options.seconds) * 1000;
 const rounds = Number(options.rounds);
 const keys = Number(options.keys);
 if (!(time > 0) || !(rounds >= 1) || !(keys >= 10))
-  program.error('--seconds and --rounds take numbers above 0, --keys one from 10.', { exitCode: 2 });
+  program.error('--seconds and --rounds take numbers above 0, --keys one from 10.', {
+    exitCode: 2,
+  });
 try {
   const suite = suites[program.processedArgs[0] as string]!;
   const { only, profile, over } = options;

@@ -1,5 +1,6 @@
 // The reference: a plain synchronous pkcs11js loop in one process on the same token, with the token key itself.
-// A process of its own, which answers {milliseconds} with operations a second. Arguments: the operation, the key's label.
+// A process of its own, which answers {milliseconds} with operations a second. Arguments: the operation, the key's label, and the module where it
+// is another one.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pkcs11 from 'pkcs11js';
@@ -11,13 +12,14 @@ export interface RawRequest {
 }
 
 const home = process.env.KEYHOLD_HOME ?? '';
-const [operation = '', label = ''] = process.argv.slice(2);
+const [operation = '', label = '', library = '/usr/lib/softhsm/libsofthsm2.so'] = process.argv.slice(2);
 const aad = Buffer.alloc(72, 7);
 const plaintext = Buffer.alloc(64, 1);
 
 const module = new pkcs11.PKCS11();
-module.load('/usr/lib/softhsm/libsofthsm2.so');
-module.C_Initialize();
+module.load(library);
+// p11-kit's client takes nothing else.
+module.C_Initialize({ flags: pkcs11.CKF_OS_LOCKING_OK });
 const slot = module
   .C_GetSlotList(true)
   .find((each) => module.C_GetTokenInfo(each).label.trim() === 'keyhold')!;
