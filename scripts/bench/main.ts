@@ -12,6 +12,7 @@ import { p11KitSuite } from './p11-kit.js';
 import { policySuite } from './policy.js';
 import { asJson, asTable, type Row } from './report.js';
 import { scaleSuite } from './scale.js';
+import { soakSuite } from './soak.js';
 import { type SuiteOptions, UsageError } from './suite.js';
 
 /** A new suite is one entry. */
@@ -24,12 +25,14 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>
   'p11-kit': p11KitSuite,
   policy: policySuite,
   scale: scaleSuite,
+  soak: soakSuite,
 };
 
 interface Options {
   readonly seconds: string;
   readonly rounds: string;
   readonly keys: string;
+  readonly minutes: string;
   readonly over: 'unix' | 'wss' | 'both';
   readonly only?: string;
   readonly profile?: string;
@@ -46,7 +49,8 @@ const program = new Command('npm run bench --')
       'aws: the AWS endpoint over TLS, beside the native protocol and a bare HTTPS server that verifies signatures.\n' +
       'connections: memory of 1,000 idle ones beside a bare WebSocket server, shares of 1,000 busy ones.\n' +
       "p11-kit: ECDSA signatures by 16 processes, beside p11-kit's remote module on the same token.\n" +
-      'scale: the same operations with 10 keys and with many, the start, and memory.',
+      'scale: the same operations with 10 keys and with many, the start, and memory.\n' +
+      'soak: memory, file descriptors and handles under a mixed load.',
   )
   .addArgument(new Argument('[suite]').choices(Object.keys(suites)).default('operations'))
   .option('--seconds <n>', 'how long each figure is measured in each round', '2')
@@ -63,14 +67,16 @@ const program = new Command('npm run bench --')
     '--compare <file>',
     'shows the figures beside those of an earlier run, which --json wrote to that file',
   )
+  .option('--minutes <n>', 'soak: how long; an hour is the long form', '10')
   .option('--json', 'one JSON object a line')
   .parse();
 const options = program.opts<Options>();
 const time = Number(options.seconds) * 1000;
 const rounds = Number(options.rounds);
 const keys = Number(options.keys);
-if (!(time > 0) || !(rounds >= 1) || !(keys >= 10))
-  program.error('--seconds and --rounds take numbers above 0, --keys one from 10.', {
+const minutes = Number(options.minutes);
+if (!(time > 0) || !(rounds >= 1) || !(keys >= 10) || !(minutes > 0))
+  program.error('--seconds, --rounds and --minutes take numbers above 0, --keys one from 10.', {
     exitCode: 2,
   });
 try {
@@ -79,7 +85,7 @@ try {
   const chosen = over === 'both' ? transports : [over];
   // Before the run, which takes minutes.
   const earlier = options.compare === undefined ? undefined : readRows(options.compare);
-  const rows = await suite({ time, rounds, keys, only, profile, over: chosen });
+  const rows = await suite({ time, rounds, keys, minutes, only, profile, over: chosen });
   process.stdout.write(options.json ? asJson(rows) : asTable(rows));
   // With --json the comparison goes where it does not disturb the rows.
   if (earlier) (options.json ? process.stderr : process.stdout).write(`\n${comparison(earlier, rows)}`);

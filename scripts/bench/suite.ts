@@ -11,6 +11,8 @@ export interface SuiteOptions {
   readonly profile?: string | undefined;
   /** What the operations are asked for over, one after the other. */
   readonly over: readonly Transport[];
+  /** How long `soak` lasts. */
+  readonly minutes: number;
   /** How many keys the larger token of `scale` holds. */
   readonly keys: number;
 }

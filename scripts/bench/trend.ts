@@ -1,0 +1,16 @@
+/**
+ * By how much values taken at even times grew from the first to the last, by the line that fits them best (least squares):
+ * a single high value says little.
+ */
+export function growth(values: readonly number[]): number {
+  const count = values.length;
+  if (count < 2) return 0;
+  const middle = (count - 1) / 2;
+  const mean = values.reduce((sum, value) => sum + value, 0) / count;
+  let [along, squares] = [0, 0];
+  for (const [index, value] of values.entries()) {
+    along += (index - middle) * (value - mean);
+    squares += (index - middle) ** 2;
+  }
+  return (along / squares) * (count - 1);
+}
