@@ -1,11 +1,14 @@
 // How much many keys cost: two daemons side by side, one with ten keys and one with many, measured in turn.
 import type { Client } from '../../client/index.js';
+import { startChild } from './child.js';
 import { Keyhold } from './keyhold.js';
 import { type Call, latencies, median, percentile, throughput } from './load.js';
-import type { Row } from './report.js';
+import type { Goal, Row } from './report.js';
 import type { SuiteOptions } from './suite.js';
 
 const fewKeys = 10;
+/** Milliseconds to the first answer. */
+const longestStart = 5_000;
 const connections = 4;
 const inFlight = 8;
 const plaintext = Buffer.alloc(64, 1);
@@ -40,7 +43,7 @@ const measurements: readonly Measurement[] = [
  * Creating, describing and encrypting with a random key at ten keys and at many; ratios are of the time that an
  * operation takes. The start, and resident memory.
  */
-export async function scaleSuite({ time, rounds, keys }: SuiteOptions): Promise<Row[]> {
+export async function scaleSuite({ time, rounds, keys, profile }: SuiteOptions): Promise<Row[]> {
   const few = await sideWith(fewKeys);
   const many = await sideWith(keys);
   try {
@@ -48,7 +51,7 @@ export async function scaleSuite({ time, rounds, keys }: SuiteOptions): Promise<
     for (const measurement of measurements) {
       rows.push(...(await compare(measurement, few, many, time, rounds)));
     }
-    return [...rows, ...(await startRows(few, many, rounds)), ...memoryRows(few, many)];
+    return [...rows, ...(await startRows(few, many, rounds, profile)), ...memoryRows(few, many)];
   } finally {
     await few.keyhold.stop();
     await many.keyhold.stop();
@@ -111,19 +114,27 @@ async function compare(
   ];
 }
 
-async function startRows(few: Side, many: Side, rounds: number): Promise<Row[]> {
+/** Each start in turn with one enumeration of the token. @param profile folder for a CPU profile of one more start */
+async function startRows(few: Side, many: Side, rounds: number, profile: string | undefined): Promise<Row[]> {
   for (const client of [...few.clients, ...many.clients]) await client.close();
   const rows: Row[] = [];
-  for (const side of [few, many]) {
+  for (const { keyhold, keyIds } of [few, many]) {
     const times: number[] = [];
-    for (let round = 0; round < rounds; round++) times.push(await side.keyhold.restart());
-    rows.push({
-      name: `start-${side.keyIds.length}-keys`,
-      value: median(times),
-      unit: 'ms',
-      ratio_to_raw: null,
-    });
+    const enumerations: number[] = [];
+    for (let round = 0; round < rounds; round++) {
+      times.push(await keyhold.restart());
+      enumerations.push((await startChild('enumerate', [], keyhold.env)).said as number);
+    }
+    const value = median(times);
+    const goals: Goal[] = [{ measure: 'ms', value, bound: 'at most', limit: longestStart }];
+    const count = keyIds.length;
+    rows.push(
+      { name: `start-${count}-keys`, value, unit: 'ms', ratio_to_raw: null, goals },
+      { name: `enumeration-${count}-keys`, value: median(enumerations), unit: 'ms', ratio_to_raw: null },
+    );
   }
+  // The profile is written when that daemon ends.
+  if (profile !== undefined) await many.keyhold.restart(profile);
   return rows;
 }
 

@@ -1,0 +1,33 @@
+// The reference for a start: one enumeration of the token. A process of its own, which tells milliseconds: from C_Initialize
+// to the last attribute of the last object.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pkcs11 from 'pkcs11js';
+
+const home = process.env.KEYHOLD_HOME ?? '';
+const pin = readFileSync(join(home, 'tokens/pin'), 'utf8');
+const begun = performance.now();
+const module = new pkcs11.PKCS11();
+module.load('/usr/lib/softhsm/libsofthsm2.so');
+module.C_Initialize();
+const slot = module
+  .C_GetSlotList(true)
+  .find((each) => module.C_GetTokenInfo(each).label.trim() === 'keyhold')!;
+const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION);
+module.C_Login(session, pkcs11.CKU_USER, pin);
+module.C_FindObjectsInit(session, []);
+const found: Buffer[] = [];
+for (
+  let more = module.C_FindObjects(session, 1_000);
+  more.length > 0;
+  more = module.C_FindObjects(session, 1_000)
+)
+  found.push(...more);
+module.C_FindObjectsFinal(session);
+for (const handle of found)
+  module.C_GetAttributeValue(session, handle, [
+    { type: pkcs11.CKA_CLASS },
+    { type: pkcs11.CKA_ID },
+    { type: pkcs11.CKA_LABEL },
+  ]);
+process.send?.(performance.now() - begun);
