@@ -25,6 +25,21 @@ export async function throughput(
   return (done * 1000) / (performance.now() - start);
 }
 
+/** As {@link throughput}. @returns calls a second, and the time of each in microseconds */
+export async function timed(
+  calls: readonly Call[],
+  inFlight: number,
+  milliseconds: number,
+): Promise<{ readonly rate: number; readonly microseconds: readonly number[] }> {
+  const microseconds: number[] = [];
+  const timing = calls.map((call) => async () => {
+    const before = performance.now();
+    await call();
+    microseconds.push((performance.now() - before) * 1000);
+  });
+  return { rate: await throughput(timing, inFlight, milliseconds), microseconds };
+}
+
 /** Calls one after another. @returns the time of each in microseconds */
 export async function latencies(call: Call, milliseconds: number): Promise<number[]> {
   const times: number[] = [];

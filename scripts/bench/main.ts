@@ -4,6 +4,7 @@ import { Argument, Command, Option } from 'commander';
 import { awsSuite } from './aws.js';
 import { comparison, readRows } from './compare.js';
 import { connectionsSuite } from './connections.js';
+import { curveSuite } from './curve.js';
 import { fairnessSuite } from './fairness.js';
 import { grantsSuite } from './grants.js';
 import { transports } from './keyhold.js';
@@ -22,6 +23,7 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>
   operations: operationsSuite,
   aws: awsSuite,
   connections: connectionsSuite,
+  curve: curveSuite,
   'p11-kit': p11KitSuite,
   policy: policySuite,
   scale: scaleSuite,
@@ -33,6 +35,7 @@ interface Options {
   readonly rounds: string;
   readonly keys: string;
   readonly minutes: string;
+  readonly svg?: string;
   readonly over: 'unix' | 'wss' | 'both';
   readonly only?: string;
   readonly profile?: string;
@@ -49,6 +52,7 @@ const program = new Command('npm run bench --')
       'aws: the AWS endpoint over TLS, beside the native protocol and a bare HTTPS server that verifies signatures.\n' +
       'connections: memory of 1,000 idle ones beside a bare WebSocket server, shares of 1,000 busy ones.\n' +
       "p11-kit: ECDSA signatures by 16 processes, beside p11-kit's remote module on the same token.\n" +
+      'curve: throughput and latency percentiles over 1 to 512 requests in flight.\n' +
       'scale: the same operations with 10 keys and with many, the start, and memory.\n' +
       'soak: memory, file descriptors and handles under a mixed load.',
   )
@@ -61,13 +65,17 @@ const program = new Command('npm run bench --')
       .default('both'),
   )
   .option('--only <operation>', 'operations, aws: the one to measure, as the rows name it')
-  .option('--profile <folder>', 'operations: writes a CPU profile of the daemon there')
+  .option(
+    '--profile <folder>',
+    'operations, aws, scale (of a start): writes a CPU profile of the daemon there',
+  )
   .option('--keys <n>', 'scale: how many keys', '10000')
   .option(
     '--compare <file>',
     'shows the figures beside those of an earlier run, which --json wrote to that file',
   )
   .option('--minutes <n>', 'soak: how long; an hour is the long form', '10')
+  .option('--svg <file>', 'curve: writes a picture there')
   .option('--json', 'one JSON object a line')
   .parse();
 const options = program.opts<Options>();
@@ -81,11 +89,11 @@ if (!(time > 0) || !(rounds >= 1) || !(keys >= 10) || !(minutes > 0))
   });
 try {
   const suite = suites[program.processedArgs[0] as string]!;
-  const { only, profile, over } = options;
+  const { only, profile, over, svg } = options;
   const chosen = over === 'both' ? transports : [over];
   // Before the run, which takes minutes.
   const earlier = options.compare === undefined ? undefined : readRows(options.compare);
-  const rows = await suite({ time, rounds, keys, minutes, only, profile, over: chosen });
+  const rows = await suite({ time, rounds, keys, minutes, only, profile, svg, over: chosen });
   process.stdout.write(options.json ? asJson(rows) : asTable(rows));
   // With --json the comparison goes where it does not disturb the rows.
   if (earlier) (options.json ? process.stderr : process.stdout).write(`\n${comparison(earlier, rows)}`);

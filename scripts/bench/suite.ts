@@ -13,6 +13,8 @@ export interface SuiteOptions {
   readonly over: readonly Transport[];
   /** How long `soak` lasts. */
   readonly minutes: number;
+  /** Where `curve` writes its picture. */
+  readonly svg?: string | undefined;
   /** How many keys the larger token of `scale` holds. */
   readonly keys: number;
 }
