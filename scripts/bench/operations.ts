@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Client } from '../../client/index.js';
 import { CpuMeter } from './cpu-meter.js';
+import { groupRows, SyncMeter } from './group-commit.js';
 import { type EchoClient, EchoServer } from './echo-client.js';
 import { Keyhold, type Transport } from './keyhold.js';
 import { type Call, latencies, median, percentile, throughput } from './load.js';
@@ -81,12 +82,13 @@ async function operationRows(
     return { ...keyhold.cpu(), client: (user + system) / 1e6 };
   });
   const plainCpu = new CpuMeter(() => ({ loop: raw.cpu() }));
+  const syncs = new SyncMeter(keyhold);
   const times: Record<'single' | 'echo' | 'sync', number[]> = { single: [], echo: [], sync: [] };
   try {
     await throughput(calls, inFlight, time / 4);
     for (let round = 0; round < rounds; round++) {
       plain.push(await plainCpu.during(() => raw.throughput(time)));
-      loaded.push(await cpu.during(() => throughput(calls, inFlight, time)));
+      loaded.push(await syncs.during(() => cpu.during(() => throughput(calls, inFlight, time))));
       echoed.push(await throughput(echoCalls, inFlight, time / 2));
       times.single.push(...(await latencies(calls[0]!, time / 2)));
       times.echo.push(...(await latencies(echoCalls[0]!, time / 4)));
@@ -122,6 +124,7 @@ async function operationRows(
     row(`${name}-single-p99`, p99, 'us', singleGoals(operation, 'x p50', p99 / p50, 3)),
     row(`ws-echo-${name}-single-p50`, echoTime, 'us'),
     row(`fdatasync-${name}-p50`, syncTime, 'us'),
+    ...groupRows(name, syncs, connections * inFlight),
   ];
 }
 

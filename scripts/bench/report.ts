@@ -13,7 +13,7 @@ const goalSchema = z.object({
 export const rowSchema = z.object({
   name: z.string(),
   value: z.number(),
-  unit: z.enum(['op/s', 'us', 'ms', 'MB', 'KB', 'x', '']),
+  unit: z.enum(['op/s', 'us', 'ms', 'MB', 'KB', '%', '']),
   /** Of Keyhold's own throughput: how many times the plain loop's. */
   ratio_to_raw: z.number().nullable(),
   /** Of Keyhold's own throughput: how many times that of a WebSocket server that sends the same frames back. */
