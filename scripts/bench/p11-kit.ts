@@ -75,16 +75,22 @@ function rowOf(name: string, own: readonly number[], remote: readonly number[]):
   };
 }
 
-/** @param clients gets each that runs */
+/**
+ * One after another: of many that start together some get CKR_GENERAL_ERROR from p11-kit's server.
+ * @param clients gets each that runs
+ */
 async function startAll(
   name: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
   clients: ChildProcess[],
 ): Promise<ChildProcess[]> {
-  const starting = Array.from({ length: processes }, () => startChild(name, args, env));
-  const started = (await Promise.all(starting)).map(({ child }) => child);
-  clients.push(...started);
+  const started: ChildProcess[] = [];
+  for (let number = 0; number < processes; number++) {
+    const { child } = await startChild(name, args, env);
+    started.push(child);
+    clients.push(child);
+  }
   return started;
 }
 
