@@ -35,5 +35,6 @@ process.on('message', (request) => {
   const resources = process.getActiveResourcesInfo().length;
   process.send?.({ heap, external, resources, syncs, syncTime } satisfies Probed);
 });
-// The daemon must end by itself.
+// The process must end by itself, and when the benchmark is gone.
+process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
 process.channel?.unref();
