@@ -24,10 +24,13 @@ for (
 )
   found.push(...more);
 module.C_FindObjectsFinal(session);
-for (const handle of found)
-  module.C_GetAttributeValue(session, handle, [
-    { type: pkcs11.CKA_CLASS },
-    { type: pkcs11.CKA_ID },
+for (const handle of found) {
+  const [, objectClass] = module.C_GetAttributeValue(session, handle, [
     { type: pkcs11.CKA_LABEL },
+    { type: pkcs11.CKA_CLASS },
   ]);
+  // A data object has no CKA_ID (PKCS #11 v2.40, section 4.5).
+  if (objectClass!.value!.readUInt8() !== pkcs11.CKO_DATA)
+    module.C_GetAttributeValue(session, handle, [{ type: pkcs11.CKA_ID }]);
+}
 process.send?.(performance.now() - begun);
