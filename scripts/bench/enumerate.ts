@@ -30,7 +30,7 @@ for (const handle of found) {
     { type: pkcs11.CKA_CLASS },
   ]);
   // A data object has no CKA_ID (PKCS #11 v2.40, section 4.5).
-  if (objectClass!.value!.readUInt8() !== pkcs11.CKO_DATA)
+  if (objectClass!.value.readUInt8() !== pkcs11.CKO_DATA)
     module.C_GetAttributeValue(session, handle, [{ type: pkcs11.CKA_ID }]);
 }
 process.send?.(performance.now() - begun);
