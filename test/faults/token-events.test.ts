@@ -10,6 +10,7 @@ import type { KeyStoreConfig } from '../../daemon/hsm/pool/config.js';
 import { connect } from '../../daemon/hsm/pool/connect.js';
 import { fileLatch } from '../../daemon/hsm/pool/latch.js';
 import { importTarget, wrappingKeyTemplate, wrappingOf } from '../../daemon/keys/importing.js';
+import { keySpecs } from '../../daemon/keys/specs.js';
 import { AES_256, LIBRARY, PIN, connectTo, lives, makeToken, newKey, pids, until } from '../hsm/token.js';
 import { newMaterial, wrap } from '../support/wrapping.js';
 import { childrenOf } from '../torture/processes.js';
@@ -75,6 +76,40 @@ void t.test(
     t.notOk(events.some(({ type }) => type === 'login-refused'));
   },
 );
+
+void t.test('a pair is whole or gone, also where the login is lost while it is looked for', async (t) => {
+  const { faults, store, decrypts, living } = await scene(t);
+  await until(() => living().length === 2);
+  const { template, signing } = keySpecs.ECC_NIST_P256.usages.SIGN_VERIFY!;
+  const { mechanism, conversion } = signing!.ECDSA_SHA_256!;
+  const sign = (id: Buffer) => store.sign(id, mechanism, conversion, Buffer.alloc(32));
+  const id = await newKey(store, template);
+  // Handles of private objects are stale then, and a search finds the public key.
+  for (const name of ['C_SignInit', 'C_FindObjectsInit', 'C_FindObjects']) {
+    const lost = faults.add(name, 'logout', { times: 1 });
+    if (name !== 'C_SignInit') await store.exists(id).catch(() => undefined);
+    for (const answer of await Promise.allSettled(Array.from({ length: 20 }, () => sign(id))))
+      if (answer.status === 'rejected') t.match(answer.reason, { code: 'unavailable' }, name);
+    t.equal(lost.fired, 1);
+    lost.clear();
+    await until(() => living().length === 2);
+    t.ok(await sign(id));
+  }
+  for (const [index, name] of ['C_FindObjectsInit', 'C_FindObjectsFinal', 'C_DestroyObject'].entries()) {
+    const doomed = await newKey(store, template);
+    const lost = faults.add(name, 'logout', { times: 1, after: index % 2 });
+    await store.destroy(doomed).catch((error: unknown) => t.match(error, { code: 'unavailable' }, name));
+    lost.clear();
+    await until(() => living().length === 2);
+    await store.destroy(doomed);
+    t.strictSame(
+      await store.inspect([[pkcs11.CKA_ID, doomed.toString('hex')]], [pkcs11.CKA_CLASS]),
+      [],
+      `${name}: no half is left`,
+    );
+  }
+  t.ok(await decrypts());
+});
 
 void t.test('a PIN that was changed is tried once, and workers that are logged in go on', async (t) => {
   const { token, faults, store, events, decrypts, living } = await scene(t);

@@ -55,9 +55,9 @@ export class KeyObjects {
   /** As {@link use}, with the AES key and the HMAC key of a material of suite 2. */
   useBoth<T>(id: Buffer, operation: (key: Handle, mac: Handle) => T): T {
     return this.retryingStale(id.toString('latin1'), (name) => {
-      const mac = this.entry(name).mac ?? fail(name);
+      const mac = this.handleOf(name, 'mac');
       // With room for one copy the second would push the first one out.
-      if (this.copyLimit < 2) return operation(this.entry(name).key ?? fail(name), mac);
+      if (this.copyLimit < 2) return operation(this.handleOf(name, 'key'), mac);
       return operation(this.key(name), this.copies.get(name + MAC) ?? this.copy(name + MAC, mac));
     });
   }
@@ -69,9 +69,7 @@ export class KeyObjects {
 
   /** As {@link use}, with the public key of a pair. */
   usePublic<T>(id: Buffer, operation: (key: Handle) => T): T {
-    return this.retryingStale(id.toString('latin1'), (name) =>
-      operation(this.entry(name).public ?? fail(name)),
-    );
+    return this.retryingStale(id.toString('latin1'), (name) => operation(this.handleOf(name, 'public')));
   }
 
   /** As {@link use}, with what verifies: the public key of a pair, else the secret key. */
@@ -116,6 +114,7 @@ export class KeyObjects {
       if (description && KEY_CLASSES.includes(description.class))
         this.ignoringStale(() => this.token.module.C_DestroyObject(this.token.session, handle));
     }
+    this.assertThere();
   }
 
   /** Attributes of all token objects that match, without those that an object does not have or show. */
@@ -205,7 +204,7 @@ export class KeyObjects {
 
   private key(name: string): Handle {
     const copy = this.copies.get(name);
-    if (copy === undefined) return this.copy(name, this.entry(name).key ?? fail(name));
+    if (copy === undefined) return this.copy(name, this.handleOf(name, 'key'));
     if (this.newestCopy !== name) {
       this.copies.delete(name);
       this.copies.set(name, copy);
@@ -215,10 +214,17 @@ export class KeyObjects {
   }
 
   private entry(name: string): Entry {
-    const entry = this.entries.get(name);
-    if (entry !== undefined) return entry;
+    return this.entries.get(name) ?? this.lookUp(name) ?? fail(name);
+  }
+
+  // Who learnt of a pair, or of a material of suite 2, while another worker made it may know one half alone.
+  private handleOf(name: string, part: keyof Entry): Handle {
+    return this.entries.get(name)?.[part] ?? this.lookUp(name)?.[part] ?? fail(name);
+  }
+
+  private lookUp(name: string): Entry | undefined {
     for (const handle of this.search(Buffer.from(name, 'latin1'))) this.add(handle);
-    return this.entries.get(name) ?? fail(name);
+    return this.entries.get(name);
   }
 
   // A copy stays sensitive and not extractable: those attributes only move one way (PKCS #11 v2.40, 4.4).
@@ -259,9 +265,7 @@ export class KeyObjects {
     return this.find([{ type: pkcs11.CKA_ID, value: id }]);
   }
 
-  // CKA_TOKEN keeps the session copies, which share their original's CKA_ID, out of it. "Not there" is believed only of
-  // a token that is there and logged in, else a destroyed key would come back with it: without the login a pair's
-  // public key is found alone.
+  // CKA_TOKEN keeps the session copies, which share their original's CKA_ID, out of it.
   private find(template: Template): Handle[] {
     const { module, session } = this.token;
     const found: Handle[] = [];
@@ -275,8 +279,14 @@ export class KeyObjects {
     } finally {
       module.C_FindObjectsFinal(session);
     }
-    if (!isThere(this.token)) throw new TokenGoneError();
+    this.assertThere();
     return found;
+  }
+
+  // "Not there" is believed only of a token that is there: else a destroyed key would come back with it. Nor is a part
+  // of what is there all of it: without the login a pair shows its public half alone, which could be destroyed alone.
+  private assertThere(): void {
+    if (!isThere(this.token)) throw new TokenGoneError();
   }
 
   private describe(handle: Handle): ObjectDescription | undefined {

@@ -5,8 +5,8 @@ import { HsmError } from '../key-store.js';
 import type { ModuleQuirks, StartSettings, TokenListing, TokenName } from '../messages.js';
 import { meaningOf, toHsmError } from './return-values.js';
 
-/** Session state (PKCS #11 v2.40, section 3.3), which pkcs11js does not name. */
-const CKS_RW_USER_FUNCTIONS = 3;
+/** State of a read-write session without a login (PKCS #11 v2.40, section 3.3), which pkcs11js does not name. */
+const CKS_RW_PUBLIC_SESSION = 2;
 
 /** One logged-in session; a worker has no other. */
 export interface Token {
@@ -38,14 +38,15 @@ export function openToken(settings: StartSettings, pin: Buffer): Token {
 }
 
 /**
- * Whether the token answers for itself. Some modules only say so when asked: SoftHSM 2.6.1 finds no objects where its
+ * Whether the token answers for itself, and the login counts. Some modules only say so when asked: SoftHSM 2.6.1 finds no objects where its
  * storage is gone, and returns the same error as for a wrong ciphertext.
  */
 export function isThere({ module, slot, session }: Token): boolean {
   try {
     module.C_GetTokenInfo(slot);
     module.C_GenerateRandom(session, Buffer.alloc(8));
-    return module.C_GetSessionInfo(session).state === CKS_RW_USER_FUNCTIONS;
+    // Which other state it is depends on the user's type.
+    return module.C_GetSessionInfo(session).state !== CKS_RW_PUBLIC_SESSION;
   } catch {
     return false;
   }
