@@ -35,6 +35,31 @@ void t.test('workers that are killed under load lose no job, and are replaced', 
   t.notOk(events.some(({ type }) => type === 'job-abandoned'));
 });
 
+void t.test(
+  'one worker makes keys while others ask it without a pause, and the other way round',
+  async (t) => {
+    const { store } = await connectTo(t, makeToken(t), { workers: 1 });
+    const key = { suite: 1, id: await newKey(store) } as const;
+    let [running, encrypted, made] = [true, 0, 0];
+    const asking = async (): Promise<void> => {
+      for (; running; encrypted++) await store.encrypt(key, aad, aad);
+    };
+    const making = async (): Promise<void> => {
+      for (; running; made++) await newKey(store);
+    };
+    // More than one frame holds: the worker always has some that it has not answered.
+    const lanes = Array.from({ length: 200 }, asking);
+    await until(() => encrypted > 1_000);
+    lanes.push(...Array.from({ length: 4 }, making));
+    await until(() => made >= 20);
+    const before = encrypted;
+    await until(() => encrypted > before + 1_000);
+    running = false;
+    await Promise.all(lanes);
+    t.ok(made >= 20, `${made} keys beside ${encrypted} encryptions`);
+  },
+);
+
 void t.test('a worker that hangs is killed at the deadline and its work repeated', async (t) => {
   const { store, events } = await connectTo(t, makeToken(t), { workers: 2, deadlines: { encrypt: 300 } });
   await until(() => pids(events).length === 2);

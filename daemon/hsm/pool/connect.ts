@@ -115,13 +115,13 @@ class PoolKeyStore implements KeyStore {
 
   destroy(id: ObjectId): Promise<void> {
     return this.pool.whileBeingDestroyed(id, async () => {
-      await Promise.all(
-        this.pool.workers.map((worker) =>
-          this.pool
-            .submitTo(worker, kinds.forget, [id])
-            .catch((error: HsmError) => worker.kill({ reason: error.message, timedOut: false })),
-        ),
-      );
+      const forget = (worker: WorkerProcess) =>
+        this.pool
+          .submitTo(worker, kinds.forget, [id])
+          .catch((error: HsmError) => worker.kill({ reason: error.message, timedOut: false }));
+      // One that starts has no copies yet, and does it before anything else.
+      for (const worker of this.pool.workers) if (!worker.ready) void forget(worker);
+      await Promise.all(this.pool.ready.map(forget));
       await this.pool.submit(kinds.destroy, [id], nothing);
     });
   }
@@ -139,7 +139,7 @@ class PoolKeyStore implements KeyStore {
     const found = await this.pool.submit(kinds.inspect, parts, inspected);
     if (found.length > 0) return found;
     // That may have been the worker that writes, which some modules make blind to what other programs made.
-    const all = this.pool.workers.map((worker) =>
+    const all = this.pool.ready.map((worker) =>
       this.pool.submitTo(worker, kinds.inspect, parts).then(inspected, (): InspectedObject[] => []),
     );
     return (await Promise.all(all)).find((each) => each.length > 0) ?? [];
@@ -147,12 +147,12 @@ class PoolKeyStore implements KeyStore {
 
   async meet(id: ObjectId): Promise<void> {
     const reason = 'it does not see an object that another program made';
-    await Promise.all(
-      this.pool.workers.map(async (worker) => {
-        const sees = await this.pool.submitTo(worker, kinds.exists, [id]).then(isTrue, () => false);
-        if (!sees) worker.kill({ reason, timedOut: false });
-      }),
-    );
+    const meets = async (worker: WorkerProcess) => {
+      const sees = await this.pool.submitTo(worker, kinds.exists, [id]).then(isTrue, () => false);
+      if (!sees) worker.kill({ reason, timedOut: false });
+    };
+    for (const worker of this.pool.workers) if (!worker.ready) void meets(worker);
+    await Promise.all(this.pool.ready.map(meets));
   }
 
   async random(length: number): Promise<Buffer> {

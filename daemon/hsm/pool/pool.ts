@@ -114,6 +114,11 @@ export class Pool implements WorkerEvents {
     this.deadlines.start = this.config.deadlines?.start ?? deadline;
   }
 
+  /** Workers that are logged in. One that starts may hang in the module: nobody waits for it. */
+  get ready(): WorkerProcess[] {
+    return this.workers.filter((worker) => worker.ready);
+  }
+
   get readyWorkers(): number {
     return this.workers.reduce((count, worker) => count + (worker.ready ? 1 : 0), 0);
   }
@@ -215,23 +220,33 @@ export class Pool implements WorkerEvents {
     if (this.aloneJobs.length === 0) return;
     const waiting: Job[] = [];
     const held = this.isEnumerating();
+    const sharing = this.sharing();
     for (const job of this.aloneJobs) {
       if (job.kind.writes && held) {
         waiting.push(job);
         continue;
       }
       const worker = job.kind.writes ? this.findWriter() : this.leastBusy();
-      if (worker === undefined || worker.inFlight.length > 0) {
+      if (worker === undefined || worker === sharing || worker.inFlight.length > 0) {
         waiting.push(job);
-        if (worker) worker.reserved = true;
+        if (worker && worker !== sharing) worker.reserved = true;
       } else if (this.usesDestroyed(job)) {
         job.reject(destroyed());
       } else {
         worker.give(job);
-        worker.alone = true;
+        worker.alone = worker.wasAlone = true;
       }
     }
     this.aloneJobs = waiting;
+  }
+
+  /** The only worker, after a job that shared it with no other: those that share it have their turn in between. */
+  private sharing(): WorkerProcess | undefined {
+    const [only, ...others] = this.ready;
+    if (!only?.wasAlone || others.length > 0 || this.queue.length === 0 || only.inFlight.length > 0)
+      return undefined;
+    only.wasAlone = false;
+    return only;
   }
 
   private isEnumerating(): boolean {
@@ -265,7 +280,9 @@ export class Pool implements WorkerEvents {
       .find(Boolean);
     if (key && !knows(worker, key)) {
       // Even if it is busy: a search takes longer than most of what it may be at.
-      const knowing = this.workers.find((one) => knows(one, key) && !one.inFlight.peek()?.kind.slow);
+      const knowing = this.workers.find(
+        (one) => knows(one, key) && !one.reserved && !one.inFlight.peek()?.kind.slow,
+      );
       (knowing ?? worker).give(job);
     } else worker.give(job);
   }

@@ -51,6 +51,8 @@ export class WorkerProcess {
   alone = false;
   /** Is to run empty, for a job that shares a worker with no other. */
   reserved = false;
+  /** What it did last was such a job. */
+  wasAlone = false;
   /** Up to which of the pool's new keys its handles go. */
   learned = 0;
 
@@ -112,7 +114,12 @@ export class WorkerProcess {
 
   hasRoom(): boolean {
     const jobs = this.inFlight.length;
-    return this.ready && !this.alone && (jobs === 0 || (jobs < MOST_JOBS && this.expectedWork < MOST_WORK));
+    return (
+      this.ready &&
+      !this.alone &&
+      !this.reserved &&
+      (jobs === 0 || (jobs < MOST_JOBS && this.expectedWork < MOST_WORK))
+    );
   }
 
   /** Adds a job to the frame that {@link send} sends. */
