@@ -2,11 +2,11 @@
 import type { Handle, Mechanism } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
 import { meaningOf } from './return-values.js';
+import { type Ability, isSound } from './soundness.js';
 import { isThere, type Token } from './token.js';
 
 /**
- * Decrypts. What the module fails with for a reason that it does not tell is tried once more before the ciphertext is
- * blamed: the device may have failed.
+ * Decrypts.
  * @param output room for what the module wants, at least
  * @throws HsmError 'invalid-ciphertext' for all that is wrong with the ciphertext
  */
@@ -18,22 +18,33 @@ export function decryptInto(
   output: Buffer,
 ): Buffer {
   const { module, session } = token;
-  for (let isFirst = true; ; isFirst = false) {
+  return blaming(token, 'decryption', () => {
     module.C_DecryptInit(session, mechanism, key);
     try {
       return module.C_Decrypt(session, ciphertext, output);
     } catch (error) {
       // Nothing of what did not authenticate may stay.
       output.fill(0);
-      if (!isFirst || meaningOf(error)?.decrypting !== 'doubtful') throw blaming(token, error);
+      throw error;
     }
-  }
+  });
 }
 
-/** What a failed decryption or unwrapping is answered with. */
-export function blaming(token: Token, error: unknown): unknown {
-  const about = meaningOf(error)?.decrypting;
-  return about === 'invalid' || (about === 'doubtful' && isThere(token)) ? invalidCiphertext() : error;
+/**
+ * Decrypts or unwraps. What the module fails with for a reason that it does not tell is the ciphertext's fault only where
+ * the module then does the same with one that is right, and fails again with this one.
+ * @throws HsmError 'invalid-ciphertext'; what the module throws
+ */
+export function blaming<T>(token: Token, ability: Ability, attempt: () => T): T {
+  for (let isFirst = true; ; isFirst = false) {
+    try {
+      return attempt();
+    } catch (error) {
+      const about = meaningOf(error)?.decrypting;
+      if (about === 'invalid' || (about === 'doubtful' && !isFirst)) throw invalidCiphertext();
+      if (about !== 'doubtful' || !isThere(token) || !isSound(token, ability)) throw error;
+    }
+  }
 }
 
 export function invalidCiphertext(): HsmError {

@@ -121,11 +121,13 @@ function unwrap(
   wrapped: Buffer,
   attributes: readonly Attribute[],
 ): Handle {
-  try {
-    return token.module.C_UnwrapKey(token.session, mechanism, key, wrapped, [...attributes]);
-  } catch (error) {
-    throw refusals.has(codeOf(error)) ? invalidCiphertext() : blaming(token, error);
-  }
+  return blaming(token, 'unwrapping', () => {
+    try {
+      return token.module.C_UnwrapKey(token.session, mechanism, key, wrapped, [...attributes]);
+    } catch (error) {
+      throw refusals.has(codeOf(error)) ? invalidCiphertext() : error;
+    }
+  });
 }
 
 /** Whether the module unwraps with a mechanism, by trying. Any fault but one of the mechanism comes up again when it is used. */
