@@ -20,7 +20,7 @@ type Plain = Record<string, unknown>;
 /** A request as it came off the wire; `message` is not validated yet. `error` is set where it cannot be used. */
 export interface DecodedRequest {
   readonly id: number;
-  /** Milliseconds, 0 for none. */
+  /** Milliseconds for which the client waits, 0 for no end. */
   readonly deadline: number;
   readonly operation: OperationShape | undefined;
   readonly message: Plain;

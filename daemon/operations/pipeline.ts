@@ -50,6 +50,7 @@ export class Pipeline {
   /**
    * Executes a request.
    * @param refusal where the transport could not make sense of the message: recorded like every other request
+   * @param expires when the client no longer waits, as performance.now tells it: what has not begun by then is not done
    * @throws ServiceError
    */
   async execute(
@@ -57,6 +58,7 @@ export class Pipeline {
     shape: OperationShape,
     request: Message,
     refusal?: ServiceError,
+    expires = Infinity,
   ): Promise<Answer> {
     const operation = operationTable.get(shape.name)!;
     const subjects: Subject[] = [];
@@ -68,7 +70,10 @@ export class Pipeline {
       if (refusal) throw refusal;
       const first = this.authenticator.current(origin.caller);
       ticket = this.admission.enter(identityOf(first)?.id ?? first.account, operation);
-      if (ticket.turn) await ticket.turn;
+      if (ticket.turn) {
+        await ticket.turn;
+        if (performance.now() > expires) throw tooLate();
+      }
       const caller = ticket.turn ? this.authenticator.current(first) : first;
       validate(shape.request, request);
       this.checkLimits(request);
@@ -180,6 +185,13 @@ export class Pipeline {
       return toServiceError(auditError);
     }
   }
+}
+
+/** Others waited longer, and their clients still wait. */
+function tooLate(): ServiceError {
+  return new exceptions.ThrottlingException(
+    'The deadline of the request passed before its turn came, so nothing was done: ask for less at a time.',
+  );
 }
 
 /** The operations that count as a use of their keys, as the schema names them. */

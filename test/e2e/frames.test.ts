@@ -86,6 +86,42 @@ void t.test('bad frames', async (t) => {
     webSocket.terminate();
   });
 
+  await t.test('what its client waits for no more when its turn comes is not done', async (t) => {
+    const [busy, patient] = await Promise.all([open(), open()]);
+    const codes = new Map<string, number>();
+    let answered = 0;
+    const count = 1_000;
+    const done = new Promise<void>((resolve) => {
+      for (const webSocket of [busy, patient]) {
+        webSocket.on('message', (data: Buffer) => {
+          const response = decodeResponse(data);
+          const name = `${webSocket === busy ? 'busy' : 'patient'} ${'error' in response ? response.error.code : 'ok'}`;
+          codes.set(name, (codes.get(name) ?? 0) + 1);
+          if (++answered === 2 * count) resolve();
+        });
+      }
+    });
+    const recorded = (errorCode: string | undefined) =>
+      daemon
+        .auditRecords()
+        .filter((record) => record.eventName === 'GenerateRandom' && record.errorCode === errorCode).length;
+    const [before, refusedBefore] = [recorded(undefined), recorded('ThrottlingException')];
+    // 512 are executed at a time; the others of these wait.
+    for (let id = 1; id <= count; id++) {
+      busy.send(encodeRequest(id, 1, random, { numberOfBytes: 8 }));
+      patient.send(encodeRequest(id, 0, random, { numberOfBytes: 8 }));
+    }
+    await done;
+    const refused = codes.get('busy ThrottlingException') ?? 0;
+    t.ok(refused > 0, `${refused} of ${count} came too late`);
+    t.equal(codes.get('patient ok'), count, 'those without a deadline are all done');
+    t.equal((codes.get('busy ok') ?? 0) + refused, count);
+    t.equal(recorded(undefined) - before, 2 * count - refused, 'what was refused was not done');
+    t.equal(recorded('ThrottlingException') - refusedBefore, refused, 'and is recorded as refused');
+    busy.terminate();
+    patient.terminate();
+  });
+
   await t.test('a client that asks and does not read is not read from, until it reads again', async (t) => {
     const webSocket = await open();
     webSocket.pause();

@@ -85,7 +85,8 @@ export class Connection {
   }
 
   async #answer(request: DecodedRequest, frame: Buffer): Promise<void> {
-    const { id, operation, message, error } = request;
+    const { id, deadline, operation, message, error } = request;
+    const expires = deadline === 0 ? Infinity : performance.now() + deadline;
     this.#inFlight += 1;
     try {
       if (id === 0) throw new exceptions.ValidationException('A request needs an id other than 0.');
@@ -95,7 +96,7 @@ export class Connection {
       }
       if (!operation)
         throw error ?? new exceptions.UnsupportedOperationException('There is no such operation.');
-      const answer = await this.pipeline.execute(this.origin, operation, message, error);
+      const answer = await this.pipeline.execute(this.origin, operation, message, error, expires);
       const reply = encodeResponse(id, operation, answer.response as Record<string, unknown>);
       answer.wipe();
       this.#send(reply);
