@@ -8,6 +8,7 @@ import { Sinks } from './audit/sinks/sinks.js';
 import { ConfigError, inHome, loadConfig } from './config/load.js';
 import { type Config, defaultFieldLimits } from './config/schema.js';
 import { turnOffCoreDumps } from './core-dumps.js';
+import { fileFault } from './file-faults.js';
 import { HsmError } from './hsm/key-store.js';
 import { Clusters, openKeyStore } from './hsm-connection.js';
 import { AccessKeys } from './identity/access-keys.js';
@@ -220,23 +221,39 @@ async function start(home: string): Promise<Daemon> {
     async stop() {
       listeners.close();
       await Promise.all([native.drain(drainTimeout), aws.drain(drainTimeout)]);
-      rmSync(socket, { force: true });
-      await scheduler.stop();
-      await failures.flush();
-      await event('StopService', {});
-      await owed.flush();
-      await audit.close();
-      await sinks.close();
-      await stores.close();
-      await anchoring.close();
-      await keyStore.close();
-      await store.close();
+      // Each of them, whatever becomes of the others: on a disk that fails the HSM is still told of the newest root.
+      await inTurn([
+        () => rmSync(socket, { force: true }),
+        () => scheduler.stop(),
+        () => failures.flush(),
+        () => event('StopService', {}),
+        () => owed.flush(),
+        () => audit.close(),
+        () => sinks.close(),
+        () => stores.close(),
+        () => anchoring.close(),
+        () => keyStore.close(),
+        () => store.close(),
+      ]);
     },
     reload() {
       reloader.reload();
       log.info('the configuration was reloaded');
     },
   };
+}
+
+/** @throws what failed first, when all were tried */
+async function inTurn(steps: readonly (() => unknown)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 /** The sinks, none of which runs yet. */
@@ -290,7 +307,7 @@ function fail(error: unknown): never {
     (known) => error instanceof known,
   );
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  console.error(`keyhold: ${isKnown || !stack ? message : stack}`);
+  console.error(`keyhold: ${fileFault(error) ?? (isKnown || !stack ? message : stack)}`);
   process.exit(1);
 }
 

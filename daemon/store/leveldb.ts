@@ -159,7 +159,7 @@ const advice: Readonly<Record<StoreErrorCode, string>> = {
   corrupt: 'is damaged: restore it from a backup',
   'rolled-back': 'is older than it was',
   'precondition-failed': 'has changed meanwhile',
-  unavailable: 'cannot be read or written',
+  unavailable: 'cannot be read or written: see that its disk is whole, mounted for writing, and has room',
 };
 
 function storeError(error: unknown, path: string): StoreError {

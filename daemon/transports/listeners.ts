@@ -88,7 +88,7 @@ export class Listeners {
    */
   async listen({ socket: path, host, port, http }: Addresses): Promise<Ports> {
     if (Buffer.byteLength(path) > maxSocketPath) {
-      throw new Error(
+      throw new ListenError(
         `The socket's path has more than ${maxSocketPath} bytes: ${path}. Set a shorter KEYHOLD_HOME.`,
       );
     }
@@ -159,14 +159,16 @@ async function removeStaleSocket(path: string): Promise<void> {
   rmSync(path);
 }
 
+const advice: Readonly<Record<string, string>> = {
+  EADDRINUSE: ': it is in use; set KEYHOLD_PORT to another one, 0 for any',
+  EROFS: ': its file system is read-only; mount it for writing, or set listen.socket to a path elsewhere',
+};
+
 function started(server: Server | TlsServer, listen: () => void, where: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const advice =
-        error.code === 'EADDRINUSE' ? ': it is in use; set KEYHOLD_PORT to another one, 0 for any' : '';
-      reject(
-        new Error(`Cannot listen on ${where} (${error.code ?? error.message})${advice}.`, { cause: error }),
-      );
+      const { code = error.message } = error;
+      reject(new ListenError(`Cannot listen on ${where} (${code})${advice[code] ?? ''}.`, { cause: error }));
     });
     server.once('listening', resolve);
     listen();

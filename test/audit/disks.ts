@@ -1,8 +1,8 @@
 // Real file systems for the tests of failing disks: small ones, and one that loses its medium.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 function run(command: string, ...args: string[]): string | undefined {
   const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
@@ -63,6 +63,53 @@ export function thinDisk(): ThinDisk {
     medium.remove();
     throw error;
   }
+}
+
+export interface ErrantDisk extends Disk {
+  /** Makes it read-only under those who write to it, as the kernel does after an error of the medium. */
+  readonly fail: () => void;
+  /** Mounts it anew; nobody may have anything of it open. */
+  readonly mend: () => void;
+}
+
+/** An ext4 of 16 MiB. */
+export function errantDisk(): ErrantDisk {
+  const folder = mkdtempSync(join(tmpdir(), 'keyhold-disk-'));
+  const [image, directory] = [join(folder, 'image'), join(folder, 'mounted')];
+  mkdirSync(directory);
+  must('truncate', '--size=16M', image);
+  must('mkfs.ext4', '-q', '-m', '0', image);
+  const mount = () => must('mount', '-o', 'loop,errors=remount-ro', image, directory);
+  mount();
+  rmSync(join(directory, 'lost+found'), { recursive: true });
+  return {
+    directory,
+    fail: () => {
+      const { stdout } = spawnSync('findmnt', ['-no', 'SOURCE', directory], { encoding: 'utf8' });
+      writeFileSync(join('/sys/fs/ext4', basename(stdout.trim()), 'trigger_fs_error'), 'a test');
+    },
+    mend: () => {
+      must('umount', directory);
+      mount();
+    },
+    remove: () => {
+      must('umount', '--lazy', directory);
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+/** Lets nobody write below a folder of which nobody has a file open for it. @returns ends that */
+export function makeReadOnly(path: string): () => void {
+  must('mount', '--bind', path, path);
+  must('mount', '-o', 'remount,bind,ro', path);
+  return () => must('umount', '--lazy', path);
+}
+
+/** Lets nobody write to a folder and its files, not even who has them open. @returns ends that */
+export function makeImmutable(path: string): () => void {
+  must('chattr', '-R', '+i', path);
+  return () => must('chattr', '-R', '-i', path);
 }
 
 /** Why such a disk cannot be had here, said loudly; false where it can. */

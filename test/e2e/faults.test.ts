@@ -1,39 +1,20 @@
 // Full disks, dying and hanging workers and callers, through the whole daemon.
-import { cpSync, mkdirSync, readdirSync, rmSync, statfsSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import type { Client, ServiceError } from '../../client/index.js';
+import t from 'tap';
+import type { ServiceError } from '../../client/index.js';
 import { encodeRequest } from '../../proto/codec.js';
 import { operationShape } from '../../proto/codec.js';
 import { type Disk, memoryDisk, unavailable } from '../audit/disks.js';
 import { TestDaemon } from '../support/daemon.js';
+import { aliasesOf, homeOn } from '../support/home-on-disk.js';
 import { upgrade } from '../support/upgrade.js';
 import { childrenOf, lives, within } from '../torture/processes.js';
 import { listToken } from '../torture/token.js';
 
 const noMount = unavailable(() => memoryDisk(64));
 const auditRefusal = { code: 'KMSInternalException', message: /audit log cannot be written/ };
-
-/** A daemon's home, not started, with one of its folders on a small file system. */
-async function homeOn(
-  t: Test,
-  folder: 'audit' | 'metadata',
-  size: number,
-): Promise<{ daemon: TestDaemon; disk: Disk }> {
-  const disk = memoryDisk(size);
-  const daemon = await TestDaemon.initialise();
-  t.teardown(async () => {
-    await daemon.remove();
-    disk.remove();
-  });
-  const path = join(daemon.home, folder);
-  mkdirSync(path, { recursive: true });
-  cpSync(path, disk.directory, { recursive: true, force: true });
-  rmSync(path, { recursive: true, force: true });
-  symlinkSync(disk.directory, path);
-  return { daemon, disk };
-}
 
 const ballastOf = (disk: Disk) => join(disk.directory, 'ballast');
 
@@ -68,16 +49,11 @@ function recorded(daemon: TestDaemon): Map<string, number> {
   return counts;
 }
 
-async function aliasesOf(client: Client, keyId: string): Promise<string[]> {
-  const { aliases = [] } = await client.listAliases({ keyId, limit: 100 });
-  return aliases.map(({ aliasName }) => aliasName!);
-}
-
 void t.test(
   'a full disk under the audit log: what is not recorded is not acknowledged; with room all goes on by itself',
   { skip: noMount },
   async (t) => {
-    const { daemon, disk } = await homeOn(t, 'audit', 1024);
+    const { daemon, disk } = await homeOn(t, 'audit', memoryDisk(1024));
     await daemon.start();
     const client = await daemon.connect({ maxAttempts: 1 });
     t.teardown(() => client.close());
@@ -156,7 +132,7 @@ void t.test(
   'a change that was stored and could not be recorded is recorded by the next start, once',
   { skip: noMount },
   async (t) => {
-    const { daemon, disk } = await homeOn(t, 'audit', 1024);
+    const { daemon, disk } = await homeOn(t, 'audit', memoryDisk(1024));
     await daemon.start();
     const client = await daemon.connect({ maxAttempts: 1 });
     const keyId = (await client.createKey({})).keyMetadata!.keyId!;
@@ -198,7 +174,7 @@ void t.test(
   'a full disk under the metadata store: changes fail, the rest goes on, and nothing acknowledged later is lost',
   { skip: noMount },
   async (t) => {
-    const { daemon, disk } = await homeOn(t, 'metadata', 4096);
+    const { daemon, disk } = await homeOn(t, 'metadata', memoryDisk(4096));
     await daemon.start();
     const client = await daemon.connect({ maxAttempts: 1 });
     t.teardown(() => client.close());

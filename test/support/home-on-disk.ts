@@ -1,0 +1,32 @@
+// Homes of which a part lies on a file system of the test's own.
+import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import type { Client } from '../../client/index.js';
+import type { Disk } from '../audit/disks.js';
+import { TestDaemon } from './daemon.js';
+
+/** A daemon's home, not started, with one of its folders on a disk; at the end of the test both are gone. */
+export async function homeOn<D extends Disk>(
+  t: Test,
+  folder: 'audit' | 'metadata',
+  disk: D,
+): Promise<{ daemon: TestDaemon; disk: D }> {
+  const daemon = await TestDaemon.initialise();
+  t.teardown(async () => {
+    await daemon.remove();
+    disk.remove();
+  });
+  const path = join(daemon.home, folder);
+  mkdirSync(path, { recursive: true });
+  cpSync(path, disk.directory, { recursive: true, force: true });
+  rmSync(path, { recursive: true, force: true });
+  symlinkSync(disk.directory, path);
+  return { daemon, disk };
+}
+
+/** Names of a key's aliases. */
+export async function aliasesOf(client: Client, keyId: string): Promise<string[]> {
+  const { aliases = [] } = await client.listAliases({ keyId, limit: 100 });
+  return aliases.map(({ aliasName }) => aliasName!);
+}
