@@ -139,6 +139,7 @@ function connection(
       avoided: mechanisms.avoided,
       rsaBits,
       oaepSha256InModule: quirks.oaepSha256 === 'module',
+      drawsIvs: quirks.gcmIv === 'module',
       omittedAttributes,
     },
     ...(quirks.noCopyObject && { sessionCopies: 0 }),

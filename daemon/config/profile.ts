@@ -31,6 +31,8 @@ const quirks = z.strictObject({
    * the module's.
    */
   oaepSha256: z.enum(['worker', 'module']).default('worker'),
+  /** Who draws the IV of AES-GCM. `module`: it writes its own over the one in CK_GCM_PARAMS, at C_EncryptInit. */
+  gcmIv: z.enum(['caller', 'module']).default('caller'),
   /** Attributes that its templates do not take; what Keyhold promises of keys stays in them. */
   omittedAttributes: z.array(constant('CKA')).default([]),
 });

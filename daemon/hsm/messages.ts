@@ -113,6 +113,8 @@ export interface ModuleQuirks {
   /** Sizes of RSA keys that it makes, in bits, where it lists others. */
   readonly rsaBits?: { readonly min?: number; readonly max?: number };
   readonly oaepSha256InModule?: boolean;
+  /** The module draws the IV of CKM_AES_GCM, and writes it over the one in the parameters at C_EncryptInit. */
+  readonly drawsIvs?: boolean;
   /** Attributes that its templates do not take, by CKA name or as `0x…`. */
   readonly omittedAttributes?: readonly string[];
 }

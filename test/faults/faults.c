@@ -32,6 +32,8 @@ struct rule {
 struct control {
   uint32_t resets;         // each change of it closes all sessions, as a reboot of the device does
   uint32_t session_limit;  // sessions that the token allows; 0: as many as the real module does
+  uint32_t own_ivs;        // CKM_AES_GCM: the module draws the IV and writes it over the caller's
+  uint32_t protected_path; // the PIN is given at the device: it is the one of FAULTS_PIN
   pid_t holders[HOLDERS];  // processes that have a session open
   struct rule rules[RULES];
 };
@@ -60,6 +62,36 @@ static int take_place(void) {
   if (free_place < 0 || (control->session_limit != 0 && taken >= control->session_limit)) return 0;
   control->holders[free_place] = getpid();
   return 1;
+}
+
+static CK_RV drawing_EncryptInit(CK_SESSION_HANDLE handle, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key) {
+  if (control->own_ivs && mechanism->mechanism == CKM_AES_GCM) {
+    CK_GCM_PARAMS *parameters = mechanism->pParameter;
+    if (control->own_ivs == 1) real.C_GenerateRandom(handle, parameters->pIv, parameters->ulIvLen);
+    // 2: it is drawn, and not given back.
+    CK_BYTE secret[16];
+    CK_GCM_PARAMS hidden = *parameters;
+    CK_MECHANISM other = {CKM_AES_GCM, &hidden, sizeof hidden};
+    if (control->own_ivs == 2) {
+      real.C_GenerateRandom(handle, secret, sizeof secret);
+      hidden.pIv = secret;
+    }
+    return real.C_EncryptInit(handle, &other, key);
+  }
+  return real.C_EncryptInit(handle, mechanism, key);
+}
+
+static CK_RV described_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO_PTR info) {
+  CK_RV result = real.C_GetTokenInfo(id, info);
+  if (result == CKR_OK && control->protected_path) info->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
+  return result;
+}
+
+static CK_RV protected_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE type, CK_UTF8CHAR_PTR pin, CK_ULONG length) {
+  const char *given = getenv("FAULTS_PIN");
+  if (!control->protected_path) return real.C_Login(handle, type, pin, length);
+  if (length != 0 || given == NULL) return CKR_ARGUMENTS_BAD;
+  return real.C_Login(handle, type, (CK_UTF8CHAR_PTR)given, strlen(given));
 }
 
 static void leave_places(void) {
@@ -179,6 +211,9 @@ static int load(void) {
   inner.C_OpenSession = counted_OpenSession;
   inner.C_CloseSession = counted_CloseSession;
   inner.C_Finalize = counted_Finalize;
+  inner.C_EncryptInit = drawing_EncryptInit;
+  inner.C_GetTokenInfo = described_GetTokenInfo;
+  inner.C_Login = protected_Login;
 #define REPLACE(name, parameters, arguments) outer.name = faulty_##name;
   FUNCTIONS(REPLACE)
   return 1;

@@ -42,7 +42,7 @@ export interface Harm {
 }
 
 /** As struct control and struct rule. */
-const rulesAt = 4 + 4 + 30 * 4;
+const rulesAt = 4 * 4 + 30 * 4;
 const ruleCount = 16;
 const ruleSize = 64;
 const at = { action: 32, argument: 36, after: 40, times: 44, seen: 48, fired: 52 } as const;
@@ -138,6 +138,19 @@ export class Faults {
   /** Lets the token allow so many sessions, over all processes. @param sessions 0: as many as the real module does */
   limitSessions(sessions: number): void {
     this.#write(4, sessions);
+  }
+
+  /**
+   * Lets the module draw the IV of each CKM_AES_GCM itself, as HSMs in FIPS mode do, whatever the caller gave.
+   * @param how whether it writes it over the caller's, or keeps it
+   */
+  drawIvs(how: 'given back' | 'kept'): void {
+    this.#write(8, how === 'given back' ? 1 : 2);
+  }
+
+  /** Lets the token take its PIN at the device alone; there it is given the one in FAULTS_PIN of the environment. */
+  protectPath(): void {
+    this.#write(12, 1);
   }
 
   close(): void {

@@ -178,3 +178,22 @@ void t.test('a token without a user PIN is refused before a login', async (t) =>
   });
   t.equal(logins(token), 0);
 });
+
+void t.test(
+  'C_Login is given the user type of the profile; one that the token does not know is no wrong PIN',
+  async (t) => {
+    const officer = makeToken(t);
+    const readPin = (pin: string) => () => Promise.resolve(Buffer.from(pin));
+    const store = await connect(spied(officer, { quirks: { userType: 0 }, readPin: readPin('87654321') }));
+    await store.close();
+    t.match(spyLog(officer), /userType = CKU_SO/);
+    const token = makeToken(t);
+    const latch = fileLatch(token.home, 'test');
+    // Luna's crypto user.
+    const vendor = spied(token, { quirks: { userType: 0x80000001 }, latch });
+    await t.rejects(connect(vendor), { code: 'internal', message: /CKR_USER_TYPE_INVALID/ });
+    t.match(spyLog(token), /userType = 0x80000001/);
+    t.notOk(latch.isSet());
+    t.equal(logins(token), 1);
+  },
+);

@@ -29,8 +29,8 @@ export function openToken(settings: StartSettings, pin: Buffer): Token {
     assertUsable(info, settings);
     const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
     const { userType = pkcs11.CKU_USER, protectedPath, omittedAttributes } = settings.quirks;
-    if (protectedPath) module.C_Login(session, userType);
-    else module.C_Login(session, userType, pin.toString('utf8'));
+    // Where the standard has a null pointer for the PIN, pkcs11js 2.1.7 can give an empty one alone.
+    module.C_Login(session, userType, protectedPath ? '' : pin.toString('utf8'));
     return { module, slot, session, omittedAttributes: new Set(omittedAttributes?.map(constantOf)) };
   } catch (error) {
     throw toHsmError(error);
@@ -173,8 +173,15 @@ function nameOf({ label, serial, slot }: TokenName): string {
 }
 
 function assertUsable(info: TokenInfo, { token, quirks, sparesTries }: StartSettings): void {
-  if (quirks.protectedPath) return;
   const name = `The token with ${nameOf(token)}`;
+  if (quirks.protectedPath) {
+    if (info.flags & pkcs11.CKF_PROTECTED_AUTHENTICATION_PATH) return;
+    // It would take the empty PIN for a wrong one.
+    throw new HsmError(
+      'unavailable',
+      `${name} takes its PIN from programs: its profile must not say protectedPath.`,
+    );
+  }
   if (!(info.flags & pkcs11.CKF_USER_PIN_INITIALIZED))
     throw new HsmError('no-user-pin', `${name} has no user PIN yet: set one with the module’s own tool.`);
   if (info.flags & pkcs11.CKF_USER_PIN_LOCKED)
