@@ -42,6 +42,7 @@ import { Recorder } from './operations/recorder.js';
 import { ServiceActs } from './operations/service-acts.js';
 import { operationTable } from './operations/table.js';
 import { loadRecords, openAudit, readOwnInstance } from './opening.js';
+import { MadeKeys } from './made-keys.js';
 import { readyText, writeClientFiles } from './ready.js';
 import { load, Reloader } from './reload.js';
 import { ObservedClock } from './scheduler/observed-clock.js';
@@ -100,7 +101,8 @@ async function start(home: string): Promise<Daemon> {
   });
   const owed = new OwedEvents(records, audit);
   const completed = await owed.complete(isLogged);
-  const repaired = await repairIntents(records, keyStore);
+  const madeKeys = new MadeKeys(join(home, 'audit'), records, keyStore, log);
+  const repaired = await repairIntents(records, keyStore, undefined, undefined, (id) => madeKeys.isKept(id));
   const repairs = repaired.length + (await finishDestructions(records, keyStore));
   const internalKeys = await openInternalKeys(records, keyStore);
   const keyring = new Keyring(records, new Namer(instance.account, instance.region));
@@ -177,7 +179,11 @@ async function start(home: string): Promise<Daemon> {
   const rooms = { pipeline, authenticator, failures, log };
   const native = new NativeServer(rooms, instance.region, limits, allowedOrigins);
   const health = () =>
-    healthOf(stores, audit, sinks, keyring, inspection, [...scheduler.warnings, ...anchoring.warnings]);
+    healthOf(stores, audit, sinks, keyring, inspection, [
+      ...scheduler.warnings,
+      ...anchoring.warnings,
+      ...madeKeys.warnings,
+    ]);
   const aws = new AwsEndpoint(rooms, instance.region, limits);
   const onRequest = router({
     health: healthHandler(health, () => audit.head),
@@ -189,6 +195,7 @@ async function start(home: string): Promise<Daemon> {
   await event('StartService', {
     repairedIntents: repairs,
     completedEvents: completed,
+    lostKeys: madeKeys.lost.length > 0 ? madeKeys.lost : undefined,
     lostAnchor: anchoring.lost,
   });
   stores.start();

@@ -22,3 +22,19 @@ export async function hasEvent(directory: string, eventId: string, after: number
   }
   return false;
 }
+
+/**
+ * Whether the log, in its newest two files, holds the success of an operation on a key.
+ * @param directory of the audit files
+ */
+export async function hasSuccess(directory: string, eventName: string, keyId: string): Promise<boolean> {
+  const files = (await readdir(directory)).filter((name) => /^audit-\d{8}\.jsonl$/.test(name)).sort();
+  for (const file of files.slice(-2)) {
+    const lines = createInterface({ input: createReadStream(join(directory, file)), crlfDelay: Infinity });
+    for await (const line of lines) {
+      const isAbout = line.includes(`:key/${keyId}"`) && line.includes(`"eventName":"${eventName}"`);
+      if (isAbout && !line.includes('"errorCode":')) return true;
+    }
+  }
+  return false;
+}

@@ -97,6 +97,7 @@ export function intendedObjects(records: Records): string[] {
  * Undoes the intents that a crash or a lost token left in one token.
  * @param customKeyStoreId whose token it is; none: the default store's
  * @param left those that nobody may commit any more, besides the abandoned ones; none: all
+ * @param isKept of an object's CKA_ID, hex: it is known to have become a key's, whatever the store says; it stays
  * @returns CKA_IDs of the objects that are gone, hex
  */
 export async function repairIntents(
@@ -104,6 +105,7 @@ export async function repairIntents(
   store: KeyStore,
   customKeyStoreId?: string,
   left?: ReadonlySet<string>,
+  isKept?: (objectId: string) => Promise<boolean>,
 ): Promise<string[]> {
   const repaired: string[] = [];
   for (const key of [...records.keys('intent/')]) {
@@ -113,9 +115,10 @@ export async function repairIntents(
     const intent = intentRecord.parse(JSON.parse(text));
     if (intent.customKeyStoreId !== customKeyStoreId) continue;
     if (left?.has(key) === false && !intent.abandoned) continue;
-    await store.destroy(Buffer.from(intent.objectId, 'hex'));
+    const kept = (await isKept?.(intent.objectId)) ?? false;
+    if (!kept) await store.destroy(Buffer.from(intent.objectId, 'hex'));
     await records.commit([{ key, value: undefined }]);
-    repaired.push(intent.objectId);
+    if (!kept) repaired.push(intent.objectId);
   }
   return repaired;
 }

@@ -1,0 +1,43 @@
+// Keys of which the audit log says that they were made, and the metadata store does not: the disk lost the end of the store's
+// log. Their intents are there again, and undoing those would destroy the material of keys that were acknowledged.
+import { hasSuccess } from './audit/search.js';
+import type { KeyStore } from './hsm/key-store.js';
+import type { Logger } from './observability/log.js';
+import type { Records } from './store/records.js';
+
+const labelPrefix = 'keyhold/';
+
+export class MadeKeys {
+  /** Ids of the keys whose objects were kept. */
+  readonly lost: string[] = [];
+
+  /** @param directory of the audit log */
+  constructor(
+    private readonly directory: string,
+    private readonly records: Records,
+    private readonly keyStore: KeyStore,
+    private readonly log: Logger,
+  ) {}
+
+  /** For health. */
+  get warnings(): string[] {
+    return this.lost.map(
+      (keyId) => `the metadata store lost key ${keyId}, which was made: its object was kept`,
+    );
+  }
+
+  /** Whether an object in an intent is that of such a key. @param objectId CKA_ID, hex */
+  async isKept(objectId: string): Promise<boolean> {
+    const object = this.keyStore.objects.find(({ id }) => id.toString('hex') === objectId);
+    if (!object?.label.startsWith(labelPrefix)) return false;
+    const keyId = object.label.slice(labelPrefix.length);
+    if (this.records.get(`key/${keyId}`) !== undefined) return false;
+    if (!(await hasSuccess(this.directory, 'CreateKey', keyId))) return false;
+    this.lost.push(keyId);
+    this.log.error(
+      { keyId, objectId },
+      "the metadata store lost a key that was made: its object stays in the HSM, 'keyhold adopt-key' makes a key of it",
+    );
+    return true;
+  }
+}
