@@ -74,7 +74,7 @@ export class StoreLoad {
     for (const { plaintext, message } of this.#messages.splice(0)) {
       const decrypted = await this.decrypt(message).catch(String);
       if (typeof decrypted === 'string' || !decrypted.equals(plaintext))
-        failed.push('an acknowledged ciphertext does not decrypt');
+        failed.push(`an acknowledged ciphertext does not decrypt: ${String(decrypted)}`);
     }
     return failed;
   }
