@@ -9,6 +9,8 @@ import { type Client, connect } from '../../client/index.js';
 import type { Probed } from './probe.js';
 
 const checkout = fileURLToPath(new URL('../../../', import.meta.url));
+/** As scripts/start starts the daemon. */
+const flags = readFileSync(join(checkout, 'scripts/node-flags'), 'utf8').trim().split('\n');
 export const script = (name: string) => join(checkout, 'dist/scripts/bench', `${name}.js`);
 
 /** For a Node process that is to answer {@link probe}. */
@@ -122,7 +124,8 @@ export class Keyhold {
 
 async function launch(home: string, profile?: string): Promise<ChildProcess> {
   const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
-  const daemon = spawn(process.execPath, [...probing, ...profiling, join(checkout, 'dist/daemon/main.js')], {
+  const args = [...flags, ...probing, ...profiling, join(checkout, 'dist/daemon/main.js')];
+  const daemon = spawn(process.execPath, args, {
     env: { ...process.env, KEYHOLD_HOME: home, KEYHOLD_PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });
