@@ -90,6 +90,8 @@ async function start(home: string): Promise<Daemon> {
   const eventBeside = (...args: Parameters<typeof event>) => {
     event(...args).catch((error: unknown) => log.error({ err: error }, `${args[0]} could not be recorded`));
   };
+  const { limits, allowedOrigins } = config;
+  const admission = new Admission(new Quotas(config.quotas, operationTable.values()), limits);
   const sinks = makeSinks(home, () => audit.head.sequence, log);
   const audit = await openAudit(home, config, instance, keyStore, log, {
     recovered: async (writtenRecords) => {
@@ -98,6 +100,7 @@ async function start(home: string): Promise<Daemon> {
     },
     durable: () => sinks.ring(),
     checkpoint: () => anchoring.request(),
+    underWay: () => admission.executing,
   });
   const owed = new OwedEvents(records, audit);
   const completed = await owed.complete(isLogged);
@@ -129,7 +132,6 @@ async function start(home: string): Promise<Daemon> {
   const certificates = tls.clientTrust && new ClientCertificates(tls.clientTrust);
   const credentials = { identities, accessKeys, sessions, certificates };
   const authenticator = new Authenticator(credentials, instance, startedAt);
-  const { limits, allowedOrigins } = config;
   const recorder = new Recorder(records, audit, owed);
   const acts = new ServiceActs({ keyring, records, stores }, recorder);
   const messageCounts = await MessageCounts.open(records, {
@@ -157,7 +159,6 @@ async function start(home: string): Promise<Daemon> {
   };
   const managedKeys = new ManagedKeys(services, recorder);
   const checkLimits = fieldLimitCheck(limits, defaultFieldLimits);
-  const admission = new Admission(new Quotas(config.quotas, operationTable.values()), limits);
   const pipeline = new Pipeline(
     services,
     audit,

@@ -115,6 +115,8 @@ export interface AuditHooks {
   /** There are more durable records. */
   readonly durable?: () => void;
   readonly checkpoint?: () => void;
+  /** How many requests are under way. */
+  readonly underWay?: () => number;
 }
 
 /** @throws AuditError */
@@ -139,6 +141,7 @@ export function openAudit(
       if (event.type === 'checkpoint') hooks.checkpoint?.();
     },
     durable: hooks.durable,
+    underWay: hooks.underWay,
     maxFileSize: config.audit.fileBytes,
     checkpointRecords: config.audit.checkpointRecords,
     checkpointInterval: config.audit.checkpointSeconds * 1000,

@@ -1,5 +1,6 @@
 // Group commit: records are chained at once, and all that have gathered are made durable by one write and one
-// fdatasync. Nothing waits on a timer: a group is what came in while the one before was on its way to the disk.
+// fdatasync. A group is what came in while the one before was on its way to the disk; where few of the requests that are
+// under way are among it, it waits a moment for more, since each fdatasync takes CPU from the HSM's workers.
 import { AuditError } from './audit-log.js';
 import { type Link, maxMembersLength, recordHash, recordPrefix } from './chain.js';
 import { LineBuffer } from './line-buffer.js';
@@ -16,7 +17,14 @@ export interface WriterObserver {
   observe(event: WriterEvent): void;
   /** After each group. */
   durable(head: Link): void;
+  /** How many requests are under way, those included whose records wait; undefined: nobody knows. */
+  underWay?(): number;
 }
+
+/** A group that holds this part of what is under way waits for no more: one of one, one of sixteen, two of 32. */
+const enough = 1 / 16;
+/** Milliseconds for which it waits for them at most. */
+const longestWait = 3;
 
 /** Milliseconds before the first try to make the log whole again; doubled after each that fails, up to the last. */
 const [firstDelay, lastDelay] = [100, 5000];
@@ -41,6 +49,8 @@ export class AuditWriter {
   /** Chained lines that wait for the next group. */
   private readonly lines = new LineBuffer();
   private gathering: Group | undefined;
+  /** Ends the wait of the group that gathers. */
+  private waiting: NodeJS.Timeout | undefined;
   /** The group on its way to the disk. */
   private committing: Promise<void> | undefined;
   /** Chained lines that could not be made durable. Defined: the log is not available. */
@@ -77,7 +87,9 @@ export class AuditWriter {
     const line = this.lines.add(recordPrefix(this.sequence + 1, this.hash), members, '}');
     this.hash = recordHash(line);
     this.sequence += 1;
-    return (this.gathering ??= this.newGroup()).durable;
+    this.gathering ??= this.newGroup();
+    if (this.waiting && this.isWorthACommit()) this.endWait();
+    return this.gathering.durable;
   }
 
   /** Returns when everything that was appended is durable or owed. */
@@ -103,13 +115,33 @@ export class AuditWriter {
 
   private newGroup(): Group {
     // The end of the tick, so that the answers of a whole batch from a worker share the group.
-    if (!this.committing) setImmediate(() => this.commit());
+    if (!this.committing) setImmediate(() => this.commitOrWait());
     return new Group();
+  }
+
+  private commitOrWait(): void {
+    if (!this.gathering || this.committing || this.waiting) return;
+    if (this.isWorthACommit()) this.commit();
+    else this.waiting = setTimeout(() => this.commit(), longestWait);
+  }
+
+  private isWorthACommit(): boolean {
+    const gathered = this.sequence - this.head.sequence;
+    return gathered >= (this.observer.underWay?.() ?? 0) * enough;
+  }
+
+  /** Commits at the end of the tick. */
+  private endWait(): void {
+    clearTimeout(this.waiting);
+    this.waiting = undefined;
+    setImmediate(() => this.commitOrWait());
   }
 
   private commit(): void {
     const group = this.gathering;
     if (!group || this.committing) return;
+    clearTimeout(this.waiting);
+    this.waiting = undefined;
     const lines = this.lines.take();
     const head = { sequence: this.sequence, hash: this.hash };
     this.gathering = undefined;
@@ -120,7 +152,7 @@ export class AuditWriter {
         this.head = head;
         this.lines.giveBack(lines);
         // The disk works on the next group while the replies of this one go out.
-        this.commit();
+        this.commitOrWait();
         group.resolve();
         this.observer.durable(head);
       },

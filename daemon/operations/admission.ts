@@ -64,6 +64,11 @@ export class Admission {
     private readonly limits: AdmissionLimits,
   ) {}
 
+  /** How many requests are being executed, without those that take very long. */
+  get executing(): number {
+    return this.#executing.taken(this.#generation);
+  }
+
   /**
    * Counts a request in; each one that is let in must leave.
    * @param id unique id of a user or role, or the account

@@ -117,3 +117,31 @@ await t.test('closing makes durable what was appended, and refuses what comes la
   await t.rejects(log.append(members(2)), AuditError);
   t.match(verify(directory), { fault: undefined, records: 2, checkpoints: 1 });
 });
+
+await t.test(
+  'where many requests are under way, a group of few records waits for others, a moment',
+  async (t) => {
+    let underWay = 32;
+    const { log } = await openLog(directoryOf(t), { underWay: () => underWay });
+    const tick = () => new Promise((resolve) => setImmediate(resolve));
+    const first = log.append(members(1));
+    await tick();
+    await tick();
+    const second = log.append(members(2));
+    await Promise.all([first, second]);
+    t.equal(log.commits, 1, 'two of 32 are enough, and share an fdatasync');
+    await log.append(members(3));
+    t.equal(log.commits, 2, 'one that stays alone waits in vain');
+    underWay = 16;
+    const alone = log.append(members(4));
+    await tick();
+    await tick();
+    const late = log.append(members(5));
+    await Promise.all([alone, late]);
+    t.equal(log.commits, 4, 'one of sixteen does not wait');
+    underWay = 1_000;
+    const last = log.append(members(6));
+    await log.close();
+    await last;
+  },
+);
