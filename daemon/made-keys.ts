@@ -1,6 +1,6 @@
 // Keys of which the audit log says that they were made, and the metadata store does not: the disk lost the end of the store's
 // log. Their intents are there again, and undoing those would destroy the material of keys that were acknowledged.
-import { hasSuccess } from './audit/search.js';
+import { madeKeys } from './audit/search.js';
 import type { KeyStore } from './hsm/key-store.js';
 import type { Logger } from './observability/log.js';
 import type { Records } from './store/records.js';
@@ -10,6 +10,8 @@ const labelPrefix = 'keyhold/';
 export class MadeKeys {
   /** Ids of the keys whose objects were kept. */
   readonly lost: string[] = [];
+  /** Those that the audit log knows, read when they are first needed. */
+  #made: Promise<ReadonlySet<string>> | undefined;
 
   /** @param directory of the audit log */
   constructor(
@@ -32,7 +34,8 @@ export class MadeKeys {
     if (!object?.label.startsWith(labelPrefix)) return false;
     const keyId = object.label.slice(labelPrefix.length);
     if (this.records.get(`key/${keyId}`) !== undefined) return false;
-    if (!(await hasSuccess(this.directory, 'CreateKey', keyId))) return false;
+    this.#made ??= madeKeys(this.directory);
+    if (!(await this.#made).has(keyId)) return false;
     this.lost.push(keyId);
     this.log.error(
       { keyId, objectId },

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { z } from 'zod';
 
 /**
  * Whether the log holds an event beyond a sequence. Reads only the files that can hold it, the newest first.
@@ -23,18 +24,25 @@ export async function hasEvent(directory: string, eventId: string, after: number
   return false;
 }
 
+const keyMade = z.object({
+  errorCode: z.undefined().optional(),
+  responseElements: z.object({ keyMetadata: z.object({ keyId: z.string() }) }),
+});
+
 /**
- * Whether the log, in its newest two files, holds the success of an operation on a key.
+ * Ids of the keys that were made, by the newest two files of the log.
  * @param directory of the audit files
  */
-export async function hasSuccess(directory: string, eventName: string, keyId: string): Promise<boolean> {
+export async function madeKeys(directory: string): Promise<ReadonlySet<string>> {
+  const keyIds = new Set<string>();
   const files = (await readdir(directory)).filter((name) => /^audit-\d{8}\.jsonl$/.test(name)).sort();
   for (const file of files.slice(-2)) {
     const lines = createInterface({ input: createReadStream(join(directory, file)), crlfDelay: Infinity });
     for await (const line of lines) {
-      const isAbout = line.includes(`:key/${keyId}"`) && line.includes(`"eventName":"${eventName}"`);
-      if (isAbout && !line.includes('"errorCode":')) return true;
+      if (!line.includes('"eventName":"CreateKey"')) continue;
+      const { data } = keyMade.safeParse(JSON.parse(line));
+      if (data) keyIds.add(data.responseElements.keyMetadata.keyId);
     }
   }
-  return false;
+  return keyIds;
 }
