@@ -25,6 +25,16 @@ for (
   found.push(...more);
 module.C_FindObjectsFinal(session);
 for (const handle of found) {
+  try {
+    read(handle);
+  } catch (error) {
+    // The daemon beside it has replaced its anchor meanwhile.
+    if ((error as { code?: number }).code !== pkcs11.CKR_OBJECT_HANDLE_INVALID) throw error;
+  }
+}
+process.send?.(performance.now() - begun);
+
+function read(handle: Buffer): void {
   const [, objectClass] = module.C_GetAttributeValue(session, handle, [
     { type: pkcs11.CKA_LABEL },
     { type: pkcs11.CKA_CLASS },
@@ -33,4 +43,3 @@ for (const handle of found) {
   if (objectClass!.value.readUInt8() !== pkcs11.CKO_DATA)
     module.C_GetAttributeValue(session, handle, [{ type: pkcs11.CKA_ID }]);
 }
-process.send?.(performance.now() - begun);
