@@ -105,7 +105,7 @@ async function start(home: string): Promise<Daemon> {
   const owed = new OwedEvents(records, audit);
   const completed = await owed.complete(isLogged);
   const madeKeys = new MadeKeys(join(home, 'audit'), records, keyStore, log);
-  const repaired = await repairIntents(records, keyStore, undefined, undefined, (id) => madeKeys.isKept(id));
+  const repaired = await repairIntents(records, keyStore, { isKept: (id) => madeKeys.isKept(id) });
   const repairs = repaired.length + (await finishDestructions(records, keyStore));
   const internalKeys = await openInternalKeys(records, keyStore);
   const keyring = new Keyring(records, new Namer(instance.account, instance.region));

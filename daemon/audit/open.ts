@@ -21,7 +21,7 @@ export interface AuditLogOptions {
   readonly observe: (event: AuditLogEvent) => void;
   /** Called after each group of records that has become durable. */
   readonly durable?: () => void;
-  /** How many requests are under way: with many, a group of few records waits for more. */
+  /** How many requests are under way: with many, a group of few records waits for more. None: no group waits. */
   readonly underWay?: () => number;
   /** Bytes after which a new file is begun; 64 MiB. */
   readonly maxFileSize?: number;
@@ -54,7 +54,7 @@ export async function openAuditLog(options: AuditLogOptions): Promise<FileAuditL
       checkpointer.durable(head);
       options.durable?.();
     },
-    underWay: () => options.underWay?.() ?? 0,
+    underWay: options.underWay ?? (() => 0),
   });
   const checkpointer = new Checkpointer(writer, signer, cadence, observe, newestCheckpoint(opened));
   if (opened.torn) {

@@ -1,8 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 import { z } from 'zod';
+import { fileName, fileNumbers } from './chain.js';
 
 /**
  * Whether the log holds an event beyond a sequence. Reads only the files that can hold it, the newest first.
@@ -10,12 +11,10 @@ import { z } from 'zod';
  * @param eventId UUID of the event
  */
 export async function hasEvent(directory: string, eventId: string, after: number): Promise<boolean> {
-  const files = (await readdir(directory)).filter((name) => /^audit-\d{8}\.jsonl$/.test(name)).sort();
   const wanted = `"eventID":"${eventId}"`;
-  for (const file of files.reverse()) {
+  for (const number of fileNumbers(await readdir(directory)).reverse()) {
     let first: number | undefined;
-    const lines = createInterface({ input: createReadStream(join(directory, file)), crlfDelay: Infinity });
-    for await (const line of lines) {
+    for await (const line of linesOf(directory, number)) {
       first ??= Number(/^\{"sequence":(\d+),/.exec(line)?.[1] ?? 0);
       if (line.includes(wanted)) return true;
     }
@@ -24,8 +23,8 @@ export async function hasEvent(directory: string, eventId: string, after: number
   return false;
 }
 
+/** An event of a CreateKey that succeeded: only then it has response elements. */
 const keyMade = z.object({
-  errorCode: z.undefined().optional(),
   responseElements: z.object({ keyMetadata: z.object({ keyId: z.string() }) }),
 });
 
@@ -35,14 +34,16 @@ const keyMade = z.object({
  */
 export async function madeKeys(directory: string): Promise<ReadonlySet<string>> {
   const keyIds = new Set<string>();
-  const files = (await readdir(directory)).filter((name) => /^audit-\d{8}\.jsonl$/.test(name)).sort();
-  for (const file of files.slice(-2)) {
-    const lines = createInterface({ input: createReadStream(join(directory, file)), crlfDelay: Infinity });
-    for await (const line of lines) {
+  for (const number of fileNumbers(await readdir(directory)).slice(-2)) {
+    for await (const line of linesOf(directory, number)) {
       if (!line.includes('"eventName":"CreateKey"')) continue;
       const { data } = keyMade.safeParse(JSON.parse(line));
       if (data) keyIds.add(data.responseElements.keyMetadata.keyId);
     }
   }
   return keyIds;
+}
+
+function linesOf(directory: string, number: number): Interface {
+  return createInterface({ input: createReadStream(join(directory, fileName(number))), crlfDelay: Infinity });
 }

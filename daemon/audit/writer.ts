@@ -17,8 +17,8 @@ export interface WriterObserver {
   observe(event: WriterEvent): void;
   /** After each group. */
   durable(head: Link): void;
-  /** How many requests are under way, those included whose records wait; undefined: nobody knows. */
-  underWay?(): number;
+  /** How many requests are under way, those included whose records wait. */
+  underWay(): number;
 }
 
 /** A group that holds this part of what is under way waits for no more: one of one, one of sixteen, two of 32. */
@@ -126,8 +126,7 @@ export class AuditWriter {
   }
 
   private isWorthACommit(): boolean {
-    const gathered = this.sequence - this.head.sequence;
-    return gathered >= (this.observer.underWay?.() ?? 0) * enough;
+    return this.sequence - this.head.sequence >= this.observer.underWay() * enough;
   }
 
   /** Commits at the end of the tick. */

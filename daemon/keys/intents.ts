@@ -93,19 +93,24 @@ export function intendedObjects(records: Records): string[] {
   );
 }
 
+/** Which intents are undone. */
+export interface Repair {
+  /** Whose token it is; none: the default store's. */
+  readonly customKeyStoreId?: string;
+  /** Those that nobody may commit any more, besides the abandoned ones; none: all. */
+  readonly left?: ReadonlySet<string>;
+  /** Whether an object, by its CKA_ID in hex, is known to have become a key's, whatever the store says: it stays. */
+  readonly isKept?: (objectId: string) => Promise<boolean>;
+}
+
 /**
  * Undoes the intents that a crash or a lost token left in one token.
- * @param customKeyStoreId whose token it is; none: the default store's
- * @param left those that nobody may commit any more, besides the abandoned ones; none: all
- * @param isKept of an object's CKA_ID, hex: it is known to have become a key's, whatever the store says; it stays
  * @returns CKA_IDs of the objects that are gone, hex
  */
 export async function repairIntents(
   records: Records,
   store: KeyStore,
-  customKeyStoreId?: string,
-  left?: ReadonlySet<string>,
-  isKept?: (objectId: string) => Promise<boolean>,
+  { customKeyStoreId, left, isKept }: Repair,
 ): Promise<string[]> {
   const repaired: string[] = [];
   for (const key of [...records.keys('intent/')]) {
@@ -115,10 +120,11 @@ export async function repairIntents(
     const intent = intentRecord.parse(JSON.parse(text));
     if (intent.customKeyStoreId !== customKeyStoreId) continue;
     if (left?.has(key) === false && !intent.abandoned) continue;
-    const kept = (await isKept?.(intent.objectId)) ?? false;
-    if (!kept) await store.destroy(Buffer.from(intent.objectId, 'hex'));
+    if (!(await isKept?.(intent.objectId))) {
+      await store.destroy(Buffer.from(intent.objectId, 'hex'));
+      repaired.push(intent.objectId);
+    }
     await records.commit([{ key, value: undefined }]);
-    if (!kept) repaired.push(intent.objectId);
   }
   return repaired;
 }

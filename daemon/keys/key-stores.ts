@@ -235,7 +235,7 @@ export class KeyStores {
   /** Finishes what a crash left in the token, and looks what it holds. */
   async #prepare(customKeyStoreId: string, store: KeyStore): Promise<void> {
     const { records, keyring } = this.options;
-    const repaired = await repairIntents(records, store, customKeyStoreId, this.#leftIntents);
+    const repaired = await repairIntents(records, store, { customKeyStoreId, left: this.#leftIntents });
     // What stands in an intent of this life may be committed yet: it is not foreign.
     const others = [...repaired, ...intendedObjects(records)];
     const keys = keyring.keysIn(customKeyStoreId);

@@ -81,10 +81,12 @@ export function isSound(token: Token, ability: Ability): boolean {
 
 function prepare(token: Token, ability: Ability): Trial | undefined {
   const { module, session } = token;
+  let key: Handle | undefined;
   try {
-    const key = module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [...attributes]);
+    key = module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [...attributes]);
     return makers[ability](token, key);
   } catch (error) {
+    if (key) module.C_DestroyObject(session, key);
     if (meaningOf(error)?.code === 'unsupported') return undefined;
     throw error;
   }

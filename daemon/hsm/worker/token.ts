@@ -38,8 +38,8 @@ export function openToken(settings: StartSettings, pin: Buffer): Token {
 }
 
 /**
- * Whether the token answers for itself, and the login counts. Some modules only say so when asked: SoftHSM 2.6.1 finds no objects where its
- * storage is gone, and returns the same error as for a wrong ciphertext.
+ * Whether the token answers for itself, and the login counts. Some modules only say so when asked: SoftHSM 2.6.1 finds no
+ * objects where its storage is gone, and returns the same error as for a wrong ciphertext.
  */
 export function isThere({ module, slot, session }: Token): boolean {
   try {

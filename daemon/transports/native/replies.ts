@@ -6,8 +6,8 @@ const binary = 0x82;
 const [in16Bits, in64Bits] = [126, 127];
 
 /**
- * Binary WebSocket frames to a client. Those of one tick leave as one buffer in one write: sent one by one each would be
- * two entries of the stream's queue, a header and a payload, and take twice the daemon's time.
+ * Binary WebSocket frames to a client. Those of one tick leave as one buffer in one write; ws would put two entries for
+ * each into the stream's queue, a header and a payload.
  */
 export class Replies {
   #payloads: Uint8Array[] = [];
