@@ -62,8 +62,10 @@ const adoptKey = operation({
       tags,
       materials: [{ materialId, objectId, suite: usage.suite, createdAt, adopted: { shortfalls } }],
     };
+    const made = new Key(record, keyring.namer);
     return {
-      response: { keyMetadata: keyMetadata(new Key(record, keyring.namer), keyring.namer) },
+      response: { keyMetadata: keyMetadata(made, keyring.namer) },
+      made,
       changes: () => {
         checkIsNoKey(found.id, services);
         if (alias === undefined) return [putKey(record)];

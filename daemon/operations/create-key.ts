@@ -100,6 +100,7 @@ export const createKey = operation({
     const key = new Key(record, keyring.namer);
     return {
       response: { keyMetadata: keyMetadata(key, keyring.namer, stores.clusterOf(key)) },
+      made: key,
       changes: () => {
         if (customKeyStoreId !== undefined) existingCustomKeyStore(records, customKeyStoreId);
         return material ? [putKey(record), material.commit] : [putKey(record)];

@@ -120,6 +120,8 @@ export interface Outcome<Response> {
   readonly undo?: () => Promise<void>;
   /** What is left to do before the reply, once the changes count; what a crash leaves of it, an intent must tell. */
   readonly finish?: () => Promise<void>;
+  /** A key that there was not before, for `resources` of the audit event. */
+  readonly made?: Key;
   /** For `additionalEventData` of the audit event. */
   readonly keyMaterialId?: string | undefined;
   /** As keyMaterialId, of a grant that was retired or revoked. */

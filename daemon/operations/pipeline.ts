@@ -94,8 +94,9 @@ export class Pipeline {
       if (operation.encrypts && !request.dryRun)
         keys[keys.length - 1] = await this.services.messageCounts.claim(keys.at(-1)!);
       outcome = await operation.handle(request, keys, this.services, caller, origin);
-      const { response, keyMaterialId, grantId } = outcome;
-      const event = makeEvent(origin, { operation, request, keys, keyMaterialId, grantId, response });
+      const { response, made, keyMaterialId, grantId } = outcome;
+      const named = made ? [...keys, made] : keys;
+      const event = makeEvent(origin, { operation, request, keys: named, keyMaterialId, grantId, response });
       const { changes, undo } = outcome;
       if (changes) {
         const checked = () => {

@@ -5,7 +5,7 @@ import type { SeedKeyRequest } from '../../proto/generated/messages.js';
 import { materialIdOf, withImport } from '../keys/imported-material.js';
 import { importTarget } from '../keys/importing.js';
 import { generateMaterial, importMaterial, type PendingMaterial } from '../keys/intents.js';
-import { type Key, putAlias, putKey } from '../keys/keyring.js';
+import { Key, putAlias, putKey } from '../keys/keyring.js';
 import { checkImportable, checkMechanisms } from '../keys/mechanisms.js';
 import { keyDefaults } from '../keys/new-key.js';
 import type { KeyRecord } from '../keys/record.js';
@@ -53,9 +53,10 @@ const seedKey = operation({
     const record = seededRecord(request, services);
     for (const alias of request.aliases ?? []) checkAliasIsFree(alias, services);
     if (checkOnly) return { response: { keyId: keyArn, outcome: 'CREATED' } };
-    const made = await withMaterial(record, request, services);
+    const { record: whole, pending } = await withMaterial(record, request, services);
     return {
       response: { keyId: keyArn, outcome: 'CREATED' },
+      made: new Key(whole, keyring.namer),
       changes: () => {
         if (keyring.key(keyId)) throw new exceptions.AlreadyExistsException(`${keyArn} exists already.`);
         const { createdAt } = record;
@@ -63,9 +64,9 @@ const seedKey = operation({
           checkAliasIsFree(alias, services);
           return putAlias(alias, { targetKeyId: keyId, createdAt, updatedAt: createdAt });
         });
-        return [putKey(made.record), ...aliases, made.pending.commit];
+        return [putKey(whole), ...aliases, pending.commit];
       },
-      undo: () => made.pending.undo(),
+      undo: () => pending.undo(),
     };
   },
 });

@@ -279,6 +279,11 @@ void t.test('operations', async (t) => {
   });
 
   await t.test('each request is one audit event that shows no plaintext and no ciphertext', async (t) => {
+    const { arn: made } = (await client.createKey({})).keyMetadata!;
+    t.match(daemon.events('CreateKey').at(-1), {
+      resources: [{ accountId: '000000000000', type: 'AWS::KMS::Key', ARN: made }],
+      responseElements: { keyMetadata: { arn: made } },
+    });
     const { ciphertextBlob } = await client.encrypt({ keyId, plaintext, encryptionContext });
     await client.decrypt({ ciphertextBlob, encryptionContext });
     await t.rejects(client.encrypt({ keyId: 'alias/none', plaintext }));
