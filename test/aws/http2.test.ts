@@ -4,10 +4,9 @@ import { readFileSync } from 'node:fs';
 import { type ClientHttp2Session, connect as connectHttp2, constants, createServer } from 'node:http2';
 import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
-import type { AddressInfo } from 'node:net';
-import { connect as connectSocket } from 'node:net';
+import { type AddressInfo, connect as connectSocket, type Server } from 'node:net';
 import fc from 'fast-check';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { alpnProtocols, Http2Sessions, serveHttp2 } from '../../daemon/transports/http/http2.js';
 import { endpointOf } from '../support/aws.js';
 import { signedHeadersOf } from '../support/aws-request.js';
@@ -166,6 +165,17 @@ void t.test('floods leave no memory behind', { timeout: 120_000 }, async (t) => 
   t.ok(await isServed());
 });
 
+/** None that passes in a test. */
+const patient = { first: 100_000, request: 100_000, reply: 100_000, idle: 100_000, ping: 100_000 };
+
+/** Lets a server listen on loopback until the test ends. */
+async function portOf(t: Test, server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
 void t.test('a client that has gone is noticed at once, whatever it left', async (t) => {
   const open = () =>
     new Promise<number>((resolve, reject) =>
@@ -176,12 +186,8 @@ void t.test('a client that has gone is noticed at once, whatever it left', async
     { cert: readFileSync(certificate), key: readFileSync(key), ALPNProtocols: alpnProtocols },
     () => undefined,
   );
-  const timeouts = { first: 100_000, request: 100_000, reply: 100_000, idle: 100_000, ping: 1_000 };
-  serveHttp2(server, (_request, response) => response.end('x'.repeat(100_000)), timeouts);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => server.close());
-  const { port } = server.address() as AddressInfo;
+  serveHttp2(server, (_request, response) => response.end('x'.repeat(100_000)), { ...patient, ping: 1_000 });
+  const port = await portOf(t, server);
   const socket = await connectForFrames(daemon, port);
   await exchangeFrames(socket, malformedHttp2['replies that nothing is asked of']!, 200);
   while ((await open()) > 0) await new Promise((done) => setTimeout(done, 20));
@@ -198,15 +204,9 @@ void t.test('a client that has gone is noticed at once, whatever it left', async
 
 void t.test('streams of all connections are bounded', async (t) => {
   const server = createServer(() => undefined);
-  const limits = { first: 60_000, request: 60_000, reply: 60_000, idle: 60_000, ping: 60_000 };
-  const sessions = new Http2Sessions(server, limits, 10);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    sessions.close();
-    server.close();
-  });
-  const { port } = server.address() as AddressInfo;
+  const sessions = new Http2Sessions(server, patient, 10);
+  t.teardown(() => sessions.close());
+  const port = await portOf(t, server);
   const clients = Array.from({ length: 2 }, () => connectHttp2(`http://127.0.0.1:${port}`));
   t.teardown(() => clients.forEach((client) => client.destroy()));
   const ended: number[] = [];
@@ -234,19 +234,10 @@ void t.test('time-outs', async (t) => {
   const short = { first: 200, request: 200, reply: 200, idle: 200, ping: 60_000 };
   const server = createServer((_request, response) => response.end('x'.repeat(100_000)));
   const sessions = new Http2Sessions(server, short);
+  t.teardown(() => sessions.close());
+  const port = await portOf(t, server);
   const pinging = createServer(() => undefined);
-  const patient = { first: 60_000, request: 60_000, reply: 60_000, idle: 60_000, ping: 200 };
-  new Http2Sessions(pinging, patient);
-  pinging.listen(0, '127.0.0.1');
-  await once(pinging, 'listening');
-  t.teardown(() => pinging.close());
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    sessions.close();
-    server.close();
-  });
-  const { port } = server.address() as AddressInfo;
+  new Http2Sessions(pinging, { ...patient, ping: 200 });
   const until = async (bytes: Buffer, drip?: Buffer) => {
     const socket = connectSocket(port, '127.0.0.1');
     const chunks: Buffer[] = [];
@@ -270,7 +261,7 @@ void t.test('time-outs', async (t) => {
   t.pass('a connection without a stream ends, whatever pings come');
   const stalled = await until(Buffer.concat([greeting([4, 0]), headersFrame(1, get)]), ping);
   t.ok(reset(stalled), 'a reply that the client gives no window for is given up');
-  const deaf = connectSocket((pinging.address() as AddressInfo).port, '127.0.0.1');
+  const deaf = connectSocket(await portOf(t, pinging), '127.0.0.1');
   deaf.on('error', () => undefined);
   deaf.resume();
   deaf.write(Buffer.concat([greeting(), headersFrame(1, get, endHeaders)]));

@@ -82,7 +82,7 @@ export class Http2Sessions {
 
   constructor(
     server: Http2Server,
-    private readonly timeouts: Http2Timeouts = defaultTimeouts,
+    private readonly timeouts: Http2Timeouts,
     private readonly limit: number = maxStreams,
   ) {
     // A session shows its socket as one that cannot be destroyed. It is made, and told of, while its connection is.
