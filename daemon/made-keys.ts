@@ -39,7 +39,7 @@ export class MadeKeys {
     this.lost.push(keyId);
     this.log.error(
       { keyId, objectId },
-      "the metadata store lost a key that was made: its object stays in the HSM, 'keyhold adopt-key' makes a key of it",
+      'the metadata store lost a key that was made: the disk loses what it says it has written. The object stays in the HSM',
     );
     return true;
   }

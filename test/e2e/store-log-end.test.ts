@@ -90,4 +90,8 @@ void t.test('a key whose batch the disk lost keeps its material', async (t) => {
   await daemon.stop('SIGKILL');
   await daemon.start();
   t.ok(labels(daemon).includes(`keyhold/${keyId}`), 'and the next start does not destroy it either');
+  const again = await daemon.connect();
+  await t.rejects(again.describeKey({ keyId: keyId! }), { code: 'NotFoundException' });
+  t.ok(await again.createKey({}), 'and new keys are made');
+  await again.close();
 });
