@@ -1,21 +1,17 @@
 // Between the bytes of a frame and the shape that programs see: plain objects with camelCase names, where an unset
 // field is absent, enums are AWS KMS's strings, timestamps are epoch seconds, and maps have no prototype.
-import protobuf from 'protobufjs';
 import {
-  type FieldShape,
   type MessageShape,
   type OperationName,
   type OperationShape,
-  requestType,
-  responseType,
-  shapeByField,
+  messageShape,
   shapeByName,
+  shapeByTag,
 } from './descriptor.js';
 import { exceptions, isErrorCode, ServiceError } from './errors.js';
-
-protobuf.Reader.discardUnknown = true;
-
-type Plain = Record<string, unknown>;
+import { type Plain, readMessage, writeMessage } from './messages.js';
+import { WireReader } from './wire/reader.js';
+import { WireWriter } from './wire/writer.js';
 
 /** A request as it came off the wire; `message` is not validated yet. `error` is set where it cannot be used. */
 export interface DecodedRequest {
@@ -31,27 +27,30 @@ export type DecodedResponse =
   | { readonly id: number; readonly operation: OperationName; readonly message: Plain }
   | { readonly id: number; readonly error: ServiceError };
 
+const tagOf = (message: string, field: string) => messageShape(message).byName.get(field)!.tag;
+/** The same in Request and Response. */
+const idTag = tagOf('Request', 'id');
+const deadlineTag = tagOf('Request', 'deadline');
+const errorTag = tagOf('Response', 'error');
+const errorShape = messageShape('Error');
+
 /**
  * Decodes a Request frame.
- * @throws protobuf errors where the bytes are no Request at all; a request with an id but unusable content is
- *   returned with `error` set (ValidationException or UnsupportedOperationException).
+ * @throws WireError where the bytes are no Request at all; a request with an id but unusable content is returned with
+ *   `error` set (ValidationException or UnsupportedOperationException).
  */
 export function decodeRequest(frame: Uint8Array): DecodedRequest {
-  const request = requestType.decode(frame) as unknown as Plain & { id: number; deadline: number };
-  const { id, deadline } = request;
-  const [field, ...others] = Object.keys(request).filter((name) => shapeByField.has(name));
-  const operation = shapeByField.get(field ?? '');
-  const refuse = (error: ServiceError) => ({ id, deadline, operation, message: {}, error });
-  if (others.length > 0) return refuse(invalid('A request names exactly one operation.'));
-  if (operation === undefined) {
-    const message = 'The operation is not one that this version has.';
-    return refuse(new exceptions.UnsupportedOperationException(message));
-  }
+  const { id, deadline, operation, several, reader, bodies } = openFrame(frame);
   try {
-    const message = toPlain(operation.request, request[operation.field] as Plain);
+    if (several) throw invalid('A request names exactly one operation.');
+    if (operation === undefined) {
+      const message = 'The operation is not one that this version has.';
+      throw new exceptions.UnsupportedOperationException(message);
+    }
+    const message = readBodies(reader, operation.request, bodies);
     return { id, deadline, operation, message, error: undefined };
   } catch (error) {
-    if (error instanceof ServiceError) return refuse(error);
+    if (error instanceof ServiceError) return { id, deadline, operation, message: {}, error };
     throw error;
   }
 }
@@ -63,52 +62,32 @@ export function encodeRequest(
   operation: OperationShape,
   message: Plain,
 ): Uint8Array {
-  const wire = { id, deadline, [operation.field]: toWire(operation.request, message) };
-  return requestType.encode(wire).finish();
+  return writeFrame(id, deadline, operation.tag, operation.request, message);
 }
 
 /** Encodes the Response frame of a request that succeeded. */
 export function encodeResponse(id: number, operation: OperationShape, message: Plain): Uint8Array {
-  const wire = { id, [operation.field]: toWire(operation.response, message) };
-  return responseType.encode(wire).finish();
+  return writeFrame(id, 0, operation.tag, operation.response, message);
 }
 
 /** Encodes the Response frame of a request that failed. */
 export function encodeError(id: number, error: ServiceError): Uint8Array {
   const { code, message, retryable, retryAfter } = error;
-  const wire = { id, error: { code, message, retryable, retryAfterMilliseconds: retryAfter } };
-  return responseType.encode(wire).finish();
+  const fields = { code, message, retryable, retryAfterMilliseconds: retryAfter };
+  return writeFrame(id, 0, errorTag, errorShape, fields);
 }
 
-/** Decodes a Response frame. @throws protobuf errors where the bytes are no Response */
+/** Decodes a Response frame. @throws WireError where the bytes are no Response; ServiceError */
 export function decodeResponse(frame: Uint8Array): DecodedResponse {
-  const response = responseType.decode(frame) as unknown as Plain & { id: number };
-  const { id } = response;
-  if (Object.hasOwn(response, 'error')) {
-    const wire = response.error as {
-      code: string | null;
-      message: string | null;
-      retryAfterMilliseconds: number | null;
-    };
-    const code = isErrorCode(wire.code ?? '')
-      ? (wire.code as keyof typeof exceptions)
-      : 'KMSInternalException';
-    return {
-      id,
-      error: new exceptions[code](wire.message ?? '', {
-        retryAfter: wire.retryAfterMilliseconds ?? undefined,
-      }),
-    };
-  }
-  const field = Object.keys(response).find((name) => shapeByField.has(name));
-  const operation = shapeByField.get(field ?? '');
+  const { id, operation, isError, reader, bodies } = openFrame(frame);
+  if (isError) return { id, error: toError(readBodies(reader, errorShape, bodies)) };
   if (operation === undefined) {
     return {
       id,
       error: new exceptions.KMSInternalException('The daemon sent a result that this client does not know.'),
     };
   }
-  const message = toPlain(operation.response, response[operation.field] as Plain);
+  const message = readBodies(reader, operation.response, bodies);
   // The result of a list is a list, also where it is empty; protobuf does not tell that from unset.
   for (const field of operation.response.fields) if (field.repeated) message[field.name] ??= [];
   return { id, operation: operation.name, message };
@@ -122,83 +101,87 @@ export function operationShape(name: string): OperationShape {
   return shape;
 }
 
-function toPlain(shape: MessageShape, wire: Plain): Plain {
-  const plain: Plain = {};
-  for (const field of shape.fields) {
-    const value = wire[field.name];
-    // Only what was on the wire is an own property, but for lists; the prototype holds the defaults.
-    if (!Object.hasOwn(wire, field.name) || (Array.isArray(value) && value.length === 0)) continue;
-    plain[field.name] = valueToPlain(field, value);
+/** A Request or Response, of which what its operation holds is not read yet. */
+interface Frame {
+  readonly reader: WireReader;
+  id: number;
+  deadline: number;
+  operation: OperationShape | undefined;
+  /** There is more than one operation. */
+  several: boolean;
+  isError: boolean;
+  /** Where each part of the operation's message, or of the error, begins and ends; an encoder writes one. */
+  readonly bodies: number[];
+}
+
+function openFrame(bytes: Uint8Array): Frame {
+  const reader = new WireReader(asBuffer(bytes));
+  const frame: Frame = {
+    reader,
+    id: 0,
+    deadline: 0,
+    operation: undefined,
+    several: false,
+    isError: false,
+    bodies: [],
+  };
+  while (reader.at < reader.end) {
+    const tag = reader.tag();
+    const operation = shapeByTag.get(tag);
+    if (operation || tag === errorTag) {
+      frame.several ||= operation !== (frame.operation ?? operation);
+      frame.operation = operation;
+      frame.isError ||= tag === errorTag;
+      const end = reader.delimited();
+      frame.bodies.push(reader.at, end);
+      reader.at = end;
+    } else if (tag === idTag) frame.id = reader.varint();
+    else if (tag === deadlineTag) frame.deadline = reader.varint();
+    else reader.skip(tag);
   }
-  return plain;
+  return frame;
 }
 
-function valueToPlain(field: FieldShape, value: unknown): unknown {
-  if (field.kind === 'map') return mapToPlain(field, value as { key: string; value: string }[]);
-  if (field.kind !== 'enum' && field.kind !== 'message') return value;
-  return field.repeated
-    ? (value as unknown[]).map((item) => elementToPlain(field, item))
-    : elementToPlain(field, value);
-}
-
-function elementToPlain(field: FieldShape, value: unknown): unknown {
-  if (field.message) return toPlain(field.message, value as Plain);
-  const name = field.values?.get(value as number);
-  if (name === undefined)
-    throw invalid(`Field '${field.name}' holds ${String(value)}, which its enum does not have.`);
-  return name;
-}
-
-function mapToPlain(field: FieldShape, pairs: { key: string; value: string }[]): Record<string, string> {
-  const map = Object.create(null) as Record<string, string>;
-  for (const { key, value } of pairs) {
-    if (key in map) throw invalid(`Field '${field.name}' holds the key ${JSON.stringify(key)} twice.`);
-    map[key] = value;
+function readBodies(reader: WireReader, shape: MessageShape, bodies: readonly number[]): Plain {
+  const message: Plain = {};
+  for (let each = 0; each < bodies.length; each += 2) {
+    reader.at = bodies[each]!;
+    reader.end = bodies[each + 1]!;
+    readMessage(reader, shape, message);
   }
-  return map;
+  return message;
 }
 
-function toWire(shape: MessageShape, plain: Plain): Plain {
-  const wire: Plain = {};
-  for (const field of shape.fields) {
-    const value = plain[field.name];
-    if (value !== undefined && value !== null) wire[field.name] = valueToWire(field, value);
+const writer = new WireWriter();
+
+function writeFrame(id: number, deadline: number, tag: number, shape: MessageShape, message: Plain): Buffer {
+  try {
+    writer.varint(idTag);
+    writer.varint(id);
+    if (deadline > 0) {
+      writer.varint(deadlineTag);
+      writer.varint(deadline);
+    }
+    writer.varint(tag);
+    const start = writer.open();
+    writeMessage(writer, shape, message);
+    writer.close(start);
+    return writer.take();
+  } catch (error) {
+    writer.clear();
+    throw error;
   }
-  return wire;
 }
 
-function valueToWire(field: FieldShape, value: unknown): unknown {
-  if (field.kind === 'map') {
-    if (typeof value !== 'object' || Array.isArray(value))
-      throw invalid(`Field '${field.name}' takes an object of strings.`);
-    return Object.entries(value!).map(([key, text]) => mapEntry(field, key, text));
-  }
-  if (field.repeated) return (value as unknown[]).map((item) => elementToWire(field, item));
-  return elementToWire(field, value);
+function toError({ code, message, retryAfterMilliseconds }: Plain): ServiceError {
+  const name = isErrorCode(String(code)) ? (code as keyof typeof exceptions) : 'KMSInternalException';
+  return new exceptions[name]((message as string | undefined) ?? '', {
+    retryAfter: retryAfterMilliseconds as number | undefined,
+  });
 }
 
-function mapEntry(field: FieldShape, key: string, value: unknown): { key: string; value: string } {
-  return { key: wellFormed(field, key), value: wellFormed(field, value) };
-}
-
-function elementToWire(field: FieldShape, value: unknown): unknown {
-  if (field.kind === 'string') return wellFormed(field, value);
-  if (field.message) return toWire(field.message, value as Plain);
-  if (field.kind !== 'enum') return value;
-  const number = field.numbers?.get(value as string);
-  if (number === undefined) {
-    const values = [...(field.numbers?.keys() ?? [])].join(', ');
-    throw invalid(`'${String(value)}' is not a value of '${field.name}'; its values are: ${values}.`);
-  }
-  return number;
-}
-
-// A lone surrogate has no UTF-8 encoding; encoders would replace it, and two different contexts would become one.
-function wellFormed(field: FieldShape, value: unknown): string {
-  if (typeof value !== 'string') throw invalid(`Field '${field.name}' takes a string.`);
-  if (!value.isWellFormed())
-    throw invalid(`Field '${field.name}' holds a string that is not well-formed Unicode.`);
-  return value;
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function invalid(message: string): ServiceError {

@@ -1,6 +1,8 @@
-import protobuf from 'protobufjs';
 import type { Operations } from './generated/messages.js';
 import { schema } from './generated/schema.js';
+import type { FieldDescription } from './schema.js';
+import { wireTypes } from './wire/reader.js';
+import { type Scalar, scalars } from './wire/scalars.js';
 
 /** The name of an operation, as AWS KMS spells it: `Encrypt`. */
 export type OperationName = keyof Operations;
@@ -11,6 +13,12 @@ export interface FieldShape {
   readonly name: string;
   readonly kind: 'string' | 'bytes' | 'boolean' | 'number' | 'timestamp' | 'enum' | 'map' | 'message';
   readonly repeated: boolean;
+  /** Field number and wire type, as they stand before the value. */
+  readonly tag: number;
+  /** The same before a list of numbers in one piece, as protobuf's encoders write it. */
+  readonly packedTag: number;
+  /** How it is read and written, where it is neither a map nor a message. */
+  readonly scalar?: Scalar;
   /** The enum's values without their prefix, by number. */
   readonly values?: ReadonlyMap<number, string>;
   readonly numbers?: ReadonlyMap<string, number>;
@@ -30,6 +38,8 @@ export interface MessageShape {
   readonly name: string;
   readonly fields: readonly FieldShape[];
   readonly byName: ReadonlyMap<string, FieldShape>;
+  /** Also by their packed tags. */
+  readonly byTag: ReadonlyMap<number, FieldShape>;
 }
 
 /** AWS KMS's own operations, those of STS, and those on identities. */
@@ -40,89 +50,84 @@ export interface OperationShape {
   readonly service: Service;
   /** The field of the `oneof` in Request and Response: `encrypt`. */
   readonly field: string;
+  /** Of that field. */
+  readonly tag: number;
   readonly request: MessageShape;
   readonly response: MessageShape;
 }
 
-const root = new protobuf.Root();
-for (const source of schema) protobuf.parse(source, root);
-root.resolveAll();
+const messageShapes = new Map<string, MessageShape>();
 
-export const requestType = root.lookupType('keyhold.v1.Request');
-export const responseType = root.lookupType('keyhold.v1.Response');
-const operationFields = requestType.oneofs.operation?.fieldsArray ?? [];
-
-// Else protobufjs's decoder would, for the field of a oneof that it reads, delete every other one: for the operations
-// that took a twentieth of the daemon's time. Whoever reads the frame looks at what is set. The decoder is made at its
-// first use, so this is in time.
-for (const type of [requestType, responseType]) for (const field of type.fieldsArray) field.partOf = null;
-
-const scalarKinds: Readonly<Record<string, FieldShape['kind']>> = {
+const kinds: Readonly<Record<string, FieldShape['kind']>> = {
   string: 'string',
   bytes: 'bytes',
   bool: 'boolean',
   double: 'timestamp',
+  int32: 'number',
+  uint32: 'number',
 };
 
-function enumValues(type: protobuf.Enum): Map<number, string> {
-  const prefix = `${type.name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase()}_`;
-  const named = Object.entries(type.values).filter(([, number]) => number !== 0);
-  return new Map(named.map(([name, number]) => [number, name.slice(prefix.length)]));
-}
-
-function fieldShape(field: protobuf.Field): FieldShape {
-  const type = field.resolvedType;
-  const options = (field.options ?? {}) as Record<string, string | number | boolean | undefined>;
-  const pattern = options['(pattern)'];
-  const isMap = type instanceof protobuf.Type && type.name === 'StringMapEntry';
-  const values = type instanceof protobuf.Enum ? enumValues(type) : undefined;
+function fieldShape({ type, number, pattern, ...field }: FieldDescription): FieldShape {
+  const values = schema.enums[type];
+  const isMap = type === 'StringMapEntry';
+  const isMessage = type in schema.messages;
+  const kind = isMap ? 'map' : values ? 'enum' : isMessage ? 'message' : kinds[type]!;
+  // An enum's value is an int32 on the wire.
+  const scalar = isMessage ? undefined : scalars[values ? 'int32' : type]!;
   return {
-    name: field.name,
-    kind: isMap ? 'map' : values ? 'enum' : type ? 'message' : (scalarKinds[field.type] ?? 'number'),
-    repeated: field.repeated && !isMap,
-    values,
-    numbers: values && new Map([...values].map(([number, name]) => [name, number])),
-    message: type instanceof protobuf.Type && !isMap ? messageShape(type) : undefined,
-    required: options['(required)'] === true,
-    min: options['(min)'] as number | undefined,
-    max: options['(max)'] as number | undefined,
-    itemMin: options['(item_min)'] as number | undefined,
-    itemMax: options['(item_max)'] as number | undefined,
-    pattern: typeof pattern === 'string' ? new RegExp(pattern) : undefined,
-    sensitive: options['(sensitive)'] === true,
+    ...field,
+    kind,
+    tag: ((number << 3) | (scalar?.wireType ?? wireTypes.delimited)) >>> 0,
+    packedTag: ((number << 3) | wireTypes.delimited) >>> 0,
+    scalar,
+    repeated: field.repeated === true && !isMap,
+    values: values && new Map(Object.entries(values).map(([name, value]) => [value, name])),
+    numbers: values && new Map(Object.entries(values)),
+    message: isMessage && !isMap ? messageShape(type) : undefined,
+    required: field.required === true,
+    pattern: pattern === undefined ? undefined : new RegExp(pattern),
+    sensitive: field.sensitive === true,
   };
 }
 
-const shapes = new Map<protobuf.Type, MessageShape>();
-
-function messageShape(type: protobuf.Type): MessageShape {
-  let shape = shapes.get(type);
+/** The shape of a message of the schema, by its name there. */
+export function messageShape(name: string): MessageShape {
+  let shape = messageShapes.get(name);
   if (!shape) {
-    const fields = type.fieldsArray.map(fieldShape);
-    shape = { name: type.name, fields, byName: new Map(fields.map((field) => [field.name, field])) };
-    shapes.set(type, shape);
+    const fields = schema.messages[name]!.map(fieldShape);
+    shape = {
+      name,
+      fields,
+      byName: new Map(fields.map((field) => [field.name, field])),
+      byTag: new Map(fields.flatMap((field) => [field.tag, field.packedTag].map((tag) => [tag, field]))),
+    };
+    messageShapes.set(name, shape);
   }
   return shape;
 }
 
-function operationShape(field: protobuf.Field): OperationShape {
-  const result = responseType.fields[field.name]?.resolvedType as protobuf.Type;
+const results = new Map(schema.messages.Response!.map(({ name, type }) => [name, type]));
+
+function operationShape({ name: field, number, type, service = 'kms' }: FieldDescription): OperationShape {
   return {
-    name: (field.name.charAt(0).toUpperCase() + field.name.slice(1)) as OperationName,
-    service: (field.options?.['(service)'] ?? 'kms') as Service,
-    field: field.name,
-    request: messageShape(field.resolvedType as protobuf.Type),
-    response: messageShape(result),
+    name: (field.charAt(0).toUpperCase() + field.slice(1)) as OperationName,
+    service: service as Service,
+    field,
+    tag: ((number << 3) | wireTypes.delimited) >>> 0,
+    request: messageShape(type),
+    response: messageShape(results.get(field)!),
   };
 }
 
 /** Every operation of the schema, in the schema's order. */
-export const operationShapes: readonly OperationShape[] = operationFields.map(operationShape);
+export const operationShapes: readonly OperationShape[] = schema.messages
+  .Request!.filter(({ type }) => type in schema.messages)
+  .map(operationShape);
 
 export const shapeByName: ReadonlyMap<string, OperationShape> = new Map(
   operationShapes.map((shape) => [shape.name, shape]),
 );
 
-export const shapeByField: ReadonlyMap<string, OperationShape> = new Map(
-  operationShapes.map((shape) => [shape.field, shape]),
+export const shapeByTag: ReadonlyMap<number, OperationShape> = new Map(
+  operationShapes.map((shape) => [shape.tag, shape]),
 );

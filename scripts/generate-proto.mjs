@@ -1,6 +1,6 @@
 // Builds proto/generated from proto/*.proto: the schema that the codec works from, and the TypeScript types
 // of every message in the shape that programs see (see proto/codec.ts). Generated files are never edited.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
@@ -35,8 +35,12 @@ function messageType(type) {
   return `${comment(type.comment, '')}export interface ${type.name} {\n${fields.join('')}}\n`;
 }
 
+function enumPrefix(type) {
+  return `${type.name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase()}_`;
+}
+
 function enumType(type) {
-  const prefix = `${type.name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase()}_`;
+  const prefix = enumPrefix(type);
   const values = Object.keys(type.values).filter((value) => type.values[value] !== 0);
   for (const value of Object.keys(type.values)) {
     if (!value.startsWith(prefix)) throw new Error(`${type.name}.${value} must begin with ${prefix}`);
@@ -63,10 +67,44 @@ const types = [
     ),
   `/** Every operation with its request and its response. */\nexport interface Operations {\n${rows.join('')}}\n`,
 ].join('\n');
-// The sources themselves and not their JSON form, which forgets that they are proto3.
-const sources = root.files.map((file) => readFileSync(file, 'utf8').replace(/^\/\/.*\n|^ *\/\/.*\n/gm, ''));
+// What descriptor.ts reads at each start, of the daemon and of each command: a parsed schema, in a twentieth of the time that
+// it takes to parse it.
+const optionNames = {
+  '(required)': 'required',
+  '(min)': 'min',
+  '(max)': 'max',
+  '(item_min)': 'itemMin',
+  '(item_max)': 'itemMax',
+  '(pattern)': 'pattern',
+  '(service)': 'service',
+  '(sensitive)': 'sensitive',
+};
+function fieldOf(field) {
+  const options = Object.entries(field.options ?? {}).flatMap(([name, value]) => {
+    if (name === 'proto3_optional') return [];
+    if (!optionNames[name]) throw new Error(`${field.fullName}: descriptor.ts knows no option ${name}`);
+    return [[optionNames[name], value]];
+  });
+  const { name, id: number, resolvedType } = field;
+  const type = resolvedType?.name ?? field.type;
+  return { name, number, type, ...(field.repeated && { repeated: true }), ...Object.fromEntries(options) };
+}
+function valuesOf(type) {
+  const { length } = enumPrefix(type);
+  const named = Object.entries(type.values).filter(([, number]) => number !== 0);
+  return Object.fromEntries(named.map(([name, number]) => [name.slice(length), number]));
+}
+const ofType = (Type) => pkg.nestedArray.filter((type) => type instanceof Type);
+const tables = {
+  messages: Object.fromEntries(
+    ofType(protobuf.Type).map((type) => [type.name, type.fieldsArray.map(fieldOf)]),
+  ),
+  enums: Object.fromEntries(ofType(protobuf.Enum).map((type) => [type.name, valuesOf(type)])),
+};
 const schema = `// Built from proto/*.proto by scripts/generate-proto.mjs; never edited.
-export const schema: readonly string[] = ${JSON.stringify(sources, null, 2)};
+import type { Schema } from '../schema.js';
+
+export const schema: Schema = ${JSON.stringify(tables, null, 1)};
 `;
 
 mkdirSync(join(proto, 'generated'), { recursive: true });

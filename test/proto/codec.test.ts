@@ -8,8 +8,9 @@ import {
   encodeResponse,
   operationShape,
 } from '../../proto/codec.js';
-import { operationShapes, requestType } from '../../proto/descriptor.js';
+import { operationShapes } from '../../proto/descriptor.js';
 import { errorTable, exceptions, ServiceError } from '../../proto/errors.js';
+import { requestType } from './protobuf.js';
 
 const encrypt = operationShape('Encrypt');
 

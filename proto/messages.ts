@@ -1,0 +1,130 @@
+// Between the wire format of a message and the plain object that programs see.
+import type { FieldShape, MessageShape } from './descriptor.js';
+import { exceptions, type ServiceError } from './errors.js';
+import type { WireReader } from './wire/reader.js';
+import { scalars } from './wire/scalars.js';
+import type { WireWriter } from './wire/writer.js';
+
+export type Plain = Record<string, unknown>;
+
+/**
+ * Reads up to the reader's end.
+ * @param into what was read of the message before: an encoder may give it in several parts
+ * @throws WireError; ValidationException where a value has no meaning: an unknown enum value, a key given twice
+ */
+export function readMessage(reader: WireReader, shape: MessageShape, into: Plain): void {
+  while (reader.at < reader.end) {
+    const tag = reader.tag();
+    const field = shape.byTag.get(tag);
+    if (field === undefined) reader.skip(tag);
+    else if (field.kind === 'map') readEntry(reader, field, into);
+    else if (!field.repeated) {
+      if (tag === field.tag) into[field.name] = readElement(reader, field, into[field.name]);
+      else reader.skip(tag);
+    } else {
+      const list = (into[field.name] ??= []) as unknown[];
+      if (tag === field.tag) list.push(readElement(reader, field));
+      else readPacked(reader, field, list);
+    }
+  }
+}
+
+/** @throws ValidationException where a value has no encoding, such as an unknown enum value */
+export function writeMessage(writer: WireWriter, shape: MessageShape, plain: Plain): void {
+  for (const field of shape.fields) {
+    const value = plain[field.name];
+    if (value === undefined || value === null) continue;
+    if (field.kind === 'map') writeMap(writer, field, value);
+    else if (field.repeated) for (const item of value as unknown[]) writeElement(writer, field, item);
+    else writeElement(writer, field, value);
+  }
+}
+
+function readElement(reader: WireReader, field: FieldShape, before?: unknown): unknown {
+  if (field.message) {
+    const message = (before ?? {}) as Plain;
+    const outer = reader.enter();
+    readMessage(reader, field.message, message);
+    reader.leave(outer);
+    return message;
+  }
+  const value = field.scalar!.read(reader);
+  return field.values ? nameOf(field, value as number) : value;
+}
+
+function readPacked(reader: WireReader, field: FieldShape, list: unknown[]): void {
+  const outer = reader.enter();
+  while (reader.at < reader.end) list.push(readElement(reader, field));
+  reader.leave(outer);
+}
+
+function readEntry(reader: WireReader, field: FieldShape, into: Plain): void {
+  const map = (into[field.name] ??= Object.create(null)) as Record<string, string>;
+  let [key, value] = ['', ''];
+  const outer = reader.enter();
+  while (reader.at < reader.end) {
+    const tag = reader.tag();
+    if (tag === keyTag) key = reader.string();
+    else if (tag === valueTag) value = reader.string();
+    else reader.skip(tag);
+  }
+  reader.leave(outer);
+  if (key in map) throw invalid(`Field '${field.name}' holds the key ${JSON.stringify(key)} twice.`);
+  map[key] = value;
+}
+
+function nameOf(field: FieldShape, value: number): string {
+  const name = field.values!.get(value);
+  if (name === undefined)
+    throw invalid(`Field '${field.name}' holds ${value}, which its enum does not have.`);
+  return name;
+}
+
+function writeElement(writer: WireWriter, field: FieldShape, value: unknown): void {
+  writer.varint(field.tag);
+  if (field.message) {
+    const start = writer.open();
+    writeMessage(writer, field.message, value as Plain);
+    writer.close(start);
+  } else writeScalar(writer, field, field.numbers ? numberOf(field, value) : value);
+}
+
+function writeScalar(writer: WireWriter, { name, scalar }: FieldShape, value: unknown): void {
+  if (!scalar!.accepts(value)) throw invalid(`Field '${name}' takes ${scalar!.takes}.`);
+  scalar!.write(writer, value as never);
+}
+
+/** The tags of a map's entry, StringMapEntry. */
+const [keyTag, valueTag] = [0x0a, 0x12];
+
+function writeMap(writer: WireWriter, field: FieldShape, map: unknown): void {
+  if (typeof map !== 'object' || Array.isArray(map))
+    throw invalid(`Field '${field.name}' takes an object of strings.`);
+  for (const key of Object.keys(map!)) {
+    writer.varint(field.tag);
+    const start = writer.open();
+    writeText(writer, field, keyTag, key);
+    writeText(writer, field, valueTag, (map as Plain)[key]);
+    writer.close(start);
+  }
+}
+
+function writeText(writer: WireWriter, { name }: FieldShape, tag: number, text: unknown): void {
+  if (!scalars.string!.accepts(text))
+    throw invalid(`Field '${name}' takes an object of strings of well-formed Unicode.`);
+  writer.varint(tag);
+  writer.string(text as string);
+}
+
+function numberOf(field: FieldShape, value: unknown): number {
+  const number = field.numbers!.get(value as string);
+  if (number === undefined) {
+    const values = [...field.numbers!.keys()].join(', ');
+    throw invalid(`'${String(value)}' is not a value of '${field.name}'; its values are: ${values}.`);
+  }
+  return number;
+}
+
+function invalid(message: string): ServiceError {
+  return new exceptions.ValidationException(message);
+}

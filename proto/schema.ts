@@ -1,0 +1,25 @@
+// What scripts/generate-proto.mjs makes of proto/*.proto.
+
+/** A field of a message, with the options of options.proto. */
+export interface FieldDescription {
+  /** In camelCase. */
+  readonly name: string;
+  readonly number: number;
+  /** A scalar type of protobuf, or the name of an enum or message of the schema. */
+  readonly type: string;
+  readonly repeated?: boolean;
+  readonly required?: boolean;
+  readonly min?: number;
+  readonly max?: number;
+  readonly itemMin?: number;
+  readonly itemMax?: number;
+  readonly pattern?: string;
+  readonly service?: string;
+  readonly sensitive?: boolean;
+}
+
+export interface Schema {
+  readonly messages: Readonly<Record<string, readonly FieldDescription[]>>;
+  /** Values by their names without the enum's prefix; without 0, which is UNSPECIFIED. */
+  readonly enums: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}

@@ -1,0 +1,223 @@
+// Keyhold's codec beside protobufjs's: each reads what the other writes, for every message of the schema.
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
+import t from 'tap';
+import {
+  decodeRequest,
+  decodeResponse,
+  encodeRequest,
+  encodeResponse,
+  operationShape,
+} from '../../proto/codec.js';
+import {
+  type FieldShape,
+  type MessageShape,
+  type OperationShape,
+  operationShapes,
+} from '../../proto/descriptor.js';
+import { WireError } from '../../proto/wire/reader.js';
+import { requestType, responseType } from './protobuf.js';
+
+type Plain = Record<string, unknown>;
+
+const text = fc.string({ unit: 'binary', maxLength: 200 }).filter((each) => each.isWellFormed());
+const kinds: Readonly<Record<Exclude<FieldShape['kind'], 'enum' | 'message'>, fc.Arbitrary<unknown>>> = {
+  string: fc.oneof(text, fc.string({ maxLength: 20 })),
+  bytes: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+  boolean: fc.boolean(),
+  number: fc.oneof(fc.integer({ min: 0, max: 2 ** 31 - 1 }), fc.nat(200)),
+  timestamp: fc.double({ noNaN: true }),
+  map: fc.dictionary(text, text, { minKeys: 1, maxKeys: 4, noNullPrototype: false }),
+};
+
+function arbitraryOf(field: FieldShape): fc.Arbitrary<unknown> {
+  const one = field.message
+    ? messageOf(field.message)
+    : field.numbers
+      ? fc.constantFrom(...field.numbers.keys())
+      : kinds[field.kind as keyof typeof kinds];
+  return field.repeated ? fc.array(one, { minLength: 1, maxLength: 4 }) : one;
+}
+
+function messageOf(shape: MessageShape): fc.Arbitrary<Plain> {
+  const fields = Object.fromEntries(shape.fields.map((field) => [field.name, arbitraryOf(field)]));
+  return fc.record(fields, { requiredKeys: [] });
+}
+
+/** As protobufjs takes it: enums are numbers, and a map is a list of entries. */
+function forJudge(shape: MessageShape, plain: Plain): Plain {
+  const entries = shape.fields.flatMap((field) => {
+    const value = plain[field.name];
+    return value === undefined ? [] : [[field.name, fieldForJudge(field, value)]];
+  });
+  return Object.fromEntries(entries) as Plain;
+}
+
+function fieldForJudge(field: FieldShape, value: unknown): unknown {
+  if (field.kind === 'map')
+    // An empty string is the same as none, in an entry.
+    return Object.entries(value as Record<string, string>).map(([key, each]) => ({
+      ...(key && { key }),
+      ...(each && { value: each }),
+    }));
+  if (Array.isArray(value)) return value.map((each) => elementForJudge(field, each));
+  return elementForJudge(field, value);
+}
+
+function elementForJudge({ message, numbers }: FieldShape, value: unknown): unknown {
+  return message ? forJudge(message, value as Plain) : (numbers?.get(value as string) ?? value);
+}
+
+/** To compare: bytes as hex, maps and objects alike. */
+function comparable(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (Array.isArray(value)) return value.map(comparable);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, comparable(each)]));
+}
+
+const same = (found: unknown, wanted: unknown) =>
+  assert.deepStrictEqual(comparable(found), comparable(wanted));
+
+const sides = {
+  request: {
+    type: requestType,
+    encode: (shape: OperationShape, message: Plain) => encodeRequest(7, 9, shape, message),
+    decode: decodeRequest,
+  },
+  response: {
+    type: responseType,
+    encode: (shape: OperationShape, message: Plain) => encodeResponse(7, shape, message),
+    decode: decodeResponse,
+  },
+};
+
+void t.test(
+  'every message reads the same to protobufjs, and what protobufjs writes reads the same here',
+  (t) => {
+    for (const operation of operationShapes) {
+      for (const [side, { type, encode, decode }] of Object.entries(sides)) {
+        const shape = operation[side as keyof typeof sides];
+        const check = (message: Plain) => {
+          const wire = forJudge(shape, message);
+          const { [operation.field]: judged, id } = type.toObject(type.decode(encode(operation, message)));
+          same([id, judged], [7, wire]);
+          const decoded = decode(type.encode({ id: 7, [operation.field]: wire }).finish());
+          assert.ok('message' in decoded);
+          const empty = shape.fields.filter(({ name, repeated }) => repeated && !(name in message));
+          // The result of a list is a list, also where it is empty.
+          const lists = side === 'response' ? Object.fromEntries(empty.map(({ name }) => [name, []])) : {};
+          same([decoded.id, decoded.message], [7, { ...message, ...lists }]);
+        };
+        t.doesNotThrow(
+          () => fc.assert(fc.property(messageOf(shape), check), { numRuns: 50 }),
+          `${operation.name}: ${side}`,
+        );
+      }
+    }
+    t.end();
+  },
+);
+
+const encrypt = operationShape('Encrypt');
+const sample = {
+  keyId: 'é'.repeat(100),
+  plaintext: Buffer.alloc(4096, 7),
+  encryptionContext: { a: 'b' },
+  dryRun: true,
+};
+const frame = encodeRequest(7, 0, encrypt, sample);
+/** A Request whose only field is Encrypt, with these bytes in it. */
+const request = (...bytes: number[]) => Buffer.from([0x08, 7, 0x8a, 1, bytes.length, ...bytes]);
+
+void t.test('a frame that is cut off anywhere is refused, or lacks what was cut off', (t) => {
+  for (let length = 0; length < frame.length; length++) {
+    try {
+      // Between two fields of the frame it is a whole one.
+      const { error, operation } = decodeRequest(frame.subarray(0, length));
+      if (operation || !error) t.fail(`cut to ${length} bytes`);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+    }
+  }
+  t.end();
+});
+
+void t.test('what no encoder writes', (t) => {
+  const refused: Readonly<Record<string, Buffer>> = {
+    'a varint of eleven bytes': Buffer.from([0x08, ...Array<number>(10).fill(0xff), 1]),
+    'field 0': Buffer.from([0x00, 0]),
+    'the end of a group that did not begin': Buffer.from([0x0c]),
+    'a group that does not end': Buffer.from([0xfb, 0x3f, 0x08, 1]),
+    'groups without end': Buffer.alloc(4_000, Buffer.from([0xfb, 0x3f])),
+    'wire type 6': Buffer.from([0x0e]),
+    'a field that is longer than its message': request(0x0a, 5, 0x61),
+    'a length of 4 GB': request(0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f),
+    'a string that is cut off within a character': request(0x0a, 1, 0xc3),
+    'a surrogate in UTF-8': request(0x0a, 3, 0xed, 0xa0, 0x80),
+  };
+  for (const [name, bytes] of Object.entries(refused)) t.throws(() => decodeRequest(bytes), WireError, name);
+  t.end();
+});
+
+void t.test('what encoders of other versions and languages may write', (t) => {
+  const read = (...bytes: number[]) => decodeRequest(request(...bytes)).message;
+  const unknown = [
+    0xf8,
+    0x3f,
+    1,
+    0xf9,
+    0x3f,
+    ...Array<number>(8).fill(0),
+    0xfa,
+    0x3f,
+    1,
+    0,
+    0xfd,
+    0x3f,
+    0,
+    0,
+    0,
+    0,
+  ];
+  const group = [0xfb, 0x3f, 0x08, 1, 0xfc, 0x3f];
+  t.same(read(0x0a, 1, 0x61, ...unknown, ...group), { keyId: 'a' }, 'unknown fields are skipped');
+  t.same(read(0x08, 5), {}, 'and one of another wire type');
+  t.same(read(0x0a, 1, 0x61, 0x0a, 1, 0x62), { keyId: 'b' }, 'the last one counts');
+  t.same(read(0x0a, 0x81, 0, 0x61), { keyId: 'a' }, 'a length with more bytes than it needs');
+  t.same(read(0x0a, 3, 0xef, 0xbf, 0xbd), { keyId: '\ufffd' }, 'the replacement character itself');
+  t.same(read(0x30, 0x80, 1), { dryRun: true }, 'a bool of more than one byte');
+  const context = (message: object) => ({ ...(message as { encryptionContext: object }).encryptionContext });
+  t.same(context(read(0x1a, 2, 0x12, 0)), { '': '' }, 'an entry without key or value');
+  t.same(
+    context(decodeRequest(Buffer.concat([frame, request(0x1a, 6, 0x0a, 1, 0x63, 0x12, 1, 0x64)])).message),
+    { a: 'b', c: 'd' },
+    'a message in two parts',
+  );
+  const { dryRunModifiers } = decodeRequest(
+    requestType.encode({ id: 1, decrypt: { dryRunModifiers: [1, 1] } }).finish(),
+  ).message as { dryRunModifiers: unknown[] };
+  t.equal(dryRunModifiers.length, 2, 'a list of numbers in one piece');
+  t.end();
+});
+
+void t.test('a value that its field cannot hold is a ValidationException that names the field', (t) => {
+  const listKeys = operationShape('ListKeys');
+  const wrong: readonly [OperationShape, Plain][] = [
+    [encrypt, { keyId: 7 }],
+    [encrypt, { plaintext: 'text' }],
+    [encrypt, { dryRun: 'yes' }],
+    [encrypt, { encryptionContext: { a: 1 } }],
+    [listKeys, { limit: '7' }],
+    [listKeys, { limit: 1.5 }],
+    [listKeys, { limit: 2 ** 31 }],
+  ];
+  for (const [shape, message] of wrong)
+    t.throws(() => encodeRequest(1, 0, shape, message), {
+      code: 'ValidationException',
+      message: new RegExp(`'${Object.keys(message)[0]}' takes`),
+    });
+  const after = decodeRequest(encodeRequest(1, 0, listKeys, { limit: -5 }));
+  t.same(after.message, { limit: -5 }, 'and nothing of them is in the next frame');
+  t.end();
+});
