@@ -3,8 +3,9 @@ import t from 'tap';
 import { conversions } from '../../daemon/hsm/worker/conversions.js';
 
 const halves = fc
-  .tuple(fc.integer({ min: 0, max: 32 }), fc.uint8Array({ minLength: 32, maxLength: 32 }))
-  .map(([zeros, half]) => Buffer.from(half).fill(0, 0, zeros));
+  .tuple(fc.integer({ min: 0, max: 31 }), fc.uint8Array({ minLength: 32, maxLength: 32 }))
+  .map(([zeros, half]) => Buffer.from(half).fill(0, 0, zeros))
+  .filter((half) => half.some((byte) => byte !== 0));
 
 /** Reads a DER INTEGER of less than 128 bytes, strictly. */
 function readInteger(der: Buffer): { value: bigint; rest: Buffer } {
@@ -34,6 +35,20 @@ void t.test('r‖s of any value becomes DER of the same two numbers in their sho
     }),
     { numRuns: 2000 },
   );
+  t.end();
+});
+
+void t.test('a zero is no half of a signature, in either form', (t) => {
+  const { toApi, fromApi } = conversions['ecdsa-der-32'];
+  const [zero, one] = [Buffer.alloc(32), Buffer.alloc(32, 1)];
+  for (const halves of [
+    [zero, one],
+    [one, zero],
+    [zero, zero],
+  ])
+    t.throws(() => toApi(Buffer.concat(halves)), { code: 'internal' });
+  for (const hex of ['3006020100020101', '3006020101020100', '30050200020101', '300402000200'])
+    t.equal(fromApi(Buffer.from(hex, 'hex')), undefined);
   t.end();
 });
 

@@ -2,9 +2,9 @@
 // answer; where a module cannot unwrap the private key at all, it is read.
 import { createECDH, createHash, createPrivateKey, createPublicKey, ECDH, verify } from 'node:crypto';
 import type { JsonWebKey, KeyObject } from 'node:crypto';
-import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
 import { HsmError, type Attributes } from '../key-store.js';
+import { asn1 } from './asn1.js';
 import { deriveSharedSecret } from './key-agreement.js';
 import { attributeReader, curveOf, type Curve } from './public-keys.js';
 import { meaningOf } from './return-values.js';
@@ -168,6 +168,7 @@ function decompressed({ name }: Curve, point: Buffer): Buffer {
 
 /** CKA_EC_POINT as an OCTET STRING (PKCS #11 v2.40 mechanisms, section 2.3.3). */
 function ecPoint(point: Buffer): Attribute {
+  const { AsnConvert, OctetString } = asn1().schema;
   return { type: pkcs11.CKA_EC_POINT, value: Buffer.from(AsnConvert.serialize(new OctetString(point))) };
 }
 

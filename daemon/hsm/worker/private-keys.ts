@@ -1,12 +1,9 @@
 // Private key objects that may be read, which only those of data key pairs may, to PKCS #8.
 // What this holds is wiped by its caller; the encoder's own copies last until they are collected.
-import { ECPrivateKey } from '@peculiar/asn1-ecc';
-import { PrivateKey, PrivateKeyInfo } from '@peculiar/asn1-pkcs8';
-import { RSAPrivateKey } from '@peculiar/asn1-rsa';
-import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
-import { SubjectPublicKeyInfo } from '@peculiar/asn1-x509';
+import type { SubjectPublicKeyInfo } from '@peculiar/asn1-x509';
 import pkcs11, { type Handle } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
+import { asn1 } from './asn1.js';
 import { CKK_EC_EDWARDS, attributeReader, type AttributeReader } from './public-keys.js';
 import type { Token } from './token.js';
 
@@ -28,14 +25,15 @@ export function toPkcs8(token: Token, key: Handle, publicKey: Buffer): Buffer {
   const type = read(pkcs11.CKA_KEY_TYPE).readUInt32LE(0);
   const encoder = encoders.get(type);
   if (encoder === undefined) throw new HsmError('unsupported', `Private keys of CKA_KEY_TYPE ${type}`);
-  const info = AsnConvert.parse(publicKey, SubjectPublicKeyInfo);
+  const { pkcs8, schema, x509 } = asn1();
+  const info = schema.AsnConvert.parse(publicKey, x509.SubjectPublicKeyInfo);
   const octets = encoder(read, info);
-  const privateKeyInfo = new PrivateKeyInfo({
+  const privateKeyInfo = new pkcs8.PrivateKeyInfo({
     version: 0,
     privateKeyAlgorithm: info.algorithm,
-    privateKey: new PrivateKey(octets),
+    privateKey: new pkcs8.PrivateKey(octets),
   });
-  const encoded = Buffer.from(AsnConvert.serialize(privateKeyInfo));
+  const encoded = Buffer.from(schema.AsnConvert.serialize(privateKeyInfo));
   Buffer.from(octets).fill(0);
   return encoded;
 }
@@ -43,8 +41,9 @@ export function toPkcs8(token: Token, key: Handle, publicKey: Buffer): Buffer {
 /** RSAPrivateKey (RFC 8017, appendix A.1.2). */
 function encodeRsaKey(read: AttributeReader): ArrayBuffer {
   const number = (attribute: number): ArrayBuffer => unsigned(read(attribute));
-  return AsnConvert.serialize(
-    new RSAPrivateKey({
+  const { rsa, schema } = asn1();
+  return schema.AsnConvert.serialize(
+    new rsa.RSAPrivateKey({
       version: 0,
       modulus: number(pkcs11.CKA_MODULUS),
       publicExponent: number(pkcs11.CKA_PUBLIC_EXPONENT),
@@ -68,10 +67,11 @@ function encodeEcKey(read: AttributeReader, { subjectPublicKey }: SubjectPublicK
   const padded = new Uint8Array(size);
   padded.set(value, size - value.length);
   value.fill(0);
-  return AsnConvert.serialize(
-    new ECPrivateKey({
+  const { ecc, schema } = asn1();
+  return schema.AsnConvert.serialize(
+    new ecc.ECPrivateKey({
       version: 1,
-      privateKey: new OctetString(padded),
+      privateKey: new schema.OctetString(padded),
       publicKey: subjectPublicKey,
     }),
   );
@@ -79,6 +79,7 @@ function encodeEcKey(read: AttributeReader, { subjectPublicKey }: SubjectPublicK
 
 /** CurvePrivateKey (RFC 8410, section 7). */
 function encodeEdwardsKey(read: AttributeReader): ArrayBuffer {
+  const { AsnConvert, OctetString } = asn1().schema;
   return AsnConvert.serialize(new OctetString(read(pkcs11.CKA_VALUE)));
 }
 
