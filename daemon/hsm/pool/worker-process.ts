@@ -76,13 +76,15 @@ export class WorkerProcess {
     private readonly events: WorkerEvents,
   ) {
     const { HOME, LANG, PATH } = process.env;
+    // SoftHSM frees more pieces of one size in each operation than the 7 that glibc keeps at hand: a sixth of the CPU.
+    const GLIBC_TUNABLES = 'glibc.malloc.tcache_count=127';
     // Memory of a worker holds PINs and plaintexts: no core dumps. The shell is gone when node runs.
     this.child = spawn(
       '/bin/sh',
       ['-c', 'ulimit -c 0; exec "$0" "$@"', process.execPath, MAIN, String(process.pid)],
       {
         stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
-        env: { HOME, LANG, PATH, ...config.env },
+        env: { HOME, LANG, PATH, GLIBC_TUNABLES, ...config.env },
       },
     );
     this.child.on('error', (error) => this.lose({ reason: error.message, timedOut: false }));
