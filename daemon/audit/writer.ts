@@ -24,7 +24,7 @@ export interface WriterObserver {
 /** A group that holds this part of what is under way waits for no more: one of one, one of sixteen, two of 32. */
 const enough = 1 / 16;
 /** Milliseconds for which it waits for them at most. */
-const longestWait = 3;
+const longestWait = 10;
 
 /** Milliseconds before the first try to make the log whole again; doubled after each that fails, up to the last. */
 const [firstDelay, lastDelay] = [100, 5000];
