@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 import type { SeedKeyRequest, SeedKeyResponse } from '../../proto/generated/messages.js';
 import { ServiceError } from '../errors.js';
-import { readSeedFile } from './seed-file.js';
 import { withClient } from './session.js';
 
 export function addSeedCommand(program: Command): void {
@@ -14,6 +13,8 @@ export function addSeedCommand(program: Command): void {
 }
 
 async function seed(file: string): Promise<void> {
+  // Its libraries take as long to load as all of another command does.
+  const { readSeedFile } = await import('./seed-file.js');
   const keys = readSeedFile(file);
   await withClient(async (client) => {
     // All are looked at before any is made, so that a difference leaves everything as it was.

@@ -124,6 +124,7 @@ async function operationRows(
     row(`${name}-single-p99`, p99, 'us', singleGoals(operation, 'x p50', p99 / p50, 3)),
     row(`ws-echo-${name}-single-p50`, echoTime, 'us'),
     row(`fdatasync-${name}-p50`, syncTime, 'us'),
+    row(`fdatasync-${name}-p99`, percentile(times.sync, 0.99), 'us'),
     ...groupRows(name, syncs, connections * inFlight),
   ];
 }
