@@ -144,7 +144,7 @@ export class AuditWriter {
     const lines = this.lines.take();
     const head = { sequence: this.sequence, hash: this.hash };
     this.gathering = undefined;
-    this.committing = this.file.append(lines).then(
+    this.committing = this.file.append(lines, this.observer.underWay() <= 1).then(
       () => {
         this.committing = undefined;
         this.commits += 1;
