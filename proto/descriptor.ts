@@ -11,7 +11,7 @@ export type OperationName = keyof Operations;
 export interface FieldShape {
   /** camelCase, as programs use it: `keyId`. */
   readonly name: string;
-  readonly kind: 'string' | 'bytes' | 'boolean' | 'number' | 'timestamp' | 'enum' | 'map' | 'message';
+  readonly kind: Scalar['kind'] | 'enum' | 'map' | 'message';
   readonly repeated: boolean;
   /** Field number and wire type, as they stand before the value. */
   readonly tag: number;
@@ -58,22 +58,13 @@ export interface OperationShape {
 
 const messageShapes = new Map<string, MessageShape>();
 
-const kinds: Readonly<Record<string, FieldShape['kind']>> = {
-  string: 'string',
-  bytes: 'bytes',
-  bool: 'boolean',
-  double: 'timestamp',
-  int32: 'number',
-  uint32: 'number',
-};
-
 function fieldShape({ type, number, pattern, ...field }: FieldDescription): FieldShape {
   const values = schema.enums[type];
   const isMap = type === 'StringMapEntry';
   const isMessage = type in schema.messages;
-  const kind = isMap ? 'map' : values ? 'enum' : isMessage ? 'message' : kinds[type]!;
   // An enum's value is an int32 on the wire.
-  const scalar = isMessage ? undefined : scalars[values ? 'int32' : type]!;
+  const scalar = isMessage ? undefined : scalars[values ? 'int32' : type];
+  const kind = isMap ? 'map' : values ? 'enum' : (scalar?.kind ?? 'message');
   return {
     ...field,
     kind,

@@ -4,6 +4,8 @@ import { wireTypes } from './reader.js';
 import type { WireWriter } from './writer.js';
 
 export interface Scalar {
+  /** What programs see. */
+  readonly kind: 'string' | 'bytes' | 'boolean' | 'number' | 'timestamp';
   /** One of {@link wireTypes}. */
   readonly wireType: number;
   /** What a program has to give, for the error of one that gives something else. */
@@ -16,13 +18,14 @@ export interface Scalar {
 }
 
 function scalar<T>(
+  kind: Scalar['kind'],
   wireType: number,
   takes: string,
   accepts: (value: unknown) => value is T,
   read: (reader: WireReader) => T,
   write: (writer: WireWriter, value: T) => void,
 ): Scalar {
-  return { wireType, takes, accepts, read, write };
+  return { kind, wireType, takes, accepts, read, write };
 }
 
 const isNumber = (value: unknown): value is number => typeof value === 'number';
@@ -32,6 +35,7 @@ const { varint, fixed64, delimited } = wireTypes;
 export const scalars: Readonly<Record<string, Scalar>> = {
   // A lone surrogate has no UTF-8 encoding; encoders would replace it, and two different contexts would become one.
   string: scalar(
+    'string',
     delimited,
     'a string of well-formed Unicode',
     (value): value is string => typeof value === 'string' && value.isWellFormed(),
@@ -39,6 +43,7 @@ export const scalars: Readonly<Record<string, Scalar>> = {
     (writer, value) => writer.string(value),
   ),
   bytes: scalar(
+    'bytes',
     delimited,
     'bytes (a Uint8Array)',
     (value) => value instanceof Uint8Array,
@@ -46,6 +51,7 @@ export const scalars: Readonly<Record<string, Scalar>> = {
     (writer, value) => writer.bytes(value),
   ),
   bool: scalar(
+    'boolean',
     varint,
     'true or false',
     (value) => typeof value === 'boolean',
@@ -53,6 +59,7 @@ export const scalars: Readonly<Record<string, Scalar>> = {
     (writer, value) => writer.varint(value ? 1 : 0),
   ),
   double: scalar(
+    'timestamp',
     fixed64,
     'a number',
     isNumber,
@@ -60,6 +67,7 @@ export const scalars: Readonly<Record<string, Scalar>> = {
     (writer, value) => writer.double(value),
   ),
   int32: scalar(
+    'number',
     varint,
     'a whole number of −2147483648 to 2147483647',
     (value): value is number => isNumber(value) && value === (value | 0),
@@ -67,6 +75,7 @@ export const scalars: Readonly<Record<string, Scalar>> = {
     (writer, value) => writer.int32(value),
   ),
   uint32: scalar(
+    'number',
     varint,
     'a whole number of 0 to 4294967295',
     (value): value is number => isNumber(value) && value === value >>> 0,
