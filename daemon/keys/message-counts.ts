@@ -20,6 +20,12 @@ export function messageCountKey(materialId: string): string {
   return `message-count/${materialId}`;
 }
 
+/**
+ * Messages after which a material that a start has just begun to use counts as busy: its next block is reserved then, so
+ * that a key in another token goes on where the HSM that authenticates the store's records fails for a while.
+ */
+const busyAfter = 64;
+
 /** The part of the bound at which a material is rotated: what is left lasts while the HSM makes the new one. */
 const rotateAt = 0.75;
 
@@ -94,7 +100,7 @@ export class MessageCounts {
     const starts = this.start - start;
     const before = Math.min(this.options.bound, reserved + Math.max(0, starts - 1) * this.#startBlock);
     const left = Math.min(this.options.bound - before, starts > 0 ? this.#startBlock : 0);
-    const low = Math.ceil(left / 2);
+    const low = Math.max(left - busyAfter, Math.ceil(left / 2));
     return { left, low, reserved: before + left, refill: undefined, rotation: undefined };
   }
 
@@ -103,8 +109,11 @@ export class MessageCounts {
     const { bound, log } = this.options;
     const { reserved } = counter;
     counter.low = 0;
-    // What fails here is tried again, and told, by the request that finds the block used up.
-    if (reserved < bound) this.#refill(key, counter).catch(() => undefined);
+    // What fails here is tried again when half of what is left is used up; who finds nothing left is told.
+    if (reserved < bound)
+      this.#refill(key, counter).catch(() => {
+        counter.low = Math.ceil(counter.left / 2);
+      });
     if (reserved < bound * rotateAt) return;
     const details = { key: key.arn, keyMaterialId: key.current.materialId, reserved, bound };
     log.warn(

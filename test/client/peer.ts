@@ -39,6 +39,8 @@ export class Peer {
     this.path = path;
     this.#http.on('connection', (stream) => {
       this.#streams.add(stream);
+      // A client that has seen enough of a refusal hangs up while it is being written.
+      stream.on('error', () => undefined);
       stream.on('close', () => this.#streams.delete(stream));
     });
     this.#http.on('upgrade', (request: IncomingMessage, stream: Socket, head: Buffer) => {

@@ -41,13 +41,17 @@ interface Counting {
   readonly key: () => Key;
 }
 
-/** @param rotate what becomes of the key when it has to be rotated */
+/**
+ * @param rotate what becomes of the key when it has to be rotated
+ * @param authenticate makes the MACs of records
+ */
 async function open(
   store: LevelStore,
   bound: number,
   rotate: (records: Records, keyring: Keyring) => Promise<void>,
+  authenticate = mac,
 ): Promise<Counting> {
-  const records = await Records.load(store, 'store-1', mac);
+  const records = await Records.load(store, 'store-1', authenticate);
   if (records.get(`key/${keyId}`) === undefined) await records.commit([putKey(record)]);
   const keyring = new Keyring(records, new Namer('000000000000', 'us-east-1'));
   const counts = await MessageCounts.open(records, {
@@ -142,6 +146,34 @@ void t.test(
     // 62 come with the start; 64,000 / 1,024.
     for (let count = 0; count < 62; count++) t.equal(await counts.claim(key()), key());
     await t.rejects(async () => counts.claim(key()));
+  },
+);
+
+void t.test(
+  'a busy material has its next block early, and goes on where the HSM failed at that for a while',
+  async (t) => {
+    let fails = false;
+    let refused = 0;
+    const failing = (message: Buffer) => {
+      if (!fails) return mac(message);
+      refused += 1;
+      return Promise.reject(new Error('the HSM is away'));
+    };
+    const { counts, key, records } = await open(await openStore(t), 2 ** 32, cannot, failing);
+    const use = async (count: number) => {
+      for (let used = 0; used < count; used++) t.equal(await counts.claim(key()), key());
+      await new Promise((done) => setTimeout(done, 50));
+    };
+    const block = () => records.get(`message-count/${'1'.repeat(64)}`);
+    await use(64);
+    t.equal(block(), undefined, 'a key that is hardly used costs no record');
+    fails = true;
+    await use(1);
+    t.ok(refused > 0, 'it is reserved with the 65th message');
+    await use(1_000);
+    fails = false;
+    await use(1_100);
+    t.match(block(), /"reserved":/, 'and tried again when half of what is left is used up');
   },
 );
 
