@@ -1,3 +1,5 @@
+import { longestMessage, shown } from '../proto/text.js';
+
 export { exceptions, type ErrorCode, ServiceError } from '../proto/errors.js';
 
 /** Whether the same request may succeed later, by what happened to the connection. */
@@ -27,7 +29,7 @@ export class ConnectionError extends Error {
   readonly retryable: boolean;
 
   constructor(code: ConnectionErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(shown(message, longestMessage), options);
     this.name = 'ConnectionError';
     this.code = code;
     this.retryable = connectionErrors[code];
@@ -60,7 +62,7 @@ export class TimeoutError extends Error {
   readonly retryable = true;
 
   constructor(message: string) {
-    super(message);
+    super(shown(message, longestMessage));
     this.name = 'TimeoutError';
   }
 }

@@ -2,6 +2,7 @@
 import { namedFields } from './aws-names.js';
 import type { FieldShape, MessageShape } from './descriptor.js';
 import { exceptions, type ServiceError } from './errors.js';
+import { shown } from './text.js';
 
 type Plain = Record<string, unknown>;
 
@@ -17,7 +18,7 @@ export function decodeAwsQuery(shape: MessageShape, body: Buffer): Plain {
   const parameters = new Map<string, string>();
   for (const [name, value] of new URLSearchParams(body.toString())) {
     if (parameters.has(name))
-      throw new exceptions.ValidationException(`The parameter '${name}' is there twice.`);
+      throw new exceptions.ValidationException(`The parameter '${shown(name)}' is there twice.`);
     parameters.set(name, value);
   }
   return toPlain(shape, parameters, '') ?? {};

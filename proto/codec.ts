@@ -9,6 +9,7 @@ import {
   shapeByTag,
 } from './descriptor.js';
 import { exceptions, isErrorCode, ServiceError } from './errors.js';
+import { shown } from './text.js';
 import { type Plain, readMessage, writeMessage } from './messages.js';
 import { WireReader } from './wire/reader.js';
 import { WireWriter } from './wire/writer.js';
@@ -70,11 +71,15 @@ export function encodeResponse(id: number, operation: OperationShape, message: P
   return writeFrame(id, 0, operation.tag, operation.response, message);
 }
 
-/** Encodes the Response frame of a request that failed. */
+/** Encodes the Response frame of a request that failed. Never throws: a client that waits is always told something. */
 export function encodeError(id: number, error: ServiceError): Uint8Array {
   const { code, message, retryable, retryAfter } = error;
   const fields = { code, message, retryable, retryAfterMilliseconds: retryAfter };
-  return writeFrame(id, 0, errorTag, errorShape, fields);
+  try {
+    return writeFrame(id, 0, errorTag, errorShape, fields);
+  } catch {
+    return writeFrame(id, 0, errorTag, errorShape, { code: 'KMSInternalException', retryable: true });
+  }
 }
 
 /** Decodes a Response frame. @throws WireError where the bytes are no Response; ServiceError */
@@ -97,7 +102,7 @@ export function decodeResponse(frame: Uint8Array): DecodedResponse {
 export function operationShape(name: string): OperationShape {
   const shape = shapeByName.get(name);
   if (shape === undefined)
-    throw new exceptions.UnsupportedOperationException(`There is no operation ${name}.`);
+    throw new exceptions.UnsupportedOperationException(`There is no operation ${shown(name)}.`);
   return shape;
 }
 

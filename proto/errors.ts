@@ -1,3 +1,5 @@
+import { longestMessage, shown } from './text.js';
+
 /** What a caller may conclude from an error code. */
 interface ErrorRow {
   /** The same request may succeed later. */
@@ -73,7 +75,13 @@ export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(errorTable, code);
 }
 
-/** A refusal or failure that a client is told: its code, and a sentence that says what to do. */
+/** The greatest wait that has an encoding, in milliseconds. */
+const longestWait = 2 ** 31 - 1;
+
+/**
+ * A refusal or failure that a client is told: its code, and a sentence that says what to do. Whatever the message was made
+ * of, it is one line of well-formed Unicode of at most 4,096 UTF-16 units, so it can always be encoded, logged and printed.
+ */
 export class ServiceError extends Error {
   readonly code: ErrorCode;
   /** The same request may succeed later. */
@@ -82,12 +90,18 @@ export class ServiceError extends Error {
   readonly retryAfter: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions & { retryAfter?: number } = {}) {
-    super(message, options);
+    super(shown(message, longestMessage), options);
     this.name = code;
     this.code = code;
     this.retryable = errorTable[code].retryable;
-    this.retryAfter = options.retryAfter;
+    this.retryAfter = wait(options.retryAfter);
   }
+}
+
+/** Whole milliseconds that have an encoding, whatever a time was computed from. */
+function wait(milliseconds: number | undefined): number | undefined {
+  if (milliseconds === undefined || Number.isNaN(milliseconds)) return undefined;
+  return Math.ceil(Math.min(Math.max(milliseconds, 0), longestWait));
 }
 
 type ServiceErrorClass = new (

@@ -1,6 +1,7 @@
 // Between the wire format of a message and the plain object that programs see.
 import type { FieldShape, MessageShape } from './descriptor.js';
 import { exceptions, type ServiceError } from './errors.js';
+import { quote, shown } from './text.js';
 import type { WireReader } from './wire/reader.js';
 import { scalars } from './wire/scalars.js';
 import type { WireWriter } from './wire/writer.js';
@@ -69,7 +70,7 @@ function readEntry(reader: WireReader, field: FieldShape, into: Plain): void {
     else reader.skip(tag);
   }
   reader.leave(outer);
-  if (key in map) throw invalid(`Field '${field.name}' holds the key ${JSON.stringify(key)} twice.`);
+  if (key in map) throw invalid(`Field '${field.name}' holds the key ${quote(key)} twice.`);
   map[key] = value;
 }
 
@@ -120,7 +121,7 @@ function numberOf(field: FieldShape, value: unknown): number {
   const number = field.numbers!.get(value as string);
   if (number === undefined) {
     const values = [...field.numbers!.keys()].join(', ');
-    throw invalid(`'${String(value)}' is not a value of '${field.name}'; its values are: ${values}.`);
+    throw invalid(`'${shown(String(value))}' is not a value of '${field.name}'; its values are: ${values}.`);
   }
   return number;
 }

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { SeedKeyRequest, SeedKeyResponse } from '../../proto/generated/messages.js';
 import { ServiceError } from '../errors.js';
-import { withClient } from './session.js';
+import { OperationError, withClient } from './session.js';
 
 export function addSeedCommand(program: Command): void {
   program
@@ -44,5 +44,6 @@ async function all(
   }
   const [first] = errors;
   if (!first) return responses;
-  throw new ServiceError(first.code, [...new Set(errors.map(({ message }) => message))].join('\n'));
+  const messages = [...new Set(errors.map(({ message }) => message))];
+  throw new OperationError('SeedKey', { code: first.code, message: messages.join('\n') });
 }

@@ -36,8 +36,9 @@ export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
-class OperationError extends Error {
-  constructor(operation: string, { code, message }: ServiceError) {
+/** What a command prints of an operation that was refused. */
+export class OperationError extends Error {
+  constructor(operation: string, { code, message }: Pick<ServiceError, 'code' | 'message'>) {
     super(`An error occurred (${code}) when calling the ${operation} operation: ${message}`);
   }
 }

@@ -1,3 +1,5 @@
+import { longestMessage, shown } from '../../proto/text.js';
+
 /** What may be wrong with a sealed file, or with the files that it is made from and written to. */
 export type SealErrorCode =
   | 'NotASealedFile'
@@ -14,7 +16,7 @@ export class SealError extends Error {
   readonly retryable = false;
 
   constructor(code: SealErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(shown(message, longestMessage), options);
     this.name = 'SealError';
     this.code = code;
   }

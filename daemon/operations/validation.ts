@@ -1,27 +1,41 @@
 // Checks a request against the constraints of the schema, with AWS's wording.
 import type { FieldShape, MessageShape } from '../../proto/descriptor.js';
 import { exceptions } from '../../proto/errors.js';
+import { shown } from '../../proto/text.js';
+
+/** Faults that a message names. All are counted, but a long list of bad members must not fill the memory. */
+const mostNamed = 10;
+
+/** The faults of a request: their number, and the first of them in words. */
+class Faults {
+  count = 0;
+  readonly named: string[] = [];
+
+  add(fault: string): void {
+    if (++this.count <= mostNamed) this.named.push(fault);
+  }
+}
 
 /** @throws ValidationException that names every field at fault */
 export function validate(shape: MessageShape, message: Readonly<Record<string, unknown>>): void {
-  const faults: string[] = [];
+  const faults = new Faults();
   checkMessage(shape, message, '', faults);
-  if (faults.length === 0) return;
-  const count = `${faults.length} validation error${faults.length > 1 ? 's' : ''} detected`;
-  throw new exceptions.ValidationException(`${count}: ${faults.join('; ')}`);
+  if (faults.count === 0) return;
+  const count = `${faults.count} validation error${faults.count > 1 ? 's' : ''} detected`;
+  throw new exceptions.ValidationException(`${count}: ${faults.named.join('; ')}`);
 }
 
 function checkMessage(
   shape: MessageShape,
   message: Readonly<Record<string, unknown>>,
   path: string,
-  faults: string[],
+  faults: Faults,
 ): void {
   for (const field of shape.fields) {
     const value = message[field.name];
     if (value === undefined) {
       if (field.required)
-        faults.push(`Value null at '${path}${field.name}' ${failed}: Member must not be null`);
+        faults.add(`Value null at '${path}${field.name}' ${failed}: Member must not be null`);
     } else {
       checkField(field, value, path + field.name, faults);
     }
@@ -30,11 +44,12 @@ function checkMessage(
 
 const failed = 'failed to satisfy constraint';
 
-function checkField(field: FieldShape, value: unknown, path: string, faults: string[]): void {
+function checkField(field: FieldShape, value: unknown, path: string, faults: Faults): void {
   if (field.repeated) {
     const items = value as unknown[];
     checkLength(field, items.length, `Value at '${path}'`, faults);
-    if (field.kind === 'enum') checkValues(field, items as string[], `[${items.join(', ')}]`, path, faults);
+    if (field.max !== undefined && items.length > field.max) return;
+    if (field.kind === 'enum') checkValues(field, items as string[], path, faults, true);
     if (field.kind === 'string') checkItems(field, items as string[], path, faults);
     if (!field.message) return;
     for (const [index, item] of items.entries()) {
@@ -43,48 +58,53 @@ function checkField(field: FieldShape, value: unknown, path: string, faults: str
   } else if (field.message) {
     checkMessage(field.message, value as Record<string, unknown>, `${path}.`, faults);
   } else if (field.kind === 'enum') {
-    checkValues(field, [value as string], value as string, path, faults);
+    checkValues(field, [value as string], path, faults);
   } else if (field.kind === 'bytes') {
     checkLength(field, (value as Uint8Array).length, `Value at '${path}'`, faults);
   } else if (field.kind === 'string') {
-    // As AWS KMS writes it.
-    const told = field.sensitive ? '***Sensitive Data Redacted***' : (value as string);
-    const shown = `Value '${told}' at '${path}'`;
-    checkLength(field, (value as string).length, shown, faults);
-    if (field.pattern?.test(value as string) === false) {
-      faults.push(
-        `${shown} ${failed}: Member must satisfy regular expression pattern: ${field.pattern.source}`,
-      );
-    }
+    checkString(field, value as string, path, faults);
   } else if (field.kind === 'number') {
     checkNumber(field, value as number, path, faults);
   } else if (field.kind === 'timestamp' && !Number.isFinite(value)) {
-    faults.push(`Value at '${path}' ${failed}: Member must be a finite number of seconds`);
+    faults.add(`Value at '${path}' ${failed}: Member must be a finite number of seconds`);
   }
+}
+
+function checkString(field: FieldShape, value: string, path: string, faults: Faults): void {
+  const { min = 0, max = Infinity, pattern } = field;
+  const isLike = pattern?.test(value) !== false;
+  if (isLike && value.length >= min && value.length <= max) return;
+  // As AWS KMS writes it.
+  const told = field.sensitive ? '***Sensitive Data Redacted***' : shown(value);
+  const place = `Value '${told}' at '${path}'`;
+  checkLength(field, value.length, place, faults);
+  if (!isLike)
+    faults.add(`${place} ${failed}: Member must satisfy regular expression pattern: ${pattern?.source}`);
 }
 
 /** The native decoder knows no value outside its enum; JSON can name any. */
 function checkValues(
   { numbers }: FieldShape,
   values: readonly string[],
-  shown: string,
   path: string,
-  faults: string[],
+  faults: Faults,
+  isList = false,
 ): void {
   if (values.every((value) => numbers?.has(value))) return;
   const set = [...(numbers?.keys() ?? [])].join(', ');
-  faults.push(`Value '${shown}' at '${path}' ${failed}: Member must satisfy enum value set: [${set}]`);
+  const told = shown(values.slice(0, mostNamed).join(', '));
+  const value = isList ? `[${told}]` : told;
+  faults.add(`Value '${value}' at '${path}' ${failed}: Member must satisfy enum value set: [${set}]`);
 }
 
 function checkLength(
   { min = 0, max = Infinity }: FieldShape,
   length: number,
-  shown: string,
-  faults: string[],
+  value: string,
+  faults: Faults,
 ): void {
-  if (length < min)
-    faults.push(`${shown} ${failed}: Member must have length greater than or equal to ${min}`);
-  if (length > max) faults.push(`${shown} ${failed}: Member must have length less than or equal to ${max}`);
+  if (length < min) faults.add(`${value} ${failed}: Member must have length greater than or equal to ${min}`);
+  if (length > max) faults.add(`${value} ${failed}: Member must have length less than or equal to ${max}`);
 }
 
 /** A list is told of once, with all that its strings must be. */
@@ -92,17 +112,17 @@ function checkItems(
   { itemMin = 0, itemMax = Infinity }: FieldShape,
   items: readonly string[],
   path: string,
-  faults: string[],
+  faults: Faults,
 ): void {
   if (items.every(({ length }) => length >= itemMin && length <= itemMax)) return;
   const bounds = [`less than or equal to ${itemMax}`, `greater than or equal to ${itemMin}`];
   const all = bounds.map((bound) => `Member must have length ${bound}`).join(', ');
-  faults.push(`Value at '${path}' ${failed}: Member must satisfy constraint: [${all}]`);
+  faults.add(`Value at '${path}' ${failed}: Member must satisfy constraint: [${all}]`);
 }
 
-function checkNumber(field: FieldShape, value: number, path: string, faults: string[]): void {
+function checkNumber(field: FieldShape, value: number, path: string, faults: Faults): void {
   const { min = -Infinity, max = Infinity } = field;
-  const shown = `Value '${value}' at '${path}' ${failed}: Member must have value`;
-  if (value < min) faults.push(`${shown} greater than or equal to ${min}`);
-  if (value > max) faults.push(`${shown} less than or equal to ${max}`);
+  const place = `Value '${value}' at '${path}' ${failed}: Member must have value`;
+  if (value < min) faults.add(`${place} greater than or equal to ${min}`);
+  if (value > max) faults.add(`${place} less than or equal to ${max}`);
 }

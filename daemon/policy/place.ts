@@ -1,11 +1,16 @@
 import { exceptions } from '../../proto/errors.js';
+import { quote as quoteText, shown } from '../../proto/text.js';
+
+/** Most UTF-16 units that a message shows of one text of a document: a message may quote several. */
+const longestText = 120;
 
 /** Where in a policy document something stands: `Statement[2].Condition.StringEquals`. */
 export class Place {
   constructor(readonly path: string) {}
 
   member(name: string): Place {
-    return new Place(this.path === '' ? name : `${this.path}.${shorten(name)}`);
+    const step = shown(name, longestText);
+    return new Place(this.path === '' ? step : `${this.path}.${step}`);
   }
 
   item(index: number): Place {
@@ -20,9 +25,5 @@ export class Place {
 
 /** A text of the document, as it is shown in a message. */
 export function quote(text: string): string {
-  return JSON.stringify(shorten(text));
-}
-
-function shorten(text: string): string {
-  return text.length <= 120 ? text : `${text.slice(0, 119)}…`;
+  return quoteText(text, longestText);
 }

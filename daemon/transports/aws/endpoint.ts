@@ -5,6 +5,7 @@ import type { Http2ServerRequest } from 'node:http2';
 import { TLSSocket } from 'node:tls';
 import { type MessageShape, type OperationShape, shapeByName } from '../../../proto/descriptor.js';
 import { exceptions, type ServiceError } from '../../../proto/errors.js';
+import { shown } from '../../../proto/text.js';
 import type { Caller } from '../../identity/caller.js';
 import { signedHttpRequest } from '../../identity/http-requests.js';
 import { makeOrigin, type Origin } from '../../operations/audit-event.js';
@@ -98,7 +99,7 @@ export class AwsEndpoint {
       const encoding = request.headers['content-encoding'] ?? 'identity';
       if (encoding !== 'identity')
         throw new exceptions.SerializationException(
-          `Send the body as it is, without the encoding ${encoding}.`,
+          `Send the body as it is, without the encoding ${shown(encoding)}.`,
         );
       const protocol = protocolOf(request);
       const parameters = request.method === 'GET' ? queryOf(request) : body;
