@@ -303,7 +303,7 @@ function healthOf(
   warnings.push(...stores.warnings, ...sinks.warnings, ...others);
   if (foreign > 0) warnings.push(`the token holds ${foreign} objects that are not of this Keyhold`);
   return {
-    healthy: stores.main.state === 'connected' && audit.available,
+    healthy: stores.main.state === 'connected' && !stores.main.hangs && audit.available,
     keyStores: stores.states,
     audit: { available: audit.available, sinks: sinks.status },
     warnings,

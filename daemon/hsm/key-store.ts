@@ -149,6 +149,8 @@ export type KeyStoreState = 'connecting' | 'connected' | 'disconnected' | 'login
 export interface KeyStore extends TokenDescription {
   readonly name: string;
   readonly state: KeyStoreState;
+  /** Whether no worker answers, though some are logged in: each has been in one call for seconds. */
+  readonly hangs: boolean;
 
   /** Generates a key or pair as token objects. @param label UTF-8, at most 64 bytes */
   generate(id: ObjectId, label: string, template: KeyTemplate): Promise<void>;

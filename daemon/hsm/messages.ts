@@ -27,6 +27,8 @@ interface KindRow {
 const rows = {
   start: { parts: 2, keys: [], deadline: 60_000, cost: 100_000, repeatable: false, enumerates: true },
   learn: { parts: 0, keys: [], deadline: 20_000, cost: 100_000, repeatable: false, enumerates: true },
+  /** Asks the device for something small. */
+  probe: { parts: 0, keys: [], deadline: 10_000, cost: 100, repeatable: false },
   forget: { parts: 1, keys: [], deadline: 10_000, cost: 100, repeatable: false },
   generateKey: { parts: 3, keys: [], deadline: 10_000, cost: 10_000, repeatable: false, writes: true },
   generateKeyPair: {

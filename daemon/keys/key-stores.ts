@@ -51,6 +51,10 @@ export interface KeyStoresOptions {
   readonly log: Logger;
 }
 
+function hanging(title: string): string {
+  return `no HSM worker of ${title} answers: the module hangs, or the workers are stopped`;
+}
+
 export class KeyStores {
   readonly #connections = new Map<string, StoreConnection>();
   readonly #inspections = new Map<string, Inspection>();
@@ -158,13 +162,14 @@ export class KeyStores {
 
   /** For the health report. */
   get warnings(): string[] {
-    const warnings: string[] = [];
+    const warnings = this.main.hangs ? [hanging(`key store '${this.main.name}'`)] : [];
     for (const { customKeyStoreId, name } of customKeyStores(this.options.records)) {
       const title = `custom key store '${name}' (${customKeyStoreId})`;
       const connection = this.#connections.get(customKeyStoreId);
       if (connection?.state === 'FAILED')
         warnings.push(`${title} is not connected, ${connection.errorCode}: ${connection.reason}`);
       if (connection?.state !== 'CONNECTED') continue;
+      if (connection.store?.hangs) warnings.push(hanging(title));
       const { missing, foreign } = this.#inspections.get(customKeyStoreId)!;
       for (const keyId of missing.filter((each) => this.options.keyring.key(each)))
         warnings.push(`the token of ${title} does not hold the material of key ${keyId}`);

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectionErrorCodeType, ConnectionStateType } from '../../proto/generated/messages.js';
 import { HsmError, type HsmErrorCode, type KeyStore } from '../hsm/key-store.js';
 import type { KeyStoreEvent } from '../hsm/pool/config.js';
+import { watchedTimeout } from '../hsm/watched-timeout.js';
 
 /** Milliseconds between two attempts: they double up to the longest. */
 const firstDelay = 500;
@@ -45,7 +46,7 @@ export class StoreConnection {
   #end = new AbortController();
   #attempts: Promise<void> = Promise.resolve();
   #disconnecting: Promise<void> | undefined;
-  #graceTimer: NodeJS.Timeout | undefined;
+  #endGrace = (): void => undefined;
   /** Why the last start of a worker failed. */
   #lastError: unknown;
 
@@ -88,7 +89,7 @@ export class StoreConnection {
 
   async #disconnect(): Promise<void> {
     this.#end.abort();
-    clearTimeout(this.#graceTimer);
+    this.#endGrace();
     this.#enter('DISCONNECTING');
     await this.#attempts;
     await this.#store?.close();
@@ -124,10 +125,10 @@ export class StoreConnection {
 
   #follow({ state }: KeyStore): void {
     if (this.#end.signal.aborted) return;
-    clearTimeout(this.#graceTimer);
+    this.#endGrace();
     if (state === 'connected') this.#enter('CONNECTED');
     else if (state === 'login-refused') this.#failWith(this.#lastError);
-    else this.#graceTimer = setTimeout(() => this.#failWith(this.#lastError), grace);
+    else this.#endGrace = watchedTimeout(() => this.#failWith(this.#lastError), grace);
   }
 
   #failWith(error: unknown): void {

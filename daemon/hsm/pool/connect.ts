@@ -77,6 +77,10 @@ class PoolKeyStore implements KeyStore {
     return this.supervisor.state;
   }
 
+  get hangs(): boolean {
+    return this.pool.hangs;
+  }
+
   generate(id: ObjectId, label: string, template: KeyTemplate): Promise<void> {
     return this.pool.submit(
       template.publicAttributes ? kinds.generateKeyPair : kinds.generateKey,

@@ -8,6 +8,15 @@ import type { Loss, WorkerEvents, WorkerProcess } from './worker-process.js';
 
 const SWEEP_EVERY = 100;
 /**
+ * Milliseconds that count between two sweeps at most. What is more the daemon itself stood still (SIGSTOP, a paused
+ * virtual machine, a blocked event loop), and no worker can be blamed for it.
+ */
+const LONGEST_STEP = 2 * SWEEP_EVERY;
+/** Milliseconds without work after which a worker is asked whether it still answers. */
+const PROBE_AFTER = 1_000;
+/** A call of a fast kind that takes more milliseconds than this hangs, for the health report. */
+const HANGS_AFTER = 2_000;
+/**
  * Milliseconds for which jobs that write wait for one that reads the whole token. While one process writes, SoftHSM
  * 2.6.1 lists the token's folder anew at each attribute that another reads (OSToken::index): with 10,000 objects and
  * keys made all the time a worker did not get ready within 60 s.
@@ -52,8 +61,10 @@ export class Pool implements WorkerEvents {
   /** Milliseconds, in place of those of the kinds. */
   private readonly deadlines: Partial<Record<JobName, number>>;
 
-  private now = performance.now();
-  private lastReady = this.now;
+  private sweptAt = performance.now();
+  /** Milliseconds for which the pool could look after its workers; stands still while the daemon does. */
+  private now = 0;
+  private lastReady = 0;
   private readonly sweeper = setInterval(() => this.sweep(), SWEEP_EVERY).unref();
 
   /** @param lost hears of each worker that ended */
@@ -100,6 +111,17 @@ export class Pool implements WorkerEvents {
       worker.give(new Job(kind, parts, this.now, resolve, reject));
       worker.send();
     });
+  }
+
+  /** Milliseconds of watched time; deadlines and waits are measured in it. */
+  get time(): number {
+    return this.now + Math.min(performance.now() - this.sweptAt, LONGEST_STEP);
+  }
+
+  /** Whether workers are logged in and every one of them is stuck in a call. */
+  get hangs(): boolean {
+    const { ready } = this;
+    return ready.length > 0 && ready.every((worker) => worker.stuckFor(this.now) > HANGS_AFTER);
   }
 
   /** A worker has logged in and read the token's objects. @param learned what keysMade was when it began */
@@ -252,7 +274,7 @@ export class Pool implements WorkerEvents {
   private isEnumerating(): boolean {
     return this.workers.some(({ inFlight }) => {
       const job = inFlight.peek();
-      return job?.kind.enumerates && performance.now() - job.queuedAt < MOST_HELD;
+      return job?.kind.enumerates && this.now - job.queuedAt < MOST_HELD;
     });
   }
 
@@ -301,24 +323,38 @@ export class Pool implements WorkerEvents {
     return least;
   }
 
-  // Nobody waits for a start or for learning, which moreover have a long deadline.
+  // Nobody waits for a start, for learning or for a probe, which moreover have a long deadline.
   private isIdle(): boolean {
     return (
       this.queue.length + this.aloneJobs.length === 0 &&
       this.workers.every((worker) => {
         const kind = worker.inFlight.peek()?.kind;
-        return kind === undefined || kind.enumerates;
+        return kind === undefined || kind.enumerates || kind === kinds.probe;
       })
     );
   }
 
   private sweep(): void {
-    this.now = performance.now();
+    const now = performance.now();
+    this.now += Math.min(now - this.sweptAt, LONGEST_STEP);
+    this.sweptAt = now;
+    // After the answers that wait in the channels were read.
+    setImmediate(() => this.checkDeadlines());
+    if (this.newKeys.size > 0 && now > this.nextLesson) this.teachOne();
+    if (this.aloneJobs.length > 0) this.scheduleFlush();
+  }
+
+  private checkDeadlines(): void {
     for (const worker of [...this.workers]) worker.checkDeadline(this.now, this.deadlines);
+    for (const worker of this.workers) if (worker.idleFor(this.now) > PROBE_AFTER) this.probe(worker);
     if (this.readyWorkers > 0) this.lastReady = this.now;
     this.failOverdue();
-    if (this.newKeys.size > 0 && this.now > this.nextLesson) this.teachOne();
-    if (this.aloneJobs.length > 0) this.scheduleFlush();
+  }
+
+  /** A worker that hangs while nobody asks it for anything is found out too. */
+  private probe(worker: WorkerProcess): void {
+    // Where it fails, the worker is lost or says so at its next job.
+    void this.submitTo(worker, kinds.probe, []).catch(() => undefined);
   }
 
   private failOverdue(): void {

@@ -37,6 +37,8 @@ export interface Loss {
 }
 
 export interface WorkerEvents {
+  /** Milliseconds; stands still while the daemon does. */
+  readonly time: number;
   /** After some jobs were answered. */
   onAnswers(): void;
   /** Once; what it had not answered is still in inFlight. */
@@ -126,7 +128,7 @@ export class WorkerProcess {
 
   /** Adds a job to the frame that {@link send} sends. */
   give(job: Job): void {
-    if (this.inFlight.length === 0) this.headSince = performance.now();
+    if (this.inFlight.length === 0) this.headSince = this.events.time;
     job.expected = this.costs[job.kind.code] ?? 0;
     this.expectedWork += job.expected;
     this.inFlight.push(job);
@@ -149,7 +151,18 @@ export class WorkerProcess {
     });
   }
 
-  /** Kills it where its oldest job is past its deadline. @param now milliseconds, as performance.now */
+  /** Milliseconds for which its oldest job waits for an answer, where that should be there at once. @param now as time */
+  stuckFor(now: number): number {
+    const job = this.inFlight.peek();
+    return job === undefined || job.kind.slow || job.kind.enumerates ? 0 : now - this.headSince;
+  }
+
+  /** Milliseconds for which it had nothing to do; 0 while it has. @param now as time */
+  idleFor(now: number): number {
+    return this.ready && this.inFlight.length === 0 ? now - this.headSince : 0;
+  }
+
+  /** Kills it where its oldest job is past its deadline. @param now milliseconds, as {@link WorkerEvents.time} */
   checkDeadline(now: number, deadlines: KeyStoreConfig['deadlines']): void {
     const job = this.inFlight.peek();
     if (job === undefined) return;
@@ -189,7 +202,7 @@ export class WorkerProcess {
       this.kill({ reason: `its channel is out of step: ${error.message}`, timedOut: false });
       return;
     }
-    this.headSince = performance.now();
+    this.headSince = this.events.time;
     if (this.inFlight.length === 0) {
       this.alone = false;
       this.expectedWork = 0;

@@ -74,6 +74,10 @@ export function createHandlers(
       objects.learn();
       return [];
     },
+    probe: () => {
+      module.C_GenerateRandom(session, Buffer.alloc(8));
+      return [];
+    },
     forget: (id: Buffer) => {
       objects.forget(id.toString('latin1'));
       return [];

@@ -135,10 +135,12 @@ export class Http2Sessions {
    */
   #ping(session: ServerHttp2Session, socket: Socket): NodeJS.Timeout {
     let isOwed = false;
-    return setInterval(() => {
+    const check = () => {
       if (isOwed || session.destroyed) socket.destroy();
       else isOwed = session.ping(() => (isOwed = false));
-    }, this.timeouts.ping);
+    };
+    // An answer that came while the daemon stood still is read first.
+    return setInterval(() => setImmediate(check), this.timeouts.ping);
   }
 
   /** Says goodbye, and does not wait for a peer that does not go. */

@@ -47,7 +47,8 @@ export class NativeServer {
       handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
     });
     this.#timers = [
-      setInterval(() => this.#ping(), pingInterval).unref(),
+      // The answers that came while the daemon stood still are read first.
+      setInterval(() => setImmediate(() => this.#ping()), pingInterval).unref(),
       setInterval(() => this.endStale(), certificateInterval).unref(),
     ];
   }
