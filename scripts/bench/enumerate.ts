@@ -3,18 +3,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pkcs11 from 'pkcs11js';
+import { openToken } from './open-token.js';
 
 const home = process.env.KEYHOLD_HOME ?? '';
 const pin = readFileSync(join(home, 'tokens/pin'), 'utf8');
 const begun = performance.now();
-const module = new pkcs11.PKCS11();
-module.load('/usr/lib/softhsm/libsofthsm2.so');
-module.C_Initialize();
-const slot = module
-  .C_GetSlotList(true)
-  .find((each) => module.C_GetTokenInfo(each).label.trim() === 'keyhold')!;
-const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION);
-module.C_Login(session, pkcs11.CKU_USER, pin);
+const { module, session } = openToken(pin);
 module.C_FindObjectsInit(session, []);
 const found: Buffer[] = [];
 for (

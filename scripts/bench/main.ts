@@ -2,6 +2,7 @@
 // ratios are what counts.
 import { Argument, Command, Option } from 'commander';
 import { awsSuite } from './aws.js';
+import { ChildEnded } from './child.js';
 import { comparison, readRows } from './compare.js';
 import { connectionsSuite } from './connections.js';
 import { curveSuite } from './curve.js';
@@ -98,6 +99,7 @@ try {
   // With --json the comparison goes where it does not disturb the rows.
   if (earlier) (options.json ? process.stderr : process.stdout).write(`\n${comparison(earlier, rows)}`);
 } catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  program.error(error.message, { exitCode: 2 });
+  if (error instanceof UsageError) program.error(error.message, { exitCode: 2 });
+  if (error instanceof ChildEnded) program.error(`npm run bench: ${error.message}`, { exitCode: 1 });
+  throw error;
 }

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pkcs11 from 'pkcs11js';
+import { openToken } from './open-token.js';
 
 export type RawOperation = 'encrypt' | 'decrypt' | 'data-key' | 'sign-ecdsa' | 'sign-rsa';
 
@@ -12,19 +13,11 @@ export interface RawRequest {
 }
 
 const home = process.env.KEYHOLD_HOME ?? '';
-const [operation = '', label = '', library = '/usr/lib/softhsm/libsofthsm2.so'] = process.argv.slice(2);
+const [operation = '', label = '', library] = process.argv.slice(2);
 const aad = Buffer.alloc(72, 7);
 const plaintext = Buffer.alloc(64, 1);
 
-const module = new pkcs11.PKCS11();
-module.load(library);
-// p11-kit's client takes nothing else.
-module.C_Initialize({ flags: pkcs11.CKF_OS_LOCKING_OK });
-const slot = module
-  .C_GetSlotList(true)
-  .find((each) => module.C_GetTokenInfo(each).label.trim() === 'keyhold')!;
-const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
-module.C_Login(session, pkcs11.CKU_USER, readFileSync(join(home, 'tokens/pin'), 'utf8'));
+const { module, session } = openToken(readFileSync(join(home, 'tokens/pin'), 'utf8'), library);
 const key = findKey();
 
 /** A key pair has the label twice. */

@@ -66,7 +66,7 @@ void t.test('a process ends by itself once its client is closed', async (t) => {
   const peer = await startPeer(t);
   const program = `
     import { connect } from ${JSON.stringify(new URL('../../client/index.js', import.meta.url).href)};
-    const limits = { maxAge: 60_000, maxMessages: 100, maxBytes: 1e9, capacity: 10 };
+    const limits = { maxAge: 3_600_000, maxMessages: 100, maxBytes: 1e9, capacity: 10 };
     const client = await connect({ dataKeyCache: limits });
     await client.listKeys({});
     await client.close();
@@ -75,10 +75,6 @@ void t.test('a process ends by itself once its client is closed', async (t) => {
     env: { KEYHOLD_URL: peer.url, AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 'secret' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let closed = 0;
-  child.stdout.once('data', () => {
-    closed = performance.now();
-  });
+  // A timer of the cache that kept the process would keep it for an hour.
   t.strictSame(await once(child, 'exit'), [0, null]);
-  t.ok(performance.now() - closed < 20_000);
 });

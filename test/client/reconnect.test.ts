@@ -75,15 +75,16 @@ void t.test(
   async (t) => {
     const peer = await startPeer(t);
     const client = await startClient(t, peer);
+    const gone = { code: 'UnrecognizedClientException', message: 'gone' };
     peer.refusal = { status: 400, body: '{"__type":"UnrecognizedClientException","message":"gone"}' };
     peer.breakAll();
-    await until(() => peer.connections === 0);
-    const requests: Promise<unknown>[] = [client.listKeys({}), client.createKey({})];
-    for (const request of requests)
-      await t.rejects(request, { code: 'UnrecognizedClientException', message: 'gone' });
-    t.equal(peer.upgrades.length, 2);
+    // Whether the client has seen the end of its connection yet or not, this request may be sent again.
+    await t.rejects(client.listKeys({}), gone);
+    const before = peer.upgrades.length;
+    await Promise.all([t.rejects(client.listKeys({}), gone), t.rejects(client.createKey({}), gone)]);
+    t.equal(peer.upgrades.length, before + 1);
     await new Promise((resolve) => setTimeout(resolve, 200));
-    t.equal(peer.upgrades.length, 2, 'no tries that nobody asked for');
+    t.equal(peer.upgrades.length, before + 1, 'no tries that nobody asked for');
     peer.refusal = undefined;
     t.strictSame(await client.enableKey({ keyId: 'x' }), {}, 'later requests try again');
   },
@@ -159,15 +160,15 @@ void t.test('connecting to nothing fails at once and says what to do', async (t)
   const peer = await startPeer(t);
   await peer.stop();
   const message = /No daemon answers at unix:.*start it with .\/scripts\/start/;
-  const start = performance.now();
+  // One that waited would wait longer than a test may take.
+  const options = { credentials, connectTimeout: 3_600_000 };
   const expected = { name: 'ConnectionError', code: 'NotConnected', retryable: true, message };
-  await t.rejects(connect({ url: peer.url, credentials }), expected, 'no socket');
+  await t.rejects(connect({ url: peer.url, ...options }), expected, 'no socket');
   const stale = createServer();
   await new Promise<void>((resolve) => stale.listen(0, '127.0.0.1', resolve));
   const { port } = stale.address() as { port: number };
   await new Promise((resolve) => stale.close(resolve));
-  await t.rejects(connect({ url: `wss://127.0.0.1:${port}/`, credentials }), { code: 'NotConnected' });
-  t.ok(performance.now() - start < 4_000);
+  await t.rejects(connect({ url: `wss://127.0.0.1:${port}/`, ...options }), { code: 'NotConnected' });
 });
 
 void t.test('connecting to something that stays silent fails at the time-out, or when aborted', async (t) => {

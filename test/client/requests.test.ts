@@ -97,7 +97,7 @@ void t.test('a request that cannot be encoded is refused without being sent', as
 
 void t.test('a request without a reply ends at its time-out, which the daemon is told', async (t) => {
   const peer = await startPeer(t);
-  const client = await startClient(t, peer, { timeout: 5_000 });
+  const client = await startClient(t, peer, { timeout: 3_600_000 });
   const kept: (() => void)[] = [];
   peer.onRequest = ({ answer, operation }) => {
     if (operation?.name === 'Encrypt') kept.push(answer);
@@ -110,10 +110,10 @@ void t.test('a request without a reply ends at its time-out, which the daemon is
   const took = performance.now() - start;
   t.type(error, TimeoutError);
   t.match(error, { code: 'Timeout', retryable: true });
-  t.ok(took >= 99 && took < 2_000, `it took ${took} ms`);
+  t.ok(took >= 99, `it took ${took} ms`);
   t.strictSame(
     peer.received.map(({ deadline }) => deadline),
-    [5_000, 100],
+    [3_600_000, 100],
   );
   for (const answer of kept) answer();
   t.strictSame(await slow, {}, 'the late reply disturbs nobody');
@@ -166,13 +166,12 @@ void t.test('a request is sent three times at most, and then fails as the last r
 
 void t.test('a repetition that would come after the time-out is not waited for', async (t) => {
   const peer = await startPeer(t);
-  const client = await startClient(t, peer, { timeout: 10_000 });
+  const client = await startClient(t, peer, { timeout: 3_600_000 });
   peer.onRequest = ({ refuse }) => {
-    refuse(new exceptions.ThrottlingException('slow down', { retryAfter: 60_000 }));
+    refuse(new exceptions.ThrottlingException('slow down', { retryAfter: 3_600_000 }));
   };
-  const start = performance.now();
   await t.rejects(client.listKeys({}), { code: 'ThrottlingException' });
-  t.ok(performance.now() - start < 9_000);
+  t.equal(peer.received.length, 1);
 });
 
 void t.test('after an internal error only what may be done twice is sent again', async (t) => {

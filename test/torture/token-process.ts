@@ -2,16 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pkcs11, { type Handle } from 'pkcs11js';
+import { openToken } from '../../scripts/bench/open-token.js';
 import type { ObservedObject } from './token.js';
 
 const home = process.env.KEYHOLD_HOME ?? '';
-const module = new pkcs11.PKCS11();
-module.load('/usr/lib/softhsm/libsofthsm2.so');
-module.C_Initialize();
-const slot = module.C_GetSlotList(true).find((one) => module.C_GetTokenInfo(one).label.trim() === 'keyhold');
-if (!slot) throw new Error(`There is no token 'keyhold' in ${home}`);
-const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
-module.C_Login(session, pkcs11.CKU_USER, readFileSync(join(home, 'tokens/pin'), 'utf8'));
+const { module, session } = openToken(readFileSync(join(home, 'tokens/pin'), 'utf8'));
 
 /** @returns undefined where the object has no such attribute */
 function attribute(object: Handle, type: number): Buffer | undefined {

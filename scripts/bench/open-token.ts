@@ -1,0 +1,42 @@
+import pkcs11, { type Handle } from 'pkcs11js';
+
+export const softHsmLibrary = '/usr/lib/softhsm/libsofthsm2.so';
+const tokenLabel = 'keyhold';
+const tries = 50;
+/** Milliseconds. */
+const pause = 100;
+
+/**
+ * Loads a module and logs in to the token of a Keyhold's home as its user.
+ *
+ * SoftHSM rewrites a token's files at each login. A module that reads them in that moment finds no such token until it is
+ * initialised again, so this tries again for five seconds.
+ * @param pin UTF-8
+ * @param library path of the PKCS#11 module
+ * @returns the module, and a read-write session that is logged in
+ * @throws Error that names the module where the token is still not there
+ */
+export function openToken(
+  pin: string,
+  library = softHsmLibrary,
+): { readonly module: pkcs11.PKCS11; readonly session: Handle } {
+  const module = new pkcs11.PKCS11();
+  module.load(library);
+  for (let attempt = 1; attempt <= tries; attempt++) {
+    // p11-kit's client takes no other arguments.
+    module.C_Initialize({ flags: pkcs11.CKF_OS_LOCKING_OK });
+    const slot = module
+      .C_GetSlotList(true)
+      .find((each) => module.C_GetTokenInfo(each).label.trim() === tokenLabel);
+    if (slot) {
+      const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
+      module.C_Login(session, pkcs11.CKU_USER, pin);
+      return { module, session };
+    }
+    module.C_Finalize();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
+  }
+  throw new Error(
+    `${library} shows no token '${tokenLabel}'; the daemon's home or its configuration is gone.`,
+  );
+}

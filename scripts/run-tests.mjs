@@ -1,0 +1,154 @@
+// Runs test files side by side, prints a line for each as it ends and what failed in it, and adds its counts to a file.
+// Usage: run-tests.mjs RESULTS NAME FILE ...
+//   RESULTS   gets a line of JSON for the run: {passed, failed, skipped}
+//   NAME      of the run, printed before each line; '' for none
+// TAP_TIMEOUT: seconds that one file may take (600).
+import { spawn } from 'node:child_process';
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
+import { Parser } from 'tap-parser';
+
+const [results, name, ...files] = process.argv.slice(2);
+const timeout = Number(process.env.TAP_TIMEOUT ?? 600);
+/** Seconds that a file has to end by itself after its own time-out. */
+const grace = 20;
+/** Tests wait for processes of their own half of the time. */
+const jobs = availableParallelism() + 1;
+/** How long each file took the last time, in milliseconds: the longest begin first, so that none is left alone at the end. */
+const timesFile = 'var/test-times.json';
+const times = readTimes();
+const total = { passed: 0, failed: 0, skipped: 0 };
+const running = new Set();
+
+function readTimes() {
+  try {
+    return JSON.parse(readFileSync(timesFile, 'utf8'));
+  } catch {
+    return {};
+  }
+}
+
+const titleOf = (file) => file.replace(/^dist\/test\//, '').replace(/\.test\.js$/, '');
+/** Where no time is known: tests that start daemons take longest. */
+const guess = (title) => (title.startsWith('e2e/') ? 30_000 : 5_000);
+const expected = (file) => times[titleOf(file)] ?? guess(titleOf(file));
+
+/** @returns {Promise<void>} when the file has ended, is counted and told */
+async function run(file) {
+  const began = performance.now();
+  const child = spawn(process.execPath, ['--enable-source-maps', file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, TAP: '1', TAP_TIMEOUT: String(timeout) },
+    // A group of its own, so that what it started can be ended with it.
+    detached: true,
+  });
+  running.add(child);
+  const said = [];
+  const parser = new Parser();
+  // The root parser emits these for the assertions of all subtests, and for a subtest that failed without any.
+  let passed = 0;
+  let skipped = 0;
+  const failures = [];
+  parser.on('pass', () => passed++);
+  parser.on('skip', () => skipped++);
+  parser.on('todo', () => skipped++);
+  parser.on('fail', (result) => failures.push(result));
+  const complete = new Promise((resolve) => parser.on('complete', resolve));
+  child.stdout.pipe(parser);
+  child.stderr.on('data', (data) => said.push(data));
+  let late = false;
+  const timer = setTimeout(
+    () => {
+      late = true;
+      killGroup(child);
+    },
+    (timeout + grace) * 1000,
+  );
+  const status = await new Promise((resolve) => {
+    child.on('error', (error) => resolve(error.message));
+    child.on('exit', (code, signal) => resolve(code ?? signal));
+  });
+  clearTimeout(timer);
+  // What a test leaves behind would hold its output open.
+  killGroup(child);
+  running.delete(child);
+  const { ok, bailout } = await complete;
+  const broken = late
+    ? `it was ended after ${timeout + grace} s`
+    : bailout
+      ? `it bailed out: ${bailout}`
+      : failures.length === 0 && (status !== 0 || !ok)
+        ? `it ended with ${status}`
+        : undefined;
+  const failed = failures.length + (broken ? 1 : 0);
+  total.passed += passed;
+  total.failed += failed;
+  total.skipped += skipped;
+  times[titleOf(file)] = Math.round(performance.now() - began);
+  tell(file, { passed, failed, skipped, milliseconds: performance.now() - began });
+  const output = Buffer.concat(said).toString();
+  if (output.includes('NOT TESTED') || failed > 0) process.stdout.write(indent(output));
+  for (const { fullname, diag } of failures)
+    process.stdout.write(indent(`not ok: ${fullname}\n${details(diag)}`));
+  if (broken) process.stdout.write(indent(`${broken}\n`));
+}
+
+function killGroup(child) {
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // Nothing is left of it.
+  }
+}
+
+function tell(file, { passed, failed, skipped, milliseconds }) {
+  const counts = [
+    `${passed} passed`,
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(skipped > 0 ? [`${skipped} skipped`] : []),
+  ];
+  const seconds = (milliseconds / 1000).toFixed(1).padStart(6);
+  console.log(
+    `${name}${failed > 0 ? 'NOT OK' : 'ok    '} ${seconds} s  ${titleOf(file)} (${counts.join(', ')})`,
+  );
+}
+
+const indent = (text) =>
+  text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => `       ${line}\n`)
+    .join('');
+
+/** What tap says of a failure, without the source and the long ends of what was compared. */
+function details({ source: _, ...diagnostics } = {}) {
+  const text = JSON.stringify(diagnostics, undefined, 2).replaceAll('\\n', '\n');
+  return text.length > 4_000 ? `${text.slice(0, 4_000)} …\n` : `${text}\n`;
+}
+
+process.on('exit', () => {
+  for (const child of running) killGroup(child);
+});
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.on(signal, () => {
+    total.failed++;
+    finish(`Stopped by ${signal}.`);
+    process.exit(130);
+  });
+
+function finish(why) {
+  if (why) console.log(why);
+  appendFileSync(results, `${JSON.stringify(total)}\n`);
+}
+
+const queue = [...files].sort((a, b) => expected(b) - expected(a));
+await Promise.all(
+  Array.from({ length: Math.min(jobs, queue.length) }, async () => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) await run(file);
+  }),
+);
+mkdirSync(dirname(timesFile), { recursive: true });
+writeFileSync(timesFile, `${JSON.stringify(times, undefined, 1)}\n`);
+finish();
+process.exitCode = total.failed > 0 ? 1 : 0;
