@@ -56,6 +56,7 @@ export const errorTable = {
   MalformedPolicyDocumentException: refused,
   MissingAuthenticationTokenException: refused,
   NoSuchEntityException: refused,
+  NotAuthorizedException: refused,
   NotFoundException: refused,
   PackedPolicyTooLargeException: refused,
   RequestEntityTooLargeException: tooLarge,

@@ -1,7 +1,7 @@
 // Text that came from outside, as messages show it: in errors, log lines and on terminals.
 
-/** Most UTF-16 units that a message shows of one value of a request. */
-const longestValue = 256;
+/** Most UTF-16 units that a message shows of one value of a request: more than any name that AWS KMS bounds. */
+const longestValue = 512;
 
 /** Most UTF-16 units of a whole message. The longest that Keyhold writes, about two ARNs and an action, has 1,500. */
 export const longestMessage = 4_096;

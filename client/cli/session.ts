@@ -1,7 +1,7 @@
 // The connection of one command, and what the shell is told of how it ended.
 import { CommanderError } from 'commander';
 import type { Client } from '../client.js';
-import { ConnectionError, ServiceError, TimeoutError } from '../errors.js';
+import { ConnectionError, type ErrorCode, ServiceError, TimeoutError } from '../errors.js';
 import { connect } from '../index.js';
 import { UsageError } from './values.js';
 
@@ -39,9 +39,15 @@ export class Interrupted extends Error {
 /** What a command prints of an operation that was refused. */
 export class OperationError extends Error {
   constructor(operation: string, { code, message }: Pick<ServiceError, 'code' | 'message'>) {
-    super(`An error occurred (${code}) when calling the ${operation} operation: ${message}`);
+    const text = message === '' ? (advice[code] ?? '') : message;
+    super(`An error occurred (${code}) when calling the ${operation} operation: ${text}`);
   }
 }
+
+/** For errors that AWS sends without a text. */
+const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
+  NotAuthorizedException: 'Alias names that begin with alias/aws/ are reserved for the keys of services.',
+};
 
 /** Prints why a command failed. @returns the exit status */
 export function reportFailure(error: unknown): number {

@@ -5,7 +5,8 @@ export type KeyIdentifier =
   { readonly kind: 'key'; readonly keyId: string } | { readonly kind: 'alias'; readonly aliasName: string };
 
 const keyIdPattern = /^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$/;
-const arnPattern = /^arn:aws:kms:([^:]*):([^:]*):(key|alias)\/(.+)$/;
+const arnPattern = /^arn:([^:]*):kms:([^:]*):([^:]*):(key|alias)\/(.+)$/;
+const partition = 'aws';
 
 /** The account and Region whose ARNs this daemon serves. */
 export class Namer {
@@ -25,19 +26,40 @@ export class Namer {
 
   /**
    * Reads a key id, key ARN, alias name or alias ARN.
-   * @throws NotFoundException for an ARN of another account or Region, and for what is none of the four
+   * @throws NotFoundException for an ARN of another partition, Region or account, and for what is none of the four;
+   *   InvalidArnException for an ARN of something else
    */
   parse(identifier: string): KeyIdentifier {
     if (keyIdPattern.test(identifier)) return { kind: 'key', keyId: identifier };
     if (identifier.startsWith('alias/')) return { kind: 'alias', aliasName: identifier };
+    if (!identifier.startsWith('arn:'))
+      throw new exceptions.NotFoundException(`Invalid keyId '${identifier}'`);
     const arn = arnPattern.exec(identifier);
-    if (arn?.[1] === this.region && arn[2] === this.account) {
-      const rest = arn[4] ?? '';
-      return arn[3] === 'key' ? { kind: 'key', keyId: rest } : { kind: 'alias', aliasName: `alias/${rest}` };
-    }
-    if (identifier.startsWith('arn:') && !arn)
-      throw new exceptions.InvalidArnException(`Invalid arn ${identifier}`);
-    if (arn) throw new exceptions.NotFoundException(`Key '${identifier}' does not exist`);
-    throw new exceptions.NotFoundException(`Invalid keyId '${identifier}'`);
+    if (!arn) throw new exceptions.InvalidArnException(`Invalid arn ${identifier}`);
+    const [, ofPartition, region, account, kind, name] = arn as unknown as [string, ...string[]];
+    this.#checkScope(identifier, {
+      ofPartition: ofPartition!,
+      region: region!,
+      account: account!,
+      kind: kind!,
+    });
+    return kind === 'key' ? { kind, keyId: name! } : { kind: 'alias', aliasName: `alias/${name}` };
+  }
+
+  /** @throws NotFoundException in AWS's words: `Invalid arn us-west-2` for a key of that Region */
+  #checkScope(
+    arn: string,
+    {
+      ofPartition,
+      region,
+      account,
+      kind,
+    }: Readonly<Record<'ofPartition' | 'region' | 'account' | 'kind', string>>,
+  ): void {
+    if (ofPartition !== partition) throw new exceptions.NotFoundException(`Invalid arn ${ofPartition}`);
+    if (region !== this.region) throw new exceptions.NotFoundException(`Invalid arn ${region}`);
+    if (account === this.account) return;
+    const absent = kind === 'key' ? `Key '${arn}' does not exist.` : `Alias ${arn} is not found.`;
+    throw new exceptions.NotFoundException(`${absent} The account of this Keyhold is ${this.account}.`);
   }
 }

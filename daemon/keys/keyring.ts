@@ -188,10 +188,10 @@ export class Keyring {
     if (parsed.kind === 'alias') {
       throw identifier.startsWith('arn:')
         ? new exceptions.InvalidArnException(
-            `${identifier} is an alias; this operation takes a key ID or key ARN.`,
+            'Key Aliases are not supported for this operation. It takes a key ID or key ARN.',
           )
         : new exceptions.NotFoundException(
-            `Invalid keyId '${identifier}': this operation takes a key ID or key ARN.`,
+            `Invalid keyId '${identifier}'. This operation takes a key ID or key ARN, not an alias.`,
           );
     }
     return this.existing(parsed.keyId);

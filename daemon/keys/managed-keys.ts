@@ -50,6 +50,11 @@ const protects: Readonly<Record<string, string>> = {
 /** With which the names of their aliases begin. Nobody else makes, moves or removes such an alias. */
 export const managedAliasPrefix = 'alias/aws/';
 
+/** The predefined aliases of services, in order; ListAliases lists them before their keys are made. */
+export const managedAliases: readonly string[] = Object.keys(protects)
+  .map((service) => managedAliasPrefix + service)
+  .sort();
+
 /** @returns the service that has a key of this alias; undefined where none has */
 export function managedService(aliasName: string): string | undefined {
   if (!aliasName.startsWith(managedAliasPrefix)) return undefined;

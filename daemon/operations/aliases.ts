@@ -1,18 +1,17 @@
 // CreateAlias, UpdateAlias, DeleteAlias, ListAliases.
 import { exceptions } from '../../proto/errors.js';
-import { type Alias, type Key, putAlias } from '../keys/keyring.js';
-import { managedAliasPrefix } from '../keys/managed-keys.js';
+import { type Alias, type Key, type Keyring, putAlias } from '../keys/keyring.js';
+import { managedAliases, managedAliasPrefix } from '../keys/managed-keys.js';
 import type { KeyRecord } from '../keys/record.js';
 import { type AnyOperation, operation, type Services } from './operation.js';
 import { page } from './paging.js';
-import { keyIdOrArn } from './resolvers.js';
 
 const createAlias = operation({
   name: 'CreateAlias',
   service: 'kms',
   readOnly: false,
   permissions: [
-    { action: 'kms:CreateAlias', key: keyIdOrArn('targetKeyId') },
+    { action: 'kms:CreateAlias', key: newTarget },
     {
       action: 'kms:CreateAlias',
       resource: ({ aliasName }, { keyring }) => keyring.namer.aliasArn(aliasName),
@@ -21,7 +20,6 @@ const createAlias = operation({
   states: 'modify',
   audited: ['aliasName', 'targetKeyId'],
   handle({ aliasName }, [key], services) {
-    checkAliasName(aliasName);
     const { keyId } = key!.record;
     const createdAt = Date.now() / 1000;
     return Promise.resolve({
@@ -42,7 +40,7 @@ const updateAlias = operation({
   permissions: [
     // Its present target may be in any state: an alias can always be led away from a key.
     { action: 'kms:UpdateAlias', key: aliasTarget, states: 'read' },
-    { action: 'kms:UpdateAlias', key: keyIdOrArn('targetKeyId') },
+    { action: 'kms:UpdateAlias', key: newTarget },
     {
       action: 'kms:UpdateAlias',
       resource: ({ aliasName }, { keyring }) => keyring.namer.aliasArn(aliasName),
@@ -100,7 +98,7 @@ const listAliases = operation({
     const { items, truncated, nextMarker } = page(
       request,
       50,
-      (after) => (target === undefined ? keyring.aliases(after) : keyring.aliasesOf(target, after)),
+      (after) => (target === undefined ? allAliases(keyring, after) : keyring.aliasesOf(target, after)),
       (alias) => alias.aliasName,
     );
     const aliases = items.map(({ aliasName, targetKeyId, createdAt, updatedAt }) => ({
@@ -116,8 +114,39 @@ const listAliases = operation({
 
 export const aliasOperations: readonly AnyOperation[] = [createAlias, updateAlias, deleteAlias, listAliases];
 
-/** The key that an alias of the user's own names. @throws InvalidAliasNameException, NotFoundException */
-function aliasTarget({ aliasName }: { readonly aliasName: string }, services: Services): Key {
+/** An alias as it is listed. One of a service has no target and no dates before its key is made. */
+type ListedAlias = Pick<Alias, 'aliasName'> & Partial<Alias>;
+
+/** The aliases of the user and those of services, in the order of their names. */
+function* allAliases(keyring: Keyring, after: string): Iterable<ListedAlias> {
+  const predefined = managedAliases.filter((aliasName) => aliasName > after && !keyring.alias(aliasName));
+  let next = 0;
+  for (const alias of keyring.aliases(after)) {
+    for (let name = predefined[next]; name !== undefined && name < alias.aliasName; name = predefined[++next])
+      yield { aliasName: name };
+    yield alias;
+  }
+  for (const aliasName of predefined.slice(next)) yield { aliasName };
+}
+
+interface AliasRequest {
+  readonly aliasName: string;
+  readonly targetKeyId: string;
+}
+
+/**
+ * The key that an alias is to refer to.
+ * @throws what checkAliasName throws; ValidationException for an alias in its place; NotFoundException
+ */
+function newTarget({ aliasName, targetKeyId }: AliasRequest, { keyring }: Services): Key {
+  checkAliasName(aliasName);
+  if (keyring.namer.parse(targetKeyId).kind === 'alias')
+    throw new exceptions.ValidationException('Aliases must refer to keys. Not aliases');
+  return keyring.findByKeyId(targetKeyId);
+}
+
+/** The key that an alias of the user's own names. @throws what checkAliasName throws; NotFoundException */
+function aliasTarget({ aliasName }: Pick<AliasRequest, 'aliasName'>, services: Services): Key {
   checkAliasName(aliasName);
   return services.keyring.existing(existingAlias(aliasName, services).targetKeyId);
 }
@@ -139,17 +168,23 @@ function checkSameKind(from: KeyRecord, to: KeyRecord): void {
   );
 }
 
-/** @throws InvalidAliasNameException */
+/**
+ * Checks the name of an alias of the user's own, with AWS's codes and texts.
+ * @throws ValidationException without the prefix or with other characters, InvalidAliasNameException without a name,
+ *   NotAuthorizedException, without a text, for a name of services
+ */
 export function checkAliasName(aliasName: string): void {
-  if (!/^alias\/[a-zA-Z0-9/_-]+$/.test(aliasName)) {
-    const form = 'An alias name is "alias/" and letters, digits, "/", "_" and "-".';
-    throw new exceptions.InvalidAliasNameException(form);
-  }
-  if (aliasName.startsWith(managedAliasPrefix)) {
-    throw new exceptions.InvalidAliasNameException(
-      `Alias names that begin with "${managedAliasPrefix}" are reserved.`,
+  if (!aliasName.startsWith('alias/')) {
+    throw new exceptions.ValidationException(
+      'Alias must start with the prefix "alias/". Please see ' +
+        'https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html',
     );
   }
+  if (aliasName.startsWith(managedAliasPrefix)) throw new exceptions.NotAuthorizedException('');
+  if (!/^[a-zA-Z0-9/_-]+$/.test(aliasName))
+    throw new exceptions.ValidationException(`${aliasName} contains invalid characters for an alias`);
+  if (aliasName === 'alias/')
+    throw new exceptions.InvalidAliasNameException('A name must follow the prefix "alias/".');
 }
 
 /** @throws AlreadyExistsException */

@@ -78,21 +78,18 @@ const listResourceTags = operation({
 
 export const tagOperations: readonly AnyOperation[] = [tagResource, untagResource, listResourceTags];
 
-/** @throws TagException for reserved or repeated tag keys, LimitExceededException for more than a key may have */
+/**
+ * Checks the tags of a request, with AWS's codes and texts.
+ * @throws TagException for reserved or repeated tag keys, and for more than a key may have
+ */
 export function checkTags(tags: readonly Tag[], { tagsPerKey }: Services['limits']): void {
   const tagKeys = tags.map(({ tagKey }) => tagKey);
+  if (new Set(tagKeys).size < tagKeys.length) throw new exceptions.TagException('Duplicate tag keys');
+  if (tags.length > tagsPerKey) throw new exceptions.TagException('Too many tags');
   checkTagKeys(tagKeys);
-  if (new Set(tagKeys).size < tagKeys.length) {
-    throw new exceptions.TagException('A tag key is given more than once.');
-  }
-  if (tags.length > tagsPerKey) {
-    throw new exceptions.LimitExceededException(`A key has at most ${tagsPerKey} tags.`);
-  }
 }
 
 function checkTagKeys(tagKeys: readonly string[]): void {
-  const reserved = tagKeys.find((tagKey) => tagKey.toLowerCase().startsWith('aws:'));
-  if (reserved !== undefined) {
-    throw new exceptions.TagException(`Tag keys that begin with "aws:" are reserved: '${reserved}'.`);
-  }
+  if (tagKeys.some((tagKey) => /^aws:/i.test(tagKey)))
+    throw new exceptions.TagException('Tags beginning with aws: are reserved');
 }

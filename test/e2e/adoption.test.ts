@@ -242,7 +242,7 @@ void t.test('adopting', async (t) => {
       const taken = client.adoptKey({ label: 'late', alias: 'alias/payroll' });
       await t.rejects(taken, { code: 'AlreadyExistsException' });
       const reserved = client.adoptKey({ label: 'late', alias: 'alias/aws/s3' });
-      await t.rejects(reserved, { code: 'InvalidAliasNameException' });
+      await t.rejects(reserved, { code: 'NotAuthorizedException' });
     },
   );
 

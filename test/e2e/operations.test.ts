@@ -63,12 +63,16 @@ void t.test('operations', async (t) => {
   await t.test('aliases are unique, well-formed, and listed', async (t) => {
     const create = (aliasName: string, targetKeyId = keyId) => client.createAlias({ aliasName, targetKeyId });
     await t.rejects(create('alias/app/one'), { code: 'AlreadyExistsException', retryable: false });
-    for (const name of ['app', 'alias/', 'alias/aws/s3'])
-      await t.rejects(create(name), { code: 'InvalidAliasNameException' }, name);
+    await t.rejects(create('app'), { code: 'ValidationException' });
+    await t.rejects(create('alias/'), { code: 'InvalidAliasNameException' });
+    await t.rejects(create('alias/aws/s3'), { code: 'NotAuthorizedException' });
     await t.rejects(create('alias/with space'), { code: 'ValidationException' });
     await t.rejects(create('alias/x', '1234abcd-12ab-34cd-56ef-1234567890ab'), { code: 'NotFoundException' });
-    const { aliases, truncated } = await client.listAliases({});
-    t.match(aliases, [{ aliasName: 'alias/app/one', targetKeyId: keyId, aliasArn: /:alias\/app\/one$/ }]);
+    const { aliases = [], truncated } = await client.listAliases({ limit: 100 });
+    t.match(
+      aliases.filter(({ targetKeyId }) => targetKeyId),
+      [{ aliasName: 'alias/app/one', targetKeyId: keyId, aliasArn: /:alias\/app\/one$/ }],
+    );
     t.equal(truncated, false);
     t.equal((await client.listAliases({ keyId })).aliases!.length, 1);
   });

@@ -43,7 +43,8 @@ void t.test('lists', async (t) => {
     const disturb = async () => {
       const aliasName = goes.shift();
       if (aliasName) await client.deleteAlias({ aliasName });
-      await client.createAlias({ aliasName: `alias/d${made++}`, targetKeyId });
+      // Fewer than a key may have.
+      if (made < 20) await client.createAlias({ aliasName: `alias/d${made++}`, targetKeyId });
     };
     for (const filter of [{ keyId: targetKeyId }, {}]) {
       const aliases = await readAll('listAliases', filter, 'aliases', disturb);

@@ -253,7 +253,7 @@ async function listAliases(lane: Lane): Promise<[name: string, keyId: string][]>
   do {
     const { response } = await lane.call('listAliases', { limit: 100, ...(marker && { marker }) });
     for (const { aliasName, targetKeyId } of response?.aliases ?? [])
-      aliases.push([aliasName!, targetKeyId!]);
+      if (targetKeyId) aliases.push([aliasName!, targetKeyId]);
     marker = response?.nextMarker;
   } while (marker);
   return aliases;
