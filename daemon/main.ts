@@ -17,7 +17,7 @@ import { ClientCertificates } from './identity/certificates.js';
 import { FailedAuthentications } from './identity/failed-authentications.js';
 import { Identities } from './identity/identities.js';
 import { Sessions } from './identity/sessions.js';
-import { secretsKey } from './instance.js';
+import { internalObjectId, secretsKey } from './instance.js';
 import { Namer } from './keys/identifiers.js';
 import { finishDestructions } from './keys/destructions.js';
 import { type Inspection, inspectToken } from './keys/inspection.js';
@@ -29,6 +29,7 @@ import { Keyring } from './keys/keyring.js';
 import { LastUsage } from './keys/last-usage.js';
 import { MessageCounts } from './keys/message-counts.js';
 import { Secrets } from './keys/secrets.js';
+import { hmacSha256 } from './keys/specs.js';
 import { wrappingObjects } from './keys/wrapping-keys.js';
 import { createLog, type Logger } from './observability/log.js';
 import { Admission } from './operations/admission.js';
@@ -127,7 +128,9 @@ async function start(home: string): Promise<Daemon> {
 
   const identities = new Identities(records, instance.account);
   const accessKeys = new AccessKeys(records, keyStore, secretsKey(instance));
-  const sessions = new Sessions(keyStore, secretsKey(instance));
+  const sessions = await Sessions.start(keyStore, secretsKey(instance), instance.storeId, (message) =>
+    keyStore.sign(internalObjectId(instance, 'record-mac'), hmacSha256, 'none', message),
+  );
   const { tls } = loaded;
   const certificates = tls.clientTrust && new ClientCertificates(tls.clientTrust);
   const credentials = { identities, accessKeys, sessions, certificates };
@@ -171,11 +174,15 @@ async function start(home: string): Promise<Daemon> {
   );
   const clock = await ObservedClock.open(records, config.deletionCautionHours);
   const scheduler = new Scheduler(keyring, acts, lastUsage, clock, log);
-  const failures = new FailedAuthentications(limits.failedAuthentications, async (summary) => {
-    const { members } = makeFailureEvent(instance.account, instance.region, summary);
-    await audit.append(members).catch((error: unknown) => {
-      log.error({ err: error, ...summary }, 'failed authentications could not be recorded');
-    });
+  const failures = new FailedAuthentications(limits.failedAuthentications, {
+    record: async (summary) => {
+      const { members } = makeFailureEvent(instance.account, instance.region, summary);
+      await audit.append(members).catch((error: unknown) => {
+        log.error({ err: error, ...summary }, 'failed authentications could not be recorded');
+      });
+    },
+    logRest: (source, unlogged) =>
+      log.warn({ source, unlogged }, 'more requests or connections were refused'),
   });
   const rooms = { pipeline, authenticator, failures, log };
   const native = new NativeServer(rooms, instance.region, limits, allowedOrigins);

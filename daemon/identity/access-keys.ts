@@ -3,7 +3,7 @@ import type { CipherKey, KeyStore } from '../hsm/key-store.js';
 import type { RecordChange, Records } from '../store/records.js';
 import { uniqueId } from './names.js';
 import { type AccessKeyRecord, accessKeyRecord } from './records.js';
-import { signingKey } from './sigv4.js';
+import { SigningKeys } from './signing-keys.js';
 
 const ivLength = 12;
 const prefix = 'access-key/';
@@ -34,9 +34,7 @@ export interface AccessKeyInfo {
 
 /** Access keys, whose secrets are at rest only under a key that lives in the HSM. */
 export class AccessKeys {
-  /** Signing keys by access key and scope, with the record that they come from; emptied when the day changes. */
-  readonly #signingKeys = new Map<string, { text: string; key: Buffer }>();
-  #day = '';
+  readonly #signingKeys = new SigningKeys();
   /** What `find` found: each request asks for its access key. */
   readonly #active = new Map<string, ActiveAccessKey>();
   /** Access key ids by principal, and the other way round. */
@@ -52,7 +50,7 @@ export class AccessKeys {
     records.observe(prefix, (key) => {
       const accessKeyId = key.slice(prefix.length);
       this.#index(accessKeyId);
-      this.#forgetSigningKeys(accessKeyId);
+      this.#signingKeys.forget(accessKeyId);
     });
   }
 
@@ -113,28 +111,24 @@ export class AccessKeys {
   }
 
   /**
-   * The key that signs for a day, Region and service. For an access key that does not exist the same work is done
-   * with a secret that nobody has, so that the time taken does not tell which access keys exist.
+   * The key that signs for a day, Region and service. The HSM is asked once a day for each access key. For an access key
+   * that does not exist the key comes from a secret that nobody has, without the HSM.
+   * @param date YYYYMMDD
    * @returns 32 bytes, which the caller wipes
    * @throws KMSInternalException where the HSM cannot decrypt the secret
    */
-  async signingKey(
+  signingKey(
     found: ActiveAccessKey | undefined,
     date: string,
     region: string,
     service: string,
   ): Promise<Buffer> {
-    if (date !== this.#day) this.#forget(date);
-    const name = `${found?.accessKeyId ?? ''}/${region}/${service}`;
-    const cached = this.#signingKeys.get(name);
-    if (cached?.text === (found?.text ?? '')) return Buffer.from(cached.key);
-    const secret = found ? await this.#secret(found) : await this.store.random(40);
-    const key = signingKey(secret, date, region, service);
-    secret.fill(0);
-    // Where it was deactivated in between, nothing of it may be remembered.
-    if (!found || this.isCurrent(found))
-      this.#signingKeys.set(name, { text: found?.text ?? '', key: Buffer.from(key) });
-    return key;
+    return this.#signingKeys.get(
+      found,
+      { date, region, service },
+      () => this.#secret(found!),
+      () => this.isCurrent(found!),
+    );
   }
 
   #record(accessKeyId: string): AccessKeyRecord | undefined {
@@ -154,14 +148,6 @@ export class AccessKeys {
     this.#byPrincipal.set(record.principalId, ids.add(accessKeyId));
   }
 
-  #forgetSigningKeys(accessKeyId: string): void {
-    for (const [name, { key }] of this.#signingKeys) {
-      if (!name.startsWith(`${accessKeyId}/`)) continue;
-      key.fill(0);
-      this.#signingKeys.delete(name);
-    }
-  }
-
   async #secret({ accessKeyId, text }: ActiveAccessKey): Promise<Buffer> {
     const sealed = Buffer.from(accessKeyRecord.parse(JSON.parse(text)).secret, 'base64');
     const message = { iv: sealed.subarray(0, ivLength), ciphertext: sealed.subarray(ivLength) };
@@ -172,12 +158,6 @@ export class AccessKeys {
         cause: error,
       });
     }
-  }
-
-  #forget(day: string): void {
-    for (const { key } of this.#signingKeys.values()) key.fill(0);
-    this.#signingKeys.clear();
-    this.#day = day;
   }
 }
 

@@ -1,8 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
 import { exceptions, type ServiceError } from '../../proto/errors.js';
 import type { AccessKeys, ActiveAccessKey } from './access-keys.js';
-import type { AssumedRoleCaller, Caller } from './caller.js';
-import { identityOf, withIdentity } from './caller.js';
+import type { AssumedRoleCaller, Caller, RootCaller, UserCaller } from './caller.js';
+import { identityOf, sessionOf, withIdentity } from './caller.js';
 import type { ClientCertificate, ClientCertificates } from './certificates.js';
 import { type CredentialFault, credentialErrors, signedDate } from './http-requests.js';
 import type { Identities, Role, User } from './identities.js';
@@ -120,7 +120,8 @@ export class Authenticator {
       throw unrecognized('the access key has changed');
     if (certificate && !this.isCurrent(certificate))
       throw unrecognized('the certificate does not count any more');
-    if (caller.type === 'AssumedRole' && caller.session.expiresAt * 1000 <= Date.now()) throw expired();
+    const session = sessionOf(caller);
+    if (session && session.expiresAt * 1000 <= Date.now()) throw expired();
     const identity = identityOf(caller);
     if (!identity) return caller;
     const principal = this.credentials.identities.principal(identity.id);
@@ -131,6 +132,14 @@ export class Authenticator {
   /** Whether a certificate still counts: not expired, not revoked, and mapped to the same principal. */
   isCurrent(certificate: ClientCertificate): boolean {
     return this.credentials.certificates?.isCurrent(certificate) ?? false;
+  }
+
+  /** Whether there is such an access key, or such a token; without the HSM. @param token '' for none */
+  isKnown(accessKeyId: string, token: string): boolean {
+    const { sessions, accessKeys } = this.credentials;
+    return token === ''
+      ? accessKeys.find(accessKeyId) !== undefined
+      : sessions.isAuthentic(accessKeyId, token);
   }
 
   /** What does not depend on the access key. @returns when it was signed */
@@ -171,6 +180,7 @@ export class Authenticator {
     const token = headerValue(request.rawHeaders, 'x-amz-security-token');
     const { sessions, accessKeys } = this.credentials;
     const session = token === '' ? undefined : await sessions.open(accessKeyId, token, authorization);
+    if (session === 'expired') return 'expired';
     const accessKey = token === '' ? accessKeys.find(accessKeyId) : undefined;
     const key = session?.signingKey ?? (await accessKeys.signingKey(accessKey, date, region, service));
     const text = stringToSign(time, authorization, canonicalRequest(request, signedHeaders));
@@ -186,19 +196,28 @@ export class Authenticator {
   }
 
   #ofAccessKey(accessKey: ActiveAccessKey): Caller | undefined {
-    const principal = this.credentials.identities.principal(accessKey.principalId);
-    if (!principal) return undefined;
-    const { id: principalId, arn, record } = principal;
-    const { accessKeyId } = accessKey;
-    const common = { principalId, arn, account: this.scope.account, accessKeyId, accessKey };
-    if (record.type === 'Root') return { type: 'Root', ...common };
-    // A role has no access key of its own.
-    return record.type === 'User' ? { type: 'User', ...common, user: principal as User } : undefined;
+    return this.#ofPrincipal(accessKey.principalId, { accessKeyId: accessKey.accessKeyId, accessKey });
   }
 
   #ofSession({ accessKeyId, session }: OpenedSession): Caller | undefined {
+    if (!('roleId' in session))
+      return this.#ofPrincipal(session.principalId, { accessKeyId, temporary: session });
     const role = this.credentials.identities.principal(session.roleId);
     return role?.record.type === 'Role' ? this.#assumed(role as Role, session, accessKeyId) : undefined;
+  }
+
+  /** The root or a user. @param by what it signs with */
+  #ofPrincipal(
+    id: string,
+    by: Pick<UserCaller, 'accessKeyId' | 'accessKey' | 'temporary'>,
+  ): RootCaller | UserCaller | undefined {
+    const principal = this.credentials.identities.principal(id);
+    if (!principal) return undefined;
+    const { id: principalId, arn, record } = principal;
+    const common = { principalId, arn, account: this.scope.account, ...by };
+    if (record.type === 'Root') return { type: 'Root', ...common };
+    // A role has no access key of its own.
+    return record.type === 'User' ? { type: 'User', ...common, user: principal as User } : undefined;
   }
 
   #assumed(role: Role, session: Session, accessKeyId: string | undefined): AssumedRoleCaller {

@@ -3,7 +3,7 @@ import type { ActiveAccessKey } from './access-keys.js';
 import type { ClientCertificate } from './certificates.js';
 import type { Principal, Role, User } from './identities.js';
 import type { IdentityTag } from './records.js';
-import type { Session } from './sessions.js';
+import type { AnySession, PrincipalSession, Session } from './sessions.js';
 
 interface Authenticated {
   /** `aws:userid`: the unique id; of a session the role's, a colon and the session's name; of the root the account. */
@@ -19,11 +19,17 @@ interface Authenticated {
   readonly certificate?: ClientCertificate | undefined;
 }
 
-export interface RootCaller extends Authenticated {
+/** The root or a user may sign with temporary credentials of its own. */
+interface LongLived extends Authenticated {
+  /** Of GetSessionToken; undefined: an access key or certificate. */
+  readonly temporary?: PrincipalSession | undefined;
+}
+
+export interface RootCaller extends LongLived {
   readonly type: 'Root';
 }
 
-export interface UserCaller extends Authenticated {
+export interface UserCaller extends LongLived {
   readonly type: 'User';
   /** As it is now: tags, attached policies, boundary. */
   readonly user: User;
@@ -43,6 +49,11 @@ export type Caller = RootCaller | UserCaller | AssumedRoleCaller;
 export function identityOf(caller: Caller): User | Role | undefined {
   if (caller.type === 'Root') return undefined;
   return caller.type === 'User' ? caller.user : caller.role;
+}
+
+/** The session whose temporary credentials signed, or that a certificate stands for. */
+export function sessionOf(caller: Caller): AnySession | undefined {
+  return caller.type === 'AssumedRole' ? caller.session : caller.temporary;
 }
 
 /** The caller with its user or role as the records say it is now. */

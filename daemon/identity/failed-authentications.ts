@@ -1,5 +1,5 @@
-// Failed authentications, counted by where they come from: to slow down who keeps trying, and so that a flood of them
-// is one line in the audit log and not a flood of lines.
+// Failed authentications, counted by source and access key: to refuse who keeps trying before anything is computed, and so
+// that a flood of them is one audit record and a few log lines, not a flood of each.
 
 /** The failures of one source in one minute. */
 export interface FailureSummary {
@@ -20,26 +20,65 @@ interface Failures {
   readonly first: number;
   last: number;
   readonly codes: Record<string, number>;
-  readonly accessKeyIds: Set<string>;
+  /** Failures by access key id. */
+  readonly accessKeys: Map<string, number>;
+  /** Refusals of any kind that were logged, and those that were not. */
+  logged: number;
+  unlogged: number;
 }
 
 const minute = 60_000;
 /** Sources that are told apart in one minute; all others are one, so that no flood of addresses fills the memory. */
 const maxSources = 10_000;
+/** Access key ids of one source that are counted apart. */
+const maxAccessKeys = 1_000;
+/** Access key ids in one audit record. */
 const maxAccessKeyIds = 10;
+/** Log lines for the refusals of one source in one minute. */
+const maxLogged = 5;
+/** Pairs of source and access key that have authenticated; of more the one that did so first is forgotten. */
+const maxProven = 10_000;
 
+/** What is done with the failures of a minute. */
+export interface FailureOutputs {
+  /** Records the failures of one source. */
+  readonly record: (summary: FailureSummary) => Promise<void>;
+  /** Logs how many refusals of a source were not logged one by one. */
+  readonly logRest: (source: string, unlogged: number) => void;
+}
+
+/**
+ * Who is throttled: an access key id that failed too often from one source, and every unknown access key from a source that
+ * failed too often. Neither keeps out somebody else: another access key of the same address (a proxy, a NAT gateway, the
+ * unix socket) still gets in, and so does one that has authenticated from there before, whoever tries its id as well.
+ */
 export class FailedAuthentications {
   readonly #sources = new Map<string, Failures>();
+  readonly #proven = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
-  /**
-   * @param limit failures of one source in one minute past which it is throttled
-   * @param record is given each source's failures when the minute is over
-   */
+  /** @param limit failures in one minute, of one source or of one access key from it, past which it is throttled */
   constructor(
     private readonly limit: number,
-    private readonly record: (summary: FailureSummary) => Promise<void>,
+    private readonly outputs: FailureOutputs,
   ) {}
+
+  /**
+   * Whether somebody must wait before trying again; to be asked before a signature or token is looked at.
+   * @param address IP address, or `unix`
+   * @param isKnown whether credentials like these exist; asked only where it matters
+   * @returns milliseconds; 0: not
+   */
+  mustWait(address: string, accessKeyId: string | undefined, isKnown: () => boolean): number {
+    if (this.#sources.size === 0) return 0;
+    const source = sourceOf(address);
+    const failures = this.#sources.get(this.#nameOf(source));
+    if (!failures || failures.count <= this.limit) return 0;
+    const ofKey = failures.accessKeys.get(accessKeyId ?? '') ?? 0;
+    if (ofKey <= this.limit && isKnown()) return 0;
+    if (accessKeyId !== undefined && this.#proven.has(`${source} ${accessKeyId}`)) return 0;
+    return untilNextMinute(Date.now());
+  }
 
   /**
    * Counts a failure.
@@ -48,15 +87,35 @@ export class FailedAuthentications {
    */
   note(address: string, code: string, accessKeyId: string | undefined): number {
     const now = Date.now();
-    this.#timer ??= setTimeout(() => void this.flush(), minute - (now % minute)).unref();
     const failures = this.#of(sourceOf(address), now);
     failures.count += 1;
     failures.last = now;
     failures.codes[code] = (failures.codes[code] ?? 0) + 1;
     // What has not the form of an access key id may be a secret that somebody put in the wrong place.
     const isPlausible = accessKeyId !== undefined && /^A[A-Z0-9]{15,31}$/.test(accessKeyId);
-    if (isPlausible && failures.accessKeyIds.size < maxAccessKeyIds) failures.accessKeyIds.add(accessKeyId);
-    return failures.count > this.limit ? minute - (now % minute) : 0;
+    const { accessKeys } = failures;
+    if (isPlausible && (accessKeys.has(accessKeyId) || accessKeys.size < maxAccessKeys))
+      accessKeys.set(accessKeyId, (accessKeys.get(accessKeyId) ?? 0) + 1);
+    return failures.count > this.limit ? untilNextMinute(now) : 0;
+  }
+
+  /** Remembers that an access key has authenticated from an address. */
+  noteSuccess(address: string, accessKeyId: string | undefined): void {
+    if (accessKeyId === undefined) return;
+    const pair = `${sourceOf(address)} ${accessKeyId}`;
+    if (this.#proven.has(pair)) return;
+    this.#proven.add(pair);
+    const [oldest] = this.#proven;
+    if (this.#proven.size > maxProven) this.#proven.delete(oldest!);
+  }
+
+  /** Whether a refusal may have a log line of its own; the others are counted for one at the end of the minute. */
+  mayLog(address: string): boolean {
+    const failures = this.#of(sourceOf(address), Date.now());
+    const isLogged = failures.logged < maxLogged;
+    if (isLogged) failures.logged += 1;
+    else failures.unlogged += 1;
+    return isLogged;
   }
 
   /** Records what was counted; also to be called at a stop. */
@@ -65,19 +124,36 @@ export class FailedAuthentications {
     this.#timer = undefined;
     const counted = [...this.#sources];
     this.#sources.clear();
-    for (const [source, failures] of counted)
-      await this.record({ ...failures, source, accessKeyIds: [...failures.accessKeyIds] });
+    for (const [source, { unlogged }] of counted) if (unlogged > 0) this.outputs.logRest(source, unlogged);
+    for (const [source, { count, first, last, codes, accessKeys }] of counted) {
+      if (count === 0) continue;
+      const accessKeyIds = [...accessKeys.keys()].slice(0, maxAccessKeyIds);
+      await this.outputs.record({ source, count, first, last, codes, accessKeyIds });
+    }
+  }
+
+  #nameOf(source: string): string {
+    return this.#sources.has(source) || this.#sources.size < maxSources ? source : 'others';
   }
 
   #of(source: string, now: number): Failures {
-    const name = this.#sources.has(source) || this.#sources.size < maxSources ? source : 'others';
+    const name = this.#nameOf(source);
     let failures = this.#sources.get(name);
     if (!failures) {
-      failures = { count: 0, first: now, last: now, codes: {}, accessKeyIds: new Set() };
+      this.#timer ??= setTimeout(
+        () => void this.flush().catch(() => undefined),
+        untilNextMinute(now),
+      ).unref();
+      const none = { count: 0, first: now, last: now, logged: 0, unlogged: 0 };
+      failures = { ...none, codes: {}, accessKeys: new Map() };
       this.#sources.set(name, failures);
     }
     return failures;
   }
+}
+
+function untilNextMinute(now: number): number {
+  return minute - (now % minute);
 }
 
 /** Who has one IPv6 address has the 2^64 of its network: they are one source. */

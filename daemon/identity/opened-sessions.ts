@@ -1,38 +1,38 @@
 // Sessions whose tokens were opened: clients of AWS send theirs with every request, and the HSM need not open it each time.
 import { hash } from 'node:crypto';
-import type { Session } from './sessions.js';
+import type { AnySession } from './sessions.js';
 import { signingKey } from './sigv4.js';
+import type { SigningScope } from './signing-keys.js';
 
 /** Sessions that are remembered; of more the one that was used last the longest ago is forgotten. */
 const maxRemembered = 1_024;
 /** How often those that have expired are forgotten, in milliseconds. */
 const sweepInterval = 60_000;
-
-/** Day (YYYYMMDD), Region and service that a signing key is for. */
-export interface SigningScope {
-  readonly date: string;
-  readonly region: string;
-  readonly service: string;
-}
+/** Of one session: two services, on two days around midnight. */
+const maxSigningKeys = 4;
 
 /** An opened token, with the keys that sign for it. Who asks decides anew, at each request, whether the session counts. */
 export class RememberedSession {
+  /** By day, Region and service. */
   readonly #signingKeys = new Map<string, Buffer>();
-  #day = '';
+  #isWiped = false;
 
   /** @param secret is this object's from now on, and wiped by it */
   constructor(
-    readonly session: Session,
+    readonly session: AnySession,
     private readonly secret: Buffer,
   ) {}
 
-  /** @returns 32 bytes, which the caller wipes */
+  /**
+   * @returns 32 bytes, which the caller wipes
+   * @throws Error where it was wiped: a key made of zeros would be one that everybody has
+   */
   signingKey({ date, region, service }: SigningScope): Buffer {
-    if (date !== this.#day) this.#forgetKeys();
-    this.#day = date;
-    const name = `${region}/${service}`;
+    if (this.#isWiped) throw new Error('The secret of this session was wiped.');
+    const name = `${date}/${region}/${service}`;
     let key = this.#signingKeys.get(name);
     if (!key) {
+      if (this.#signingKeys.size >= maxSigningKeys) this.#forgetKeys();
       key = signingKey(this.secret, date, region, service);
       this.#signingKeys.set(name, key);
     }
@@ -40,6 +40,7 @@ export class RememberedSession {
   }
 
   wipe(): void {
+    this.#isWiped = true;
     this.secret.fill(0);
     this.#forgetKeys();
   }

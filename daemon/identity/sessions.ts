@@ -1,10 +1,13 @@
-// Temporary credentials. Nothing of a session is stored: its token carries everything, the secret included, encrypted
-// under the HSM's key for secrets and bound to the access key id, so only who holds the token can use it.
+// Temporary credentials. Sessions are not stored: a token carries its session, secret included, encrypted under the HSM's
+// key for secrets and bound to the access key id. In front of that is a MAC that the daemon checks by itself, so that a
+// made-up or expired token never reaches the HSM.
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { exceptions } from '../../proto/errors.js';
 import { type CipherKey, HsmError, type KeyStore } from '../hsm/key-store.js';
 import { uniqueId } from './names.js';
-import { OpenedSessions, RememberedSession, type SigningScope } from './opened-sessions.js';
+import { OpenedSessions, RememberedSession } from './opened-sessions.js';
+import type { SigningScope } from './signing-keys.js';
 
 const sessionSchema = z.strictObject({
   roleId: z.string(),
@@ -25,14 +28,42 @@ const sessionSchema = z.strictObject({
 /** A session of a role. */
 export type Session = z.output<typeof sessionSchema>;
 
-const contentSchema = z.strictObject({ secret: z.string(), session: sessionSchema });
+const principalSessionSchema = z.strictObject({
+  /** Unique id of the user, or the account's number for its root. */
+  principalId: z.string(),
+  /** Epoch seconds: `aws:TokenIssueTime`. */
+  issuedAt: z.number(),
+  /** Epoch seconds. */
+  expiresAt: z.number(),
+});
 
-/** First byte of a token. */
-const format = 1;
-const ivLength = 12;
+/** Temporary credentials of a user or of the root (GetSessionToken): they have the permissions of their principal. */
+export type PrincipalSession = z.output<typeof principalSessionSchema>;
+
+export type AnySession = Session | PrincipalSession;
+
+const contentSchema = z.strictObject({
+  secret: z.string(),
+  session: z.union([sessionSchema, principalSessionSchema]),
+});
+
+/**
+ * A token is, in base64: format (1 byte), HMAC-SHA-256 (32 bytes) over access key id and all that follows, end of the
+ * session in epoch milliseconds (8 bytes, big endian), IV (12 bytes), ciphertext with its tag. Format 1 had no MAC and no
+ * end, and is refused.
+ */
+const format = 2;
+const macAt = 1;
+const expiryAt = macAt + 32;
+const ivAt = expiryAt + 8;
+const ciphertextAt = ivAt + 12;
+const tagLength = 16;
 /** Bytes of a token's content: in base64 it must leave room for the other headers of a request (16 KiB in all). */
 const maxContent = 6_000;
 const maxToken = 9_000;
+
+/** What is signed in the HSM, with the store's id behind it, to make the key for the tokens' MACs. */
+const macKeyMessage = 'keyhold session tokens v2\0';
 
 /** What AssumeRole gives its caller. */
 export interface TemporaryCredentials {
@@ -46,20 +77,43 @@ export interface TemporaryCredentials {
 /** A session that was opened, and the key that signs for it, 32 bytes, which the caller wipes. */
 export interface OpenedSession {
   readonly accessKeyId: string;
-  readonly session: Session;
+  readonly session: AnySession;
   readonly signingKey: Buffer;
 }
 
 export class Sessions {
   readonly #opened = new OpenedSessions();
+  /** Tokens that the HSM opens now: a flood of one token costs it one call. */
+  readonly #opening = new Map<string, Promise<RememberedSession | undefined>>();
+  readonly #macKey: KeyObject;
 
+  /** @param macKey 32 bytes, secret, the same at each start; the caller wipes it */
   constructor(
     private readonly store: KeyStore,
     private readonly secretsKey: CipherKey,
-  ) {}
+    macKey: Buffer,
+  ) {
+    this.#macKey = createSecretKey(macKey);
+  }
+
+  /**
+   * Derives the key for the tokens' MACs in the HSM.
+   * @param mac HMAC-SHA-256 under a key of the HSM
+   */
+  static async start(
+    store: KeyStore,
+    secretsKey: CipherKey,
+    storeId: string,
+    mac: (message: Buffer) => Promise<Buffer>,
+  ): Promise<Sessions> {
+    const macKey = await mac(Buffer.from(macKeyMessage + storeId));
+    const sessions = new Sessions(store, secretsKey, macKey);
+    macKey.fill(0);
+    return sessions;
+  }
 
   /** @throws PackedPolicyTooLargeException, HsmError */
-  async create(session: Session): Promise<TemporaryCredentials> {
+  async create(session: AnySession): Promise<TemporaryCredentials> {
     const accessKeyId = uniqueId('session');
     const secretAccessKey = (await this.store.random(30)).toString('base64');
     const content = Buffer.from(JSON.stringify({ secret: secretAccessKey, session }));
@@ -71,42 +125,78 @@ export class Sessions {
     }
     const { iv, ciphertext } = await this.store.encrypt(this.secretsKey, aad(accessKeyId), content);
     content.fill(0);
-    const sessionToken = Buffer.concat([Buffer.of(format), iv, ciphertext]).toString('base64');
+    const expiry = Buffer.alloc(8);
+    expiry.writeBigUInt64BE(BigInt(session.expiresAt * 1000));
+    const authenticated = Buffer.concat([expiry, iv, ciphertext]);
+    const mac = this.#mac(accessKeyId, authenticated);
+    const sessionToken = Buffer.concat([Buffer.of(format), mac, authenticated]).toString('base64');
     return { accessKeyId, secretAccessKey, sessionToken, packedSize };
   }
 
   /**
-   * Opens a token, whether or not its session has expired or its role exists: that is asked anew for each request.
+   * Opens a token. Whether its principal still exists is asked anew for each request.
    * @param scope of the signature
-   * @returns undefined where it is none of ours, or of another access key
+   * @returns undefined where it is none of ours, or of another access key; the HSM hears of neither that nor of an
+   *   expired one
    * @throws HsmError where the HSM does not answer
    */
-  async open(accessKeyId: string, token: string, scope: SigningScope): Promise<OpenedSession | undefined> {
+  async open(
+    accessKeyId: string,
+    token: string,
+    scope: SigningScope,
+  ): Promise<OpenedSession | 'expired' | undefined> {
     const remembered = this.#opened.find(accessKeyId, token);
-    const found = remembered ?? (await this.#decrypt(accessKeyId, token));
-    if (!found) return undefined;
-    const opened = { accessKeyId, session: found.session, signingKey: found.signingKey(scope) };
-    if (!remembered) this.#opened.remember(accessKeyId, token, found);
-    return opened;
+    if (remembered) return opened(accessKeyId, remembered, scope);
+    const bytes = this.#authentic(accessKeyId, token);
+    if (!bytes) return undefined;
+    if (bytes.readBigUInt64BE(expiryAt) <= BigInt(Date.now())) return 'expired';
+    let opening = this.#opening.get(token);
+    if (!opening) {
+      opening = this.#decrypt(accessKeyId, token, bytes);
+      this.#opening.set(token, opening);
+    }
+    const found = await opening;
+    return found && opened(accessKeyId, found, scope);
   }
 
-  async #decrypt(accessKeyId: string, token: string): Promise<RememberedSession | undefined> {
+  /** Whether the HSM is not needed to tell what a token is worth. */
+  isAuthentic(accessKeyId: string, token: string): boolean {
+    return this.#authentic(accessKeyId, token) !== undefined;
+  }
+
+  /** The bytes of a token whose MAC is right. */
+  #authentic(accessKeyId: string, token: string): Buffer | undefined {
     const bytes = Buffer.from(token.length > maxToken ? '' : token, 'base64');
-    if (bytes[0] !== format || bytes.length < 1 + ivLength + 16 || bytes.toString('base64') !== token)
+    if (bytes[0] !== format || bytes.length < ciphertextAt + tagLength || bytes.toString('base64') !== token)
       return undefined;
-    const iv = bytes.subarray(1, 1 + ivLength);
-    let content: Buffer;
+    const mac = this.#mac(accessKeyId, bytes.subarray(expiryAt));
+    return timingSafeEqual(mac, bytes.subarray(macAt, expiryAt)) ? bytes : undefined;
+  }
+
+  #mac(accessKeyId: string, authenticated: Buffer): Buffer {
+    return createHmac('sha256', this.#macKey).update(`${accessKeyId}\0`).update(authenticated).digest();
+  }
+
+  async #decrypt(accessKeyId: string, token: string, bytes: Buffer): Promise<RememberedSession | undefined> {
     try {
-      const message = { iv, ciphertext: bytes.subarray(1 + ivLength) };
-      content = await this.store.decrypt(this.secretsKey, aad(accessKeyId), message);
+      const message = { iv: bytes.subarray(ivAt, ciphertextAt), ciphertext: bytes.subarray(ciphertextAt) };
+      const content = await this.store.decrypt(this.secretsKey, aad(accessKeyId), message);
+      const { secret, session } = contentSchema.parse(JSON.parse(content.toString()));
+      content.fill(0);
+      const found = new RememberedSession(session, Buffer.from(secret));
+      this.#opened.remember(accessKeyId, token, found);
+      return found;
     } catch (error) {
       if (error instanceof HsmError && error.code === 'invalid-ciphertext') return undefined;
       throw error;
+    } finally {
+      this.#opening.delete(token);
     }
-    const { secret, session } = contentSchema.parse(JSON.parse(content.toString()));
-    content.fill(0);
-    return new RememberedSession(session, Buffer.from(secret));
   }
+}
+
+function opened(accessKeyId: string, found: RememberedSession, scope: SigningScope): OpenedSession {
+  return { accessKeyId, session: found.session, signingKey: found.signingKey(scope) };
 }
 
 function aad(accessKeyId: string): Buffer {

@@ -2,7 +2,7 @@
 // connection and key: one JSON.stringify of the whole event costs a third of the service's throughput.
 import { randomUUID } from 'node:crypto';
 import type { Service } from '../../proto/descriptor.js';
-import type { Caller } from '../identity/caller.js';
+import { type Caller, sessionOf } from '../identity/caller.js';
 import type { FailureSummary } from '../identity/failed-authentications.js';
 import type { Key } from '../keys/keyring.js';
 import type { AnyOperation } from './operation.js';
@@ -54,9 +54,13 @@ function userIdentityOf(caller: Caller): object {
   const { principalId, arn, account: accountId, accessKeyId, certificate } = caller;
   const credential = { accessKeyId, credentialId: certificate && `x509:${certificate.fingerprint}` };
   const common = { principalId, arn, accountId, ...credential };
-  if (caller.type === 'Root') return { type: 'Root', ...common };
-  if (caller.type === 'User') return { type: 'IAMUser', ...common, userName: caller.user.record.userName };
-  const { role, session } = caller;
+  const attributes = sessionAttributes(caller);
+  if (caller.type !== 'AssumedRole') {
+    const sessionContext = attributes && { attributes };
+    if (caller.type === 'Root') return { type: 'Root', ...common, sessionContext };
+    return { type: 'IAMUser', ...common, userName: caller.user.record.userName, sessionContext };
+  }
+  const { role } = caller;
   const sessionIssuer = {
     type: 'Role',
     principalId: role.id,
@@ -64,9 +68,15 @@ function userIdentityOf(caller: Caller): object {
     accountId,
     userName: role.record.roleName,
   };
-  const creationDate = new Date(session.issuedAt * 1000).toISOString().replace('.000', '');
-  const attributes = { creationDate, mfaAuthenticated: 'false' };
   return { type: 'AssumedRole', ...common, sessionContext: { sessionIssuer, attributes } };
+}
+
+/** Of temporary credentials. */
+function sessionAttributes(caller: Caller): object | undefined {
+  const session = sessionOf(caller);
+  if (!session) return undefined;
+  const creationDate = new Date(session.issuedAt * 1000).toISOString().replace('.000', '');
+  return { creationDate, mfaAuthenticated: 'false' };
 }
 
 /** An event that no request caused. */

@@ -1,5 +1,5 @@
 // Condition keys that every request has, whatever its operation (IAM User Guide, "AWS global condition context keys").
-import { principalArn, principalTags } from '../identity/caller.js';
+import { principalArn, principalTags, sessionOf } from '../identity/caller.js';
 import type { ConditionKeys } from './operation.js';
 
 const callerTypes = { Root: 'Account', User: 'User', AssumedRole: 'AssumedRole' } as const;
@@ -13,10 +13,12 @@ export const globalConditionKeys: ConditionKeys<unknown> = {
     principalTags(caller).find(({ key }) => key.toLowerCase() === name)?.value,
   'aws:userid': ({ caller }) => caller.principalId,
   'aws:username': ({ caller }) => (caller.type === 'User' ? caller.user.record.userName : undefined),
-  'aws:TokenIssueTime': ({ caller }) =>
-    caller.type === 'AssumedRole' ? isoTime(caller.session.issuedAt * 1000) : undefined,
+  'aws:TokenIssueTime': ({ caller }) => {
+    const session = sessionOf(caller);
+    return session && isoTime(session.issuedAt * 1000);
+  },
   // Nobody here proves a second factor; credentials that last have no such key, as at AWS.
-  'aws:MultiFactorAuthPresent': ({ caller }) => (caller.type === 'AssumedRole' ? 'false' : undefined),
+  'aws:MultiFactorAuthPresent': ({ caller }) => (sessionOf(caller) ? 'false' : undefined),
   'aws:SourceIp': ({ origin }) => origin.sourceAddress,
   // The unix socket does not leave the machine: what the condition wants is given.
   'aws:SecureTransport': ({ origin }) => String(!origin.plainHttp),

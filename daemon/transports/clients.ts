@@ -25,18 +25,60 @@ const authenticationErrors: ReadonlySet<string> = new Set([
   'UnrecognizedClientException',
 ]);
 
+/**
+ * Refuses who failed too often, before anything is computed.
+ * @throws ThrottlingException
+ */
+export function refuseThrottled({ failures, authenticator }: Rooms, request: IncomingMessage): void {
+  const address = addressOf(request);
+  const accessKeyId = accessKeyIdOf(request);
+  const token = headerValue(request.rawHeaders, 'x-amz-security-token');
+  const wait = failures.mustWait(
+    address,
+    accessKeyId,
+    () => accessKeyId !== undefined && authenticator.isKnown(accessKeyId, token),
+  );
+  if (wait === 0) return;
+  failures.note(address, 'ThrottlingException', accessKeyId);
+  throw tooManyFailures(wait);
+}
+
 /** Counts a failed authentication. @returns the error, or where there were too many of them another one */
 export function countFailure(
-  failures: FailedAuthentications,
-  { rawHeaders, socket }: IncomingMessage,
+  { failures }: Rooms,
+  request: IncomingMessage,
   error: ServiceError,
 ): ServiceError {
   if (!authenticationErrors.has(error.code)) return error;
-  const accessKeyId = /Credential=([^/,\s]+)/.exec(headerValue(rawHeaders, 'authorization'))?.[1];
-  const retryAfter = failures.note(socket.remoteAddress ?? 'unix', error.code, accessKeyId);
-  if (retryAfter === 0) return error;
+  const retryAfter = failures.note(addressOf(request), error.code, accessKeyIdOf(request));
+  return retryAfter === 0 ? error : tooManyFailures(retryAfter, error.cause);
+}
+
+/** Logs a refusal, unless its source had many of them in this minute. */
+export function logRefusal(
+  { failures, log }: Rooms,
+  request: IncomingMessage,
+  error: ServiceError,
+  text: string,
+): void {
+  const source = addressOf(request);
+  if (!failures.mayLog(source)) return;
+  const reason = error.cause instanceof Error ? error.cause.message : undefined;
+  log.warn({ code: error.code, reason, source }, text);
+}
+
+/** The address that a request comes from, or `unix`. */
+export function addressOf({ socket }: IncomingMessage): string {
+  return socket.remoteAddress ?? 'unix';
+}
+
+function accessKeyIdOf({ rawHeaders }: IncomingMessage): string | undefined {
+  return /Credential=([^/,\s]+)/.exec(headerValue(rawHeaders, 'authorization'))?.[1];
+}
+
+function tooManyFailures(retryAfter: number, cause?: unknown): ServiceError {
   const message = `Too many failed authentications: check the credentials, and wait ${Math.ceil(retryAfter / 1000)} s.`;
-  return new exceptions.ThrottlingException(message, { retryAfter, cause: error.cause });
+  return new exceptions.ThrottlingException(message, { retryAfter, cause });
 }
 
 /** The certificates that TLS verified, DER: the client's first, an authority last. undefined: there is none. */

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { OpenedSessions, RememberedSession } from '../../daemon/identity/opened-sessions.js';
-import { type Session, Sessions } from '../../daemon/identity/sessions.js';
+import { type OpenedSession, type Session, Sessions } from '../../daemon/identity/sessions.js';
 import { signingKey } from '../../daemon/identity/sigv4.js';
 import { secretsKey } from '../../daemon/instance.js';
 import { connectTo, makeToken, newKey } from '../hsm/token.js';
@@ -24,7 +24,7 @@ function sessionUntil(expiresAt: number): Session {
 
 const soon = () => Math.floor(Date.now() / 1000) + 900;
 
-void t.test('a token is opened by the HSM once, and signs as its secret does', async (t) => {
+void t.test('a token reaches the HSM once, if it is authentic, and signs as its secret does', async (t) => {
   const { store } = await connectTo(t, makeToken(t));
   const id = await newKey(store);
   let decryptions = 0;
@@ -38,37 +38,69 @@ void t.test('a token is opened by the HSM once, and signs as its secret does', a
   const sessions = new Sessions(
     counting,
     secretsKey({ internalKeys: { secrets: id.toString('hex') } } as never),
+    randomBytes(32),
   );
+  const open = async (...args: Parameters<Sessions['open']>): Promise<OpenedSession> => {
+    const opened = await sessions.open(...args);
+    if (opened === undefined || opened === 'expired') throw new Error(`it is ${opened ?? 'none'}`);
+    return opened;
+  };
   const { accessKeyId, secretAccessKey, sessionToken } = await sessions.create(sessionUntil(soon()));
   for (let round = 0; round < 5; round++) {
-    const opened = await sessions.open(accessKeyId, sessionToken, scope);
+    const opened = await open(accessKeyId, sessionToken, scope);
     t.match(opened, { accessKeyId, session: { roleId: 'AROA' } });
     const expected = signingKey(Buffer.from(secretAccessKey), scope.date, scope.region, scope.service);
-    t.strictSame(opened!.signingKey, expected);
-    opened!.signingKey.fill(0);
+    t.strictSame(opened.signingKey, expected);
+    opened.signingKey.fill(0);
   }
   t.equal(decryptions, 1);
 
   const nextDay = { ...scope, date: '20260102' };
-  const key = (await sessions.open(accessKeyId, sessionToken, nextDay))!.signingKey;
-  t.strictSame(key, signingKey(Buffer.from(secretAccessKey), '20260102', scope.region, scope.service));
+  const [key, before] = await Promise.all([
+    open(accessKeyId, sessionToken, nextDay),
+    open(accessKeyId, sessionToken, scope),
+  ]);
+  const expected = (date: string) =>
+    signingKey(Buffer.from(secretAccessKey), date, scope.region, scope.service);
+  t.strictSame(key.signingKey, expected('20260102'));
+  t.strictSame(before.signingKey, expected(scope.date), 'around midnight both days sign');
   t.equal(decryptions, 1);
+
+  const flood = await sessions.create(sessionUntil(soon()));
+  await Promise.all(Array.from({ length: 50 }, () => open(flood.accessKeyId, flood.sessionToken, scope)));
+  t.equal(decryptions, 2, 'a token that comes often at once is decrypted once');
 
   t.equal(
     await sessions.open('ASIAOTHER', sessionToken, scope),
     undefined,
     'under another access key id it is none',
   );
-  const changed = `${sessionToken.slice(0, -8)}AAAAAAA=`;
-  t.equal(await sessions.open(accessKeyId, changed, scope), undefined);
-  t.equal(decryptions, 3);
-
+  const bytes = Buffer.from(sessionToken, 'base64');
+  for (let at = 0; at < bytes.length; at++) {
+    const changed = Buffer.from(bytes);
+    changed[at]! ^= 1;
+    t.equal(await sessions.open(accessKeyId, changed.toString('base64'), scope), undefined);
+  }
+  for (const madeUp of [
+    '',
+    '=',
+    'AgAA',
+    Buffer.of(2).toString('base64'),
+    `${sessionToken} `,
+    'A'.repeat(20_000),
+  ])
+    t.equal(await sessions.open(accessKeyId, madeUp, scope), undefined);
   const over = await sessions.create(sessionUntil(soon() - 1_000));
   for (let round = 0; round < 2; round++)
-    t.match(await sessions.open(over.accessKeyId, over.sessionToken, scope), {
-      accessKeyId: over.accessKeyId,
-    });
-  t.equal(decryptions, 5, 'one that has expired is not remembered');
+    t.equal(await sessions.open(over.accessKeyId, over.sessionToken, scope), 'expired');
+  t.equal(decryptions, 2, 'what is made up, changed or expired never reaches the HSM');
+  const foreign = new Sessions(
+    counting,
+    secretsKey({ internalKeys: { secrets: id.toString('hex') } } as never),
+    randomBytes(32),
+  );
+  t.equal(await foreign.open(accessKeyId, sessionToken, scope), undefined);
+  t.equal(decryptions, 2);
 });
 
 void t.test('the sessions that were used last are remembered, and what is forgotten is wiped', (t) => {

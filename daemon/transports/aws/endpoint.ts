@@ -11,7 +11,7 @@ import { signedHttpRequest } from '../../identity/http-requests.js';
 import { makeOrigin, type Origin } from '../../operations/audit-event.js';
 import { toServiceError } from '../../operations/failures.js';
 import { operationTable } from '../../operations/table.js';
-import { countFailure, type Rooms, verifiedChain } from '../clients.js';
+import { countFailure, logRefusal, refuseThrottled, type Rooms, verifiedChain } from '../clients.js';
 import { Bodies } from './body.js';
 import { excludedOperations } from './excluded.js';
 import { jsonProtocol } from './json-protocol.js';
@@ -146,6 +146,7 @@ export class AwsEndpoint {
     protocol: Protocol,
   ): Promise<Origin> {
     try {
+      refuseThrottled(this.rooms, request);
       const { method = '', url = '' } = request;
       const signed = signedHttpRequest(method, url, headersOf(request), body);
       const evidence = { request: signed, certificates: connection.certificates };
@@ -153,10 +154,8 @@ export class AwsEndpoint {
       return this.#originOf(request, connection, caller);
     } catch (failure) {
       const error = toServiceError(failure);
-      const reason = error.cause instanceof Error ? error.cause.message : undefined;
-      const source = request.socket.remoteAddress ?? 'unix';
-      this.rooms.log.warn({ code: error.code, reason, source }, 'a request was refused');
-      throw countFailure(this.rooms.failures, request, error);
+      logRefusal(this.rooms, request, error, 'a request was refused');
+      throw countFailure(this.rooms, request, error);
     }
   }
 
@@ -168,6 +167,7 @@ export class AwsEndpoint {
       connection.origin = { ...known, caller };
     } else {
       const { remoteAddress } = socket;
+      this.rooms.failures.noteSuccess(remoteAddress ?? 'unix', caller.accessKeyId);
       const plainHttp = remoteAddress !== undefined && !(socket instanceof TLSSocket);
       connection.origin = { ...makeOrigin(caller, this.region, remoteAddress, userAgent), plainHttp };
     }

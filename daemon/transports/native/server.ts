@@ -8,7 +8,14 @@ import { errorTable, exceptions, type ServiceError } from '../../../proto/errors
 import type { Caller } from '../../identity/caller.js';
 import { makeOrigin } from '../../operations/audit-event.js';
 import { toServiceError } from '../../operations/failures.js';
-import { countFailure, type Rooms, verifiedChain } from '../clients.js';
+import {
+  addressOf,
+  countFailure,
+  logRefusal,
+  refuseThrottled,
+  type Rooms,
+  verifiedChain,
+} from '../clients.js';
 import { Connection } from './connection.js';
 
 const subprotocol = 'keyhold.v1';
@@ -66,7 +73,7 @@ export class NativeServer {
     this.#authenticate(request, socket).then(
       (caller) => this.#accept(caller, request, socket, head),
       (error: unknown) =>
-        this.#refuse(request, socket, countFailure(this.rooms.failures, request, toServiceError(error))),
+        this.#refuse(request, socket, countFailure(this.rooms, request, toServiceError(error))),
     );
   }
 
@@ -83,7 +90,8 @@ export class NativeServer {
   noteUnverified(socket: TLSSocket): void {
     const source = socket.remoteAddress ?? 'unknown';
     const reason = String(socket.authorizationError);
-    this.rooms.log.warn({ source, reason }, 'a client certificate did not verify');
+    if (this.rooms.failures.mayLog(source))
+      this.rooms.log.warn({ source, reason }, 'a client certificate did not verify');
     this.rooms.failures.note(source, 'UnrecognizedClientException', undefined);
   }
 
@@ -117,6 +125,7 @@ export class NativeServer {
     if (!offered.includes(subprotocol)) {
       throw new exceptions.ValidationException(`The WebSocket subprotocol must be ${subprotocol}.`);
     }
+    refuseThrottled(this.rooms, request);
     const signed = {
       method: request.method ?? 'GET',
       target: request.url ?? '/',
@@ -129,6 +138,7 @@ export class NativeServer {
 
   #accept(caller: Caller, request: IncomingMessage, socket: Socket, head: Buffer): void {
     const userAgent = request.headers['user-agent'] ?? '';
+    this.rooms.failures.noteSuccess(addressOf(request), caller.accessKeyId);
     const origin = makeOrigin(caller, this.region, socket.remoteAddress, userAgent);
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true);
@@ -154,9 +164,7 @@ export class NativeServer {
   }
 
   #refuse(request: IncomingMessage, socket: Socket, error: ServiceError): void {
-    const reason = error.cause instanceof Error ? error.cause.message : undefined;
-    const source = socket.remoteAddress ?? 'unix';
-    this.rooms.log.warn({ code: error.code, reason, source }, 'a connection was refused');
+    logRefusal(this.rooms, request, error, 'a connection was refused');
     const body = JSON.stringify({ __type: error.code, message: error.message });
     const status = errorTable[error.code].httpStatus;
     const wait = error.retryAfter ? `Retry-After: ${Math.ceil(error.retryAfter / 1000)}\r\n` : '';
