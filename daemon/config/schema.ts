@@ -198,7 +198,7 @@ export const configSchema = z
     quotas: quotas.prefault({}),
     /** Whether `keyhold seed` may make keys with given ids and material; for development. */
     allowSeed: z.boolean().default(false),
-    /** Uptime that deletions wait for after the clock was stepped or the daemon was off for over an hour. */
+    /** Uptime that destruction by date waits for after the clock was stepped or the daemon was off for over an hour. */
     deletionCautionHours: z.number().min(0).default(24),
     audit: audit.prefault({}),
   })

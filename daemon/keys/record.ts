@@ -103,6 +103,30 @@ export function materialsOf({ materials, pendingMaterial }: KeyRecord): readonly
   return pendingMaterial ? [...materials, pendingMaterial] : materials;
 }
 
+const secondsPerDay = 86_400;
+
+/** When the periods of a key began that end at a time of the wall clock, in epoch seconds. */
+export function periodBegins({ deletion, rotation }: KeyRecord): number[] {
+  return [
+    ...(deletion && !deletion.begun ? [deletion.at - deletion.windowInDays * secondsPerDay] : []),
+    ...(rotation ? [rotation.nextAt - rotation.periodInDays * secondsPerDay] : []),
+  ];
+}
+
+/**
+ * A key's record with the periods that began in the future, by a clock that was ahead then, begun now.
+ * @param now epoch seconds
+ */
+export function withPlausiblePeriods(record: KeyRecord, now: number): KeyRecord {
+  const end = (at: number, days: number) => Math.min(at, now + days * secondsPerDay);
+  const { deletion, rotation } = record;
+  return {
+    ...record,
+    deletion: deletion && { ...deletion, at: end(deletion.at, deletion.windowInDays) },
+    rotation: rotation && { ...rotation, nextAt: end(rotation.nextAt, rotation.periodInDays) },
+  };
+}
+
 /** What the metadata store keeps of an alias, as `alias/<name>`. */
 export const aliasRecord = z.strictObject({
   targetKeyId: z.string(),

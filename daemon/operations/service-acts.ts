@@ -4,7 +4,7 @@ import { finishDestruction, intendDestruction } from '../keys/destructions.js';
 import { expiredMaterial, withoutMaterial } from '../keys/imported-material.js';
 import { type Key, putKey, removeKey } from '../keys/keyring.js';
 import type { OfKey } from '../keys/key-stores.js';
-import { type MaterialRecord, materialsOf, storeIdOf } from '../keys/record.js';
+import { type MaterialRecord, materialsOf, storeIdOf, withPlausiblePeriods } from '../keys/record.js';
 import { checkState } from '../keys/states.js';
 import { wrappingKey, wrappingKeyNames } from '../keys/wrapping-keys.js';
 import { makeServiceEvent } from './audit-event.js';
@@ -88,21 +88,39 @@ export class ServiceActs {
   }
 
   /**
+   * Begins the periods of a key anew that begin in the future: they were planned by a clock that was ahead.
+   * @param now epoch seconds, by a clock that can be trusted
+   * @throws StoreError, AuditError: to be tried again
+   */
+  async correctPeriods(keyId: string, now: number): Promise<void> {
+    const { keyring } = this.services;
+    this.recorder.checkAvailable();
+    const key = keyring.existing(keyId);
+    const { deletion, rotation } = withPlausiblePeriods(key.record, now);
+    const details = { keyId, deletionDate: deletion?.at, nextRotationDate: rotation?.nextAt };
+    await this.recorder.commit(
+      { changes: () => [putKey(withPlausiblePeriods(keyring.existing(keyId).record, now))] },
+      this.#event('CorrectKeyPeriods', key, details),
+    );
+  }
+
+  /**
    * Destroys imported material of a key whose time has come.
+   * @param now epoch seconds, by a clock that can be trusted: what it says cannot be undone
    * @throws HsmError, StoreError, AuditError: to be tried again
    */
-  async expireMaterial(keyId: string): Promise<void> {
+  async expireMaterial(keyId: string, now: number): Promise<void> {
     const { keyring, records, stores } = this.services;
     for (;;) {
       this.recorder.checkAvailable();
       const key = keyring.existing(keyId);
-      const expired = expiredMaterial(key.record, Date.now() / 1000);
+      const expired = expiredMaterial(key.record, now);
       if (!expired) return;
       const { materialId } = expired;
       let destroyed: string | undefined;
       const changes = () => {
         const { record } = keyring.existing(keyId);
-        const still = expiredMaterial(record, Date.now() / 1000);
+        const still = expiredMaterial(record, now);
         // It may have been imported anew meanwhile, to expire later.
         if (still?.materialId !== materialId)
           throw new exceptions.KMSInvalidStateException('It does not expire now.');

@@ -1,7 +1,7 @@
 // When something is due for a key, kept up with the keys' records: no tick walks all of them.
 import { destructionPrefix } from '../keys/destructions.js';
 import type { Key, Keyring } from '../keys/keyring.js';
-import { materialsOf } from '../keys/record.js';
+import { materialsOf, periodBegins } from '../keys/record.js';
 import { wrappingKey, wrappingKeyPrefix } from '../keys/wrapping-keys.js';
 import type { Records } from '../store/records.js';
 
@@ -9,7 +9,7 @@ import type { Records } from '../store/records.js';
 const timeToDestroy = 30;
 
 /** Due times by name, in epoch seconds. */
-class DueTimes {
+export class DueTimes {
   readonly #times = new Map<string, number>();
   /** Nothing is due before. */
   #earliest = Infinity;
@@ -35,6 +35,33 @@ class DueTimes {
   }
 }
 
+/** When plans were made, by name, in epoch seconds; those made later than now were made by a clock that was ahead. */
+class PlannedTimes {
+  readonly #times = new Map<string, number>();
+  /** None was made later. */
+  #latest = -Infinity;
+
+  set(name: string, at: number | undefined): void {
+    if (at === undefined) {
+      this.#times.delete(name);
+      return;
+    }
+    this.#times.set(name, at);
+    this.#latest = Math.max(this.#latest, at);
+  }
+
+  after(now: number): string[] {
+    if (now >= this.#latest) return [];
+    this.#latest = Math.max(-Infinity, ...this.#times.values());
+    return [...this.#times].filter(([, at]) => at > now).map(([name]) => name);
+  }
+}
+
+/** Whether its own record says so, whatever the time is and whatever tokens hold. */
+function isEnabled({ record }: Key): boolean {
+  return record.enabled && !record.deletion;
+}
+
 export class Agenda {
   /** Waiting periods that end. */
   readonly deletions = new DueTimes();
@@ -42,6 +69,8 @@ export class Agenda {
   readonly begunDeletions = new DueTimes();
   /** Automatic rotations of enabled keys. */
   readonly rotations = new DueTimes();
+  /** When the waiting periods of deletions, and the periods of automatic rotations, began. */
+  readonly begunPeriods = new PlannedTimes();
   /** The first expiry of a key's imported materials. */
   readonly expiries = new DueTimes();
   /** Wrapping pairs, by the names of their records. */
@@ -68,9 +97,11 @@ export class Agenda {
     const deletion = key?.record.deletion;
     this.deletions.set(keyId, deletion && !deletion.begun ? deletion.at : undefined);
     this.begunDeletions.set(keyId, deletion?.begun ? 0 : undefined);
+    const begins = key ? periodBegins(key.record) : [];
+    this.begunPeriods.set(keyId, begins.length > 0 ? Math.max(...begins) : undefined);
     const expiries = key ? materialsOf(key.record).flatMap(({ imported }) => imported?.validTo ?? []) : [];
     this.expiries.set(keyId, expiries.length > 0 ? Math.min(...expiries) : undefined);
-    this.rotations.set(keyId, key?.state === 'Enabled' ? key.record.rotation?.nextAt : undefined);
+    this.rotations.set(keyId, key && isEnabled(key) ? key.record.rotation?.nextAt : undefined);
   }
 
   #setWrappingKey(records: Records, name: string): void {

@@ -1,13 +1,13 @@
-// How far the wall clock can be trusted with what cannot be undone. A clock that was stepped ahead makes every waiting
-// period seem over, so after a step, and after a time in which nobody watched the clock, deletions wait until the
-// daemon has watched it for long enough that people have noticed.
+// How far the wall clock can be trusted with what cannot be undone: deletions of keys, of expired key material, of wrapping
+// keys. A clock that was stepped ahead makes every period seem over, so after a step, and after a time in which nobody
+// watched the clock, nothing is destroyed until the daemon has watched it for long enough that people have noticed.
 import { z } from 'zod';
 import type { Records } from '../store/records.js';
 
 const clockRecord = z.strictObject({
   /** Wall clock at the time of writing, in milliseconds since the epoch. */
   at: z.number(),
-  /** Milliseconds of uptime that deletions still have to wait for. */
+  /** Milliseconds of uptime after which the clock is trusted. */
   cautionLeft: z.number().nonnegative(),
 });
 
@@ -33,7 +33,7 @@ export class ObservedClock {
     private readonly caution: number,
   ) {}
 
-  /** @param cautionHours uptime that deletions wait for; 0 trusts every clock */
+  /** @param cautionHours uptime after which a clock is trusted again; 0 trusts every clock */
   static async open(records: Records, cautionHours: number): Promise<ObservedClock> {
     const clock = new ObservedClock(records, cautionHours * 3_600_000);
     const text = records.get(clockKey);
@@ -47,7 +47,13 @@ export class ObservedClock {
     return clock;
   }
 
-  /** Milliseconds of uptime that deletions still wait for; 0: the clock can be trusted. */
+  /** Epoch seconds, where the clock can be trusted with what cannot be undone. */
+  get trustedNow(): number | undefined {
+    const wall = this.#observe();
+    return this.#cautionLeft > 0 ? undefined : wall / 1000;
+  }
+
+  /** Milliseconds of uptime until the clock is trusted; 0: it is. */
   get cautionLeft(): number {
     this.#observe();
     return this.#cautionLeft;
@@ -59,16 +65,18 @@ export class ObservedClock {
     return this.records.commit([{ key: clockKey, value: JSON.stringify(record) }]);
   }
 
-  #observe(): void {
+  /** @returns the wall clock that was looked at, in milliseconds */
+  #observe(): number {
     const wall = Date.now();
     const monotonic = performance.now();
     this.#cautionLeft = Math.max(0, this.#cautionLeft - (monotonic - this.#seen));
     this.#seen = monotonic;
     const drift = wall - this.#wall - (monotonic - this.#monotonic);
-    if (Math.abs(drift) <= largestDrift) return;
+    if (Math.abs(drift) <= largestDrift) return wall;
     this.#wall = wall;
     this.#monotonic = monotonic;
     this.#beCautious();
+    return wall;
   }
 
   #beCautious(): void {

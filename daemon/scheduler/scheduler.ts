@@ -3,7 +3,7 @@ import type { Keyring } from '../keys/keyring.js';
 import type { LastUsage } from '../keys/last-usage.js';
 import type { Logger } from '../observability/log.js';
 import type { ServiceActs } from '../operations/service-acts.js';
-import { Agenda } from './agenda.js';
+import { Agenda, type DueTimes } from './agenda.js';
 import type { ObservedClock } from './observed-clock.js';
 
 /** Milliseconds between two looks at the wall clock. */
@@ -14,7 +14,14 @@ const ticksPerHeartbeat = 60;
 /** Ticks after which an act that failed is tried again. */
 const ticksBeforeRetry = 60;
 
-type Act = 'deleteKey' | 'rotateKey' | 'expireMaterial' | 'deleteWrappingKey' | 'finishDestruction';
+/** Seconds by which a period may begin in the future. */
+const clockTolerance = 60;
+
+type Act =
+  'deleteKey' | 'rotateKey' | 'correctPeriods' | 'expireMaterial' | 'deleteWrappingKey' | 'finishDestruction';
+
+/** @param now epoch seconds at which it is due */
+type Perform = (name: string, now: number) => Promise<void>;
 
 export class Scheduler {
   readonly #agenda: Agenda;
@@ -29,7 +36,7 @@ export class Scheduler {
 
   constructor(
     keyring: Keyring,
-    private readonly acts: Pick<ServiceActs, Act | 'awaitedStore'>,
+    private readonly acts: Readonly<Record<Act, Perform>> & Pick<ServiceActs, 'awaitedStore'>,
     private readonly lastUsage: LastUsage,
     private readonly clock: ObservedClock,
     private readonly log: Logger,
@@ -60,8 +67,15 @@ export class Scheduler {
     const hours = Math.ceil(this.clock.cautionLeft / 3_600_000);
     if (hours > 0) {
       warnings.push(
-        'the clock was stepped, or the daemon was off for over an hour: deletions of keys wait for ' +
-          `${hours} more hours of uptime`,
+        'the clock was stepped, or the daemon was off for over an hour: deletions of keys, and of key material that ' +
+          `has expired, wait for ${hours} more hours of uptime`,
+      );
+    }
+    const ahead = this.#agenda.begunPeriods.after(Date.now() / 1000 + clockTolerance);
+    if (ahead.length > 0) {
+      warnings.push(
+        `the automatic rotation or deletion of ${ahead.length} keys was planned by a clock that was ahead of this one ` +
+          `(${ahead.slice(0, 5).join(', ')}): the period begins anew when the clock is trusted`,
       );
     }
     return warnings;
@@ -70,31 +84,44 @@ export class Scheduler {
   async #tick(): Promise<void> {
     this.#ticks += 1;
     const now = Date.now() / 1000;
-    const { begunDeletions, deletions, destructions, expiries, rotations, wrappingKeys } = this.#agenda;
+    const { begunDeletions, begunPeriods, deletions, destructions, expiries, rotations, wrappingKeys } =
+      this.#agenda;
     if (this.#ticks % ticksPerHeartbeat === 0) await this.#attempt(() => this.clock.heartbeat());
     if (this.#ticks % ticksPerFlush === 0) await this.#attempt(() => this.lastUsage.flush());
-    for (const keyId of expiries.due(now)) await this.#act('expireMaterial', keyId);
-    for (const name of wrappingKeys.due(now)) await this.#act('deleteWrappingKey', name);
-    for (const objectId of destructions.due(now)) await this.#act('finishDestruction', objectId);
-    for (const keyId of rotations.due(now)) await this.#act('rotateKey', keyId);
+    await this.#destroy(expiries, (keyId, at) => this.#act('expireMaterial', keyId, at));
+    await this.#destroy(wrappingKeys, (name, at) => this.#act('deleteWrappingKey', name, at));
+    for (const objectId of destructions.due(now)) await this.#act('finishDestruction', objectId, now);
+    for (const keyId of rotations.due(now)) await this.#act('rotateKey', keyId, now);
+    const trusted = this.clock.trustedNow;
+    if (trusted !== undefined)
+      for (const keyId of begunPeriods.after(trusted + clockTolerance))
+        await this.#act('correctPeriods', keyId, trusted);
     this.#waiting.clear();
-    for (const keyId of begunDeletions.due(now)) await this.#delete(keyId);
-    for (const keyId of deletions.due(now)) {
-      if (this.clock.cautionLeft > 0) return;
-      await this.#delete(keyId);
+    // What was begun is finished, whatever the clock says.
+    for (const keyId of begunDeletions.due(now)) await this.#delete(keyId, now);
+    await this.#destroy(deletions, (keyId, at) => this.#delete(keyId, at));
+  }
+
+  /** What cannot be undone: done one by one, as long as the clock is trusted. */
+  async #destroy(times: DueTimes, perform: Perform): Promise<void> {
+    const { trustedNow } = this.clock;
+    for (const name of trustedNow === undefined ? [] : times.due(trustedNow)) {
+      const now = this.clock.trustedNow;
+      if (now === undefined) return;
+      await perform(name, now);
     }
   }
 
-  async #delete(keyId: string): Promise<void> {
+  async #delete(keyId: string, now: number): Promise<void> {
     const store = this.acts.awaitedStore(keyId);
-    if (store === undefined) await this.#act('deleteKey', keyId);
+    if (store === undefined) await this.#act('deleteKey', keyId, now);
     else this.#waiting.set(store, (this.#waiting.get(store) ?? 0) + 1);
   }
 
-  async #act(act: Act, name: string): Promise<void> {
+  async #act(act: Act, name: string, now: number): Promise<void> {
     const retry = `${act} ${name}`;
     if (this.#stopped || this.#ticks < (this.#retries.get(retry) ?? 0)) return;
-    if (await this.#attempt(() => this.acts[act](name), { act, name })) this.#retries.delete(retry);
+    if (await this.#attempt(() => this.acts[act](name, now), { act, name })) this.#retries.delete(retry);
     else this.#retries.set(retry, this.#ticks + ticksBeforeRetry);
   }
 
