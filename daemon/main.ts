@@ -1,5 +1,4 @@
 // The daemon: builds the rooms, wires them, drains and exits. The only place that knows every class.
-import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Anchoring, anchorLabel } from './anchor.js';
 import { AuditError, type AuditLog } from './audit/audit-log.js';
@@ -51,10 +50,12 @@ import { Scheduler } from './scheduler/scheduler.js';
 import { LevelStore } from './store/leveldb.js';
 import { StoreError } from './store/store.js';
 import { AwsEndpoint } from './transports/aws/endpoint.js';
+import { Gate, gateLimitsOf } from './transports/gate.js';
 import { type Health, healthHandler } from './transports/http/health.js';
 import { router } from './transports/http/router.js';
-import { ListenError, Listeners } from './transports/listeners.js';
+import { Listeners } from './transports/listeners.js';
 import { NativeServer } from './transports/native/server.js';
+import { ListenError } from './transports/unix-socket.js';
 
 /** How long a stop waits for requests in flight, in milliseconds. */
 const drainTimeout = 10_000;
@@ -184,10 +185,11 @@ async function start(home: string): Promise<Daemon> {
     logRest: (source, unlogged) =>
       log.warn({ source, unlogged }, 'more requests or connections were refused'),
   });
-  const rooms = { pipeline, authenticator, failures, log };
+  const gate = new Gate(gateLimitsOf(limits), log);
+  const rooms = { pipeline, authenticator, failures, gate, log };
   const native = new NativeServer(rooms, instance.region, limits, allowedOrigins);
   const health = () =>
-    healthOf(stores, audit, sinks, keyring, inspection, [
+    healthOf(stores, audit, sinks, keyring, inspection, listeners.problems, [
       ...scheduler.warnings,
       ...anchoring.warnings,
       ...madeKeys.warnings,
@@ -197,8 +199,7 @@ async function start(home: string): Promise<Daemon> {
     health: healthHandler(health, () => audit.head),
     aws: (request, response) => aws.handle(request, response),
   });
-  const maxConnections = limits.connections + limits.httpConnections;
-  const listeners = new Listeners(native, onRequest, tls, maxConnections);
+  const listeners = new Listeners(native, onRequest, tls, gate, log);
 
   await event('StartService', {
     repairedIntents: repairs,
@@ -238,7 +239,6 @@ async function start(home: string): Promise<Daemon> {
       await Promise.all([native.drain(drainTimeout), aws.drain(drainTimeout)]);
       // Each of them, whatever becomes of the others: on a disk that fails the HSM is still told of the newest root.
       await inTurn([
-        () => rmSync(socket, { force: true }),
         () => scheduler.stop(),
         () => failures.flush(),
         () => event('StopService', {}),
@@ -303,14 +303,19 @@ function healthOf(
   sinks: Sinks,
   keyring: Keyring,
   { missing, foreign }: Inspection,
+  listenerProblems: readonly string[],
   others: readonly string[],
 ): Health {
   const stillMissing = missing.filter((keyId) => keyring.key(keyId));
   const warnings = stillMissing.map((keyId) => `the token does not hold the material of key ${keyId}`);
-  warnings.push(...stores.warnings, ...sinks.warnings, ...others);
+  warnings.push(...stores.warnings, ...sinks.warnings, ...listenerProblems, ...others);
   if (foreign > 0) warnings.push(`the token holds ${foreign} objects that are not of this Keyhold`);
   return {
-    healthy: stores.main.state === 'connected' && !stores.main.hangs && audit.available,
+    healthy:
+      stores.main.state === 'connected' &&
+      !stores.main.hangs &&
+      audit.available &&
+      listenerProblems.length === 0,
     keyStores: stores.states,
     audit: { available: audit.available, sinks: sinks.status },
     warnings,

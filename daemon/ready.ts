@@ -21,7 +21,7 @@ const cli = fileURLToPath(new URL('../client/cli/main.js', import.meta.url));
 /** Writes `$KEYHOLD_HOME/env`, a file to source, and `bin/keyhold`. */
 export function writeClientFiles({ home, socket, host, port, region, ca }: Endpoint): void {
   const credentials = join(home, 'credentials');
-  const url = `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const url = `https://${hostOf(host)}:${port}`;
   const variables = {
     KEYHOLD_HOME: home,
     KEYHOLD_URL: `unix:${socket}`,
@@ -55,7 +55,7 @@ export function writeClientFiles({ home, socket, host, port, region, ca }: Endpo
 
 /** The commands to try next, and the line that says that the daemon answers. */
 export function readyText({ home, socket, host, port, http }: Endpoint): string {
-  const plain = http ? ` It also takes http://${http.host}:${http.port}/.` : '';
+  const plain = http ? ` It also takes http://${hostOf(http.host)}:${http.port}/.` : '';
   return `
 Keyhold answers.${plain} In another terminal:
 
@@ -66,7 +66,12 @@ Keyhold answers.${plain} In another terminal:
   keyhold open secret.sealed --output-file -
   keyhold audit tail
 
-ready unix:${socket} wss://${host}:${port}/`;
+ready unix:${socket} wss://${hostOf(host)}:${port}/`;
+}
+
+/** A host as it is in a URL: IPv6 addresses have brackets (RFC 3986, section 3.2.2). */
+function hostOf(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 /** As a word of the shell. */

@@ -129,9 +129,19 @@ const limits = z.strictObject({
   /** Largest frame of the native protocol, in bytes. */
   frameBytes: positive.default(65_536),
   inFlightPerConnection: positive.default(1_024),
+  /** Connections of the native protocol, of all principals. */
   connections: positive.default(4_096),
-  /** Connections for HTTP, beside those of the native protocol, on each address. */
+  /** Connections of the AWS endpoint, of all principals, beside those of the native protocol. */
   httpConnections: positive.default(4_096),
+  /** Of one principal, for each of the two; at most half of all. */
+  connectionsPerPrincipal: positive.default(1_024),
+  /** From one address, or IPv6 /64, for each of the two; at most three quarters of all. */
+  connectionsPerSource: positive.default(3_072),
+  /** Of each of the two, what only the account root may use; at most a quarter of all. */
+  connectionsForRoot: positive.default(64),
+  /** Connections that are not authenticated; for one more the oldest is ended. */
+  unauthenticatedConnections: positive.default(2_048),
+  unauthenticatedConnectionsPerSource: positive.default(1_024),
   /** Largest body of a request on the AWS endpoint, in bytes. */
   bodyBytes: positive.default(262_144),
   /** On all of its connections. */

@@ -1,5 +1,6 @@
 // Failed authentications, counted by source and access key: to refuse who keeps trying before anything is computed, and so
 // that a flood of them is one audit record and a few log lines, not a flood of each.
+import { sourceOf } from './source.js';
 
 /** The failures of one source in one minute. */
 export interface FailureSummary {
@@ -154,17 +155,4 @@ export class FailedAuthentications {
 
 function untilNextMinute(now: number): number {
   return minute - (now % minute);
-}
-
-/** Who has one IPv6 address has the 2^64 of its network: they are one source. */
-function sourceOf(address: string): string {
-  const mapped = /^::ffff:([0-9.]+)$/.exec(address)?.[1];
-  if (mapped !== undefined) return mapped;
-  if (!address.includes(':')) return address;
-  const [head = '', tail] = address.replace(/%.*$/, '').split('::');
-  const groups = head === '' ? [] : head.split(':');
-  const after = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? 0 : 8 - groups.length - after.length;
-  const all = [...groups, ...Array.from({ length: zeros }, () => '0'), ...after];
-  return `${all.slice(0, 4).join(':')}::/64`;
 }

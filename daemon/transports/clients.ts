@@ -8,12 +8,14 @@ import type { FailedAuthentications } from '../identity/failed-authentications.j
 import { headerValue } from '../identity/sigv4.js';
 import type { Logger } from '../observability/log.js';
 import type { Pipeline } from '../operations/pipeline.js';
+import type { Gate } from './gate.js';
 
 /** What a transport works with. */
 export interface Rooms {
   readonly pipeline: Pipeline;
   readonly authenticator: Authenticator;
   readonly failures: FailedAuthentications;
+  readonly gate: Gate;
   readonly log: Logger;
 }
 

@@ -1,25 +1,24 @@
 // The unix socket, the TLS port and, where it is configured, a port without TLS on the loopback. All serve the AWS
 // endpoint and /healthz; the native protocol is served on the first two.
-import { chmodSync, rmSync, statSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { constants } from 'node:crypto';
-import { connect } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import { toPem } from '../identity/pem.js';
+import type { Logger } from '../observability/log.js';
+import type { Gate } from './gate.js';
 import { alpnProtocols, type Http2Sessions, serveHttp2 } from './http/http2.js';
 import { answerMalformed } from './http/malformed.js';
 import { headersTimeout, httpOptions, idleTimeout } from './http/options.js';
 import type { NativeServer } from './native/server.js';
+import { ListenerProbe, type Probed, probeTimes } from './probe.js';
+import { clearSocketPath, type FileId, isStillThere, ListenError, makeSocket } from './unix-socket.js';
 
-/** sizeof(sun_path) less its terminating zero, unix(7). */
-const maxSocketPath = 107;
-
-/** An address that cannot be opened; the message says which, and what to do. */
-export class ListenError extends Error {
-  override readonly name = 'ListenError';
-}
+/** Between two looks at the unix socket's path, in milliseconds. */
+const pathInterval = 2_000;
+/** Between two lines of the log about connections that could not be accepted, in milliseconds. */
+const reportInterval = 10_000;
 
 export interface TlsMaterial {
   /** PEM. */
@@ -52,13 +51,18 @@ export class Listeners {
   readonly #tls: TlsServer;
   readonly #http: Server;
   readonly #http2: Http2Sessions;
+  #probes: ListenerProbe[] = [];
+  #path: { readonly path: string; made: FileId; problem?: string } | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  #isMaking = false;
+  #reported = 0;
 
-  /** @param maxConnections on each address */
   constructor(
     private readonly native: NativeServer,
     onRequest: RequestListener,
     tls: TlsMaterial,
-    maxConnections: number,
+    private readonly gate: Gate,
+    private readonly log: Logger,
   ) {
     this.#unix = createServer(httpOptions, onRequest);
     this.#http = createServer(httpOptions, onRequest);
@@ -73,8 +77,13 @@ export class Listeners {
       this.native.noteUnverified(socket);
       socket.destroy();
     });
-    for (const server of this.#servers) {
-      server.maxConnections = maxConnections;
+    // node:https would answer in HTTP, on a connection that never became secure: the answer never leaves, and the
+    // connection never ends.
+    this.#tls.removeAllListeners('tlsClientError');
+    this.#tls.on('tlsClientError', (_error, socket) => socket.destroy());
+    const kinds = ['unix', 'tls', 'http'] as const;
+    for (const [index, server] of this.#servers.entries()) {
+      server.prependListener('connection', (socket: Socket) => gate.accept(socket, kinds[index]!));
       server.setTimeout(idleTimeout);
       server.on('clientError', answerMalformed);
     }
@@ -87,24 +96,34 @@ export class Listeners {
    * @throws ListenError where one cannot be opened
    */
   async listen({ socket: path, host, port, http }: Addresses): Promise<Ports> {
-    if (Buffer.byteLength(path) > maxSocketPath) {
-      throw new ListenError(
-        `The socket's path has more than ${maxSocketPath} bytes: ${path}. Set a shorter KEYHOLD_HOME.`,
-      );
-    }
-    await removeStaleSocket(path);
-    // The socket must never be open to others, not even for an instant between bind and chmod.
-    const mask = process.umask(0o117);
-    try {
-      await started(this.#unix, () => this.#unix.listen(path), path);
-    } finally {
-      process.umask(mask);
-    }
-    chmodSync(path, 0o660);
+    await clearSocketPath(path);
+    const made = await makeSocket(path, () => started(this.#unix, () => this.#unix.listen(path), path));
+    this.#path = { path, made };
     await started(this.#tls, () => this.#tls.listen(port, host), `${host}:${port}`);
     if (http)
       await started(this.#http, () => this.#http.listen(http.port, http.host), `${http.host}:${http.port}`);
+    for (const server of this.#servers) server.on('error', (error) => this.#notAccepted(error));
+    this.#watch = setInterval(() => void this.#checkPath(), pathInterval).unref();
+    const probed: Probed[] = [
+      { name: `the unix socket ${path}`, address: { path }, isTls: false },
+      { name: `the TLS port ${portOf(this.#tls)}`, address: localAddressOf(this.#tls), isTls: true },
+    ];
+    if (http)
+      probed.push({
+        name: `the HTTP port ${portOf(this.#http)}`,
+        address: localAddressOf(this.#http),
+        isTls: false,
+      });
+    this.#probes = probed.map(
+      (each) => new ListenerProbe(each, probeTimes, (socket) => this.gate.spare(socket)),
+    );
     return { port: portOf(this.#tls), httpPort: http && portOf(this.#http) };
+  }
+
+  /** What is wrong with the listeners, in words; none: clients are answered on all of them. */
+  get problems(): readonly string[] {
+    const all = [this.#path?.problem, ...this.#probes.map(({ problem }) => problem)];
+    return all.filter((problem) => problem !== undefined);
   }
 
   /** Takes other certificates; new connections get them. @throws Error where they are unusable */
@@ -112,8 +131,10 @@ export class Listeners {
     this.#tls.setSecureContext(contextOf(tls));
   }
 
-  /** Takes no new connections, and ends those that are idle in HTTP. */
+  /** Takes no new connections, ends those that are idle in HTTP, and removes the unix socket, which libuv does. */
   close(): void {
+    clearInterval(this.#watch);
+    for (const probe of this.#probes) probe.stop();
     for (const server of this.#servers) {
       server.close();
       server.closeIdleConnections();
@@ -124,10 +145,47 @@ export class Listeners {
   get #servers(): readonly (Server | TlsServer)[] {
     return [this.#unix, this.#tls, this.#http];
   }
+
+  /** Makes the unix socket again where somebody has removed it; connections that are open stay. */
+  async #checkPath(): Promise<void> {
+    const socket = this.#path;
+    if (!socket || this.#isMaking || isStillThere(socket.path, socket.made)) return;
+    const { path } = socket;
+    this.#isMaking = true;
+    try {
+      await clearSocketPath(path);
+      this.#unix.close();
+      socket.made = await makeSocket(path, () => started(this.#unix, () => this.#unix.listen(path), path));
+      delete socket.problem;
+      this.log.warn({ path }, 'the unix socket had been removed and was made again');
+    } catch (error) {
+      const { message } = error as Error;
+      if (socket.problem === undefined) this.log.error({ err: error }, 'the unix socket is gone');
+      socket.problem = `the unix socket is gone: ${message}`;
+    } finally {
+      this.#isMaking = false;
+    }
+  }
+
+  /** A connection could not be accepted, which ends neither the listener nor the daemon. */
+  #notAccepted(error: NodeJS.ErrnoException): void {
+    const now = Date.now();
+    if (now - this.#reported < reportInterval) return;
+    this.#reported = now;
+    const { code = error.message } = error;
+    this.log.error({ code }, `a connection could not be accepted${advice[code] ?? ''}`);
+  }
 }
 
 function portOf(server: Server | TlsServer): number {
   return (server.address() as AddressInfo).port;
+}
+
+/** Where this machine reaches a listener. */
+function localAddressOf(server: Server | TlsServer): { host: string; port: number } {
+  const { address, port } = server.address() as AddressInfo;
+  const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+  return { host: loopback[address] ?? address, port };
 }
 
 function contextOf({ certificate, key, clientTrust }: TlsMaterial): SecureContextOptions {
@@ -144,33 +202,28 @@ function contextOf({ certificate, key, clientTrust }: TlsMaterial): SecureContex
   };
 }
 
-/** A socket file that nobody listens on is left by a daemon that was killed. */
-async function removeStaleSocket(path: string): Promise<void> {
-  if (!statSync(path, { throwIfNoEntry: false })?.isSocket()) return;
-  const inUse = await new Promise<boolean>((resolve) => {
-    const probe = connect(path, () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.on('error', () => resolve(false));
-  });
-  if (inUse)
-    throw new ListenError(`Another daemon answers on ${path}: stop it first, or set another KEYHOLD_HOME.`);
-  rmSync(path);
-}
-
 const advice: Readonly<Record<string, string>> = {
   EADDRINUSE: ': it is in use; set KEYHOLD_PORT to another one, 0 for any',
+  EACCES: ': permission denied; ports below 1024 need the capability CAP_NET_BIND_SERVICE',
+  EADDRNOTAVAIL: ': this machine does not have the address; set listen.host to one that it has',
+  EMFILE: ': the limit of open files is reached; raise it (ulimit -n, LimitNOFILE= of systemd)',
+  ENFILE: ': the limit of open files of the whole machine is reached; raise it (sysctl fs.file-max)',
   EROFS: ': its file system is read-only; mount it for writing, or set listen.socket to a path elsewhere',
 };
 
 function started(server: Server | TlsServer, listen: () => void, where: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
+    const refused = (error: NodeJS.ErrnoException) => {
+      server.off('listening', listening);
       const { code = error.message } = error;
       reject(new ListenError(`Cannot listen on ${where} (${code})${advice[code] ?? ''}.`, { cause: error }));
-    });
-    server.once('listening', resolve);
+    };
+    const listening = () => {
+      server.off('error', refused);
+      resolve();
+    };
+    server.once('error', refused);
+    server.once('listening', listening);
     listen();
   });
 }

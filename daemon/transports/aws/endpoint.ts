@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
-import { TLSSocket } from 'node:tls';
 import { type MessageShape, type OperationShape, shapeByName } from '../../../proto/descriptor.js';
 import { exceptions, type ServiceError } from '../../../proto/errors.js';
 import { shown } from '../../../proto/text.js';
@@ -12,6 +11,7 @@ import { makeOrigin, type Origin } from '../../operations/audit-event.js';
 import { toServiceError } from '../../operations/failures.js';
 import { operationTable } from '../../operations/table.js';
 import { countFailure, logRefusal, refuseThrottled, type Rooms, verifiedChain } from '../clients.js';
+import type { GatedConnection } from '../gate.js';
 import { Bodies } from './body.js';
 import { excludedOperations } from './excluded.js';
 import { jsonProtocol } from './json-protocol.js';
@@ -36,6 +36,9 @@ export interface AwsLimits {
 /** What is remembered of a connection. */
 interface Connection {
   inFlight: number;
+  readonly gated: GatedConnection;
+  /** It found no place: it is closed after the answer. */
+  isRefused: boolean;
   /** That TLS verified. */
   readonly certificates: Buffer[] | undefined;
   /** Of the last request. */
@@ -60,16 +63,21 @@ export class AwsEndpoint {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = randomUUID();
     const connection = this.#connectionOf(request);
+    if (!connection) {
+      request.destroy();
+      return;
+    }
     const protocol = protocolOf(request) ?? jsonProtocol;
     this.#inFlight += 1;
     connection.inFlight += 1;
     try {
       const text = await this.#answer(request, connection, requestId);
-      if (text !== undefined) this.#send(request, response, requestId, protocol.contentType, 200, text);
+      if (text !== undefined)
+        this.#send(request, response, connection, requestId, protocol.contentType, 200, text);
     } catch (failure) {
       const error = toServiceError(failure);
       const { status, text } = protocol.encodeError(error, requestId);
-      this.#send(request, response, requestId, protocol.contentType, status, text, error);
+      this.#send(request, response, connection, requestId, protocol.contentType, status, text, error);
     } finally {
       connection.inFlight -= 1;
       this.#inFlight -= 1;
@@ -151,6 +159,7 @@ export class AwsEndpoint {
       const signed = signedHttpRequest(method, url, headersOf(request), body);
       const evidence = { request: signed, certificates: connection.certificates };
       const caller = await this.rooms.authenticator.authenticateRequest(evidence, protocol.service);
+      this.#admit(connection, caller);
       return this.#originOf(request, connection, caller);
     } catch (failure) {
       const error = toServiceError(failure);
@@ -159,27 +168,40 @@ export class AwsEndpoint {
     }
   }
 
+  #admit(connection: Connection, caller: Caller): void {
+    try {
+      connection.gated.admit('http', caller);
+    } catch (error) {
+      connection.isRefused = true;
+      throw error;
+    }
+  }
+
   /** Its members are made anew only when another caller, or the same with another program, uses the connection. */
-  #originOf({ headers, socket }: IncomingMessage, connection: Connection, caller: Caller): Origin {
+  #originOf({ headers }: IncomingMessage, connection: Connection, caller: Caller): Origin {
     const { origin: known } = connection;
     const userAgent = headers['user-agent'] ?? '';
     if (known?.userAgent === userAgent && isSameCaller(known.caller, caller)) {
       connection.origin = { ...known, caller };
     } else {
-      const { remoteAddress } = socket;
-      this.rooms.failures.noteSuccess(remoteAddress ?? 'unix', caller.accessKeyId);
-      const plainHttp = remoteAddress !== undefined && !(socket instanceof TLSSocket);
-      connection.origin = { ...makeOrigin(caller, this.region, remoteAddress, userAgent), plainHttp };
+      const { address, isTls } = connection.gated;
+      this.rooms.failures.noteSuccess(address ?? 'unix', caller.accessKeyId);
+      const plainHttp = address !== undefined && !isTls;
+      connection.origin = { ...makeOrigin(caller, this.region, address, userAgent), plainHttp };
     }
     return connection.origin;
   }
 
-  #connectionOf(request: IncomingMessage): Connection {
+  /** @returns undefined where the connection has closed */
+  #connectionOf(request: IncomingMessage): Connection | undefined {
     // Of HTTP/2 `socket` is a proxy made for each request.
     const key = (request as unknown as Partial<Http2ServerRequest>).stream?.session ?? request.socket;
     let connection = this.#connections.get(key);
     if (!connection) {
-      connection = { inFlight: 0, certificates: verifiedChain(request.socket) };
+      const gated = this.rooms.gate.connectionOf(request.socket);
+      if (!gated) return undefined;
+      const certificates = verifiedChain(request.socket);
+      connection = { inFlight: 0, gated, isRefused: false, certificates };
       this.#connections.set(key, connection);
     }
     return connection;
@@ -188,6 +210,7 @@ export class AwsEndpoint {
   #send(
     request: IncomingMessage,
     response: ServerResponse,
+    { isRefused }: Connection,
     requestId: string,
     contentType: string,
     status: number,
@@ -196,8 +219,9 @@ export class AwsEndpoint {
   ): void {
     if (response.destroyed || response.writableEnded) return;
     // Where the body was not read to its end the connection cannot carry another request.
-    const isLast = this.#draining || !request.complete;
+    const isLast = this.#draining || isRefused || !request.complete;
     if (isLast && request.httpVersionMajor === 1) response.setHeader('Connection', 'close');
+    if (isRefused) (request as unknown as Partial<Http2ServerRequest>).stream?.session?.close();
     if (error?.retryAfter) {
       // The SDKs' own: milliseconds. It comes first, since the JavaScript SDK takes the first of the two.
       response.setHeader('x-amz-retry-after', error.retryAfter);

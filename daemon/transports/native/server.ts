@@ -8,14 +8,9 @@ import { errorTable, exceptions, type ServiceError } from '../../../proto/errors
 import type { Caller } from '../../identity/caller.js';
 import { makeOrigin } from '../../operations/audit-event.js';
 import { toServiceError } from '../../operations/failures.js';
-import {
-  addressOf,
-  countFailure,
-  logRefusal,
-  refuseThrottled,
-  type Rooms,
-  verifiedChain,
-} from '../clients.js';
+import { countFailure, logRefusal, refuseThrottled, type Rooms, verifiedChain } from '../clients.js';
+import type { GatedConnection } from '../gate.js';
+import { endWith } from '../http/malformed.js';
 import { Connection } from './connection.js';
 
 const subprotocol = 'keyhold.v1';
@@ -28,7 +23,6 @@ const pingInterval = 30_000;
 export interface NativeLimits {
   readonly frameBytes: number;
   readonly inFlightPerConnection: number;
-  readonly connections: number;
 }
 
 export class NativeServer {
@@ -70,11 +64,20 @@ export class NativeServer {
     socket.on('error', (error) =>
       this.rooms.log.debug({ err: error }, 'a connection failed during its upgrade'),
     );
-    this.#authenticate(request, socket).then(
-      (caller) => this.#accept(caller, request, socket, head),
-      (error: unknown) =>
+    const gated = this.rooms.gate.connectionOf(socket);
+    if (!gated) {
+      socket.destroy();
+      return;
+    }
+    this.#authenticate(request, socket)
+      .then((caller) => {
+        gated.admit('native', caller);
+        this.#accept(caller, gated, request, socket, head);
+      })
+      .catch((error: unknown) =>
         this.#refuse(request, socket, countFailure(this.rooms, request, toServiceError(error))),
-    );
+      )
+      .catch(() => socket.destroy());
   }
 
   /** Ends the connections whose certificate has expired, is revoked, or is not mapped as it was. */
@@ -107,11 +110,6 @@ export class NativeServer {
 
   async #authenticate(request: IncomingMessage, socket: Socket): Promise<Caller> {
     if (this.#draining) throw new exceptions.ThrottlingException('The daemon is stopping.');
-    if (this.#connections.size >= this.limits.connections) {
-      throw new exceptions.ThrottlingException(
-        `There are ${this.limits.connections} connections, which is the limit.`,
-      );
-    }
     const { origin } = request.headers;
     if (origin !== undefined && !this.allowedOrigins.includes(origin)) {
       throw new exceptions.AccessDeniedException(
@@ -136,10 +134,16 @@ export class NativeServer {
     return this.rooms.authenticator.authenticateUpgrade({ request: signed, certificates });
   }
 
-  #accept(caller: Caller, request: IncomingMessage, socket: Socket, head: Buffer): void {
+  #accept(
+    caller: Caller,
+    { address }: GatedConnection,
+    request: IncomingMessage,
+    socket: Socket,
+    head: Buffer,
+  ): void {
     const userAgent = request.headers['user-agent'] ?? '';
-    this.rooms.failures.noteSuccess(addressOf(request), caller.accessKeyId);
-    const origin = makeOrigin(caller, this.region, socket.remoteAddress, userAgent);
+    this.rooms.failures.noteSuccess(address ?? 'unix', caller.accessKeyId);
+    const origin = makeOrigin(caller, this.region, address, userAgent);
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true);
       const connection = new Connection(
@@ -168,7 +172,8 @@ export class NativeServer {
     const body = JSON.stringify({ __type: error.code, message: error.message });
     const status = errorTable[error.code].httpStatus;
     const wait = error.retryAfter ? `Retry-After: ${Math.ceil(error.retryAfter / 1000)}\r\n` : '';
-    socket.end(
+    endWith(
+      socket,
       `HTTP/1.1 ${status} ${error.code}\r\nContent-Type: application/x-amz-json-1.1\r\n${wait}` +
         `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
     );

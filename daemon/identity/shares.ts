@@ -1,0 +1,134 @@
+// A bounded quantity that principals and sources share, so that none of them uses it up.
+import type { Caller } from './caller.js';
+import { identityOf } from './caller.js';
+
+export interface ShareLimits {
+  /** Of all holders together. */
+  readonly total: number;
+  /** Of one principal: a user, or a role with all of its sessions. The account root has the total. */
+  readonly perPrincipal: number;
+  /** Of one source, whoever the principals are; not of the account root. */
+  readonly perSource: number;
+  /** Part of the total that only the account root may use. */
+  readonly reservedForRoot: number;
+}
+
+/** The limit that a holder would pass. */
+export type Exceeded = 'principal' | 'source' | 'total';
+
+export interface Holder {
+  /** {@link shareNameOf} a caller. */
+  readonly principal: string;
+  /** As `sourceOf` names it. */
+  readonly source: string;
+}
+
+/** The principal of the account root. */
+export const rootShare = 'root';
+
+/** @returns what a caller's share is counted by: sessions of a role count as the role, since one can make any number */
+export function shareNameOf(caller: Caller): string {
+  return identityOf(caller)?.id ?? rootShare;
+}
+
+interface Counter {
+  held: number;
+  /** Open shares that use the counter. */
+  users: number;
+}
+
+/** Makes limits fit each other where only some of them were changed: a share is always smaller than the whole. */
+export function fitting({ total, perPrincipal, perSource, reservedForRoot }: ShareLimits): ShareLimits {
+  const reserved = Math.min(reservedForRoot, Math.floor(total / 4));
+  const rest = total - reserved;
+  return {
+    total,
+    reservedForRoot: reserved,
+    perPrincipal: Math.min(perPrincipal, Math.max(1, Math.floor(rest / 2))),
+    perSource: Math.min(perSource, Math.max(1, Math.floor((rest * 3) / 4))),
+  };
+}
+
+/** A bounded quantity: connections, bytes, signatures to remember. */
+export class Shares {
+  readonly #principals = new Map<string, Counter>();
+  readonly #sources = new Map<string, Counter>();
+  readonly #total: Counter = { held: 0, users: 0 };
+
+  constructor(readonly limits: ShareLimits) {}
+
+  /** What all holders have together. */
+  get held(): number {
+    return this.#total.held;
+  }
+
+  /** Opens a share; it must be closed when its holder goes. */
+  open({ principal, source }: Holder): Share {
+    const byPrincipal = counterOf(this.#principals, principal);
+    const bySource = counterOf(this.#sources, source);
+    const isRoot = principal === rootShare;
+    return new Share(this.limits, isRoot, byPrincipal, bySource, this.#total, () => {
+      drop(this.#principals, principal, byPrincipal);
+      drop(this.#sources, source, bySource);
+    });
+  }
+}
+
+/** What one holder has of the quantity. */
+export class Share {
+  #own = 0;
+  #isOpen = true;
+
+  constructor(
+    private readonly limits: ShareLimits,
+    private readonly isRoot: boolean,
+    private readonly byPrincipal: Counter,
+    private readonly bySource: Counter,
+    private readonly all: Counter,
+    private readonly closed: () => void,
+  ) {}
+
+  /** Takes an amount. @returns the limit that it would pass; then nothing is taken */
+  take(amount: number): Exceeded | undefined {
+    const { perPrincipal, perSource, total, reservedForRoot } = this.limits;
+    if (!this.isRoot) {
+      if (this.byPrincipal.held + amount > perPrincipal) return 'principal';
+      if (this.bySource.held + amount > perSource) return 'source';
+    }
+    if (this.all.held + amount > (this.isRoot ? total : total - reservedForRoot)) return 'total';
+    this.add(amount);
+    return undefined;
+  }
+
+  /** Takes an amount whatever the limits say, or gives a negative one back. Does nothing once the share is closed. */
+  add(amount: number): void {
+    if (!this.#isOpen) return;
+    this.#own += amount;
+    this.byPrincipal.held += amount;
+    if (!this.isRoot) this.bySource.held += amount;
+    this.all.held += amount;
+  }
+
+  /** Gives everything back. */
+  close(): void {
+    if (!this.#isOpen) return;
+    this.add(-this.#own);
+    this.#isOpen = false;
+    this.closed();
+  }
+}
+
+function counterOf(counters: Map<string, Counter>, name: string): Counter {
+  let found = counters.get(name);
+  if (!found) {
+    found = { held: 0, users: 0 };
+    counters.set(name, found);
+  }
+  found.users += 1;
+  return found;
+}
+
+function drop(counters: Map<string, Counter>, name: string, found: Counter): void {
+  found.users -= 1;
+  if (found.users === 0) counters.delete(name);
+}

@@ -1,0 +1,96 @@
+// Asks the daemon's own listeners from outside, as a client does: a listener that takes connections and does not answer
+// them is seen in no other way.
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+
+/** A listener that is asked. */
+export interface Probed {
+  /** As it is named to people: `the TLS port 127.0.0.1:7443`. */
+  readonly name: string;
+  readonly address: { readonly path: string } | { readonly host: string; readonly port: number };
+  readonly isTls: boolean;
+}
+
+/** Milliseconds. */
+export interface ProbeTimes {
+  readonly interval: number;
+  /** After one that failed. */
+  readonly retry: number;
+  /** For connection, handshake and the first byte of the answer. */
+  readonly timeout: number;
+}
+
+export const probeTimes: ProbeTimes = { interval: 5_000, retry: 1_000, timeout: 5_000 };
+
+/** Failures in a row after which a listener counts as dead: the daemon itself may have stood still for one. */
+const failuresAllowed = 1;
+const question = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+
+/**
+ * Connects, shakes hands and asks for /healthz.
+ * @param connected is given the connection as soon as it is there
+ * @returns why there was no answer; undefined where there was one
+ */
+export function probe(
+  { address, isTls }: Probed,
+  timeout: number,
+  connected: (socket: Socket) => void,
+): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    // What is asked is whether it answers; clients look at the certificate.
+    const options = { ...address, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] };
+    const socket = isTls ? connectTls(options) : connect(address);
+    const end = (reason: string | undefined) => {
+      clearTimeout(late);
+      socket.destroy();
+      resolve(reason);
+    };
+    const late = setTimeout(() => end(`no answer within ${timeout / 1000} s`), timeout);
+    socket.once('connect', () => connected(socket));
+    socket.once(isTls ? 'secureConnect' : 'connect', () => socket.write(question));
+    socket.once('data', () => end(undefined));
+    socket.once('close', () => end('the connection was closed without an answer'));
+    socket.once('error', (error: NodeJS.ErrnoException) =>
+      end(error.code === 'EMFILE' ? 'the limit of open files is reached' : error.message),
+    );
+  });
+}
+
+/** Asks one listener again and again. */
+export class ListenerProbe {
+  #timer: NodeJS.Timeout | undefined;
+  #failures = 0;
+  #reason: string | undefined;
+  #stopped = false;
+
+  constructor(
+    private readonly probed: Probed,
+    private readonly times: ProbeTimes,
+    private readonly connected: (socket: Socket) => void,
+  ) {
+    this.#next(times.interval);
+  }
+
+  /** What is wrong with the listener, in words; undefined: it answers. */
+  get problem(): string | undefined {
+    return this.#failures > failuresAllowed
+      ? `${this.probed.name} does not answer: ${this.#reason}`
+      : undefined;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #next(wait: number): void {
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => {
+      void probe(this.probed, this.times.timeout, this.connected).then((reason) => {
+        this.#reason = reason;
+        this.#failures = reason === undefined ? 0 : this.#failures + 1;
+        this.#next(reason === undefined ? this.times.interval : this.times.retry);
+      });
+    }, wait).unref();
+  }
+}
