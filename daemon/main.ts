@@ -30,6 +30,7 @@ import { MessageCounts } from './keys/message-counts.js';
 import { Secrets } from './keys/secrets.js';
 import { hmacSha256 } from './keys/specs.js';
 import { wrappingObjects } from './keys/wrapping-keys.js';
+import { HangingDisks } from './observability/hanging.js';
 import { createLog, type Logger } from './observability/log.js';
 import { Admission } from './operations/admission.js';
 import { makeFailureEvent, makeServiceEvent } from './operations/audit-event.js';
@@ -188,12 +189,23 @@ async function start(home: string): Promise<Daemon> {
   const gate = new Gate(gateLimitsOf(limits), log);
   const rooms = { pipeline, authenticator, failures, gate, log };
   const native = new NativeServer(rooms, instance.region, limits, allowedOrigins);
+  const disks = new HangingDisks(
+    [
+      { name: `The audit log in ${join(home, 'audit')}`, busySince: () => audit.busySince },
+      { name: `The metadata store in ${join(home, 'metadata')}`, busySince: () => store.busySince },
+    ],
+    log,
+  );
   const health = () =>
-    healthOf(stores, audit, sinks, keyring, inspection, listeners.problems, [
-      ...scheduler.warnings,
-      ...anchoring.warnings,
-      ...madeKeys.warnings,
-    ]);
+    healthOf(
+      stores,
+      audit,
+      sinks,
+      keyring,
+      inspection,
+      [...listeners.problems, ...disks.warnings],
+      [...scheduler.warnings, ...anchoring.warnings, ...madeKeys.warnings],
+    );
   const aws = new AwsEndpoint(rooms, instance.region, limits);
   const onRequest = router({
     health: healthHandler(health, () => audit.head),
@@ -303,19 +315,18 @@ function healthOf(
   sinks: Sinks,
   keyring: Keyring,
   { missing, foreign }: Inspection,
-  listenerProblems: readonly string[],
+  /** Each of them keeps requests from being served. */
+  problems: readonly string[],
   others: readonly string[],
 ): Health {
   const stillMissing = missing.filter((keyId) => keyring.key(keyId));
   const warnings = stillMissing.map((keyId) => `the token does not hold the material of key ${keyId}`);
-  warnings.push(...stores.warnings, ...sinks.warnings, ...listenerProblems, ...others);
+  if (audit.fault !== undefined) warnings.push(audit.fault);
+  warnings.push(...problems, ...stores.warnings, ...sinks.warnings, ...others);
   if (foreign > 0) warnings.push(`the token holds ${foreign} objects that are not of this Keyhold`);
   return {
     healthy:
-      stores.main.state === 'connected' &&
-      !stores.main.hangs &&
-      audit.available &&
-      listenerProblems.length === 0,
+      stores.main.state === 'connected' && !stores.main.hangs && audit.available && problems.length === 0,
     keyStores: stores.states,
     audit: { available: audit.available, sinks: sinks.status },
     warnings,

@@ -119,6 +119,20 @@ export interface AuditHooks {
   readonly underWay?: () => number;
 }
 
+/** Milliseconds after which a failure that goes on is logged again. */
+const repeatAfter = 10 * 60_000;
+
+/** Tells which failures to log, of many that say the same. */
+function newsFilter(): (error: unknown) => boolean {
+  let last: { text: string; at: number } | undefined;
+  return (error) => {
+    const [text, at] = [String(error), performance.now()];
+    if (last?.text === text && at - last.at < repeatAfter) return false;
+    last = { text, at };
+    return true;
+  };
+}
+
 /** @throws AuditError */
 export function openAudit(
   home: string,
@@ -129,6 +143,7 @@ export function openAudit(
   hooks: AuditHooks = {},
 ) {
   const signingKey = internalObjectId(instance, 'audit-signing');
+  const isNews = newsFilter();
   return openAuditLog({
     directory: join(home, 'audit'),
     signer: {
@@ -136,7 +151,8 @@ export function openAudit(
       sign: (message) => ecdsaSha256(keyStore, signingKey, message),
     },
     observe: (event) => {
-      log[event.type === 'checkpoint' ? 'debug' : 'error'](event, `audit log: ${event.type}`);
+      if (event.type !== 'failed' || isNews(event.error))
+        log[event.type === 'checkpoint' ? 'debug' : 'error'](event, `audit log: ${event.type}`);
       if (event.type === 'recovered') void hooks.recovered?.(event.written);
       if (event.type === 'checkpoint') hooks.checkpoint?.();
     },

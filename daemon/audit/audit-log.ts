@@ -12,6 +12,10 @@ export interface AuditLog {
   readonly head: AuditHead;
   /** False after a failed write until the log is whole again. Operations are refused before they execute. */
   readonly available: boolean;
+  /** Why it is not available, and what to do. */
+  readonly fault: string | undefined;
+  /** Since when a call to its disk is under way, as performance.now tells it. */
+  readonly busySince: number | undefined;
   /**
    * Appends an event and returns when it is durable (written and fdatasync'ed, shared by all that wait).
    * @param members the JSON members of the event, without braces: `"eventVersion":"1.11",…`; no line feed in it

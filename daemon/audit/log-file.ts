@@ -1,8 +1,7 @@
 // The file that the log is being written to: durable appends, rotation, and what is true of it when it is opened.
-import { constants, fdatasync as fdatasyncCallback, fdatasyncSync, writeSync } from 'node:fs';
+import { constants, fstat, stat, type Stats, write } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { AuditError } from './audit-log.js';
 import {
   fileName,
@@ -16,21 +15,10 @@ import {
 } from './chain.js';
 
 /**
- * A write of up to so many bytes is a synchronous copy to the page cache: 2–10 µs for 900 bytes, where the way through
- * the thread pool adds 20–40 µs to an append of 210 µs. Longer ones would keep the event loop for too long.
+ * A write returns when its data, and what is needed to read it, is on the disk: one call of the thread pool instead of
+ * two. It appends, so that a file that something else emptied shows by its length.
  */
-const synchronousLength = 16 * 1024;
-
-/**
- * Milliseconds of a disk on which an fdatasync may keep the event loop, where nobody else waits for it: the way through the
- * thread pool adds 75 µs to one of 110 µs.
- */
-const shortSync = 0.5;
-/** Weight of a new measurement of how long one takes, and what is taken for it before there is any. */
-const [smoothing, unknownSync] = [1 / 8, 10 * shortSync];
-
-/** 10 µs less than `FileHandle.datasync`. */
-const fdatasync = promisify(fdatasyncCallback);
+const appending = constants.O_RDWR | constants.O_APPEND | constants.O_DSYNC | constants.O_NOFOLLOW;
 
 const blockLength = 64 * 1024;
 
@@ -54,14 +42,19 @@ export interface OpenedLogFile {
 }
 
 export class LogFile {
-  /** Milliseconds that an fdatasync took lately. */
-  private syncTime = unknownSync;
+  /** Since when a call to the disk is under way, as performance.now tells it. */
+  busySince: number | undefined;
+
+  /** The last file that was open when something else took it away: its content can be read until it is closed. */
+  private lost: FileHandle | undefined;
 
   private constructor(
     private readonly directory: string,
     private readonly maxFileSize: number,
     private number: number,
     private handle: FileHandle | undefined,
+    /** Device and inode of the open file. */
+    private identity: Identity,
     /** Bytes of the file that are durable. */
     private position: number,
   ) {}
@@ -76,22 +69,24 @@ export class LogFile {
     const numbers = fileNumbers(await readdir(directory));
     const number = numbers.at(-1);
     if (number === undefined) {
-      const handle = await create(directory, 1);
-      const file = new LogFile(directory, maxFileSize, 1, handle, 0);
+      const { handle, identity } = await create(directory, 1);
+      const file = new LogFile(directory, maxFileSize, 1, handle, identity, 0);
       return { file, last: genesis, lastLine: undefined, torn: undefined };
     }
     const handle = await openExisting(directory, number);
     try {
-      const { size } = await handle.stat();
+      const identity = await handle.stat();
+      const { size } = identity;
       const end = await endOfLastLine(handle, size);
       const older = numbers.at(-2);
       let lastLine: Buffer | undefined;
       if (end > 0) lastLine = await readLineBefore(handle, end);
       else if (older !== undefined) lastLine = await lastLineOf(directory, older);
       const last = lastLine ? linkOf(lastLine, directory) : genesis;
-      if (end < size) await handle.truncate(end);
+      if (end < size) await cutBack(handle, end);
       const torn = end < size ? { file: fileName(number), offset: end, length: size - end } : undefined;
-      return { file: new LogFile(directory, maxFileSize, number, handle, end), last, lastLine, torn };
+      const file = new LogFile(directory, maxFileSize, number, handle, identity, end);
+      return { file, last, lastLine, torn };
     } catch (error) {
       await handle.close();
       throw error;
@@ -103,24 +98,35 @@ export class LogFile {
   }
 
   /**
-   * Writes whole lines after the durable ones and returns when they are durable too.
-   * After an error this descriptor must not be used again: `abandon`, then `reopen`.
-   * @param alone no other request is under way, which the event loop could keep waiting
+   * Writes whole lines after the durable ones and returns when they are durable too, in the file that the log's path
+   * names. After an error this descriptor must not be used again: `abandon`, then `reopen`.
+   * @throws AuditError where the file was deleted, renamed, replaced or shortened; Error of node:fs
    */
-  async append(lines: Buffer, alone = false): Promise<void> {
-    if (this.position >= this.maxFileSize) await this.rotate();
-    const handle = this.openHandle();
-    let written = 0;
-    while (written < lines.length) {
-      const [length, at] = [lines.length - written, this.position + written];
-      if (length <= synchronousLength) written += writeSync(handle.fd, lines, written, length, at);
-      else written += (await handle.write(lines, written, length, at)).bytesWritten;
+  async append(lines: Buffer): Promise<void> {
+    this.busySince = performance.now();
+    try {
+      if (this.position >= this.maxFileSize) await this.rotate();
+      const { fd } = this.openHandle();
+      // Looked at while the disk is busy: a file that was gone when the write began is noticed.
+      const [found] = await Promise.all([statOf(this.path), writeAll(fd, lines)]);
+      await this.compare(found, this.position + lines.length);
+      this.position += lines.length;
+    } finally {
+      this.busySince = undefined;
     }
-    const before = performance.now();
-    if (alone && this.syncTime < shortSync) fdatasyncSync(handle.fd);
-    else await fdatasync(handle.fd);
-    this.syncTime += (performance.now() - before - this.syncTime) * smoothing;
-    this.position += lines.length;
+  }
+
+  /**
+   * Looks whether the log's path still names the open file, with all that is durable. Nothing may be appended meanwhile.
+   * @throws AuditError as {@link append}
+   */
+  async check(): Promise<void> {
+    this.busySince = performance.now();
+    try {
+      await this.compare(await statOf(this.path), this.position);
+    } finally {
+      this.busySince = undefined;
+    }
   }
 
   /**
@@ -128,28 +134,73 @@ export class LogFile {
    * @param last the last durable record, which must be found where it was written
    */
   async reopen(last: Link): Promise<void> {
-    this.handle = await openExisting(this.directory, this.number);
-    const { size } = await this.handle.stat();
-    const found = size >= this.position && (await this.endsWith(this.handle, last));
-    if (!found) {
-      throw new AuditError(
-        `${this.path} no longer holds record ${last.sequence}, which was durable: it was replaced or damaged. ` +
-          'Put the file back, or stop the daemon and run `keyhold audit verify`.',
-      );
+    this.busySince = performance.now();
+    try {
+      this.handle = await openExisting(this.directory, this.number);
+      const opened = await this.handle.stat();
+      this.identity = opened;
+      const found = opened.size >= this.position && (await this.endsWith(this.handle, last));
+      if (!found) {
+        throw new AuditError(
+          `${this.path} no longer holds record ${last.sequence}, which was durable: it was replaced or damaged. ` +
+            `${this.wayBack}`,
+        );
+      }
+      await cutBack(this.handle, this.position);
+      await this.lost?.close();
+      this.lost = undefined;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      throw new AuditError(`${this.path} is not there. ${this.wayBack}`, { cause: error });
+    } finally {
+      this.busySince = undefined;
     }
-    await this.handle.truncate(this.position);
   }
 
   /** Gives up the descriptor after an error. What closing it says no longer counts: its data is written anew. */
   abandon(): void {
     const handle = this.handle;
     this.handle = undefined;
-    handle?.close().catch(() => undefined);
+    if (handle !== this.lost) handle?.close().catch(() => undefined);
   }
 
   async close(): Promise<void> {
-    await this.handle?.close();
-    this.handle = undefined;
+    const handles = new Set([this.handle, this.lost]);
+    this.handle = this.lost = undefined;
+    for (const handle of handles) await handle?.close();
+  }
+
+  /**
+   * @param found by the log's path
+   * @param length that the file must have; where it was looked at beside a write, it may not have had it yet
+   */
+  private async compare(found: Stats | undefined, length: number): Promise<void> {
+    const { ino, dev } = this.identity;
+    if (!found) throw this.lose('was deleted or renamed');
+    if (found.ino !== ino || found.dev !== dev)
+      throw this.lose('is another file than the one that was opened');
+    if (found.size === length) return;
+    const { size } = await fstatOf(this.openHandle().fd);
+    if (size !== length)
+      throw this.lose(`has ${size} bytes instead of ${length}: something else emptied, cut or wrote it`);
+  }
+
+  /** The open file is kept, since it may be the only way to what was in it. */
+  private lose(what: string): AuditError {
+    this.lost ??= this.handle;
+    return new AuditError(
+      `${this.path} ${what} while the daemon ran, so nothing more is acknowledged. ${this.wayBack}`,
+    );
+  }
+
+  private get wayBack(): string {
+    const copy = this.lost
+      ? `, or copy it from /proc/${process.pid}/fd/${this.lost.fd} if it was deleted`
+      : '';
+    return (
+      `Put the file back as it was${copy}; the daemon then goes on by itself within 5 s. ` +
+      'Let no logrotate touch these files. What is lost for good, `keyhold recover audit` puts on record.'
+    );
   }
 
   private async endsWith(handle: FileHandle, last: Link): Promise<boolean> {
@@ -159,9 +210,10 @@ export class LogFile {
   }
 
   private async rotate(): Promise<void> {
-    const next = await create(this.directory, this.number + 1);
+    const { handle, identity } = await create(this.directory, this.number + 1);
     const full = this.openHandle();
-    this.handle = next;
+    this.handle = handle;
+    this.identity = identity;
     this.number += 1;
     this.position = 0;
     await full.close();
@@ -173,16 +225,22 @@ export class LogFile {
   }
 }
 
+/** What tells one file from another. */
+type Identity = Pick<Stats, 'ino' | 'dev'>;
+
 /** Makes a file of the log, and its name durable. One that a failure left empty is taken. */
-async function create(directory: string, number: number): Promise<FileHandle> {
+async function create(
+  directory: string,
+  number: number,
+): Promise<{ handle: FileHandle; identity: Identity }> {
   const path = join(directory, fileName(number));
-  const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  const handle = await open(path, appending | constants.O_CREAT, 0o600);
   try {
-    if ((await handle.stat()).size > 0)
-      throw new AuditError(`${path} has content that this daemon did not write.`);
+    const identity = await handle.stat();
+    if (identity.size > 0) throw new AuditError(`${path} has content that this daemon did not write.`);
     await handle.chmod(0o600);
     await syncDirectory(directory);
-    return handle;
+    return { handle, identity };
   } catch (error) {
     await handle.close();
     throw error;
@@ -190,7 +248,42 @@ async function create(directory: string, number: number): Promise<FileHandle> {
 }
 
 function openExisting(directory: string, number: number): Promise<FileHandle> {
-  return open(join(directory, fileName(number)), constants.O_RDWR | constants.O_NOFOLLOW);
+  return open(join(directory, fileName(number)), appending);
+}
+
+/** Cuts a file, durably. */
+async function cutBack(handle: FileHandle, length: number): Promise<void> {
+  await handle.truncate(length);
+  await handle.datasync();
+}
+
+// By callbacks: 10 us less than a FileHandle's methods.
+
+async function writeAll(fd: number, lines: Buffer): Promise<void> {
+  for (let written = 0; written < lines.length;) {
+    written += await new Promise<number>((resolve, reject) => {
+      write(fd, lines, written, lines.length - written, null, (error, length) =>
+        error ? reject(error) : resolve(length),
+      );
+    });
+  }
+}
+
+/** @returns undefined where there is no such file */
+function statOf(path: string): Promise<Stats | undefined> {
+  return new Promise((resolve, reject) => {
+    stat(path, (error, found) => {
+      if (!error) resolve(found);
+      else if (error.code === 'ENOENT' || error.code === 'ENOTDIR') resolve(undefined);
+      else reject(error);
+    });
+  });
+}
+
+function fstatOf(fd: number): Promise<Stats> {
+  return new Promise((resolve, reject) =>
+    fstat(fd, (error, found) => (error ? reject(error) : resolve(found))),
+  );
 }
 
 async function syncDirectory(directory: string): Promise<void> {

@@ -31,9 +31,9 @@ export interface AuditLogOptions {
   readonly checkpointInterval?: number;
 }
 
-/** The audit log in files. Beside the interface it counts its fdatasyncs. */
+/** The audit log in files. Beside the interface it counts its durable writes. */
 export interface FileAuditLog extends AuditLog {
-  /** fdatasyncs since the log was opened. */
+  /** Durable writes since the log was opened. */
   readonly commits: number;
 }
 
@@ -77,6 +77,14 @@ class CheckpointedLog implements FileAuditLog {
 
   get available(): boolean {
     return this.writer.available;
+  }
+
+  get fault(): string | undefined {
+    return this.writer.fault;
+  }
+
+  get busySince(): number | undefined {
+    return this.writer.busySince;
   }
 
   get commits(): number {

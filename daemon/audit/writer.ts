@@ -26,8 +26,13 @@ const enough = 1 / 16;
 /** Milliseconds for which it waits for them at most. */
 const longestWait = 10;
 
+/** Milliseconds between two looks at the file while nothing is appended. */
+const checkInterval = 2_000;
+
 /** Milliseconds before the first try to make the log whole again; doubled after each that fails, up to the last. */
 const [firstDelay, lastDelay] = [100, 5000];
+
+const noLines = Buffer.alloc(0);
 
 /** Records that become durable together, and the one promise that all who appended them wait for. */
 class Group {
@@ -58,6 +63,11 @@ export class AuditWriter {
   private retryTimer: NodeJS.Timeout | undefined;
   private recovering: Promise<void> | undefined;
   private closed = false;
+  /** Why the log is not available. */
+  private reason: string | undefined;
+  /** A look at the file, which no append may come across. */
+  private checking: Promise<void> | undefined;
+  private readonly checkTimer: NodeJS.Timeout;
 
   /** @param head the last record in the file */
   constructor(
@@ -67,6 +77,17 @@ export class AuditWriter {
   ) {
     this.sequence = head.sequence;
     this.hash = head.hash;
+    this.checkTimer = setInterval(() => void this.check(), checkInterval).unref();
+  }
+
+  /** Since when a call to the disk is under way, as performance.now tells it. */
+  get busySince(): number | undefined {
+    return this.file.busySince;
+  }
+
+  /** Why the log is not available, and what to do; undefined where it is. */
+  get fault(): string | undefined {
+    return this.owed === undefined ? undefined : this.reason;
   }
 
   get available(): boolean {
@@ -105,6 +126,8 @@ export class AuditWriter {
   async close(): Promise<void> {
     this.closed = true;
     clearTimeout(this.retryTimer);
+    clearInterval(this.checkTimer);
+    await this.checking?.catch(() => undefined);
     await this.settle();
     if (this.owed) await (this.recovering ?? this.recover());
     clearTimeout(this.retryTimer);
@@ -144,7 +167,7 @@ export class AuditWriter {
     const lines = this.lines.take();
     const head = { sequence: this.sequence, hash: this.hash };
     this.gathering = undefined;
-    this.committing = this.file.append(lines, this.observer.underWay() <= 1).then(
+    this.committing = this.write(lines).then(
       () => {
         this.committing = undefined;
         this.commits += 1;
@@ -159,7 +182,26 @@ export class AuditWriter {
     );
   }
 
-  private fail(group: Group, lines: Buffer, error: unknown): void {
+  private async write(lines: Buffer): Promise<void> {
+    if (this.checking) await this.checking;
+    await this.file.append(lines);
+  }
+
+  /** Looks after the file while nothing is appended: health is to say what became of it before a request finds out. */
+  private async check(): Promise<void> {
+    if (this.committing || this.owed || this.checking || this.recovering || this.closed) return;
+    this.checking = this.file.check();
+    try {
+      await this.checking;
+    } catch (error) {
+      // A group that waits for the check fails with it.
+      if (!this.committing) this.fail(undefined, noLines, error);
+    } finally {
+      this.checking = undefined;
+    }
+  }
+
+  private fail(group: Group | undefined, lines: Buffer, error: unknown): void {
     this.committing = undefined;
     // These events have happened, so they are written when that is possible, although their callers are told that
     // they failed: no reply may leave without a durable record.
@@ -167,8 +209,9 @@ export class AuditWriter {
     // After a failed fdatasync the kernel takes the pages for clean; another one on this descriptor would succeed
     // and mean nothing (https://wiki.postgresql.org/wiki/Fsync_Errors).
     this.file.abandon();
-    const refusal = new AuditError(unavailableMessage(this.file.path), { cause: error });
-    group.reject(refusal);
+    this.reason = reasonOf(this.file.path, error);
+    const refusal = new AuditError(this.reason, { cause: error });
+    group?.reject(refusal);
     this.gathering?.reject(refusal);
     this.gathering = undefined;
     this.observer.observe({ type: 'failed', owed: this.sequence - this.head.sequence, error });
@@ -193,6 +236,7 @@ export class AuditWriter {
       await this.file.append(this.owed);
     } catch (error) {
       this.file.abandon();
+      this.reason = reasonOf(this.file.path, error);
       this.observer.observe({ type: 'failed', owed: written, error });
       return;
     }
@@ -204,13 +248,15 @@ export class AuditWriter {
   }
 
   private refusal(): AuditError {
-    return new AuditError(this.closed ? 'The audit log is closed.' : unavailableMessage(this.file.path));
+    return new AuditError(this.closed ? 'The audit log is closed.' : (this.reason ?? ''));
   }
 }
 
-function unavailableMessage(path: string): string {
+function reasonOf(path: string, error: unknown): string {
+  if (error instanceof AuditError) return error.message;
+  const code = (error as NodeJS.ErrnoException).code ?? 'an internal error';
   return (
-    `The audit log ${path} cannot be written, so nothing can be done that must be recorded. ` +
+    `The audit log ${path} cannot be written (${code}), so nothing can be done that must be recorded. ` +
     'Make room or mend the disk; the daemon tries again by itself within 5 s.'
   );
 }

@@ -23,6 +23,7 @@ export class LevelStore implements MetadataStore {
   #tail: Promise<unknown> = Promise.resolve();
   /** After a batch that could not be written: what its keys held before. */
   #unwritten: readonly Precondition[] | undefined;
+  #busySince: number | undefined;
 
   private constructor(db: Level<string, Buffer>) {
     this.#db = db;
@@ -62,8 +63,16 @@ export class LevelStore implements MetadataStore {
     }
   }
 
+  /** Since when a batch is being written, as performance.now tells it. */
+  get busySince(): number | undefined {
+    return this.#busySince;
+  }
+
   batch(changes: readonly (Put | Delete)[], preconditions: readonly Precondition[] = []): Promise<void> {
-    const applied = this.#tail.then(() => this.#apply(changes, preconditions));
+    const applied = this.#tail.then(() => {
+      this.#busySince = performance.now();
+      return this.#apply(changes, preconditions).finally(() => (this.#busySince = undefined));
+    });
     this.#tail = applied.catch(() => undefined);
     return applied;
   }

@@ -123,3 +123,9 @@ export function unavailable(make: () => Disk): string | false {
     return reason;
   }
 }
+
+/** Lets every write to a disk wait, as a medium does that hangs. @returns ends that */
+export function freeze({ directory }: Disk): () => void {
+  must('fsfreeze', '--freeze', directory);
+  return () => void run('fsfreeze', '--unfreeze', directory);
+}

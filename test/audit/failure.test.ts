@@ -73,10 +73,10 @@ await t.test(
   },
 );
 
-// With one request under way the event loop waits for the disk, where that was fast lately.
+// The page cache takes the write; what fails is the way from there to the disk, which the call waits for.
 for (const underWay of [1, 32]) {
   await t.test(
-    `after a failed fdatasync nothing counts as durable until it is written again through a new descriptor: ${underWay} under way`,
+    `after a failed durable write nothing counts as durable until it is written again through a new descriptor: ${underWay} under way`,
     { skip: unavailable(thinDisk) },
     async (t) => {
       const disk = thinDisk();
@@ -89,7 +89,7 @@ for (const underWay of [1, 32]) {
       t.throws(() => writeFileSync(ballast, Buffer.alloc(2048 * 1024)), { code: 'ENOSPC' });
 
       const { failed, errors } = await appendUntilFailure(log, numbers);
-      t.match(errors[0], { name: 'AuditError', cause: { syscall: 'fdatasync' } });
+      t.match(errors[0], { name: 'AuditError', cause: { syscall: 'write' } });
       const durable = log.head.sequence;
       t.ok(eventIds(directory).length > 0);
       t.equal(log.available, false);
@@ -175,11 +175,13 @@ await t.test(
     const forged = readFileSync(file, 'utf8').replaceAll('x', 'y');
     rmSync(file);
     await until(() =>
-      events.some((event) => event.type === 'failed' && String(event.error).includes('ENOENT')),
+      events.some((event) => event.type === 'failed' && String(event.error).includes('is not there')),
     );
     t.same(fileNames(directory), []);
     writeFileSync(file, forged);
-    await until(() => events.some((event) => event.type === 'failed' && event.error instanceof AuditError));
+    await until(() =>
+      events.some((event) => event.type === 'failed' && String(event.error).includes('no longer holds')),
+    );
     t.equal(log.available, false);
     t.equal(readFileSync(file, 'utf8'), forged);
     await t.rejects(log.close(), AuditError);

@@ -1,0 +1,57 @@
+// Calls to disks that do not return: health names them, and the log says when it begins and ends.
+import type { Logger } from './log.js';
+
+/** Milliseconds after which a call counts as hanging. */
+const patience = 2_000;
+/** Milliseconds between two looks. */
+const interval = 1_000;
+
+/** Something that waits for a disk. */
+export interface Waiting {
+  /** Completes `… has not answered for 7 s`. */
+  readonly name: string;
+  /** Since when a call is under way, as performance.now tells it; undefined: none is. */
+  readonly busySince: () => number | undefined;
+}
+
+export class HangingDisks {
+  readonly #hanging = new Set<Waiting>();
+
+  constructor(
+    private readonly watched: readonly Waiting[],
+    private readonly log: Logger,
+  ) {
+    setInterval(() => this.#look(), interval).unref();
+  }
+
+  /** For health: one sentence for each that hangs now. */
+  get warnings(): string[] {
+    return this.watched.flatMap((waiting) => {
+      const duration = durationOf(waiting);
+      return duration < patience ? [] : [sentence(waiting, duration)];
+    });
+  }
+
+  #look(): void {
+    for (const waiting of this.watched) {
+      const duration = durationOf(waiting);
+      if (duration >= patience && !this.#hanging.has(waiting)) {
+        this.#hanging.add(waiting);
+        this.log.error(sentence(waiting, duration));
+      } else if (duration < patience && this.#hanging.delete(waiting)) {
+        this.log.info(`${waiting.name} answers again`);
+      }
+    }
+  }
+}
+
+function durationOf({ busySince }: Waiting): number {
+  return performance.now() - (busySince() ?? Infinity);
+}
+
+function sentence({ name }: Waiting, duration: number): string {
+  return (
+    `${name} has not answered for ${Math.floor(duration / 1000)} s: what must be written waits. ` +
+    'See its disk and the log of the kernel.'
+  );
+}
