@@ -9,7 +9,7 @@ import {
   TimeoutError,
 } from './errors.js';
 import { InFlight, type Pending } from './in-flight.js';
-import { Link } from './link.js';
+import { Link, type Liveness, livenessFor } from './link.js';
 import type { Settings } from './options.js';
 import { backoff, isRepeatable, mayRetry } from './retry.js';
 import { endpointName, notConnected, openSocket } from './socket.js';
@@ -27,6 +27,7 @@ export interface CallOptions {
  */
 export class Connection {
   readonly #settings: Settings;
+  readonly #liveness: Liveness;
   readonly #inFlight = new InFlight((pending) => {
     this.#expire(pending);
   });
@@ -43,6 +44,7 @@ export class Connection {
 
   constructor(settings: Settings) {
     this.#settings = settings;
+    this.#liveness = livenessFor(settings.timeout);
   }
 
   /** Makes the first connection, in one try. @throws what openSocket throws */
@@ -98,12 +100,18 @@ export class Connection {
     };
   }
 
-  #ready(): Link | undefined {
-    return this.#link?.usable && this.#sent < this.#settings.maxInFlight ? this.#link : undefined;
+  /** The link, where a request may be sent over it now. */
+  #readyFor({ operation }: Pending): Link | undefined {
+    const link = this.#link;
+    if (!link?.usable || this.#sent >= this.#settings.maxInFlight) return undefined;
+    if (!link.isQuiet || isRepeatable(operation.name)) return link;
+    // On a dead connection its outcome would be unknown.
+    link.probe();
+    return undefined;
   }
 
   #dispatch(pending: Pending): void {
-    const link = this.#ready();
+    const link = this.#readyFor(pending);
     if (link) {
       this.#send(link, pending);
       return;
@@ -122,7 +130,7 @@ export class Connection {
 
   #sendWaiting(): void {
     for (const pending of this.#waiting) {
-      const link = this.#ready();
+      const link = this.#readyFor(pending);
       if (!link) return;
       this.#waiting.delete(pending);
       this.#send(link, pending);
@@ -195,8 +203,9 @@ export class Connection {
   #expire(pending: Pending): void {
     const { name } = pending.operation;
     const unsent = pending.state === 'waiting' ? this.#connectFailure : undefined;
+    // First, so that nothing else is sent over a connection that may be dead.
+    if (pending.state === 'sent') this.#link?.probe();
     this.#fail(pending, unsent ?? new TimeoutError(`No reply to ${name} came in time.`));
-    if (pending.state === 'sent') this.#link?.probe(this.#settings.connectTimeout);
   }
 
   #attach(link: Link): void {
@@ -231,15 +240,14 @@ export class Connection {
   }
 
   async #openLink(signal?: AbortSignal): Promise<Link> {
-    const link = new Link(await openSocket(this.#settings, signal), {
-      onFrame: (link, frame) => {
-        this.#receive(link, frame);
-      },
-      onDown: (link, why) => {
-        this.#lose(link, why);
-      },
-    });
-    if (link.usable) return link;
+    const handlers = {
+      onFrame: (link: Link, frame: Buffer) => this.#receive(link, frame),
+      onProven: () => this.#sendWaiting(),
+      onDown: (link: Link, why: Error) => this.#lose(link, why),
+      isAwaited: () => this.#sent > 0,
+    };
+    const link = new Link(await openSocket(this.#settings, signal), handlers, this.#liveness);
+    if (link.isOpen) return link;
     throw notConnected(this.#settings.endpoint, 'it ended the connection at once');
   }
 

@@ -4,8 +4,35 @@ import type { OpenSocket } from './socket.js';
 export interface LinkHandlers {
   /** A binary frame came. */
   readonly onFrame: (link: Link, frame: Buffer) => void;
+  /** The peer has shown that it is alive after `usable` was false for a probe. */
+  readonly onProven: (link: Link) => void;
   /** Called once, when the connection ended or was given up. */
   readonly onDown: (link: Link, why: Error) => void;
+  /** Whether requests that were sent have no reply yet. */
+  readonly isAwaited: () => boolean;
+}
+
+/** When a connection is probed, and given up. NATs and load balancers forget connections without telling either end. */
+export interface Liveness {
+  /** Milliseconds between looks. A connection that is silent from one look to the next while replies are due is probed. */
+  readonly interval: number;
+  /** Looks after a probe by which something must have come, or the connection is given up. */
+  readonly patience: number;
+  /** Looks without a sign of life after which an idle connection is probed. */
+  readonly idle: number;
+}
+
+/** The daemon pings every 30 s; an idle connection is probed when one of these pings is missing. */
+const longestSilence = 40_000;
+
+/** @param timeout milliseconds that a request has: a dead connection is given up within half of it */
+export function livenessFor(timeout: number): Liveness {
+  const interval = Math.min(Math.max(timeout / 30, 20), 1_000);
+  return {
+    interval,
+    patience: Math.max(1, Math.ceil(Math.max(1_000, timeout / 4) / interval)),
+    idle: Math.ceil(longestSilence / interval),
+  };
 }
 
 const binary = { binary: true };
@@ -15,17 +42,29 @@ const closeGrace = 1_000;
 export class Link {
   readonly #socket: OpenSocket;
   readonly #handlers: LinkHandlers;
+  readonly #liveness: Liveness;
+  readonly #looks: NodeJS.Timeout;
   #corked = false;
   #down = false;
+  /** Looks since the last sign of life. */
+  #silentLooks = 0;
+  /** Looks since the probe that is unanswered; undefined: there is none. */
+  #probedLooks: number | undefined;
 
-  constructor(socket: OpenSocket, handlers: LinkHandlers) {
+  constructor(socket: OpenSocket, handlers: LinkHandlers, liveness: Liveness) {
     this.#socket = socket;
     this.#handlers = handlers;
+    this.#liveness = liveness;
     const { webSocket } = socket;
+    // After the poll phase: what has arrived by now counts, however late this process got its turn.
+    this.#looks = setInterval(() => setImmediate(() => this.#look()), liveness.interval).unref();
+    webSocket.on('ping', () => this.#hear());
+    webSocket.on('pong', () => this.#hear());
     webSocket.on('error', (error) => {
       this.giveUp(error);
     });
     webSocket.on('message', (data, isBinary) => {
+      this.#hear();
       if (isBinary) handlers.onFrame(this, data as Buffer);
       else this.giveUp(new Error('The daemon sent a text frame.'));
     });
@@ -34,9 +73,18 @@ export class Link {
     });
   }
 
-  /** Whether what is sent has a chance to arrive; not while it closes. */
+  /** Whether what is sent has a chance to arrive; not while it closes, nor while a probe is unanswered. */
   get usable(): boolean {
+    return this.isOpen && this.#probedLooks === undefined;
+  }
+
+  get isOpen(): boolean {
     return this.#socket.webSocket.readyState === this.#socket.webSocket.OPEN;
+  }
+
+  /** Whether nothing was heard from the peer for a while, so that it may be gone. */
+  get isQuiet(): boolean {
+    return this.#silentLooks > 1;
   }
 
   /** Sends a frame; those of one tick go out in one write. */
@@ -54,23 +102,36 @@ export class Link {
     webSocket.send(frame, binary);
   }
 
-  /** Gives up a peer that shows no sign of life: over a dead network nothing else ends a connection. */
-  probe(timeout: number): void {
-    const { webSocket } = this.#socket;
-    if (webSocket.listenerCount('pong') > 0) return;
-    const timer = setTimeout(() => {
+  /** Pings the peer. The link is not usable until it shows a sign of life, and is given up if it shows none in time. */
+  probe(): void {
+    if (this.#probedLooks !== undefined || !this.isOpen) return;
+    this.#probedLooks = 0;
+    this.#socket.webSocket.ping();
+  }
+
+  #hear(): void {
+    this.#silentLooks = 0;
+    if (this.#probedLooks === undefined) return;
+    this.#probedLooks = undefined;
+    this.#handlers.onProven(this);
+  }
+
+  // Looks are counted, not milliseconds: after a pause of this process, one look is one look.
+  #look(): void {
+    const { patience, idle } = this.#liveness;
+    this.#silentLooks++;
+    if (this.#probedLooks === undefined) {
+      if (this.#silentLooks > (this.#handlers.isAwaited() ? 1 : idle)) this.probe();
+    } else if (++this.#probedLooks > patience) {
       this.giveUp(new Error('The daemon did not answer a ping.'));
-    }, timeout).unref();
-    webSocket.once('pong', () => {
-      clearTimeout(timer);
-    });
-    webSocket.ping();
+    }
   }
 
   /** Ends the connection now. */
   giveUp(why: Error): void {
     if (this.#down) return;
     this.#down = true;
+    clearInterval(this.#looks);
     this.#socket.webSocket.terminate();
     this.#handlers.onDown(this, why);
   }
