@@ -10,6 +10,7 @@ import { fileLatch } from './hsm/pool/latch.js';
 import { type CustomKeyStoreRecord, secretName } from './keys/custom-key-stores.js';
 import type { Backing, ClusterDirectory } from './keys/key-stores.js';
 import type { Secrets } from './keys/secrets.js';
+import { writeModuleFiles } from './module-files.js';
 import type { Logger } from './observability/log.js';
 
 /** The name of the store that holds the daemon's own keys. */
@@ -118,6 +119,7 @@ function connection(
   log: Logger,
 ): Omit<KeyStoreConfig, 'readPin'> {
   const { library, environment, initialize, suite, quirks, login, mechanisms, selectBy, lacks } = profile;
+  writeModuleFiles(home, profile);
   if (tokenSlot !== undefined && !selectBy.includes('slot')) {
     throw new ConfigError(
       `'tokenSlot' names no token of profile '${profileName}', whose slot ids move: use ${selectBy.join(' or ')}.`,

@@ -1,8 +1,8 @@
 // What must be read before a record's MAC can be checked: which store this is, and where the daemon's own keys are.
 import { z } from 'zod';
-import type { CipherKey } from './hsm/key-store.js';
+import { type CipherKey, HsmError, type KeyStore } from './hsm/key-store.js';
 import type { InternalKeyPurpose } from './keys/specs.js';
-import type { MetadataStore } from './store/store.js';
+import { type MetadataStore, StoreError } from './store/store.js';
 
 const objectId = z.string().regex(/^[0-9a-f]{32}$/);
 
@@ -32,12 +32,38 @@ export function instanceText(instance: Instance): string {
   return JSON.stringify({ ...instance, format: 2 } satisfies Instance);
 }
 
-/** Reads a copy. @throws ZodError */
+/** The newest format of stores that this Keyhold reads. */
+const newestFormat = 2;
+const anyFormat = z.looseObject({ format: z.int() });
+
+/** Reads a copy. @throws StoreError 'newer' where a later Keyhold wrote it, 'corrupt' where it is no instance */
 export function parseInstance(text: string): Instance {
-  return instanceRecord.parse(JSON.parse(text));
+  const value = fromJson(text);
+  const format = anyFormat.safeParse(value).data?.format ?? 0;
+  if (format > newestFormat) {
+    throw new StoreError(
+      'newer',
+      `The metadata store was written by a newer Keyhold: its format is ${format}, and this one reads up to ${newestFormat}. ` +
+        'Nothing was changed. Run the newer Keyhold, or restore a backup that was made before it ran.',
+    );
+  }
+  const parsed = instanceRecord.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new StoreError(
+    'corrupt',
+    'The instance record is damaged: restore the metadata store from a backup.',
+  );
 }
 
-/** @returns undefined where the store was not initialised. @throws where it is not readable as an instance */
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @returns undefined where the store holds none. @throws StoreError 'newer', 'corrupt' */
 export async function readInstance(store: MetadataStore): Promise<Instance | undefined> {
   const bytes = await store.get(instanceKey);
   return bytes && parseInstance(bytes.toString());
@@ -45,6 +71,36 @@ export async function readInstance(store: MetadataStore): Promise<Instance | und
 
 export function internalObjectId(instance: Instance, purpose: InternalKeyPurpose): Buffer {
   return Buffer.from(instance.internalKeys[purpose], 'hex');
+}
+
+/** CKA_LABEL of an internal key. */
+export function internalLabel(purpose: InternalKeyPurpose): string {
+  return `keyhold/internal/${purpose}`;
+}
+
+/**
+ * Whether the token holds the internal keys, by CKA_ID and label. The label counts because the instance record is read
+ * before a MAC can be checked: it cannot point at a key of somebody who can have MACs made with that key.
+ * @throws HsmError 'no-such-object' that says what is missing
+ */
+export function checkInternalKeys({ internalKeys }: Instance, { objects }: KeyStore): void {
+  const missing = Object.entries(internalKeys)
+    .filter(([purpose, id]) => {
+      const found = objects.filter((object) => object.id.toString('hex') === id);
+      return (
+        found.length === 0 ||
+        found.some(({ label }) => label !== internalLabel(purpose as InternalKeyPurpose))
+      );
+    })
+    .map(([purpose]) => internalLabel(purpose as InternalKeyPurpose));
+  if (missing.length === 0) return;
+  const others =
+    objects.length === 0 ? 'It holds no object at all' : `It holds ${objects.length} objects, but not these`;
+  throw new HsmError(
+    'no-such-object',
+    `The token is not the one that this home was made with: ${missing.join(', ')} of the metadata store are not in it. ${others}. ` +
+      'Nothing was changed. Connect the right token, or restore it from its backup (with SoftHSM2, the folder tokens/ of the home).',
+  );
 }
 
 /** The key that encrypts secrets at rest. */

@@ -4,6 +4,7 @@ import { Anchoring, anchorLabel } from './anchor.js';
 import { AuditError, type AuditLog } from './audit/audit-log.js';
 import { hasEvent } from './audit/search.js';
 import { Sinks } from './audit/sinks/sinks.js';
+import { restoreAuditPublicKey } from './audit-public-key.js';
 import { ConfigError, inHome, loadConfig } from './config/load.js';
 import { type Config, defaultFieldLimits } from './config/schema.js';
 import { turnOffCoreDumps } from './core-dumps.js';
@@ -17,6 +18,8 @@ import { FailedAuthentications } from './identity/failed-authentications.js';
 import { Identities } from './identity/identities.js';
 import { Sessions } from './identity/sessions.js';
 import { internalObjectId, secretsKey } from './instance.js';
+import { notePlace } from './home-place.js';
+import { prepareHome } from './home-preparation.js';
 import { Namer } from './keys/identifiers.js';
 import { finishDestructions } from './keys/destructions.js';
 import { type Inspection, inspectToken } from './keys/inspection.js';
@@ -73,8 +76,9 @@ interface Daemon {
 async function start(home: string): Promise<Daemon> {
   const config = loadConfig(home);
   const port = portOf(config);
-  const loaded = load(home, config);
   const log = createLog(config.logLevel);
+  for (const sentence of await prepareHome(home, config)) log.warn(sentence);
+  const loaded = load(home, config);
   const dumps = turnOffCoreDumps();
   if (dumps !== undefined) log.warn(dumps);
   const store = await LevelStore.open(join(home, 'metadata'));
@@ -82,6 +86,10 @@ async function start(home: string): Promise<Daemon> {
   const instance = await readOwnInstance(store, config);
   const keyStore = await openKeyStore(home, config, log);
   const { records, anchor } = await loadRecords(store, instance, keyStore);
+  const place = await notePlace(home, config, records);
+  if (place) log.warn(place.sentence);
+  if (await restoreAuditPublicKey(home, instance, keyStore))
+    log.warn('audit-public-key.pem was missing: it was made again from the HSM');
   const anchoring = new Anchoring(keyStore, instance, records, log, anchor);
   // Until the HSM knows of a root, an earlier store is as good as this one.
   if (!anchor) await anchoring.flush();
@@ -218,6 +226,7 @@ async function start(home: string): Promise<Daemon> {
     completedEvents: completed,
     lostKeys: madeKeys.lost.length > 0 ? madeKeys.lost : undefined,
     lostAnchor: anchoring.lost,
+    home: place?.facts,
   });
   stores.start();
   sinks.apply(loaded.sinks);

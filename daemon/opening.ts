@@ -6,6 +6,7 @@ import { ConfigError } from './config/load.js';
 import type { Config } from './config/schema.js';
 import type { KeyStore } from './hsm/key-store.js';
 import {
+  checkInternalKeys,
   type Instance,
   instanceKey,
   instanceRecordKey,
@@ -19,14 +20,20 @@ import type { Logger } from './observability/log.js';
 import { makeServiceEvent } from './operations/audit-event.js';
 import { OwedEvents } from './operations/owed-events.js';
 import { type Break, breakError, compareWithAnchor } from './store/breaks.js';
+import { refuseUnknownKinds } from './store/record-kinds.js';
 import { Records } from './store/records.js';
 import type { Anchor } from './store/root.js';
 import { type MetadataStore, StoreError } from './store/store.js';
 
-/** @throws ConfigError where the home was not initialised, or for another account */
+/** @throws ConfigError where the store holds no instance, or one of another account; StoreError 'newer', 'corrupt' */
 export async function readOwnInstance(store: MetadataStore, config: Config): Promise<Instance> {
   const instance = await readInstance(store);
-  if (!instance) throw new ConfigError("This home is not initialised: run 'keyhold init' first.");
+  if (!instance) {
+    throw new ConfigError(
+      "The metadata store holds no instance: restore it from a backup. Where 'keyhold init' was interrupted, and nothing else " +
+        'was done, run it again: it finishes what it began.',
+    );
+  }
   if (instance.account !== config.account || instance.region !== config.region) {
     const own = `account ${instance.account} in ${instance.region}`;
     throw new ConfigError(
@@ -45,16 +52,18 @@ export interface OpenedRecords {
 /**
  * Reads the records and what is wrong with them as a whole.
  * @returns isRooted false: the store was made before stores had a root
- * @throws StoreError 'corrupt', HsmError
+ * @throws StoreError 'corrupt', 'newer', HsmError
  */
 export async function readRecords(
   store: MetadataStore,
   instance: Instance,
   keyStore: KeyStore,
 ): Promise<OpenedRecords & { readonly broken: Break | undefined; readonly isRooted: boolean }> {
+  checkInternalKeys(instance, keyStore);
   const macKey = internalObjectId(instance, 'record-mac');
   const mac = (message: Buffer) => keyStore.sign(macKey, hmacSha256, 'none', message);
   const records = await Records.read(store, instance.storeId, mac);
+  refuseUnknownKinds(records.keys(''));
   const copy = records.get(instanceRecordKey);
   if (copy === undefined || instanceText(parseInstance(copy)) !== instanceText(instance)) {
     throw new StoreError(

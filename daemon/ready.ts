@@ -1,8 +1,7 @@
 // What a home holds for clients once the daemon answers, and what the daemon then prints.
-import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { writeSecretFile } from './admin/files.js';
+import { replaceFileSync } from './files/replace-file.js';
 
 export interface Endpoint {
   readonly home: string;
@@ -44,13 +43,12 @@ export function writeClientFiles({ home, socket, host, port, region, ca }: Endpo
     `case ":\${PATH:-}:" in *:${quote(bin)}:*) ;; *) export PATH=${quote(bin)}"\${PATH:+:$PATH}" ;; esac`,
     '',
   ].join('\n');
-  writeSecretFile(
+  replaceFileSync(
     join(bin, 'keyhold'),
     `#!/bin/sh\nexec ${quote(process.execPath)} ${quote(cli)} "$@"\n`,
     0o755,
   );
-  chmodSync(join(bin, 'keyhold'), 0o755);
-  writeSecretFile(join(home, 'env'), text);
+  replaceFileSync(join(home, 'env'), text);
 }
 
 /** The commands to try next, and the line that says that the daemon answers. */

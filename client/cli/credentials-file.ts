@@ -1,13 +1,17 @@
+import { randomBytes } from 'node:crypto';
 import {
-  chmodSync,
   closeSync,
+  constants,
   existsSync,
+  fchmodSync,
+  fsyncSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { setProfile } from '../credentials.js';
 import { UsageError } from './values.js';
 
@@ -16,9 +20,13 @@ interface Secret {
   readonly secretAccessKey?: string;
 }
 
+/** The temporary file is made anew and is never a link that somebody put in its place. */
+const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
 /**
  * Puts what is made into a profile of a credentials file, mode 0600; its other profiles stay. The file is opened before
- * anything is made: a secret is shown once, and must not be lost because there is nowhere to write it.
+ * anything is made: a secret is shown once, and must not be lost because there is nowhere to write it. When this returns
+ * the secret is on stable storage.
  * @throws UsageError where the file cannot be written
  */
 export async function writeCredentials<Made extends Secret>(
@@ -26,14 +34,15 @@ export async function writeCredentials<Made extends Secret>(
   profile: string,
   make: () => Promise<Made>,
 ): Promise<Made> {
-  const temporary = `${path}.new`;
+  const temporary = `${path}.${randomBytes(8).toString('hex')}.new`;
   const file = openForWriting(temporary, path);
   try {
-    chmodSync(temporary, 0o600);
     const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
     const made = await make();
-    writeSync(file, setProfile(text, profile, made.accessKeyId ?? '', made.secretAccessKey ?? ''));
+    writeFileSync(file, setProfile(text, profile, made.accessKeyId ?? '', made.secretAccessKey ?? ''));
+    fsyncSync(file);
     renameSync(temporary, path);
+    syncFolder(dirname(path));
     return made;
   } catch (error) {
     rmSync(temporary, { force: true });
@@ -45,9 +54,20 @@ export async function writeCredentials<Made extends Secret>(
 
 function openForWriting(temporary: string, path: string): number {
   try {
-    return openSync(temporary, 'w', 0o600);
+    const file = openSync(temporary, newFile, 0o600);
+    fchmodSync(file, 0o600);
+    return file;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
     throw new UsageError(`--credentials-file: ${path} cannot be written (${code}).`);
+  }
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
   }
 }

@@ -2,10 +2,10 @@
 // @peculiar/x509 needs the polyfill to be there before it.
 import 'reflect-metadata';
 import { existsSync, readFileSync } from 'node:fs';
-import { webcrypto } from 'node:crypto';
+import { createPublicKey, webcrypto } from 'node:crypto';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
-import { writeSecretFile } from './files.js';
+import { replaceFileSync } from '../files/replace-file.js';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const day = 24 * 60 * 60 * 1000;
@@ -14,22 +14,35 @@ const serverLifetime = 397 * day;
 /** A server certificate that ends sooner than this is made anew. */
 const renewBefore = 30 * day;
 
-/** Makes CA and server certificate where there is none, or where the certificate is about to end. */
-export async function ensureCertificates(home: string): Promise<void> {
+/**
+ * Makes CA and server certificate where there is none, and renews a certificate of this CA that is about to end. Files of
+ * another CA, and a CA whose key was taken away, are left alone.
+ * @returns whether a server certificate was made
+ */
+export async function ensureCertificates(home: string): Promise<boolean> {
   const path = (name: string) => join(home, 'tls', name);
   x509.cryptoProvider.set(webcrypto);
-  if (!existsSync(path('ca.key'))) await makeCa(path);
-  if (existsSync(path('server.pem')) && existsSync(path('server.key'))) {
-    const { notAfter } = new x509.X509Certificate(readFileSync(path('server.pem'), 'utf8'));
-    if (notAfter.getTime() - Date.now() > renewBefore) return;
+  if (!existsSync(path('ca.pem'))) {
+    // A CA of its own beside a server certificate that another one signed would be of no use.
+    if (existsSync(path('server.pem')) && !existsSync(path('ca.key'))) return false;
+    await makeCa(path);
+  }
+  if (!existsSync(path('ca.key'))) return false;
+  if (existsSync(path('server.pem'))) {
+    const { notAfter, issuer } = new x509.X509Certificate(readFileSync(path('server.pem'), 'utf8'));
+    if (issuer !== caName) return false;
+    if (notAfter.getTime() - Date.now() > renewBefore && existsSync(path('server.key'))) return false;
   }
   await makeServerCertificate(path);
+  return true;
 }
 
+const caName = 'CN=Keyhold development CA';
+
 async function makeCa(path: (name: string) => string): Promise<void> {
-  const keys = await generateKeys();
+  const keys = await caKeys(path('ca.key'));
   const ca = await x509.X509CertificateGenerator.createSelfSigned({
-    name: 'CN=Keyhold development CA',
+    name: caName,
     notBefore: new Date(Date.now() - day),
     notAfter: new Date(Date.now() + caLifetime),
     signingAlgorithm: algorithm,
@@ -40,8 +53,24 @@ async function makeCa(path: (name: string) => string): Promise<void> {
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
-  writeSecretFile(path('ca.pem'), `${ca.toString('pem')}\n`, 0o644);
-  writeSecretFile(path('ca.key'), await privateKeyPem(keys.privateKey));
+  replaceFileSync(path('ca.pem'), `${ca.toString('pem')}\n`, 0o644);
+}
+
+/** The key of the CA, made where there is none: it is there before anything that it signs. */
+async function caKeys(path: string): Promise<webcrypto.CryptoKeyPair> {
+  if (!existsSync(path)) {
+    const keys = await generateKeys();
+    replaceFileSync(path, await privateKeyPem(keys.privateKey));
+    return keys;
+  }
+  const pem = readFileSync(path, 'utf8');
+  const spki = createPublicKey(pem).export({ type: 'spki', format: 'der' });
+  const { subtle } = webcrypto;
+  const pkcs8 = x509.PemConverter.decodeFirst(pem);
+  return {
+    privateKey: await subtle.importKey('pkcs8', pkcs8, algorithm, false, ['sign']),
+    publicKey: await subtle.importKey('spki', spki, algorithm, true, ['verify']),
+  };
 }
 
 async function makeServerCertificate(path: (name: string) => string): Promise<void> {
@@ -69,8 +98,8 @@ async function makeServerCertificate(path: (name: string) => string): Promise<vo
       await x509.AuthorityKeyIdentifierExtension.create(ca.publicKey),
     ],
   });
-  writeSecretFile(path('server.key'), await privateKeyPem(keys.privateKey));
-  writeSecretFile(path('server.pem'), `${certificate.toString('pem')}\n`, 0o644);
+  replaceFileSync(path('server.key'), await privateKeyPem(keys.privateKey));
+  replaceFileSync(path('server.pem'), `${certificate.toString('pem')}\n`, 0o644);
 }
 
 async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {

@@ -1,8 +1,9 @@
 // The token objects that doctor made and has not destroyed yet: for modules that make no session keys, whose trial keys
 // outlive a doctor that is killed. The next one destroys them.
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { replaceFileSync } from '../files/replace-file.js';
 import type { KeyStore, ObjectId } from '../hsm/key-store.js';
 import { CKA_CLASS, CKA_ID, CKA_LABEL } from '../keys/specs/pkcs11.js';
 
@@ -36,15 +37,12 @@ export class TrialJournal {
   }
 
   add(id: ObjectId): void {
-    writeFileSync(this.#path, JSON.stringify([...this.#read(), id.toString('hex')]), {
-      mode: 0o600,
-      flush: true,
-    });
+    replaceFileSync(this.#path, JSON.stringify([...this.#read(), id.toString('hex')]));
   }
 
   remove(id: ObjectId): void {
     const left = this.#read().filter((each) => each !== id.toString('hex'));
-    if (left.length > 0) writeFileSync(this.#path, JSON.stringify(left), { mode: 0o600, flush: true });
+    if (left.length > 0) replaceFileSync(this.#path, JSON.stringify(left));
     else rmSync(this.#path, { force: true });
   }
 

@@ -1,60 +1,134 @@
-// keyhold init: makes everything that a home needs, and leaves alone what is there. A run that was interrupted is
-// finished or undone by the next one.
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { randomUUID } from 'node:crypto';
+// keyhold init: makes everything that a new home needs. A run that was interrupted is finished by the next one. Where
+// anything says that there was a Keyhold, nothing is made anew.
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Command, CommanderError } from 'commander';
-import { z } from 'zod';
-import { ConfigError, loadConfig, loadProfile } from '../config/load.js';
+import { restoreAuditPublicKey } from '../audit-public-key.js';
+import { ConfigError, loadConfig, loadProfile, profileFolder } from '../config/load.js';
 import { readPin } from '../config/pin.js';
+import type { Profile } from '../config/profile.js';
 import type { Config } from '../config/schema.js';
-import { type KeyStore, HsmError } from '../hsm/key-store.js';
+import { fileFault } from '../file-faults.js';
+import { makeFolderSync, replaceFileSync, syncFolderSync, syncTreeSync } from '../files/replace-file.js';
+import { keepHomePrivate } from '../home-files.js';
+import { HsmError } from '../hsm/key-store.js';
 import { openKeyStore } from '../hsm-connection.js';
-import { AccessKeys } from '../identity/access-keys.js';
-import { toPem } from '../identity/pem.js';
-import type { PrincipalRecord } from '../identity/records.js';
-import {
-  type Instance,
-  instanceKey,
-  instanceRecordKey,
-  instanceText,
-  internalObjectId,
-  readInstance,
-  secretsKey,
-} from '../instance.js';
-import { hmacSha256, type InternalKeyPurpose, internalKeys } from '../keys/specs.js';
+import { checkInternalKeys, type Instance, readInstance } from '../instance.js';
+import { writeModuleFiles } from '../module-files.js';
 import { createLog } from '../observability/log.js';
+import { readOwnInstance } from '../opening.js';
+import { findFolderFault } from '../store/leveldb-folder.js';
 import { LevelStore } from '../store/leveldb.js';
-import { Records } from '../store/records.js';
 import { type MetadataStore, StoreError } from '../store/store.js';
 import { ensureCertificates } from './certificates.js';
-import { writeSecretFile } from './files.js';
+import { makeInternalKeys, storeNewInstance } from './init-instance.js';
+import { InitJournal } from './init-journal.js';
 import { initToken } from './init-token.js';
+import { refuseTracesInHome, refuseTracesInToken } from './init-traces.js';
 
 interface InitOptions {
   readonly account: string;
   readonly region: string;
   readonly profile: string;
   readonly tokenLabel: string;
+  readonly shareToken?: boolean;
 }
 
-/** Object ids of keys that an interrupted run may have made. */
-const initialisingKey = 'meta/initialising';
-const initialisingRecord = z.array(z.string().regex(/^[0-9a-f]{32}$/));
-
 async function init(home: string, options: InitOptions): Promise<void> {
-  mkdirSync(home, { recursive: true, mode: 0o700 });
-  if (!existsSync(join(home, 'keyhold.yaml')))
-    writeSecretFile(join(home, 'keyhold.yaml'), configText(options));
-  const config = loadConfig(home);
-  await ensureToken(home, config);
-  await ensureCertificates(home);
-  const store = await LevelStore.open(join(home, 'metadata'));
+  makeFolderSync(home);
+  for (const sentence of keepHomePrivate(home)) console.error(`keyhold init: ${sentence}.`);
+  const journal = await InitJournal.open(home);
   try {
-    if (!(await readInstance(store))) await initInstance(home, config, store);
+    const path = join(home, 'metadata');
+    const fault = findFolderFault(path);
+    const isThere = fault === undefined || fault.kind === 'damaged';
+    if (!isThere) refuseTracesInHome(home, journal.plan !== undefined);
+    if (!isThere || (await isUnfinished(path, journal))) await install(home, options, journal);
+    else await complete(home);
+    await journal.finish();
+  } finally {
+    await journal.close();
+  }
+}
+
+/** Whether a store that is there was left by an interrupted run: nothing was written to it yet. */
+async function isUnfinished(path: string, { plan }: InitJournal): Promise<boolean> {
+  const store = await LevelStore.open(path);
+  try {
+    if (plan !== undefined && (await isEmpty(store))) return true;
+    if (await readInstance(store)) return false;
+    throw new StoreError(
+      'corrupt',
+      `The metadata store ${path} holds no instance: somebody removed it, or a part of the store is lost. Nothing was changed. ` +
+        'Restore the metadata store from a backup.',
+    );
   } finally {
     await store.close();
   }
+}
+
+async function isEmpty(store: MetadataStore): Promise<boolean> {
+  const entries = store.range({ from: '', to: '\uffff' })[Symbol.asyncIterator]();
+  const { done = false } = await entries.next();
+  await entries.return?.();
+  return done;
+}
+
+/** Makes a home, or what an interrupted run did not come to. */
+async function install(home: string, options: InitOptions, journal: InitJournal): Promise<void> {
+  if (!existsSync(join(home, 'keyhold.yaml')))
+    replaceFileSync(join(home, 'keyhold.yaml'), configText(options));
+  const config = loadConfig(home);
+  await ensureToken(home, config);
+  await ensureCertificates(home);
+  const keyStore = await openKeyStore(home, config, createLog('warn'), 1);
+  try {
+    const { tokenLabel, tokenSerial } = config.hsm;
+    const tokenName = `'${tokenLabel ?? tokenSerial ?? ''}'`;
+    if (!options.shareToken) refuseTracesInToken(keyStore.objects, journal.plan, { home, tokenName });
+    await journal.begin();
+    const path = join(home, 'metadata');
+    const store = findFolderFault(path) ? await LevelStore.create(path) : await LevelStore.open(path);
+    try {
+      const instance = await makeInternalKeys(config, journal, keyStore);
+      // The keys are on stable storage before anything that only they can read.
+      syncTokens(home);
+      await storeNewInstance(home, instance, store, keyStore);
+    } finally {
+      await store.close();
+    }
+    syncTreeSync(path);
+  } finally {
+    await keyStore.close();
+  }
+  syncTokens(home);
+}
+
+/** What a home that is there may lack after a restore, and can have again. */
+async function complete(home: string): Promise<void> {
+  const config = loadConfig(home);
+  const store = await LevelStore.open(join(home, 'metadata'));
+  let instance: Instance;
+  try {
+    instance = await readOwnInstance(store, config);
+  } finally {
+    await store.close();
+  }
+  await ensureCertificates(home);
+  const keyStore = await openKeyStore(home, config, createLog('warn'), 1);
+  try {
+    checkInternalKeys(instance, keyStore);
+    await restoreAuditPublicKey(home, instance, keyStore);
+  } finally {
+    await keyStore.close();
+  }
+}
+
+/** Files of a token that lie in the home were written by its module, which may have synced nothing. */
+function syncTokens(home: string): void {
+  if (existsSync(join(home, 'tokens'))) syncTreeSync(join(home, 'tokens'));
 }
 
 function configText({ account, region, profile, tokenLabel }: InitOptions): string {
@@ -71,9 +145,11 @@ hsm:
 
 /** Makes the token where the home holds a PIN for its security officer, as the set-up of SoftHSM2 leaves one. */
 async function ensureToken(home: string, { hsm }: Config): Promise<void> {
+  const profile = loadProfile(hsm.profile, home);
+  await runSetup(home, hsm.profile, profile);
+  writeModuleFiles(home, profile);
   const soPinFile = join(home, 'tokens', 'so-pin');
   if (hsm.tokenLabel === undefined || hsm.pin === undefined || !existsSync(soPinFile)) return;
-  const profile = loadProfile(hsm.profile, home);
   Object.assign(process.env, profile.environment);
   const pin = await readPin(hsm.pin, home);
   const soPin = readFileSync(soPinFile, 'utf8');
@@ -87,85 +163,35 @@ async function ensureToken(home: string, { hsm }: Config): Promise<void> {
   } finally {
     pin.fill(0);
   }
+  syncTokens(home);
+  if (profile.keepSoPin) return;
+  rmSync(soPinFile);
+  syncFolderSync(join(home, 'tokens'));
+  console.error(
+    `keyhold init: the token is made, and ${soPinFile} was removed: the security officer's PIN does not belong beside the user's. Keep it elsewhere.`,
+  );
 }
 
-async function initInstance(home: string, config: Config, store: MetadataStore): Promise<void> {
-  const keyStore = await openKeyStore(home, config, createLog('warn'), 1);
+/** Runs the set-up script of a profile, which makes what is missing in the home. */
+async function runSetup(home: string, name: string, { setup }: Profile): Promise<void> {
+  if (setup === undefined) return;
   try {
-    await undoInterrupted(store, keyStore);
-    const instance = await makeInternalKeys(config, store, keyStore);
-    const macKey = internalObjectId(instance, 'record-mac');
-    const mac = (message: Buffer) => keyStore.sign(macKey, hmacSha256, 'none', message);
-    const records = await Records.load(store, instance.storeId, mac);
-    const credentials = await makeRoot(instance, records, keyStore);
-    const publicKey = await keyStore.publicKey(internalObjectId(instance, 'audit-signing'));
-    writeSecretFile(join(home, 'audit-public-key.pem'), toPem(publicKey, 'PUBLIC KEY'), 0o644);
-    writeSecretFile(join(home, 'credentials'), credentials);
-    await store.batch([
-      { type: 'put', key: instanceKey, value: Buffer.from(instanceText(instance)) },
-      { type: 'delete', key: initialisingKey },
-    ]);
-  } finally {
-    await keyStore.close();
+    await promisify(execFile)(join(profileFolder, setup), [home]);
+  } catch (error) {
+    const { stderr = '', message } = error as { stderr?: string; message: string };
+    throw new ConfigError(`The set-up of profile '${name}' failed: ${stderr.trim() || message}`);
   }
-}
-
-/** Before the instance is stored nothing counts yet, so what an interrupted run left is removed. */
-async function undoInterrupted(store: MetadataStore, keyStore: KeyStore): Promise<void> {
-  const bytes = await store.get(initialisingKey);
-  if (!bytes) return;
-  for (const id of initialisingRecord.parse(JSON.parse(bytes.toString())))
-    await keyStore.destroy(Buffer.from(id, 'hex'));
-  const stale: string[] = [];
-  for await (const { key } of store.range({ from: '', to: '\uffff' })) stale.push(key);
-  await store.batch(stale.map((key) => ({ type: 'delete', key })));
-}
-
-async function makeInternalKeys(config: Config, store: MetadataStore, keyStore: KeyStore): Promise<Instance> {
-  const purposes = Object.keys(internalKeys) as InternalKeyPurpose[];
-  const ids = new Map<InternalKeyPurpose, Buffer>();
-  for (const purpose of purposes) ids.set(purpose, await keyStore.random(16));
-  const hex = (purpose: InternalKeyPurpose) => ids.get(purpose)!.toString('hex');
-  const value = Buffer.from(JSON.stringify(purposes.map(hex)));
-  await store.batch([{ type: 'put', key: initialisingKey, value }]);
-  for (const [purpose, id] of ids) {
-    await keyStore.generate(id, `keyhold/internal/${purpose}`, internalKeys[purpose]);
-  }
-  return {
-    format: 2,
-    storeId: randomUUID(),
-    account: config.account,
-    region: config.region,
-    internalKeys: {
-      'record-mac': hex('record-mac'),
-      secrets: hex('secrets'),
-      'audit-signing': hex('audit-signing'),
-    },
-  };
-}
-
-/** Stores the root principal with an access key. @returns the credentials file, in the format that AWS tools read */
-async function makeRoot(instance: Instance, records: Records, keyStore: KeyStore): Promise<string> {
-  const accessKeys = new AccessKeys(records, keyStore, secretsKey(instance));
-  const principalId = instance.account;
-  const { accessKeyId, secretAccessKey, change } = await accessKeys.create(principalId);
-  const root: PrincipalRecord = { type: 'Root', createdAt: Date.now() / 1000 };
-  await records.commit([
-    { key: instanceRecordKey, value: instanceText(instance) },
-    { key: `principal/${principalId}`, value: JSON.stringify(root) },
-    change,
-  ]);
-  return `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`;
 }
 
 const program = new Command('keyhold init')
   .description(
-    'Makes configuration, token, certificates and root credentials in KEYHOLD_HOME, where they are missing.',
+    'Makes configuration, token, certificates and root credentials in a new KEYHOLD_HOME. Where there was a Keyhold it makes nothing anew.',
   )
   .option('--account <id>', '12 digits', '000000000000')
   .option('--region <name>', 'Region name', 'us-east-1')
   .option('--profile <name>', 'HSM profile, a file of hsm-config', 'softhsm2')
   .option('--token-label <label>', 'label of the token', 'keyhold')
+  .option('--share-token', 'leave objects of other Keyholds in the token, and share it with them')
   .exitOverride();
 
 async function main(): Promise<number> {
@@ -178,9 +204,8 @@ async function main(): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     const known = error instanceof ConfigError || error instanceof HsmError || error instanceof StoreError;
-    console.error(
-      `keyhold init: ${error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : ''}`,
-    );
+    const { message, stack } = error instanceof Error ? error : new Error(String(error));
+    console.error(`keyhold init: ${fileFault(error) ?? (known || !stack ? message : stack)}`);
     return 1;
   }
 }

@@ -21,8 +21,15 @@ export class ConfigError extends Error {
 
 /** Reads `keyhold.yaml` in a home. @throws ConfigError */
 export function loadConfig(home: string): Config {
-  return readYaml(join(home, 'keyhold.yaml'), configSchema, "make one with 'keyhold init'");
+  return readYaml(
+    join(home, 'keyhold.yaml'),
+    configSchema,
+    "for a new home run 'keyhold init'; else restore it from a backup",
+  );
 }
+
+/** hsm-config of the checkout, with the profiles and their set-up scripts. */
+export const profileFolder = fileURLToPath(new URL('../../../hsm-config/', import.meta.url));
 
 /**
  * Reads a profile, with `${home}` filled in.
@@ -30,23 +37,39 @@ export function loadConfig(home: string): Config {
  * @throws ConfigError
  */
 export function loadProfile(name: string, home: string): Profile {
-  const folder = fileURLToPath(new URL('../../../hsm-config/', import.meta.url));
-  const path = name.endsWith('.yaml') ? inHome(home, name) : join(folder, `${name}.yaml`);
+  const path = name.endsWith('.yaml') ? inHome(home, name) : join(profileFolder, `${name}.yaml`);
   const profile = readYaml(path, profileSchema, `there is no profile '${name}'`);
   const fill = (text: string) => text.replaceAll('${home}', home);
   const environment: Record<string, string> = {};
   for (const [key, value] of Object.entries(profile.environment)) environment[key] = fill(value);
+  const files: Record<string, string> = {};
+  for (const [file, text] of Object.entries(profile.files)) files[file] = fill(text);
   const parameters = profile.initialize?.libraryParameters;
   const initialize = profile.initialize && {
     ...profile.initialize,
     libraryParameters: parameters && fill(parameters),
   };
-  return { ...profile, library: fill(profile.library), environment, initialize };
+  return { ...profile, library: fill(profile.library), environment, files, initialize };
 }
 
 /** A path of the configuration: as it is where it is absolute, else in the home. */
 export function inHome(home: string, path: string): string {
   return isAbsolute(path) ? path : join(home, path);
+}
+
+/** Why a file cannot be read and what to do, by the code of the file system. */
+function reasons(ifMissing: string): Readonly<Record<string, string>> {
+  return {
+    ENOENT: `it is not there; ${ifMissing}`,
+    EACCES: "the daemon's user has no right to it (EACCES): make it that user's own, mode 0600",
+    EPERM: "the daemon's user has no right to it (EPERM)",
+    EISDIR: 'it is a folder, not a file',
+    EIO: 'its disk fails (EIO)',
+  };
+}
+
+function code(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'for an unknown reason';
 }
 
 function readYaml<Schema extends z.ZodType>(
@@ -58,9 +81,7 @@ function readYaml<Schema extends z.ZodType>(
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new ConfigError(
-      `${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? ''}): ${ifMissing}.`,
-    );
+    throw new ConfigError(`${path} cannot be read: ${reasons(ifMissing)[code(error)] ?? code(error)}.`);
   }
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });

@@ -65,6 +65,17 @@ export const profileSchema = z.strictObject({
   library: z.string().min(1),
   /** Environment of the worker processes. */
   environment: z.record(z.string(), z.string()).default({}),
+  /** Whether the token's state is in the home, so that a copied home has a token of its own. */
+  tokenInHome: z.boolean().default(false),
+  /** Files that the module reads, by their path in the home. Each start writes them anew, for the place of the home. */
+  files: z.record(z.string().regex(/^(?!.*\.\.)[^/].*$/, 'a path in the home'), z.string()).default({}),
+  /** A script beside the profiles that `keyhold init` runs with the home, before it makes a token in a new home. */
+  setup: z
+    .string()
+    .regex(/^[a-z0-9-]+\.setup$/, 'NAME.setup')
+    .optional(),
+  /** For development: `tokens/so-pin`, with which init makes the token, stays. Otherwise init removes it. */
+  keepSoPin: z.boolean().default(false),
   /** Arguments of C_Initialize, for modules that want some. */
   initialize: z
     .strictObject({

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
 import { Level } from 'level';
-import { findLogDamage } from './leveldb-log.js';
+import { makeFolderSync, syncFolderSync } from '../files/replace-file.js';
+import { findFolderFault, type FolderFault } from './leveldb-folder.js';
 import {
   type Change,
   type Delete,
@@ -30,17 +30,42 @@ export class LevelStore implements MetadataStore {
   }
 
   /**
-   * Opens the store, and makes it where there is none.
+   * Opens a store that is there. It never makes one: an absence says that a disk is not mounted, or that files are lost.
    * @param path the folder
-   * @throws StoreError 'locked' where another process has it open, 'corrupt' where LevelDB cannot read all of it
+   * @throws StoreError 'missing', 'locked' where another process has it open, 'corrupt' where not all of it can be read;
+   * then its files are as they were
    */
   static async open(path: string): Promise<LevelStore> {
-    const damage = existsSync(path) ? findLogDamage(path) : [];
-    if (damage.length > 0)
-      throw new StoreError('corrupt', `The metadata store ${path} ${advice.corrupt} (${damage.join('; ')}).`);
-    const db = new Level<string, Buffer>(path, { keyEncoding: 'utf8', valueEncoding: 'buffer' });
+    const fault = faultOf(path);
+    if (fault?.kind === 'damaged')
+      throw new StoreError(
+        'corrupt',
+        `The metadata store ${path} ${advice.corrupt} (${fault.what.join('; ')}).`,
+      );
+    if (fault) throw new StoreError('missing', `The metadata store ${path} ${advice.missing}.`);
+    return await LevelStore.#open(path, { createIfMissing: false });
+  }
+
+  /**
+   * Makes a store where there is none, or finishes making one.
+   * @param path the folder, which need not be there
+   * @throws StoreError 'corrupt' where anything of a store is there, 'locked', 'unavailable'
+   */
+  static async create(path: string): Promise<LevelStore> {
+    const fault = faultOf(path);
+    if (!fault || fault.kind === 'damaged')
+      throw new StoreError('corrupt', `The metadata store ${path} is there already: it is not made anew.`);
+    makeFolderSync(path);
+    return await LevelStore.#open(path, { createIfMissing: true });
+  }
+
+  static async #open(path: string, { createIfMissing }: { createIfMissing: boolean }): Promise<LevelStore> {
+    const options = { keyEncoding: 'utf8', valueEncoding: 'buffer', createIfMissing } as const;
+    const db = new Level<string, Buffer>(path, options);
     try {
       await db.open();
+      // LevelDB syncs its files, but not the names of CURRENT and of its newest log.
+      syncFolderSync(path);
     } catch (error) {
       throw storeError(error, path);
     }
@@ -137,7 +162,7 @@ export class LevelStore implements MetadataStore {
   async #reopen(before: readonly Precondition[]): Promise<void> {
     try {
       await this.#db.close();
-      await this.#db.open();
+      await this.#db.open({ createIfMissing: false });
     } catch (error) {
       throw storeError(error, this.#db.location);
     }
@@ -166,10 +191,20 @@ const codes: Readonly<Record<string, StoreErrorCode>> = {
 const advice: Readonly<Record<StoreErrorCode, string>> = {
   locked: 'is in use by another daemon: stop that one first, or give this one a KEYHOLD_HOME of its own',
   corrupt: 'is damaged: restore it from a backup',
+  missing: "is not there: mount its disk, or restore it from a backup; for a new home run 'keyhold init'",
+  newer: 'was written by a newer Keyhold',
   'rolled-back': 'is older than it was',
   'precondition-failed': 'has changed meanwhile',
   unavailable: 'cannot be read or written: see that its disk is whole, mounted for writing, and has room',
 };
+
+function faultOf(path: string): FolderFault | undefined {
+  try {
+    return findFolderFault(path);
+  } catch (error) {
+    throw storeError(error, path);
+  }
+}
 
 function storeError(error: unknown, path: string): StoreError {
   if (error instanceof StoreError) return error;

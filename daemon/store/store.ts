@@ -49,7 +49,11 @@ export interface MetadataStore {
 
 export type StoreErrorCode =
   | 'locked'
+  /** No store is there. */
+  | 'missing'
   | 'corrupt'
+  /** A later Keyhold wrote it. */
+  | 'newer'
   /** Every record is authentic, but together they are not the newest. */
   | 'rolled-back'
   | 'precondition-failed'

@@ -5,6 +5,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import type { AddressInfo, Socket } from 'node:net';
 import { constants } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
+import { tlsSuites } from '../tls/suites.js';
 import { toPem } from '../identity/pem.js';
 import type { Logger } from '../observability/log.js';
 import type { Gate } from './gate.js';
@@ -189,7 +190,7 @@ function localAddressOf(server: Server | TlsServer): { host: string; port: numbe
 }
 
 function contextOf({ certificate, key, clientTrust }: TlsMaterial): SecureContextOptions {
-  const context = { cert: certificate, key, minVersion: 'TLSv1.2' as const };
+  const context = { cert: certificate, key, minVersion: 'TLSv1.2' as const, ciphers: tlsSuites };
   if (!clientTrust) return context;
   const { authorities, revocationLists } = clientTrust;
   return {

@@ -20,7 +20,7 @@ const key = { record: { keyId: '1234abcd-12ab-34cd-56ef-1234567890ab' } };
 /** Finding the grant that allows a request, and a page of the list, at ten grants and at 50,000. */
 export async function grantsSuite(options: SuiteOptions): Promise<Row[]> {
   const home = mkdtempSync(join(tmpdir(), 'kh-bench-'));
-  const store = await LevelStore.open(home);
+  const store = await LevelStore.create(home);
   try {
     const mac = (message: Buffer) => Promise.resolve(createHmac('sha256', 'key').update(message).digest());
     const records = await Records.load(store, 'bench', mac);

@@ -76,7 +76,7 @@ void t.test('a grant that is refused would allow more, where it allows anything 
 void t.test(
   'a request finds a grant where there is one that allows it, whatever came and went',
   async (t) => {
-    const store = await LevelStore.open(t.testdir());
+    const store = await LevelStore.create(t.testdir());
     t.teardown(() => store.close());
     const records = await Records.load(store, 'store-1', mac);
     const grants = new Grants(records);
@@ -130,7 +130,7 @@ void t.test(
 );
 
 void t.test('20,000 grants of one key to one grantee slow no request down', async (t) => {
-  const store = await LevelStore.open(t.testdir());
+  const store = await LevelStore.create(t.testdir());
   t.teardown(() => store.close());
   const records = await Records.load(store, 'store-1', mac);
   const grants = new Grants(records);

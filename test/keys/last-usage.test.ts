@@ -13,7 +13,7 @@ const use = (at: number, eventId: string): Usage => ({
 });
 
 void t.test('the newest use is kept, and its time never goes back', async (t) => {
-  const store = await LevelStore.open(t.testdir());
+  const store = await LevelStore.create(t.testdir());
   t.teardown(() => store.close());
   const records = await Records.load(store, 'store-1', mac);
   const keyIds = Array.from({ length: 300 }, (_, index) => `k${index}`);
@@ -36,7 +36,7 @@ void t.test('the newest use is kept, and its time never goes back', async (t) =>
 
 void t.test('what could not be written is written later', async (t) => {
   const path = t.testdir();
-  let store = await LevelStore.open(path);
+  let store = await LevelStore.create(path);
   let records = await Records.load(store, 'store-1', mac);
   await records.commit([{ key: 'key/a', value: '{}' }]);
   const lastUsage = new LastUsage(records);

@@ -64,7 +64,7 @@ async function open(
 }
 
 async function openStore(t: Test): Promise<LevelStore> {
-  const store = await LevelStore.open(t.testdir());
+  const store = await LevelStore.create(t.testdir());
   t.teardown(() => store.close());
   return store;
 }
@@ -140,7 +140,7 @@ void t.test(
 void t.test(
   'a store that cannot be written stops new messages, and only when the block is used up',
   async (t) => {
-    const store = await LevelStore.open(t.testdir());
+    const store = await LevelStore.create(t.testdir());
     const { counts, key } = await open(store, 64_000, cannot);
     await store.close();
     // 62 come with the start; 64,000 / 1,024.

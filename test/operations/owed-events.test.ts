@@ -10,7 +10,7 @@ import { members, openLog } from '../audit/support.js';
 
 void t.test('what a failed batch would have removed is removed by another', async (t) => {
   const folder = t.testdir({});
-  const store = await LevelStore.open(join(folder, 'metadata'));
+  const store = await LevelStore.create(join(folder, 'metadata'));
   const { log } = await openLog(join(folder, 'audit'));
   t.teardown(async () => {
     await log.close();

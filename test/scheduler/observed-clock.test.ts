@@ -23,7 +23,7 @@ function wallClock(t: Test): Wall {
 }
 
 async function newRecords(t: Test): Promise<Records> {
-  const store = await LevelStore.open(t.testdir());
+  const store = await LevelStore.create(t.testdir());
   t.teardown(() => store.close());
   return Records.load(store, 'store-1', mac);
 }

@@ -12,7 +12,7 @@ void t.test(
     t.teardown(disk.remove);
     const path = join(disk.directory, 'store');
     mkdirSync(path);
-    const store = await LevelStore.open(path);
+    const store = await LevelStore.create(path);
     t.teardown(() => store.close());
     const put = (key: string) => ({ type: 'put' as const, key, value: Buffer.alloc(700, key) });
     const before = { key: 'before', value: put('before').value };

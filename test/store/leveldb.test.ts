@@ -1,22 +1,24 @@
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { LevelStore } from '../../daemon/store/leveldb.js';
 import { metadataStoreContract } from '../contract/metadata-store.js';
 
-metadataStoreContract('LevelDB', (path) => LevelStore.open(path));
+metadataStoreContract('LevelDB', (path) =>
+  existsSync(join(path, 'CURRENT')) ? LevelStore.open(path) : LevelStore.create(path),
+);
 
 void t.test('a second process that opens the same store is told that it is in use', async (t) => {
   const path = t.testdir();
-  const store = await LevelStore.open(path);
+  const store = await LevelStore.create(path);
   await t.rejects(LevelStore.open(path), { code: 'locked', message: /in use by another daemon/ });
   await store.close();
 });
 
 void t.test('a damaged MANIFEST is reported as damage', async (t) => {
   const path = t.testdir();
-  const store = await LevelStore.open(path);
+  const store = await LevelStore.create(path);
   await store.batch([{ type: 'put', key: 'a', value: Buffer.from('1') }]);
   await store.close();
   const manifest = readdirSync(path).find((name) => name.startsWith('MANIFEST')) ?? '';
@@ -28,7 +30,7 @@ void t.test('a damaged MANIFEST is reported as damage', async (t) => {
 
 /** A store that died with batches in its log, each of so many bytes. @returns the log's path */
 async function storeWithLog(path: string, sizes: readonly number[]): Promise<string> {
-  const store = await LevelStore.open(path);
+  const store = await LevelStore.create(path);
   for (const [index, size] of sizes.entries())
     await store.batch([{ type: 'put', key: `${index}`, value: randomBytes(size) }]);
   // Its files as they are after kill -9; closing changes nothing in them.

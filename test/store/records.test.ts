@@ -10,7 +10,7 @@ const mac = macWith('key');
 
 void t.test('records are read back after a restart, in order, with their prefix', async (t) => {
   const path = t.testdir();
-  let store = await LevelStore.open(path);
+  let store = await LevelStore.create(path);
   let records = await Records.load(store, 'store-1', mac);
   await records.commit([
     { key: 'key/b', value: 'B' },
@@ -31,7 +31,7 @@ void t.test('records are read back after a restart, in order, with their prefix'
 });
 
 void t.test('a commit sees the records as they are when its turn has come', async (t) => {
-  const store = await LevelStore.open(t.testdir());
+  const store = await LevelStore.create(t.testdir());
   t.teardown(() => store.close());
   const records = await Records.load(store, 'store-1', mac);
   const increment = () => {
@@ -52,7 +52,7 @@ void t.test('a commit sees the records as they are when its turn has come', asyn
 void t.test(
   'a record that was changed in any byte, moved, or made under another key is refused by name',
   async (t) => {
-    const store = await LevelStore.open(t.testdir());
+    const store = await LevelStore.create(t.testdir());
     t.teardown(() => store.close());
     const records = await Records.load(store, 'store-1', mac);
     await records.commit([{ key: 'key/a', value: 'content' }]);

@@ -29,7 +29,7 @@ async function restore(store: MetadataStore, state: ReadonlyMap<string, Buffer>)
 }
 
 void t.test('a mixture of states of one store is refused, whatever was taken from where', async (t) => {
-  const store = await LevelStore.open(t.testdir());
+  const store = await LevelStore.create(t.testdir());
   t.teardown(() => store.close());
   const change = fc.record({
     key: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
@@ -69,7 +69,7 @@ void t.test('a mixture of states of one store is refused, whatever was taken fro
 });
 
 void t.test('what was done to a store is told as far as it can be', async (t) => {
-  const store = await LevelStore.open(t.testdir());
+  const store = await LevelStore.create(t.testdir());
   t.teardown(() => store.close());
   const records = await load(store);
   await records.commit(['a', 'b', 'c'].map((key) => ({ key, value: 'old' })));
@@ -112,7 +112,7 @@ void t.test('what was done to a store is told as far as it can be', async (t) =>
 });
 
 void t.test('epochs grow by one with each batch; one that was refused leaves none behind', async (t) => {
-  const store = await LevelStore.open(t.testdir());
+  const store = await LevelStore.create(t.testdir());
   t.teardown(() => store.close());
   const records = await load(store);
   t.equal(records.root, undefined);

@@ -1,8 +1,8 @@
 // How far a sink has come, kept across restarts.
-import { constants } from 'node:fs';
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { makeFolder, replaceFile } from '../../files/replace-file.js';
 import { AuditError } from '../audit-log.js';
 
 const position = z.strictObject({
@@ -39,16 +39,6 @@ export async function loadPosition(path: string): Promise<Position> {
 
 /** Keeps a position: durable when it returns, and whole or not at all. */
 export async function savePosition(path: string, position: Position): Promise<void> {
-  const folder = dirname(path);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const handle = await open(`${path}.new`, 'w', 0o600);
-  try {
-    await handle.writeFile(`${JSON.stringify(position)}\n`);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(`${path}.new`, path);
-  const directory = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  await directory.sync().finally(() => directory.close());
+  await makeFolder(dirname(path));
+  await replaceFile(path, `${JSON.stringify(position)}\n`);
 }

@@ -1,6 +1,7 @@
 // One connection of syslog over TLS (RFC 5425) to a receiver.
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
+import { tlsSuites } from '../../tls/suites.js';
 
 /** Where a receiver is, and what it and its sender prove who they are with. */
 export interface ReceiverSettings {
@@ -47,7 +48,7 @@ export class SyslogConnection {
    */
   static async open(settings: ReceiverSettings, signal: AbortSignal): Promise<SyslogConnection> {
     const { host, port, serverName, ca, certificate, key } = settings;
-    const identity = { ca, cert: certificate, key, minVersion: 'TLSv1.2' as const };
+    const identity = { ca, cert: certificate, key, minVersion: 'TLSv1.2' as const, ciphers: tlsSuites };
     const name = serverName === undefined ? {} : { servername: serverName };
     const socket = connect({ host, port, ...name, ...identity, rejectUnauthorized: true });
     const connection = new SyslogConnection(socket);

@@ -1,16 +1,19 @@
 // A login latch that is a file: it is set while the file is there.
 import {
   closeSync,
+  constants,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readFileSync,
   rmSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeFolderSync, syncFolderSync } from '../../files/replace-file.js';
 import type { LoginLatch } from './config.js';
+
+const latchFile = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
 /** @param home KEYHOLD_HOME; the file is latch/STORE.json in it */
 export function fileLatch(home: string, store: string): LoginLatch & { clear(): void } {
@@ -20,23 +23,17 @@ export function fileLatch(home: string, store: string): LoginLatch & { clear(): 
     // The code is a word in JSON: a file that a crash cut short still latches.
     refusal: () => (readFileSync(path, 'utf8').includes('"pin-locked"') ? 'pin-locked' : 'login-refused'),
     set(refusal, reason) {
-      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      const file = openSync(path, 'w', 0o600);
+      makeFolderSync(dirname(path));
+      // Not by a rename: what counts is that the file is there, whatever of its content a crash leaves.
+      const file = openSync(path, latchFile, 0o600);
       writeSync(file, `${JSON.stringify({ time: new Date().toISOString(), refusal, reason })}\n`);
       fsyncSync(file);
       closeSync(file);
-      syncFolder(dirname(path));
-      syncFolder(home);
+      syncFolderSync(dirname(path));
     },
     clear() {
       rmSync(path, { force: true });
-      if (existsSync(dirname(path))) syncFolder(dirname(path));
+      if (existsSync(dirname(path))) syncFolderSync(dirname(path));
     },
   };
-}
-
-function syncFolder(path: string): void {
-  const folder = openSync(path, 'r');
-  fsyncSync(folder);
-  closeSync(folder);
 }

@@ -1,0 +1,105 @@
+// What `keyhold init` notes before it makes anything, so that the next run finishes what an interrupted one began. It is
+// also the lock that keeps two runs apart. Nothing is destroyed or emptied on its word.
+import { rmSync } from 'node:fs';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { syncFolderSync } from '../files/replace-file.js';
+import { type InternalKeyPurpose, internalKeys } from '../keys/specs.js';
+import { findFolderFault } from '../store/leveldb-folder.js';
+import { LevelStore } from '../store/leveldb.js';
+import { StoreError } from '../store/store.js';
+
+const purposes = Object.keys(internalKeys) as InternalKeyPurpose[];
+const objectIds = z.array(z.string().regex(/^[0-9a-f]{32}$/)).min(1);
+
+const planRecord = z.strictObject({
+  storeId: z.uuid(),
+  /** CKA_IDs that were drawn for each key, hex; the last one counts. */
+  keys: z.strictObject({ 'record-mac': objectIds, secrets: objectIds, 'audit-signing': objectIds }),
+});
+
+/** What an initialisation makes. */
+export type Plan = z.output<typeof planRecord>;
+
+const planKey = 'plan';
+
+export class InitJournal {
+  private constructor(
+    private readonly home: string,
+    private readonly store: LevelStore,
+    private current: Plan | undefined,
+  ) {}
+
+  /** Takes the lock. @throws StoreError 'locked' where another run has it */
+  static async open(home: string): Promise<InitJournal> {
+    const path = folderOf(home);
+    try {
+      const store = findFolderFault(path) ? await makeAnew(path) : await LevelStore.open(path);
+      return new InitJournal(home, store, readPlan(await store.get(planKey)));
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'locked') throw error;
+      throw new StoreError('locked', `Another 'keyhold init' is at work in ${home}: wait for its end.`);
+    }
+  }
+
+  /** What an interrupted run began; undefined: nothing. */
+  get plan(): Plan | undefined {
+    return this.current;
+  }
+
+  /** Begins, where nothing is begun. The plan is on stable storage when this returns. */
+  async begin(): Promise<Plan> {
+    if (this.current) return this.current;
+    const keys = Object.fromEntries(purposes.map((purpose) => [purpose, [drawId()]]));
+    return await this.#put(planRecord.parse({ storeId: randomUUID(), keys }));
+  }
+
+  /** Draws another id for a key, since an interrupted run left an object with the last one that is of no use. */
+  async redraw(purpose: InternalKeyPurpose): Promise<Plan> {
+    const { storeId, keys } = await this.begin();
+    return await this.#put({ storeId, keys: { ...keys, [purpose]: [...keys[purpose], drawId()] } });
+  }
+
+  /** All is made: the journal goes. */
+  async finish(): Promise<void> {
+    this.current = undefined;
+    await this.close();
+  }
+
+  /** Gives the lock back; what was begun stays noted. */
+  async close(): Promise<void> {
+    await this.store.close();
+    if (this.current) return;
+    rmSync(folderOf(this.home), { recursive: true, force: true });
+    syncFolderSync(this.home);
+  }
+
+  async #put(plan: Plan): Promise<Plan> {
+    await this.store.batch([{ type: 'put', key: planKey, value: Buffer.from(JSON.stringify(plan)) }]);
+    this.current = plan;
+    return plan;
+  }
+}
+
+function folderOf(home: string): string {
+  return join(home, 'initialising');
+}
+
+/** A journal that was never whole, or is damaged, is none: every trace of an installation counts then. */
+async function makeAnew(path: string): Promise<LevelStore> {
+  rmSync(path, { recursive: true, force: true });
+  return await LevelStore.create(path);
+}
+
+function readPlan(bytes: Buffer | undefined): Plan | undefined {
+  if (!bytes) return undefined;
+  const parsed = planRecord.safeParse(JSON.parse(bytes.toString()));
+  if (parsed.success) return parsed.data;
+  throw new StoreError('corrupt', "The folder 'initialising' in the home holds no plan: remove it.");
+}
+
+/** CKA_ID, 16 bytes in hex. */
+function drawId(): string {
+  return randomBytes(16).toString('hex');
+}
