@@ -22,11 +22,18 @@ export function checkSigningTime(time: string, date: string, now: number): numbe
     );
   }
   if (Math.abs(signedAt - now) > maxSkew) {
-    const off = signedAt < now ? 'expired' : 'not yet current';
-    const serverTime = new Date(now).toISOString().replace(/[-:]|\.\d+/g, '');
+    // AWS's words: SDKs read the server's time from them and sign again.
+    const [off, bound, sign] =
+      signedAt < now ? ['expired', 'now earlier', '-'] : ['not yet current', 'still later', '+'];
+    const limit = basicTime(signedAt < now ? now - maxSkew : now + maxSkew);
     throw new exceptions.InvalidSignatureException(
-      `Signature ${off}: it was made at ${time}, and the server's time is ${serverTime}. Set the clock.`,
+      `Signature ${off}: ${time} is ${bound} than ${limit} (${basicTime(now)} ${sign} ${maxSkew / 60_000} min.)`,
     );
   }
   return signedAt;
+}
+
+/** @param time epoch milliseconds. @returns YYYYMMDDTHHMMSSZ */
+function basicTime(time: number): string {
+  return new Date(time).toISOString().replace(/[-:]|\.\d+/g, '');
 }

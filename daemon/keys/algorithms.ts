@@ -37,7 +37,9 @@ export function algorithmOf<Family extends keyof Entries>(
   const reason = (usage.unsupported as Readonly<Record<string, string | undefined>> | undefined)?.[name];
   if (reason !== undefined)
     throw new exceptions.UnsupportedOperationException(`${name} is not available: ${reason}.`);
-  throw new exceptions.InvalidKeyUsageException(`Algorithm ${name} is incompatible with key ${key.arn}.`);
+  throw new exceptions.InvalidKeyUsageException(
+    `Algorithm ${name} is incompatible with key spec ${key.record.keySpec}.`,
+  );
 }
 
 type AlgorithmLists = Pick<

@@ -2,6 +2,7 @@
 import { exceptions } from '../../proto/errors.js';
 import type { ImportType } from '../../proto/generated/messages.js';
 import type { KeyStore, ObjectId } from '../hsm/key-store.js';
+import type { Key } from './keyring.js';
 import type { ImportedRecord, KeyRecord, MaterialRecord } from './record.js';
 import { materialsOf } from './record.js';
 import { hmacSha256, keySpecs } from './specs.js';
@@ -57,7 +58,8 @@ export function withImport(record: KeyRecord, imported: Import): Imported {
       return { record: { ...record, materials: [made], enabled: true }, takesObject: true };
     if (pendingMaterial) {
       throw new exceptions.KMSInvalidStateException(
-        `Key material ${pendingMaterial.materialId} waits for its rotation already: rotate to it, or delete it first.`,
+        `New key material (id: ${materialId}) cannot be imported into KMS key ${record.keyId}, because another key ` +
+          `material (id: ${pendingMaterial.materialId}) is pending rotation.`,
       );
     }
     return { record: { ...record, pendingMaterial: made }, takesObject: true };
@@ -90,12 +92,12 @@ export function expiredMaterial(record: KeyRecord, now: number): MaterialRecord 
 }
 
 /** @throws KMSInvalidStateException where no imported material waits. @param at epoch seconds */
-export function withRotation(record: KeyRecord, at: number): KeyRecord {
+export function withRotation({ record, arn }: Pick<Key, 'record' | 'arn'>, at: number): KeyRecord {
   const { materials, pendingMaterial } = record;
   const { validTo = Infinity } = pendingMaterial?.imported ?? {};
   if (!pendingMaterial || validTo <= at) {
     throw new exceptions.KMSInvalidStateException(
-      'No key material waits for its rotation: import one with ImportType NEW_KEY_MATERIAL first.',
+      `No available key material pending rotation for the key: ${arn}.`,
     );
   }
   const rotated: MaterialRecord = { ...pendingMaterial, createdAt: at, rotationType: 'ON_DEMAND' };

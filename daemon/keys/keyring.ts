@@ -71,7 +71,7 @@ export class Key {
    */
   get current(): Material {
     if (this.#current) return this.#current;
-    throw new exceptions.KMSInvalidStateException(`${this.arn} has no key material yet: import it.`);
+    throw new exceptions.KMSInvalidStateException(`${this.arn} is pending import.`);
   }
 
   material(materialId: string): Material | undefined {
@@ -181,7 +181,7 @@ export class Keyring {
 
   /**
    * Finds a key by key id or key ARN, as management operations name it.
-   * @throws NotFoundException, InvalidArnException for an alias
+   * @throws NotFoundException, InvalidArnException for the name or ARN of an alias, as at AWS KMS
    */
   findByKeyId(identifier: string): Key {
     const parsed = this.namer.parse(identifier);

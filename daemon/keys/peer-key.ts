@@ -18,11 +18,8 @@ export function readPeerKey(der: Buffer, agreement: KeyAgreementAlgorithm): Buff
     der.subarray(0, publicKeyPrefix.length).equals(publicKeyPrefix) &&
     point.length === pointLength &&
     point[0] === 0x04;
-  if (!isOfForm || !isOnCurve(point, curve)) {
-    throw new exceptions.ValidationException(
-      `PublicKey must be the DER of a SubjectPublicKeyInfo with an uncompressed point on the key's own named curve ${curve}.`,
-    );
-  }
+  // AWS KMS sends no message here.
+  if (!isOfForm || !isOnCurve(point, curve)) throw new exceptions.ValidationException('');
   return point;
 }
 

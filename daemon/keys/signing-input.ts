@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { exceptions } from '../../proto/errors.js';
-import type { MessageType, SigningAlgorithmSpec } from '../../proto/generated/messages.js';
+import type { KeySpec, MessageType, SigningAlgorithmSpec } from '../../proto/generated/messages.js';
 import type { SigningAlgorithm } from './specs/entry.js';
 
 /**
@@ -12,17 +12,18 @@ export function signingInput(
   { digest }: SigningAlgorithm,
   message: Buffer,
   messageType: MessageType = 'RAW',
+  keySpec?: KeySpec,
 ): Buffer {
   if (messageType !== 'RAW' && (messageType !== 'DIGEST' || digest === undefined)) {
     throw new exceptions.ValidationException(
-      `MessageType ${messageType} is not compatible with ${name}, which takes RAW${digest ? ' or DIGEST' : ''}.`,
+      messageType === 'DIGEST'
+        ? `Message type DIGEST is incompatible with algorithm ${name}.`
+        : `Message type ${messageType} is incompatible with key spec ${keySpec}.`,
     );
   }
   if (digest === undefined) return message;
   if (messageType === 'DIGEST' && message.length !== digest.length) {
-    throw new exceptions.ValidationException(
-      `The digest has ${message.length} bytes; with ${name} it has ${digest.length}.`,
-    );
+    throw new exceptions.ValidationException(`Digest is invalid length for algorithm ${name}.`);
   }
   const hashed = messageType === 'DIGEST' ? message : createHash(digest.hash).update(message).digest();
   return digest.prefix ? Buffer.concat([digest.prefix, hashed]) : hashed;

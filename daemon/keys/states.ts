@@ -17,6 +17,7 @@ const Unsupported = 'UnsupportedOperationException';
  */
 const rows = {
   cryptographic: { Enabled: 'ok', Disabled, Updating: 'ok' },
+  publicKey: { Enabled: 'ok', Disabled: 'ok', Updating: 'ok' },
   createGrant: { Enabled: 'ok', Disabled, Unavailable: 'ok' },
   read: {
     Enabled: 'ok',
@@ -79,9 +80,24 @@ export function verdictOf(row: StateRow, state: KeyState): Verdict {
 export function checkState(key: Key, row: StateRow): void {
   const verdict = verdictOf(row, key.state);
   if (verdict === 'ok') return;
-  const message =
-    verdict === 'DisabledException'
-      ? `${key.arn} is disabled.`
-      : `${key.arn} is in state ${key.state}, in which this operation is not allowed.`;
-  throw new ServiceError(verdict, message);
+  throw new ServiceError(verdict, `${key.arn} ${sentenceOf(key, verdict)}`);
+}
+
+/** In AWS KMS's words, on which clients rely. */
+const sentences: Readonly<Record<KeyState, string>> = {
+  Enabled: 'is not pending deletion.',
+  Disabled: 'is not pending deletion.',
+  PendingDeletion: 'is pending deletion.',
+  PendingImport: 'is pending import.',
+  Unavailable: 'is unavailable.',
+  Creating: 'is creating.',
+  Updating: 'is updating.',
+  PendingReplicaDeletion: 'is pending replica deletion.',
+};
+
+function sentenceOf({ record, state }: Key, verdict: ErrorCode): string {
+  if (verdict === 'DisabledException') return 'is disabled.';
+  if (verdict === 'UnsupportedOperationException' && record.origin !== 'AWS_KMS')
+    return `origin is ${record.origin} which is not valid for this operation.`;
+  return sentences[state];
 }

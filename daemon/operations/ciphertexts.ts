@@ -1,7 +1,11 @@
 // How a key's ciphertexts are made and taken apart: blobs of symmetric keys, which carry key and material and are bound
 // to an encryption context, and the bare ciphertexts of RSA keys.
 import { exceptions } from '../../proto/errors.js';
-import type { EncryptionAlgorithmSpec, StringMap } from '../../proto/generated/messages.js';
+import type {
+  DryRunModifierType,
+  EncryptionAlgorithmSpec,
+  StringMap,
+} from '../../proto/generated/messages.js';
 import type { CipherKey, Ciphertext } from '../hsm/key-store.js';
 import { algorithmOf } from '../keys/algorithms.js';
 import { encodeBlob } from '../keys/ciphertext.js';
@@ -73,10 +77,7 @@ export function decryptingSide(
     return { ...asymmetricSide(key, algorithm, entry, context), message, holder: key };
   }
   const blob = requireBlob(request);
-  if (blob.keyId !== key.record.keyId) {
-    const text = 'The key ID in the request does not identify the KMS key that encrypted this ciphertext.';
-    throw new exceptions.IncorrectKeyException(text);
-  }
+  if (blob.keyId !== key.record.keyId) throw incorrectKey();
   const material = key.material(blob.materialId);
   const symmetric = material?.symmetric;
   if (symmetric?.cipherKey.suite !== blob.suite) throw new exceptions.InvalidCiphertextException('');
@@ -88,13 +89,50 @@ export function decryptingSide(
 
 /**
  * The current material of a key that makes data keys.
+ * @param made what it is to make, for the message
  * @throws InvalidKeyUsageException where it is not symmetric
  */
-export function symmetricMaterial(key: Key): Material & SymmetricMaterial {
+export function symmetricMaterial(
+  key: Key,
+  made: 'data key' | 'data key pair',
+): Material & SymmetricMaterial {
   const { current } = key;
   if (current.symmetric) return { ...current, ...current.symmetric };
-  throw new exceptions.InvalidKeyUsageException(
-    `${key.arn} is not a symmetric encryption key, which this operation needs.`,
+  throw new exceptions.InvalidKeyUsageException(`You cannot generate a ${made} with an asymmetric CMK`);
+}
+
+interface DecryptingRequest {
+  readonly ciphertextBlob?: Uint8Array;
+  readonly dryRun?: boolean;
+  readonly dryRunModifiers?: readonly DryRunModifierType[];
+}
+
+/** Whether a dry run is about permissions alone. */
+export function ignoresCiphertext({ dryRun, dryRunModifiers }: DecryptingRequest): boolean {
+  return dryRun === true && dryRunModifiers?.includes('IGNORE_CIPHERTEXT') === true;
+}
+
+/**
+ * Checks the key that a request names for decryption. For a symmetric ciphertext a key of another kind is just another key
+ * than the one that encrypted it, as at AWS KMS.
+ * @param algorithm of the request; left out: SYMMETRIC_DEFAULT
+ * @throws IncorrectKeyException; InvalidCiphertextException where the ciphertext is none of a symmetric key
+ */
+export function checkDecryptingKey(
+  { record }: Key,
+  algorithm: EncryptionAlgorithmSpec | undefined,
+  request: DecryptingRequest,
+): void {
+  if (ignoresCiphertext(request)) return;
+  if (record.keySpec === 'SYMMETRIC_DEFAULT' || (algorithm ?? 'SYMMETRIC_DEFAULT') !== 'SYMMETRIC_DEFAULT')
+    return;
+  requireBlob(request);
+  throw incorrectKey();
+}
+
+function incorrectKey() {
+  return new exceptions.IncorrectKeyException(
+    'The key ID in the request does not identify a CMK that can perform this operation.',
   );
 }
 
@@ -110,9 +148,9 @@ function asymmetricSide(
   { cipher }: EncryptionAlgorithm,
   context: StringMap | undefined,
 ): Side {
-  if (context !== undefined) {
+  if (context !== undefined && Object.keys(context).length > 0) {
     throw new exceptions.ValidationException(
-      `EncryptionContext is for symmetric keys alone: ${algorithm} cannot bind a ciphertext to one.`,
+      'EncryptionContext is not supported when encrypting/decrypting with asymmetric CMKs.',
     );
   }
   const cipherKey = { suite: cipher, id: key.current.objectId };

@@ -145,7 +145,9 @@ interface CheckedCreateKey {
 export function checkCreateKey(request: CreateKeyRequest, { keyring, limits }: Services): CheckedCreateKey {
   const { origin, customerMasterKeySpec, tags = [] } = request;
   if (request.keySpec && customerMasterKeySpec) {
-    throw new exceptions.ValidationException('You cannot specify both KeySpec and CustomerMasterKeySpec.');
+    throw new exceptions.ValidationException(
+      'You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.',
+    );
   }
   const keySpec = requestedSpec(request);
   const spec = keySpecs[keySpec];
@@ -159,13 +161,13 @@ export function checkCreateKey(request: CreateKeyRequest, { keyring, limits }: S
   const keyUsage = requestedUsage(request);
   if (keyUsage === undefined) {
     throw new exceptions.ValidationException(
-      `You must specify a KeyUsage value for a key of spec ${keySpec}: ${Object.keys(spec.usages).join(' or ')}.`,
+      'You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.',
     );
   }
   const usage = spec.usages[keyUsage];
   if (usage === undefined) {
     throw new exceptions.ValidationException(
-      `KeyUsage ${keyUsage} is not compatible with KeySpec ${keySpec}, which takes ${Object.keys(spec.usages).join(' or ')}.`,
+      `KeyUsage ${keyUsage} is not compatible with KeySpec ${keySpec}`,
     );
   }
   checkTags(tags, limits);

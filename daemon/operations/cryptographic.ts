@@ -1,7 +1,15 @@
 // Encrypt, Decrypt, ReEncrypt.
-import { exceptions } from '../../proto/errors.js';
+import { exceptions, type ServiceError } from '../../proto/errors.js';
 import type { ReEncryptRequest } from '../../proto/generated/messages.js';
-import { decryptingSide, encryptingSide } from './ciphertexts.js';
+import { HsmError } from '../hsm/key-store.js';
+import type { Key } from '../keys/keyring.js';
+import {
+  checkDecryptingKey,
+  decryptingSide,
+  type EncryptingSide,
+  encryptingSide,
+  ignoresCiphertext,
+} from './ciphertexts.js';
 import { requestAlias } from './condition-keys.js';
 import { type AnyOperation, type ConditionKeys, operation } from './operation.js';
 import { anyForm, ciphertextKey, noSuchKeyOrNoAccess } from './resolvers.js';
@@ -28,11 +36,7 @@ const encrypt = operation({
   async handle(request, [key], { stores }) {
     const side = encryptingSide(key!, request.encryptionAlgorithm, request.encryptionContext);
     const plaintext = asBuffer(request.plaintext);
-    if (plaintext.length > side.maxPlaintext) {
-      throw new exceptions.ValidationException(
-        `The plaintext has ${plaintext.length} bytes; with ${side.algorithm} this key takes at most ${side.maxPlaintext}.`,
-      );
-    }
+    if (plaintext.length > side.maxPlaintext) throw tooLong(key!, side);
     refuseDryRun(request);
     const ciphertextBlob = side.encode(await stores.of(key!).encrypt(side.cipherKey, side.aad, plaintext));
     const response = { ciphertextBlob, keyId: key!.arn, encryptionAlgorithm: side.algorithm };
@@ -47,13 +51,14 @@ const decrypt = operation({
   permissions: [
     {
       action: 'kms:Decrypt',
-      key: ciphertextKey('keyId'),
+      key: ciphertextKey('keyId', 'encryptionAlgorithm'),
       encryptionContext: (request) => request.encryptionContext,
       conditionKeys: {
         ...requestAlias('keyId'),
         'kms:EncryptionAlgorithm': ({ request }) => request.encryptionAlgorithm ?? 'SYMMETRIC_DEFAULT',
       },
       denied: ({ keyId }) => (keyId === undefined ? noSuchKeyOrNoAccess() : undefined),
+      suits: (request, key) => checkDecryptingKey(key, request.encryptionAlgorithm, request),
     },
   ],
   states: 'cryptographic',
@@ -61,14 +66,16 @@ const decrypt = operation({
   audited: ['keyId', 'encryptionContext', 'encryptionAlgorithm'],
   async handle(request, [key], { stores }) {
     refuseRecipient(request);
+    if (ignoresCiphertext(request)) refuseDryRun(request);
     const { cipherKey, aad, algorithm, materialId, message, holder } = decryptingSide(
       key!,
       request.encryptionAlgorithm,
       request.encryptionContext,
       request,
     );
-    refuseDryRun(request);
     const plaintext = await stores.of(holder).decrypt(cipherKey, aad, message);
+    if (request.dryRun) plaintext.fill(0);
+    refuseDryRun(request);
     const response = {
       keyId: key!.arn,
       plaintext,
@@ -83,7 +90,7 @@ const decrypt = operation({
 const onSameKey: ConditionKeys<ReEncryptRequest> = {
   'kms:ReEncryptOnSameKey': ({ request, services }) => {
     try {
-      const source = ciphertextKey('sourceKeyId')(request, services);
+      const source = ciphertextKey('sourceKeyId', 'sourceEncryptionAlgorithm')(request, services);
       return String(source.arn === services.keyring.find(request.destinationKeyId).arn);
     } catch (error) {
       // A destination that there is not, or not yet: the key of a service is made on its first use.
@@ -100,7 +107,7 @@ const reEncrypt = operation({
   permissions: [
     {
       action: 'kms:ReEncryptFrom',
-      key: ciphertextKey('sourceKeyId'),
+      key: ciphertextKey('sourceKeyId', 'sourceEncryptionAlgorithm'),
       encryptionContext: (request) => request.sourceEncryptionContext,
       conditionKeys: {
         ...requestAlias('sourceKeyId'),
@@ -108,6 +115,7 @@ const reEncrypt = operation({
         'kms:EncryptionAlgorithm': ({ request }) => request.sourceEncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT',
       },
       denied: ({ sourceKeyId }) => (sourceKeyId === undefined ? noSuchKeyOrNoAccess() : undefined),
+      suits: (request, key) => checkDecryptingKey(key, request.sourceEncryptionAlgorithm, request),
     },
     {
       action: 'kms:ReEncryptTo',
@@ -133,6 +141,7 @@ const reEncrypt = operation({
     'destinationEncryptionAlgorithm',
   ],
   async handle(request, [source, destination], { stores }) {
+    if (ignoresCiphertext(request)) refuseDryRun(request);
     const from = decryptingSide(
       source!,
       request.sourceEncryptionAlgorithm,
@@ -144,8 +153,17 @@ const reEncrypt = operation({
       request.destinationEncryptionAlgorithm,
       request.destinationEncryptionContext,
     );
-    refuseDryRun(request);
-    const made = await stores.reEncrypt(from.holder, from, destination!, to);
+    if (request.dryRun) {
+      const plaintext = await stores.of(from.holder).decrypt(from.cipherKey, from.aad, from.message);
+      plaintext.fill(0);
+      if (plaintext.length > to.maxPlaintext) throw tooLong(destination!, to);
+      refuseDryRun(request);
+    }
+    const made = await stores.reEncrypt(from.holder, from, destination!, to).catch((error: unknown) => {
+      throw error instanceof HsmError && error.code === 'plaintext-too-long'
+        ? tooLong(destination!, to)
+        : error;
+    });
     const response = {
       ciphertextBlob: to.encode(made),
       sourceKeyId: source!.arn,
@@ -160,6 +178,12 @@ const reEncrypt = operation({
 });
 
 export const cryptographicOperations: readonly AnyOperation[] = [encrypt, decrypt, reEncrypt];
+
+function tooLong({ record }: Key, { algorithm, maxPlaintext }: EncryptingSide): ServiceError {
+  return new exceptions.ValidationException(
+    `Algorithm ${algorithm} and key spec ${record.keySpec} cannot encrypt data larger than ${maxPlaintext} bytes.`,
+  );
+}
 
 /** @throws DryRunOperationException where the request is a dry run, which has come as far as it goes */
 export function refuseDryRun(request: { readonly dryRun?: boolean }): void {

@@ -33,7 +33,7 @@ const generateDataKeyPair = operation({
   async handle(request, [key], { stores }) {
     refuseRecipient(request);
     const { keyPairSpec } = request;
-    const { cipherKey, header, materialId } = symmetricMaterial(key!);
+    const { cipherKey, header, materialId } = symmetricMaterial(key!, 'data key pair');
     const template = pairTemplate(keyPairSpec);
     const aad = authenticated(header, request.encryptionContext);
     refuseDryRun(request);
@@ -74,7 +74,7 @@ const generateDataKeyPairWithoutPlaintext = operation({
   audited: ['keyId', 'encryptionContext', 'keyPairSpec'],
   async handle(request, [key], { stores }) {
     const { keyPairSpec } = request;
-    const { cipherKey, header, materialId } = symmetricMaterial(key!);
+    const { cipherKey, header, materialId } = symmetricMaterial(key!, 'data key pair');
     const template = pairTemplate(keyPairSpec);
     const aad = authenticated(header, request.encryptionContext);
     refuseDryRun(request);

@@ -30,7 +30,7 @@ const generateDataKey = operation({
   async handle(request, [key], { stores }) {
     refuseRecipient(request);
     const length = dataKeyLength(request);
-    const { cipherKey, header, materialId } = symmetricMaterial(key!);
+    const { cipherKey, header, materialId } = symmetricMaterial(key!, 'data key');
     const aad = authenticated(header, request.encryptionContext);
     refuseDryRun(request);
     const { iv, ciphertext, plaintext } = await stores.of(key!).dataKey(cipherKey, aad, length);
@@ -61,7 +61,7 @@ const generateDataKeyWithoutPlaintext = operation({
   audited: ['keyId', 'encryptionContext', 'keySpec', 'numberOfBytes'],
   async handle(request, [key], { stores }) {
     const length = dataKeyLength(request);
-    const { cipherKey, header, materialId } = symmetricMaterial(key!);
+    const { cipherKey, header, materialId } = symmetricMaterial(key!, 'data key');
     const aad = authenticated(header, request.encryptionContext);
     refuseDryRun(request);
     const { iv, ciphertext } = await stores.of(key!).dataKeyWithoutPlaintext(cipherKey, aad, length);
@@ -83,7 +83,7 @@ const generateRandom = operation({
   async handle(request, _keys, { stores }) {
     refuseRecipient(request);
     if (request.numberOfBytes === undefined) {
-      throw new exceptions.ValidationException('NumberOfBytes is required: 1 to 1024.');
+      throw new exceptions.ValidationException('NumberOfBytes is required.');
     }
     const plaintext = await stores.named(request.customKeyStoreId).random(request.numberOfBytes);
     return { response: { plaintext }, secrets: [plaintext] };

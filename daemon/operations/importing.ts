@@ -159,8 +159,7 @@ export const importOperations: readonly AnyOperation[] = [
 function checkImported(key: Key): Key {
   if (key.record.origin === 'EXTERNAL') return key;
   throw new exceptions.UnsupportedOperationException(
-    `${key.arn} origin is ${key.record.origin} which is not valid for this operation: only keys of origin EXTERNAL ` +
-      'take imported material.',
+    `${key.arn} origin is ${key.record.origin} which is not valid for this operation.`,
   );
 }
 
@@ -180,13 +179,13 @@ function checkRequest(request: ImportKeyMaterialRequest, key: Key): void {
   const invalid = (message: string) => new exceptions.ValidationException(message);
   if (expirationModel === 'KEY_MATERIAL_DOES_NOT_EXPIRE') {
     if (validTo !== undefined)
-      throw invalid('ValidTo must be left out when ExpirationModel is KEY_MATERIAL_DOES_NOT_EXPIRE.');
+      throw invalid('A validTo date cannot be set if the ExpirationModel is KEY_MATERIAL_DOES_NOT_EXPIRE');
   } else if (validTo === undefined) {
-    throw invalid('ValidTo is required when ExpirationModel is KEY_MATERIAL_EXPIRES, which is the default.');
+    throw invalid('A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES');
   } else {
     const now = Date.now() / 1000;
-    if (validTo <= now || validTo > now + longestValidity)
-      throw invalid('ValidTo must be in the future, and at most 365 days from now.');
+    if (validTo <= now) throw invalid('ValidTo must be in the future');
+    if (validTo > now + longestValidity) throw invalid('ValidTo must be less than 365 days in the future');
   }
   const ofSymmetricKeys = [importType, keyMaterialId, request.keyMaterialDescription];
   if (key.record.keySpec !== 'SYMMETRIC_DEFAULT' && ofSymmetricKeys.some((value) => value !== undefined)) {

@@ -54,13 +54,11 @@ const verifyMac = operation({
   async handle(request, [key], { stores }) {
     const { macAlgorithm } = request;
     const mechanism = algorithmOf(key!, 'mac', macAlgorithm);
-    refuseDryRun(request);
     const [message, mac] = [asBuffer(request.message), asBuffer(request.mac)];
     if (!(await stores.of(key!).verify(key!.current.objectId, mechanism, 'none', message, mac))) {
-      throw new exceptions.KMSInvalidMacException(
-        'The MAC is not the one of this key over this message with this algorithm.',
-      );
+      throw new exceptions.KMSInvalidMacException('');
     }
+    refuseDryRun(request);
     return { response: { keyId: key!.arn, macValid: true, macAlgorithm } };
   },
 });

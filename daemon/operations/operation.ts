@@ -105,6 +105,11 @@ export interface Permission<Request> {
   readonly grant?: (asked: Asked<Request>, granteeId: string) => Grant | undefined;
   /** Whether a request needs this permission, where some do not. */
   readonly when?: (request: Request, caller: Caller) => boolean;
+  /**
+   * What the key must be beside its state and before its usage. It throws where the key is not.
+   * @throws ServiceError
+   */
+  readonly suits?: (request: Request, key: Key) => void;
   /** What a denied caller is told instead, where the usual message would tell too much. */
   readonly denied?: (request: Request) => ServiceError | undefined;
 }

@@ -74,7 +74,5 @@ function makeMarker(list: string, name: string): string {
 function openMarker(list: string, marker: string): string {
   const name = Buffer.from(marker, 'base64url').subarray(digestLength).toString();
   if (makeMarker(list, name) === marker) return name;
-  throw new exceptions.InvalidMarkerException(
-    'The marker is not one that this operation returned for the same request: list from the beginning.',
-  );
+  throw new exceptions.InvalidMarkerException('');
 }

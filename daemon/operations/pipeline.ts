@@ -33,6 +33,7 @@ export interface Answer {
 interface Subject {
   readonly key: Key;
   readonly states: StateRow | undefined;
+  readonly permission: Permission<Message>;
 }
 
 export class Pipeline {
@@ -86,11 +87,11 @@ export class Pipeline {
         const key = found instanceof Promise ? await found : found;
         if (key) {
           keys.push(key);
-          subjects.push({ key, states: permission.states ?? operation.states });
+          subjects.push({ key, states: permission.states ?? operation.states, permission });
         }
         this.#permit(origin, caller, permission, request, key);
       }
-      for (const subject of subjects) checkSubject(operation, subject);
+      for (const subject of subjects) checkSubject(operation, request, subject);
       if (operation.encrypts && !request.dryRun)
         keys[keys.length - 1] = await this.services.messageCounts.claim(keys.at(-1)!);
       outcome = await operation.handle(request, keys, this.services, caller, origin);
@@ -103,7 +104,7 @@ export class Pipeline {
           // Other changes may have come first: the caller may not count or be allowed any more, the key may be gone or in
           // another state. Else whoever keeps requests waiting would undo the very change that shuts it out.
           this.#permitAgain(origin, caller, operation, request);
-          for (const subject of subjects) checkSubject(operation, this.#asItIsNow(subject));
+          for (const subject of subjects) checkSubject(operation, request, this.#asItIsNow(subject));
           return changes();
         };
         await this.recorder.commit({ changes: checked, undo }, event);
@@ -157,8 +158,8 @@ export class Pipeline {
     }
   }
 
-  #asItIsNow({ key, states }: Subject): Subject {
-    return { key: this.services.keyring.existing(key.record.keyId), states };
+  #asItIsNow(subject: Subject): Subject {
+    return { ...subject, key: this.services.keyring.existing(subject.key.record.keyId) };
   }
 
   #noteUsage(keys: readonly Key[], name: string, { eventId, requestId }: Event): void {
@@ -204,12 +205,17 @@ const trackedOperations: ReadonlySet<string> = new Set(
     ?.numbers?.keys(),
 );
 
-/** @throws as the state table says; InvalidKeyUsageException */
-function checkSubject({ usage }: AnyOperation, { key, states }: Subject): void {
+/** @throws as the state table says; InvalidKeyUsageException, or what the permission asks of its key */
+function checkSubject(
+  { name, usage }: AnyOperation,
+  request: Message,
+  { key, states, permission }: Subject,
+): void {
   if (states) checkState(key, states);
+  permission.suits?.(request, key);
   if (usage && key.record.keyUsage !== usage) {
     throw new exceptions.InvalidKeyUsageException(
-      `${key.arn} has key usage ${key.record.keyUsage}, which this operation does not take.`,
+      `${key.arn} key usage is ${key.record.keyUsage} which is not valid for ${name}.`,
     );
   }
 }

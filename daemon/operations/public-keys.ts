@@ -13,15 +13,13 @@ const getPublicKey = operation({
   service: 'kms',
   readOnly: true,
   permissions: [{ action: 'kms:GetPublicKey', key: anyForm('keyId'), conditionKeys: requestAlias('keyId') }],
-  states: 'cryptographic',
+  states: 'publicKey',
   audited: ['keyId'],
   async handle(_request, [key], { stores }) {
     const { keySpec, keyUsage } = key!.record;
-    if (!keySpecs[keySpec].usages[keyUsage]?.template.publicAttributes) {
-      throw new exceptions.UnsupportedOperationException(
-        `${key!.arn} is of spec ${keySpec}, which has no public key.`,
-      );
-    }
+    // AWS KMS sends no message here.
+    if (!keySpecs[keySpec].usages[keyUsage]?.template.publicAttributes)
+      throw new exceptions.UnsupportedOperationException('');
     const { encryptionAlgorithms, signingAlgorithms, keyAgreementAlgorithms } = algorithmsOf(key!);
     const response = {
       keyId: key!.arn,

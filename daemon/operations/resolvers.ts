@@ -23,14 +23,22 @@ interface CiphertextRequest {
 /**
  * The key that a request names, else the one that made its ciphertext.
  * @param field of the request, in which the key may be named in any form
+ * @param algorithm field of the request; only ciphertexts of SYMMETRIC_DEFAULT say which key made them
  */
-export function ciphertextKey<Name extends string>(field: Name) {
+export function ciphertextKey<Name extends string, Algorithm extends string>(
+  field: Name,
+  algorithm: Algorithm,
+) {
   return (
-    request: CiphertextRequest & Readonly<Partial<Record<Name, string>>>,
+    request: CiphertextRequest & Readonly<Partial<Record<Name | Algorithm, string>>>,
     { keyring }: Services,
   ): Key => {
     const named = request[field];
     if (named !== undefined) return keyring.find(named);
+    if ((request[algorithm] ?? 'SYMMETRIC_DEFAULT') !== 'SYMMETRIC_DEFAULT')
+      throw new exceptions.ValidationException(
+        `${field[0]!.toUpperCase()}${field.slice(1)} must not be null`,
+      );
     const key = keyring.key(requireBlob(request).keyId);
     if (!key) throw noSuchKeyOrNoAccess();
     return key;

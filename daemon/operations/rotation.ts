@@ -1,5 +1,5 @@
 // EnableKeyRotation, DisableKeyRotation, GetKeyRotationStatus, RotateKeyOnDemand, ListKeyRotations.
-import { exceptions } from '../../proto/errors.js';
+import { exceptions, type ServiceError } from '../../proto/errors.js';
 import type { EnableKeyRotationRequest } from '../../proto/generated/messages.js';
 import { withRotation } from '../keys/imported-material.js';
 import type { Key } from '../keys/keyring.js';
@@ -50,7 +50,8 @@ const disableKeyRotation = operation({
   states: 'scheduleRotation',
   audited: ['keyId'],
   handle(_request, [key], { keyring }) {
-    checkRotatable(key!);
+    // An asymmetric or HMAC key has no rotation to disable, and AWS KMS says so by success.
+    if (key!.record.keySpec === 'SYMMETRIC_DEFAULT') checkRotatable(key!);
     return Promise.resolve({
       response: {},
       changes: () => [putKey({ ...keyring.existing(key!.record.keyId).record, rotation: undefined })],
@@ -66,7 +67,7 @@ const getKeyRotationStatus = operation({
   states: 'rotationStatus',
   audited: ['keyId'],
   handle(_request, [key]) {
-    checkRotations(key!);
+    // Keys that cannot rotate have none ("GetKeyRotationStatus", API Reference: "always false").
     const { deletion, rotation } = key!.record;
     // A key that is pending deletion keeps its rotation, in case that the deletion is cancelled.
     const shown = deletion ? undefined : rotation;
@@ -97,7 +98,8 @@ const rotateKeyOnDemand = operation({
     const checkLimit = ({ record }: Key) => {
       if (onDemandRotations(record) < limit) return;
       throw new exceptions.LimitExceededException(
-        `${key!.arn} was rotated on demand ${limit} times, which is the limit.`,
+        'The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be ' +
+          `performed for this key: ${key!.arn}`,
       );
     };
     checkLimit(key!);
@@ -121,7 +123,8 @@ const listKeyRotations = operation({
   states: 'read',
   audited: ['keyId', 'includeKeyMaterial', 'limit', 'marker'],
   handle(request, [key]) {
-    checkRotations(key!);
+    // Keys that cannot rotate have an empty list.
+    if (!hasRotations(key!.record)) return Promise.resolve({ response: { rotations: [], truncated: false } });
     const all = request.includeKeyMaterial === 'ALL_KEY_MATERIAL';
     const { items, truncated, nextMarker } = page(
       request,
@@ -145,7 +148,7 @@ export const rotationOperations: readonly AnyOperation[] = [
 /** Makes current what was imported for it. */
 function rotateToImported(key: Key, { keyring }: Services, check: (key: Key) => void) {
   const { keyId } = key.record;
-  const rotate = (now: Key) => withRotation(now.record, Date.now() / 1000);
+  const rotate = (now: Key) => withRotation(now, Date.now() / 1000);
   const keyMaterialId = rotate(key).materials.at(-1)?.materialId;
   const changes = () => {
     const now = keyring.existing(keyId);
@@ -157,15 +160,19 @@ function rotateToImported(key: Key, { keyring }: Services, check: (key: Key) => 
 
 /** @throws UnsupportedOperationException for a key that has one material for its whole life */
 function checkRotations(key: Key): void {
-  if (hasRotations(key.record)) return;
-  throw new exceptions.UnsupportedOperationException(
-    `${key.arn} has no automatic rotation: only symmetric encryption keys can.`,
-  );
+  if (!hasRotations(key.record)) throw cannotRotate(key);
 }
 
+/** @throws UnsupportedOperationException for a key that gets no new material from the HSM */
 function checkRotatable(key: Key): void {
-  if (isRotatable(key.record)) return;
-  throw new exceptions.UnsupportedOperationException(
-    `${key.arn} cannot be rotated: only symmetric encryption keys with material of the HSM's own can.`,
-  );
+  if (!isRotatable(key.record)) throw cannotRotate(key);
+}
+
+/** AWS KMS names the origin, and sends no message where the key spec is the reason. */
+function cannotRotate({ arn, record: { keySpec, origin } }: Key): ServiceError {
+  const reason =
+    keySpec === 'SYMMETRIC_DEFAULT'
+      ? `${arn} origin is ${origin} which is not valid for this operation.`
+      : '';
+  return new exceptions.UnsupportedOperationException(reason);
 }

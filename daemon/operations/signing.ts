@@ -28,7 +28,13 @@ const sign = operation({
   async handle(request, [key], { stores }) {
     const { signingAlgorithm } = request;
     const algorithm = algorithmOf(key!, 'signing', signingAlgorithm);
-    const data = signingInput(signingAlgorithm, algorithm, asBuffer(request.message), request.messageType);
+    const data = signingInput(
+      signingAlgorithm,
+      algorithm,
+      asBuffer(request.message),
+      request.messageType,
+      key!.record.keySpec,
+    );
     refuseDryRun(request);
     const { mechanism, conversion } = algorithm;
     const signature = await stores.of(key!).sign(key!.current.objectId, mechanism, conversion, data);
@@ -57,18 +63,20 @@ const verify = operation({
   async handle(request, [key], { stores }) {
     const { signingAlgorithm } = request;
     const algorithm = algorithmOf(key!, 'signing', signingAlgorithm);
-    const data = signingInput(signingAlgorithm, algorithm, asBuffer(request.message), request.messageType);
-    refuseDryRun(request);
+    const data = signingInput(
+      signingAlgorithm,
+      algorithm,
+      asBuffer(request.message),
+      request.messageType,
+      key!.record.keySpec,
+    );
     const { mechanism, conversion } = algorithm;
     const signature = asBuffer(request.signature);
     const isRight = await stores
       .of(key!)
       .verify(key!.current.objectId, mechanism, conversion, data, signature);
-    if (!isRight) {
-      throw new exceptions.KMSInvalidSignatureException(
-        'The signature is not one of this key over this message with this algorithm and message type.',
-      );
-    }
+    if (!isRight) throw new exceptions.KMSInvalidSignatureException('');
+    refuseDryRun(request);
     return { response: { keyId: key!.arn, signatureValid: true, signingAlgorithm } };
   },
 });

@@ -1,4 +1,5 @@
 // Compiled policies. A document is compiled when it is put or loaded, and from then on only evaluated.
+import { exceptions } from '../../proto/errors.js';
 import { kinds, type PolicyKind, readPolicy } from './kinds.js';
 import { quote } from './place.js';
 import { type Bindings, type PrincipalName, readPrincipals } from './principals.js';
@@ -112,21 +113,24 @@ export function bindTrustPolicy(text: string, account: string, resolve: Resolve)
   return bind('trust', text, account, resolve);
 }
 
+/** All that KMS tells of a principal that there is not, and what clients look for. */
+const invalidPrincipals = 'Policy contains a statement with one or more invalid principals.';
+
 function bind(kind: PolicyKind, text: string, account: string, resolve: Resolve): Bindings {
   const bindings: Record<string, string> = {};
-  // As KMS refuses names of principals that there are not.
-  const invalid = kind === 'key' ? 'Policy contains a statement with one or more invalid principals. ' : '';
   for (const { raw, at: statement } of readPolicy(kind, text).statements) {
     for (const element of ['Principal', 'NotPrincipal'] as const) {
       if (!raw[element]) continue;
       for (const { named, at } of readPrincipals(raw[element], statement.member(element))) {
         if (named.kind === 'everybody' || named.kind === 'service') continue;
-        if (named.account !== account)
-          at.fail(`${invalid}There is no account ${named.account} here, only ${account}.`);
+        const refuse = (reason: string) => {
+          if (kind === 'key') throw new exceptions.MalformedPolicyDocumentException(invalidPrincipals);
+          return at.fail(reason);
+        };
+        if (named.account !== account) refuse(`There is no account ${named.account} here, only ${account}.`);
         if (named.kind === 'account') continue;
         bindings[named.arn] =
-          resolve(named) ??
-          at.fail(`${invalid}There is no ${named.kind} ${quote(named.arn)} in this account.`);
+          resolve(named) ?? refuse(`There is no ${named.kind} ${quote(named.arn)} in this account.`);
       }
     }
   }

@@ -18,8 +18,9 @@ export const jsonProtocol: Protocol = {
   // An operation without output has an empty reply.
   encode: (_operation, shape, response) =>
     shape.fields.length === 0 ? '' : JSON.stringify(toAwsJson(shape, response)),
+  // Where AWS KMS sends no message the member is absent.
   encodeError: ({ code, message }) => ({
     status: errorTable[code].httpStatus,
-    text: JSON.stringify({ __type: code, message }),
+    text: JSON.stringify({ __type: code, message: message || undefined }),
   }),
 };
