@@ -181,7 +181,7 @@ export class Keyring {
 
   /**
    * Finds a key by key id or key ARN, as management operations name it.
-   * @throws NotFoundException, InvalidArnException for the name or ARN of an alias, as at AWS KMS
+   * @throws NotFoundException, InvalidArnException for an alias
    */
   findByKeyId(identifier: string): Key {
     const parsed = this.namer.parse(identifier);

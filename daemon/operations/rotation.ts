@@ -70,7 +70,7 @@ const getKeyRotationStatus = operation({
     // Keys that cannot rotate have none ("GetKeyRotationStatus", API Reference: "always false").
     const { deletion, rotation } = key!.record;
     // A key that is pending deletion keeps its rotation, in case that the deletion is cancelled.
-    const shown = deletion ? undefined : rotation;
+    const shown = deletion || !isRotatable(key!.record) ? undefined : rotation;
     const response = {
       keyId: key!.arn,
       keyRotationEnabled: shown !== undefined,

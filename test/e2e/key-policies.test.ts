@@ -73,7 +73,7 @@ void t.test('key policies', async (t) => {
       await t.rejects(root.putKeyPolicy({ keyId, policy }), malformed, policy);
     await t.rejects(root.putKeyPolicy({ keyId, policy: document(ofAccount, allow('user/nobody')) }), {
       ...malformed,
-      message: /^Statement\[1\].*Policy contains a statement with one or more invalid principals\./,
+      message: 'Policy contains a statement with one or more invalid principals.',
     });
     await t.rejects(root.createKey({ policy: document(ofAccount, allow('role/nothing')) }), malformed);
     await t.rejects(root.putKeyPolicy({ keyId, policy: `${document(ofAccount)}${' '.repeat(32_768)}` }), {

@@ -63,7 +63,9 @@ void t.test('MACs', async (t) => {
       );
       const dryRun = { keyId, message, macAlgorithm, dryRun: true };
       await refuses(client.generateMac(dryRun), 'DryRunOperationException');
-      await refuses(client.verifyMac({ ...dryRun, mac: Buffer.of(1) }), 'DryRunOperationException');
+      await refuses(client.verifyMac({ ...dryRun, mac: Buffer.of(1) }), 'KMSInvalidMacException');
+      const { mac } = await client.generateMac({ ...dryRun, dryRun: false });
+      await refuses(client.verifyMac({ ...dryRun, mac: mac! }), 'DryRunOperationException');
       await refuses(client.getPublicKey({ keyId }), 'UnsupportedOperationException');
       await client.disableKey({ keyId });
       await refuses(client.generateMac({ keyId, message, macAlgorithm }), 'DisabledException');

@@ -125,16 +125,16 @@ void t.test('rotation', async (t) => {
       const keyId = (await client.createKey(spec)).keyMetadata!.keyId!;
       const attempts: Promise<unknown>[] = [
         client.enableKeyRotation({ keyId }),
-        client.disableKeyRotation({ keyId }),
-        client.getKeyRotationStatus({ keyId }),
         client.rotateKeyOnDemand({ keyId }),
-        client.listKeyRotations({ keyId }),
       ];
       await Promise.all(
         attempts.map((attempt) =>
-          t.rejects(attempt, { code: 'UnsupportedOperationException' }, spec.keySpec),
+          t.rejects(attempt, { code: 'UnsupportedOperationException', message: '' }, spec.keySpec),
         ),
       );
+      t.same(await client.disableKeyRotation({ keyId }), {}, 'there is nothing to disable');
+      t.match(await client.getKeyRotationStatus({ keyId }), { keyRotationEnabled: false });
+      t.same(await client.listKeyRotations({ keyId }), { rotations: [], truncated: false });
     }
   });
 

@@ -175,7 +175,11 @@ void t.test('RSA encryption', async (t) => {
       client.encrypt({ keyId, plaintext, encryptionAlgorithm, dryRun: true }),
       'DryRunOperationException',
     );
-    const ciphertextBlob = Buffer.alloc(256);
+    await refuses(
+      client.decrypt({ keyId, ciphertextBlob: Buffer.alloc(256), encryptionAlgorithm, dryRun: true }),
+      'InvalidCiphertextException',
+    );
+    const { ciphertextBlob } = await client.encrypt({ keyId, plaintext, encryptionAlgorithm });
     await refuses(
       client.decrypt({ keyId, ciphertextBlob, encryptionAlgorithm, dryRun: true }),
       'DryRunOperationException',

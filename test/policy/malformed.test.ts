@@ -102,30 +102,21 @@ void t.test(
       { [names.alice]: 'AIDAALICE', [names.appRole]: 'AROAAPP', [names.appSession]: 'AROAAPP' },
     );
     t.strictSame(bindKeyPolicy(policy({ Service: 'logs.amazonaws.com' }), account, resolve), {});
-    const invalid = 'Policy contains a statement with one or more invalid principals.';
-    const refused: [unknown, string][] = [
-      [
-        aws(names.bob),
-        `Statement[1].Principal.AWS: ${invalid} There is no user "${names.bob}" in this account.`,
-      ],
-      [
-        aws(names.alice, names.opsRole),
-        `Statement[1].Principal.AWS[1]: ${invalid} There is no role "${names.opsRole}" in this account.`,
-      ],
-      [
-        aws('999999999999'),
-        `Statement[1].Principal.AWS: ${invalid} There is no account 999999999999 here, only ${account}.`,
-      ],
-      [
-        aws('arn:aws:iam::999999999999:user/alice'),
-        `Statement[1].Principal.AWS: ${invalid} There is no account 999999999999 here, only ${account}.`,
-      ],
+    const strangers = [
+      [names.bob],
+      [names.alice, names.opsRole],
+      ['999999999999'],
+      ['arn:aws:iam::999999999999:user/alice'],
     ];
-    for (const [principal, message] of refused) {
-      const error = failure(() => bindKeyPolicy(policy(principal), account, resolve));
-      t.strictSame(
-        { code: error?.code, message: error?.message },
-        { code: 'MalformedPolicyDocumentException', message },
+    for (const principals of strangers) {
+      const error = failure(() => bindKeyPolicy(policy(aws(...principals)), account, resolve));
+      t.match(
+        error,
+        {
+          code: 'MalformedPolicyDocumentException',
+          message: 'Policy contains a statement with one or more invalid principals.',
+        },
+        principals.join(),
       );
     }
     const trust = textOf([{ Effect: 'Allow', Principal: aws(names.bob), Action: 'sts:AssumeRole' }]);
