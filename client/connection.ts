@@ -9,7 +9,7 @@ import {
   TimeoutError,
 } from './errors.js';
 import { InFlight, type Pending } from './in-flight.js';
-import { Link, type Liveness, livenessFor } from './link.js';
+import { GoneAway, Link, type Liveness, livenessFor } from './link.js';
 import type { Settings } from './options.js';
 import { backoff, isRepeatable, mayRetry } from './retry.js';
 import { endpointName, notConnected, openSocket } from './socket.js';
@@ -225,7 +225,7 @@ export class Connection {
     this.#waiting.clear();
     for (const pending of [...this.#inFlight.values()].filter(({ state }) => state === 'sent')) {
       const { operation, attempts } = pending;
-      if (!isRepeatable(operation.name)) {
+      if (!isRepeatable(operation.name) && !(why instanceof GoneAway)) {
         this.#fail(pending, outcomeUnknown(name, operation.name, cause));
       } else if (attempts >= this.#settings.maxAttempts) {
         this.#fail(pending, connectionLost(name, operation.name, attempts, cause));

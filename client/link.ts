@@ -36,6 +36,16 @@ export function livenessFor(timeout: number): Liveness {
 }
 
 const binary = { binary: true };
+/** RFC 6455, section 7.4.1. */
+const goingAway = 1001;
+
+/** The daemon closed the connection, after it had answered everything that it executed. */
+export class GoneAway extends Error {
+  constructor() {
+    super('The daemon closed the connection.');
+  }
+}
+
 const closeGrace = 1_000;
 
 /** One live WebSocket, from its opening to its end. */
@@ -68,8 +78,8 @@ export class Link {
       if (isBinary) handlers.onFrame(this, data as Buffer);
       else this.giveUp(new Error('The daemon sent a text frame.'));
     });
-    webSocket.on('close', () => {
-      this.giveUp(new Error('The daemon closed the connection.'));
+    webSocket.on('close', (code) => {
+      this.giveUp(code === goingAway ? new GoneAway() : new Error('The daemon closed the connection.'));
     });
   }
 

@@ -5,6 +5,7 @@ import { AuditError, type AuditLog } from './audit/audit-log.js';
 import { hasEvent } from './audit/search.js';
 import { Sinks } from './audit/sinks/sinks.js';
 import { restoreAuditPublicKey } from './audit-public-key.js';
+import { ExpiryWatch } from './certificate-expiry.js';
 import { ConfigError, inHome, loadConfig } from './config/load.js';
 import { type Config, defaultFieldLimits } from './config/schema.js';
 import { turnOffCoreDumps } from './core-dumps.js';
@@ -55,6 +56,7 @@ import { LevelStore } from './store/leveldb.js';
 import { StoreError } from './store/store.js';
 import { AwsEndpoint } from './transports/aws/endpoint.js';
 import { Gate, gateLimitsOf } from './transports/gate.js';
+import { Verdicts } from './transports/certified.js';
 import { type Health, healthHandler } from './transports/http/health.js';
 import { router } from './transports/http/router.js';
 import { Listeners } from './transports/listeners.js';
@@ -194,8 +196,10 @@ async function start(home: string): Promise<Daemon> {
     logRest: (source, unlogged) =>
       log.warn({ source, unlogged }, 'more requests or connections were refused'),
   });
+  const certificateExpiry = new ExpiryWatch(loaded.expiries, (warning) => log.warn(warning));
+  const verdicts = new Verdicts();
   const gate = new Gate(gateLimitsOf(limits), log);
-  const rooms = { pipeline, authenticator, failures, gate, log };
+  const rooms = { pipeline, authenticator, failures, gate, log, verdicts };
   const native = new NativeServer(rooms, instance.region, limits, allowedOrigins);
   const disks = new HangingDisks(
     [
@@ -212,7 +216,7 @@ async function start(home: string): Promise<Daemon> {
       keyring,
       inspection,
       [...listeners.problems, ...disks.warnings],
-      [...scheduler.warnings, ...anchoring.warnings, ...madeKeys.warnings],
+      [...scheduler.warnings, ...anchoring.warnings, ...madeKeys.warnings, ...certificateExpiry.warnings],
     );
   const aws = new AwsEndpoint(rooms, instance.region, limits);
   const onRequest = router({
@@ -243,13 +247,16 @@ async function start(home: string): Promise<Daemon> {
   const reloader = new Reloader(home, loaded, {
     canRecord: () => audit.available,
     record: (data, error) => eventBeside('ReloadConfiguration', data, error),
-    apply: ({ config: changed, tls: files, sinks: wanted }) => {
+    apply: ({ config: changed, tls: files, sinks: wanted, expiries }) => {
       // What can still fail comes first.
-      if (files.clientTrust) certificates?.reload(files.clientTrust);
       listeners.reload(files);
+      if (files.clientTrust) certificates?.reload(files.clientTrust);
+      certificateExpiry.watch(expiries);
       log.level = changed.logLevel;
       clusters.reload(changed);
+      verdicts.renew();
       native.endStale();
+      aws.endStale();
       sinks.apply(wanted);
     },
   });

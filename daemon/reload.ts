@@ -1,11 +1,15 @@
 // What SIGHUP does: reads the configuration anew, takes up what can change while the daemon runs, and records both that
 // and a configuration that is refused.
-import { createSecureContext } from 'node:tls';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import type { SyslogSettings } from './audit/sinks/syslog-sink.js';
+import { type Expiry, expiriesOf } from './certificate-expiry.js';
 import { configChanges } from './config/changes.js';
-import { ConfigError, loadConfig } from './config/load.js';
+import { ConfigError, inHome, loadConfig } from './config/load.js';
 import type { Config } from './config/schema.js';
+import type { CertificateTrust } from './identity/certificates.js';
+import { toPem } from './identity/pem.js';
 import { readSinks } from './sink-settings.js';
 import { readTlsFiles, type TlsFiles } from './tls-files.js';
 
@@ -14,18 +18,46 @@ export interface Loaded {
   readonly config: Config;
   readonly tls: TlsFiles;
   readonly sinks: ReadonlyMap<string, SyslogSettings>;
+  /** When the certificates and lists among them end. */
+  readonly expiries: readonly Expiry[];
 }
 
 /** Reads everything before anything is changed. @throws ConfigError */
 export function load(home: string, config: Config): Loaded {
   const tls = readTlsFiles(home, config.tls);
+  checkServerPair(home, config, tls);
+  if (tls.clientTrust) checkClientTrust(tls.clientTrust);
+  const sinks = readSinks(home, config.audit.sinks);
+  return { config, tls, sinks, expiries: expiriesOf(tls, sinks) };
+}
+
+function checkServerPair(home: string, { tls: names }: Config, { certificate, key }: TlsFiles): void {
+  const refused = (reason: string) =>
+    new ConfigError(`'tls.certificate' and 'tls.key' cannot be used: ${reason}`);
+  let isPair: boolean;
   try {
-    createSecureContext({ cert: tls.certificate, key: tls.key });
+    createSecureContext({ cert: certificate });
+    isPair = new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
+    if (isPair) createSecureContext({ cert: certificate, key });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(`'tls.certificate' and 'tls.key' cannot be used: ${reason}`);
+    throw refused(error instanceof Error ? error.message : String(error));
   }
-  return { config, tls, sinks: readSinks(home, config.audit.sinks) };
+  if (isPair) return;
+  const [first, second] = [inHome(home, names.certificate), inHome(home, names.key)];
+  throw refused(`the private key in ${second} is not that of the first certificate in ${first}.`);
+}
+
+function checkClientTrust({ authorities, revocationLists }: CertificateTrust): void {
+  const check = (setting: string, options: SecureContextOptions) => {
+    try {
+      createSecureContext(options);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new ConfigError(`'${setting}' cannot be used: ${reason}`);
+    }
+  };
+  for (const der of authorities) check('tls.clientCa', { ca: toPem(der, 'CERTIFICATE') });
+  for (const der of revocationLists) check('tls.crl', { crl: toPem(der, 'X509 CRL') });
 }
 
 export interface ReloadTarget {

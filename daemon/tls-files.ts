@@ -41,7 +41,7 @@ export function readNamed(home: string, name: string): Buffer {
 }
 
 /** DER of the PEM blocks of a file. @throws ConfigError where there is none */
-function pemBlocks(text: Buffer, label: string, path: string): Buffer[] {
+export function pemBlocks(text: Buffer, label: string, path: string): Buffer[] {
   const block = new RegExp(`-----BEGIN ${label}-----([A-Za-z0-9+/=\\s]+)-----END ${label}-----`, 'g');
   const blocks = [...text.toString().matchAll(block)].map(([, body = '']) => Buffer.from(body, 'base64'));
   if (blocks.length === 0) throw new ConfigError(`${path} holds no PEM block '${label}'.`);

@@ -38,6 +38,11 @@ const programs = [
     description: 'Accepts an older metadata store, restored on purpose; with the daemon stopped.',
   },
   {
+    words: ['recover', 'root-credentials'],
+    file: 'recover-root-credentials',
+    description: 'Makes a new access key for the account root; with the daemon stopped.',
+  },
+  {
     words: ['policy', 'lint'],
     file: 'policy-lint',
     description: 'Checks a policy document, without a daemon.',

@@ -28,8 +28,8 @@ export interface Scope {
 /** What a client brought to prove who it is. */
 export interface Evidence {
   readonly request: SignedRequest;
-  /** The certificates that TLS verified, DER: the client's first, an authority last. */
-  readonly certificates?: readonly Buffer[] | undefined;
+  /** The client's certificate, DER, where OpenSSL has verified it. */
+  readonly certificate?: Buffer | undefined;
 }
 
 /** What proves who somebody is. */
@@ -69,8 +69,8 @@ export class Authenticator {
    *   that is off or a replay; UnrecognizedClientException for everything that depends on the credential. Its cause
    *   tells the log why
    */
-  async authenticateUpgrade({ request, certificates }: Evidence): Promise<Caller> {
-    const byCertificate = certificates && this.#byCertificate(certificates);
+  async authenticateUpgrade({ request, certificate }: Evidence): Promise<Caller> {
+    const byCertificate = certificate && this.#byCertificate(certificate);
     const header = headerValue(request.rawHeaders, 'authorization');
     if (byCertificate && header === '') return byCertificate;
     const authorization = parseAuthorization(header || undefined);
@@ -96,8 +96,8 @@ export class Authenticator {
    * @throws IncompleteSignatureException, MissingAuthenticationTokenException, InvalidSignatureException,
    *   UnrecognizedClientException, ExpiredTokenException
    */
-  async authenticateRequest({ request, certificates }: Evidence, service: string): Promise<Caller> {
-    const byCertificate = certificates && this.#byCertificate(certificates);
+  async authenticateRequest({ request, certificate }: Evidence, service: string): Promise<Caller> {
+    const byCertificate = certificate && this.#byCertificate(certificate);
     const header = headerValue(request.rawHeaders, 'authorization');
     if (byCertificate && header === '') return byCertificate;
     const authorization = parseAuthorization(header || undefined);
@@ -129,7 +129,7 @@ export class Authenticator {
     return withIdentity(caller, principal);
   }
 
-  /** Whether a certificate still counts: not expired, not revoked, and mapped to the same principal. */
+  /** Whether a certificate still counts: not expired, and mapped to the same principal. */
   isCurrent(certificate: ClientCertificate): boolean {
     return this.credentials.certificates?.isCurrent(certificate) ?? false;
   }
@@ -235,8 +235,8 @@ export class Authenticator {
   }
 
   /** @throws UnrecognizedClientException */
-  #byCertificate(chain: readonly Buffer[]): Caller {
-    const certificate = this.credentials.certificates?.identify(chain) ?? {
+  #byCertificate(leaf: Buffer): Caller {
+    const certificate = this.credentials.certificates?.identify(leaf) ?? {
       refused: 'there is no tls.mapping',
     };
     if ('refused' in certificate) throw unrecognized(certificate.refused);

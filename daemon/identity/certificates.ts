@@ -1,15 +1,10 @@
-// Mutual TLS: from a client's certificate to the principal that it stands for. Node's TLS verifies the chain against
-// the CA bundle and the CRLs when the connection is made; here it is checked whether that still holds, since bundle,
-// CRLs, mapping and the time change while connections are open.
+// Mutual TLS: from a client's certificate to the principal that it stands for. OpenSSL verifies the chain against the
+// authorities and the CRLs when the connection is made, and its verdict is the only one: who the client is comes from its own
+// certificate alone. Mapping and expiry are checked again while connections are open; connections are drained in time for
+// OpenSSL to look at the chain again (transports/certified.ts).
 import { createHash } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
-import {
-  Certificate,
-  CertificateList,
-  id_ce_subjectAltName,
-  type Name,
-  SubjectAlternativeName,
-} from '@peculiar/asn1-x509';
+import { Certificate, id_ce_subjectAltName, SubjectAlternativeName } from '@peculiar/asn1-x509';
 import { nameText } from './distinguished-name.js';
 
 /** What the configuration says about client certificates. */
@@ -35,10 +30,9 @@ export interface ClientCertificate {
   readonly serialNumber: string;
   /** SHA-256 of the DER, lower-case hex. */
   readonly fingerprint: string;
-  /** Epoch milliseconds until which every certificate of the chain is valid. */
+  /** Epoch milliseconds. */
   readonly notAfter: number;
   readonly names: CertificateNames;
-  readonly chain: readonly ChainLink[];
 }
 
 /** What of a certificate can be mapped. */
@@ -48,96 +42,60 @@ interface CertificateNames {
   readonly subject: string;
 }
 
-interface ChainLink {
-  readonly fingerprint: string;
-  /** Issuer and serial number, as CRLs name certificates. */
-  readonly name: string;
-}
-
-/** The trust as it is looked up. */
+/** The mapping as it is looked up. */
 interface Lookup {
-  readonly authorities: ReadonlySet<string>;
-  readonly revoked: ReadonlySet<string>;
   readonly uris: ReadonlyMap<string, string>;
   readonly subjects: ReadonlyMap<string, string>;
 }
 
+/** A certificate as it was read, or why it cannot be. */
+type Parsed = Omit<ClientCertificate, 'principal'> | { readonly refused: string };
+
 export class ClientCertificates {
   #lookup: Lookup;
-  /** Certificates that were found good under the present trust. */
+  /** Certificates that are mapped as the present mapping says. */
   #good = new WeakSet<ClientCertificate>();
+  /** By the buffer that a connection keeps: its certificate is read once. */
+  readonly #parsed = new WeakMap<Buffer, Parsed>();
 
-  /** @throws Error where a certificate or CRL cannot be read */
-  constructor(trust: CertificateTrust) {
-    this.#lookup = prepare(trust);
+  constructor({ mapping }: CertificateTrust) {
+    this.#lookup = prepare(mapping);
   }
 
-  /** Takes another trust, also for the connections that are open. @throws Error; then the present one stays */
-  reload(trust: CertificateTrust): void {
-    this.#lookup = prepare(trust);
+  /** Takes another mapping, also for the connections that are open. */
+  reload({ mapping }: CertificateTrust): void {
+    this.#lookup = prepare(mapping);
     this.#good = new WeakSet();
   }
 
   /**
-   * The principal of a chain that TLS has verified.
-   * @param chain DER, the client's certificate first, an authority of the bundle last
+   * The principal of a certificate that OpenSSL has verified.
+   * @param leaf DER
    * @returns the reason in words where it stands for none: it cannot be read, no entry of the mapping names it, several do
    *   that differ, or it has another URI beside a SPIFFE id (X509-SVID, section 2)
    */
-  identify(chain: readonly Buffer[]): ClientCertificate | { readonly refused: string } {
-    try {
-      return this.#identify(chain.map((der) => ({ der, parsed: AsnConvert.parse(der, Certificate) })));
-    } catch (error) {
-      return { refused: `the certificate cannot be read: ${error instanceof Error ? error.message : ''}` };
+  identify(leaf: Buffer): ClientCertificate | { readonly refused: string } {
+    let parsed = this.#parsed.get(leaf);
+    if (!parsed) {
+      parsed = parse(leaf);
+      this.#parsed.set(leaf, parsed);
     }
-  }
-
-  #identify(
-    certificates: readonly { readonly der: Buffer; readonly parsed: Certificate }[],
-  ): ClientCertificate | { readonly refused: string } {
-    const { tbsCertificate } = certificates[0]!.parsed;
-    const names = {
-      uris: certificateUris(tbsCertificate.extensions ?? []),
-      subject: nameText(tbsCertificate.subject),
-    };
-    if (names.uris.length > 1 && names.uris.some((uri) => /^spiffe:/i.test(uri)))
-      return { refused: `it has more URIs than its SPIFFE id: ${JSON.stringify(names)}` };
-    const principals = this.#principals(names);
+    if ('refused' in parsed) return parsed;
+    const principals = this.#principals(parsed.names);
     const [principal] = principals;
-    const shown = JSON.stringify(names);
+    const shown = JSON.stringify(parsed.names);
     if (principal === undefined) return { refused: `tls.mapping names no principal for ${shown}` };
     if (principals.size > 1) return { refused: `tls.mapping names several principals for ${shown}` };
-    const certificate: ClientCertificate = {
-      principal,
-      serialNumber: hex(tbsCertificate.serialNumber),
-      fingerprint: fingerprint(certificates[0]!.der),
-      notAfter: Math.min(
-        ...certificates.map(({ parsed }) => timeOf(parsed.tbsCertificate.validity.notAfter)),
-      ),
-      names,
-      chain: certificates.map(({ der, parsed: { tbsCertificate: tbs } }) => ({
-        fingerprint: fingerprint(der),
-        name: revocationName(tbs.issuer, tbs.serialNumber),
-      })),
-    };
-    if (!this.#isTrusted(certificate)) return { refused: `the certificate ${shown} is revoked` };
-    return certificate;
+    return { ...parsed, principal };
   }
 
   /** Whether a certificate still counts; asked for every request. */
   isCurrent(certificate: ClientCertificate): boolean {
     if (Date.now() > certificate.notAfter) return false;
     if (this.#good.has(certificate)) return true;
-    if (!this.#isTrusted(certificate) || !this.#isMapped(certificate)) return false;
+    if (!this.#isMapped(certificate)) return false;
     this.#good.add(certificate);
     return true;
-  }
-
-  #isTrusted({ chain }: ClientCertificate): boolean {
-    const { authorities, revoked } = this.#lookup;
-    return (
-      chain.some((link) => authorities.has(link.fingerprint)) && !chain.some((link) => revoked.has(link.name))
-    );
   }
 
   /** The principals that the mapping names for a certificate. */
@@ -153,20 +111,34 @@ export class ClientCertificates {
   }
 }
 
-function prepare({ authorities, revocationLists, mapping }: CertificateTrust): Lookup {
-  const revoked = new Set<string>();
-  for (const der of revocationLists) {
-    const { tbsCertList } = AsnConvert.parse(der, CertificateList);
-    for (const { userCertificate } of tbsCertList.revokedCertificates ?? [])
-      revoked.add(revocationName(tbsCertList.issuer, userCertificate));
-  }
+function prepare(mapping: CertificateTrust['mapping']): Lookup {
   const uris = new Map<string, string>();
   const subjects = new Map<string, string>();
   for (const { uri, subject, principal } of mapping) {
     if (uri !== undefined) uris.set(uri, principal);
     if (subject !== undefined) subjects.set(subject, principal);
   }
-  return { authorities: new Set(authorities.map(fingerprint)), revoked, uris, subjects };
+  return { uris, subjects };
+}
+
+function parse(leaf: Buffer): Parsed {
+  try {
+    const { tbsCertificate } = AsnConvert.parse(leaf, Certificate);
+    const names = {
+      uris: certificateUris(tbsCertificate.extensions ?? []),
+      subject: nameText(tbsCertificate.subject),
+    };
+    if (names.uris.length > 1 && names.uris.some((uri) => /^spiffe:/i.test(uri)))
+      return { refused: `it has more URIs than its SPIFFE id: ${JSON.stringify(names)}` };
+    return {
+      serialNumber: Buffer.from(tbsCertificate.serialNumber).toString('hex'),
+      fingerprint: createHash('sha256').update(leaf).digest('hex'),
+      notAfter: tbsCertificate.validity.notAfter.getTime().getTime(),
+      names,
+    };
+  } catch (error) {
+    return { refused: `the certificate cannot be read: ${error instanceof Error ? error.message : ''}` };
+  }
 }
 
 /** The URIs of the subject alternative name, RFC 5280 section 4.2.1.6; SPIFFE ids are such. */
@@ -178,20 +150,4 @@ function certificateUris(
   if (another) throw new Error('it has two subject alternative names (RFC 5280, section 4.2)');
   const names = AsnConvert.parse(extension.extnValue.buffer, SubjectAlternativeName);
   return [...names].flatMap(({ uniformResourceIdentifier: uri }) => (uri === undefined ? [] : [uri]));
-}
-
-function revocationName(issuer: Name, serialNumber: ArrayBuffer): string {
-  return `${hex(AsnConvert.serialize(issuer))}/${hex(serialNumber)}`;
-}
-
-function timeOf(time: { getTime(): Date }): number {
-  return time.getTime().getTime();
-}
-
-function fingerprint(der: Buffer): string {
-  return createHash('sha256').update(der).digest('hex');
-}
-
-function hex(bytes: ArrayBuffer): string {
-  return Buffer.from(bytes).toString('hex');
 }

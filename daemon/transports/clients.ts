@@ -1,7 +1,5 @@
 // What the transports ask about a client before it is authenticated.
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import { exceptions, type ServiceError } from '../../proto/errors.js';
 import type { Authenticator } from '../identity/authenticator.js';
 import type { FailedAuthentications } from '../identity/failed-authentications.js';
@@ -9,6 +7,7 @@ import { headerValue } from '../identity/sigv4.js';
 import type { Logger } from '../observability/log.js';
 import type { Pipeline } from '../operations/pipeline.js';
 import type { Gate } from './gate.js';
+import { certificateOf, type VerifiedCertificate, type Verdicts } from './certified.js';
 
 /** What a transport works with. */
 export interface Rooms {
@@ -17,6 +16,7 @@ export interface Rooms {
   readonly failures: FailedAuthentications;
   readonly gate: Gate;
   readonly log: Logger;
+  readonly verdicts: Verdicts;
 }
 
 /** Errors that say that a client did not prove who it is. */
@@ -83,16 +83,18 @@ function tooManyFailures(retryAfter: number, cause?: unknown): ServiceError {
   return new exceptions.ThrottlingException(message, { retryAfter, cause });
 }
 
-/** The certificates that TLS verified, DER: the client's first, an authority last. undefined: there is none. */
-export function verifiedChain(socket: Socket): Buffer[] | undefined {
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
-  let certificate = socket.getPeerCertificate(true);
-  const chain: Buffer[] = [];
-  while (Buffer.isBuffer(certificate.raw)) {
-    chain.push(certificate.raw);
-    // An authority that signed itself is its own issuer.
-    if (certificate.issuerCertificate === certificate) break;
-    certificate = certificate.issuerCertificate;
+/**
+ * The certificate of a connection.
+ * @throws ThrottlingException where it was verified too long ago: the client is to come on a new connection
+ */
+export function freshCertificate(
+  { verdicts }: Rooms,
+  request: IncomingMessage,
+): VerifiedCertificate | undefined {
+  const certificate = certificateOf(request.socket);
+  if (certificate && verdicts.isStale(certificate)) {
+    const message = 'The certificate of this connection is to be verified again: make a new connection.';
+    throw new exceptions.ThrottlingException(message);
   }
-  return chain.length > 0 ? chain : undefined;
+  return certificate;
 }

@@ -44,6 +44,8 @@ export class GatedConnection {
   readonly address: string | undefined;
   readonly source: string;
   readonly isTls: boolean;
+  /** When it was accepted, in milliseconds of the monotonic clock. */
+  readonly since = performance.now();
   /** The share that an authenticated connection is counted in. */
   principal: string | undefined;
   #kind: ConnectionKind | undefined;

@@ -9,6 +9,7 @@ import { tlsSuites } from '../tls/suites.js';
 import { toPem } from '../identity/pem.js';
 import type { Logger } from '../observability/log.js';
 import type { Gate } from './gate.js';
+import { takeCertificate } from './certified.js';
 import { alpnProtocols, type Http2Sessions, serveHttp2 } from './http/http2.js';
 import { answerMalformed } from './http/malformed.js';
 import { headersTimeout, httpOptions, idleTimeout } from './http/options.js';
@@ -74,8 +75,9 @@ export class Listeners {
     this.#http2 = serveHttp2(this.#tls, onRequest);
     // Before HTTP hears of the connection: what such a client sent along is not even read.
     this.#tls.prependListener('secureConnection', (socket) => {
-      if (socket.authorized || Object.keys(socket.getPeerCertificate()).length === 0) return;
-      this.native.noteUnverified(socket);
+      const fault = takeCertificate(socket, gate.connectionOf(socket)?.since);
+      if (fault === undefined) return;
+      this.native.noteUnverified(socket, fault);
       socket.destroy();
     });
     // node:https would answer in HTTP, on a connection that never became secure: the answer never leaves, and the

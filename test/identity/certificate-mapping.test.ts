@@ -65,7 +65,7 @@ type Mapping = readonly ({ uri: string; principal: string } | { subject: string;
 /** The principal, or undefined. */
 function standsFor(der: Buffer, mapping: Mapping): string | undefined {
   const trust = new ClientCertificates({ authorities: [der], revocationLists: [], mapping });
-  const identified = trust.identify([der]);
+  const identified = trust.identify(der);
   return 'refused' in identified ? undefined : identified.principal;
 }
 
@@ -154,7 +154,7 @@ void t.test('a certificate that cannot be read stands for nobody, and nothing is
       const der = Buffer.from(good);
       der[at]! ^= change;
       const trust = new ClientCertificates({ authorities: [der], revocationLists: [], mapping });
-      const identified = trust.identify([der]);
+      const identified = trust.identify(der);
       assert.ok('refused' in identified || identified.names.uris.includes('urn:x:a'));
     }),
     { numRuns: 3_000 },

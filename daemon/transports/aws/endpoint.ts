@@ -1,7 +1,8 @@
 // The API of AWS KMS, and of STS, for their clients: POST, and for STS also GET.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerRequest } from 'node:http2';
+import type { Http2ServerRequest, Http2Session } from 'node:http2';
+import type { Socket } from 'node:net';
 import { type MessageShape, type OperationShape, shapeByName } from '../../../proto/descriptor.js';
 import { exceptions, type ServiceError } from '../../../proto/errors.js';
 import { shown } from '../../../proto/text.js';
@@ -10,8 +11,9 @@ import { signedHttpRequest } from '../../identity/http-requests.js';
 import { makeOrigin, type Origin } from '../../operations/audit-event.js';
 import { toServiceError } from '../../operations/failures.js';
 import { operationTable } from '../../operations/table.js';
-import { countFailure, logRefusal, refuseThrottled, type Rooms, verifiedChain } from '../clients.js';
+import { countFailure, freshCertificate, logRefusal, refuseThrottled, type Rooms } from '../clients.js';
 import type { GatedConnection } from '../gate.js';
+import { certificateOf, drainTimeout, type VerifiedCertificate } from '../certified.js';
 import { Bodies } from './body.js';
 import { excludedOperations } from './excluded.js';
 import { jsonProtocol } from './json-protocol.js';
@@ -27,6 +29,8 @@ const protocols: ReadonlyMap<string, Protocol> = new Map([
 
 /** Bytes of all bodies that are being read: what clients send before they are known must not fill the memory. */
 const maxBodies = 64 * 1024 * 1024;
+/** How often certificates are looked at, in milliseconds. */
+const certificateInterval = 1_000;
 
 export interface AwsLimits {
   readonly bodyBytes: number;
@@ -37,10 +41,8 @@ export interface AwsLimits {
 interface Connection {
   inFlight: number;
   readonly gated: GatedConnection;
-  /** It found no place: it is closed after the answer. */
+  /** It found no place, or takes no further request: it is closed after the answer. */
   isRefused: boolean;
-  /** That TLS verified. */
-  readonly certificates: Buffer[] | undefined;
   /** Of the last request. */
   origin?: Origin;
 }
@@ -48,6 +50,9 @@ interface Connection {
 export class AwsEndpoint {
   readonly #bodies: Bodies;
   readonly #connections = new WeakMap<object, Connection>();
+  /** The connections that bear a certificate, and how each is ended. */
+  readonly #certified = new Map<Connection, { verified: VerifiedCertificate; end: () => void }>();
+  readonly #timer = setInterval(() => this.endStale(), certificateInterval).unref();
   #inFlight = 0;
   #draining = false;
 
@@ -84,9 +89,19 @@ export class AwsEndpoint {
     }
   }
 
+  /** Drains the connections whose certificate is to be verified again. */
+  endStale(): void {
+    for (const [connection, { verified, end }] of this.#certified) {
+      if (connection.isRefused || !this.rooms.verdicts.isStale(verified)) continue;
+      connection.isRefused = true;
+      end();
+    }
+  }
+
   /** Answers what is in flight, and tells clients to take another connection. */
   async drain(timeout: number): Promise<void> {
     this.#draining = true;
+    clearInterval(this.#timer);
     const end = Date.now() + timeout;
     while (this.#inFlight > 0 && Date.now() < end) await new Promise((done) => setTimeout(done, 10));
   }
@@ -157,7 +172,8 @@ export class AwsEndpoint {
       refuseThrottled(this.rooms, request);
       const { method = '', url = '' } = request;
       const signed = signedHttpRequest(method, url, headersOf(request), body);
-      const evidence = { request: signed, certificates: connection.certificates };
+      const certificate = freshCertificate(this.rooms, request)?.leaf;
+      const evidence = { request: signed, certificate };
       const caller = await this.rooms.authenticator.authenticateRequest(evidence, protocol.service);
       this.#admit(connection, caller);
       return this.#originOf(request, connection, caller);
@@ -195,16 +211,31 @@ export class AwsEndpoint {
   /** @returns undefined where the connection has closed */
   #connectionOf(request: IncomingMessage): Connection | undefined {
     // Of HTTP/2 `socket` is a proxy made for each request.
-    const key = (request as unknown as Partial<Http2ServerRequest>).stream?.session ?? request.socket;
+    const session = (request as unknown as Partial<Http2ServerRequest>).stream?.session;
+    const key = session ?? request.socket;
     let connection = this.#connections.get(key);
     if (!connection) {
       const gated = this.rooms.gate.connectionOf(request.socket);
       if (!gated) return undefined;
-      const certificates = verifiedChain(request.socket);
-      connection = { inFlight: 0, gated, isRefused: false, certificates };
+      connection = { inFlight: 0, gated, isRefused: false };
       this.#connections.set(key, connection);
+      const verified = certificateOf(request.socket);
+      if (verified) this.#watch(connection, verified, session ?? request.socket);
     }
     return connection;
+  }
+
+  #watch(connection: Connection, verified: VerifiedCertificate, carrier: Http2Session | Socket): void {
+    const end = () => {
+      // GOAWAY, and what is in flight goes on; of HTTP/1.1 the answer in flight says that it is the last.
+      if (!('destroySoon' in carrier)) carrier.close();
+      else if (connection.inFlight === 0) carrier.destroySoon();
+      setTimeout(() => carrier.destroy(), drainTimeout).unref();
+    };
+    this.#certified.set(connection, { verified, end });
+    connection.isRefused = this.rooms.verdicts.isStale(verified);
+    if (connection.isRefused && !('destroySoon' in carrier)) carrier.close();
+    carrier.once('close', () => this.#certified.delete(connection));
   }
 
   #send(

@@ -30,6 +30,7 @@ export interface ConnectionLimits {
 export class Connection {
   #inFlight = 0;
   #closing = false;
+  #drainReason: string | undefined;
   readonly #replies: Replies;
 
   constructor(
@@ -47,10 +48,15 @@ export class Connection {
     webSocket.on('error', (error) => log.warn({ err: error }, 'a connection broke the protocol'));
   }
 
-  /** Answers what is in flight, takes nothing new, then closes. */
-  drain(): void {
+  /**
+   * Answers what is in flight, takes nothing new, then closes. The close code says that everything without an answer was
+   * not executed.
+   * @param reason ASCII, at most 123 bytes
+   */
+  drain(reason = 'the daemon is stopping'): void {
     this.#closing = true;
-    if (this.#inFlight === 0) this.#close(closeCodes.goingAway, 'the daemon is stopping');
+    this.#drainReason = reason;
+    if (this.#inFlight === 0) this.#close(closeCodes.goingAway, reason);
   }
 
   /** Ends the connection at once. */
@@ -106,7 +112,7 @@ export class Connection {
       // The request may have carried a plaintext.
       frame.fill(0);
       this.#inFlight -= 1;
-      if (this.#closing && this.#inFlight === 0) this.drain();
+      if (this.#closing && this.#inFlight === 0) this.drain(this.#drainReason);
     }
   }
 

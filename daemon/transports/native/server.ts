@@ -8,9 +8,10 @@ import { errorTable, exceptions, type ServiceError } from '../../../proto/errors
 import type { Caller } from '../../identity/caller.js';
 import { makeOrigin } from '../../operations/audit-event.js';
 import { toServiceError } from '../../operations/failures.js';
-import { countFailure, logRefusal, refuseThrottled, type Rooms, verifiedChain } from '../clients.js';
+import { countFailure, logRefusal, refuseThrottled, type Rooms, freshCertificate } from '../clients.js';
 import type { GatedConnection } from '../gate.js';
 import { endWith } from '../http/malformed.js';
+import { certificateOf, drainTimeout, type VerifiedCertificate } from '../certified.js';
 import { Connection } from './connection.js';
 
 const subprotocol = 'keyhold.v1';
@@ -29,8 +30,9 @@ export class NativeServer {
   readonly #webSockets: WebSocketServer;
   readonly #connections = new Map<WebSocket, Connection>();
   readonly #alive = new Set<WebSocket>();
-  /** Callers of the connections that bear a certificate. */
-  readonly #certified = new Map<WebSocket, Caller>();
+  /** The connections that bear a certificate, and those of them that are drained for it. */
+  readonly #certified = new Map<WebSocket, { caller: Caller; verified: VerifiedCertificate }>();
+  readonly #renewing = new WeakSet<WebSocket>();
   readonly #timers: readonly NodeJS.Timeout[];
   #draining = false;
 
@@ -80,19 +82,27 @@ export class NativeServer {
       .catch(() => socket.destroy());
   }
 
-  /** Ends the connections whose certificate has expired, is revoked, or is not mapped as it was. */
+  /**
+   * Ends the connections whose certificate has expired or is not mapped as it was, and drains those whose chain is to be
+   * verified again.
+   */
   endStale(): void {
-    for (const [webSocket, { arn, certificate }] of this.#certified) {
-      if (!certificate || this.rooms.authenticator.isCurrent(certificate)) continue;
-      this.rooms.log.warn({ arn }, 'a connection was ended, since its certificate does not count any more');
-      webSocket.terminate();
+    for (const [webSocket, { caller, verified }] of this.#certified) {
+      const { arn, certificate } = caller;
+      if (certificate && !this.rooms.authenticator.isCurrent(certificate)) {
+        this.rooms.log.warn({ arn }, 'a connection was ended, since its certificate does not count any more');
+        webSocket.terminate();
+      } else if (this.rooms.verdicts.isStale(verified) && !this.#renewing.has(webSocket)) {
+        this.#renewing.add(webSocket);
+        this.#connections.get(webSocket)?.drain('the certificate is to be verified again');
+        setTimeout(() => webSocket.terminate(), drainTimeout).unref();
+      }
     }
   }
 
   /** Counts a client certificate that did not verify; the connection is ended by whoever found it. */
-  noteUnverified(socket: TLSSocket): void {
+  noteUnverified(socket: TLSSocket, reason: string): void {
     const source = socket.remoteAddress ?? 'unknown';
-    const reason = String(socket.authorizationError);
     if (this.rooms.failures.mayLog(source))
       this.rooms.log.warn({ source, reason }, 'a client certificate did not verify');
     this.rooms.failures.note(source, 'UnrecognizedClientException', undefined);
@@ -130,8 +140,8 @@ export class NativeServer {
       rawHeaders: request.rawHeaders,
       payloadHash: emptyPayloadHash,
     };
-    const certificates = verifiedChain(socket);
-    return this.rooms.authenticator.authenticateUpgrade({ request: signed, certificates });
+    const certificate = freshCertificate(this.rooms, request)?.leaf;
+    return this.rooms.authenticator.authenticateUpgrade({ request: signed, certificate });
   }
 
   #accept(
@@ -156,7 +166,8 @@ export class NativeServer {
       );
       this.#connections.set(webSocket, connection);
       this.#alive.add(webSocket);
-      if (caller.certificate) this.#certified.set(webSocket, caller);
+      const verified = caller.certificate && certificateOf(socket);
+      if (verified) this.#certified.set(webSocket, { caller, verified });
       webSocket.on('pong', () => this.#alive.add(webSocket));
       webSocket.on('close', () => {
         this.#connections.delete(webSocket);

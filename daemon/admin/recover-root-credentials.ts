@@ -1,0 +1,97 @@
+// keyhold recover root-credentials: a new access key for the account root, where its credentials are lost. It takes the
+// daemon's machine, the daemon stopped, and the HSM with its PIN.
+import { lstatSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import { ConfigError } from '../config/load.js';
+import { replaceFileSync } from '../files/replace-file.js';
+import { AccessKeys } from '../identity/access-keys.js';
+import { Identities } from '../identity/identities.js';
+import { secretsKey } from '../instance.js';
+import { loadRecords } from '../opening.js';
+import { makeServiceEvent } from '../operations/audit-event.js';
+import type { RecordChange } from '../store/records.js';
+import { commitAudited, runRecovery, type StoppedHome, withStoppedHome } from './recovery.js';
+
+interface Options {
+  readonly credentialsFile?: string;
+  readonly profile: string;
+  readonly others: 'keep' | 'deactivate' | 'delete';
+}
+
+/** What was done. */
+interface Recovered {
+  readonly accessKeyId: string;
+  readonly others: readonly string[];
+  readonly path: string;
+}
+
+async function recover(stopped: StoppedHome, options: Options): Promise<Recovered> {
+  const { home, store, instance, keyStore } = stopped;
+  const path = resolve(options.credentialsFile ?? join(home, 'credentials'));
+  const before = readExisting(path);
+  const opened = await loadRecords(store, instance, keyStore);
+  const { records } = opened;
+  const rootId = instance.account;
+  if (new Identities(records, instance.account).principal(rootId)?.record.type !== 'Root')
+    throw new ConfigError('The store holds no account root: it is not one that keyhold init made.');
+  const accessKeys = new AccessKeys(records, keyStore, secretsKey(instance));
+  const others = options.others === 'keep' ? [] : accessKeys.of(rootId).map(({ accessKeyId }) => accessKeyId);
+  const withdrawn: RecordChange[] = others.map((accessKeyId) =>
+    options.others === 'delete' ? accessKeys.remove(accessKeyId) : accessKeys.setActive(accessKeyId, false),
+  );
+  const { accessKeyId, secretAccessKey, change } = await accessKeys.create(rootId);
+  const details = { accessKeyId, otherAccessKeys: options.others, accessKeyIds: others };
+  const event = makeServiceEvent('RecoverRootCredentials', instance.account, instance.region, details);
+  await commitAudited(stopped, opened, { changes: () => [change, ...withdrawn] }, event);
+  try {
+    replaceFileSync(path, withProfile(before, options.profile, accessKeyId, secretAccessKey));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(
+      `The access key ${accessKeyId} was made, but its secret could not be written: ${reason}. Mend that and run this again; delete the key then.`,
+    );
+  }
+  return { accessKeyId, others, path };
+}
+
+/** @throws ConfigError where something else than a file is in the place */
+function readExisting(path: string): string {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found) return '';
+  if (!found.isFile())
+    throw new ConfigError(`${path} is not a file: remove it, or name another place by --credentials-file.`);
+  return readFileSync(path, 'utf8');
+}
+
+/** The text of a credentials file with one profile replaced; the others stay as they are. */
+function withProfile(text: string, profile: string, accessKeyId: string, secretAccessKey: string): string {
+  const sections = text.split(/^(?=[ \t]*\[)/m);
+  const isNamed = (section: string) => /^[ \t]*\[\s*(.*?)\s*\]/.exec(section)?.[1] === profile;
+  const kept = sections.filter((section) => section !== '' && !isNamed(section)).join('');
+  const end = kept === '' || kept.endsWith('\n') ? '' : '\n';
+  return `${kept}${end}[${profile}]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`;
+}
+
+const program = new Command('keyhold recover root-credentials')
+  .description(
+    "Makes a new access key for the account root and writes it into the credentials file of the home. Stop the daemon first; the HSM must be there. The root's other access keys stay unless told otherwise.",
+  )
+  .option('--credentials-file <path>', 'write it there; default: `credentials` in the home')
+  .option('--profile <name>', 'profile in that file', 'default')
+  .addOption(
+    new Option('--others <what>', "what becomes of the root's other access keys")
+      .choices(['keep', 'deactivate', 'delete'])
+      .default('keep'),
+  );
+
+process.exitCode = await runRecovery(program, async (home) => {
+  const options = program.opts<Options>();
+  if (!/^[A-Za-z0-9_./:@+-]+$/.test(options.profile))
+    throw new ConfigError('--profile takes letters, digits and _./:@+- only.');
+  const { accessKeyId, others, path } = await withStoppedHome(home, (stopped) => recover(stopped, options));
+  console.log(`The account root has the access key ${accessKeyId}; its secret is in ${path}.`);
+  const done = options.others === 'delete' ? 'deleted' : 'deactivated';
+  if (others.length > 0) console.log(`Its other access keys are ${done}: ${others.join(', ')}.`);
+  return 0;
+});
