@@ -46,7 +46,8 @@ import { Quotas } from './operations/quotas.js';
 import { Recorder } from './operations/recorder.js';
 import { ServiceActs } from './operations/service-acts.js';
 import { operationTable } from './operations/table.js';
-import { loadRecords, openAudit, readOwnInstance } from './opening.js';
+import { LogSeal } from './log-seal.js';
+import { checkAudit, loadRecords, openAudit, readOwnInstance } from './opening.js';
 import { MadeKeys } from './made-keys.js';
 import { readyText, writeClientFiles } from './ready.js';
 import { load, Reloader } from './reload.js';
@@ -106,15 +107,21 @@ async function start(home: string): Promise<Daemon> {
   const { limits, allowedOrigins } = config;
   const admission = new Admission(new Quotas(config.quotas, operationTable.values()), limits);
   const sinks = makeSinks(home, () => audit.head.sequence, log);
+  const seal = new LogSeal(records, log, () => anchoring.request());
+  checkAudit(home, { records, anchor });
   const audit = await openAudit(home, config, instance, keyStore, log, {
     recovered: async (writtenRecords) => {
       eventBeside('AuditLogRecovered', { writtenRecords });
       await owed.completeRefused(isLogged);
     },
     durable: () => sinks.ring(),
-    checkpoint: () => anchoring.request(),
+    checkpoint: () => {
+      seal.request();
+      anchoring.request();
+    },
     underWay: () => admission.executing,
   });
+  records.followLog(() => audit.head);
   const owed = new OwedEvents(records, audit);
   const completed = await owed.complete(isLogged);
   const madeKeys = new MadeKeys(join(home, 'audit'), records, keyStore, log);
@@ -272,6 +279,7 @@ async function start(home: string): Promise<Daemon> {
         () => event('StopService', {}),
         () => owed.flush(),
         () => audit.close(),
+        () => seal.close(),
         () => sinks.close(),
         () => stores.close(),
         () => anchoring.close(),

@@ -1,6 +1,8 @@
 // What daemon and programs open in a home: the instance, its records and its audit log.
 import { join } from 'node:path';
 import { readAnchor } from './anchor.js';
+import { AuditError } from './audit/audit-log.js';
+import { describeLogBreak, findLogBreak, type LogBreak } from './audit/expected-head.js';
 import { openAuditLog } from './audit/open.js';
 import { ConfigError } from './config/load.js';
 import type { Config } from './config/schema.js';
@@ -22,7 +24,7 @@ import { OwedEvents } from './operations/owed-events.js';
 import { type Break, breakError, compareWithAnchor } from './store/breaks.js';
 import { refuseUnknownKinds } from './store/record-kinds.js';
 import { Records } from './store/records.js';
-import type { Anchor } from './store/root.js';
+import type { Anchor, LogHead } from './store/root.js';
 import { type MetadataStore, StoreError } from './store/store.js';
 
 /** @throws ConfigError where the store holds no instance, or one of another account; StoreError 'newer', 'corrupt' */
@@ -115,6 +117,31 @@ export function rootedInstance(instance: Instance) {
 export async function storeInstance(store: MetadataStore, instance: Instance): Promise<void> {
   if (instance.format === 2) return;
   await store.batch([{ type: 'put', key: instanceKey, value: Buffer.from(instanceText(instance)) }]);
+}
+
+/** The newest record that the audit log of a home is known to have held; undefined: an earlier Keyhold ran there last. */
+export function expectedLogHead({ records: { root }, anchor }: OpenedRecords): LogHead | undefined {
+  const isOlder = (root?.epoch ?? 0) < (anchor?.epoch ?? 0);
+  return isOlder ? (anchor?.audit ?? root?.audit) : (root?.audit ?? anchor?.audit);
+}
+
+/** What is missing of the audit log of a home. */
+export function auditBreak(home: string, opened: OpenedRecords): LogBreak | undefined {
+  const expected = expectedLogHead(opened);
+  return expected && findLogBreak(join(home, 'audit'), expected);
+}
+
+/**
+ * Holds the audit log of a home against what the store's root and the HSM's anchor say of it.
+ * @throws AuditError where it was cut, emptied, replaced or deleted
+ */
+export function checkAudit(home: string, opened: OpenedRecords): void {
+  const broken = auditBreak(home, opened);
+  if (!broken) return;
+  throw new AuditError(
+    `The audit log in ${join(home, 'audit')} was changed while the daemon was stopped. ${describeLogBreak(broken)} ` +
+      'Put the newest log back; where it is lost for good, `keyhold recover audit` explains what is missing, and puts it on record.',
+  );
 }
 
 /** What becomes of an audit log, for those who act on it. */

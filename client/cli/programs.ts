@@ -43,6 +43,11 @@ const programs = [
     description: 'Makes a new access key for the account root; with the daemon stopped.',
   },
   {
+    words: ['recover', 'audit'],
+    file: 'recover-audit',
+    description: 'Accepts an audit log of which records are lost, on record; with the daemon stopped.',
+  },
+  {
     words: ['policy', 'lint'],
     file: 'policy-lint',
     description: 'Checks a policy document, without a daemon.',

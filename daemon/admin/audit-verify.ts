@@ -1,7 +1,7 @@
 // `keyhold audit verify`: whether the audit log is whole, and if not, the first record that is wrong and why.
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -9,6 +9,7 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import type { Link } from '../audit/chain.js';
 import { type VerifyReport, verifyLog } from '../audit/verify.js';
+import { expectedLogHead, readRecords } from '../opening.js';
 import {
   auditDirectory,
   exit,
@@ -18,6 +19,7 @@ import {
   UsageError,
   wholeNumber,
 } from './audit-program.js';
+import { withStoppedHome } from './recovery.js';
 
 interface Options {
   home?: string;
@@ -27,7 +29,7 @@ interface Options {
   json?: boolean;
 }
 
-/** The head that a running daemon gave; or why there is none. */
+/** The newest record that the log must hold; or why it is not known. */
 interface DaemonHead {
   readonly head?: Link;
   readonly reason?: string;
@@ -52,9 +54,9 @@ export function main(argv: readonly string[]): Promise<number> {
   return runCommand(command, argv, async () => {
     const options = command.opts<Options>();
     const publicKey = readPublicKey(options.publicKey ?? join(homeOf(options.home), 'audit-public-key.pem'));
-    const daemon: DaemonHead = options.dir
+    const daemon = options.dir
       ? { reason: 'the log was named by --dir' }
-      : await askDaemon(join(homeOf(options.home), 'keyhold.sock'));
+      : await knownHead(homeOf(options.home));
     const report = verifyLog({
       directory: options.dir ?? auditDirectory(homeOf(options.home)),
       publicKey,
@@ -96,6 +98,23 @@ function readPublicKey(path: string): KeyObject {
 const health = z.object({
   audit: z.object({ sequence: z.int().nonnegative(), hash: z.string().regex(/^[0-9a-f]{64}$/) }),
 });
+
+/** The newest record that is known: by the daemon; where none runs, by the metadata store's root and the HSM's anchor. */
+async function knownHead(home: string): Promise<DaemonHead> {
+  const asked = await askDaemon(join(home, 'keyhold.sock'));
+  if (asked.head || !existsSync(join(home, 'metadata'))) return asked;
+  try {
+    const head = await withStoppedHome(home, async ({ store, instance, keyStore }) =>
+      expectedLogHead(await readRecords(store, instance, keyStore)),
+    );
+    return head
+      ? { head }
+      : { reason: `${asked.reason}, and the metadata store does not name its newest record` };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { reason: `${asked.reason}, and the metadata store and HSM could not be asked (${reason})` };
+  }
+}
 
 /** Milliseconds for a daemon to answer. */
 const answerTime = 5000;

@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { ConfigError } from '../config/load.js';
 import { Namer } from '../keys/identifiers.js';
 import { Keyring, putKey } from '../keys/keyring.js';
-import { loadRecords } from '../opening.js';
+import { checkAudit, loadRecords } from '../opening.js';
 import { makeServiceEvent } from '../operations/audit-event.js';
 import { defaultKeyPolicy } from '../policy/key-policies.js';
 import { commitAudited, runRecovery, type StoppedHome, withStoppedHome } from './recovery.js';
@@ -13,6 +13,7 @@ import { commitAudited, runRecovery, type StoppedHome, withStoppedHome } from '.
 async function recover(home: StoppedHome, identifier: string): Promise<string> {
   const { store, instance, keyStore } = home;
   const opened = await loadRecords(store, instance, keyStore);
+  checkAudit(home.home, opened);
   const { account, region } = instance;
   const key = new Keyring(opened.records, new Namer(account, region)).find(identifier);
   const { record, arn } = key;
@@ -22,7 +23,7 @@ async function recover(home: StoppedHome, identifier: string): Promise<string> {
   const changes = () => [putKey({ ...record, policy, policyBindings: undefined })];
   const details = { keyId: record.keyId, replacedPolicy: record.policy };
   const event = makeServiceEvent('RecoverKeyPolicy', account, region, details, key);
-  await commitAudited(home, opened, { changes }, event);
+  await commitAudited(home, opened, { changes }, event, true);
   return arn;
 }
 

@@ -8,7 +8,7 @@ import { replaceFileSync } from '../files/replace-file.js';
 import { AccessKeys } from '../identity/access-keys.js';
 import { Identities } from '../identity/identities.js';
 import { secretsKey } from '../instance.js';
-import { loadRecords } from '../opening.js';
+import { checkAudit, loadRecords } from '../opening.js';
 import { makeServiceEvent } from '../operations/audit-event.js';
 import type { RecordChange } from '../store/records.js';
 import { commitAudited, runRecovery, type StoppedHome, withStoppedHome } from './recovery.js';
@@ -31,6 +31,7 @@ async function recover(stopped: StoppedHome, options: Options): Promise<Recovere
   const path = resolve(options.credentialsFile ?? join(home, 'credentials'));
   const before = readExisting(path);
   const opened = await loadRecords(store, instance, keyStore);
+  checkAudit(home, opened);
   const { records } = opened;
   const rootId = instance.account;
   if (new Identities(records, instance.account).principal(rootId)?.record.type !== 'Root')
@@ -43,7 +44,7 @@ async function recover(stopped: StoppedHome, options: Options): Promise<Recovere
   const { accessKeyId, secretAccessKey, change } = await accessKeys.create(rootId);
   const details = { accessKeyId, otherAccessKeys: options.others, accessKeyIds: others };
   const event = makeServiceEvent('RecoverRootCredentials', instance.account, instance.region, details);
-  await commitAudited(stopped, opened, { changes: () => [change, ...withdrawn] }, event);
+  await commitAudited(stopped, opened, { changes: () => [change, ...withdrawn] }, event, true);
   try {
     replaceFileSync(path, withProfile(before, options.profile, accessKeyId, secretAccessKey));
   } catch (error) {

@@ -12,7 +12,7 @@ import { HsmError, type KeyStore } from '../hsm/key-store.js';
 import { openKeyStore } from '../hsm-connection.js';
 import type { Instance } from '../instance.js';
 import { createLog, type Logger } from '../observability/log.js';
-import { openAudit, type OpenedRecords, readOwnInstance } from '../opening.js';
+import { expectedLogHead, openAudit, type OpenedRecords, readOwnInstance } from '../opening.js';
 import type { ServiceEvent } from '../operations/audit-event.js';
 import { OwedEvents } from '../operations/owed-events.js';
 import { type Change, Recorder } from '../operations/recorder.js';
@@ -47,14 +47,21 @@ export async function withStoppedHome<T>(home: string, use: (home: StoppedHome) 
   }
 }
 
-/** Commits a change with its event, completes what the audit log lacks, and tells the HSM of it. */
+/**
+ * Commits a change with its event, completes what the audit log lacks, and tells the HSM of it.
+ * @param isLogAccepted the audit log counts as it is; otherwise what it must hold stays what it was
+ */
 export async function commitAudited(
   { home, config, keyStore, instance, log }: StoppedHome,
-  { records, anchor }: OpenedRecords,
+  opened: OpenedRecords,
   change: Change,
   event: ServiceEvent,
+  isLogAccepted: boolean,
 ): Promise<void> {
+  const { records, anchor } = opened;
   const audit = await openAudit(home, config, instance, keyStore, log);
+  const expected = expectedLogHead(opened);
+  records.followLog(() => (isLogAccepted ? audit.head : expected));
   const owed = new OwedEvents(records, audit);
   try {
     await new Recorder(records, audit, owed).commit(change, event);
@@ -62,6 +69,7 @@ export async function commitAudited(
   } finally {
     await audit.close();
   }
+  await records.commitRoot();
   await new Anchoring(keyStore, instance, records, log, anchor).close();
 }
 

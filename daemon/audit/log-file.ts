@@ -297,7 +297,10 @@ async function lastLineOf(directory: string, number: number): Promise<Buffer> {
   try {
     const { size } = await handle.stat();
     if (size === 0 || (await endOfLastLine(handle, size)) !== size) {
-      throw new AuditError(`${path} does not end in a whole record, although a later file exists.`);
+      throw new AuditError(
+        `${path} does not end in a whole record, although a later file exists. ` +
+          'Put it back as it was, or let `keyhold recover audit` explain what accepting the loss means.',
+      );
     }
     return await readLineBefore(handle, size);
   } finally {
@@ -310,7 +313,8 @@ function linkOf(line: Buffer, directory: string): Link {
   if (!start || !isJson(line)) {
     throw new AuditError(
       `The last line of the audit log in ${directory} is complete but not a record, so something else wrote it. ` +
-        'Run `keyhold audit verify`; the daemon does not continue a log that it cannot chain to.',
+        'Run `keyhold audit verify`; the daemon does not continue a log that it cannot chain to. ' +
+        'What cannot be put back, `keyhold recover audit` sets aside.',
     );
   }
   return { sequence: start.sequence, hash: recordHash(line) };

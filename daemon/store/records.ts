@@ -3,7 +3,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { type Break, breakError } from './breaks.js';
 import { OrderedKeys } from './ordered-keys.js';
-import { parseRoot, rootKey, type RootRecord } from './root.js';
+import { type LogHead, parseRoot, rootKey, type RootRecord } from './root.js';
 import { SetHash } from './set-hash.js';
 import { type Entry, type MetadataStore, StoreError } from './store.js';
 
@@ -63,6 +63,8 @@ export class Records {
   /** Epochs up to this one are not used any more. */
   #usedEpoch = 0;
   #anchored = 0;
+  /** What roots say of the audit log: until it is open, what the last one said. */
+  #logHead: () => LogHead | undefined = () => this.#root?.audit;
 
   private constructor(store: MetadataStore, storeId: string, mac: MacFunction, set: SetHash) {
     this.#store = store;
@@ -138,6 +140,11 @@ export class Records {
     this.#anchored = Math.max(this.#anchored, epoch);
   }
 
+  /** Roots name the head of the audit log that this gives, from now on: each record up to it must be durable. */
+  followLog(head: () => LogHead | undefined): void {
+    this.#logHead = head;
+  }
+
   get(key: string): string | undefined {
     return this.#records.get(key)?.text;
   }
@@ -176,8 +183,18 @@ export class Records {
     return committed;
   }
 
+  /** Writes a root for the records as they are, under a new epoch and with the present head of the audit log. */
+  commitRoot(): Promise<void> {
+    const committed = this.#tail.then(() => this.#write([]));
+    this.#tail = committed.catch(() => undefined);
+    return committed;
+  }
+
   async #commit(changes: readonly RecordChange[]): Promise<void> {
-    if (changes.length === 0) return;
+    if (changes.length > 0) await this.#write(changes);
+  }
+
+  async #write(changes: readonly RecordChange[]): Promise<void> {
     // As in any batch, the last change of a record counts.
     const last = new Map(changes.map(({ key, value }) => [key, value]));
     let set = this.#set;
@@ -218,7 +235,9 @@ export class Records {
   #rootOf(set: SetHash): RootRecord {
     const epoch = this.#usedEpoch + 1;
     const at = Math.floor(Date.now() / 1000);
-    return { epoch, root: set.root(epoch), at, count: set.count, anchored: this.#anchored };
+    const { sequence, hash } = this.#logHead() ?? {};
+    const audit = sequence === undefined || hash === undefined ? undefined : { sequence, hash };
+    return { epoch, root: set.root(epoch), at, audit, count: set.count, anchored: this.#anchored };
   }
 
   #takeRoot(stored: Stored, root: RootRecord): void {

@@ -2,6 +2,13 @@
 // this Keyhold; the root says that it is the newest of its name, and that none is missing.
 import { z } from 'zod';
 
+/** The newest durable record of the audit log at one time. */
+export interface LogHead {
+  readonly sequence: number;
+  /** SHA-256 of its line, lower-case hex. */
+  readonly hash: string;
+}
+
 /** What stands for all records of a store at one time. */
 export interface Root {
   /** One more with every batch. */
@@ -10,6 +17,8 @@ export interface Root {
   readonly root: string;
   /** When it was written, seconds since 1970 by this machine's clock. */
   readonly at: number;
+  /** What the audit log held then, at least; undefined: an earlier Keyhold wrote it. */
+  readonly audit?: LogHead | undefined;
 }
 
 /** What the HSM was last told of a store's root. */
@@ -20,7 +29,14 @@ export const rootKey = 'root';
 
 const epoch = z.int().nonnegative();
 
-const rootFields = { epoch, root: z.hex().length(64), at: z.number() };
+const hash = z.hex().length(64);
+
+const rootFields = {
+  epoch,
+  root: hash,
+  at: z.number(),
+  audit: z.strictObject({ sequence: z.int().nonnegative(), hash }).optional(),
+};
 
 const rootRecord = z.strictObject({
   ...rootFields,
@@ -37,11 +53,11 @@ export function parseRoot(text: string): RootRecord {
   return rootRecord.parse(JSON.parse(text));
 }
 
-const anchorContent = z.strictObject({ format: z.literal(1), ...rootFields });
+const anchorContent = z.strictObject({ format: z.literal([1, 2]), ...rootFields });
 
 /** The content of an anchor, UTF-8. */
-export function anchorBytes({ epoch, root, at }: Root): Buffer {
-  return Buffer.from(JSON.stringify({ format: 1, epoch, root, at }));
+export function anchorBytes({ epoch, root, at, audit }: Root): Buffer {
+  return Buffer.from(JSON.stringify({ format: audit ? 2 : 1, epoch, root, at, audit }));
 }
 
 /** Reads an anchor. @returns undefined where these bytes are none */

@@ -1,6 +1,6 @@
 // How far a sink has come, kept across restarts.
-import { readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { makeFolder, replaceFile } from '../../files/replace-file.js';
 import { AuditError } from '../audit-log.js';
@@ -41,4 +41,22 @@ export async function loadPosition(path: string): Promise<Position> {
 export async function savePosition(path: string, position: Position): Promise<void> {
   await makeFolder(dirname(path));
   await replaceFile(path, `${JSON.stringify(position)}\n`);
+}
+
+/** Forgets the positions of sinks that are beyond a record, so that these begin with the log's first one again. */
+export async function dropPositionsBeyond(folder: string, sequence: number): Promise<void> {
+  let names: string[];
+  try {
+    names = await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  for (const path of names.filter((name) => name.endsWith('.json')).map((name) => join(folder, name))) {
+    const isBeyond = await loadPosition(path).then(
+      (kept) => kept.sequence > sequence || sequence === 0,
+      () => false,
+    );
+    if (isBeyond) await rm(path);
+  }
 }

@@ -1,0 +1,51 @@
+// How the metadata store's root comes to name the newest records of the audit log where no change makes a root anyway.
+import type { Logger } from './observability/log.js';
+import type { Records } from './store/records.js';
+
+/** Milliseconds of use after which a root names the log's head, at most: what comes later could be cut off unnoticed. */
+const interval = 20_000;
+
+export class LogSeal {
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  /** @param sealed a root was written */
+  constructor(
+    private readonly records: Records,
+    private readonly log: Logger,
+    private readonly sealed: () => void,
+  ) {}
+
+  /** There are more durable records. Returns at once. */
+  request(): void {
+    if (this.#timer || this.#closed) return;
+    const age = Date.now() - (this.records.root?.at ?? 0) * 1000;
+    const wait = Math.min(interval, Math.max(0, interval - age));
+    this.#timer = setTimeout(() => void this.#seal(), wait).unref();
+  }
+
+  /** A last root, when the log is closed. @throws StoreError */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.records.commitRoot();
+  }
+
+  async #seal(): Promise<void> {
+    this.#timer = undefined;
+    // A change may have made a root meanwhile.
+    if (Date.now() - (this.records.root?.at ?? 0) * 1000 < interval / 2) {
+      this.request();
+      return;
+    }
+    try {
+      await this.records.commitRoot();
+      this.sealed();
+    } catch (error) {
+      this.log.debug(
+        { err: error },
+        'the root could not be written; the next change or checkpoint tries again',
+      );
+    }
+  }
+}
