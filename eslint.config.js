@@ -17,4 +17,11 @@ export default tseslint.config(
       '@typescript-eslint/no-non-null-assertion': 'off',
     },
   },
+  {
+    files: ['daemon/**/*.ts', 'client/**/*.ts', 'proto/**/*.ts'],
+    rules: {
+      // Not even with `void`: a promise that nobody waits for has a handler for its failure.
+      '@typescript-eslint/no-floating-promises': ['error', { ignoreVoid: false }],
+    },
+  },
 );

@@ -118,7 +118,7 @@ export class Connection {
     }
     pending.state = 'waiting';
     this.#waiting.add(pending);
-    if (!this.#link && !this.#connecting) void this.#reconnect();
+    if (!this.#link && !this.#connecting) this.#startReconnect();
   }
 
   #send(link: Link, pending: Pending): void {
@@ -236,7 +236,7 @@ export class Connection {
       }
     }
     for (const pending of later) this.#waiting.add(pending);
-    if (this.#waiting.size > 0 && !this.#connecting) void this.#reconnect();
+    if (this.#waiting.size > 0 && !this.#connecting) this.#startReconnect();
   }
 
   async #openLink(signal?: AbortSignal): Promise<Link> {
@@ -249,6 +249,13 @@ export class Connection {
     const link = new Link(await openSocket(this.#settings, signal), handlers, this.#liveness);
     if (link.isOpen) return link;
     throw notConnected(this.#settings.endpoint, 'it ended the connection at once');
+  }
+
+  #startReconnect(): void {
+    this.#reconnect().catch((error: unknown) => {
+      this.#connecting = false;
+      for (const pending of this.#waiting) this.#fail(pending, error);
+    });
   }
 
   async #reconnect(): Promise<void> {

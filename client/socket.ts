@@ -30,7 +30,9 @@ export function openSocket(settings: Settings, signal?: AbortSignal): Promise<Op
     const webSocket = new WebSocket('url' in endpoint ? endpoint.url : 'ws://localhost/', subprotocol, {
       ...socketOptions(settings),
       finishRequest: (request) => {
-        sign(request, settings).then(() => request.end(), fail);
+        sign(request, settings)
+          .then(() => request.end())
+          .catch(fail);
       },
     });
     let stream: Socket | undefined;
@@ -57,7 +59,7 @@ export function openSocket(settings: Settings, signal?: AbortSignal): Promise<Op
       fail(failure(endpoint, error));
     });
     webSocket.on('unexpected-response', (_request, response) => {
-      void refusal(endpoint, response).then(fail);
+      refusal(endpoint, response).then(fail).catch(fail);
     });
     webSocket.on('open', () => {
       settle();

@@ -84,7 +84,7 @@ export class Anchoring {
     const wait = Math.max(0, this.#notBefore - performance.now());
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      void this.#begin();
+      this.#begin().catch((error: unknown) => this.log.error({ err: error }, 'the anchor was not written'));
     }, wait).unref();
   }
 

@@ -35,6 +35,8 @@ import { Secrets } from './keys/secrets.js';
 import { hmacSha256 } from './keys/specs.js';
 import { wrappingObjects } from './keys/wrapping-keys.js';
 import { HangingDisks } from './observability/hanging.js';
+import { Health } from './observability/health.js';
+import { UnhandledFailures } from './observability/last-resort.js';
 import { createLog, type Logger } from './observability/log.js';
 import { Admission } from './operations/admission.js';
 import { makeFailureEvent, makeServiceEvent } from './operations/audit-event.js';
@@ -58,7 +60,7 @@ import { StoreError } from './store/store.js';
 import { AwsEndpoint } from './transports/aws/endpoint.js';
 import { Gate, gateLimitsOf } from './transports/gate.js';
 import { Verdicts } from './transports/certified.js';
-import { type Health, healthHandler } from './transports/http/health.js';
+import { healthHandler } from './transports/http/health.js';
 import { router } from './transports/http/router.js';
 import { Listeners } from './transports/listeners.js';
 import { NativeServer } from './transports/native/server.js';
@@ -70,6 +72,10 @@ const drainTimeout = 10_000;
 interface Daemon {
   /** To be printed when signals are heeded. */
   readonly ready: string;
+  /** Counts what fails without anybody who handles it. */
+  readonly unhandled: UnhandledFailures;
+  /** Logs an exception that ends the daemon. */
+  fatal(error: unknown): void;
   /** Drains, and leaves everything durable. */
   stop(): Promise<void>;
   /** Certificates, log level, clusters and sinks anew from the configuration. */
@@ -80,6 +86,7 @@ async function start(home: string): Promise<Daemon> {
   const config = loadConfig(home);
   const port = portOf(config);
   const log = createLog(config.logLevel);
+  const unhandled = new UnhandledFailures(log);
   for (const sentence of await prepareHome(home, config)) log.warn(sentence);
   const loaded = load(home, config);
   const dumps = turnOffCoreDumps();
@@ -223,13 +230,22 @@ async function start(home: string): Promise<Daemon> {
       keyring,
       inspection,
       [...listeners.problems, ...disks.warnings],
-      [...scheduler.warnings, ...anchoring.warnings, ...madeKeys.warnings, ...certificateExpiry.warnings],
+      [
+        ...scheduler.warnings,
+        ...anchoring.warnings,
+        ...madeKeys.warnings,
+        ...certificateExpiry.warnings,
+        ...unhandled.warnings,
+      ],
     );
   const aws = new AwsEndpoint(rooms, instance.region, limits);
-  const onRequest = router({
-    health: healthHandler(health, () => audit.head),
-    aws: (request, response) => aws.handle(request, response),
-  });
+  const onRequest = router(
+    {
+      health: healthHandler(health, () => audit.head),
+      aws: (request, response) => aws.handle(request, response),
+    },
+    (error) => log.error({ err: error }, 'a request could not be answered, and its connection is ended'),
+  );
   const listeners = new Listeners(native, onRequest, tls, gate, log);
 
   await event('StartService', {
@@ -269,6 +285,13 @@ async function start(home: string): Promise<Daemon> {
   });
   return {
     ready: readyText(bound),
+    unhandled,
+    fatal: (error) => {
+      log.fatal(
+        { err: error },
+        'an exception was not caught: the daemon ends; what was acknowledged is kept',
+      );
+    },
     async stop() {
       listeners.close();
       await Promise.all([native.drain(drainTimeout), aws.drain(drainTimeout)]);
@@ -345,16 +368,23 @@ function healthOf(
 ): Health {
   const stillMissing = missing.filter((keyId) => keyring.key(keyId));
   const warnings = stillMissing.map((keyId) => `the token does not hold the material of key ${keyId}`);
-  if (audit.fault !== undefined) warnings.push(audit.fault);
-  warnings.push(...problems, ...stores.warnings, ...sinks.warnings, ...others);
+  if (audit.available && audit.fault !== undefined) warnings.push(audit.fault);
+  warnings.push(...stores.warnings, ...sinks.warnings, ...others);
   if (foreign > 0) warnings.push(`the token holds ${foreign} objects that are not of this Keyhold`);
-  return {
-    healthy:
-      stores.main.state === 'connected' && !stores.main.hangs && audit.available && problems.length === 0,
+  const faults: string[] = [];
+  if (stores.main.state !== 'connected')
+    faults.push(`the default key store is ${stores.main.state}: see the log`);
+  else if (stores.main.hangs)
+    faults.push('all workers of the default key store hang in the HSM module: see the log');
+  if (!audit.available)
+    faults.push(
+      audit.fault ?? 'the audit log cannot be written, and nothing is done unrecorded: see the log',
+    );
+  faults.push(...problems);
+  return new Health(faults, warnings, {
     keyStores: stores.states,
     audit: { available: audit.available, sinks: sinks.status },
-    warnings,
-  };
+  });
 }
 
 function fail(error: unknown): never {
@@ -371,6 +401,15 @@ if (!home) fail(new ConfigError("KEYHOLD_HOME is not set: it names the folder th
 process.on('unhandledRejection', fail);
 let stopping = false;
 const daemon = await start(resolve(home)).catch(fail);
+process.off('unhandledRejection', fail).on('unhandledRejection', daemon.unhandled.note);
+// State may be half changed, so nothing more is answered or written. What was acknowledged is durable already.
+process.on('uncaughtException', (error) => {
+  try {
+    daemon.fatal(error);
+  } finally {
+    process.exit(1);
+  }
+});
 const stop = () => {
   if (stopping) return;
   stopping = true;

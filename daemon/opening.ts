@@ -189,7 +189,10 @@ export function openAudit(
     observe: (event) => {
       if (event.type !== 'failed' || isNews(event.error))
         log[event.type === 'checkpoint' ? 'debug' : 'error'](event, `audit log: ${event.type}`);
-      if (event.type === 'recovered') void hooks.recovered?.(event.written);
+      if (event.type === 'recovered')
+        hooks.recovered?.(event.written).catch((error: unknown) => {
+          log.error({ err: error }, 'events that the audit log refused could not be written yet');
+        });
       if (event.type === 'checkpoint') hooks.checkpoint?.();
     },
     durable: hooks.durable,

@@ -10,7 +10,7 @@ const top = join(dirname(fileURLToPath(import.meta.url)), '..');
 const allowed = {
   proto: [],
   client: ['proto'],
-  'daemon/observability': [],
+  'daemon/observability': ['proto'],
   // Durable files: below everything, like the log.
   'daemon/files': [],
   'daemon/tls': [],

@@ -77,7 +77,10 @@ export class AuditWriter {
   ) {
     this.sequence = head.sequence;
     this.hash = head.hash;
-    this.checkTimer = setInterval(() => void this.check(), checkInterval).unref();
+    // What it finds it tells by the next append, and by `available`.
+    this.checkTimer = setInterval(() => {
+      this.check().catch(() => undefined);
+    }, checkInterval).unref();
   }
 
   /** Since when a call to the disk is under way, as performance.now tells it. */

@@ -141,10 +141,9 @@ export class FailedAuthentications {
     const name = this.#nameOf(source);
     let failures = this.#sources.get(name);
     if (!failures) {
-      this.#timer ??= setTimeout(
-        () => void this.flush().catch(() => undefined),
-        untilNextMinute(now),
-      ).unref();
+      this.#timer ??= setTimeout(() => {
+        this.flush().catch(() => undefined);
+      }, untilNextMinute(now)).unref();
       const none = { count: 0, first: now, last: now, logged: 0, unlogged: 0 };
       failures = { ...none, codes: {}, accessKeys: new Map() };
       this.#sources.set(name, failures);

@@ -186,15 +186,25 @@ export class KeyStores {
     const connection = this.#connections.get(customKeyStoreId);
     if (!record) {
       this.#connections.delete(customKeyStoreId);
-      void connection?.disconnect();
+      connection?.disconnect().catch((error: unknown) => this.#noteDisconnect(customKeyStoreId, error));
       return;
     }
     const state = connection?.state ?? 'DISCONNECTED';
     if (record.connect && state === 'DISCONNECTED') {
       (connection ?? this.#add(customKeyStoreId)).connect();
     } else if (!record.connect && connection && state !== 'DISCONNECTED' && state !== 'DISCONNECTING') {
-      void connection.disconnect().then(() => this.#reconcile(customKeyStoreId));
+      connection
+        .disconnect()
+        .then(() => this.#reconcile(customKeyStoreId))
+        .catch((error: unknown) => this.#noteDisconnect(customKeyStoreId, error));
     }
+  }
+
+  #noteDisconnect(customKeyStoreId: string, error: unknown): void {
+    this.options.log.error(
+      { customKeyStoreId, err: error },
+      'a custom key store was not disconnected cleanly',
+    );
   }
 
   /** Whoever gives another password or token asks for another try to log in. */

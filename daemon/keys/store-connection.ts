@@ -78,7 +78,7 @@ export class StoreConnection {
   connect(): void {
     this.#end = new AbortController();
     this.#enter('CONNECTING');
-    this.#attempts = this.#connect(this.#end.signal);
+    this.#attempts = this.#connect(this.#end.signal).catch((error: unknown) => this.#failWith(error));
   }
 
   /** Answers what is in flight and lets the token go. */

@@ -1,20 +1,67 @@
 import { type Logger as PinoLogger, pino } from 'pino';
+import { shown } from '../../proto/text.js';
+import { Coalescing } from './coalescing.js';
+import { StandardError } from './standard-error.js';
 
 /** Structured log: `log.info({ field }, 'sentence')`. Secrets are never handed to it; redaction is the second net. */
 export type Logger = PinoLogger;
 
-/** Bytes of lines that wait for who reads standard error; past that lines are dropped. */
-const maxWaiting = 4 * 1024 * 1024;
+/** Most UTF-16 units of a text in a line: a failure may carry what a client sent. */
+const longestText = 2_048;
+/** Of a stack trace, whose line breaks stay: they are escaped in JSON. */
+const longestStack = 8_192;
 
 /**
- * JSON lines on standard error. They leave through the thread pool, so that a full pipe or a disk that hangs keeps
- * nobody waiting; what waits at the end of the process is written then.
+ * JSON lines on standard error, of bounded length. Of one error ten lines a minute are written, of one warning a
+ * hundred; the others are counted, and a line says how many there were, so that a failure that lasts cannot fill a disk.
  * @param level the lowest level that is written; `log.level` changes it later
  */
-export function createLog(level: string): Logger {
+export function createLog(level: string, coalescing = new Coalescing()): Logger {
   const redact = ['*.pin', '*.secret', '*.secretAccessKey', '*.plaintext', '*.authorization'];
-  const destination = pino.destination({ dest: 2, sync: false, maxLength: maxWaiting });
-  // A log that cannot be written, on a full disk for instance, ends nothing.
-  destination.on('error', () => undefined);
-  return pino({ level, base: undefined, redact, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  const log = pino(
+    {
+      level,
+      base: undefined,
+      redact,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { err: (error: Error) => bounded(pino.stdSerializers.err(error)) },
+      formatters: { log: (fields) => bounded(fields) },
+      hooks: {
+        logMethod(args, method, number) {
+          const [fields, sentence] = partsOf(args);
+          const isFailure = number >= pino.levels.values.warn!;
+          if (!isFailure || coalescing.admits(sentence, number)) method.call(this, fields, sentence);
+        },
+      },
+    },
+    new StandardError(),
+  );
+  coalescing.onRepeated((sentence, number, times) => {
+    const label = (pino.levels.labels[number] ?? 'error') as pino.Level;
+    log[label]({ times, repeated: sentence }, `repeated ${times} times within a minute: ${sentence}`);
+  });
+  return log;
+}
+
+/** Fields and sentence of a line, which pino takes in several forms. An error alone is its own sentence. */
+function partsOf([first, second]: readonly unknown[]): [fields: object, sentence: string] {
+  if (typeof first === 'string') return [{}, shown(first, longestText)];
+  const fields = first instanceof Error ? { err: first } : ((first ?? {}) as { err?: unknown });
+  const { err } = fields;
+  const sentence = typeof second === 'string' ? second : err instanceof Error ? err.message : '';
+  return [fields, shown(sentence, longestText)];
+}
+
+/** A copy whose texts are printable and bounded; those below its members' members are left to JSON. */
+function bounded<T extends object>(fields: T): T {
+  const entries = Object.entries(fields).map(([name, value]): [string, unknown] => {
+    if (typeof value !== 'string') return [name, value];
+    return [name, name === 'stack' ? shownStack(value) : shown(value, longestText)];
+  });
+  return Object.fromEntries(entries) as T;
+}
+
+function shownStack(stack: string): string {
+  const lines = stack.slice(0, longestStack).split('\n');
+  return lines.map((line) => shown(line, longestText)).join('\n');
 }

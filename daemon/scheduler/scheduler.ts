@@ -45,9 +45,11 @@ export class Scheduler {
   }
 
   start(): void {
-    this.#running = this.#tick().then(() => {
-      if (!this.#stopped) this.#timer = setTimeout(() => this.start(), tickInterval);
-    });
+    this.#running = this.#tick()
+      .catch((error: unknown) => this.log.error({ err: error }, 'a tick of the scheduler failed'))
+      .then(() => {
+        if (!this.#stopped) this.#timer = setTimeout(() => this.start(), tickInterval);
+      });
   }
 
   /** Ends what runs, and writes what waits in memory. */

@@ -228,7 +228,7 @@ export class Records {
     for (const { key, record } of sealed) this.#apply(key, record);
     for (const { key, record } of sealed) {
       for (const { prefix, observer } of this.#observers)
-        if (key.startsWith(prefix)) observer(key, record?.text);
+        if (key.startsWith(prefix)) tell(observer, key, record?.text);
     }
   }
 
@@ -295,5 +295,19 @@ export class Records {
       return length;
     });
     return Buffer.concat(parts.flatMap((part, index) => [lengths[index] ?? Buffer.alloc(0), part]));
+  }
+}
+
+/**
+ * An index that did not take up a record differs from what is stored from then on, and the daemon would decide by it. So a
+ * failure is an exception that nobody catches, which ends the process; the next start reads the records anew.
+ */
+function tell(observer: RecordObserver, key: string, text: string | undefined): void {
+  try {
+    observer(key, text);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }

@@ -106,7 +106,11 @@ export class Listeners {
     if (http)
       await started(this.#http, () => this.#http.listen(http.port, http.host), `${http.host}:${http.port}`);
     for (const server of this.#servers) server.on('error', (error) => this.#notAccepted(error));
-    this.#watch = setInterval(() => void this.#checkPath(), pathInterval).unref();
+    this.#watch = setInterval(() => {
+      this.#checkPath().catch((error: unknown) =>
+        this.log.error({ err: error }, 'the unix socket could not be checked'),
+      );
+    }, pathInterval).unref();
     const probed: Probed[] = [
       { name: `the unix socket ${path}`, address: { path }, isTls: false },
       { name: `the TLS port ${portOf(this.#tls)}`, address: localAddressOf(this.#tls), isTls: true },

@@ -86,11 +86,14 @@ export class ListenerProbe {
   #next(wait: number): void {
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
-      void probe(this.probed, this.times.timeout, this.connected).then((reason) => {
-        this.#reason = reason;
-        this.#failures = reason === undefined ? 0 : this.#failures + 1;
-        this.#next(reason === undefined ? this.times.interval : this.times.retry);
-      });
+      probe(this.probed, this.times.timeout, this.connected)
+        .catch((error: unknown) => String(error))
+        .then((reason) => {
+          this.#reason = reason;
+          this.#failures = reason === undefined ? 0 : this.#failures + 1;
+          this.#next(reason === undefined ? this.times.interval : this.times.retry);
+        })
+        .catch(() => undefined);
     }, wait).unref();
   }
 }

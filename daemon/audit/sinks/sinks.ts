@@ -51,7 +51,12 @@ export class Sinks {
    * it was.
    */
   apply(wanted: ReadonlyMap<string, SyslogSettings>): void {
-    this.#changing = this.#changing.then(() => this.#apply(wanted));
+    this.#changing = this.#changing
+      .then(() => this.#apply(wanted))
+      .catch((error: unknown) => {
+        const cause = error instanceof Error ? error : new Error(String(error));
+        for (const name of wanted.keys()) this.environment.observe(name, cause);
+      });
   }
 
   /** Sends what can be sent and ends. */

@@ -64,7 +64,7 @@ export class SyslogSink {
     private readonly environment: SinkEnvironment,
   ) {
     this.#framer = new Framer(settings);
-    this.#ended = this.#run();
+    this.#ended = this.#run().catch((error: unknown) => this.#note(error));
   }
 
   get status(): SinkStatus {

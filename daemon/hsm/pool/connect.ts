@@ -34,7 +34,10 @@ import type { WorkerProcess } from './worker-process.js';
  */
 export async function connect(config: KeyStoreConfig, signal?: AbortSignal): Promise<KeyStore> {
   const supervisor = new Supervisor(config);
-  const abandon = () => void supervisor.close();
+  // The attempt itself says that it failed.
+  const abandon = () => {
+    supervisor.close().catch(() => undefined);
+  };
   signal?.addEventListener('abort', abandon);
   try {
     return new PoolKeyStore(config.name, supervisor, await supervisor.connect());
@@ -124,7 +127,7 @@ class PoolKeyStore implements KeyStore {
           .submitTo(worker, kinds.forget, [id])
           .catch((error: HsmError) => worker.kill({ reason: error.message, timedOut: false }));
       // One that starts has no copies yet, and does it before anything else.
-      for (const worker of this.pool.workers) if (!worker.ready) void forget(worker);
+      for (const worker of this.pool.workers) if (!worker.ready) forget(worker).catch(() => undefined);
       await Promise.all(this.pool.ready.map(forget));
       await this.pool.submit(kinds.destroy, [id], nothing);
     });
@@ -155,7 +158,7 @@ class PoolKeyStore implements KeyStore {
       const sees = await this.pool.submitTo(worker, kinds.exists, [id]).then(isTrue, () => false);
       if (!sees) worker.kill({ reason, timedOut: false });
     };
-    for (const worker of this.pool.workers) if (!worker.ready) void meets(worker);
+    for (const worker of this.pool.workers) if (!worker.ready) meets(worker).catch(() => undefined);
     await Promise.all(this.pool.ready.map(meets));
   }
 

@@ -21,14 +21,24 @@ export function fileLatch(home: string, store: string): LoginLatch & { clear(): 
   return {
     isSet: () => existsSync(path),
     // The code is a word in JSON: a file that a crash cut short still latches.
-    refusal: () => (readFileSync(path, 'utf8').includes('"pin-locked"') ? 'pin-locked' : 'login-refused'),
+    refusal() {
+      try {
+        return readFileSync(path, 'utf8').includes('"pin-locked"') ? 'pin-locked' : 'login-refused';
+      } catch {
+        // It was cleared meanwhile, or no file can be opened now; the latch itself is what counts.
+        return 'login-refused';
+      }
+    },
     set(refusal, reason) {
       makeFolderSync(dirname(path));
       // Not by a rename: what counts is that the file is there, whatever of its content a crash leaves.
       const file = openSync(path, latchFile, 0o600);
-      writeSync(file, `${JSON.stringify({ time: new Date().toISOString(), refusal, reason })}\n`);
-      fsyncSync(file);
-      closeSync(file);
+      try {
+        writeSync(file, `${JSON.stringify({ time: new Date().toISOString(), refusal, reason })}\n`);
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
       syncFolderSync(dirname(path));
     },
     clear() {

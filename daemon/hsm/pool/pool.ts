@@ -392,13 +392,12 @@ export class Pool implements WorkerEvents {
     const newest = this.newestKey;
     const start = performance.now();
     // Where it fails, the worker is either lost or will search when it needs a key.
-    void this.submitTo(worker, kinds.learn, [])
-      .catch(() => undefined)
-      .then(() => {
-        worker.learned = newest;
-        const end = performance.now();
-        this.nextLesson = end + (end - start) / LEARNING_SHARE;
-      });
+    const taught = () => {
+      worker.learned = newest;
+      const end = performance.now();
+      this.nextLesson = end + (end - start) / LEARNING_SHARE;
+    };
+    this.submitTo(worker, kinds.learn, []).then(taught, taught);
   }
 }
 

@@ -93,7 +93,18 @@ export class Supervisor {
     clearTimeout(this.timer);
     const wait = this.refused ? LOOK_AT_LATCH_EVERY : delay;
     this.nextStart = performance.now() + wait;
-    this.timer = setTimeout(() => void this.startNext(), wait);
+    this.timer = setTimeout(() => {
+      this.startNext().catch((error: unknown) => this.startFailed(error));
+    }, wait);
+  }
+
+  /** A start failed outside of what {@link startNext} expects: the next one is tried all the same. */
+  private startFailed(cause: unknown): void {
+    this.starting = false;
+    this.backOff();
+    this.maintain();
+    const error = new HsmError('internal', 'An HSM worker could not be started.', { cause });
+    this.config.onEvent?.({ type: 'start-failed', error, retryIn: this.delay });
   }
 
   private async startNext(): Promise<void> {

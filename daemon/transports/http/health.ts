@@ -1,14 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-
-/** What `/healthz` tells. */
-export interface Health {
-  /** Whether operations succeed now. */
-  readonly healthy: boolean;
-  readonly keyStores: Readonly<Record<string, string>>;
-  readonly audit: { readonly available: boolean; readonly sinks: Readonly<Record<string, object>> };
-  readonly warnings: readonly string[];
-}
+import type { Health } from '../../observability/health.js';
 
 /** The newest durable audit record; told only where the caller is on this machine. */
 export interface AuditHead {

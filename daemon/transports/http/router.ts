@@ -8,13 +8,27 @@ export interface Routes {
   readonly aws: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 }
 
-/** Hands each request to who answers it. */
-export function router({ health, aws }: Routes): RequestListener {
+/**
+ * Hands each request to who answers it.
+ * @param failed hears of a request that could not be answered; its connection, or its stream, is ended
+ */
+export function router({ health, aws }: Routes, failed: (error: unknown) => void): RequestListener {
   return (request, response) => {
     // A client that goes away while it is answered is no fault of the daemon.
     response.on('error', () => undefined);
+    request.on('error', () => undefined);
     const isAction = request.method === 'GET' && /[?&]Action=/.test(request.url ?? '');
-    if (request.method === 'POST' || isAction) void aws(request, response);
-    else health(request, response);
+    const end = (error: unknown) => {
+      failed(error);
+      response.destroy();
+    };
+    if (request.method === 'POST' || isAction) aws(request, response).catch(end);
+    else {
+      try {
+        health(request, response);
+      } catch (error) {
+        end(error);
+      }
+    }
   };
 }

@@ -87,7 +87,7 @@ export class Connection {
       this.#close(closeCodes.invalidPayload, 'malformed frame');
       return;
     }
-    void this.#answer(request, data);
+    this.#answer(request, data).catch((error: unknown) => this.#fail(error));
   }
 
   async #answer(request: DecodedRequest, frame: Buffer): Promise<void> {
@@ -114,6 +114,12 @@ export class Connection {
       this.#inFlight -= 1;
       if (this.#closing && this.#inFlight === 0) this.drain(this.#drainReason);
     }
+  }
+
+  /** A reply could not even be put together or handed over: this connection ends, and no other. */
+  #fail(error: unknown): void {
+    this.log.error({ err: error }, 'a request could not be answered, and its connection is ended');
+    this.terminate();
   }
 
   #send(frame: Uint8Array): void {

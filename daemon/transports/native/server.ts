@@ -79,7 +79,10 @@ export class NativeServer {
       .catch((error: unknown) =>
         this.#refuse(request, socket, countFailure(this.rooms, request, toServiceError(error))),
       )
-      .catch(() => socket.destroy());
+      .catch((error: unknown) => {
+        this.rooms.log.error({ err: error }, 'an upgrade could not be answered, and its connection is ended');
+        socket.destroy();
+      });
   }
 
   /**

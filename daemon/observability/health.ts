@@ -1,0 +1,28 @@
+// The health report.
+
+/** What the parts of the daemon report. */
+export interface HealthDetails {
+  readonly keyStores: Readonly<Record<string, string>>;
+  readonly audit: { readonly available: boolean; readonly sinks: Readonly<Record<string, object>> };
+}
+
+/** What `/healthz` reports. Only faults make it unhealthy, so an unhealthy report always says why. */
+export class Health {
+  /** Whether operations succeed now. */
+  readonly healthy: boolean;
+  readonly keyStores: HealthDetails['keyStores'];
+  readonly audit: HealthDetails['audit'];
+  /** The faults first. */
+  readonly warnings: readonly string[];
+
+  /**
+   * @param faults why operations do not succeed now, a sentence each
+   * @param warnings what an operator should know, and what stops nothing
+   */
+  constructor(faults: readonly string[], warnings: readonly string[], { keyStores, audit }: HealthDetails) {
+    this.healthy = faults.length === 0;
+    this.keyStores = keyStores;
+    this.audit = audit;
+    this.warnings = [...faults, ...warnings];
+  }
+}

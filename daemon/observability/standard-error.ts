@@ -1,0 +1,77 @@
+// Where the log goes. The destination of pino (sonic-boom 4.2) waits for ever at the end of the process where nothing can be
+// written: a daemon whose log is on a full disk could not be stopped.
+import { write, writeSync } from 'node:fs';
+
+const standardError = 2;
+/** Bytes of lines that wait; past that lines are dropped. */
+const mostWaiting = 4 * 1024 * 1024;
+/** Milliseconds before a reader that is slow is tried again. */
+const pause = 100;
+/** Tries at the end of the process. */
+const lastTries = 10;
+
+/**
+ * Lines to standard error. They leave through the thread pool, so that a full pipe or a disk that hangs keeps nobody
+ * waiting; what waits at the end of the process is written then. Lines that cannot be written are lost, and nothing else is.
+ */
+export class StandardError {
+  #waiting: Buffer[] = [];
+  #length = 0;
+  /** A write is under way, or will be tried again. */
+  #isBusy = false;
+
+  constructor() {
+    process.once('exit', () => this.flushSync());
+  }
+
+  write(line: string): void {
+    const bytes = Buffer.from(line);
+    if (this.#length + bytes.length > mostWaiting) return;
+    this.#waiting.push(bytes);
+    this.#length += bytes.length;
+    if (!this.#isBusy) this.#next();
+  }
+
+  /** Writes what waits, now. Never throws, and waits a second at most. */
+  flushSync(): void {
+    let rest = this.#take();
+    for (let tries = 0; rest.length > 0 && tries < lastTries;) {
+      try {
+        rest = rest.subarray(writeSync(standardError, rest));
+      } catch (error) {
+        if (!isSlowReader(error)) return;
+        tries += 1;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
+      }
+    }
+  }
+
+  #next(): void {
+    this.#isBusy = this.#waiting.length > 0;
+    if (!this.#isBusy) return;
+    const bytes = this.#take();
+    write(standardError, bytes, (error, written) => {
+      const isSlow = isSlowReader(error);
+      const rest = error ? bytes : bytes.subarray(written);
+      if ((isSlow || !error) && rest.length > 0) this.#putBack(rest);
+      if (isSlow) setTimeout(() => this.#next(), pause).unref();
+      else this.#next();
+    });
+  }
+
+  #putBack(bytes: Buffer): void {
+    this.#waiting.unshift(bytes);
+    this.#length += bytes.length;
+  }
+
+  #take(): Buffer {
+    const bytes = Buffer.concat(this.#waiting);
+    this.#waiting = [];
+    this.#length = 0;
+    return bytes;
+  }
+}
+
+function isSlowReader(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | null)?.code === 'EAGAIN';
+}
