@@ -39,11 +39,11 @@ const kinds = {
     `${anchor ? `; the HSM's anchor is of ${dated(anchor)}` : ''}.`,
   /** The HSM has seen a newer one. */
   older: ({ root, anchor }: Facts) =>
-    `It is of ${dated(root)}, and the HSM's anchor of ${dated(anchor)}: an earlier copy was put back.`,
+    `It is of ${dated(root)}, and the HSM's anchor of ${dated(anchor)}: an earlier copy was put back, or a copy of this home has used the HSM since.`,
   /** The HSM has seen another one of the same epoch. */
   'other-store': ({ root, anchor }: Facts) =>
     `It is of ${dated(root)}, as the HSM's anchor (${dated(anchor)}), but its content is another one: a copy that went ` +
-    'its own way was put back.',
+    'its own way was put back, or one has used the HSM.',
 } as const;
 
 /** Compares a store with what the HSM was last told of it. A newer store is right: the anchor follows later. */

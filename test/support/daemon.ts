@@ -27,6 +27,11 @@ export class TestDaemon {
 
   private constructor(readonly home: string) {}
 
+  /** A home that the test makes, copies or moves itself. */
+  static at(home: string): TestDaemon {
+    return new TestDaemon(home);
+  }
+
   /**
    * Makes a home with a token; no daemon runs yet. Lines of KEYHOLD_TEST_PROFILE are added to the profile of SoftHSM2, so
    * that a test can be run again with another one.
