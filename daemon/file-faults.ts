@@ -5,6 +5,8 @@ const advice: Readonly<Record<string, string>> = {
   EACCES: "Give the daemon's user the right to it",
   EPERM: "Give the daemon's user the right to it, and see whether the file is immutable (lsattr)",
   ENOSPC: 'Make room on its file system',
+  EMFILE: 'The limit of open files is reached: raise it (ulimit -n, LimitNOFILE= of systemd)',
+  ENFILE: 'The limit of open files of the whole machine is reached: raise it (sysctl fs.file-max)',
   EDQUOT: 'Make room in the quota',
 };
 
@@ -12,7 +14,9 @@ const advice: Readonly<Record<string, string>> = {
 export function fileFault(error: unknown): string | undefined {
   const { code = '', message, path } = error as NodeJS.ErrnoException;
   const what = advice[code];
-  return what === undefined || path === undefined
+  // A socket or a program that cannot be opened has no path.
+  const isLimit = code === 'EMFILE' || code === 'ENFILE';
+  return what === undefined || (path === undefined && !isLimit)
     ? undefined
     : `${message}. ${what}, and start the daemon again; what was acknowledged is kept.`;
 }

@@ -49,6 +49,7 @@ import { Recorder } from './operations/recorder.js';
 import { ServiceActs } from './operations/service-acts.js';
 import { operationTable } from './operations/table.js';
 import { LogSeal } from './log-seal.js';
+import { fitConnections, openFilesLimit, workersOf } from './open-files.js';
 import { checkAudit, loadRecords, openAudit, readOwnInstance } from './opening.js';
 import { MadeKeys } from './made-keys.js';
 import { readyText, writeClientFiles } from './ready.js';
@@ -58,12 +59,13 @@ import { Scheduler } from './scheduler/scheduler.js';
 import { LevelStore } from './store/leveldb.js';
 import { StoreError } from './store/store.js';
 import { AwsEndpoint } from './transports/aws/endpoint.js';
-import { Gate, gateLimitsOf } from './transports/gate.js';
 import { Verdicts } from './transports/certified.js';
+import { Gate, gateLimitsOf, upgradeLimitsOf } from './transports/gate.js';
 import { healthHandler } from './transports/http/health.js';
 import { router } from './transports/http/router.js';
 import { Listeners } from './transports/listeners.js';
 import { NativeServer } from './transports/native/server.js';
+import { memoryLimitsOf, RequestMemory } from './transports/request-memory.js';
 import { ListenError } from './transports/unix-socket.js';
 
 /** How long a stop waits for requests in flight, in milliseconds. */
@@ -111,7 +113,9 @@ async function start(home: string): Promise<Daemon> {
   const eventBeside = (...args: Parameters<typeof event>) => {
     event(...args).catch((error: unknown) => log.error({ err: error }, `${args[0]} could not be recorded`));
   };
-  const { limits, allowedOrigins } = config;
+  const { allowedOrigins } = config;
+  const { limits, warnings: cutLimits } = fitConnections(config.limits, openFilesLimit(), workersOf(config));
+  for (const warning of cutLimits) log.warn(warning);
   const admission = new Admission(new Quotas(config.quotas, operationTable.values()), limits);
   const sinks = makeSinks(home, () => audit.head.sequence, log);
   const seal = new LogSeal(records, log, () => anchoring.request());
@@ -160,7 +164,7 @@ async function start(home: string): Promise<Daemon> {
   const { tls } = loaded;
   const certificates = tls.clientTrust && new ClientCertificates(tls.clientTrust);
   const credentials = { identities, accessKeys, sessions, certificates };
-  const authenticator = new Authenticator(credentials, instance, startedAt);
+  const authenticator = new Authenticator(credentials, instance, startedAt, upgradeLimitsOf(limits));
   const recorder = new Recorder(records, audit, owed);
   const acts = new ServiceActs({ keyring, records, stores }, recorder);
   const messageCounts = await MessageCounts.open(records, {
@@ -212,8 +216,9 @@ async function start(home: string): Promise<Daemon> {
   });
   const certificateExpiry = new ExpiryWatch(loaded.expiries, (warning) => log.warn(warning));
   const verdicts = new Verdicts();
-  const gate = new Gate(gateLimitsOf(limits), log);
-  const rooms = { pipeline, authenticator, failures, gate, log, verdicts };
+  const memory = new RequestMemory(memoryLimitsOf(limits));
+  const gate = new Gate(gateLimitsOf(limits), memory, log);
+  const rooms = { pipeline, authenticator, failures, gate, memory, log, verdicts };
   const native = new NativeServer(rooms, instance.region, limits, allowedOrigins);
   const disks = new HangingDisks(
     [
@@ -231,6 +236,7 @@ async function start(home: string): Promise<Daemon> {
       inspection,
       [...listeners.problems, ...disks.warnings],
       [
+        ...cutLimits,
         ...scheduler.warnings,
         ...anchoring.warnings,
         ...madeKeys.warnings,

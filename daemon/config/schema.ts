@@ -142,8 +142,22 @@ const limits = z.strictObject({
   /** Connections that are not authenticated; for one more the oldest is ended. */
   unauthenticatedConnections: positive.default(2_048),
   unauthenticatedConnectionsPerSource: positive.default(1_024),
+  /** Signed upgrades within ten minutes: the signature of each is remembered, since it counts once. */
+  upgrades: positive.default(100_000),
+  /** At most half of all. */
+  upgradesPerPrincipal: positive.default(10_000),
+  /** At most three quarters of all. */
+  upgradesPerSource: positive.default(50_000),
+  /** What only the account root may use; at most a quarter of all. */
+  upgradesForRoot: positive.default(1_000),
   /** Largest body of a request on the AWS endpoint, in bytes. */
   bodyBytes: positive.default(262_144),
+  /** Bytes of all requests, over all transports, from their first byte until their answers have left. */
+  requestBytes: positive.default(67_108_864),
+  /** At most half of all. */
+  requestBytesPerPrincipal: positive.default(33_554_432),
+  /** Bytes of all requests on connections that are not authenticated. */
+  unauthenticatedRequestBytes: positive.default(8_388_608),
   /** On all of its connections. */
   inFlightPerPrincipal: positive.default(4_096),
   /** Requests that are executed at the same time; those of each principal that wait for it take turns with the others'. */

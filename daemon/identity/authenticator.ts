@@ -8,6 +8,8 @@ import { type CredentialFault, credentialErrors, signedDate } from './http-reque
 import type { Identities, Role, User } from './identities.js';
 import { assumedRoleArn } from './names.js';
 import { Replays } from './replays.js';
+import { type ShareLimits, shareNameOf } from './shares.js';
+import { unixSource } from './source.js';
 import type { OpenedSession, Session, Sessions } from './sessions.js';
 import { checkSigningTime, maxSkew } from './signing-time.js';
 import {
@@ -30,6 +32,8 @@ export interface Evidence {
   readonly request: SignedRequest;
   /** The client's certificate, DER, where OpenSSL has verified it. */
   readonly certificate?: Buffer | undefined;
+  /** Where the client is, as `sourceOf` names it. Default: on this machine. */
+  readonly source?: string;
 }
 
 /** What proves who somebody is. */
@@ -43,16 +47,21 @@ export interface Credentials {
 
 /** Authentication by AWS Signature Version 4 and by client certificates. */
 export class Authenticator {
-  readonly #replays = new Replays(2 * maxSkew);
+  readonly #replays: Replays;
   /** Requests signed before this second may have been accepted by a daemon that ran before this one. */
   readonly #notBefore: number;
 
-  /** @param startedAt epoch milliseconds at which this daemon had taken hold of the store */
+  /**
+   * @param startedAt epoch milliseconds at which this daemon had taken hold of the store
+   * @param upgrades signatures of upgrades that are remembered at once
+   */
   constructor(
     private readonly credentials: Credentials,
     private readonly scope: Scope,
     startedAt: number,
+    upgrades: ShareLimits,
   ) {
+    this.#replays = new Replays(2 * maxSkew, upgrades);
     this.#notBefore = Math.ceil(startedAt / 1000) * 1000;
   }
 
@@ -69,7 +78,7 @@ export class Authenticator {
    *   that is off or a replay; UnrecognizedClientException for everything that depends on the credential. Its cause
    *   tells the log why
    */
-  async authenticateUpgrade({ request, certificate }: Evidence): Promise<Caller> {
+  async authenticateUpgrade({ request, certificate, source = unixSource }: Evidence): Promise<Caller> {
     const byCertificate = certificate && this.#byCertificate(certificate);
     const header = headerValue(request.rawHeaders, 'authorization');
     if (byCertificate && header === '') return byCertificate;
@@ -84,7 +93,7 @@ export class Authenticator {
     }
     const found = await this.#bySignature(request, authorization, time, now);
     if (typeof found === 'string') throw unrecognized(found);
-    this.#replays.claim(authorization.signature, now);
+    this.#replays.claim(authorization.signature, now, { principal: shareNameOf(found), source });
     return both(found, byCertificate);
   }
 

@@ -78,6 +78,7 @@ export class Shares {
 export class Share {
   #own = 0;
   #isOpen = true;
+  #isRetired = false;
 
   constructor(
     private readonly limits: ShareLimits,
@@ -107,12 +108,29 @@ export class Share {
     this.byPrincipal.held += amount;
     if (!this.isRoot) this.bySource.held += amount;
     this.all.held += amount;
+    if (this.#isRetired && this.#own === 0) this.#finish();
+  }
+
+  /** What this holder has. */
+  get held(): number {
+    return this.#own;
   }
 
   /** Gives everything back. */
   close(): void {
     if (!this.#isOpen) return;
     this.add(-this.#own);
+    this.#finish();
+  }
+
+  /** Closes the share as soon as everything was given back. */
+  retire(): void {
+    this.#isRetired = true;
+    if (this.#own === 0) this.#finish();
+  }
+
+  #finish(): void {
+    if (!this.#isOpen) return;
     this.#isOpen = false;
     this.closed();
   }

@@ -13,6 +13,9 @@ import {
   type StoreErrorCode,
 } from './store.js';
 
+/** Of LevelDB; after the start all records are in memory, so its tables are read by compactions alone. */
+const maxOpenFiles = 128;
+
 type Listener = (changes: readonly Change[]) => void;
 
 /** The embedded store: one LevelDB folder, owned by one daemon. */
@@ -60,7 +63,7 @@ export class LevelStore implements MetadataStore {
   }
 
   static async #open(path: string, { createIfMissing }: { createIfMissing: boolean }): Promise<LevelStore> {
-    const options = { keyEncoding: 'utf8', valueEncoding: 'buffer', createIfMissing } as const;
+    const options = { keyEncoding: 'utf8', valueEncoding: 'buffer', createIfMissing, maxOpenFiles } as const;
     const db = new Level<string, Buffer>(path, options);
     try {
       await db.open();

@@ -8,6 +8,7 @@ import type { Logger } from '../observability/log.js';
 import type { Pipeline } from '../operations/pipeline.js';
 import type { Gate } from './gate.js';
 import { certificateOf, type VerifiedCertificate, type Verdicts } from './certified.js';
+import type { RequestMemory } from './request-memory.js';
 
 /** What a transport works with. */
 export interface Rooms {
@@ -15,6 +16,7 @@ export interface Rooms {
   readonly authenticator: Authenticator;
   readonly failures: FailedAuthentications;
   readonly gate: Gate;
+  readonly memory: RequestMemory;
   readonly log: Logger;
   readonly verdicts: Verdicts;
 }

@@ -15,6 +15,7 @@ import {
 } from '../identity/shares.js';
 import { sourceOf } from '../identity/source.js';
 import type { Logger } from '../observability/log.js';
+import type { Lease, RequestMemory } from './request-memory.js';
 
 /** Between two lines of the log about connections that were ended, in milliseconds. */
 const reportInterval = 60_000;
@@ -46,8 +47,8 @@ export class GatedConnection {
   readonly isTls: boolean;
   /** When it was accepted, in milliseconds of the monotonic clock. */
   readonly since = performance.now();
-  /** The share that an authenticated connection is counted in. */
-  principal: string | undefined;
+  readonly #leases = new Set<Lease>();
+  #memory: Share | undefined;
   #kind: ConnectionKind | undefined;
   #share: Share | undefined;
 
@@ -66,21 +67,41 @@ export class GatedConnection {
    * Gives the connection a place among the authenticated ones.
    * @throws ThrottlingException where the principal, the source or all together have too many
    */
-  admit(kind: ConnectionKind, caller: Caller): void {
+  admit(kind: ConnectionKind, caller: Caller): Share {
     // A place is of who was authenticated first, or of the native protocol when the connection changes to it.
-    if (this.#kind === kind) return;
+    if (this.#kind === kind && this.#memory) return this.#memory;
     const principal = shareNameOf(caller);
     const share = this.gate.open(kind, { principal, source: this.source });
     this.#share?.close();
     this.#share = share;
     this.#kind = kind;
-    this.principal = principal;
+    this.#memory ??= this.gate.memory.open({ principal, source: this.source });
     this.gate.settle(this);
+    return this.#memory;
+  }
+
+  /** Bytes of requests are counted in it; undefined while the connection is not authenticated. */
+  get memory(): Share | undefined {
+    return this.#memory;
+  }
+
+  /** Remembers the bytes of a request, whose answer leaves by the end of the connection at the latest. */
+  lease(lease: Lease): Lease {
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  /** The answer of a request has left. */
+  left(lease: Lease): void {
+    if (this.#leases.delete(lease)) lease.left();
   }
 
   /** To be called when the socket has closed. */
   release(): void {
+    for (const lease of this.#leases) this.left(lease);
     this.#share?.close();
+    // Requests may still be under way.
+    this.#memory?.retire();
     this.gate.settle(this);
   }
 }
@@ -99,6 +120,7 @@ export class Gate {
 
   constructor(
     private readonly limits: GateLimits,
+    readonly memory: RequestMemory,
     private readonly log: Logger,
   ) {
     const { native, http } = limits.connections;
@@ -215,6 +237,16 @@ export function gateLimitsOf(limits: Config['limits']): GateLimits {
       http: fitting({ total: limits.httpConnections, ...shared }),
     },
   };
+}
+
+/** How many upgrades may be signed within ten minutes. */
+export function upgradeLimitsOf(limits: Config['limits']): ShareLimits {
+  return fitting({
+    total: limits.upgrades,
+    perPrincipal: limits.upgradesPerPrincipal,
+    perSource: limits.upgradesPerSource,
+    reservedForRoot: limits.upgradesForRoot,
+  });
 }
 
 function largest(all: Iterable<ReadonlySet<GatedConnection>>): ReadonlySet<GatedConnection> {

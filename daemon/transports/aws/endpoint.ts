@@ -7,6 +7,7 @@ import { type MessageShape, type OperationShape, shapeByName } from '../../../pr
 import { exceptions, type ServiceError } from '../../../proto/errors.js';
 import { shown } from '../../../proto/text.js';
 import type { Caller } from '../../identity/caller.js';
+import type { Share } from '../../identity/shares.js';
 import { signedHttpRequest } from '../../identity/http-requests.js';
 import { makeOrigin, type Origin } from '../../operations/audit-event.js';
 import { toServiceError } from '../../operations/failures.js';
@@ -14,6 +15,7 @@ import { operationTable } from '../../operations/table.js';
 import { countFailure, freshCertificate, logRefusal, refuseThrottled, type Rooms } from '../clients.js';
 import type { GatedConnection } from '../gate.js';
 import { certificateOf, drainTimeout, type VerifiedCertificate } from '../certified.js';
+import { Lease } from '../request-memory.js';
 import { Bodies } from './body.js';
 import { excludedOperations } from './excluded.js';
 import { jsonProtocol } from './json-protocol.js';
@@ -27,8 +29,6 @@ const protocols: ReadonlyMap<string, Protocol> = new Map([
   ['application/x-www-form-urlencoded', queryProtocol],
 ]);
 
-/** Bytes of all bodies that are being read: what clients send before they are known must not fill the memory. */
-const maxBodies = 64 * 1024 * 1024;
 /** How often certificates are looked at, in milliseconds. */
 const certificateInterval = 1_000;
 
@@ -36,6 +36,9 @@ export interface AwsLimits {
   readonly bodyBytes: number;
   readonly inFlightPerConnection: number;
 }
+
+/** Requests on a connection whose client is not known yet: those that HTTP/2 allows at once. */
+const maxUnauthenticatedInFlight = 100;
 
 /** What is remembered of a connection. */
 interface Connection {
@@ -61,7 +64,7 @@ export class AwsEndpoint {
     private readonly region: string,
     private readonly limits: AwsLimits,
   ) {
-    this.#bodies = new Bodies(limits.bodyBytes, maxBodies);
+    this.#bodies = new Bodies(limits.bodyBytes, rooms.memory);
   }
 
   /** Answers a POST, or a GET of the query protocol. */
@@ -72,11 +75,19 @@ export class AwsEndpoint {
       request.destroy();
       return;
     }
+    const { gated } = connection;
+    if (connection.inFlight >= this.#mostInFlight(gated)) {
+      gated.socket.destroy();
+      return;
+    }
     const protocol = protocolOf(request) ?? jsonProtocol;
+    const lease = gated.lease(new Lease(this.rooms.memory, gated.memory));
+    response.once('close', () => gated.left(lease));
     this.#inFlight += 1;
     connection.inFlight += 1;
     try {
-      const text = await this.#answer(request, connection, requestId);
+      const text = await this.#answer(request, connection, requestId, lease);
+      lease.add(text?.length ?? 0);
       if (text !== undefined)
         this.#send(request, response, connection, requestId, protocol.contentType, 200, text);
     } catch (failure) {
@@ -86,6 +97,7 @@ export class AwsEndpoint {
     } finally {
       connection.inFlight -= 1;
       this.#inFlight -= 1;
+      lease.answered();
     }
   }
 
@@ -96,6 +108,11 @@ export class AwsEndpoint {
       connection.isRefused = true;
       end();
     }
+  }
+
+  /** Requests that a client has sent before it read the answers, past which it is no client but a flood. */
+  #mostInFlight({ memory }: GatedConnection): number {
+    return memory ? 2 * this.limits.inFlightPerConnection : maxUnauthenticatedInFlight;
   }
 
   /** Answers what is in flight, and tells clients to take another connection. */
@@ -111,8 +128,9 @@ export class AwsEndpoint {
     request: IncomingMessage,
     connection: Connection,
     requestId: string,
+    lease: Lease,
   ): Promise<string | undefined> {
-    const body = await this.#bodies.read(request);
+    const body = await this.#bodies.read(request, lease);
     if (!body) return undefined;
     try {
       if (connection.inFlight > this.limits.inFlightPerConnection) {
@@ -129,7 +147,7 @@ export class AwsEndpoint {
       const name = protocol?.operationName(request.headers, parameters) ?? '';
       const shape = protocol && shapeOf(protocol, name);
       if (!protocol || (!shape && !excludedOperations.has(name))) throw unknownOperation(protocol);
-      const origin = await this.#origin(request, connection, body, protocol);
+      const origin = await this.#origin(request, connection, lease, body, protocol);
       if (!shape) throw new exceptions.UnsupportedOperationException(excludedOperations.get(name)!);
       return await this.#execute({ ...origin, requestId }, protocol, shape, parameters);
     } finally {
@@ -165,6 +183,7 @@ export class AwsEndpoint {
   async #origin(
     request: IncomingMessage,
     connection: Connection,
+    lease: Lease,
     body: Buffer,
     protocol: Protocol,
   ): Promise<Origin> {
@@ -175,7 +194,7 @@ export class AwsEndpoint {
       const certificate = freshCertificate(this.rooms, request)?.leaf;
       const evidence = { request: signed, certificate };
       const caller = await this.rooms.authenticator.authenticateRequest(evidence, protocol.service);
-      this.#admit(connection, caller);
+      lease.authenticate(this.#admit(connection, caller));
       return this.#originOf(request, connection, caller);
     } catch (failure) {
       const error = toServiceError(failure);
@@ -184,9 +203,9 @@ export class AwsEndpoint {
     }
   }
 
-  #admit(connection: Connection, caller: Caller): void {
+  #admit(connection: Connection, caller: Caller): Share {
     try {
-      connection.gated.admit('http', caller);
+      return connection.gated.admit('http', caller);
     } catch (error) {
       connection.isRefused = true;
       throw error;

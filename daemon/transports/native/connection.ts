@@ -2,10 +2,12 @@ import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
 import { decodeRequest, type DecodedRequest, encodeError, encodeResponse } from '../../../proto/codec.js';
 import { exceptions } from '../../../proto/errors.js';
+import type { Share } from '../../identity/shares.js';
 import type { Logger } from '../../observability/log.js';
 import type { Origin } from '../../operations/audit-event.js';
 import { toServiceError } from '../../operations/failures.js';
 import type { Pipeline } from '../../operations/pipeline.js';
+import { tooMuchMemory } from '../request-memory.js';
 import { Replies } from './replies.js';
 
 /** WebSocket close codes, RFC 6455 section 7.4.1. */
@@ -39,10 +41,11 @@ export class Connection {
     private readonly origin: Origin,
     private readonly pipeline: Pipeline,
     private readonly limits: ConnectionLimits,
+    private readonly memory: Share,
     private readonly log: Logger,
   ) {
     const isOpen = () => webSocket.readyState === webSocket.OPEN;
-    this.#replies = new Replies(socket, isOpen, () => this.#written());
+    this.#replies = new Replies(socket, isOpen, (length) => this.#written(length));
     webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     // A frame past the size limit or against RFC 6455 ends here; ws has sent the close code.
     webSocket.on('error', (error) => log.warn({ err: error }, 'a connection broke the protocol'));
@@ -94,7 +97,9 @@ export class Connection {
     const { id, deadline, operation, message, error } = request;
     const expires = deadline === 0 ? Infinity : performance.now() + deadline;
     this.#inFlight += 1;
+    const exceeded = this.memory.take(frame.length);
     try {
+      if (exceeded !== undefined) throw tooMuchMemory();
       if (id === 0) throw new exceptions.ValidationException('A request needs an id other than 0.');
       if (this.#inFlight > this.limits.inFlightPerConnection) {
         const limit = `At most ${this.limits.inFlightPerConnection} requests may be in flight on a connection.`;
@@ -111,6 +116,7 @@ export class Connection {
     } finally {
       // The request may have carried a plaintext.
       frame.fill(0);
+      if (exceeded === undefined) this.memory.add(-frame.length);
       this.#inFlight -= 1;
       if (this.#closing && this.#inFlight === 0) this.drain(this.#drainReason);
     }
@@ -123,11 +129,13 @@ export class Connection {
   }
 
   #send(frame: Uint8Array): void {
+    this.memory.add(frame.length);
     this.#replies.add(frame);
     if (this.webSocket.bufferedAmount + this.#replies.waiting > maxUnread) this.webSocket.pause();
   }
 
-  #written(): void {
+  #written(length: number): void {
+    this.memory.add(-length);
     if (this.webSocket.isPaused && this.webSocket.bufferedAmount < maxUnread / 2) this.webSocket.resume();
   }
 

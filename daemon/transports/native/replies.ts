@@ -16,12 +16,12 @@ export class Replies {
   /**
    * @param socket under the WebSocket; nothing else may be in the middle of a frame
    * @param isOpen whether frames may still be sent; no other may follow a close frame
-   * @param onWritten what was written has left the process
+   * @param onWritten payloads of so many bytes have left the process, or never will
    */
   constructor(
     private readonly socket: Socket,
     private readonly isOpen: () => boolean,
-    private readonly onWritten: () => void,
+    private readonly onWritten: (length: number) => void,
   ) {}
 
   /** Bytes that leave at the end of the tick. */
@@ -44,19 +44,22 @@ export class Replies {
     this.#payloads = [];
     this.#length = 0;
     let at = 0;
+    let length = 0;
     for (const payload of payloads) {
       at = writeHeader(frames, at, payload.length);
       frames.set(payload, at);
       at += payload.length;
+      length += payload.length;
       payload.fill(0);
     }
     if (!this.isOpen()) {
       frames.fill(0);
+      this.onWritten(length);
       return;
     }
     this.socket.write(frames, () => {
       frames.fill(0);
-      this.onWritten();
+      this.onWritten(length);
     });
   }
 }

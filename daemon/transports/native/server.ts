@@ -6,6 +6,7 @@ import { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { errorTable, exceptions, type ServiceError } from '../../../proto/errors.js';
 import type { Caller } from '../../identity/caller.js';
+import type { Share } from '../../identity/shares.js';
 import { makeOrigin } from '../../operations/audit-event.js';
 import { toServiceError } from '../../operations/failures.js';
 import { countFailure, logRefusal, refuseThrottled, type Rooms, freshCertificate } from '../clients.js';
@@ -71,10 +72,10 @@ export class NativeServer {
       socket.destroy();
       return;
     }
-    this.#authenticate(request, socket)
+    this.#authenticate(request, socket, gated.source)
       .then((caller) => {
-        gated.admit('native', caller);
-        this.#accept(caller, gated, request, socket, head);
+        const memory = gated.admit('native', caller);
+        this.#accept(caller, gated, memory, request, socket, head);
       })
       .catch((error: unknown) =>
         this.#refuse(request, socket, countFailure(this.rooms, request, toServiceError(error))),
@@ -121,7 +122,7 @@ export class NativeServer {
     for (const connection of this.#connections.values()) connection.terminate();
   }
 
-  async #authenticate(request: IncomingMessage, socket: Socket): Promise<Caller> {
+  async #authenticate(request: IncomingMessage, socket: Socket, source: string): Promise<Caller> {
     if (this.#draining) throw new exceptions.ThrottlingException('The daemon is stopping.');
     const { origin } = request.headers;
     if (origin !== undefined && !this.allowedOrigins.includes(origin)) {
@@ -144,12 +145,13 @@ export class NativeServer {
       payloadHash: emptyPayloadHash,
     };
     const certificate = freshCertificate(this.rooms, request)?.leaf;
-    return this.rooms.authenticator.authenticateUpgrade({ request: signed, certificate });
+    return this.rooms.authenticator.authenticateUpgrade({ request: signed, certificate, source });
   }
 
   #accept(
     caller: Caller,
     { address }: GatedConnection,
+    memory: Share,
     request: IncomingMessage,
     socket: Socket,
     head: Buffer,
@@ -165,6 +167,7 @@ export class NativeServer {
         origin,
         this.rooms.pipeline,
         this.limits,
+        memory,
         this.rooms.log,
       );
       this.#connections.set(webSocket, connection);
