@@ -174,7 +174,7 @@ function run(
   return withClient(async (client) => {
     const response = await call(client);
     const { response: shape } = shapeByName.get(operation)!;
-    process.stdout.write(render(toAwsNames(shape, response as Record<string, unknown>), output, query));
+    process.stdout.write(await render(toAwsNames(shape, response as Record<string, unknown>), output, query));
   }, operation);
 }
 
@@ -194,7 +194,7 @@ function onIdentity(
       operation = named;
       const response = (await call(client, name)) as Record<string, unknown>;
       const shape = shapeByName.get(operation)!.response;
-      process.stdout.write(render(toAwsNames(shape, response), options.output, options.query));
+      process.stdout.write(await render(toAwsNames(shape, response), options.output, options.query));
     },
     () => operation,
   );
@@ -260,7 +260,7 @@ function list({ output, query }: CommonOptions): Promise<void> {
       ...toAwsNames(shapeByName.get('ListUsers')!.response, { users }),
       ...toAwsNames(shapeByName.get('ListRoles')!.response, { roles }),
     };
-    process.stdout.write(render(named, output, query));
+    process.stdout.write(await render(named, output, query));
   }, 'ListUsers');
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // keyhold: the command line.
 import { Command } from 'commander';
+import { addGlobalOptions } from './global-options.js';
 import { addIdentityCommands } from './identity.js';
 import { addMigrateCommand } from './migrate.js';
 import { addOperationCommands } from './operations.js';
@@ -8,7 +9,7 @@ import { addPolicyCommands } from './policy.js';
 import { addPrograms } from './programs.js';
 import { addSealCommands } from './seal.js';
 import { addSeedCommand } from './seed.js';
-import { reportFailure } from './session.js';
+import { applyGlobals, reportFailure } from './session.js';
 
 const program = new Command('keyhold')
   .description('Keys that never leave your HSM, with the API of AWS KMS.')
@@ -20,7 +21,8 @@ addSealCommands(program);
 addSeedCommand(program);
 addMigrateCommand(program);
 addPolicyCommands(program);
-addPrograms(program);
+const ownPrograms = addPrograms(program);
+addGlobalOptions(program, (command) => !ownPrograms.has(command), applyGlobals);
 
 // A reader that has seen enough, such as head, is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));

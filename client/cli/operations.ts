@@ -6,12 +6,11 @@ import {
   operationShapes,
   type Service,
 } from '../../proto/descriptor.js';
-import type { Client } from '../client.js';
 import { type Format, formats, render, toAwsNames } from './output.js';
+import { hasPages, type Listed, type Message, type PageOptions, readPages } from './pages.js';
 import { withClient } from './session.js';
-import { kebab, readValue, UsageError } from './values.js';
-
-type Message = Record<string, unknown>;
+import type { Tree } from './shorthand.js';
+import { type BinaryFormat, kebab, parseJson, readRequest, readValue, textOf, UsageError } from './values.js';
 
 /** Names beside those of the operations. */
 const shorterNames: Readonly<Partial<Record<string, string>>> = { AdoptKey: 'adopt' };
@@ -29,17 +28,63 @@ export function addOperationCommands(program: Command): void {
       for (const option of optionsOf(field)) command.addOption(option);
     command.addOption(new Option('--output <format>', 'how to print').choices(formats).default('json'));
     command.option('--query <expression>', 'a JMESPath expression that picks what to print');
-    command.action(async (options: Record<string, unknown>) => {
-      const { output, query, ...given } = options;
-      const request = readRequest(shape, given);
-      await withClient(async (client) => {
-        const response = await call(client, shape, request);
-        process.stdout.write(
-          render(toAwsNames(shape.response, response), output as Format, query as string | undefined),
-        );
-      }, shape.name);
-    });
+    for (const option of inputOptions()) command.addOption(option);
+    if (hasPages(shape)) for (const option of pageOptions()) command.addOption(option);
+    command.action((options: OperationOptions) => run(shape, options));
   }
+}
+
+interface OperationOptions extends PageOptions, Readonly<Record<string, unknown>> {
+  readonly output: Format;
+  readonly query?: string;
+  readonly cliInputJson?: string;
+  readonly cliInputYaml?: string;
+  readonly generateCliSkeleton?: string | true;
+  readonly cliBinaryFormat?: BinaryFormat;
+}
+
+function inputOptions(): Option[] {
+  return [
+    new Option('--cli-input-json <json>', "the request as JSON with AWS's names; other options go before it"),
+    new Option('--cli-input-yaml <yaml>', 'the same in YAML'),
+    new Option('--generate-cli-skeleton [form]', 'prints a request to fill in, and sends nothing').choices([
+      'input',
+      'output',
+      'yaml-input',
+    ]),
+  ];
+}
+
+function pageOptions(): Option[] {
+  return [
+    new Option('--max-items <number>', 'how many items are shown; NextToken is for the rest'),
+    new Option('--page-size <number>', 'items a request'),
+    new Option('--starting-token <token>', 'NextToken of an earlier list'),
+    new Option('--no-paginate', 'one request alone'),
+  ];
+}
+
+async function run(shape: OperationShape, options: OperationOptions): Promise<void> {
+  const { output, query, generateCliSkeleton: skeleton } = options;
+  if (skeleton !== undefined) {
+    const { skeletonOf } = await import('./skeleton.js');
+    const message = skeletonOf(skeleton === 'output' ? shape.response : shape.request);
+    process.stdout.write(await render(message, skeleton === 'yaml-input' ? 'yaml' : 'json', undefined));
+    return;
+  }
+  const request = await requestOf(shape, options);
+  await withClient(async (client) => {
+    const methods = client as unknown as Record<string, (request: Message) => Promise<Message>>;
+    const invoke = (page: Message) => methods[shape.field]!(page);
+    const { response, nextToken }: Listed = hasPages(shape)
+      ? await readPages(shape, request, options, invoke)
+      : { response: await invoke(request) };
+    const named = toAwsNames(shape.response, response);
+    // The AWS CLI gives it a line of its own in text.
+    if (nextToken !== undefined)
+      named.NextToken = output === 'text' && query === undefined ? { NextToken: nextToken } : nextToken;
+    process.stdout.write(await render(named, output, query));
+  }, shape.name);
 }
 
 const serviceNames: Readonly<Record<Service, string>> = {
@@ -51,14 +96,15 @@ const serviceNames: Readonly<Record<Service, string>> = {
 function optionsOf(field: FieldShape): Option[] {
   const flag = `--${kebab(field.name)}`;
   if (field.kind === 'boolean') return [new Option(flag), new Option(`--no-${kebab(field.name)}`)];
-  const option = new Option(`${flag} <${field.repeated ? 'value...' : 'value'}>`, description(field));
-  if (field.required) option.makeOptionMandatory();
-  return [option];
+  const what = [field.required ? 'required' : '', description(field)]
+    .filter((each) => each !== '')
+    .join('; ');
+  return [new Option(`${flag} <${field.repeated ? 'value...' : 'value'}>`, what)];
 }
 
 function description(field: FieldShape): string {
   const what: Readonly<Partial<Record<FieldShape['kind'], string>>> = {
-    bytes: 'base64, or a file as fileb://path',
+    bytes: 'base64, or a file as fileb://path, or one of base64 as file://path',
     enum: [...(field.numbers?.keys() ?? [])].join(', '),
     map: 'name=value,other=value, or JSON',
     message: 'Name=value,Other=value, or JSON',
@@ -68,39 +114,47 @@ function description(field: FieldShape): string {
 }
 
 /** The request that options say. @throws UsageError */
-function readRequest(shape: OperationShape, options: Readonly<Record<string, unknown>>): Message {
-  const request: Message = {};
+async function requestOf(shape: OperationShape, options: OperationOptions): Promise<Message> {
+  const { cliBinaryFormat } = options;
+  const request = await inputOf(shape, options);
   for (const field of shape.request.fields) {
     const value = options[optionKey(field)];
     if (value === undefined) continue;
     request[field.name] =
       typeof value === 'boolean'
         ? value
-        : readValue(field, Array.isArray(value) ? (value as string[]) : [value as string]);
+        : readValue(field, Array.isArray(value) ? (value as string[]) : [value as string], cliBinaryFormat);
   }
+  const names = shape.request.fields
+    .filter(({ required, name }) => required && request[name] === undefined)
+    .map(({ name }) => `--${kebab(name)}`);
+  if (names.length > 0)
+    throw new UsageError(`required option${names.length > 1 ? 's' : ''} ${names.join(', ')} not given.`);
   return request;
+}
+
+/** What --cli-input-json or --cli-input-yaml gives. @throws UsageError */
+async function inputOf(shape: OperationShape, options: OperationOptions): Promise<Message> {
+  const { cliInputJson, cliInputYaml, cliBinaryFormat = 'base64' } = options;
+  if (cliInputJson !== undefined && cliInputYaml !== undefined)
+    throw new UsageError('--cli-input-json and --cli-input-yaml do not go together.');
+  if (cliInputJson !== undefined) {
+    const json = parseJson('--cli-input-json', textOf('--cli-input-json', cliInputJson));
+    return readRequest(shape.request, '--cli-input-json', json, cliBinaryFormat);
+  }
+  if (cliInputYaml === undefined) return {};
+  const { parse } = await import('yaml');
+  let tree: Tree;
+  try {
+    tree = parse(textOf('--cli-input-yaml', cliInputYaml)) as Tree;
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError('--cli-input-yaml: this is not YAML.');
+  }
+  return readRequest(shape.request, '--cli-input-yaml', tree, cliBinaryFormat);
 }
 
 /** Under which name commander keeps the option's value. */
 function optionKey(field: FieldShape): string {
   return kebab(field.name).replace(/-([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
-}
-
-/** Calls the operation; a list without --limit and --marker is read to its end, as the AWS CLI does. */
-async function call(client: Client, shape: OperationShape, request: Message): Promise<Message> {
-  const methods = client as unknown as Record<string, (request: Message) => Promise<Message>>;
-  const invoke = (page: Message) => methods[shape.field]!(page);
-  const pages =
-    shape.request.byName.has('marker') && request.limit === undefined && request.marker === undefined;
-  if (!pages) return invoke(request);
-  const list = shape.response.fields.find((field) => field.repeated);
-  if (!list) throw new UsageError(`${shape.name} has no list.`);
-  const items: unknown[] = [];
-  let marker: unknown;
-  do {
-    const response = await invoke(marker === undefined ? request : { ...request, marker });
-    items.push(...((response[list.name] as unknown[] | undefined) ?? []));
-    marker = response.truncated === true ? response.nextMarker : undefined;
-  } while (marker !== undefined);
-  return { [list.name]: items };
 }

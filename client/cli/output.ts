@@ -4,7 +4,7 @@ import { type Json, toAwsJson } from '../../proto/aws-json.js';
 import type { MessageShape } from '../../proto/descriptor.js';
 import { UsageError } from './values.js';
 
-export const formats = ['json', 'text', 'table'] as const;
+export const formats = ['json', 'text', 'table', 'yaml', 'yaml-stream', 'off'] as const;
 export type Format = (typeof formats)[number];
 
 /** A message with AWS's names, base64 for bytes and ISO 8601 for times. */
@@ -21,7 +21,11 @@ export function toAwsNames(
  * @returns '' where there is nothing to print
  * @throws UsageError for an expression that is none
  */
-export function render(response: Record<string, Json>, format: Format, query: string | undefined): string {
+export async function render(
+  response: Record<string, Json>,
+  format: Format,
+  query: string | undefined,
+): Promise<string> {
   let value: Json = response;
   if (query !== undefined) {
     try {
@@ -37,11 +41,20 @@ export function render(response: Record<string, Json>, format: Format, query: st
   return renderers[format](value);
 }
 
-const renderers: Readonly<Record<Format, (value: Json) => string>> = {
+const renderers: Readonly<Record<Format, (value: Json) => string | Promise<string>>> = {
   json: (value) => `${JSON.stringify(value, null, 4)}\n`,
   text: (value) => textLines(value, undefined).join(''),
   table: (value) => tableText(value),
+  yaml: (value) => yamlText(value),
+  'yaml-stream': (value) => yamlText([value]),
+  off: () => '',
 };
+
+// Loaded where it is asked for: a command has no time for it.
+async function yamlText(value: Json): Promise<string> {
+  const { stringify } = await import('yaml');
+  return stringify(value, { lineWidth: 0 });
+}
 
 // 2027-01-31T12:00:00.123000+00:00
 function isoTime(seconds: number): string {

@@ -49,7 +49,7 @@ function explain({
   return withClient(async (client) => {
     const response = await client.explainPolicy(request);
     const { response: shape } = shapeByName.get('ExplainPolicy')!;
-    process.stdout.write(render(toAwsNames(shape, { ...response }), output, query));
+    process.stdout.write(await render(toAwsNames(shape, { ...response }), output, query));
   }, 'ExplainPolicy');
 }
 

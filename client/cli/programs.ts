@@ -60,22 +60,28 @@ const groupDescriptions = {
   recover: 'Ways out.',
 } as const;
 
-/** Adds `keyhold init`, `keyhold audit verify` and so on. Their arguments are theirs to read. */
-export function addPrograms(program: Command): void {
+/**
+ * Adds `keyhold init`, `keyhold audit verify` and so on. Their arguments are theirs to read.
+ * @returns their commands
+ */
+export function addPrograms(program: Command): ReadonlySet<Command> {
+  const added = new Set<Command>();
   for (const { words, file, description } of programs) {
     let parent = program;
     if (words.length === 2) {
       const group = program.commands.find((command) => command.name() === words[0]);
       parent = group ?? program.command(words[0]).description(groupDescriptions[words[0]]);
     }
-    parent
+    const own = parent
       .command(words[words.length - 1] ?? '')
       .description(description)
       .allowUnknownOption()
       .allowExcessArguments()
       .helpOption(false)
       .action((_options: unknown, command: Command) => run(file, command.args));
+    added.add(own);
   }
+  return added;
 }
 
 async function run(file: string, args: readonly string[]): Promise<void> {

@@ -3,10 +3,23 @@ import { CommanderError } from 'commander';
 import type { Client } from '../client.js';
 import { ConnectionError, type ErrorCode, ServiceError, TimeoutError } from '../errors.js';
 import { connect } from '../index.js';
+import { connectionOf, type GlobalOptions } from './global-options.js';
 import { UsageError } from './values.js';
 
 /** Exit statuses. */
 export const exitCodes = { refused: 1, usage: 2, noDaemon: 3, interrupted: 130 } as const;
+
+let globals: GlobalOptions = {};
+
+/** Sets the options of the command that runs, for its connection and messages. */
+export function applyGlobals(options: GlobalOptions): void {
+  globals = options;
+}
+
+/** Tells what is done where --debug asks for it; never what a request or response holds. */
+function debug(text: string): void {
+  if (globals.debug) console.error(`keyhold: debug: ${text}`);
+}
 
 /**
  * Connects once, runs the command, closes. Ctrl-C aborts it.
@@ -19,7 +32,12 @@ export async function withClient(
   const interrupt = new AbortController();
   const abort = () => interrupt.abort(new Interrupted());
   process.once('SIGINT', abort).once('SIGTERM', abort);
-  const client = await connect({ maxAttempts: 1, connectTimeout: 5_000, signal: interrupt.signal });
+  const connection = await connectionOf(globals);
+  debug(`connecting to ${connection.url ?? process.env.KEYHOLD_URL ?? '(KEYHOLD_URL is not set)'}`);
+  const { signal } = interrupt;
+  const client = await connect({ maxAttempts: 1, connectTimeout: 5_000, ...connection, signal });
+  const started = performance.now();
+  debug('connected');
   try {
     await run(client, interrupt.signal);
   } catch (error) {
@@ -28,6 +46,7 @@ export async function withClient(
     throw error;
   } finally {
     await client.close();
+    debug(`ended after ${Math.round(performance.now() - started)} ms`);
   }
 }
 
@@ -56,6 +75,7 @@ export function reportFailure(error: unknown): number {
     return error.exitCode === 0 ? 0 : exitCodes.usage;
   }
   if (error instanceof Interrupted) return exitCodes.interrupted;
+  for (let each = error; each instanceof Error; each = each.cause) debug(each.stack ?? each.message);
   const code = error instanceof ServiceError ? `An error occurred (${error.code}) when connecting: ` : '';
   console.error(`keyhold: ${code}${error instanceof Error ? error.message : String(error)}`);
   if (error instanceof UsageError) return exitCodes.usage;

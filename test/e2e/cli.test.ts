@@ -44,7 +44,7 @@ void t.test('the command line', async (t) => {
       },
     );
     t.match(await run('list-aliases', '--output', 'text'), {
-      stdout: /^ALIASES\tarn:aws:kms:.*\talias\/cli\t/,
+      stdout: /^ALIASES\tarn:aws:kms:.*\talias\/cli\t/m,
     });
     t.match(await run('list-keys', '--output', 'table'), { stdout: /^Keys\n\+-+\+-+\+\n\| KeyId/ });
     t.same(Object.keys(await json('list-keys')), ['Keys']);
@@ -88,7 +88,7 @@ void t.test('the command line', async (t) => {
     const cases: [args: string[], message: RegExp][] = [
       [[], /Usage: keyhold/],
       [['encript'], /unknown command 'encript'[\s\S]*encrypt/],
-      [['encrypt', '--plaintext', 'aGk='], /required option '--key-id/],
+      [['encrypt', '--plaintext', 'aGk='], /required option --key-id/],
       [
         ['encrypt', '--key-id', 'x', '--plaintext', 'not base64!'],
         /--plaintext takes base64, or a file as fileb:/,
@@ -101,7 +101,7 @@ void t.test('the command line', async (t) => {
       ],
       [['generate-data-key', '--key-id', 'x', '--key-spec', 'AES_512'], /one of: AES_128, AES_256/],
       [['generate-random', '--number-of-bytes', 'many'], /whole number/],
-      [['list-keys', '--output', 'yaml'], /json, text, table/],
+      [['list-keys', '--output', 'xml'], /json, text, table, yaml/],
       [['list-keys', '--query', 'Keys['], /--query/],
       [['open', 'file.txt'], /does not end in \.sealed/],
     ];

@@ -1,0 +1,158 @@
+// The options that every command has: those of the AWS CLI v2. What has no meaning here is refused with the reason.
+import { type Command, Option } from 'commander';
+import { defaultCredentials } from '../credentials.js';
+import type { ConnectOptions } from '../options.js';
+import { formats } from './output.js';
+import { binaryFormats, UsageError } from './values.js';
+
+export interface GlobalOptions {
+  readonly region?: string;
+  readonly profile?: string;
+  readonly endpointUrl?: string;
+  readonly caBundle?: string;
+  readonly cliReadTimeout?: string;
+  readonly cliConnectTimeout?: string;
+  readonly debug?: boolean;
+}
+
+/** For commands that reach the daemon. Their own options of the same name win. */
+const options: readonly (readonly [flags: string, description: string, choices?: readonly string[]])[] = [
+  ['--region <region>', 'part of the signature; AWS_REGION if not given'],
+  ['--profile <name>', 'profile of the AWS credentials file to sign with'],
+  ['--endpoint-url <url>', 'https://host:port, wss://host:port/ or unix:/path; KEYHOLD_URL if not given'],
+  ['--ca-bundle <path>', 'certificates to trust, PEM; AWS_CA_BUNDLE if not given'],
+  ['--cli-read-timeout <seconds>', 'for a request with all its repetitions; 0: none'],
+  ['--cli-connect-timeout <seconds>', 'for making the connection; 0: none'],
+  ['--debug', 'tells on standard error what is done, and where an error comes from'],
+  ['--no-cli-pager', 'has no effect: there is no pager'],
+  ['--no-cli-auto-prompt', 'has no effect: there are no prompts'],
+  ['--color <when>', 'has no effect: there are no colors', ['on', 'off', 'auto']],
+  ['--cli-binary-format <format>', 'how blobs are given', binaryFormats],
+];
+
+const noOperation = 'this command is not one operation of the API';
+const noPages = 'this command gives no pages';
+
+/** What the AWS CLI has and a command does not, with the reason; unless the command has an option of that name. */
+const refused: Readonly<Record<string, string>> = {
+  '--no-verify-ssl': 'the certificate of the daemon is always verified; name its authority with --ca-bundle',
+  '--no-sign-request': 'every request is signed',
+  '--cli-auto-prompt': 'there are no prompts',
+  '--cli-input-json <value>': noOperation,
+  '--cli-input-yaml <value>': noOperation,
+  '--generate-cli-skeleton [value]': noOperation,
+  '--max-items <value>': noPages,
+  '--page-size <value>': noPages,
+  '--starting-token <value>': noPages,
+  '--no-paginate': noPages,
+};
+
+const printing = [
+  new Option('--output <format>', 'how to print').choices(formats),
+  new Option('--query <expression>', 'a JMESPath expression that picks what to print'),
+];
+
+/**
+ * Adds the options to the program, where they stand before the command's name, and to its commands, where they stand behind.
+ * @param isOfClient whether a command reaches the daemon; others read their own options
+ */
+export function addGlobalOptions(
+  program: Command,
+  isOfClient: (command: Command) => boolean,
+  apply: (options: GlobalOptions) => void,
+): void {
+  program.enablePositionalOptions();
+  for (const option of printing) program.addOption(option);
+  addTo(program);
+  for (const command of leaves(program)) if (isOfClient(command)) addTo(command);
+  program.hook('preAction', (_program, command) => {
+    inherit(program, command, isOfClient(command));
+    if (!isOfClient(command)) return;
+    for (const [flags, reason] of Object.entries(refused)) refuse(command, flags, reason);
+    apply(command.opts());
+  });
+}
+
+function addTo(command: Command): void {
+  const has = (flag: string) => command.options.some(({ long }) => long === flag);
+  for (const [flags, description, choices] of options) {
+    const option = new Option(flags, description);
+    if (choices) option.choices(choices);
+    if (!has(option.long!)) command.addOption(option);
+  }
+  for (const flags of Object.keys(refused)) {
+    const option = new Option(flags).hideHelp();
+    if (!has(option.long!)) command.addOption(option);
+  }
+}
+
+/** Every command that does something. */
+function leaves(command: Command): Command[] {
+  return command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
+}
+
+/** Gives a command the options that stand before its name. @throws UsageError where it has no use for one */
+function inherit(program: Command, command: Command, isOfClient: boolean): void {
+  const given = program.options.filter(
+    (option) => program.getOptionValueSource(option.attributeName()) === 'cli',
+  );
+  for (const option of given) {
+    const attribute = option.attributeName();
+    const own = command.options.find(({ long }) => long === option.long);
+    if (!isOfClient || !own) throw new UsageError(`'${command.name()}' has no use for ${option.long}.`);
+    // That of the same name which stands behind the command's name wins.
+    if (command.getOptionValueSource(attribute) !== 'cli')
+      command.setOptionValueWithSource(attribute, program.getOptionValue(attribute), 'cli');
+  }
+}
+
+/** @throws UsageError where the option is one that was added to be refused */
+function refuse(command: Command, flags: string, reason: string): void {
+  const option = command.options.find((each) => each.flags === flags && each.hidden);
+  if (!option || command.getOptionValueSource(option.attributeName()) !== 'cli') return;
+  // Of --this and --no-this, which have one value, only the one.
+  if ((command.getOptionValue(option.attributeName()) === false) === option.negate)
+    throw new UsageError(`${option.long} is not available: ${reason}.`);
+}
+
+/** What the options say of the connection. @throws UsageError */
+export async function connectionOf(options: GlobalOptions): Promise<ConnectOptions> {
+  const { region, profile, endpointUrl, caBundle, cliReadTimeout, cliConnectTimeout } = options;
+  return {
+    ...(region !== undefined && { region }),
+    // As with the AWS CLI, a profile that is named counts before the variables.
+    ...(profile !== undefined && {
+      credentials: () =>
+        defaultCredentials({ ...process.env, AWS_PROFILE: profile, AWS_ACCESS_KEY_ID: undefined }),
+    }),
+    ...(endpointUrl !== undefined && { url: urlOf(endpointUrl) }),
+    ...(caBundle !== undefined && { ca: await readBundle(caBundle) }),
+    ...(cliReadTimeout !== undefined && { timeout: milliseconds('--cli-read-timeout', cliReadTimeout) }),
+    ...(cliConnectTimeout !== undefined && {
+      connectTimeout: milliseconds('--cli-connect-timeout', cliConnectTimeout),
+    }),
+  };
+}
+
+/** The address of the AWS endpoint is that of the native one. */
+function urlOf(text: string): string {
+  if (text.startsWith('http:'))
+    throw new UsageError('--endpoint-url: the daemon is reached by TLS; give https://host:port.');
+  return text.startsWith('https:') ? text.replace(/^https:/, 'wss:') : text;
+}
+
+async function readBundle(path: string): Promise<Buffer> {
+  const { readFile } = await import('node:fs/promises');
+  return readFile(path).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(`--ca-bundle: ${path} cannot be read (${error.code ?? ''}).`);
+  });
+}
+
+const longestWait = 0x7fffffff;
+
+function milliseconds(option: string, text: string): number {
+  if (!/^[0-9]+$/.test(text))
+    throw new UsageError(`${option} takes a whole number of seconds, not '${text}'.`);
+  const seconds = Number(text);
+  return seconds === 0 ? longestWait : Math.min(seconds * 1000, longestWait);
+}

@@ -1,0 +1,100 @@
+// Lists in pages, with the options of the AWS CLI: --max-items, --page-size, --starting-token, --no-paginate.
+import type { OperationShape } from '../../proto/descriptor.js';
+import { UsageError } from './values.js';
+
+export type Message = Record<string, unknown>;
+
+export interface PageOptions {
+  readonly maxItems?: string;
+  readonly pageSize?: string;
+  readonly startingToken?: string;
+  readonly paginate?: boolean;
+}
+
+/** A list as far as it is read, and the token with which the next command goes on. */
+export interface Listed {
+  readonly response: Message;
+  readonly nextToken?: string;
+}
+
+/** Whether an operation gives a list in pages. */
+export function hasPages(shape: OperationShape): boolean {
+  return shape.request.byName.has('marker');
+}
+
+/** Where a list was left: the marker of a page, and how many of its items were shown already. As botocore has it. */
+interface Place {
+  readonly marker: string | undefined;
+  readonly skip: number;
+}
+
+/**
+ * Reads a list to its end, or as far as the options say. With --limit, --marker or --no-paginate it is one request.
+ * @throws UsageError
+ */
+export async function readPages(
+  shape: OperationShape,
+  request: Message,
+  options: PageOptions,
+  invoke: (request: Message) => Promise<Message>,
+): Promise<Listed> {
+  const { maxItems, pageSize, startingToken, paginate } = options;
+  const asked = { '--max-items': maxItems, '--page-size': pageSize, '--starting-token': startingToken };
+  const paging = Object.entries(asked).find(([, value]) => value !== undefined)?.[0];
+  const single =
+    paginate === false
+      ? '--no-paginate'
+      : ['limit', 'marker'].filter((name) => request[name] !== undefined).map((name) => `--${name}`)[0];
+  if (single !== undefined) {
+    if (paging !== undefined) throw new UsageError(`${single} and ${paging} do not go together.`);
+    return { response: await invoke(request) };
+  }
+  const list = shape.response.fields.find((field) => field.repeated)!;
+  const most = maxItems === undefined ? Infinity : count('--max-items', maxItems);
+  const limit = pageSize === undefined ? undefined : count('--page-size', pageSize);
+  const items: unknown[] = [];
+  let place: Place = startingToken === undefined ? { marker: undefined, skip: 0 } : openToken(startingToken);
+  for (;;) {
+    const { marker, skip } = place;
+    const page = await invoke({
+      ...request,
+      ...(limit && { limit }),
+      ...(marker !== undefined && { marker }),
+    });
+    const found = (page[list.name] as unknown[] | undefined) ?? [];
+    const taken = found.slice(skip, skip + most - items.length);
+    items.push(...taken);
+    const shown = skip + taken.length;
+    const next = page.truncated === true ? (page.nextMarker as string) : undefined;
+    if (shown < found.length) return listed(list.name, items, { marker, skip: shown });
+    if (next === undefined) return listed(list.name, items);
+    place = { marker: next, skip: 0 };
+    if (items.length >= most) return listed(list.name, items, place);
+  }
+}
+
+function listed(name: string, items: unknown[], rest?: Place): Listed {
+  return { response: { [name]: items }, ...(rest && { nextToken: makeToken(rest) }) };
+}
+
+function makeToken({ marker = null, skip }: { marker?: string | null | undefined; skip: number }): string {
+  const token = { Marker: marker, ...(skip > 0 && { boto_truncate_amount: skip }) };
+  return Buffer.from(JSON.stringify(token)).toString('base64');
+}
+
+function openToken(token: string): Place {
+  try {
+    const place = JSON.parse(Buffer.from(token, 'base64').toString()) as Record<string, unknown>;
+    const { Marker: marker, boto_truncate_amount: skip = 0 } = place;
+    if ((marker === null || typeof marker === 'string') && Number.isSafeInteger(skip) && Number(skip) >= 0)
+      return { marker: marker ?? undefined, skip: Number(skip) };
+  } catch {
+    // What follows says it.
+  }
+  throw new UsageError('--starting-token takes the NextToken of an earlier list.');
+}
+
+function count(option: string, text: string): number {
+  if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text);
+  throw new UsageError(`${option} takes a whole number from 1 on, not '${text}'.`);
+}
