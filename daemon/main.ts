@@ -153,7 +153,7 @@ async function start(home: string): Promise<Daemon> {
     others,
     anchorLabel(instance),
   );
-  keyring.missing = new Set(inspection.missing);
+  keyring.connected(undefined, inspection.missing);
   report(log, inspection);
 
   const identities = new Identities(records, instance.account);
@@ -357,8 +357,9 @@ function portOf({ listen }: Config): number {
   throw new ConfigError(`KEYHOLD_PORT is '${text}': it takes a port number, 0 for any free one.`);
 }
 
-function report(log: Logger, { missing, foreign }: Inspection): void {
-  if (missing.length > 0) log.error({ keys: missing }, 'the token does not hold the material of these keys');
+function report(log: Logger, { missing, unclaimed, foreign }: Inspection): void {
+  if (missing.length > 0) log.error({ missing }, 'the token does not hold this key material');
+  if (unclaimed.length > 0) log.error({ unclaimed }, 'the token holds key material that no record names');
   if (foreign > 0) log.info({ foreign }, 'the token also holds objects that are not of this Keyhold');
 }
 
@@ -372,8 +373,7 @@ function healthOf(
   problems: readonly string[],
   others: readonly string[],
 ): Health {
-  const stillMissing = missing.filter((keyId) => keyring.key(keyId));
-  const warnings = stillMissing.map((keyId) => `the token does not hold the material of key ${keyId}`);
+  const warnings = keyring.stillMissing(missing).map((each) => `the token does not hold ${each}`);
   if (audit.available && audit.fault !== undefined) warnings.push(audit.fault);
   warnings.push(...stores.warnings, ...sinks.warnings, ...others);
   if (foreign > 0) warnings.push(`the token holds ${foreign} objects that are not of this Keyhold`);

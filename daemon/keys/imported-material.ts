@@ -43,10 +43,19 @@ export interface Imported {
   readonly record: KeyRecord;
   /** Whether the object that was made is the key's from now on; not where the same material is there already. */
   readonly takesObject: boolean;
+  /** CKA_ID, hex, of the object that it takes the place of, of which the token lacks something. */
+  readonly replaced?: string | undefined;
 }
 
-/** @throws IncorrectKeyMaterialException, KMSInvalidStateException */
-export function withImport(record: KeyRecord, imported: Import): Imported {
+/**
+ * @param isMissing whether the token lacks something of a material
+ * @throws IncorrectKeyMaterialException, KMSInvalidStateException
+ */
+export function withImport(
+  record: KeyRecord,
+  imported: Import,
+  isMissing: (materialId: string) => boolean = () => false,
+): Imported {
   const { materials, pendingMaterial } = record;
   const { materialId, importType = materials.length === 0 ? 'NEW_KEY_MATERIAL' : 'EXISTING_KEY_MATERIAL' } =
     imported;
@@ -67,12 +76,14 @@ export function withImport(record: KeyRecord, imported: Import): Imported {
   if (!known) throw incorrect('it was not imported into this key before');
   if (imported.expectedId !== undefined && imported.expectedId !== materialId)
     throw incorrect(`it is not ${imported.expectedId}`);
-  const renewed = renew(known, imported);
+  const lost = known.imported!.present && isMissing(materialId);
+  const renewed = renew(known, imported, lost);
   const changed = change(record, renewed);
   const completed = lacksMaterial(record) && !lacksMaterial(changed);
   return {
     record: completed ? { ...changed, enabled: true } : changed,
     takesObject: renewed.objectId === imported.objectId,
+    replaced: lost ? known.objectId : undefined,
   };
 }
 
@@ -113,7 +124,11 @@ function madeOf(
 }
 
 /** Material that is there stays as it is, so that requests that use it now do not fail; only its expiry changes. */
-function renew(known: MaterialRecord, { objectId, validTo, leftHsm, description }: Import): MaterialRecord {
+function renew(
+  known: MaterialRecord,
+  { objectId, validTo, leftHsm, description }: Import,
+  isLost: boolean,
+): MaterialRecord {
   const before = known.imported!;
   const imported: ImportedRecord = {
     present: true,
@@ -121,7 +136,7 @@ function renew(known: MaterialRecord, { objectId, validTo, leftHsm, description 
     description: description ?? before.description,
     leftHsm: before.leftHsm || leftHsm,
   };
-  return { ...known, objectId: before.present ? known.objectId : objectId, imported };
+  return { ...known, objectId: before.present && !isLost ? known.objectId : objectId, imported };
 }
 
 function change(record: KeyRecord, changed: MaterialRecord): KeyRecord {

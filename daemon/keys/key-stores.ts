@@ -162,7 +162,7 @@ export class KeyStores {
 
   /** For the health report. */
   get warnings(): string[] {
-    const warnings = this.main.hangs ? [hanging(`key store '${this.main.name}'`)] : [];
+    const warnings: string[] = [];
     for (const { customKeyStoreId, name } of customKeyStores(this.options.records)) {
       const title = `custom key store '${name}' (${customKeyStoreId})`;
       const connection = this.#connections.get(customKeyStoreId);
@@ -171,8 +171,8 @@ export class KeyStores {
       if (connection?.state !== 'CONNECTED') continue;
       if (connection.store?.hangs) warnings.push(hanging(title));
       const { missing, foreign } = this.#inspections.get(customKeyStoreId)!;
-      for (const keyId of missing.filter((each) => this.options.keyring.key(each)))
-        warnings.push(`the token of ${title} does not hold the material of key ${keyId}`);
+      for (const each of this.options.keyring.stillMissing(missing))
+        warnings.push(`the token of ${title} does not hold ${each}`);
       if (foreign > 0)
         warnings.push(`the token of ${title} holds ${foreign} objects that are not of this Keyhold`);
     }

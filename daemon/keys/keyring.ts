@@ -6,6 +6,7 @@ import { AliasIndex } from './alias-index.js';
 import { blobHeader } from './ciphertext.js';
 import { grantNames } from './grants.js';
 import type { Namer } from './identifiers.js';
+import { type Missing, type MissingMaterial, missingText } from './inspection.js';
 import { lastUsageKey } from './last-usage.js';
 import { ManagedKeyNotMade, managedAliasPrefix, managedService } from './managed-keys.js';
 import { messageCountKey } from './message-counts.js';
@@ -29,6 +30,8 @@ export interface Material {
   readonly customKeyStoreId: string | undefined;
   /** Of symmetric keys. */
   readonly symmetric: SymmetricMaterial | undefined;
+  /** What cannot be used of it: all, where its store is not connected. */
+  readonly missing: 'all' | Missing | undefined;
 }
 
 export interface SymmetricMaterial {
@@ -42,27 +45,49 @@ export class Key {
   readonly arn: string;
   readonly #materials: ReadonlyMap<string, Material>;
   readonly #current: Material | undefined;
-  readonly #state: KeyState;
+  /** As if all of its materials could be used. */
+  readonly #recorded: KeyState;
   /** When the first of its materials expires, in epoch seconds. */
   readonly #expiresAt: number;
 
   constructor(
     readonly record: KeyRecord,
     namer: Namer,
-    isUnavailable = false,
+    missing: (customKeyStoreId: string | undefined, objectId: string) => Material['missing'] = () =>
+      undefined,
   ) {
     this.arn = namer.keyArn(record.keyId);
-    this.#state = stateOf(record, isUnavailable);
+    this.#recorded = stateOf(record);
     this.#expiresAt = earliestExpiry(record) ?? Infinity;
-    const materials = record.materials.map((material) => toMaterial(record, material));
+    const materials = materialsOf(record).map((material) => toMaterial(record, material, missing));
     this.#materials = new Map(materials.map((material) => [material.materialId, material]));
-    this.#current = materials[materials.length - 1];
+    this.#current = materials[record.materials.length - 1];
   }
 
-  /** As it is now: material that has expired does not count, though the scheduler may not have come to it yet. */
+  /** As it is now, as far as the material goes with which it encrypts, or does whatever else it is for. */
   get state(): KeyState {
-    const expires = this.#expiresAt !== Infinity && (this.#state === 'Enabled' || this.#state === 'Disabled');
-    return expires && this.#expiresAt <= Date.now() / 1000 ? 'PendingImport' : this.#state;
+    return this.stateWith(this.#current);
+  }
+
+  /**
+   * The state as far as one of its materials goes. Material that has expired does not count, though the scheduler may not
+   * have come to it yet.
+   * @param usesPublic whether the public key of a pair is enough
+   */
+  stateWith(material: Material | undefined, usesPublic = false): KeyState {
+    const state = this.#recorded;
+    if (state === 'PendingDeletion') return state;
+    const missing = material?.missing;
+    if (missing === 'all' || (missing !== undefined && (missing === 'public') === usesPublic))
+      // What was imported can be imported again.
+      return this.record.origin === 'EXTERNAL' && !usesPublic ? 'PendingImport' : 'Unavailable';
+    const expires = this.#expiresAt !== Infinity && (state === 'Enabled' || state === 'Disabled');
+    return expires && this.#expiresAt <= Date.now() / 1000 ? 'PendingImport' : state;
+  }
+
+  /** Whether anything is missing of the material with which it encrypts, or does whatever else it is for. */
+  get lacksCurrent(): boolean {
+    return this.#current?.missing !== undefined;
   }
 
   /**
@@ -79,12 +104,18 @@ export class Key {
   }
 }
 
-function toMaterial(record: KeyRecord, material: MaterialRecord): Material {
+function toMaterial(
+  record: KeyRecord,
+  material: MaterialRecord,
+  missing: (customKeyStoreId: string | undefined, objectId: string) => Material['missing'],
+): Material {
   const { keyId } = record;
   const { materialId, objectId, suite } = material;
   const id = Buffer.from(objectId, 'hex');
   const symmetric = suite && { cipherKey: { suite, id }, header: blobHeader(suite, keyId, materialId) };
-  return { materialId, objectId: id, customKeyStoreId: storeIdOf(record, material), symmetric };
+  const customKeyStoreId = storeIdOf(record, material);
+  const lack = missing(customKeyStoreId, objectId);
+  return { materialId, objectId: id, customKeyStoreId, symmetric, missing: lack };
 }
 
 export interface Alias extends AliasRecord {
@@ -98,9 +129,8 @@ export class Keyring {
   readonly #aliases = new Map<string, { text: string; alias: Alias }>();
 
   readonly #aliasIndex = new AliasIndex();
-  #missing: ReadonlySet<string> = new Set();
-  /** The custom key stores that are connected, and the keys whose material their tokens do not hold. */
-  readonly #connected = new Map<string, ReadonlySet<string>>();
+  /** What the tokens of the stores lack that are connected, by CKA_ID in hex. The default store is always there. */
+  readonly #connected = new Map<string | undefined, ReadonlyMap<string, Missing>>([[undefined, new Map()]]);
 
   constructor(
     readonly records: Records,
@@ -113,19 +143,27 @@ export class Keyring {
     });
   }
 
-  /** The keys whose material the token does not hold: they are Unavailable. */
-  set missing(keyIds: ReadonlySet<string>) {
-    this.#missing = keyIds;
-    this.#keys.clear();
-  }
-
-  /** Says that a custom key store is of use. @param missing keys whose material its token does not hold */
-  connected(customKeyStoreId: string, missing: Iterable<string>): void {
-    this.#connected.set(customKeyStoreId, new Set(missing));
+  /**
+   * Says that the materials in a store can be used, but for some.
+   * @param customKeyStoreId undefined: the default store
+   * @param missing what its token does not hold
+   */
+  connected(customKeyStoreId: string | undefined, missing: readonly MissingMaterial[]): void {
+    this.#connected.set(customKeyStoreId, new Map(missing.map((each) => [each.objectId, each.missing])));
     this.#forget(customKeyStoreId);
   }
 
-  /** Says that a custom key store is of no use: its keys are Unavailable. */
+  /** Those of a store's missing materials that a key has still. */
+  stillMissing(missing: readonly MissingMaterial[]): string[] {
+    return missing.flatMap((each) => {
+      const record = this.key(each.keyId)?.record;
+      const isNamed = ({ objectId }: MaterialRecord) => objectId === each.objectId;
+      if (!record || !materialsOf(record).some(isNamed)) return [];
+      return [missingText(each, record.materials.at(-1)?.objectId === each.objectId)];
+    });
+  }
+
+  /** Says that a custom key store is of no use: its materials cannot be used. */
   disconnected(customKeyStoreId: string): void {
     if (this.#connected.delete(customKeyStoreId)) this.#forget(customKeyStoreId);
   }
@@ -146,7 +184,7 @@ export class Keyring {
     if (text === undefined) return undefined;
     let entry = this.#keys.get(keyId);
     if (entry?.text !== text) {
-      entry = { text, key: this.#decode(keyId, text) };
+      entry = { text, key: this.#decode(text) };
       this.#keys.set(keyId, entry);
     }
     return entry.key;
@@ -242,16 +280,23 @@ export class Keyring {
     return new exceptions.NotFoundException(`Alias ${arn} is not found.`);
   }
 
-  #decode(keyId: string, text: string): Key {
+  #decode(text: string): Key {
     const record = keyRecord.parse(JSON.parse(text));
-    const { customKeyStoreId: store } = record;
-    const missing = store === undefined ? this.#missing : this.#connected.get(store);
-    return new Key(record, this.namer, missing?.has(keyId) ?? true);
+    return new Key(record, this.namer, (store, objectId) => {
+      const missing = this.#connected.get(store);
+      return missing ? missing.get(objectId) : 'all';
+    });
   }
 
-  #forget(customKeyStoreId: string): void {
-    for (const [keyId, { key }] of this.#keys)
-      if (key.record.customKeyStoreId === customKeyStoreId) this.#keys.delete(keyId);
+  #forget(customKeyStoreId: string | undefined): void {
+    for (const [keyId, { key }] of this.#keys) {
+      const { record } = key;
+      if (
+        record.customKeyStoreId === customKeyStoreId ||
+        record.materials.some((material) => storeIdOf(record, material) === customKeyStoreId)
+      )
+        this.#keys.delete(keyId);
+    }
   }
 }
 

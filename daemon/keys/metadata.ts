@@ -34,7 +34,7 @@ export function keyMetadata(key: Key, namer: Namer, cloudHsmClusterId?: string):
       ? { multiRegionKeyType: 'PRIMARY', primaryKey: { arn: key.arn, region: namer.region }, replicaKeys: [] }
       : undefined,
     currentKeyMaterialId: record.materials.at(-1)?.suite && record.materials.at(-1)?.materialId,
-    keyholdWarnings: shortfallsOf(record),
+    keyholdWarnings: shortfallsOf(key),
   };
 }
 

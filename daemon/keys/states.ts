@@ -32,7 +32,9 @@ const rows = {
   enableDisable: { Enabled: 'ok', Disabled: 'ok', Unavailable: 'ok' },
   cancelDeletion: { PendingDeletion: 'ok' },
   scheduleRotation: { Enabled: 'ok', Disabled, PendingImport: Unsupported, Unavailable: Unsupported },
-  rotate: { Enabled: 'ok', Disabled, Unavailable: Unsupported },
+  // At AWS only keys that have no rotation are Unavailable. Here it is the way out where the newest material is missing.
+  rotate: { Enabled: 'ok', Disabled, Unavailable: 'ok' },
+  migrate: { Enabled: 'ok', Disabled, Unavailable: Unsupported },
   rotationStatus: {
     Enabled: 'ok',
     Disabled: 'ok',
@@ -52,10 +54,9 @@ const rows = {
 
 export type StateRow = keyof typeof rows;
 
-/** @param isUnavailable whether the token lacks some of its material, or is not connected */
-export function stateOf(record: KeyRecord, isUnavailable: boolean): KeyState {
+/** What the record says, wherever the materials are. */
+export function stateOf(record: KeyRecord): KeyState {
   if (record.deletion) return 'PendingDeletion';
-  if (isUnavailable) return 'Unavailable';
   if (lacksMaterial(record)) return 'PendingImport';
   return record.enabled ? 'Enabled' : 'Disabled';
 }
@@ -76,11 +77,14 @@ export function verdictOf(row: StateRow, state: KeyState): Verdict {
   return (rows[row] as Row)[state] ?? 'KMSInvalidStateException';
 }
 
-/** @throws DisabledException, KMSInvalidStateException, UnsupportedOperationException as the table says */
-export function checkState(key: Key, row: StateRow): void {
-  const verdict = verdictOf(row, key.state);
+/**
+ * @param state of the key, where the operation uses another material than its current one
+ * @throws DisabledException, KMSInvalidStateException, UnsupportedOperationException as the table says
+ */
+export function checkState(key: Key, row: StateRow, state = key.state): void {
+  const verdict = verdictOf(row, state);
   if (verdict === 'ok') return;
-  throw new ServiceError(verdict, `${key.arn} ${sentenceOf(key, verdict)}`);
+  throw new ServiceError(verdict, `${key.arn} ${sentenceOf(key, verdict, state)}`);
 }
 
 /** In AWS KMS's words, on which clients rely. */
@@ -95,7 +99,7 @@ const sentences: Readonly<Record<KeyState, string>> = {
   PendingReplicaDeletion: 'is pending replica deletion.',
 };
 
-function sentenceOf({ record, state }: Key, verdict: ErrorCode): string {
+function sentenceOf({ record }: Key, verdict: ErrorCode, state: KeyState): string {
   if (verdict === 'DisabledException') return 'is disabled.';
   if (verdict === 'UnsupportedOperationException' && record.origin !== 'AWS_KMS')
     return `origin is ${record.origin} which is not valid for this operation.`;

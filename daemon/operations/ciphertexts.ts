@@ -81,10 +81,19 @@ export function decryptingSide(
   const material = key.material(blob.materialId);
   const symmetric = material?.symmetric;
   if (symmetric?.cipherKey.suite !== blob.suite) throw new exceptions.InvalidCiphertextException('');
+  if (material?.missing) throw missingMaterial(key, material);
   const { cipherKey } = symmetric;
   const aad = authenticated(blob.header, context);
   const holder = { record: { customKeyStoreId: material?.customKeyStoreId } };
   return { cipherKey, aad, algorithm, materialId: blob.materialId, message: blob, holder };
+}
+
+/** An older material that its token does not hold; only what it encrypted is lost. */
+function missingMaterial(key: Key, { materialId }: Material) {
+  return new exceptions.KMSInvalidStateException(
+    `${key.arn} is unavailable. The HSM does not hold, or is not connected with, the key material ${materialId} that made ` +
+      'this ciphertext.',
+  );
 }
 
 /**

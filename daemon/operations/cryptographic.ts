@@ -12,7 +12,7 @@ import {
 } from './ciphertexts.js';
 import { requestAlias } from './condition-keys.js';
 import { type AnyOperation, type ConditionKeys, operation } from './operation.js';
-import { anyForm, ciphertextKey, noSuchKeyOrNoAccess } from './resolvers.js';
+import { anyForm, ciphertextKey, ciphertextMaterial, noSuchKeyOrNoAccess } from './resolvers.js';
 
 const encrypt = operation({
   name: 'Encrypt',
@@ -31,6 +31,7 @@ const encrypt = operation({
   ],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
+  usesPublic: true,
   encrypts: true,
   audited: ['keyId', 'encryptionContext', 'encryptionAlgorithm'],
   async handle(request, [key], { stores }) {
@@ -52,6 +53,7 @@ const decrypt = operation({
     {
       action: 'kms:Decrypt',
       key: ciphertextKey('keyId', 'encryptionAlgorithm'),
+        material: ciphertextMaterial,
       encryptionContext: (request) => request.encryptionContext,
       conditionKeys: {
         ...requestAlias('keyId'),
@@ -108,6 +110,7 @@ const reEncrypt = operation({
     {
       action: 'kms:ReEncryptFrom',
       key: ciphertextKey('sourceKeyId', 'sourceEncryptionAlgorithm'),
+        material: ciphertextMaterial,
       encryptionContext: (request) => request.sourceEncryptionContext,
       conditionKeys: {
         ...requestAlias('sourceKeyId'),

@@ -82,7 +82,7 @@ function checkMigratable(key: Key, customKeyStoreId: string | undefined): void {
   if (keyManager === 'AWS') throw stays('it is managed by Keyhold');
   if (multiRegion && customKeyStoreId !== undefined)
     throw stays('a multi-Region key cannot be in a custom key store');
-  checkState(key, 'rotate');
+  checkState(key, 'migrate');
 }
 
 export const migrationOperations: readonly AnyOperation[] = [migrateKey];

@@ -1,6 +1,7 @@
 import { exceptions } from '../../proto/errors.js';
 import type { RotationType } from '../../proto/generated/messages.js';
 import type { ImportedMaterial, ObjectId } from '../hsm/key-store.js';
+import { finishDestruction, intendDestruction } from '../keys/destructions.js';
 import { type Import, materialIdOf, withImport } from '../keys/imported-material.js';
 import { generateMaterial, importMaterial } from '../keys/intents.js';
 import { type Key, putKey } from '../keys/keyring.js';
@@ -71,17 +72,23 @@ export async function prepareImport(
     const { checkValue, leftHsm } = made.imported;
     const materialId = await materialIdOf(stores.main, internalKeys['material-ids'], key.record, checkValue);
     const imported = { ...facts, materialId, objectId, at: Date.now() / 1000, leftHsm };
+    const imports = (now: Key) =>
+      withImport(now.record, imported, (id) => now.material(id)?.missing !== undefined);
     // Now too, so that what is wrong costs no write.
-    withImport(key.record, imported);
+    imports(key);
     let takesObject = true;
+    let replaced: string | undefined;
     const changes = () => {
-      const result = withImport(keyring.existing(keyId).record, imported);
-      takesObject = result.takesObject;
+      const result = imports(keyring.existing(keyId));
+      ({ takesObject, replaced } = result);
       // Where the object is not needed its intent stays, and finish() makes an end of both.
-      return takesObject ? [putKey(result.record), made.commit] : [putKey(result.record)];
+      if (!takesObject) return [putKey(result.record)];
+      const destruction = replaced === undefined ? [] : [intendDestruction(replaced)];
+      return [putKey(result.record), made.commit, ...destruction];
     };
     const finish = async () => {
       if (!takesObject) await made.undo();
+      if (replaced !== undefined) await finishDestruction(records, stores.of(key), replaced);
     };
     return { materialId, changes, undo: () => made.undo(), finish };
   } catch (error) {

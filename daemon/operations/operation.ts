@@ -9,7 +9,7 @@ import type { AccessKeys } from '../identity/access-keys.js';
 import type { Caller } from '../identity/caller.js';
 import type { Identities } from '../identity/identities.js';
 import type { Sessions } from '../identity/sessions.js';
-import type { Key, Keyring } from '../keys/keyring.js';
+import type { Key, Keyring, Material } from '../keys/keyring.js';
 import type { LastUsage } from '../keys/last-usage.js';
 import type { MessageCounts } from '../keys/message-counts.js';
 import type { Secrets } from '../keys/secrets.js';
@@ -90,6 +90,8 @@ export interface Permission<Request> {
   readonly key?: KeyResolver<Request>;
   /** Row of the state table for this key, where it is not the operation's. */
   readonly states?: StateRow;
+  /** Which material of the key is used, where it is not the current one: asked for only where that one is missing. */
+  readonly material?: (request: Request, key: Key) => Material | undefined;
   /** ARN of a resource that is no key, such as an alias. */
   readonly resource?: (request: Request, services: Services, caller: Caller) => string;
   /** The role that the resource is, whose trust policy decides; `undefined` where there is no such role. */
@@ -146,6 +148,8 @@ export interface Operation<Name extends string, Request, Response> {
   readonly states?: StateRow;
   /** Usage that every key of the permissions must have. */
   readonly usage?: KeyUsageType;
+  /** Whether the public key of a pair is all that it uses. */
+  readonly usesPublic?: boolean;
   /** Whether it encrypts one message under the last of its keys: counted before the handler gets that key. */
   readonly encrypts?: boolean;
   /** Fields of the request that the audit event shows; never a plaintext or ciphertext. */

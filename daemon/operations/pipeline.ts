@@ -2,12 +2,13 @@
 // resolve key → authorize → check state and usage → execute → audit. Nothing is answered before its event is durable.
 import { type OperationShape, shapeByName } from '../../proto/descriptor.js';
 import { errorTable, exceptions, type ServiceError } from '../../proto/errors.js';
-import type { KeyLastUsageTrackingOperation } from '../../proto/generated/messages.js';
+import type { KeyLastUsageTrackingOperation, KeyState } from '../../proto/generated/messages.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Authenticator } from '../identity/authenticator.js';
 import { type Caller, identityOf } from '../identity/caller.js';
 import { checkGrantTokens } from '../keys/grant-tokens.js';
 import type { Key } from '../keys/keyring.js';
+import { isPair } from '../keys/inspection.js';
 import { ManagedKeyNotMade } from '../keys/managed-keys.js';
 import { checkState, type StateRow } from '../keys/states.js';
 import type { Logger } from '../observability/log.js';
@@ -207,17 +208,32 @@ const trackedOperations: ReadonlySet<string> = new Set(
 
 /** @throws as the state table says; InvalidKeyUsageException, or what the permission asks of its key */
 function checkSubject(
-  { name, usage }: AnyOperation,
+  { name, usage, usesPublic }: AnyOperation,
   request: Message,
   { key, states, permission }: Subject,
 ): void {
-  if (states) checkState(key, states);
+  // Nearly always the key has all that it should have.
+  if (states)
+    checkState(key, states, key.lacksCurrent ? stateFor(key, permission, request, usesPublic) : key.state);
   permission.suits?.(request, key);
   if (usage && key.record.keyUsage !== usage) {
     throw new exceptions.InvalidKeyUsageException(
       `${key.arn} key usage is ${key.record.keyUsage} which is not valid for ${name}.`,
     );
   }
+}
+
+/** A key's state as far as the material goes that an operation uses. */
+function stateFor(
+  key: Key,
+  { material }: Permission<Message>,
+  request: Message,
+  usesPublic: boolean | undefined,
+): KeyState {
+  const used = material?.(request, key);
+  if (used) return key.stateWith(used);
+  // Of a key that is not a pair nothing is public.
+  return usesPublic && isPair(key.record.keySpec) ? key.stateWith(key.current, true) : key.state;
 }
 
 /** The grant tokens of a request; RetireGrant's one names what is retired. */

@@ -14,6 +14,7 @@ const getPublicKey = operation({
   readOnly: true,
   permissions: [{ action: 'kms:GetPublicKey', key: anyForm('keyId'), conditionKeys: requestAlias('keyId') }],
   states: 'publicKey',
+  usesPublic: true,
   audited: ['keyId'],
   async handle(_request, [key], { stores }) {
     const { keySpec, keyUsage } = key!.record;

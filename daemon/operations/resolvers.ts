@@ -1,7 +1,7 @@
 // How operations name the key that a permission is about.
 import { exceptions } from '../../proto/errors.js';
 import { type CiphertextBlob, decodeBlob } from '../keys/ciphertext.js';
-import type { Key } from '../keys/keyring.js';
+import type { Key, Material } from '../keys/keyring.js';
 import type { Services } from './operation.js';
 
 /** Key ID, key ARN, alias name or alias ARN, as cryptographic operations take it. */
@@ -43,6 +43,12 @@ export function ciphertextKey<Name extends string, Algorithm extends string>(
     if (!key) throw noSuchKeyOrNoAccess();
     return key;
   };
+}
+
+/** The material that made a symmetric ciphertext; undefined: the request has none of this key. */
+export function ciphertextMaterial({ ciphertextBlob }: CiphertextRequest, key: Key): Material | undefined {
+  const blob = ciphertextBlob && decodeBlob(requireCiphertext({ ciphertextBlob }));
+  return blob?.keyId === key.record.keyId ? key.material(blob.materialId) : undefined;
 }
 
 /** What Decrypt and ReEncrypt say when no key is named and there is none that the caller may use. */

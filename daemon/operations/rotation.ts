@@ -148,7 +148,15 @@ export const rotationOperations: readonly AnyOperation[] = [
 /** Makes current what was imported for it. */
 function rotateToImported(key: Key, { keyring }: Services, check: (key: Key) => void) {
   const { keyId } = key.record;
-  const rotate = (now: Key) => withRotation(now, Date.now() / 1000);
+  const rotate = (now: Key) => {
+    const { pendingMaterial } = now.record;
+    if (pendingMaterial && now.material(pendingMaterial.materialId)?.missing !== undefined) {
+      throw new exceptions.KMSInvalidStateException(
+        `The HSM does not hold the key material ${pendingMaterial.materialId} that waits for its rotation: import it again.`,
+      );
+    }
+    return withRotation(now, Date.now() / 1000);
+  };
   const keyMaterialId = rotate(key).materials.at(-1)?.materialId;
   const changes = () => {
     const now = keyring.existing(keyId);

@@ -59,6 +59,7 @@ const verify = operation({
   ],
   states: 'cryptographic',
   usage: 'SIGN_VERIFY',
+  usesPublic: true,
   audited: ['keyId', 'messageType', 'signingAlgorithm'],
   async handle(request, [key], { stores }) {
     const { signingAlgorithm } = request;

@@ -7,7 +7,7 @@ import { operationTable } from '../../daemon/operations/table.js';
 import type { KeyState } from '../../proto/generated/messages.js';
 import { TestDaemon } from '../support/daemon.js';
 import { doesNotExpire, newExternalKey, parametersFor } from '../support/imports.js';
-import { pkcs11Tool } from '../support/token.js';
+import { labels, pkcs11Tool } from '../support/token.js';
 
 const codes = {
   ok: 'ok',
@@ -47,7 +47,8 @@ const table: readonly [columns: string, operations: string][] = [
   ['ok ok ok Inv ok Inv Inv', 'ScheduleKeyDeletion'],
   ['Inv Inv Inv ok Inv Inv Inv', 'CancelKeyDeletion'],
   ['ok Dis Uns Inv Uns Inv Inv', 'EnableKeyRotation DisableKeyRotation'],
-  ['ok Dis Inv Inv Uns Inv Inv', 'RotateKeyOnDemand'],
+  // AWS: Uns, since only keys without rotation are Unavailable there. Here it is the way out where material is missing.
+  ['ok Dis Inv Inv ok Inv Inv', 'RotateKeyOnDemand'],
   ['ok ok ok ok Uns Inv Inv', 'GetKeyRotationStatus'],
   ['ok ok ok Inv Uns Inv Inv', 'GetParametersForImport ImportKeyMaterial'],
   ['ok ok ok ok Uns Inv Inv', 'DeleteImportedKeyMaterial'],
@@ -209,14 +210,19 @@ void t.test('the daemon refuses what the table refuses', async (t) => {
     t.match(await client.decrypt({ ciphertextBlob: blob }), { plaintext });
   });
   await t.test('Unavailable', async (t) => {
+    const { ciphertextBlob: newest } = await client.encrypt({ keyId, plaintext });
     await client.close();
     await daemon.stop();
     for (const id of [keyId, external])
-      pkcs11Tool(daemon, '--delete-object', '--type', 'secrkey', '--label', `keyhold/${id}`);
+      while (labels(daemon).includes(`keyhold/${id}`))
+        pkcs11Tool(daemon, '--delete-object', '--type', 'secrkey', '--label', `keyhold/${id}`);
     await daemon.start();
     client = await daemon.connect();
-    await walk(t, 'Unavailable');
-    await walk(t, 'Unavailable', external, importAttempts);
+    const { RotateKeyOnDemand, ...others } = attemptsOn(keyId, newest);
+    await walk(t, 'Unavailable', keyId, others);
+    // Its wrapping keys are used up.
+    const { GetParametersForImport: _, ...imports } = importAttempts;
+    await walk(t, 'PendingImport', external, imports);
     await client.disableKey({ keyId });
     await client.enableKey({ keyId });
     await t.rejects(client.cancelKeyDeletion({ keyId }), { code: 'KMSInvalidStateException' });
@@ -224,6 +230,9 @@ void t.test('the daemon refuses what the table refuses', async (t) => {
     t.equal((await client.describeKey({ keyId })).keyMetadata!.keyState, 'PendingDeletion');
     await client.cancelKeyDeletion({ keyId });
     t.equal((await client.describeKey({ keyId })).keyMetadata!.keyState, 'Unavailable');
+    await client.enableKey({ keyId });
+    await RotateKeyOnDemand!(client);
+    t.equal((await client.describeKey({ keyId })).keyMetadata!.keyState, 'Enabled');
   });
   await client.close();
 });
