@@ -118,7 +118,8 @@ function connection(
   profile: Profile,
   log: Logger,
 ): Omit<KeyStoreConfig, 'readPin'> {
-  const { library, environment, initialize, suite, quirks, login, mechanisms, selectBy, lacks } = profile;
+  const { library, environment, initialize, suite, quirks, login, mechanisms, selectBy, lacks, tokenFiles } =
+    profile;
   writeModuleFiles(home, profile);
   if (tokenSlot !== undefined && !selectBy.includes('slot')) {
     throw new ConfigError(
@@ -135,6 +136,7 @@ function connection(
     initialize,
     suite,
     lacks,
+    tokenFiles,
     quirks: {
       userType,
       protectedPath,

@@ -88,6 +88,11 @@ export const profileSchema = z.strictObject({
   login: login.prefault({}),
   mechanisms: mechanisms.prefault({}),
   quirks: quirks.prefault({}),
+  /**
+   * `softhsm2`: the module keeps tokens as files in the folder that the file of SOFTHSM2_CONF names, and syncs none of them.
+   * Then the workers do, before a key that was made or destroyed is acknowledged.
+   */
+  tokenFiles: z.enum(['softhsm2']).optional(),
   /** How symmetric keys encrypt from now on: 1 = AES-GCM, 2 = AES-CBC with HMAC, for modules without GCM. */
   suite: z.union([z.literal(1), z.literal(2)]).default(1),
   /** For a human, before production. */

@@ -272,6 +272,8 @@ export type HsmErrorCode =
   | 'unsupported'
   /** The token or its memory is full. */
   | 'token-full'
+  /** Nothing can be written to the token. */
+  | 'read-only'
   /** The token is gone, the session lost, the device failed: reconnecting may help. */
   | 'unavailable'
   /** The key store was closed. */

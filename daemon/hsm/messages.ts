@@ -121,6 +121,9 @@ export interface ModuleQuirks {
   readonly omittedAttributes?: readonly string[];
 }
 
+/** A module's way to keep tokens in files. */
+export type TokenFileFormat = 'softhsm2';
+
 /** What the first job of a worker says, as JSON; its second part is the PIN, empty with a protected path. */
 export interface StartSettings {
   readonly library: string;
@@ -129,6 +132,8 @@ export interface StartSettings {
   /** How many session copies of keys to hold at once. */
   readonly sessionCopies: number;
   readonly quirks: ModuleQuirks;
+  /** How the module keeps tokens in files that it does not sync; none: it does, or has no files. */
+  readonly tokenFiles?: TokenFileFormat | undefined;
   /** No login where the token says that a wrong PIN was given before. */
   readonly sparesTries: boolean;
   /** Whether to answer with a {@link TokenListing}. */
@@ -139,6 +144,8 @@ export interface StartSettings {
 export interface TokenListing {
   readonly objects: readonly (readonly [objectClass: number, id: string, label: string])[];
   readonly mechanisms: readonly (readonly [type: number, minKeySize: number, maxKeySize: number])[];
+  /** What was put right before the login, for the log. */
+  readonly notices: readonly string[];
 }
 
 /** The byte that names a cipher in a job. */
@@ -167,6 +174,7 @@ export const errorCodes: readonly HsmErrorCode[] = [
   'internal',
   'incorrect-key-material',
   'no-session',
+  'read-only',
 ];
 
 /** Status byte of a worker's last result: it did not do this job and ends, since it lost its session; as above. */

@@ -21,6 +21,10 @@ const hsmFailures: Readonly<Record<HsmErrorCode, readonly [code: ErrorCode, mess
   ],
   unsupported: ['UnsupportedOperationException', 'The HSM cannot do this: see its list of mechanisms.'],
   'token-full': ['LimitExceededException', 'The HSM has no room for another key.'],
+  'read-only': [
+    'KMSInternalException',
+    'The token is read-only: keys can be used, and none made or destroyed. See the log of the daemon.',
+  ],
   unavailable: ['KeyUnavailableException', 'The HSM does not answer at the moment: try again.'],
   disconnected: [
     'KMSInvalidStateException',

@@ -25,9 +25,9 @@ export interface TestToken {
 
 let made = 0;
 
-/** Makes a token in a temporary folder, which goes when the test ends. */
-export function makeToken(t: Test): TestToken {
-  const home = mkdtempSync(join(tmpdir(), 'keyhold-hsm-'));
+/** Makes a token in a temporary folder, which goes when the test ends. @param folder in which that is made */
+export function makeToken(t: Test, folder = tmpdir()): TestToken {
+  const home = mkdtempSync(join(folder, 'keyhold-hsm-'));
   t.teardown(() => rmSync(home, { recursive: true, force: true }));
   const env = { SOFTHSM2_CONF: join(home, 'softhsm2.conf') };
   mkdirSync(join(home, 'tokens'));

@@ -1,6 +1,6 @@
 // What the composer of the daemon gives a key store, and what it hears from it.
 import type { CipherSuite, HsmError, HsmErrorCode, KeyStoreState, Lack } from '../key-store.js';
-import type { JobName, ModuleQuirks, TokenName } from '../messages.js';
+import type { JobName, ModuleQuirks, TokenFileFormat, TokenName } from '../messages.js';
 
 /** How a token refuses a login. */
 export type LoginRefusal = Extract<HsmErrorCode, 'login-refused' | 'pin-locked'>;
@@ -24,6 +24,8 @@ export type KeyStoreEvent =
       /** How many jobs it had not answered. */
       readonly unanswered: number;
     }
+  /** Something that was put right before the login. */
+  | { readonly type: 'notice'; readonly notice: string }
   | { readonly type: 'start-failed'; readonly error: HsmError; readonly retryIn: number }
   | { readonly type: 'login-refused'; readonly refusal: LoginRefusal; readonly reason: string }
   /** Two workers died while they had this job. */
@@ -45,6 +47,8 @@ export interface KeyStoreConfig {
   /** Arguments of C_Initialize. */
   readonly initialize?: { readonly flags?: number; readonly libraryParameters?: string };
   readonly quirks?: ModuleQuirks;
+  /** How the module keeps tokens in files that it does not sync. */
+  readonly tokenFiles?: TokenFileFormat | undefined;
   /** Not to log in where the token says that a wrong PIN was given before. Default: false. */
   readonly sparesTries?: boolean;
   readonly lacks?: readonly Lack[];

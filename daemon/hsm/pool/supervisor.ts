@@ -25,6 +25,7 @@ const SHORTEST_START_DEADLINE = 10_000;
 const tokenListing = z.strictObject({
   objects: z.array(z.tuple([z.number(), z.string(), z.string()])),
   mechanisms: z.array(z.tuple([z.number(), z.number(), z.number()])),
+  notices: z.array(z.string()),
 });
 
 export class Supervisor {
@@ -60,7 +61,9 @@ export class Supervisor {
   /** Starts the first worker; the others follow. */
   async connect(): Promise<TokenDescription> {
     try {
-      const token = decodeListing(await this.startOne(true), this.traits());
+      const listing = tokenListing.parse(JSON.parse((await this.startOne(true))?.toString('utf8') ?? ''));
+      for (const notice of listing.notices) this.config.onEvent?.({ type: 'notice', notice });
+      const token = describe(listing, this.traits());
       this.maintain();
       return token;
     } catch (error) {
@@ -142,6 +145,7 @@ export class Supervisor {
       token,
       initialize,
       quirks = {},
+      tokenFiles,
       sparesTries = false,
       sessionCopies = 16_384,
     } = this.config;
@@ -157,6 +161,7 @@ export class Supervisor {
       token,
       initialize,
       quirks,
+      tokenFiles,
       sparesTries,
       sessionCopies,
       describeToken,
@@ -284,8 +289,10 @@ export class Supervisor {
 
 const refusals: readonly LoginRefusal[] = ['login-refused', 'pin-locked'];
 
-function decodeListing(json: Buffer | undefined, traits: StoreTraits): TokenDescription {
-  const { objects, mechanisms } = tokenListing.parse(JSON.parse(json?.toString('utf8') ?? ''));
+function describe(
+  { objects, mechanisms }: z.output<typeof tokenListing>,
+  traits: StoreTraits,
+): TokenDescription {
   return {
     objects: objects.map(([objectClass, id, label]) => ({
       class: objectClass,

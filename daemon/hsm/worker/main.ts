@@ -19,9 +19,12 @@ import { createHandlers, type Handler } from './jobs.js';
 import { KeyObjects } from './objects.js';
 import { toHsmError } from './return-values.js';
 import { closeToken, isSessionLost, listMechanisms, openToken, type Token } from './token.js';
+import { restoreTokenFiles, TokenFiles } from './token-files.js';
 import { watchParent } from './watchdog.js';
 
 const CHANNEL = 3;
+/** CKA_CLASS of an object that cannot be read: CK_UNAVAILABLE_INFORMATION, of 32 bits. */
+const UNREADABLE = 0xffffffff;
 /** Microseconds for which a finished result may wait for others to travel with. */
 const HOLD_RESULTS = 1000;
 const PAUSE = new Int32Array(new SharedArrayBuffer(4));
@@ -35,20 +38,30 @@ const results = new FrameWriter();
 /** Microseconds that the last job of each kind took, by code. */
 const lastTook = Float64Array.from(kindsByCode, (kind) => kind.cost);
 let token: Token | undefined;
+let files: TokenFiles | undefined;
 let ivs: IvSource | undefined;
 let handlers: Readonly<Partial<Record<JobName, Handler>>> = { start };
 
 function start(settingsJson: Buffer, pin: Buffer): Buffer[] {
   const settings = JSON.parse(settingsJson.toString('utf8')) as StartSettings;
+  const notices = settings.tokenFiles && settings.describeToken ? restoreTokenFiles() : [];
   token = openToken(settings, pin);
+  if (settings.tokenFiles) files = TokenFiles.of(token);
+  files?.loggedIn();
   ivs = new IvSource(token);
   const objects = new KeyObjects(token, settings.sessionCopies);
   const found = objects.learn();
   handlers = createHandlers(token, objects, ivs, settings.quirks);
   if (!settings.describeToken) return [];
+  // Objects that a crash left half written, which the module does not show.
+  const torn = Math.max(0, (files?.count ?? 0) - found.length);
   const listing: TokenListing = {
-    objects: found.map((object) => [object.class, object.id.toString('hex'), object.label]),
+    objects: [
+      ...found.map((object) => [object.class, object.id.toString('hex'), object.label] as const),
+      ...Array.from({ length: torn }, () => [UNREADABLE, '', ''] as const),
+    ],
     mechanisms: listMechanisms(token, settings.quirks),
+    notices,
   };
   return [Buffer.from(JSON.stringify(listing))];
 }
@@ -83,12 +96,25 @@ function perform(code: number, parts: Buffer[]): { status: number; answer: reado
     const handler = kind && handlers[kind.name];
     if (handler === undefined || parts.length !== kind?.parts)
       throw new HsmError('internal', `The worker does not expect a job of kind ${kind?.name ?? code} now`);
-    return { status: 0, answer: handler(...parts) };
+    const answer = kind.writes && files ? writing(files, handler, parts) : handler(...parts);
+    return { status: 0, answer };
   } catch (error) {
     const { code: reason, message } = toHsmError(error);
     const status = isSessionLost(error, token) ? SESSION_LOST : 1 + errorCodes.indexOf(reason);
     return { status, answer: [Buffer.from(message)] };
   }
+}
+
+/** Does a job that writes to the token; what it did is durable when it is answered. */
+function writing(files: TokenFiles, handler: Handler, parts: Buffer[]): readonly Buffer[] {
+  let answer: readonly Buffer[];
+  try {
+    answer = handler(...parts);
+  } catch (error) {
+    throw files.explain(error);
+  }
+  files.sync();
+  return answer;
 }
 
 function flush(): void {

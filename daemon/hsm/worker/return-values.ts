@@ -55,6 +55,10 @@ const FULL = {
   code: 'token-full',
   advice: 'The token or its memory is full: delete keys that are not needed.',
 } as const;
+const READ_ONLY = {
+  code: 'read-only',
+  advice: 'The token is read-only: keys can be used, and none made or destroyed.',
+} as const;
 const REFUSED = {
   code: 'login-refused',
   advice:
@@ -138,7 +142,8 @@ const meanings = new Map<number, Meaning>([
     },
   ],
   [pkcs11.CKR_SLOT_ID_INVALID, ABSENT],
-  [pkcs11.CKR_TOKEN_WRITE_PROTECTED, ABSENT],
+  [pkcs11.CKR_TOKEN_WRITE_PROTECTED, READ_ONLY],
+  [pkcs11.CKR_SESSION_READ_ONLY, READ_ONLY],
   [pkcs11.CKR_USER_PIN_NOT_INITIALIZED, ABSENT],
   [pkcs11.CKR_USER_ANOTHER_ALREADY_LOGGED_IN, ABSENT],
   [pkcs11.CKR_FUNCTION_REJECTED, ABSENT],
