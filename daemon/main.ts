@@ -62,6 +62,7 @@ import { AwsEndpoint } from './transports/aws/endpoint.js';
 import { Verdicts } from './transports/certified.js';
 import { Gate, gateLimitsOf, upgradeLimitsOf } from './transports/gate.js';
 import { healthHandler } from './transports/http/health.js';
+import { TrustedProxies } from './transports/proxies.js';
 import { router } from './transports/http/router.js';
 import { Listeners } from './transports/listeners.js';
 import { NativeServer } from './transports/native/server.js';
@@ -216,9 +217,10 @@ async function start(home: string): Promise<Daemon> {
   });
   const certificateExpiry = new ExpiryWatch(loaded.expiries, (warning) => log.warn(warning));
   const verdicts = new Verdicts();
+  const proxies = new TrustedProxies(config.trustedProxies);
   const memory = new RequestMemory(memoryLimitsOf(limits));
   const gate = new Gate(gateLimitsOf(limits), memory, log);
-  const rooms = { pipeline, authenticator, failures, gate, memory, log, verdicts };
+  const rooms = { pipeline, authenticator, failures, gate, memory, log, verdicts, proxies };
   const native = new NativeServer(rooms, instance.region, limits, allowedOrigins);
   const disks = new HangingDisks(
     [
@@ -250,6 +252,7 @@ async function start(home: string): Promise<Daemon> {
       health: healthHandler(health, () => audit.head),
       aws: (request, response) => aws.handle(request, response),
     },
+    allowedOrigins,
     (error) => log.error({ err: error }, 'a request could not be answered, and its connection is ended'),
   );
   const listeners = new Listeners(native, onRequest, tls, gate, log);

@@ -1,7 +1,7 @@
 // What SIGHUP does: reads the configuration anew, takes up what can change while the daemon runs, and records both that
 // and a configuration that is refused.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { createSecureContext } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import type { SyslogSettings } from './audit/sinks/syslog-sink.js';
 import { type Expiry, expiriesOf } from './certificate-expiry.js';
@@ -48,16 +48,18 @@ function checkServerPair(home: string, { tls: names }: Config, { certificate, ke
 }
 
 function checkClientTrust({ authorities, revocationLists }: CertificateTrust): void {
-  const check = (setting: string, options: SecureContextOptions) => {
+  const check = (setting: string, use: () => unknown) => {
     try {
-      createSecureContext(options);
+      use();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new ConfigError(`'${setting}' cannot be used: ${reason}`);
     }
   };
-  for (const der of authorities) check('tls.clientCa', { ca: toPem(der, 'CERTIFICATE') });
-  for (const der of revocationLists) check('tls.crl', { crl: toPem(der, 'X509 CRL') });
+  // OpenSSL passes over an authority that it cannot read.
+  for (const der of authorities) check('tls.clientCa', () => new X509Certificate(der));
+  for (const der of revocationLists)
+    check('tls.crl', () => createSecureContext({ crl: toPem(der, 'X509 CRL') }));
 }
 
 export interface ReloadTarget {

@@ -215,8 +215,10 @@ export const configSchema = z
     clusters: z.record(clusterId, cluster).default({}),
     listen: listen.prefault({}),
     tls: tls.prefault({}),
-    /** Origins whose WebSocket upgrades are let in. */
+    /** Origins of web pages whose WebSocket upgrades are let in, and whose requests browsers let through (CORS). */
     allowedOrigins: z.array(z.string()).default([]),
+    /** Reverse proxies whose X-Forwarded-For, -Host, -Prefix and -Proto count. */
+    trustedProxies: z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])).default([]),
     logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
     limits: limits.prefault({}),
     quotas: quotas.prefault({}),

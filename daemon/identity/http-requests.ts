@@ -48,7 +48,11 @@ export function signedDate({ rawHeaders }: SignedRequest, { signedHeaders }: Aut
   const text = headerValue(rawHeaders, header);
   if (text === '') throw incomplete("Authorization header requires existence of 'X-Amz-Date' or 'Date'.");
   const present = significant.filter((name) => headerValue(rawHeaders, name) !== '');
-  for (const name of ['host', header, ...present]) {
+  // Date is signed as part of the string to sign. HTTP/2 may sign its own name of the host.
+  const host =
+    signedHeaders.includes(':authority') && headerValue(rawHeaders, ':authority') !== '' ? [] : ['host'];
+  const dated = header === 'x-amz-date' ? [header] : [];
+  for (const name of [...host, ...dated, ...present]) {
     if (!signedHeaders.includes(name))
       throw incomplete(`The header '${name}' must be among the signed headers.`);
   }

@@ -77,6 +77,7 @@ export class Pipeline {
         if (performance.now() > expires) throw tooLate();
       }
       const caller = ticket.turn ? this.authenticator.current(first) : first;
+      if (operation.service === 'keyhold') refuseTemporary(caller);
       validate(shape.request, request);
       this.checkLimits(request);
       const grantTokens = grantTokensOf(request);
@@ -249,4 +250,12 @@ function checkTokens(grantTokens: readonly string[], { stores, internalKeys }: S
 
 function wipe(outcome: Outcome<object> | undefined): void {
   for (const secret of outcome?.secrets ?? []) secret.fill(0);
+}
+
+/** Without a second factor the credentials of GetSessionToken call nothing of IAM ("GetSessionToken", AWS STS API Reference). */
+function refuseTemporary(caller: Caller): void {
+  if (caller.type === 'AssumedRole' || caller.temporary === undefined) return;
+  throw new exceptions.AccessDeniedException(
+    'The temporary credentials of GetSessionToken manage no identities: sign with the access key itself.',
+  );
 }

@@ -1,7 +1,7 @@
-// AssumeRole, GetCallerIdentity.
+// AssumeRole, GetCallerIdentity, GetSessionToken.
 import { exceptions } from '../../proto/errors.js';
 import type { AssumeRoleRequest, IdentityTag } from '../../proto/generated/messages.js';
-import type { Caller } from '../identity/caller.js';
+import { type Caller, sessionOf } from '../identity/caller.js';
 import { assumedRoleArn } from '../identity/names.js';
 import type { RoleRecord } from '../identity/records.js';
 import type { Session } from '../identity/sessions.js';
@@ -11,6 +11,10 @@ import { checkIdentityPolicy } from './policy-documents.js';
 
 /** Seconds that a session lasts at most which was assumed from another one ("role chaining"). */
 const chainedDuration = 3_600;
+/** Seconds of temporary credentials of GetSessionToken. */
+const defaultDuration = 43_200;
+const userDuration = 129_600;
+const rootDuration = 3_600;
 const tagsPerSession = 50;
 
 /** Those of STS, and those about tags: of the session that is to be made, and of the role. */
@@ -107,7 +111,35 @@ const getCallerIdentity = operation({
     Promise.resolve({ response: { userId: principalId, account, arn } }),
 });
 
-export const stsOperations: readonly AnyOperation[] = [assumeRole, getCallerIdentity];
+const getSessionToken = operation({
+  name: 'GetSessionToken',
+  service: 'sts',
+  readOnly: true,
+  // It takes no permission ("GetSessionToken", AWS STS API Reference).
+  permissions: [],
+  audited: ['durationSeconds'],
+  auditedResponse: ({ credentials }) => ({
+    credentials: { accessKeyId: credentials?.accessKeyId, expiration: credentials?.expiration },
+  }),
+  async handle({ durationSeconds, serialNumber, tokenCode }, _keys, { sessions }, caller) {
+    refuseGiven('GetSessionToken', { SerialNumber: serialNumber, TokenCode: tokenCode });
+    if (sessionOf(caller))
+      throw new exceptions.AccessDeniedException('Cannot call GetSessionToken with session credentials');
+    if (!caller.accessKey)
+      throw new exceptions.AccessDeniedException(
+        'GetSessionToken is for access keys: sign the request, and do not rely on a client certificate.',
+      );
+    // Of the root they last an hour, whatever was asked for.
+    const longest = caller.type === 'Root' ? rootDuration : userDuration;
+    const issuedAt = Math.floor(Date.now() / 1000);
+    const expiration = issuedAt + Math.min(durationSeconds ?? defaultDuration, longest);
+    const session = { principalId: caller.principalId, issuedAt, expiresAt: expiration };
+    const { accessKeyId, secretAccessKey, sessionToken } = await sessions.create(session);
+    return { response: { credentials: { accessKeyId, secretAccessKey, sessionToken, expiration } } };
+  },
+});
+
+export const stsOperations: readonly AnyOperation[] = [assumeRole, getCallerIdentity, getSessionToken];
 
 function trust({ roleArn }: AssumeRoleRequest, { identities }: Services): RoleRecord | undefined {
   return identities.roleByArn(roleArn)?.record;
@@ -116,12 +148,18 @@ function trust({ roleArn }: AssumeRoleRequest, { identities }: Services): RoleRe
 /** @throws UnsupportedOperationException for what would otherwise be ignored */
 function refuseWhatIsMissing(request: AssumeRoleRequest): void {
   const { serialNumber, tokenCode, sourceIdentity, providedContexts } = request;
-  const given = Object.entries({ SerialNumber: serialNumber, TokenCode: tokenCode });
-  given.push(['SourceIdentity', sourceIdentity], ['ProvidedContexts', providedContexts && '']);
-  const [name] = given.find(([, value]) => value !== undefined) ?? [];
-  if (name !== undefined) {
-    throw new exceptions.UnsupportedOperationException(`AssumeRole does not take ${name}: leave it out.`);
-  }
+  refuseGiven('AssumeRole', {
+    SerialNumber: serialNumber,
+    TokenCode: tokenCode,
+    SourceIdentity: sourceIdentity,
+    ProvidedContexts: providedContexts,
+  });
+}
+
+function refuseGiven(operation: string, given: Readonly<Record<string, unknown>>): void {
+  const [name] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
+  if (name !== undefined)
+    throw new exceptions.UnsupportedOperationException(`${operation} does not take ${name}: leave it out.`);
 }
 
 /** @returns seconds @throws ValidationException */

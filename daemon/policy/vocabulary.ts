@@ -19,7 +19,7 @@ const actionsOfKms = `CancelKeyDeletion ConnectCustomKeyStore CreateAlias Create
 /** In lower case; those of the keyhold service are not among them. */
 export const knownActions: readonly string[] = [
   ...named('kms', actionsOfKms),
-  ...named('sts', 'AssumeRole GetCallerIdentity SetSourceIdentity TagSession'),
+  ...named('sts', 'AssumeRole GetCallerIdentity GetSessionToken SetSourceIdentity TagSession'),
 ];
 
 const keysOfKms = `BypassPolicyLockoutSafetyCheck CallerAccount CustomerMasterKeySpec CustomerMasterKeyUsage DataKeyPairSpec

@@ -7,6 +7,7 @@ import { headerValue } from '../identity/sigv4.js';
 import type { Logger } from '../observability/log.js';
 import type { Pipeline } from '../operations/pipeline.js';
 import type { Gate } from './gate.js';
+import type { Forwarded, TrustedProxies } from './proxies.js';
 import { certificateOf, type VerifiedCertificate, type Verdicts } from './certified.js';
 import type { RequestMemory } from './request-memory.js';
 
@@ -19,6 +20,7 @@ export interface Rooms {
   readonly memory: RequestMemory;
   readonly log: Logger;
   readonly verdicts: Verdicts;
+  readonly proxies: TrustedProxies;
 }
 
 /** Errors that say that a client did not prove who it is. */
@@ -33,8 +35,9 @@ const authenticationErrors: ReadonlySet<string> = new Set([
  * Refuses who failed too often, before anything is computed.
  * @throws ThrottlingException
  */
-export function refuseThrottled({ failures, authenticator }: Rooms, request: IncomingMessage): void {
-  const address = addressOf(request);
+export function refuseThrottled(rooms: Rooms, request: IncomingMessage): void {
+  const { failures, authenticator } = rooms;
+  const address = addressOf(rooms, request);
   const accessKeyId = accessKeyIdOf(request);
   const token = headerValue(request.rawHeaders, 'x-amz-security-token');
   const wait = failures.mustWait(
@@ -48,32 +51,40 @@ export function refuseThrottled({ failures, authenticator }: Rooms, request: Inc
 }
 
 /** Counts a failed authentication. @returns the error, or where there were too many of them another one */
-export function countFailure(
-  { failures }: Rooms,
-  request: IncomingMessage,
-  error: ServiceError,
-): ServiceError {
+export function countFailure(rooms: Rooms, request: IncomingMessage, error: ServiceError): ServiceError {
   if (!authenticationErrors.has(error.code)) return error;
-  const retryAfter = failures.note(addressOf(request), error.code, accessKeyIdOf(request));
+  const retryAfter = rooms.failures.note(addressOf(rooms, request), error.code, accessKeyIdOf(request));
   return retryAfter === 0 ? error : tooManyFailures(retryAfter, error.cause);
 }
 
 /** Logs a refusal, unless its source had many of them in this minute. */
-export function logRefusal(
-  { failures, log }: Rooms,
-  request: IncomingMessage,
-  error: ServiceError,
-  text: string,
-): void {
-  const source = addressOf(request);
-  if (!failures.mayLog(source)) return;
+export function logRefusal(rooms: Rooms, request: IncomingMessage, error: ServiceError, text: string): void {
+  const source = addressOf(rooms, request);
+  if (!rooms.failures.mayLog(source)) return;
   const reason = error.cause instanceof Error ? error.cause.message : undefined;
-  log.warn({ code: error.code, reason, source }, text);
+  rooms.log.warn({ code: error.code, reason, source }, text);
 }
 
-/** The address that a request comes from, or `unix`. */
-export function addressOf({ socket }: IncomingMessage): string {
-  return socket.remoteAddress ?? 'unix';
+/** The address that a request comes from, or `unix`; behind a trusted proxy the client's. */
+export function addressOf(rooms: Rooms, request: IncomingMessage): string {
+  // A socket that has closed has no address any more.
+  const { remoteAddress } = request.socket;
+  const peer = remoteAddress ?? rooms.gate.connectionOf(request.socket)?.address;
+  return rooms.proxies.forwarded(request, peer)?.address ?? peer ?? 'unix';
+}
+
+/** Path and headers as the client has signed them. @param rawHeaders names and values in turn */
+export function asSigned(
+  target: string,
+  rawHeaders: readonly string[],
+  forwarded: Forwarded | undefined,
+): { readonly target: string; readonly rawHeaders: readonly string[] } {
+  if (!forwarded) return { target, rawHeaders };
+  const { host, prefix } = forwarded;
+  const signedTarget = `${prefix}${target}`;
+  if (host === undefined) return { target: signedTarget, rawHeaders };
+  const others = rawHeaders.filter((_text, at) => rawHeaders[at - (at % 2)]!.toLowerCase() !== 'host');
+  return { target: signedTarget, rawHeaders: [...others, 'host', host] };
 }
 
 function accessKeyIdOf({ rawHeaders }: IncomingMessage): string | undefined {

@@ -148,6 +148,7 @@ const rows: Readonly<Record<string, Row>> = {
     request: () => ({ roleArn: arn('role/trusting'), roleSessionName: 'matrix' }),
   },
   GetCallerIdentity: { by: 'nothing', request: () => ({}) },
+  GetSessionToken: { by: 'nothing', request: () => ({}) },
 };
 
 type Answer = 'in' | 'identity' | 'resource' | 'deny' | 'trust' | 'grant' | 'root' | 'uniform' | 'credential';

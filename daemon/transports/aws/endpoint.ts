@@ -12,8 +12,16 @@ import { signedHttpRequest } from '../../identity/http-requests.js';
 import { makeOrigin, type Origin } from '../../operations/audit-event.js';
 import { toServiceError } from '../../operations/failures.js';
 import { operationTable } from '../../operations/table.js';
-import { countFailure, freshCertificate, logRefusal, refuseThrottled, type Rooms } from '../clients.js';
+import {
+  asSigned,
+  countFailure,
+  freshCertificate,
+  logRefusal,
+  refuseThrottled,
+  type Rooms,
+} from '../clients.js';
 import type { GatedConnection } from '../gate.js';
+import type { Forwarded } from '../proxies.js';
 import { certificateOf, drainTimeout, type VerifiedCertificate } from '../certified.js';
 import { Lease } from '../request-memory.js';
 import { Bodies } from './body.js';
@@ -190,12 +198,14 @@ export class AwsEndpoint {
     try {
       refuseThrottled(this.rooms, request);
       const { method = '', url = '' } = request;
-      const signed = signedHttpRequest(method, url, headersOf(request), body);
+      const forwarded = this.rooms.proxies.forwarded(request, connection.gated.address);
+      const { target, rawHeaders } = asSigned(url, headersOf(request), forwarded);
+      const signed = signedHttpRequest(method, target, rawHeaders, body);
       const certificate = freshCertificate(this.rooms, request)?.leaf;
       const evidence = { request: signed, certificate };
       const caller = await this.rooms.authenticator.authenticateRequest(evidence, protocol.service);
       lease.authenticate(this.#admit(connection, caller));
-      return this.#originOf(request, connection, caller);
+      return this.#originOf(request, connection, caller, forwarded);
     } catch (failure) {
       const error = toServiceError(failure);
       logRefusal(this.rooms, request, error, 'a request was refused');
@@ -213,15 +223,21 @@ export class AwsEndpoint {
   }
 
   /** Its members are made anew only when another caller, or the same with another program, uses the connection. */
-  #originOf({ headers }: IncomingMessage, connection: Connection, caller: Caller): Origin {
-    const { origin: known } = connection;
+  #originOf(
+    { headers }: IncomingMessage,
+    connection: Connection,
+    caller: Caller,
+    forwarded: Forwarded | undefined,
+  ): Origin {
+    const { origin: known, gated } = connection;
     const userAgent = headers['user-agent'] ?? '';
-    if (known?.userAgent === userAgent && isSameCaller(known.caller, caller)) {
+    const address = forwarded?.address ?? gated.address;
+    const plainHttp = forwarded?.isPlain ?? (gated.address !== undefined && !gated.isTls);
+    const isSame = known?.userAgent === userAgent && known.sourceAddress === address;
+    if (isSame && known.plainHttp === plainHttp && isSameCaller(known.caller, caller)) {
       connection.origin = { ...known, caller };
     } else {
-      const { address, isTls } = connection.gated;
       this.rooms.failures.noteSuccess(address ?? 'unix', caller.accessKeyId);
-      const plainHttp = address !== undefined && !isTls;
       connection.origin = { ...makeOrigin(caller, this.region, address, userAgent), plainHttp };
     }
     return connection.origin;

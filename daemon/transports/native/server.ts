@@ -9,7 +9,14 @@ import type { Caller } from '../../identity/caller.js';
 import type { Share } from '../../identity/shares.js';
 import { makeOrigin } from '../../operations/audit-event.js';
 import { toServiceError } from '../../operations/failures.js';
-import { countFailure, logRefusal, refuseThrottled, type Rooms, freshCertificate } from '../clients.js';
+import {
+  asSigned,
+  countFailure,
+  freshCertificate,
+  logRefusal,
+  refuseThrottled,
+  type Rooms,
+} from '../clients.js';
 import type { GatedConnection } from '../gate.js';
 import { endWith } from '../http/malformed.js';
 import { certificateOf, drainTimeout, type VerifiedCertificate } from '../certified.js';
@@ -138,10 +145,10 @@ export class NativeServer {
       throw new exceptions.ValidationException(`The WebSocket subprotocol must be ${subprotocol}.`);
     }
     refuseThrottled(this.rooms, request);
+    const forwarded = this.rooms.proxies.forwarded(request, socket.remoteAddress);
     const signed = {
       method: request.method ?? 'GET',
-      target: request.url ?? '/',
-      rawHeaders: request.rawHeaders,
+      ...asSigned(request.url ?? '/', request.rawHeaders, forwarded),
       payloadHash: emptyPayloadHash,
     };
     const certificate = freshCertificate(this.rooms, request)?.leaf;
@@ -150,13 +157,14 @@ export class NativeServer {
 
   #accept(
     caller: Caller,
-    { address }: GatedConnection,
+    gated: GatedConnection,
     memory: Share,
     request: IncomingMessage,
     socket: Socket,
     head: Buffer,
   ): void {
     const userAgent = request.headers['user-agent'] ?? '';
+    const address = this.rooms.proxies.forwarded(request, gated.address)?.address ?? gated.address;
     this.rooms.failures.noteSuccess(address ?? 'unix', caller.accessKeyId);
     const origin = makeOrigin(caller, this.region, address, userAgent);
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
