@@ -8,6 +8,9 @@ const advice: Readonly<Record<string, string>> = {
   EMFILE: 'The limit of open files is reached: raise it (ulimit -n, LimitNOFILE= of systemd)',
   ENFILE: 'The limit of open files of the whole machine is reached: raise it (sysctl fs.file-max)',
   EDQUOT: 'Make room in the quota',
+  EEXIST: 'Something else is in its place: move it away',
+  ENOTDIR: 'Something else is in its place: move it away',
+  EISDIR: 'A folder is in its place: move it away',
 };
 
 /** @returns what a failed call on a file says and what to do about it; undefined where an error is of another kind */
@@ -18,5 +21,10 @@ export function fileFault(error: unknown): string | undefined {
   const isLimit = code === 'EMFILE' || code === 'ENFILE';
   return what === undefined || (path === undefined && !isLimit)
     ? undefined
-    : `${message}. ${what}, and start the daemon again; what was acknowledged is kept.`;
+    : `${subject(path)}${message}. ${what}, and start the daemon again; what was acknowledged is kept.`;
+}
+
+/** What a path in a home is, where its name alone may not say it. */
+function subject(path: string): string {
+  return /\/audit(\/[^/]*)?$/.test(path) ? 'The audit log cannot be opened. ' : '';
 }

@@ -1,9 +1,12 @@
 // A home knows where it is, and who may read it.
 import { X509Certificate } from 'node:crypto';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   renameSync,
@@ -16,6 +19,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { TestDaemon } from '../support/daemon.js';
 import { makeServerCertificate } from '../support/development-certificate.js';
+import { checkout } from '../support/paths.js';
 import { StoreCopies } from '../support/store-copies.js';
 import { labels } from '../support/token.js';
 
@@ -195,4 +199,47 @@ void t.test('a keyhold.yaml that cannot be read is named as what it is', async (
   await t.rejects(daemon.start(), { message: /keyhold\.yaml cannot be read: it is not there.*restore it/ });
   t.match(await daemon.admin('init'), { code: 1, stderr: /keyhold\.yaml cannot be read/ });
   t.notOk(existsSync(path), 'none is made beside a store');
+});
+
+void t.test('what is in the place of a file, or keeps the daemon from it, is named', async (t) => {
+  const daemon = await TestDaemon.initialise();
+  t.teardown(() => daemon.remove());
+  const audit = join(daemon.home, 'audit');
+  writeFileSync(audit, '');
+  await t.rejects(daemon.start(), {
+    message: /audit log cannot be opened.*\/audit'. Something else is in its place: move it away/,
+  });
+  rmSync(audit);
+  const config = join(daemon.home, 'keyhold.yaml');
+  const text = readFileSync(config);
+  rmSync(config);
+  mkdirSync(config);
+  await t.rejects(daemon.start(), { message: /keyhold\.yaml cannot be read: it is a folder/ });
+  rmSync(config, { recursive: true });
+  writeFileSync(config, text);
+  if (process.getuid?.() !== 0) return;
+  // Root may do everything, so the daemon is somebody else.
+  const nobody = 65534;
+  const start = () =>
+    spawnSync(process.execPath, [join(checkout, 'dist/daemon/main.js')], {
+      env: daemon.env,
+      uid: nobody,
+      gid: nobody,
+      encoding: 'utf8',
+    });
+  execFileSync('chown', ['-R', `${nobody}:${nobody}`, daemon.home]);
+  mkdirSync(audit, { mode: 0o500 });
+  chownSync(audit, nobody, nobody);
+  const refused = start();
+  if (/EACCES.*(main\.js|node)/.test(refused.stderr + String(refused.error))) return;
+  t.match(refused, {
+    status: 1,
+    stderr: /audit log cannot be opened. EACCES.*Give the daemon's user the right/,
+  });
+  chmodSync(config, 0);
+  t.match(start(), { status: 1, stderr: /keyhold\.yaml cannot be read: the daemon's user has no right/ });
+  chmodSync(config, 0o600);
+  chownSync(daemon.home, 0, 0);
+  chmodSync(daemon.home, 0o755);
+  t.match(start(), { status: 1, stderr: /is open to other users of this machine.*chmod 700/ });
 });
