@@ -25,6 +25,6 @@ export function fileFault(error: unknown): string | undefined {
 }
 
 /** What a path in a home is, where its name alone may not say it. */
-function subject(path: string): string {
+function subject(path = ''): string {
   return /\/audit(\/[^/]*)?$/.test(path) ? 'The audit log cannot be opened. ' : '';
 }
