@@ -33,6 +33,7 @@ import { LastUsage } from './keys/last-usage.js';
 import { MessageCounts } from './keys/message-counts.js';
 import { Secrets } from './keys/secrets.js';
 import { hmacSha256 } from './keys/specs.js';
+import { UnknownMaterials } from './keys/unknown-materials.js';
 import { wrappingObjects } from './keys/wrapping-keys.js';
 import { HangingDisks } from './observability/hanging.js';
 import { Health } from './observability/health.js';
@@ -175,6 +176,7 @@ async function start(home: string): Promise<Daemon> {
     log,
   });
   const lastUsage = new LastUsage(records);
+  const unknownMaterials = new UnknownMaterials();
   const services = {
     grants: new Grants(records),
     identities,
@@ -185,6 +187,7 @@ async function start(home: string): Promise<Daemon> {
     stores,
     messageCounts,
     lastUsage,
+    unknownMaterials,
     secrets,
     internalKeys,
     ownObjects,
@@ -242,6 +245,7 @@ async function start(home: string): Promise<Daemon> {
         ...scheduler.warnings,
         ...anchoring.warnings,
         ...madeKeys.warnings,
+        ...unknownMaterials.warnings,
         ...certificateExpiry.warnings,
         ...unhandled.warnings,
       ],
@@ -371,14 +375,14 @@ function healthOf(
   audit: AuditLog,
   sinks: Sinks,
   keyring: Keyring,
-  { missing, foreign }: Inspection,
+  { missing, unclaimed, foreign }: Inspection,
   /** Each of them keeps requests from being served. */
   problems: readonly string[],
   others: readonly string[],
 ): Health {
   const warnings = keyring.stillMissing(missing).map((each) => `the token does not hold ${each}`);
   if (audit.available && audit.fault !== undefined) warnings.push(audit.fault);
-  warnings.push(...stores.warnings, ...sinks.warnings, ...others);
+  warnings.push(...stores.warnings, ...sinks.warnings, ...others, ...unclaimedWarnings(unclaimed, keyring));
   if (foreign > 0) warnings.push(`the token holds ${foreign} objects that are not of this Keyhold`);
   const faults: string[] = [];
   if (stores.main.state !== 'connected')
@@ -393,6 +397,18 @@ function healthOf(
   return new Health(faults, warnings, {
     keyStores: stores.states,
     audit: { available: audit.available, sinks: sinks.status },
+  });
+}
+
+/** Material of keys that their records do not name. */
+function unclaimedWarnings(unclaimed: Inspection['unclaimed'], keyring: Keyring): string[] {
+  const counts = new Map<string, number>();
+  for (const { keyId } of unclaimed) counts.set(keyId, (counts.get(keyId) ?? 0) + 1);
+  return [...counts].map(([keyId, count]) => {
+    const title = `the token holds ${count} materials of key ${keyId} that no record names`;
+    return keyring.key(keyId)
+      ? `${title}: 'keyhold recover materials ${keyId}' takes them up`
+      : `${title}, nor is there a record of the key`;
   });
 }
 

@@ -48,6 +48,11 @@ const programs = [
     description: 'Accepts an audit log of which records are lost, on record; with the daemon stopped.',
   },
   {
+    words: ['recover', 'materials'],
+    file: 'recover-materials',
+    description: 'Takes up key material that is in the HSM and in no record; with the daemon stopped.',
+  },
+  {
     words: ['policy', 'lint'],
     file: 'policy-lint',
     description: 'Checks a policy document, without a daemon.',

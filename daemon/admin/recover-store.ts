@@ -12,6 +12,7 @@ const consequences = `Each record that is there was written by this Keyhold; wha
   since. Look them over, and deactivate what must not be let in, before clients are.
 - Keys made since have no records: their objects stay in the HSM, are counted as foreign, and are never touched. Material
   that was in the making when the copy was made stays there too.
+- Material that rotations made since has no record: health names it, and 'keyhold recover materials KEY' takes it up.
 - Keys deleted since have no material: they are Unavailable.
 - Messages encrypted since are not counted: rotate keys that encrypt a lot ('keyhold rotate-key-on-demand').
 Nothing was changed. 'keyhold recover store --accept-older-store' accepts it, and puts that on record in the audit log.`;

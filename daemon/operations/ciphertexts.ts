@@ -1,6 +1,6 @@
 // How a key's ciphertexts are made and taken apart: blobs of symmetric keys, which carry key and material and are bound
 // to an encryption context, and the bare ciphertexts of RSA keys.
-import { exceptions } from '../../proto/errors.js';
+import { exceptions, ServiceError } from '../../proto/errors.js';
 import type {
   DryRunModifierType,
   EncryptionAlgorithmSpec,
@@ -12,6 +12,7 @@ import { encodeBlob } from '../keys/ciphertext.js';
 import { canonicalContext } from '../keys/context.js';
 import type { OfKey } from '../keys/key-stores.js';
 import type { Key, Material, SymmetricMaterial } from '../keys/keyring.js';
+import { UnknownMaterial } from '../keys/unknown-materials.js';
 import type { EncryptionAlgorithm } from '../keys/specs/entry.js';
 import { requireBlob, requireCiphertext } from './resolvers.js';
 
@@ -80,7 +81,11 @@ export function decryptingSide(
   if (blob.keyId !== key.record.keyId) throw incorrectKey();
   const material = key.material(blob.materialId);
   const symmetric = material?.symmetric;
-  if (symmetric?.cipherKey.suite !== blob.suite) throw new exceptions.InvalidCiphertextException('');
+  if (symmetric?.cipherKey.suite !== blob.suite) {
+    // The caller is told what every failed decryption is told; the log and health say more.
+    const cause = material ? undefined : new UnknownMaterial(blob.keyId, blob.materialId);
+    throw new ServiceError('InvalidCiphertextException', '', { cause });
+  }
   if (material?.missing) throw missingMaterial(key, material);
   const { cipherKey } = symmetric;
   const aad = authenticated(blob.header, context);

@@ -13,6 +13,7 @@ import type { Key, Keyring, Material } from '../keys/keyring.js';
 import type { LastUsage } from '../keys/last-usage.js';
 import type { MessageCounts } from '../keys/message-counts.js';
 import type { Secrets } from '../keys/secrets.js';
+import type { UnknownMaterials } from '../keys/unknown-materials.js';
 import type { StateRow } from '../keys/states.js';
 import type { TrustedRole } from '../policy/caller-policies.js';
 import type { RecordChange, Records } from '../store/records.js';
@@ -28,6 +29,7 @@ export interface Services {
   readonly stores: KeyStores;
   readonly messageCounts: MessageCounts;
   readonly lastUsage: LastUsage;
+  readonly unknownMaterials: UnknownMaterials;
   readonly internalKeys: InternalKeys;
   /** CKA_IDs of the daemon's own keys, in hex. */
   readonly ownObjects: ReadonlySet<string>;

@@ -11,6 +11,7 @@ import type { Key } from '../keys/keyring.js';
 import { isPair } from '../keys/inspection.js';
 import { ManagedKeyNotMade } from '../keys/managed-keys.js';
 import { checkState, type StateRow } from '../keys/states.js';
+import { UnknownMaterial } from '../keys/unknown-materials.js';
 import type { Logger } from '../observability/log.js';
 import { checkPermission } from './access.js';
 import type { Admission, Ticket } from './admission.js';
@@ -181,6 +182,11 @@ export class Pipeline {
     const error = toServiceError(cause);
     if (errorTable[error.code].httpStatus === 500)
       this.log.error({ operation: operation.name, err: error.cause }, error.message);
+    if (error.cause instanceof UnknownMaterial && this.services.unknownMaterials.note(error.cause))
+      this.log.warn(
+        { err: error.cause },
+        "the metadata store is older than a ciphertext: 'keyhold recover materials'",
+      );
     if (!this.audit.available) return error;
     try {
       await this.audit.append(makeEvent(origin, { operation, request, keys, error }).members);

@@ -1,0 +1,136 @@
+// keyhold recover materials KEY: takes up key material that is in the token, under the key's label, and in no record: after an
+// older metadata store was accepted. A ciphertext proves which material made it: nothing else tells.
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { ConfigError } from '../config/load.js';
+import { HsmError, type KeyStore } from '../hsm/key-store.js';
+import { type CiphertextBlob, decodeBlob } from '../keys/ciphertext.js';
+import { canonicalContext } from '../keys/context.js';
+import { Namer } from '../keys/identifiers.js';
+import { inspectToken } from '../keys/inspection.js';
+import { intendedObjects } from '../keys/intents.js';
+import { type Key, Keyring, putKey } from '../keys/keyring.js';
+import { type KeyRecord, locationOf } from '../keys/record.js';
+import { loadRecords } from '../opening.js';
+import { makeServiceEvent } from '../operations/audit-event.js';
+import { commitAudited, runRecovery, type StoppedHome, withStoppedHome } from './recovery.js';
+
+interface Options {
+  readonly ciphertext?: string;
+  readonly encryptionContext?: readonly string[];
+}
+
+async function recover(home: StoppedHome, identifier: string, options: Options): Promise<number> {
+  const { store, instance, keyStore } = home;
+  const opened = await loadRecords(store, instance, keyStore);
+  const { account, region } = instance;
+  const keyring = new Keyring(opened.records, new Namer(account, region));
+  const key = keyring.find(identifier);
+  const { keyId } = key.record;
+  const { unclaimed } = inspectToken(
+    keyStore.objects,
+    keyring.keysIn(undefined),
+    undefined,
+    intendedObjects(opened.records),
+  );
+  const candidates = unclaimed.filter((each) => each.keyId === keyId).map(({ objectId }) => objectId);
+  if (candidates.length === 0) {
+    console.log(`The token holds no key material of ${key.arn} beyond what its record names.`);
+    return 0;
+  }
+  console.log(`Key material of ${key.arn} that no record names, by CKA_ID: ${candidates.join(', ')}`);
+  if (options.ciphertext === undefined) {
+    console.log(
+      'Nothing was changed. Give a ciphertext that it made, and its encryption context, with --ciphertext FILE: that tells ' +
+        'which material it is, and proves it.',
+    );
+    return 1;
+  }
+  const blob = readBlob(options.ciphertext, key);
+  const context = Object.fromEntries((options.encryptionContext ?? []).map(pair));
+  const objectId = await madeBy(keyStore, candidates, blob, context);
+  if (objectId === undefined)
+    throw new ConfigError(
+      'None of them decrypts the ciphertext: check that it is intact, and that the encryption context is the one it was made with.',
+    );
+  const changes = () => [putKey(withRecovered(key.record, objectId, blob))];
+  const details = { keyId, keyMaterialId: blob.materialId, objectId };
+  await commitAudited(
+    home,
+    opened,
+    { changes },
+    makeServiceEvent('RecoverKeyMaterial', account, region, details, key),
+    false,
+  );
+  console.log(
+    `${key.arn} has the key material ${blob.materialId} again: it decrypts, and encrypts nothing new.`,
+  );
+  return 0;
+}
+
+/** @throws ConfigError */
+function readBlob(path: string, { record, arn }: Key): CiphertextBlob {
+  const bytes = readFileSync(path);
+  const text = bytes.toString('latin1').replace(/\s/g, '');
+  const isBase64 = /^[A-Za-z0-9+/]+=*$/.test(text);
+  const blob = decodeBlob(bytes) ?? (isBase64 ? decodeBlob(Buffer.from(text, 'base64')) : undefined);
+  if (blob?.keyId !== record.keyId) throw new ConfigError(`${path} holds no ciphertext of ${arn}.`);
+  return blob;
+}
+
+function pair(text: string): [string, string] {
+  const at = text.indexOf('=');
+  if (at < 1) throw new ConfigError(`'${text}' is no pair of an encryption context: write name=value.`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** The object that made a ciphertext. @returns CKA_ID, hex */
+async function madeBy(
+  keyStore: KeyStore,
+  candidates: readonly string[],
+  { suite, header, iv, ciphertext }: CiphertextBlob,
+  context: Record<string, string>,
+): Promise<string | undefined> {
+  const aad = Buffer.concat([header, canonicalContext(context)]);
+  for (const objectId of candidates) {
+    const cipherKey = { suite, id: Buffer.from(objectId, 'hex') };
+    try {
+      (await keyStore.decrypt(cipherKey, aad, { iv, ciphertext })).fill(0);
+      return objectId;
+    } catch (error) {
+      const isOther =
+        error instanceof HsmError &&
+        ['invalid-ciphertext', 'no-such-object', 'unsupported'].includes(error.code);
+      if (!isOther) throw error;
+    }
+  }
+  return undefined;
+}
+
+/** As an older material: how many messages it encrypted nobody knows any more. */
+function withRecovered(
+  record: KeyRecord,
+  objectId: string,
+  { materialId, suite }: CiphertextBlob,
+): KeyRecord {
+  const createdAt = Date.now() / 1000;
+  const location = record.customKeyStoreId === undefined ? undefined : locationOf(undefined);
+  const recovered = { materialId, objectId, suite, createdAt, location };
+  return {
+    ...record,
+    materials: [...record.materials.slice(0, -1), recovered, ...record.materials.slice(-1)],
+  };
+}
+
+const program = new Command('keyhold recover materials')
+  .description(
+    'Takes up key material that is in the HSM and in no record, after an older metadata store was accepted. Stop the daemon ' +
+      'first; the HSM must be there. Without --ciphertext it lists what there is, and changes nothing.',
+  )
+  .argument('<key>', 'key ID, key ARN, alias name or alias ARN')
+  .option('--ciphertext <file>', 'a ciphertext that the material made, as bytes or in base64')
+  .option('--encryption-context <pairs...>', 'name=value, as the ciphertext was made with');
+
+process.exitCode = await runRecovery(program, (home) =>
+  withStoppedHome(home, (stopped) => recover(stopped, program.args[0]!, program.opts<Options>())),
+);

@@ -1,0 +1,37 @@
+// Ciphertexts of a key that name material which its record does not know: they are newer than the metadata store, which was
+// put back, or somebody made them up. The caller is told nothing of it; who operates Keyhold is.
+
+/** The cause of an InvalidCiphertextException. */
+export class UnknownMaterial extends Error {
+  constructor(
+    readonly keyId: string,
+    readonly materialId: string,
+  ) {
+    super(`A ciphertext names key material ${materialId} of key ${keyId}, which its record does not know`);
+  }
+}
+
+/** Most keys that are remembered. */
+const mostKeys = 100;
+
+export class UnknownMaterials {
+  /** The newest of each key. */
+  readonly #found = new Map<string, string>();
+
+  /** @returns whether it is the first of its key, and should be logged */
+  note({ keyId, materialId }: UnknownMaterial): boolean {
+    const isFirst = !this.#found.has(keyId);
+    if (isFirst && this.#found.size >= mostKeys) return false;
+    this.#found.set(keyId, materialId);
+    return isFirst;
+  }
+
+  /** For health. */
+  get warnings(): string[] {
+    return [...this.#found].map(
+      ([keyId, materialId]) =>
+        `ciphertexts of key ${keyId} name key material that its record does not know, such as ${materialId}: they are newer ` +
+        `than the metadata store, or made up. 'keyhold recover materials ${keyId}' takes up what the HSM holds`,
+    );
+  }
+}
