@@ -104,8 +104,10 @@ export class DataKeyCache implements DataKeySource {
   // The age counts from the request, before the daemon decided.
   #keep(id: string, asked: number, fields: Omit<Entry, 'expires'>): void {
     if (this.#closed) return;
-    this.#remove(id);
     const { maxAge, capacity } = this.#limits;
+    // An answer that comes late does not take the place of one that was asked for after it.
+    if ((this.#entries.get(id)?.expires ?? 0) > asked + maxAge) return;
+    this.#remove(id);
     const { plaintext, ciphertextBlob } = copyOf(fields);
     this.#entries.set(id, { ...fields, plaintext, ciphertextBlob, expires: asked + maxAge });
     for (const oldest of this.#entries.keys()) {
