@@ -70,7 +70,9 @@ export function addressOf(rooms: Rooms, request: IncomingMessage): string {
   // A socket that has closed has no address any more.
   const { remoteAddress } = request.socket;
   const peer = remoteAddress ?? rooms.gate.connectionOf(request.socket)?.address;
-  return rooms.proxies.forwarded(request, peer)?.address ?? peer ?? 'unix';
+  // HTTP/2 is served over TCP alone.
+  const unknown = request.httpVersionMajor === 2 ? 'unknown' : 'unix';
+  return rooms.proxies.forwarded(request, peer)?.address ?? peer ?? unknown;
 }
 
 /** Path and headers as the client has signed them. @param rawHeaders names and values in turn */

@@ -49,6 +49,7 @@ export class GatedConnection {
   readonly since = performance.now();
   readonly #leases = new Set<Lease>();
   #memory: Share | undefined;
+  #holder: Holder | undefined;
   #kind: ConnectionKind | undefined;
   #share: Share | undefined;
 
@@ -71,13 +72,20 @@ export class GatedConnection {
     // A place is of who was authenticated first, or of the native protocol when the connection changes to it.
     if (this.#kind === kind && this.#memory) return this.#memory;
     const principal = shareNameOf(caller);
-    const share = this.gate.open(kind, { principal, source: this.source });
+    const holder = { principal, source: this.source };
+    const share = this.gate.open(kind, holder);
     this.#share?.close();
     this.#share = share;
     this.#kind = kind;
-    this.#memory ??= this.gate.memory.open({ principal, source: this.source });
+    this.#holder ??= holder;
+    this.#memory ??= this.gate.memory.open(this.#holder);
     this.gate.settle(this);
     return this.#memory;
+  }
+
+  /** Whose connection it is; undefined while it is not authenticated. */
+  get holder(): Holder | undefined {
+    return this.#holder;
   }
 
   /** Bytes of requests are counted in it; undefined while the connection is not authenticated. */

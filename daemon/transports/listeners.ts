@@ -72,7 +72,7 @@ export class Listeners {
     const clients = { requestCert: tls.clientTrust !== undefined, rejectUnauthorized: false };
     const own = { handshakeTimeout: headersTimeout, ALPNProtocols: alpnProtocols };
     this.#tls = createTlsServer({ ...httpOptions, ...clients, ...own, ...contextOf(tls) }, onRequest);
-    this.#http2 = serveHttp2(this.#tls, onRequest);
+    this.#http2 = serveHttp2(this.#tls, onRequest, undefined, gate);
     // Before HTTP hears of the connection: what such a client sent along is not even read.
     this.#tls.prependListener('secureConnection', (socket) => {
       const fault = takeCertificate(socket, gate.connectionOf(socket)?.since);

@@ -260,3 +260,32 @@ void t.test('bodies of clients that are not authenticated keep nobody out', asyn
   t.not(answer.__type, 'ThrottlingException');
   t.ok(ended >= 8, `${ended} of 10 were ended`);
 });
+
+void t.test('streams of clients that are not authenticated keep nobody out', async (t) => {
+  const daemon = await TestDaemon.start(t);
+  const options = { ca: daemon.ca, servername: 'localhost' };
+  let open = 0;
+  for (let index = 0; index < 170; index += 1) {
+    const session = connectHttp2(endpointOf(daemon), options);
+    session.on('error', () => undefined);
+    session.on('connect', () => (open += 1));
+    t.teardown(() => session.destroy());
+    for (let stream = 0; stream < 100; stream += 1)
+      session.request({ ':method': 'POST', ':path': '/' }).on('error', () => undefined);
+    if (index % 10 === 9) await wait(50);
+  }
+  for (let tries = 0; tries < 100 && open < 170; tries += 1) await wait(100);
+  await wait(500);
+  const session = connectHttp2(endpointOf(daemon), options);
+  session.on('error', () => undefined);
+  t.teardown(() => session.destroy());
+  const { host, ...headers } = signedHeadersOf(daemon);
+  const stream = session.request({ ':method': 'POST', ':path': '/', ':authority': String(host), ...headers });
+  stream.end('{}');
+  const status = await new Promise<unknown>((resolve) => {
+    stream.on('response', (received) => resolve(received[':status']));
+    stream.on('close', () => resolve(`closed with ${stream.rstCode}`));
+    stream.on('error', () => undefined);
+  });
+  t.equal(status, 200);
+});

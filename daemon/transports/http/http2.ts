@@ -19,6 +19,8 @@ import {
   pingInterval,
   requestTimeout,
 } from './options.js';
+import type { Gate } from '../gate.js';
+import { StreamShares } from './stream-shares.js';
 
 /** Protocols that the TLS port offers, the best first. */
 export const alpnProtocols = ['h2', 'http/1.1'];
@@ -55,6 +57,7 @@ export function serveHttp2(
   tls: TlsServer,
   onRequest: RequestListener,
   timeouts: Http2Timeouts = defaultTimeouts,
+  gate?: Gate,
 ): Http2Sessions {
   const http2 = createServer(
     { settings: { maxConcurrentStreams, maxHeaderListSize: maxHeaderSize, enableConnectProtocol: false } },
@@ -72,19 +75,22 @@ export function serveHttp2(
     socket.once('end', () => socket.destroy());
     http2.emit('connection', socket);
   });
-  return new Http2Sessions(http2, timeouts);
+  return new Http2Sessions(http2, timeouts, maxStreams, gate);
 }
 
 /** The time-outs that node:http2 lacks: bytes that trickle in keep none of them from passing. */
 export class Http2Sessions {
   readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #shares: StreamShares;
   #streams = 0;
 
   constructor(
     server: Http2Server,
     private readonly timeouts: Http2Timeouts,
     private readonly limit: number = maxStreams,
+    private readonly gate?: Gate,
   ) {
+    this.#shares = new StreamShares(limit);
     // A session shows its socket as one that cannot be destroyed. It is made, and told of, while its connection is.
     server.prependListener('connection', (socket: Socket) =>
       server.once('session', (session) => this.#watch(session, socket)),
@@ -100,6 +106,7 @@ export class Http2Sessions {
 
   #watch(session: ServerHttp2Session, socket: Socket): void {
     this.#sessions.add(session);
+    const gated = this.gate?.connectionOf(socket);
     let open = 0;
     let idle = setTimeout(() => session.destroy(), this.timeouts.first);
     const pings = this.#ping(session, socket);
@@ -119,13 +126,16 @@ export class Http2Sessions {
         this.#streams -= 1;
         if (open === 0 && !session.destroyed) idle = this.#whenIdle(session);
       });
-      if (this.#streams > this.limit) stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      const giveBack = gated ? this.#shares.take(session, gated) : () => undefined;
+      if (giveBack) stream.once('close', giveBack);
+      if (!giveBack || this.#streams > this.limit) stream.close(constants.NGHTTP2_REFUSED_STREAM);
     });
     // Not the session's end, which does not come where a write hangs.
     socket.once('close', () => {
       clearTimeout(idle);
       clearInterval(pings);
       this.#sessions.delete(session);
+      if (gated) this.#shares.forget(session, gated);
     });
   }
 
