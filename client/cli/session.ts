@@ -4,6 +4,7 @@ import type { Client } from '../client.js';
 import { ConnectionError, type ErrorCode, ServiceError, TimeoutError } from '../errors.js';
 import { connect } from '../index.js';
 import { connectionOf, type GlobalOptions } from './global-options.js';
+import { hintFor } from './hints.js';
 import { UsageError } from './values.js';
 
 /** Exit statuses. */
@@ -58,15 +59,10 @@ export class Interrupted extends Error {
 /** What a command prints of an operation that was refused. */
 export class OperationError extends Error {
   constructor(operation: string, { code, message }: Pick<ServiceError, 'code' | 'message'>) {
-    const text = message === '' ? (advice[code] ?? '') : message;
+    const text = [message, hintFor(operation, code, message)].filter(Boolean).join(' ');
     super(`An error occurred (${code}) when calling the ${operation} operation: ${text}`);
   }
 }
-
-/** For errors that AWS sends without a text. */
-const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
-  NotAuthorizedException: 'Alias names that begin with alias/aws/ are reserved for the keys of services.',
-};
 
 /** Prints why a command failed. @returns the exit status */
 export function reportFailure(error: unknown): number {
