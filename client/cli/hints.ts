@@ -43,5 +43,7 @@ const hints: Readonly<Record<string, Readonly<Record<string, string>>>> = {
  */
 export function hintFor(operation: string, code: string, message: string): string | undefined {
   if (message === invalidPrincipals) return principals;
+  if (/^Signature (expired|not yet current): /.test(message))
+    return "The second time is the daemon's limit, the third its clock: set the clock that is wrong.";
   return message === '' ? (hints[code]?.[operation] ?? hints[code]?.['*']) : undefined;
 }

@@ -1,7 +1,7 @@
 // The connection of one command, and what the shell is told of how it ended.
 import { CommanderError } from 'commander';
 import type { Client } from '../client.js';
-import { ConnectionError, type ErrorCode, ServiceError, TimeoutError } from '../errors.js';
+import { ConnectionError, ServiceError, TimeoutError } from '../errors.js';
 import { connect } from '../index.js';
 import { connectionOf, type GlobalOptions } from './global-options.js';
 import { hintFor } from './hints.js';
@@ -72,9 +72,15 @@ export function reportFailure(error: unknown): number {
   }
   if (error instanceof Interrupted) return exitCodes.interrupted;
   for (let each = error; each instanceof Error; each = each.cause) debug(each.stack ?? each.message);
-  const code = error instanceof ServiceError ? `An error occurred (${error.code}) when connecting: ` : '';
-  console.error(`keyhold: ${code}${error instanceof Error ? error.message : String(error)}`);
+  console.error(`keyhold: ${textOf(error)}`);
   if (error instanceof UsageError) return exitCodes.usage;
   if (error instanceof ConnectionError || error instanceof TimeoutError) return exitCodes.noDaemon;
   return exitCodes.refused;
+}
+
+function textOf(error: unknown): string {
+  if (!(error instanceof ServiceError)) return error instanceof Error ? error.message : String(error);
+  const { code, message } = error;
+  const text = [message, hintFor('', code, message)].filter(Boolean).join(' ');
+  return `An error occurred (${code}) when connecting: ${text}`;
 }
