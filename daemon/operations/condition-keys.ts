@@ -46,14 +46,31 @@ function valuesOf(tags: readonly Tag[], name: string): string[] {
   return tags.flatMap(({ tagKey, tagValue }) => (tagKey.toLowerCase() === name ? [tagValue] : []));
 }
 
+const contexts = new WeakMap<StringMap, ReadonlyMap<string, string[]>>();
+
+/** Values by key in lower case, made once: a context may have thousands of pairs, and a policy ask for hundreds. */
+function contextValues(context: StringMap): ReadonlyMap<string, string[]> {
+  const known = contexts.get(context);
+  if (known) return known;
+  const values = new Map<string, string[]>();
+  for (const [key, value] of Object.entries(context)) {
+    const name = key.toLowerCase();
+    const list = values.get(name);
+    if (list) list.push(value);
+    else values.set(name, [value]);
+  }
+  contexts.set(context, values);
+  return values;
+}
+
 function encryptionContextKeys(
   read: (request: Record<string, unknown>) => StringMap | undefined,
 ): ConditionKeys<Record<string, unknown>> {
   return {
-    'kms:EncryptionContext:': ({ request }, name) =>
-      Object.entries(read(request) ?? {}).flatMap(([key, value]) =>
-        key.toLowerCase() === name ? [value] : [],
-      ),
+    'kms:EncryptionContext:': ({ request }, name) => {
+      const context = read(request);
+      return context ? (contextValues(context).get(name) ?? []) : [];
+    },
     'kms:EncryptionContextKeys': ({ request }) => Object.keys(read(request) ?? {}),
   };
 }

@@ -5,7 +5,7 @@ import type { KeyRecord } from '../keys/record.js';
 import { isPermitted } from './access.js';
 import { type AnyOperation, type Asked, operation, type Permission } from './operation.js';
 import { page } from './paging.js';
-import { keyPolicy } from './policy-documents.js';
+import { keyPolicy, shownPolicy } from './policy-documents.js';
 import { keyIdOrArn } from './resolvers.js';
 
 /** A key has one policy, which AWS KMS gives this name. */
@@ -43,9 +43,11 @@ const getKeyPolicy = operation({
   permissions: [{ action: 'kms:GetKeyPolicy', key: keyIdOrArn('keyId') }],
   states: 'read',
   audited: ['keyId', 'policyName'],
-  handle({ policyName }, [key]) {
+  handle({ policyName }, [key], { identities }) {
     checkName(policyName);
-    return Promise.resolve({ response: { policy: key!.record.policy, policyName: defaultName } });
+    const { policy, policyBindings } = key!.record;
+    const shown = shownPolicy(policy, policyBindings, identities);
+    return Promise.resolve({ response: { policy: shown, policyName: defaultName } });
   },
 });
 

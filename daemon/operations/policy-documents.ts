@@ -5,19 +5,22 @@ import type { KeyRecord } from '../keys/record.js';
 import {
   bindKeyPolicy,
   bindTrustPolicy,
+  checkCost,
   compileIdentityPolicy,
   compileKeyPolicy,
   compileTrustPolicy,
   type Resolve,
 } from '../policy/document.js';
+import { renamePrincipals } from '../policy/json.js';
 import { defaultKeyPolicy } from '../policy/key-policies.js';
+import { type Bindings, principalNamed } from '../policy/principals.js';
 
 /**
  * Checks a policy of users, roles or sessions.
  * @throws MalformedPolicyDocumentException, LimitExceededException
  */
 export function checkIdentityPolicy(document: string): void {
-  compileIdentityPolicy(document, 'policy');
+  checkCost(compileIdentityPolicy(document, 'policy'));
 }
 
 /**
@@ -30,7 +33,7 @@ export function trustOf(
   identities: Identities,
 ): Pick<RoleRecord, 'trustPolicy' | 'trustBindings'> {
   const trustBindings = bindTrustPolicy(document, identities.account, resolverOf(identities));
-  compileTrustPolicy(document, trustBindings);
+  checkCost(compileTrustPolicy(document, trustBindings));
   return { trustPolicy: document, trustBindings };
 }
 
@@ -46,9 +49,36 @@ export function keyPolicy(
   const { account } = identities;
   if (document === undefined) return { policy: defaultKeyPolicy(account), policyBindings: undefined };
   const policyBindings = bindKeyPolicy(document, account, resolverOf(identities));
-  compileKeyPolicy(document, policyBindings);
+  checkCost(compileKeyPolicy(document, policyBindings));
   const namesNobody = Object.keys(policyBindings).length === 0;
   return { policy: document, policyBindings: namesNobody ? undefined : policyBindings };
+}
+
+/**
+ * The names in a policy whose principals were deleted, and the unique ids that they stood for. Somebody else may have such a
+ * name by now, and is not meant.
+ */
+export function deletedPrincipals(
+  bindings: Bindings | undefined,
+  identities: Identities,
+): ReadonlyMap<string, string> {
+  const resolve = resolverOf(identities);
+  const deleted = new Map<string, string>();
+  for (const [arn, id] of Object.entries(bindings ?? {})) {
+    const named = principalNamed(arn);
+    if (!named || resolve(named) === id) continue;
+    deleted.set(arn, named.session === undefined ? id : `${id}:${named.session}`);
+  }
+  return deleted;
+}
+
+/**
+ * A policy as it is shown: as it was put, but for the unique ids in the place of principals that were deleted, as at AWS
+ * (IAM User Guide, "AWS JSON policy elements: Principal").
+ */
+export function shownPolicy(text: string, bindings: Bindings | undefined, identities: Identities): string {
+  const deleted = deletedPrincipals(bindings, identities);
+  return deleted.size === 0 ? text : renamePrincipals(text, (name) => deleted.get(name));
 }
 
 function resolverOf(identities: Identities): Resolve {

@@ -1,13 +1,14 @@
 // ExplainPolicy: what a request would be decided, from the code that decides requests.
 import { exceptions } from '../../proto/errors.js';
 import type { ContextEntry, ExplainPolicyRequest, StringMap } from '../../proto/generated/messages.js';
-import type { Caller } from '../identity/caller.js';
+import { type Caller, principalArn } from '../identity/caller.js';
 import { imaginedCaller } from '../identity/imagined-caller.js';
 import type { Key } from '../keys/keyring.js';
 import { decisionAbout, rootAssumesNothing } from '../policy/authorize.js';
 import { accessDenied, explain } from '../policy/messages.js';
 import { principalOf } from '../policy/caller-policies.js';
 import { conditionsOf } from './condition-keys.js';
+import { deletedPrincipals } from './policy-documents.js';
 import { type AnyOperation, operation, type Permission, type Services } from './operation.js';
 
 type AnyPermission = Permission<Record<string, unknown>>;
@@ -55,7 +56,11 @@ export function policyExplanationOperations(
         context: contextOf(given, caller, key, services, region),
         grant: key && ((id) => grants.find(key, id, nameOf(action), encryptionContext(given))),
       });
-      const { decision: kind, reason } = explain(decision, ({ grantId }) => grantId);
+      const { decision: kind, reason: made } = explain(decision, ({ grantId }) => grantId);
+      const trusting = isTrust ? identities.roleByArn(resource)?.record : undefined;
+      const bindings = key?.record.policyBindings ?? trusting?.trustBindings;
+      const gone = decision.allowed ? '' : deletedSentence(caller, deletedPrincipals(bindings, identities));
+      const reason = made + gone;
       const message = decision.allowed
         ? undefined
         : accessDenied({ principal: principalOf(caller), action, resource }, decision).message;
@@ -63,6 +68,16 @@ export function policyExplanationOperations(
     },
   });
   return [explainPolicy];
+}
+
+/** Tells where a policy names the caller's ARN and means somebody who had it before. */
+function deletedSentence(caller: Caller, deleted: ReadonlyMap<string, string>): string {
+  for (const arn of [caller.arn, principalArn(caller)]) {
+    const id = deleted.get(arn);
+    if (id !== undefined)
+      return ` The policy names ${arn} as it was when the policy was put: that principal (${id}) was deleted, and who has its name now is not meant.`;
+  }
+  return '';
 }
 
 /**

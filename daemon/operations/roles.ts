@@ -17,7 +17,7 @@ import {
 import { givenBoundary, givenTags, namedTags, ofRole } from './identity-conditions.js';
 import { type AnyOperation, operation, type Services } from './operation.js';
 import { page } from './paging.js';
-import { trustOf } from './policy-documents.js';
+import { shownPolicy, trustOf } from './policy-documents.js';
 
 const createRole = operation({
   name: 'CreateRole',
@@ -182,14 +182,15 @@ export function roleArn({ roleName }: { readonly roleName: string }, { identitie
 }
 
 function roleMessage({ id, arn, record }: Role, identities: Identities): RoleMessage {
-  const { roleName, path, createdAt, trustPolicy, description, maxSessionDuration, tags } = record;
+  const { roleName, path, createdAt, trustPolicy, trustBindings, description, maxSessionDuration, tags } =
+    record;
   return {
     path,
     roleName,
     roleId: id,
     arn,
     createDate: createdAt,
-    assumeRolePolicyDocument: trustPolicy,
+    assumeRolePolicyDocument: shownPolicy(trustPolicy, trustBindings, identities),
     description,
     maxSessionDuration,
     permissionsBoundary: boundaryOf(record, identities),

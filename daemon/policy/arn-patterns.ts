@@ -1,12 +1,13 @@
 // ARNs with wildcards. Each of the six parts between colons is matched by itself, so that a wildcard never reaches over
 // a colon (IAM User Guide, "ARN condition operators"); all behind the fifth colon is the last part.
-import { literalOf, type Lookup, matchCodes, Pattern } from './patterns.js';
+import { literalOf, type Lookup, Pattern } from './patterns.js';
 import { type Place, quote } from './place.js';
+import { Wildcards } from './wildcards.js';
 
 const colon = 0x3a;
 
 /** Without wildcards, or with some. */
-type Part = string | readonly number[];
+type Part = string | Wildcards;
 
 export class ArnPattern {
   readonly #pattern: Pattern;
@@ -34,11 +35,16 @@ export class ArnPattern {
     return pattern;
   }
 
+  /** Whether matching takes more than a comparison of two texts. */
+  get isCostly(): boolean {
+    return !this.#isAnything && this.#pattern.isCostly;
+  }
+
   /** Whether an ARN matches. Undefined: a variable has no single value in this request. */
   matches(arn: string, lookup: Lookup): boolean | undefined {
     if (this.#isAnything || this.#pattern.literal === arn) return true;
     if (this.#parts) return matchParts(this.#parts, arn);
-    const codes = this.#pattern.resolve(lookup);
+    const codes = this.#pattern.resolve(lookup, arn.length);
     return codes && matchParts(partsOf(codes), arn);
   }
 }
@@ -51,7 +57,7 @@ function matchParts(parts: readonly Part[], arn: string): boolean {
     const end = index === 5 ? arn.length : arn.indexOf(':', start);
     if (typeof part === 'string') {
       if (end - start !== part.length || !arn.startsWith(part, start)) return false;
-    } else if (end < 0 || !matchCodes(part, arn, start, end)) {
+    } else if (end < 0 || !part.matches(arn, start, end)) {
       return false;
     }
     start = end + 1;
@@ -66,5 +72,5 @@ function partsOf(codes: readonly number[]): Part[] {
     if (code === colon && parts.length < 6) parts.push([]);
     else parts.at(-1)!.push(code);
   }
-  return parts.map((part) => literalOf(part) ?? part);
+  return parts.map((part) => literalOf(part) ?? new Wildcards(part));
 }

@@ -10,6 +10,8 @@ export interface Condition {
   readonly operator: string;
   readonly key: string;
   readonly isTrue: (lookup: Lookup) => boolean;
+  /** How many of its values have wildcards or variables. */
+  readonly costlyValues: number;
 }
 
 type SetOperator = 'ForAllValues' | 'ForAnyValue';
@@ -41,12 +43,13 @@ export function compileConditions(
       const keyPlace = place.member(key);
       if (!keyPattern.test(key))
         keyPlace.fail(`The condition key must begin with a service, as in "kms:KeySpec" or "aws:SourceIp".`);
-      return { operator: name, key, isTrue: compile(key.toLowerCase(), values, keyPlace) };
+      return { operator: name, key, ...compile(key.toLowerCase(), values, keyPlace) };
     });
   });
 }
 
-type Compile = (key: string, values: readonly string[], at: Place) => Condition['isTrue'];
+type Compiled = Pick<Condition, 'isTrue' | 'costlyValues'>;
+type Compile = (key: string, values: readonly string[], at: Place) => Compiled;
 
 function compiler(name: string, options: Options, at: Place): Compile {
   if (name === 'Null') return compileNull;
@@ -60,28 +63,33 @@ function compiler(name: string, options: Options, at: Place): Compile {
   return (key, values, place) => {
     const valuePlace = (index: number) => (values.length === 1 ? place : place.item(index));
     const tests = values.map((value, index) => row.compile(value, options.variables, valuePlace(index)));
-    return compare(key, tests, row, options.effect);
+    const costlyValues = tests.filter(({ isCostly }) => isCostly).length;
+    return { isTrue: compare(key, tests, row, options.effect), costlyValues };
   };
 }
 
-function compileNull(key: string, values: readonly string[], at: Place): Condition['isTrue'] {
+function compileNull(key: string, values: readonly string[], at: Place): Compiled {
   const wanted = values.map((value) => {
     const lower = value.toLowerCase();
     return lower === 'true' || lower === 'false' ? lower === 'true' : at.fail('Null takes true or false.');
   });
-  return (lookup) => wanted.includes(!lookup(key)?.length);
+  return { isTrue: (lookup) => wanted.includes(!lookup(key)?.length), costlyValues: 0 };
 }
 
 function compare(
   key: string,
   tests: readonly Test[],
-  { negated, ifExists, set }: Operator & { ifExists: boolean; set: SetOperator | undefined },
+  { negated, ifExists, set, ignoreCase }: Operator & { ifExists: boolean; set: SetOperator | undefined },
   effect: 'Allow' | 'Deny',
 ): Condition['isTrue'] {
+  // A request may bring thousands of values, and a policy have thousands of texts.
+  const literals = new Set(tests.flatMap(({ literal }) => literal ?? []));
+  const patterns = tests.filter(({ literal }) => literal === undefined);
   const isAmbiguous = singleValuedFamily.test(key);
   const whenAbsent = ifExists || (set === undefined ? negated : set === 'ForAllValues');
   const holds = (actual: string, lookup: Lookup): boolean => {
-    const matched = matchesAny(tests, actual, lookup);
+    const isNamed = literals.size > 0 && literals.has(ignoreCase ? actual.toLowerCase() : actual);
+    const matched = isNamed || matchesAny(patterns, actual, lookup);
     // Nobody can tell whether a value differs from a variable without one. Then the statement must not allow.
     if (matched === undefined) return negated && effect === 'Deny';
     return matched !== negated;

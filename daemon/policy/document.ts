@@ -84,14 +84,32 @@ function compile(kind: PolicyKind, name: string, text: string, bindings: Binding
   const options = {
     variables: version === '2012-10-17',
     bindings,
-    // KMS takes a key policy statement without Resource, and it has no effect (KMS Developer Guide, "Elements in a key
+    // KMS takes a key policy statement without Action or Resource, and it has no effect (KMS Developer Guide, "Elements in a key
     // policy"). A trust policy is about its role.
     withoutResource: kind === 'trust' ? 'every' : 'none',
+    actionIsOptional: kind === 'key',
   } as const;
   return new Policy(
     kind,
     name,
     statements.map(({ raw, at }) => new Statement(raw, at, options)),
+  );
+}
+
+/** Condition values with wildcards or variables in one document: each may be matched with each value of a request. */
+const mostCostlyValues = 250;
+
+/**
+ * Bounds what a decision by a policy may cost. To be asked when it is put, and not when it is loaded: what was accepted once
+ * goes on counting.
+ * @throws LimitExceededException
+ */
+export function checkCost({ statements }: Policy): void {
+  const conditions = statements.flatMap((statement) => statement.conditions);
+  const costly = conditions.reduce((sum, { costlyValues }) => sum + costlyValues, 0);
+  if (costly <= mostCostlyValues) return;
+  throw new exceptions.LimitExceededException(
+    `The conditions of the policy document have ${costly} values with wildcards or variables; ${mostCostlyValues} are allowed.`,
   );
 }
 

@@ -14,7 +14,11 @@ class Parser {
   #offset = 0;
   #depth = 0;
 
-  constructor(readonly text: string) {}
+  /** @param onString is told of each string that is a value: its place, and where in the text it begins and ends */
+  constructor(
+    readonly text: string,
+    readonly onString?: (value: string, at: Place, start: number, end: number) => void,
+  ) {}
 
   document(): unknown {
     const value = this.#value(new Place(''));
@@ -26,7 +30,10 @@ class Parser {
     const next = this.#next();
     if (next === '{') return this.#nested(() => this.#object(at));
     if (next === '[') return this.#nested(() => this.#array(at));
-    return this.#scalar('A value should stand');
+    const start = this.#offset;
+    const value = this.#scalar('A value should stand');
+    if (typeof value === 'string') this.onString?.(value, at, start, this.#offset);
+    return value;
   }
 
   #nested<T>(read: () => T): T {
@@ -103,6 +110,26 @@ export function parseJson(text: string): unknown {
     );
   }
   return new Parser(text).document();
+}
+
+const principalPath = /^Statement(?:\[\d+\])?\.(?:Not)?Principal\.AWS(?:\[\d+\])?$/;
+
+/**
+ * A policy document with other names in its Principal and NotPrincipal elements; the rest stays byte for byte.
+ * @param text a document that `parseJson` takes
+ * @param rename gives what stands in the place of a name; undefined: the name
+ */
+export function renamePrincipals(text: string, rename: (name: string) => string | undefined): string {
+  let renamed = '';
+  let done = 0;
+  const replace = (value: string, { path }: Place, start: number, end: number) => {
+    const name = principalPath.test(path) ? rename(value) : undefined;
+    if (name === undefined) return;
+    renamed += text.slice(done, start) + JSON.stringify(name);
+    done = end;
+  };
+  new Parser(text, replace).document();
+  return renamed + text.slice(done);
 }
 
 function position(text: string, offset: number): string {

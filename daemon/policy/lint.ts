@@ -1,8 +1,14 @@
 // What is wrong with a policy document, or probably not meant.
 import { ServiceError } from '../../proto/errors.js';
-import { compileIdentityPolicy, compileKeyPolicy, compileTrustPolicy } from './document.js';
+import {
+  checkCost,
+  compileIdentityPolicy,
+  compileKeyPolicy,
+  compileTrustPolicy,
+  type Policy,
+} from './document.js';
 import { type PolicyKind, readPolicy } from './kinds.js';
-import { matchCodes, Pattern } from './patterns.js';
+import { Pattern } from './patterns.js';
 import { Place, quote } from './place.js';
 import { type RawDocument, type RawStatement, readDocument } from './schema.js';
 import { isKnownKey, knownActions, multivaluedKeys, services } from './vocabulary.js';
@@ -24,7 +30,7 @@ export function lintPolicy(text: string, kind?: PolicyKind): Finding[] {
   const findings: Finding[] = [];
   try {
     const chosen = kind ?? guessKind(readDocument(text));
-    compilers[chosen](text);
+    checkCost(compilers[chosen](text));
     const report: Report = (at, what) =>
       findings.push({ severity: 'warning', message: at.path === '' ? what : `${at.path}: ${what}` });
     const document = readPolicy(chosen, text);
@@ -37,7 +43,7 @@ export function lintPolicy(text: string, kind?: PolicyKind): Finding[] {
   return findings;
 }
 
-const compilers: Readonly<Record<PolicyKind, (text: string) => unknown>> = {
+const compilers: Readonly<Record<PolicyKind, (text: string) => Policy>> = {
   key: (text) => compileKeyPolicy(text, {}),
   identity: (text) => compileIdentityPolicy(text, ''),
   trust: (text) => compileTrustPolicy(text, {}),
@@ -103,11 +109,13 @@ function lintActions(raw: RawStatement, at: Place, report: Report): void {
 
 function isKnownAction(action: string, at: Place): boolean {
   const options = { wildcards: true, variables: false, ignoreCase: true };
-  const { constant } = Pattern.parse(action, options, at);
-  return knownActions.some((known) => matchCodes(constant!, known, 0, known.length));
+  const pattern = Pattern.parse(action, options, at);
+  return knownActions.some((known) => pattern.matches(known, () => undefined));
 }
 
 function lintKeyStatement(raw: RawStatement, at: Place, report: Report): void {
+  if (!raw.Action && !raw.NotAction)
+    report(at, 'It has no Action, so it has no effect. Name the actions, such as "kms:Decrypt".');
   if (!raw.Resource && !raw.NotResource)
     report(at, 'It has no Resource, so it has no effect. Set it to "*".');
   const resources = raw.Resource ?? ['*'];

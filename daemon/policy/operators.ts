@@ -5,9 +5,17 @@ import { type Lookup, Pattern } from './patterns.js';
 import { type Place, quote } from './place.js';
 
 /** Compares a value of the request with one of the policy. Undefined: its variable has no single value. */
-export type Test = (actual: string, lookup: Lookup) => boolean | undefined;
+export interface Test {
+  (actual: string, lookup: Lookup): boolean | undefined;
+  /** Of a text without wildcards and variables: what the value must be; in lower case where case does not matter. */
+  readonly literal?: string | undefined;
+  /** It has wildcards or variables, whose matching costs more than a comparison. */
+  readonly isCostly?: boolean;
+}
 
 export interface Operator {
+  /** Case does not matter. */
+  readonly ignoreCase?: boolean;
   /** True for the request's values that do not match; and where there are none. */
   readonly negated: boolean;
   /**
@@ -21,27 +29,39 @@ export interface Operator {
 function text(wildcards: boolean, ignoreCase: boolean): Operator['compile'] {
   return (value, variables, at) => {
     const pattern = Pattern.parse(value, { wildcards, variables, ignoreCase }, at);
-    return (actual, lookup) => pattern.matches(actual, lookup);
+    const test = (actual: string, lookup: Lookup) => pattern.matches(actual, lookup);
+    return Object.assign(test, { literal: pattern.literal, isCostly: pattern.isCostly });
   };
 }
 
 function arn(value: string, variables: boolean, at: Place): Test {
   const pattern = ArnPattern.parse(value, variables, at);
-  return (actual, lookup) => pattern.matches(actual, lookup);
+  const test = (actual: string, lookup: Lookup) => pattern.matches(actual, lookup);
+  return Object.assign(test, { isCostly: pattern.isCostly });
 }
 
 /** Operators over numbers that both values are read as. A value of the request that is none matches nothing. */
 function ordered(
-  read: (text: string) => number | undefined,
+  readAnew: (text: string) => number | undefined,
   what: string,
   compare: (actual: number, expected: number) => boolean,
 ): Operator['compile'] {
+  const read = rememberingLast(readAnew);
   return (value, _variables, at) => {
     const expected = read(value) ?? at.fail(`${quote(value)} is no ${what}.`);
     return (text) => {
       const actual = read(text);
       return actual !== undefined && compare(actual, expected);
     };
+  };
+}
+
+/** Each value of the policy is compared with the same value of the request, which may be long: that is read once. */
+function rememberingLast<T>(read: (text: string) => T): (text: string) => T {
+  let last: { readonly text: string; readonly value: T } | undefined;
+  return (text) => {
+    if (last?.text !== text) last = { text, value: read(text) };
+    return last.value;
   };
 }
 
@@ -72,10 +92,12 @@ function readBoolean(text: string): number | undefined {
 
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
+const bytesOf = rememberingLast((text) => (base64.test(text) ? Buffer.from(text, 'base64') : undefined));
+
 function binary(value: string, _variables: boolean, at: Place): Test {
   if (!base64.test(value)) at.fail(`${quote(value)} is not base64.`);
   const expected = Buffer.from(value, 'base64');
-  return (actual) => base64.test(actual) && expected.equals(Buffer.from(actual, 'base64'));
+  return (actual) => bytesOf(actual)?.equals(expected) === true;
 }
 
 function address(value: string, _variables: boolean, at: Place): Test {
@@ -88,10 +110,15 @@ function address(value: string, _variables: boolean, at: Place): Test {
 const equal = (actual: number, expected: number) => actual === expected;
 
 /** An operator and its opposite. */
-function pair(name: string, opposite: string, compile: Operator['compile']): [string, Operator][] {
+function pair(
+  name: string,
+  opposite: string,
+  compile: Operator['compile'],
+  ignoreCase = false,
+): [string, Operator][] {
   return [
-    [name, { negated: false, compile }],
-    [opposite, { negated: true, compile }],
+    [name, { negated: false, compile, ignoreCase }],
+    [opposite, { negated: true, compile, ignoreCase }],
   ];
 }
 
@@ -116,7 +143,7 @@ function comparisons(
 /** All but `Null`, which compares nothing. */
 export const operators: ReadonlyMap<string, Operator> = new Map<string, Operator>([
   ...pair('StringEquals', 'StringNotEquals', text(false, false)),
-  ...pair('StringEqualsIgnoreCase', 'StringNotEqualsIgnoreCase', text(false, true)),
+  ...pair('StringEqualsIgnoreCase', 'StringNotEqualsIgnoreCase', text(false, true), true),
   ...pair('StringLike', 'StringNotLike', text(true, false)),
   ...comparisons('Numeric', readNumber, 'number'),
   ...comparisons('Date', readDate, 'date, such as "2030-01-31T12:00:00Z", or epoch seconds'),

@@ -1,6 +1,7 @@
 // Texts of a policy that values of a request are matched against, with wildcards and policy variables (IAM User Guide,
 // "IAM policy elements: Variables and tags").
 import { type Place, quote } from './place.js';
+import { any, one, Wildcards } from './wildcards.js';
 
 /**
  * The request's values of a condition key; undefined where the request has none.
@@ -9,10 +10,6 @@ import { type Place, quote } from './place.js';
  *   context condition")
  */
 export type Lookup = (key: string) => readonly string[] | undefined;
-
-/** Any characters, and any one character. Not negative: a UTF-16 code unit. */
-const any = -1;
-const one = -2;
 
 interface Variable {
   readonly key: string;
@@ -38,6 +35,7 @@ export class Pattern {
   readonly constant: readonly number[] | undefined;
   /** Where there are no wildcards either. */
   readonly literal: string | undefined;
+  readonly #wildcards: Wildcards | undefined;
 
   private constructor(tokens: readonly (number | Variable)[], ignoreCase: boolean) {
     this.#tokens = tokens;
@@ -45,6 +43,7 @@ export class Pattern {
     if (tokens.every((token) => typeof token === 'number')) {
       this.constant = tokens;
       this.literal = literalOf(tokens);
+      if (this.literal === undefined) this.#wildcards = new Wildcards(tokens);
     }
   }
 
@@ -64,27 +63,43 @@ export class Pattern {
     return new Pattern(tokens, ignoreCase);
   }
 
+  /** Whether matching takes more than a comparison of two texts. */
+  get isCostly(): boolean {
+    return this.literal === undefined;
+  }
+
   /** Whether a value matches. Undefined: a variable has no single value in this request, so nobody can tell. */
   matches(value: string, lookup: Lookup): boolean | undefined {
     const actual = this.#ignoreCase ? value.toLowerCase() : value;
     if (this.literal !== undefined) return actual === this.literal;
-    const codes = this.resolve(lookup);
-    return codes && matchCodes(codes, actual, 0, actual.length);
+    if (this.#wildcards) return this.#wildcards.matches(actual, 0, actual.length);
+    const codes = this.resolve(lookup, actual.length);
+    return codes && new Wildcards(codes).matches(actual, 0, actual.length);
   }
 
-  /** Code units and wildcards with the request's values in place of the variables; these hold no wildcards. */
-  resolve(lookup: Lookup): readonly number[] | undefined {
+  /**
+   * Code units and wildcards with the request's values in place of the variables; these hold no wildcards.
+   * @param longest units of the text that is to be matched: a pattern of more is cut behind them, and matches it no more
+   * @returns undefined where a variable has no single value
+   */
+  resolve(lookup: Lookup, longest: number): readonly number[] | undefined {
     if (this.constant) return this.constant;
     const codes: number[] = [];
+    let units = 0;
     for (const token of this.#tokens) {
       if (typeof token === 'number') {
         codes.push(token);
+        if (token !== any) units += 1;
         continue;
       }
       const values = lookup(token.key);
       const value = values?.length === 1 ? values[0] : values?.length ? undefined : token.fallback;
       if (value === undefined) return undefined;
-      codes.push(...codesOf(this.#ignoreCase ? value.toLowerCase() : value));
+      // Hundreds of variables, each with a long value, must not make a pattern of megabytes.
+      const room = Math.max(0, longest + 1 - units);
+      units += value.length;
+      for (const code of codesOf((this.#ignoreCase ? value.toLowerCase() : value).slice(0, room)))
+        codes.push(code);
     }
     return codes;
   }
@@ -116,33 +131,4 @@ function codesOf(text: string): number[] {
 export function literalOf(codes: readonly number[]): string | undefined {
   if (codes.some((code) => code < 0)) return undefined;
   return codes.map((code) => String.fromCharCode(code)).join('');
-}
-
-/**
- * Whether a part of a text matches. Only the last `*` is ever tried again, so the time is at most the product of the two
- * lengths; a regular expression's would be exponential for texts that an attacker chooses.
- */
-export function matchCodes(codes: readonly number[], text: string, start: number, end: number): boolean {
-  let at = 0;
-  let position = start;
-  let star = -1;
-  let tried = start;
-  while (position < end) {
-    const code = codes[at];
-    if (code === any) {
-      if (at + 1 === codes.length) return true;
-      star = at++;
-      tried = position;
-    } else if (code === one || code === text.charCodeAt(position)) {
-      at++;
-      position++;
-    } else if (star >= 0) {
-      at = star + 1;
-      position = ++tried;
-    } else {
-      return false;
-    }
-  }
-  while (codes[at] === any) at++;
-  return at === codes.length;
 }

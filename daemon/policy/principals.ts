@@ -70,15 +70,22 @@ export function readPrincipals(raw: RawPrincipal, at: Place): { named: Named; at
   return names;
 }
 
+/** The user, role or role session that an ARN names; undefined: it names something else. */
+export function principalNamed(arn: string): (PrincipalName & { readonly session?: string }) | undefined {
+  const entity = entityPattern.exec(arn);
+  if (entity) return { kind: entity[2] as 'user' | 'role', arn, account: entity[1]!, name: entity[3]! };
+  const session = sessionPattern.exec(arn);
+  return session
+    ? { kind: 'role session', arn, account: session[1]!, name: session[2]!, session: session[3]! }
+    : undefined;
+}
+
 function readName(text: string, at: Place): Named {
   if (text === '*') return { kind: 'everybody' };
   const account = accountPattern.exec(text);
   if (account) return { kind: 'account', account: account[1] ?? account[2]! };
-  const entity = entityPattern.exec(text);
-  if (entity) return { kind: entity[2] as 'user' | 'role', arn: text, account: entity[1]!, name: entity[3]! };
-  const session = sessionPattern.exec(text);
-  if (session)
-    return { kind: 'role session', arn: text, account: session[1]!, name: session[2]!, session: session[3]! };
+  const named = principalNamed(text);
+  if (named) return named;
   return at.fail(
     `${quote(text)} is no principal. It must be "*", an account id, or the ARN of the account's root, a user, a role or a ` +
       'role session, without wildcards.',

@@ -11,6 +11,8 @@ export interface StatementOptions {
   readonly bindings: Bindings;
   /** What a statement without Resource is about. */
   readonly withoutResource: 'every' | 'none';
+  /** A statement without Action is taken, and has no effect. */
+  readonly actionIsOptional?: boolean;
 }
 
 const actionPattern = /^(?:\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+)$/;
@@ -31,12 +33,16 @@ export class Statement {
   readonly #spared: PrincipalSet | undefined;
 
   /** @throws MalformedPolicyDocumentException */
-  constructor(raw: RawStatement, at: Place, { variables, bindings, withoutResource }: StatementOptions) {
+  constructor(
+    raw: RawStatement,
+    at: Place,
+    { variables, bindings, withoutResource, actionIsOptional = false }: StatementOptions,
+  ) {
     this.effect = raw.Effect;
     this.sid = raw.Sid || undefined;
     this.path = at.path;
     this.#isActionExcluded = raw.NotAction !== undefined;
-    this.#actions = readActions(raw, at);
+    this.#actions = readActions(raw, actionIsOptional, at);
     this.#isResourceExcluded = raw.NotResource !== undefined;
     const resources = readResources(raw, variables, at);
     this.#resources = raw.Resource?.includes('*') ? 'every' : (resources ?? withoutResource);
@@ -99,8 +105,11 @@ export class Statement {
   }
 }
 
-function readActions(raw: RawStatement, at: Place): Pattern[] {
-  const [name, actions] = oneOf(raw, 'Action', 'NotAction', at) ?? at.fail('It has no Action.');
+/** None: the statement is about nothing, as KMS takes it in a key policy. */
+function readActions(raw: RawStatement, isOptional: boolean, at: Place): Pattern[] {
+  const given = oneOf(raw, 'Action', 'NotAction', at);
+  if (!given && isOptional) return [];
+  const [name, actions] = given ?? at.fail('It has no Action.');
   const place = at.member(name);
   if (actions.length === 0) place.fail('It must name at least one action.');
   return actions.map((action, index) => {

@@ -2,6 +2,7 @@ import t from 'tap';
 import {
   bindKeyPolicy,
   bindTrustPolicy,
+  checkCost,
   compileIdentityPolicy,
   compileKeyPolicy,
   compileTrustPolicy,
@@ -127,3 +128,34 @@ void t.test(
     t.end();
   },
 );
+
+void t.test('a key policy statement without Action or Resource is taken, and has no effect', (t) => {
+  const without = (name: 'Action' | 'Resource') =>
+    textOf([delegate(), allow({ Principal: '*', [name]: undefined })]);
+  const noAction = compileKeyPolicy(without('Action'), {});
+  t.equal(noAction.about('kms:Encrypt').allows.length, 1, 'the other statement alone');
+  const [, statement] = compileKeyPolicy(without('Resource'), {}).statements;
+  t.notOk(statement!.applies('arn:aws:kms:us-east-1:000000000000:key/1', () => undefined));
+  const identity = failure(() => compileIdentityPolicy(textOf([allow({ Action: undefined })]), 'policy'));
+  t.match(identity?.message, /^Statement\[0\]: It has no Action/);
+  const both = failure(() => compileKeyPolicy(textOf([delegate({ NotAction: 'kms:Sign' })]), {}));
+  t.match(both?.message, /both Action and NotAction/);
+  t.end();
+});
+
+void t.test('what a decision may cost is bounded when a policy is put', (t) => {
+  const withValues = (count: number) => {
+    const values = Array.from({ length: count }, (_each, index) => `*${index}*`);
+    return textOf([allow({ Condition: { StringLike: { 'aws:UserAgent': values } } })]);
+  };
+  checkCost(compileIdentityPolicy(withValues(250), 'policy'));
+  const error = failure(() => checkCost(compileIdentityPolicy(withValues(251), 'policy')));
+  t.match(error, { code: 'LimitExceededException', message: /251 values with wildcards.*250 are allowed/ });
+  const literals = textOf([
+    allow({
+      Condition: { StringLike: { 'aws:UserAgent': Array.from({ length: 600 }, (_each, n) => `${n}`) } },
+    }),
+  ]);
+  checkCost(compileIdentityPolicy(literals, 'texts without wildcards cost nothing'));
+  t.end();
+});

@@ -58,7 +58,6 @@ export const keyPolicies: readonly Malformed[] = [
   [but({ Effect: ['Allow'] }), 'Statement[0].Effect', /"Allow" or "Deny"/],
   [but({ effect: 'Allow' }), 'Statement[0]: There is no element "effect"', /./],
   [but({ Sid: 5 }), 'Statement[0].Sid', /string/],
-  [but({ Action: undefined }), 'Statement[0]: It has no Action', /./],
   [but({ Action: [] }), 'Statement[0].Action', /at least one/],
   [but({ Action: {} }), 'Statement[0].Action', /string/],
   [but({ Action: ['kms:Sign', 5] }), 'Statement[0].Action[1]', /string/],
