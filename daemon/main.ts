@@ -43,6 +43,7 @@ import { Admission } from './operations/admission.js';
 import { makeFailureEvent, makeServiceEvent } from './operations/audit-event.js';
 import { fieldLimitCheck } from './operations/field-limits.js';
 import { ManagedKeys } from './operations/managed-keys.js';
+import { NotedRequests } from './operations/noted-requests.js';
 import { OwedEvents } from './operations/owed-events.js';
 import { Pipeline } from './operations/pipeline.js';
 import { Quotas } from './operations/quotas.js';
@@ -196,6 +197,7 @@ async function start(home: string): Promise<Daemon> {
   };
   const managedKeys = new ManagedKeys(services, recorder);
   const checkLimits = fieldLimitCheck(limits, defaultFieldLimits);
+  const noted = new NotedRequests(instance.account, instance.region, audit, log);
   const pipeline = new Pipeline(
     services,
     audit,
@@ -204,6 +206,7 @@ async function start(home: string): Promise<Daemon> {
     managedKeys,
     admission,
     checkLimits,
+    noted,
     log,
   );
   const clock = await ObservedClock.open(records, config.deletionCautionHours);
@@ -223,7 +226,7 @@ async function start(home: string): Promise<Daemon> {
   const proxies = new TrustedProxies(config.trustedProxies);
   const memory = new RequestMemory(memoryLimitsOf(limits));
   const gate = new Gate(gateLimitsOf(limits), memory, log);
-  const rooms = { pipeline, authenticator, failures, gate, memory, log, verdicts, proxies };
+  const rooms = { pipeline, authenticator, failures, gate, memory, noted, log, verdicts, proxies };
   const native = new NativeServer(rooms, instance.region, limits, allowedOrigins);
   const disks = new HangingDisks(
     [
@@ -312,6 +315,7 @@ async function start(home: string): Promise<Daemon> {
       await inTurn([
         () => scheduler.stop(),
         () => failures.flush(),
+        () => noted.flush(),
         () => event('StopService', {}),
         () => owed.flush(),
         () => audit.close(),

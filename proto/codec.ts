@@ -71,14 +71,21 @@ export function encodeResponse(id: number, operation: OperationShape, message: P
   return writeFrame(id, 0, operation.tag, operation.response, message);
 }
 
-/** Encodes the Response frame of a request that failed. Never throws: a client that waits is always told something. */
-export function encodeError(id: number, error: ServiceError): Uint8Array {
+/**
+ * Encodes the Response frame of a request that failed. Never throws: a client that waits is always told something.
+ * @param requestId by which the request is found in the audit log
+ */
+export function encodeError(id: number, error: ServiceError, requestId?: string): Uint8Array {
   const { code, message, retryable, retryAfter } = error;
-  const fields = { code, message, retryable, retryAfterMilliseconds: retryAfter };
+  const fields = { code, message, retryable, retryAfterMilliseconds: retryAfter, requestId };
   try {
     return writeFrame(id, 0, errorTag, errorShape, fields);
   } catch {
-    return writeFrame(id, 0, errorTag, errorShape, { code: 'KMSInternalException', retryable: true });
+    return writeFrame(id, 0, errorTag, errorShape, {
+      code: 'KMSInternalException',
+      retryable: true,
+      requestId,
+    });
   }
 }
 
@@ -178,10 +185,11 @@ function writeFrame(id: number, deadline: number, tag: number, shape: MessageSha
   }
 }
 
-function toError({ code, message, retryAfterMilliseconds }: Plain): ServiceError {
+function toError({ code, message, retryAfterMilliseconds, requestId }: Plain): ServiceError {
   const name = isErrorCode(String(code)) ? (code as keyof typeof exceptions) : 'KMSInternalException';
   return new exceptions[name]((message as string | undefined) ?? '', {
     retryAfter: retryAfterMilliseconds as number | undefined,
+    requestId: requestId as string | undefined,
   });
 }
 

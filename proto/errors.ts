@@ -79,6 +79,11 @@ export function isErrorCode(code: string): code is ErrorCode {
 /** The greatest wait that has an encoding, in milliseconds. */
 const longestWait = 2 ** 31 - 1;
 
+interface ServiceErrorOptions extends ErrorOptions {
+  readonly retryAfter?: number | undefined;
+  readonly requestId?: string | undefined;
+}
+
 /**
  * A refusal or failure that a client is told: its code, and a sentence that says what to do. Whatever the message was made
  * of, it is one line of well-formed Unicode of at most 4,096 UTF-16 units, so it can always be encoded, logged and printed.
@@ -89,13 +94,16 @@ export class ServiceError extends Error {
   readonly retryable: boolean;
   /** Milliseconds to wait before the next try, where the daemon knows. */
   readonly retryAfter: number | undefined;
+  /** At a client: the id of the request, by which the daemon's operator finds it in the audit log. */
+  readonly requestId: string | undefined;
 
-  constructor(code: ErrorCode, message: string, options: ErrorOptions & { retryAfter?: number } = {}) {
+  constructor(code: ErrorCode, message: string, options: ServiceErrorOptions = {}) {
     super(shown(message, longestMessage), options);
     this.name = code;
     this.code = code;
     this.retryable = errorTable[code].retryable;
     this.retryAfter = wait(options.retryAfter);
+    this.requestId = options.requestId;
   }
 }
 
@@ -105,17 +113,14 @@ function wait(milliseconds: number | undefined): number | undefined {
   return Math.ceil(Math.min(Math.max(milliseconds, 0), longestWait));
 }
 
-type ServiceErrorClass = new (
-  message: string,
-  options?: ErrorOptions & { retryAfter?: number },
-) => ServiceError;
+type ServiceErrorClass = new (message: string, options?: ServiceErrorOptions) => ServiceError;
 
 /** One class for each code, so that callers can write `error instanceof exceptions.NotFoundException`. */
 export const exceptions = Object.fromEntries(
   Object.keys(errorTable).map((code) => [
     code,
     class extends ServiceError {
-      constructor(message: string, options?: ErrorOptions & { retryAfter?: number }) {
+      constructor(message: string, options?: ServiceErrorOptions) {
         super(code as ErrorCode, message, options);
       }
     },

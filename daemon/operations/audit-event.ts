@@ -5,6 +5,8 @@ import type { Service } from '../../proto/descriptor.js';
 import { type Caller, sessionOf } from '../identity/caller.js';
 import type { FailureSummary } from '../identity/failed-authentications.js';
 import type { Key } from '../keys/keyring.js';
+import { fitting, requestParameters, shownResponse } from './audit-shape.js';
+import type { Asker, NotedSummary } from './noted-requests.js';
 import type { AnyOperation } from './operation.js';
 
 /** Where a caller's requests come from: made once for each connection, but for the id that a request may bring. */
@@ -29,12 +31,25 @@ const eventSources: Readonly<Record<Service, string>> = {
   keyhold: 'keyhold',
 };
 
-/** @param sourceAddress IP address; undefined for the unix socket */
+/** What CloudTrail tells of a connection with TLS. */
+export interface TlsDetails {
+  /** `TLSv1.3` */
+  readonly tlsVersion: string;
+  /** `TLS_AES_128_GCM_SHA256`, or as OpenSSL names those of TLS 1.2. */
+  readonly cipherSuite: string;
+  readonly clientProvidedHostHeader?: string | undefined;
+}
+
+/**
+ * @param sourceAddress IP address; undefined for the unix socket
+ * @param tlsDetails undefined: without TLS
+ */
 export function makeOrigin(
   caller: Caller,
   region: string,
   sourceAddress: string | undefined,
   userAgent: string,
+  tlsDetails?: TlsDetails,
 ): Origin {
   const members = {
     eventVersion: '1.11',
@@ -45,6 +60,8 @@ export function makeOrigin(
     eventType: 'AwsApiCall',
     managementEvent: true,
     recipientAccountId: caller.account,
+    eventCategory: 'Management',
+    tlsDetails,
   };
   return { caller, region, sourceAddress, userAgent, members: withoutBraces(members) };
 }
@@ -96,27 +113,46 @@ export interface EventFacts {
   readonly request: Readonly<Record<string, unknown>>;
   readonly keys: readonly Key[];
   readonly keyMaterialId?: string | undefined;
+  readonly sourceKeyMaterialId?: string | undefined;
   readonly grantId?: string | undefined;
+  readonly requestId: string;
   readonly response?: object | undefined;
   readonly error?: { readonly code: string; readonly message: string } | undefined;
 }
 
 export function makeEvent(origin: Origin, facts: EventFacts): Event {
-  const { operation, keys, keyMaterialId, grantId, error, response } = facts;
+  const { operation, keys, requestId, error } = facts;
   const eventId = randomUUID();
-  const requestId = origin.requestId ?? randomUUID();
   let members = `${origin.members},"eventTime":"${eventTime()}"`;
   members += `,"eventSource":"${eventSources[operation.service]}","eventName":"${operation.name}"`;
   members += `,"requestParameters":${requestParameters(operation, facts.request)}`;
-  const shown = response && operation.auditedResponse?.(response);
-  members += `,"responseElements":${shown ? JSON.stringify(shown) : 'null'}`;
-  if (keyMaterialId !== undefined) members += `,"additionalEventData":{"keyMaterialId":"${keyMaterialId}"}`;
-  if (grantId !== undefined) members += `,"additionalEventData":{"grantId":"${grantId}"}`;
+  members += `,"responseElements":${responseElements(facts)}${additionalEventData(facts)}`;
   if (error) members += `,"errorCode":"${error.code}","errorMessage":${JSON.stringify(error.message)}`;
   members += `,"readOnly":${operation.readOnly},"resources":[`;
   members += keys.map((key) => resourceOf(key, origin.caller.account)).join(',');
   members += `],"requestID":"${requestId}","eventID":"${eventId}"`;
-  return { eventId, requestId, members };
+  return { eventId, requestId, members: fitting(members) };
+}
+
+/** A change of one key shows its ARN also where the operation returns nothing, as CloudTrail does since December 2022. */
+function responseElements({ operation, response, keys }: EventFacts): string {
+  if (!response) return 'null';
+  const shown = operation.auditedResponse?.(response);
+  const key = operation.readOnly || operation.service !== 'kms' ? undefined : keys.at(-1);
+  if (shown) {
+    const elements = shownResponse(operation.name, shown);
+    return JSON.stringify(
+      operation.name === 'CreateGrant' && key ? { ...elements, keyId: key.arn } : elements,
+    );
+  }
+  return key ? `{"keyId":"${key.arn}"}` : 'null';
+}
+
+function additionalEventData({ keyMaterialId, sourceKeyMaterialId, grantId }: EventFacts): string {
+  if (sourceKeyMaterialId !== undefined)
+    return `,"additionalEventData":{"destinationKeyMaterialId":"${keyMaterialId}","sourceKeyMaterialId":"${sourceKeyMaterialId}"}`;
+  if (keyMaterialId !== undefined) return `,"additionalEventData":{"keyMaterialId":"${keyMaterialId}"}`;
+  return grantId === undefined ? '' : `,"additionalEventData":{"grantId":"${grantId}"}`;
 }
 
 /**
@@ -141,6 +177,7 @@ export function makeServiceEvent(
     eventType: 'AwsServiceEvent',
     managementEvent: true,
     recipientAccountId: account,
+    eventCategory: 'Management',
     eventTime: eventTime(),
     eventName,
     serviceEventDetails: data,
@@ -150,7 +187,7 @@ export function makeServiceEvent(
     resources: key && [{ accountId: account, type: 'AWS::KMS::Key', ARN: key.arn }],
     eventID: eventId,
   };
-  return { eventId, members: withoutBraces(members) };
+  return { eventId, members: fitting(withoutBraces(members)) };
 }
 
 /** An event about those who tried to get in, and did not. */
@@ -167,6 +204,7 @@ export function makeFailureEvent(account: string, region: string, summary: Failu
     eventType: 'AwsServiceEvent',
     managementEvent: true,
     recipientAccountId: account,
+    eventCategory: 'Management',
     eventTime: eventTime(),
     eventName: 'FailedAuthentication',
     errorCode: Object.keys(codes)[0],
@@ -174,16 +212,51 @@ export function makeFailureEvent(account: string, region: string, summary: Failu
     readOnly: true,
     eventID: eventId,
   };
-  return { eventId, members: withoutBraces(members) };
+  return { eventId, members: fitting(withoutBraces(members)) };
 }
 
-function requestParameters({ audited }: AnyOperation, request: Readonly<Record<string, unknown>>): string {
-  let members = '';
-  for (const name of audited) {
-    const value = request[name];
-    if (value !== undefined) members += `${members && ','}"${name}":${JSON.stringify(value)}`;
-  }
-  return members === '' ? 'null' : `{${members}}`;
+/** An event about connections that were opened, or requests that ended before an operation: one, or many that are counted. */
+export function makeNotedEvent(
+  account: string,
+  region: string,
+  asker: Asker,
+  { eventName, errorCode, count, first, last, requestIds, operations }: NotedSummary,
+): ServiceEvent {
+  const eventId = randomUUID();
+  const common = 'caller' in asker ? asker.members : unknownMembers(account, region, asker.address);
+  const time = (milliseconds: number) => `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
+  const members = {
+    eventSource: eventSources.keyhold,
+    eventTime: eventTime(),
+    eventName,
+    errorCode,
+    requestParameters: null,
+    responseElements: null,
+    serviceEventDetails: {
+      count,
+      first: time(first),
+      last: time(last),
+      operations: Object.keys(operations).length > 0 ? operations : undefined,
+      requestIDs: requestIds.length > 1 ? requestIds : undefined,
+    },
+    readOnly: true,
+    requestID: requestIds[0],
+    eventID: eventId,
+  };
+  return { eventId, members: fitting(`${common},${withoutBraces(members)}`) };
+}
+
+function unknownMembers(account: string, region: string, sourceIPAddress: string): string {
+  return withoutBraces({
+    eventVersion: '1.11',
+    userIdentity: { type: 'Unknown', accountId: account },
+    awsRegion: region,
+    sourceIPAddress,
+    eventType: 'AwsApiCall',
+    managementEvent: true,
+    recipientAccountId: account,
+    eventCategory: 'Management',
+  });
 }
 
 const resources = new WeakMap<Key, string>();

@@ -50,6 +50,7 @@ export const createKey = operation({
     'origin',
     'customKeyStoreId',
     'multiRegion',
+    'bypassPolicyLockoutSafetyCheck',
     'policy',
     'tags',
   ],

@@ -176,7 +176,7 @@ const reEncrypt = operation({
       sourceKeyMaterialId: from.materialId,
       destinationKeyMaterialId: to.materialId,
     };
-    return { response, keyMaterialId: to.materialId };
+    return { response, keyMaterialId: to.materialId, sourceKeyMaterialId: from.materialId };
   },
 });
 

@@ -133,6 +133,8 @@ export interface Outcome<Response> {
   readonly made?: Key;
   /** For `additionalEventData` of the audit event. */
   readonly keyMaterialId?: string | undefined;
+  /** As keyMaterialId, where another material decrypted. */
+  readonly sourceKeyMaterialId?: string | undefined;
   /** As keyMaterialId, of a grant that was retired or revoked. */
   readonly grantId?: string | undefined;
   /** Secrets, wiped when the reply has been encoded. */

@@ -18,6 +18,7 @@ import type { Admission, Ticket } from './admission.js';
 import { type Event, makeEvent, type Origin } from './audit-event.js';
 import { toServiceError } from './failures.js';
 import type { ManagedKeys } from './managed-keys.js';
+import type { NotedRequests } from './noted-requests.js';
 import type { AnyOperation, Outcome, Permission, Services } from './operation.js';
 import type { Recorder } from './recorder.js';
 import { operationTable } from './table.js';
@@ -47,12 +48,14 @@ export class Pipeline {
     private readonly managedKeys: ManagedKeys,
     private readonly admission: Admission,
     private readonly checkLimits: (request: Message) => void,
+    private readonly noted: NotedRequests,
     private readonly log: Logger,
   ) {}
 
   /**
    * Executes a request.
    * @param refusal where the transport could not make sense of the message: recorded like every other request
+   * @param requestId that the client is told, or asked for
    * @param expires when the client no longer waits, as performance.now tells it: what has not begun by then is not done
    * @throws ServiceError
    */
@@ -60,6 +63,7 @@ export class Pipeline {
     origin: Origin,
     shape: OperationShape,
     request: Message,
+    requestId: string,
     refusal?: ServiceError,
     expires = Infinity,
   ): Promise<Answer> {
@@ -98,9 +102,17 @@ export class Pipeline {
       if (operation.encrypts && !request.dryRun)
         keys[keys.length - 1] = await this.services.messageCounts.claim(keys.at(-1)!);
       outcome = await operation.handle(request, keys, this.services, caller, origin);
-      const { response, made, keyMaterialId, grantId } = outcome;
-      const named = made ? [...keys, made] : keys;
-      const event = makeEvent(origin, { operation, request, keys: named, keyMaterialId, grantId, response });
+      const { response, made, keyMaterialId, sourceKeyMaterialId, grantId } = outcome;
+      const event = makeEvent(origin, {
+        operation,
+        request,
+        requestId,
+        keys: made ? [...keys, made] : keys,
+        keyMaterialId,
+        sourceKeyMaterialId,
+        grantId,
+        response,
+      });
       const { changes, undo } = outcome;
       if (changes) {
         const checked = () => {
@@ -118,7 +130,7 @@ export class Pipeline {
       if (trackedOperations.has(operation.name)) this.#noteUsage(keys, operation.name, event);
     } catch (error) {
       wipe(outcome);
-      throw await this.#fail(origin, operation, request, keys, error);
+      throw await this.#fail(origin, operation, request, requestId, keys, error);
     } finally {
       if (ticket) this.admission.leave(ticket);
     }
@@ -176,22 +188,29 @@ export class Pipeline {
     origin: Origin,
     operation: AnyOperation,
     request: Message,
+    requestId: string,
     keys: readonly Key[],
     cause: unknown,
   ): Promise<ServiceError> {
     const error = toServiceError(cause);
     if (errorTable[error.code].httpStatus === 500)
-      this.log.error({ operation: operation.name, err: error.cause }, error.message);
+      this.log.error({ operation: operation.name, requestId, err: error.cause }, error.message);
     if (error.cause instanceof UnknownMaterial && this.services.unknownMaterials.note(error.cause))
       this.log.warn(
-        { err: error.cause },
+        { err: error.cause, requestId },
         "the metadata store is older than a ciphertext: 'keyhold recover materials'",
       );
-    if (!this.audit.available) return error;
+    // Nothing was done, and nobody is to fill the disk with asking for it.
+    if (!this.audit.available || error.code === 'ThrottlingException') {
+      const noted = { eventName: 'RefuseRequest', errorCode: error.code, requestId } as const;
+      this.noted.note(origin, { ...noted, operation: operation.name });
+      return error;
+    }
     try {
-      await this.audit.append(makeEvent(origin, { operation, request, keys, error }).members);
+      await this.audit.append(makeEvent(origin, { operation, request, requestId, keys, error }).members);
       return error;
     } catch (auditError) {
+      this.log.error({ operation: operation.name, requestId, err: auditError }, error.message);
       return toServiceError(auditError);
     }
   }

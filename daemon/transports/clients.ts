@@ -1,10 +1,14 @@
 // What the transports ask about a client before it is authenticated.
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { exceptions, type ServiceError } from '../../proto/errors.js';
 import type { Authenticator } from '../identity/authenticator.js';
 import type { FailedAuthentications } from '../identity/failed-authentications.js';
 import { headerValue } from '../identity/sigv4.js';
 import type { Logger } from '../observability/log.js';
+import type { TlsDetails } from '../operations/audit-event.js';
+import type { NotedRequests } from '../operations/noted-requests.js';
 import type { Pipeline } from '../operations/pipeline.js';
 import type { Gate } from './gate.js';
 import type { Forwarded, TrustedProxies } from './proxies.js';
@@ -18,6 +22,7 @@ export interface Rooms {
   readonly failures: FailedAuthentications;
   readonly gate: Gate;
   readonly memory: RequestMemory;
+  readonly noted: NotedRequests;
   readonly log: Logger;
   readonly verdicts: Verdicts;
   readonly proxies: TrustedProxies;
@@ -58,11 +63,17 @@ export function countFailure(rooms: Rooms, request: IncomingMessage, error: Serv
 }
 
 /** Logs a refusal, unless its source had many of them in this minute. */
-export function logRefusal(rooms: Rooms, request: IncomingMessage, error: ServiceError, text: string): void {
+export function logRefusal(
+  rooms: Rooms,
+  request: IncomingMessage,
+  error: ServiceError,
+  text: string,
+  requestId?: string,
+): void {
   const source = addressOf(rooms, request);
   if (!rooms.failures.mayLog(source)) return;
   const reason = error.cause instanceof Error ? error.cause.message : undefined;
-  rooms.log.warn({ code: error.code, reason, source }, text);
+  rooms.log.warn({ code: error.code, reason, source, requestId }, text);
 }
 
 /** The address that a request comes from, or `unix`; behind a trusted proxy the client's. */
@@ -112,4 +123,11 @@ export function freshCertificate(
     throw new exceptions.ThrottlingException(message);
   }
   return certificate;
+}
+
+/** What events tell of a connection's TLS; undefined: it has none. */
+export function tlsDetailsOf(socket: Socket, host: string | undefined): TlsDetails | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  const tlsVersion = socket.getProtocol() ?? 'unknown';
+  return { tlsVersion, cipherSuite: socket.getCipher().name, clientProvidedHostHeader: host };
 }

@@ -19,6 +19,7 @@ import {
   logRefusal,
   refuseThrottled,
   type Rooms,
+  tlsDetailsOf,
 } from '../clients.js';
 import type { GatedConnection } from '../gate.js';
 import type { Forwarded } from '../proxies.js';
@@ -85,6 +86,7 @@ export class AwsEndpoint {
     }
     const { gated } = connection;
     if (connection.inFlight >= this.#mostInFlight(gated)) {
+      this.#noteExcess(gated, requestId);
       gated.socket.destroy();
       return;
     }
@@ -118,6 +120,12 @@ export class AwsEndpoint {
     }
   }
 
+  /** Has a request counted that is refused before its signature is looked at. */
+  #noteExcess({ address = 'unix' }: GatedConnection, requestId: string): void {
+    const errorCode = 'ThrottlingException';
+    this.rooms.noted.note({ address }, { eventName: 'RefuseRequest', errorCode, requestId });
+  }
+
   /** Requests that a client has sent before it read the answers, past which it is no client but a flood. */
   #mostInFlight({ memory }: GatedConnection): number {
     return memory ? 2 * this.limits.inFlightPerConnection : maxUnauthenticatedInFlight;
@@ -142,29 +150,45 @@ export class AwsEndpoint {
     if (!body) return undefined;
     try {
       if (connection.inFlight > this.limits.inFlightPerConnection) {
+        this.#noteExcess(connection.gated, requestId);
         const limit = `At most ${this.limits.inFlightPerConnection} requests may be in flight on a connection.`;
         throw new exceptions.ThrottlingException(limit);
       }
-      const encoding = request.headers['content-encoding'] ?? 'identity';
-      if (encoding !== 'identity')
-        throw new exceptions.SerializationException(
-          `Send the body as it is, without the encoding ${shown(encoding)}.`,
-        );
       const protocol = protocolOf(request);
       const parameters = request.method === 'GET' ? queryOf(request) : body;
       const name = protocol?.operationName(request.headers, parameters) ?? '';
       const shape = protocol && shapeOf(protocol, name);
-      if (!protocol || (!shape && !excludedOperations.has(name))) throw unknownOperation(protocol);
-      const origin = await this.#origin(request, connection, lease, body, protocol);
-      if (!shape) throw new exceptions.UnsupportedOperationException(excludedOperations.get(name)!);
-      return await this.#execute({ ...origin, requestId }, protocol, shape, parameters);
+      const refusal = refusalOf(request, protocol, shape, name);
+      // Who shows no credentials is told at once; who does is recorded.
+      if (refusal && !bearsCredentials(request, this.#certified.has(connection))) throw refusal;
+      const origin = await this.#origin(
+        request,
+        connection,
+        lease,
+        body,
+        protocol ?? jsonProtocol,
+        requestId,
+      );
+      if (refusal || !shape) {
+        const error = refusal ?? unknownOperation(protocol);
+        const noted = { eventName: 'RefuseRequest', errorCode: error.code, requestId } as const;
+        this.rooms.noted.note(origin, { ...noted, operation: shape?.name ?? excludedName(name) });
+        throw error;
+      }
+      return await this.#execute(origin, protocol, shape, parameters, requestId);
     } finally {
       // It may have carried a plaintext.
       body.fill(0);
     }
   }
 
-  async #execute(origin: Origin, protocol: Protocol, shape: OperationShape, body: Buffer): Promise<string> {
+  async #execute(
+    origin: Origin,
+    protocol: Protocol,
+    shape: OperationShape,
+    body: Buffer,
+    requestId: string,
+  ): Promise<string> {
     let message: Message = {};
     let refusal: ServiceError | undefined;
     try {
@@ -173,13 +197,8 @@ export class AwsEndpoint {
       refusal = toServiceError(error);
     }
     try {
-      const answer = await this.rooms.pipeline.execute(origin, shape, message, refusal);
-      const text = protocol.encode(
-        shape.name,
-        shape.response,
-        answer.response as Message,
-        origin.requestId ?? '',
-      );
+      const answer = await this.rooms.pipeline.execute(origin, shape, message, requestId, refusal);
+      const text = protocol.encode(shape.name, shape.response, answer.response as Message, requestId);
       answer.wipe();
       return text;
     } finally {
@@ -194,6 +213,7 @@ export class AwsEndpoint {
     lease: Lease,
     body: Buffer,
     protocol: Protocol,
+    requestId: string,
   ): Promise<Origin> {
     try {
       refuseThrottled(this.rooms, request);
@@ -208,7 +228,7 @@ export class AwsEndpoint {
       return this.#originOf(request, connection, caller, forwarded);
     } catch (failure) {
       const error = toServiceError(failure);
-      logRefusal(this.rooms, request, error, 'a request was refused');
+      logRefusal(this.rooms, request, error, 'a request was refused', requestId);
       throw countFailure(this.rooms, request, error);
     }
   }
@@ -224,7 +244,7 @@ export class AwsEndpoint {
 
   /** Its members are made anew only when another caller, or the same with another program, uses the connection. */
   #originOf(
-    { headers }: IncomingMessage,
+    { headers, socket }: IncomingMessage,
     connection: Connection,
     caller: Caller,
     forwarded: Forwarded | undefined,
@@ -238,7 +258,11 @@ export class AwsEndpoint {
       connection.origin = { ...known, caller };
     } else {
       this.rooms.failures.noteSuccess(address ?? 'unix', caller.accessKeyId);
-      connection.origin = { ...makeOrigin(caller, this.region, address, userAgent), plainHttp };
+      const host = headers.host ?? headers[':authority'];
+      const clientHost = typeof host === 'string' ? host : undefined;
+      // Behind a proxy nobody here knows the client's TLS.
+      const tls = gated.isTls && !forwarded ? tlsDetailsOf(socket, clientHost) : undefined;
+      connection.origin = { ...makeOrigin(caller, this.region, address, userAgent, tls), plainHttp };
     }
     return connection.origin;
   }
@@ -317,6 +341,34 @@ function protocolOf({ method, headers }: IncomingMessage): Protocol | undefined 
 
 function shapeOf({ service }: Protocol, name: string): OperationShape | undefined {
   return operationTable.get(name)?.service === service ? shapeByName.get(name) : undefined;
+}
+
+/** Why a request is refused before its operation begins. */
+function refusalOf(
+  { headers }: IncomingMessage,
+  protocol: Protocol | undefined,
+  shape: OperationShape | undefined,
+  name: string,
+): ServiceError | undefined {
+  const encoding = headers['content-encoding'] ?? 'identity';
+  if (encoding !== 'identity')
+    return new exceptions.SerializationException(
+      `Send the body as it is, without the encoding ${shown(encoding)}.`,
+    );
+  if (protocol && shape) return undefined;
+  const excluded = protocol && excludedOperations.get(name);
+  return excluded === undefined
+    ? unknownOperation(protocol)
+    : new exceptions.UnsupportedOperationException(excluded);
+}
+
+/** The name of an operation that AWS has and Keyhold has not; what else a client calls one is not repeated. */
+function excludedName(name: string): string | undefined {
+  return excludedOperations.has(name) ? name : undefined;
+}
+
+function bearsCredentials({ headers, url = '' }: IncomingMessage, isCertified: boolean): boolean {
+  return isCertified || headers.authorization !== undefined || /[?&]X-Amz-Signature=/i.test(url);
 }
 
 function unknownOperation(protocol: Protocol | undefined): ServiceError {

@@ -1,11 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
 import { decodeRequest, type DecodedRequest, encodeError, encodeResponse } from '../../../proto/codec.js';
-import { exceptions } from '../../../proto/errors.js';
+import { type ErrorCode, exceptions, type ServiceError } from '../../../proto/errors.js';
 import type { Share } from '../../identity/shares.js';
 import type { Logger } from '../../observability/log.js';
 import type { Origin } from '../../operations/audit-event.js';
 import { toServiceError } from '../../operations/failures.js';
+import type { NotedRequests } from '../../operations/noted-requests.js';
 import type { Pipeline } from '../../operations/pipeline.js';
 import { tooMuchMemory } from '../request-memory.js';
 import { Replies } from './replies.js';
@@ -40,6 +42,7 @@ export class Connection {
     socket: Socket,
     private readonly origin: Origin,
     private readonly pipeline: Pipeline,
+    private readonly noted: NotedRequests,
     private readonly limits: ConnectionLimits,
     private readonly memory: Share,
     private readonly log: Logger,
@@ -48,7 +51,10 @@ export class Connection {
     this.#replies = new Replies(socket, isOpen, (length) => this.#written(length));
     webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     // A frame past the size limit or against RFC 6455 ends here; ws has sent the close code.
-    webSocket.on('error', (error) => log.warn({ err: error }, 'a connection broke the protocol'));
+    webSocket.on('error', (error) => {
+      log.warn({ err: error }, 'a connection broke the protocol');
+      this.#note('ValidationException');
+    });
   }
 
   /**
@@ -73,8 +79,12 @@ export class Connection {
   }
 
   #receive(data: RawData, isBinary: boolean): void {
-    if (this.#closing) return;
+    if (this.#closing) {
+      this.#note('ThrottlingException');
+      return;
+    }
     if (!isBinary || !Buffer.isBuffer(data)) {
+      this.#note('ValidationException');
       this.#close(closeCodes.unsupportedData, 'frames are binary: one protobuf message each');
       return;
     }
@@ -83,10 +93,10 @@ export class Connection {
       request = decodeRequest(data);
     } catch (error) {
       // Without an id there is no telling which request this was, so the reply carries 0 and the connection ends.
-      this.log.warn({ err: error }, 'a frame could not be decoded');
-      this.#send(
-        encodeError(0, new exceptions.ValidationException('The frame is not a Request of keyhold.v1.')),
-      );
+      const requestId = this.#note('ValidationException');
+      this.log.warn({ err: error, requestId }, 'a frame could not be decoded');
+      const refusal = new exceptions.ValidationException('The frame is not a Request of keyhold.v1.');
+      this.#send(encodeError(0, refusal, requestId));
       this.#close(closeCodes.invalidPayload, 'malformed frame');
       return;
     }
@@ -96,23 +106,22 @@ export class Connection {
   async #answer(request: DecodedRequest, frame: Buffer): Promise<void> {
     const { id, deadline, operation, message, error } = request;
     const expires = deadline === 0 ? Infinity : performance.now() + deadline;
+    const requestId = randomUUID();
     this.#inFlight += 1;
     const exceeded = this.memory.take(frame.length);
     try {
-      if (exceeded !== undefined) throw tooMuchMemory();
-      if (id === 0) throw new exceptions.ValidationException('A request needs an id other than 0.');
-      if (this.#inFlight > this.limits.inFlightPerConnection) {
-        const limit = `At most ${this.limits.inFlightPerConnection} requests may be in flight on a connection.`;
-        throw new exceptions.ThrottlingException(limit);
+      const refusal = exceeded === undefined ? this.#refusalOf(request) : tooMuchMemory();
+      if (!operation || refusal) {
+        const failure = refusal ?? noSuchOperation();
+        this.#note(failure.code, requestId, operation?.name);
+        throw failure;
       }
-      if (!operation)
-        throw error ?? new exceptions.UnsupportedOperationException('There is no such operation.');
-      const answer = await this.pipeline.execute(this.origin, operation, message, error, expires);
+      const answer = await this.pipeline.execute(this.origin, operation, message, requestId, error, expires);
       const reply = encodeResponse(id, operation, answer.response as Record<string, unknown>);
       answer.wipe();
       this.#send(reply);
     } catch (failure) {
-      this.#send(encodeError(id, toServiceError(failure)));
+      this.#send(encodeError(id, toServiceError(failure), requestId));
     } finally {
       // The request may have carried a plaintext.
       frame.fill(0);
@@ -126,6 +135,22 @@ export class Connection {
   #fail(error: unknown): void {
     this.log.error({ err: error }, 'a request could not be answered, and its connection is ended');
     this.terminate();
+  }
+
+  /** Why a request is refused before its operation begins. */
+  #refusalOf({ id, operation, error }: DecodedRequest): ServiceError | undefined {
+    if (id === 0) return new exceptions.ValidationException('A request needs an id other than 0.');
+    if (this.#inFlight > this.limits.inFlightPerConnection) {
+      const limit = `At most ${this.limits.inFlightPerConnection} requests may be in flight on a connection.`;
+      return new exceptions.ThrottlingException(limit);
+    }
+    return operation ? undefined : error;
+  }
+
+  /** Has a request counted that ends here. @returns its id */
+  #note(errorCode: ErrorCode, requestId: string = randomUUID(), operation?: string): string {
+    this.noted.note(this.origin, { eventName: 'RefuseRequest', errorCode, requestId, operation });
+    return requestId;
   }
 
   #send(frame: Uint8Array): void {
@@ -144,4 +169,8 @@ export class Connection {
     this.#replies.flush();
     this.webSocket.close(code, reason);
   }
+}
+
+function noSuchOperation(): ServiceError {
+  return new exceptions.UnsupportedOperationException('There is no such operation.');
 }

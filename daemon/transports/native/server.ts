@@ -16,6 +16,7 @@ import {
   logRefusal,
   refuseThrottled,
   type Rooms,
+  tlsDetailsOf,
 } from '../clients.js';
 import type { GatedConnection } from '../gate.js';
 import { endWith } from '../http/malformed.js';
@@ -166,7 +167,9 @@ export class NativeServer {
     const userAgent = request.headers['user-agent'] ?? '';
     const address = this.rooms.proxies.forwarded(request, gated.address)?.address ?? gated.address;
     this.rooms.failures.noteSuccess(address ?? 'unix', caller.accessKeyId);
-    const origin = makeOrigin(caller, this.region, address, userAgent);
+    const tls = tlsDetailsOf(socket, request.headers.host);
+    const origin = makeOrigin(caller, this.region, address, userAgent, tls);
+    this.rooms.noted.note(origin, { eventName: 'OpenConnection' });
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true);
       const connection = new Connection(
@@ -174,6 +177,7 @@ export class NativeServer {
         socket,
         origin,
         this.rooms.pipeline,
+        this.rooms.noted,
         this.limits,
         memory,
         this.rooms.log,

@@ -1,0 +1,166 @@
+// How events show requests and responses: CloudTrail's spelling, times as text, and the defaults that AWS KMS writes out.
+// Source: "Examples of AWS KMS log entries", AWS KMS Developer Guide.
+import { createHash } from 'node:crypto';
+import { type FieldShape, type MessageShape, shapeByName } from '../../proto/descriptor.js';
+import type { AnyOperation } from './operation.js';
+
+type Message = Readonly<Record<string, unknown>>;
+
+/** UTF-16 units of members past which long texts in them are cut: no receiver of the log takes more than 256 KiB. */
+const longestMembers = 128 * 1024;
+/** UTF-16 units of the longest text that is then kept whole, and of what is kept of a longer one. */
+const [longestText, keptText] = [1024, 256];
+
+const symmetric = 'SYMMETRIC_DEFAULT';
+const wholePolicy = { policyName: 'default' };
+
+/** What a request means that leaves a field out, by operation, where CloudTrail shows it. */
+const defaults: Readonly<Record<string, Message>> = {
+  CreateKey: {
+    description: '',
+    keyUsage: 'ENCRYPT_DECRYPT',
+    origin: 'AWS_KMS',
+    multiRegion: false,
+    bypassPolicyLockoutSafetyCheck: false,
+  },
+  Encrypt: { encryptionAlgorithm: symmetric },
+  Decrypt: { encryptionAlgorithm: symmetric },
+  ReEncrypt: { sourceEncryptionAlgorithm: symmetric, destinationEncryptionAlgorithm: symmetric },
+  Sign: { messageType: 'RAW' },
+  Verify: { messageType: 'RAW' },
+  ScheduleKeyDeletion: { pendingWindowInDays: 30 },
+  ImportKeyMaterial: { expirationModel: 'KEY_MATERIAL_EXPIRES' },
+  PutKeyPolicy: { ...wholePolicy, bypassPolicyLockoutSafetyCheck: false },
+  GetKeyPolicy: wholePolicy,
+};
+
+/** A field that events show. */
+interface AuditedField {
+  readonly name: string;
+  /** Its name as JSON, with the colon. */
+  readonly start: string;
+  /** Undefined: its value is written as it is. */
+  readonly shape: FieldShape | undefined;
+  /** As JSON, where a request leaves it out. */
+  readonly fallback: string | undefined;
+}
+
+const audited = new WeakMap<AnyOperation, readonly AuditedField[]>();
+
+/** The audited fields of a request as JSON, or `null` where there are none. */
+export function requestParameters(operation: AnyOperation, request: Message): string {
+  let members = '';
+  const seen = operation.name === 'CreateKey' ? withBothSpecs(request) : request;
+  for (const { name, start, shape, fallback } of fieldsOf(operation)) {
+    const value = seen[name];
+    if (value === undefined && fallback === undefined) continue;
+    const text = value === undefined ? fallback : JSON.stringify(shape ? shown(shape, value) : value);
+    members += `${members && ','}${start}${text}`;
+  }
+  return members === '' ? 'null' : `{${members}}`;
+}
+
+/** A message of a response as CloudTrail spells it. @param name of the operation */
+export function shownResponse(name: string, response: object): Message {
+  return shownMessage(shapeByName.get(name)?.response, response as Message);
+}
+
+/** AWS takes a spec by either name, and shows both. */
+function withBothSpecs(request: Message): Message {
+  const spec = request.keySpec ?? request.customerMasterKeySpec ?? symmetric;
+  return { ...request, keySpec: spec, customerMasterKeySpec: spec };
+}
+
+function fieldsOf(operation: AnyOperation): readonly AuditedField[] {
+  let fields = audited.get(operation);
+  if (!fields) {
+    const shapes = shapeByName.get(operation.name)?.request.byName;
+    fields = operation.audited.map((name) => {
+      const fallback = defaults[operation.name]?.[name];
+      const shape = shapes?.get(name);
+      return {
+        name,
+        start: `${JSON.stringify(name)}:`,
+        shape: shape && isChanged(shape) ? shape : undefined,
+        fallback: fallback === undefined ? undefined : JSON.stringify(fallback),
+      };
+    });
+    audited.set(operation, fields);
+  }
+  return fields;
+}
+
+/** Whether the value of a field may be shown otherwise than it is. */
+function isChanged({ kind }: FieldShape): boolean {
+  return kind === 'timestamp' || kind === 'message';
+}
+
+function shownMessage(shape: MessageShape | undefined, message: Message): Message {
+  const entries = Object.entries(message).map(([name, value]) => {
+    const field = shape?.byName.get(name);
+    return [name === 'awsAccountId' ? 'AWSAccountId' : name, field ? shown(field, value) : value];
+  });
+  return Object.fromEntries(entries) as Message;
+}
+
+function shown(field: FieldShape, value: unknown): unknown {
+  if (Array.isArray(value) && field.repeated) return value.map((each) => shownOne(field, each));
+  return shownOne(field, value);
+}
+
+function shownOne({ kind, message }: FieldShape, value: unknown): unknown {
+  if (kind === 'timestamp' && typeof value === 'number') return cloudTrailTime(value);
+  if (kind === 'message' && typeof value === 'object' && value !== null)
+    return shownMessage(message, value as Message);
+  return value;
+}
+
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** `Aug 10, 2022, 10:38:27 PM`, UTC: times inside of parameters and elements. @param at epoch seconds */
+export function cloudTrailTime(at: number): string {
+  const date = new Date(at * 1000);
+  if (Number.isNaN(date.getTime())) return String(at);
+  const two = (number: number) => String(number).padStart(2, '0');
+  const hours = date.getUTCHours();
+  const day = `${months[date.getUTCMonth()]} ${date.getUTCDate()}, ${date.getUTCFullYear()}`;
+  const time = `${hours % 12 || 12}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}`;
+  return `${day}, ${time} ${hours < 12 ? 'AM' : 'PM'}`;
+}
+
+/**
+ * Members that fit into a record. Where they are too long, each text of more than 1,024 UTF-16 units is replaced by its
+ * first 256, its length in bytes of UTF-8 and its SHA-256; where that is not enough, request, response and details as a whole.
+ * @param members JSON members without braces
+ */
+export function fitting(members: string): string {
+  if (members.length <= longestMembers) return members;
+  const event = cut(JSON.parse(`{${members}}`)) as Record<string, unknown>;
+  let text = JSON.stringify(event);
+  for (const name of ['requestParameters', 'responseElements', 'serviceEventDetails', 'resources']) {
+    if (text.length <= longestMembers) break;
+    const value = event[name];
+    if (value === undefined || value === null) continue;
+    event[name] = { cut: cutText(JSON.stringify(value)) };
+    text = JSON.stringify(event);
+  }
+  return text.slice(1, -1);
+}
+
+function cut(value: unknown): unknown {
+  if (typeof value === 'string') return value.length > longestText ? cutText(value) : value;
+  if (Array.isArray(value)) return value.map(cut);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [
+      name.length > longestText ? cutText(name) : name,
+      cut(each),
+    ]),
+  );
+}
+
+function cutText(text: string): string {
+  const bytes = Buffer.from(text);
+  const hash = createHash('sha256').update(bytes).digest('hex');
+  return `${text.slice(0, keptText).toWellFormed()}… [cut: ${bytes.length} bytes, SHA-256 ${hash}]`;
+}
