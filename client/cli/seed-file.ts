@@ -104,14 +104,23 @@ function readMaterial({ base64, hex, file }: z.output<typeof material>, path: st
   if (base64 !== undefined) return Buffer.from(base64, 'base64');
   if (hex !== undefined) return Buffer.from(hex, 'hex');
   const materialPath = resolve(dirname(path), file!);
+  let bytes: Buffer;
   try {
-    return readFileSync(materialPath);
+    bytes = readFileSync(materialPath);
   } catch (error) {
     throw new UsageError(
       `${path}: the material ${materialPath} cannot be read (${(error as NodeJS.ErrnoException).code ?? ''}).`,
     );
   }
+  if (bytes.subarray(0, pemStart.length).toString('latin1') !== pemStart) return bytes;
+  bytes.fill(0);
+  throw new UsageError(
+    `${path}: the material ${materialPath} is PEM; a private key is given in unencrypted PKCS#8 DER: ` +
+      `openssl pkcs8 -topk8 -nocrypt -in ${file} -outform DER -out ${file}.der`,
+  );
 }
+
+const pemStart = '-----BEGIN ';
 
 /** The line of the deepest part of a path that is in the document. */
 function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {

@@ -4,13 +4,11 @@ import { AuditError } from '../audit/audit-log.js';
 import { HsmError, type HsmErrorCode } from '../hsm/key-store.js';
 import { StoreError } from '../store/store.js';
 
-const hsmFailures: Readonly<Record<HsmErrorCode, readonly [code: ErrorCode, message: string]>> = {
+/** The message undefined: that of the error, which is written for clients. */
+const hsmFailures: Readonly<Record<HsmErrorCode, readonly [code: ErrorCode, message: string | undefined]>> = {
   // One error for every failed decryption, and nothing in it.
   'invalid-ciphertext': ['InvalidCiphertextException', ''],
-  'incorrect-key-material': [
-    'IncorrectKeyMaterialException',
-    'The key material is not what the key spec needs: check its length, curve or modulus, and that it is intact.',
-  ],
+  'incorrect-key-material': ['IncorrectKeyMaterialException', undefined],
   'plaintext-too-long': [
     'ValidationException',
     'The plaintext is longer than the encryption algorithm of the destination key takes.',
@@ -51,7 +49,7 @@ export function toServiceError(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
   if (error instanceof HsmError) {
     const [code, message] = hsmFailures[error.code];
-    return new ServiceError(code, message, { cause: error });
+    return new ServiceError(code, message ?? error.message, { cause: error });
   }
   if (error instanceof AuditError) {
     const message =

@@ -35,12 +35,14 @@ export function rsaPublicKey(token: Token, material: Material, wanted: Attribute
     const modulus = withoutZeros(read(pkcs11.CKA_MODULUS));
     const exponent = withoutZeros(read(pkcs11.CKA_PUBLIC_EXPONENT));
     const bits = 8 * (modulus.length - 1) + 32 - Math.clz32(modulus[0] ?? 0);
-    if (bits !== valueOf(wanted, pkcs11.CKA_MODULUS_BITS) || !exponent.equals(PUBLIC_EXPONENT))
-      throw incorrect();
+    const wantedBits = valueOf(wanted, pkcs11.CKA_MODULUS_BITS);
+    if (bits !== wantedBits)
+      throw incorrect(`its modulus has ${bits} bits, and the key spec takes ${String(wantedBits)}`);
+    if (!exponent.equals(PUBLIC_EXPONENT)) throw incorrect('its public exponent is not 65537');
     const [n, e] = [modulus.toString('base64url'), exponent.toString('base64url')];
     const publicKey = toKey({ kty: 'RSA', n, e });
     const signature = sign(token, key, pkcs11.CKM_SHA256_RSA_PKCS, CHECK_MESSAGE);
-    if (!verify('sha256', CHECK_MESSAGE, publicKey, signature)) throw incorrect();
+    if (!verify('sha256', CHECK_MESSAGE, publicKey, signature)) throw incorrect(notIntact);
     return {
       spki: toDer(publicKey),
       attributes: [
@@ -58,7 +60,8 @@ export function rsaPublicKey(token: Token, material: Material, wanted: Attribute
 export function ecPublicKey(token: Token, material: Material, wanted: Attributes): PublicKey {
   return probing(token, material, pkcs11.CKK_EC, (key) => {
     const parameters = attributeReader(token, key)(pkcs11.CKA_EC_PARAMS).toString('hex');
-    if (parameters !== valueOf(wanted, pkcs11.CKA_EC_PARAMS)) throw incorrect();
+    if (parameters !== valueOf(wanted, pkcs11.CKA_EC_PARAMS))
+      throw incorrect('it is on another curve than the key spec');
     const curve = curveOf(parameters);
     const x = deriveSharedSecret(token, key, basePoint(curve));
     const signature = sign(token, key, pkcs11.CKM_ECDSA, CHECK_DIGEST);
@@ -72,7 +75,7 @@ export function ecPublicKey(token: Token, material: Material, wanted: Attributes
       if (verify('sha256', CHECK_MESSAGE, check, signature))
         return { spki: toDer(publicKey), attributes: [ecPoint(point)] };
     }
-    throw incorrect();
+    throw incorrect(notIntact);
   });
 }
 
@@ -88,8 +91,9 @@ export interface ReadPair {
 export function edwardsPair(token: Token, material: Material, wanted: Attributes): ReadPair {
   const pkcs8 = readMaterial(token, material);
   try {
-    const privateKey = createPrivateKey({ key: pkcs8, type: 'pkcs8', format: 'der' });
-    if (privateKey.asymmetricKeyType !== 'ed25519') throw incorrect();
+    const privateKey = readPkcs8(pkcs8);
+    if (privateKey.asymmetricKeyType !== 'ed25519')
+      throw incorrect('it is on another curve than the key spec');
     const publicKey = createPublicKey(privateKey);
     // CurvePrivateKey (RFC 8410, section 7) without attributes, as Node writes it, ends with the key's 32 bytes.
     const value = privateKey.export({ type: 'pkcs8', format: 'der' }).subarray(-32);
@@ -105,10 +109,16 @@ export function edwardsPair(token: Token, material: Material, wanted: Attributes
       ],
       wipe: () => value.fill(0),
     };
-  } catch {
-    throw incorrect();
   } finally {
     pkcs8.fill(0);
+  }
+}
+
+function readPkcs8(pkcs8: Buffer): KeyObject {
+  try {
+    return createPrivateKey({ key: pkcs8, type: 'pkcs8', format: 'der' });
+  } catch {
+    throw notPkcs8();
   }
 }
 
@@ -128,7 +138,7 @@ function probing<T>(token: Token, material: Material, keyType: number, probe: (k
     return probe(key);
   } catch (error) {
     // A number that is no private key of its curve, or primes that are none, fail when they are used.
-    throw meaningOf(error)?.decrypting && isThere(token) ? incorrect() : error;
+    throw meaningOf(error)?.decrypting && isThere(token) ? incorrect(notIntact) : error;
   } finally {
     token.module.C_DestroyObject(token.session, key);
   }
@@ -190,6 +200,20 @@ function valueOf(attributes: Attributes, wanted: number): boolean | number | str
   return attributes.find(([type]) => type === wanted)?.[1];
 }
 
-function incorrect(): HsmError {
-  return new HsmError('incorrect-key-material', 'The private key is not one of the key spec.');
+const notIntact = 'its numbers do not belong together';
+
+function incorrect(reason: string): HsmError {
+  return new HsmError(
+    'incorrect-key-material',
+    `The key material was decrypted, but the private key in it cannot be used: ${reason}.`,
+  );
+}
+
+/** The error for what was unwrapped and is no private key of the template's type. */
+export function notPkcs8(): HsmError {
+  return new HsmError(
+    'incorrect-key-material',
+    'The key material was decrypted, but is no private key of the key spec in unencrypted PKCS#8 DER (not PEM, SEC1, ' +
+      'PKCS#1, an encrypted or a public key). OpenSSL writes it: openssl pkcs8 -topk8 -nocrypt -outform DER.',
+  );
 }

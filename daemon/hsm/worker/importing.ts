@@ -3,7 +3,7 @@
 import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
 import { HsmError, type Attributes, type ImportTarget } from '../key-store.js';
 import { merge, promisedOfPublic, promisedOfSecret } from './generation.js';
-import { ecPublicKey, edwardsPair, type PublicKey, rsaPublicKey } from './imported-pairs.js';
+import { ecPublicKey, edwardsPair, notPkcs8, type PublicKey, rsaPublicKey } from './imported-pairs.js';
 import { mechanismOf } from './mechanisms.js';
 import { CKK_EC_EDWARDS, attributeReader } from './public-keys.js';
 import { meaningOf } from './return-values.js';
@@ -50,6 +50,48 @@ export function importMaterial(
   return { handles, checkValue: publicKey.spki, leftHsm };
 }
 
+/**
+ * Tells material that cannot be decrypted from material that cannot be used. A module says the same of both, so where it
+ * refuses, the material is unwrapped once more as bytes of any content. That succeeds only where the unwrapping is
+ * authenticated (OAEP, and the integrity check of RFC 5649), so the difference is no oracle: nobody makes such a ciphertext
+ * without knowing what is in it.
+ * @throws HsmError 'invalid-ciphertext', 'incorrect-key-material' with the reason
+ */
+export function tellingUnusable<T>(
+  token: Token,
+  material: Material,
+  { secret }: ImportTarget,
+  attempt: () => T,
+): T {
+  try {
+    return attempt();
+  } catch (error) {
+    if (!(error instanceof HsmError) || error.code !== 'invalid-ciphertext' || !unwraps(token, material))
+      throw error;
+    throw secret ? wrongLength(secret) : notPkcs8();
+  }
+}
+
+function unwraps({ module, session }: Token, material: Material): boolean {
+  try {
+    module.C_DestroyObject(
+      session,
+      material.make([
+        { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
+        { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_GENERIC_SECRET },
+        { type: pkcs11.CKA_TOKEN, value: false },
+        { type: pkcs11.CKA_PRIVATE, value: true },
+        { type: pkcs11.CKA_SENSITIVE, value: true },
+        { type: pkcs11.CKA_EXTRACTABLE, value: false },
+      ]),
+    );
+    return true;
+  } catch (error) {
+    if (error instanceof HsmError && error.code === 'invalid-ciphertext') return false;
+    throw error;
+  }
+}
+
 interface PairTarget {
   readonly token: Token;
   readonly material: Material;
@@ -91,12 +133,11 @@ function importSecret(
 ): Imported {
   const isSecret = { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY };
   const length = lengthOf(token, material, numberOf(template.attributes, pkcs11.CKA_KEY_TYPE));
-  if (length < secret.shortest || length > secret.longest)
-    throw new HsmError('incorrect-key-material', 'The key material has another length than the key spec.');
+  if (length < secret.shortest || length > secret.longest) throw wrongLength(secret);
   const attributes = template.attributes.filter(([type]) => type !== pkcs11.CKA_VALUE_LEN);
   const handle = material.make(merge(attributes, [isSecret, ...promisedOfSecret(id, label)]));
   try {
-    return { handles: [handle], checkValue: checkValueOf(token, handle, secret.mac), leftHsm: false };
+    return { handles: [handle], checkValue: checkValueOf(token, handle, secret), leftHsm: false };
   } catch (error) {
     token.module.C_DestroyObject(token.session, handle);
     throw error;
@@ -106,8 +147,9 @@ function importSecret(
 function checkValueOf(
   { module, session }: Token,
   key: Handle,
-  mac: Required<ImportTarget>['secret']['mac'],
+  secret: Required<ImportTarget>['secret'],
 ): Buffer {
+  const { mac } = secret;
   try {
     const output = Buffer.alloc(256);
     if (mac === undefined) {
@@ -119,8 +161,16 @@ function checkValueOf(
   } catch (error) {
     // SoftHSM 2.6.1 refuses a key of an impossible length only when it is used.
     if (meaningOf(error)?.code !== 'unsupported') throw error;
-    throw new HsmError('incorrect-key-material', 'The key material has another length than the key spec.');
+    throw wrongLength(secret);
   }
+}
+
+function wrongLength({ shortest, longest }: Required<ImportTarget>['secret']): HsmError {
+  const wanted = shortest === longest ? `${shortest} bytes` : `${shortest} to ${longest} bytes`;
+  return new HsmError(
+    'incorrect-key-material',
+    `The key material was decrypted, but has another length than the key spec takes: ${wanted}, without any encoding.`,
+  );
 }
 
 /**

@@ -11,7 +11,7 @@ import type { JobName, ModuleQuirks } from '../messages.js';
 import { createCiphers, type Cipher } from './ciphers.js';
 import { conversions } from './conversions.js';
 import { generate, generateDataKeyPair, toTemplate } from './generation.js';
-import { importMaterial } from './importing.js';
+import { importMaterial, tellingUnusable } from './importing.js';
 import { deriveSharedSecret } from './key-agreement.js';
 import { mechanismOf } from './mechanisms.js';
 import type { IvSource } from './iv-source.js';
@@ -61,7 +61,10 @@ export function createHandlers(
 
   const take = (material: Material, id: Buffer, label: Buffer, target: Buffer): Buffer[] => {
     try {
-      const made = importMaterial(token, material, id, label, JSON.parse(target.toString()) as ImportTarget);
+      const wanted = JSON.parse(target.toString()) as ImportTarget;
+      const made = tellingUnusable(token, material, wanted, () =>
+        importMaterial(token, material, id, label, wanted),
+      );
       for (const handle of made.handles) objects.add(handle);
       return [made.checkValue, Buffer.of(material.leftHsm || made.leftHsm ? 1 : 0)];
     } finally {
