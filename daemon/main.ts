@@ -1,15 +1,15 @@
 // The daemon: builds the rooms, wires them, drains and exits. The only place that knows every class.
 import { join, resolve } from 'node:path';
 import { Anchoring, anchorLabel } from './anchor.js';
-import { AuditError, type AuditLog } from './audit/audit-log.js';
+import { AuditError } from './audit/audit-log.js';
 import { hasEvent } from './audit/search.js';
-import { Sinks } from './audit/sinks/sinks.js';
 import { restoreAuditPublicKey } from './audit-public-key.js';
 import { ExpiryWatch } from './certificate-expiry.js';
 import { ConfigError, inHome, loadConfig } from './config/load.js';
 import { type Config, defaultFieldLimits } from './config/schema.js';
 import { turnOffCoreDumps } from './core-dumps.js';
 import { fileFault } from './file-faults.js';
+import { healthOf } from './health-report.js';
 import { HsmError } from './hsm/key-store.js';
 import { Clusters, openKeyStore } from './hsm-connection.js';
 import { AccessKeys } from './identity/access-keys.js';
@@ -36,7 +36,6 @@ import { hmacSha256 } from './keys/specs.js';
 import { UnknownMaterials } from './keys/unknown-materials.js';
 import { wrappingObjects } from './keys/wrapping-keys.js';
 import { HangingDisks } from './observability/hanging.js';
-import { Health } from './observability/health.js';
 import { UnhandledFailures } from './observability/last-resort.js';
 import { createLog, type Logger } from './observability/log.js';
 import { Admission } from './operations/admission.js';
@@ -59,6 +58,7 @@ import { load, Reloader } from './reload.js';
 import { ObservedClock } from './scheduler/observed-clock.js';
 import { Scheduler } from './scheduler/scheduler.js';
 import { LevelStore } from './store/leveldb.js';
+import { makeSinks } from './sink-settings.js';
 import { StoreError } from './store/store.js';
 import { AwsEndpoint } from './transports/aws/endpoint.js';
 import { Verdicts } from './transports/certified.js';
@@ -347,19 +347,6 @@ async function inTurn(steps: readonly (() => unknown)[]): Promise<void> {
   if (failures.length > 0) throw failures[0];
 }
 
-/** The sinks, none of which runs yet. */
-function makeSinks(home: string, durable: () => number, log: Logger): Sinks {
-  return new Sinks({
-    directory: join(home, 'audit'),
-    positions: join(home, 'audit-sinks'),
-    durable,
-    observe: (sink, error) => {
-      if (error) log.error({ sink, err: error }, 'audit sink: what was not received waits');
-      else log.info({ sink }, 'audit sink: it goes on');
-    },
-  });
-}
-
 function portOf({ listen }: Config): number {
   const text = process.env.KEYHOLD_PORT;
   if (!text) return listen.port;
@@ -372,48 +359,6 @@ function report(log: Logger, { missing, unclaimed, foreign }: Inspection): void 
   if (missing.length > 0) log.error({ missing }, 'the token does not hold this key material');
   if (unclaimed.length > 0) log.error({ unclaimed }, 'the token holds key material that no record names');
   if (foreign > 0) log.info({ foreign }, 'the token also holds objects that are not of this Keyhold');
-}
-
-function healthOf(
-  stores: KeyStores,
-  audit: AuditLog,
-  sinks: Sinks,
-  keyring: Keyring,
-  { missing, unclaimed, foreign }: Inspection,
-  /** Each of them keeps requests from being served. */
-  problems: readonly string[],
-  others: readonly string[],
-): Health {
-  const warnings = keyring.stillMissing(missing).map((each) => `the token does not hold ${each}`);
-  if (audit.available && audit.fault !== undefined) warnings.push(audit.fault);
-  warnings.push(...stores.warnings, ...sinks.warnings, ...others, ...unclaimedWarnings(unclaimed, keyring));
-  if (foreign > 0) warnings.push(`the token holds ${foreign} objects that are not of this Keyhold`);
-  const faults: string[] = [];
-  if (stores.main.state !== 'connected')
-    faults.push(`the default key store is ${stores.main.state}: see the log`);
-  else if (stores.main.hangs)
-    faults.push('all workers of the default key store hang in the HSM module: see the log');
-  if (!audit.available)
-    faults.push(
-      audit.fault ?? 'the audit log cannot be written, and nothing is done unrecorded: see the log',
-    );
-  faults.push(...problems);
-  return new Health(faults, warnings, {
-    keyStores: stores.states,
-    audit: { available: audit.available, sinks: sinks.status },
-  });
-}
-
-/** Material of keys that their records do not name. */
-function unclaimedWarnings(unclaimed: Inspection['unclaimed'], keyring: Keyring): string[] {
-  const counts = new Map<string, number>();
-  for (const { keyId } of unclaimed) counts.set(keyId, (counts.get(keyId) ?? 0) + 1);
-  return [...counts].map(([keyId, count]) => {
-    const title = `the token holds ${count} materials of key ${keyId} that no record names`;
-    return keyring.key(keyId)
-      ? `${title}: 'keyhold recover materials ${keyId}' takes them up`
-      : `${title}, nor is there a record of the key`;
-  });
 }
 
 function fail(error: unknown): never {

@@ -1,8 +1,11 @@
 // What the configuration's part `audit.sinks` says, with the files that it names read.
+import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
+import { Sinks } from './audit/sinks/sinks.js';
 import type { SyslogSettings } from './audit/sinks/syslog-sink.js';
 import { ConfigError } from './config/load.js';
 import type { Config } from './config/schema.js';
+import type { Logger } from './observability/log.js';
 import { readNamed } from './tls-files.js';
 
 /** @throws ConfigError that names the file or the sink */
@@ -23,4 +26,17 @@ export function readSinks(home: string, sinks: Config['audit']['sinks']): Map<st
     settings.set(name, { host, port, serverName, ...files, ...message, ...confirmation });
   }
   return settings;
+}
+
+/** The sinks, none of which runs yet. */
+export function makeSinks(home: string, durable: () => number, log: Logger): Sinks {
+  return new Sinks({
+    directory: join(home, 'audit'),
+    positions: join(home, 'audit-sinks'),
+    durable,
+    observe: (sink, error) => {
+      if (error) log.error({ sink, err: error }, 'audit sink: what was not received waits');
+      else log.info({ sink }, 'audit sink: it goes on');
+    },
+  });
 }

@@ -53,7 +53,7 @@ const decrypt = operation({
     {
       action: 'kms:Decrypt',
       key: ciphertextKey('keyId', 'encryptionAlgorithm'),
-        material: ciphertextMaterial,
+      material: ciphertextMaterial,
       encryptionContext: (request) => request.encryptionContext,
       conditionKeys: {
         ...requestAlias('keyId'),
@@ -110,7 +110,7 @@ const reEncrypt = operation({
     {
       action: 'kms:ReEncryptFrom',
       key: ciphertextKey('sourceKeyId', 'sourceEncryptionAlgorithm'),
-        material: ciphertextMaterial,
+      material: ciphertextMaterial,
       encryptionContext: (request) => request.sourceEncryptionContext,
       conditionKeys: {
         ...requestAlias('sourceKeyId'),
