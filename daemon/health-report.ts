@@ -45,7 +45,7 @@ function unclaimedWarnings(unclaimed: Inspection['unclaimed'], keyring: Keyring)
   const counts = new Map<string, number>();
   for (const { keyId } of unclaimed) counts.set(keyId, (counts.get(keyId) ?? 0) + 1);
   return [...counts].map(([keyId, count]) => {
-    const title = `the token holds ${count} materials of key ${keyId} that no record names`;
+    const title = `the token holds ${count} ${count === 1 ? 'material' : 'materials'} of key ${keyId} that no record names`;
     return keyring.key(keyId)
       ? `${title}: 'keyhold recover materials ${keyId}' takes them up`
       : `${title}, nor is there a record of the key`;

@@ -1,6 +1,6 @@
 // The anchor of the metadata store in the HSM: when it is written, when it is not, and what is done where it is missing.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
@@ -122,8 +122,8 @@ void t.test(
   async (t) => {
     const daemon = await TestDaemon.initialise();
     t.teardown(() => daemon.remove());
-    for (const name of ['metadata', 'keyhold.yaml', 'credentials', 'tokens'])
-      rmSync(join(daemon.home, name), { recursive: true });
+    // Any trace of the home that it was would keep init from making another one.
+    for (const name of readdirSync(daemon.home)) rmSync(join(daemon.home, name), { recursive: true });
     const folder = join(daemon.home, 'tokens/nss');
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(daemon.home, 'tokens/pin'), 'nss-pin-1234', { mode: 0o600 });

@@ -53,11 +53,16 @@ void t.test('a real log is queried with and without its daemon, and every edit o
   };
   const ofKey = ['CreateKey', 'CreateAlias', 'Encrypt', 'DescribeKey', 'Encrypt'];
   t.strictSame(await query('--key', keyId), ofKey);
-  t.strictSame(await query('--principal', 'alice', '--since', '1h'), ['Encrypt', 'AssumeRole']);
+  t.strictSame(await query('--principal', 'alice', '--since', '1h'), [
+    'OpenConnection',
+    'Encrypt',
+    'AssumeRole',
+  ]);
   t.strictSame(await query('--principal', credentials.accessKeyId, '--error', 'AccessDeniedException'), [
     'Encrypt',
   ]);
-  t.strictSame(await query('--principal', role!.arn!), ['DescribeKey'], 'a role: its sessions');
+  const ofRole = ['OpenConnection', 'DescribeKey'];
+  t.strictSame(await query('--principal', role!.arn!), ofRole, 'a role: its sessions');
   t.equal(await daemon.stop(), 0);
   t.strictSame(await query('--key', `arn:aws:kms:us-east-1:000000000000:key/${keyId}`), ofKey);
   t.strictSame(await query('--key', 'alias/app', '--event', 'Encrypt'), ['Encrypt']);

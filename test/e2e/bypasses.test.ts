@@ -189,12 +189,14 @@ void t.test('bypasses', async (t) => {
       Action: 'sts:AssumeRole',
     });
     await root.createRole({ roleName: 'bobs', assumeRolePolicyDocument: trust });
+    const { userId } = (await root.getUser({ userName: 'bob' })).user!;
     await root.deleteUser({ userName: 'bob' });
     const again = await user('bob');
     const plaintext = Buffer.from('x');
     await t.rejects(again.encrypt({ keyId: keyId!, plaintext }), denied);
     await t.rejects(again.assumeRole({ roleArn: arn('role/bobs'), roleSessionName: 'xx' }), denied);
-    t.equal((await root.getKeyPolicy({ keyId: keyId! })).policy, forBob, 'byte for byte');
+    const shown = (await root.getKeyPolicy({ keyId: keyId! })).policy;
+    t.equal(shown, forBob.replace(arn('user/bob'), userId!), 'with the id of the one that is gone');
   });
 
   await t.test(

@@ -83,7 +83,7 @@ void t.test('materials of rotations over which an older store was accepted', asy
       );
     await t.rejects(client.decrypt({ ciphertextBlob: blobs[1], encryptionContext }));
     t.match(await describe(client, keyId), { currentKeyMaterialId: oldest }, 'it encrypts nothing new');
-    t.match((await daemon.health()).warnings.join('\n'), new RegExp(`1 materials of key ${keyId}`));
+    t.match((await daemon.health()).warnings.join('\n'), new RegExp(`1 material of key ${keyId}`));
     t.match(daemon.events('RecoverKeyMaterial'), [{ serviceEventDetails: { keyId, keyMaterialId: newest } }]);
     await daemon.stop();
     t.match(await daemon.admin('audit-verify'), { code: 0 });
