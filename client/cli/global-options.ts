@@ -15,7 +15,7 @@ export interface GlobalOptions {
   readonly debug?: boolean;
 }
 
-/** For commands that reach the daemon. Their own options of the same name win. */
+/** For commands that reach the daemon. One that has an option of the same name takes these before its name. */
 const options: readonly (readonly [flags: string, description: string, choices?: readonly string[]])[] = [
   ['--region <region>', 'part of the signature; AWS_REGION if not given'],
   ['--profile <name>', 'profile of the AWS credentials file to sign with'],
@@ -47,6 +47,9 @@ const refused: Readonly<Record<string, string>> = {
   '--no-paginate': noPages,
 };
 
+/** Options that were added here, in contrast to a command's own of the same name. */
+const added = new WeakSet<Option>();
+
 const printing = [
   new Option('--output <format>', 'how to print').choices(formats),
   new Option('--query <expression>', 'a JMESPath expression that picks what to print'),
@@ -69,7 +72,7 @@ export function addGlobalOptions(
     inherit(program, command, isOfClient(command));
     if (!isOfClient(command)) return;
     for (const [flags, reason] of Object.entries(refused)) refuse(command, flags, reason);
-    apply(command.opts());
+    apply(globalsOf(program, command));
   });
 }
 
@@ -78,7 +81,9 @@ function addTo(command: Command): void {
   for (const [flags, description, choices] of options) {
     const option = new Option(flags, description);
     if (choices) option.choices(choices);
-    if (!has(option.long!)) command.addOption(option);
+    if (has(option.long!)) continue;
+    added.add(option);
+    command.addOption(option);
   }
   for (const flags of Object.keys(refused)) {
     const option = new Option(flags).hideHelp();
@@ -100,10 +105,25 @@ function inherit(program: Command, command: Command, isOfClient: boolean): void 
     const attribute = option.attributeName();
     const own = command.options.find(({ long }) => long === option.long);
     if (!isOfClient || !own) throw new UsageError(`'${command.name()}' has no use for ${option.long}.`);
+    // A command's own option of the same name means something else: this one is of the connection.
+    if (added.has(option) && !added.has(own)) continue;
     // That of the same name which stands behind the command's name wins.
     if (command.getOptionValueSource(attribute) !== 'cli')
       command.setOptionValueWithSource(attribute, program.getOptionValue(attribute), 'cli');
   }
+}
+
+/** What a command was given of the options that are added here, before its name or behind it. */
+function globalsOf(program: Command, command: Command): GlobalOptions {
+  const isOwn = ({ long }: Option) => !command.options.some((each) => each.long === long && added.has(each));
+  return Object.fromEntries(
+    program.options
+      .filter((option) => added.has(option))
+      .map((option) => {
+        const name = option.attributeName();
+        return [name, (isOwn(option) ? program : command).getOptionValue(name) as unknown];
+      }),
+  );
 }
 
 /** @throws UsageError where the option is one that was added to be refused */

@@ -146,7 +146,11 @@ export const checks: readonly Check[] = [
     run({ world, audit, replay }) {
       const records = audit.read();
       for (const record of records) replay.apply(record);
-      const calls = records.filter(({ eventType }) => eventType === 'AwsApiCall');
+      // Connections and refusals are recorded beside the requests, or counted.
+      const others = ['OpenConnection', 'RefuseRequest'];
+      const calls = records.filter(
+        ({ eventType, eventName }) => eventType === 'AwsApiCall' && !others.includes(eventName),
+      );
       for (const fault of world.ledger.settle(calls)) world.find(`audit: ${fault}`);
     },
   },

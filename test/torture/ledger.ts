@@ -105,6 +105,13 @@ async function answer<Response>(call: () => Promise<Response>): Promise<Reply<Re
   }
 }
 
+/** Fields that the audit log shows whether or not a request has them, as CloudTrail does. */
+const writtenOut: ReadonlySet<string> = new Set([
+  ...['encryptionAlgorithm', 'sourceEncryptionAlgorithm', 'destinationEncryptionAlgorithm'],
+  ...['keyUsage', 'keySpec', 'customerMasterKeySpec', 'origin', 'multiRegion'],
+  'bypassPolicyLockoutSafetyCheck',
+]);
+
 /** A request by its operation and by what the audit log shows of it, which are no bytes. */
 function nameOf(operation: string, request: object): string {
   return `${operation} ${JSON.stringify(sorted(request))}`;
@@ -112,7 +119,9 @@ function nameOf(operation: string, request: object): string {
 
 function sorted(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  const members = Object.entries(value).filter(([, member]) => !(member instanceof Uint8Array));
+  const members = Object.entries(value).filter(
+    ([name, member]) => !(member instanceof Uint8Array) && !writtenOut.has(name),
+  );
   return Object.fromEntries(members.map(([name, member]) => [name, sorted(member)]).sort());
 }
 
