@@ -123,10 +123,13 @@ export class Lease {
     this.#held = 0;
   }
 
-  /** The request is answered, or will never be. */
+  /**
+   * The request is answered, or will never be. Who is not authenticated was told a short error, and its request is dropped:
+   * a client that does not take its answer would keep the room of others.
+   */
   answered(): void {
     this.#isAnswered = true;
-    if (this.#hasLeft) this.drop();
+    if (this.#hasLeft || !this.share) this.drop();
   }
 
   /** The answer has left, or the connection has closed; the request may still be under way. */

@@ -261,6 +261,25 @@ void t.test('bodies of clients that are not authenticated keep nobody out', asyn
   t.ok(ended >= 8, `${ended} of 10 were ended`);
 });
 
+void t.test('answers that clients who are not authenticated do not take keep nobody out', async (t) => {
+  const { daemon, user } = await started(t, 'limits:\n  unauthenticatedRequestBytes: 300000');
+  // Without a window no answer leaves.
+  const settings = { initialWindowSize: 0 };
+  const session = connectHttp2(endpointOf(daemon), { ca: daemon.ca, servername: 'localhost', settings });
+  session.on('error', () => undefined);
+  t.teardown(() => session.destroy());
+  await new Promise((done) => session.once('remoteSettings', done));
+  // Each fills what the ones before it have left, to the last byte.
+  for (const size of [200_000, 80_000, 15_000, ...Array<number>(50).fill(100)]) {
+    const stream = session.request({ ':method': 'POST', ':path': '/', authorization: 'none' });
+    stream.on('error', () => undefined);
+    stream.end(Buffer.alloc(size, 32));
+    await new Promise((done) => stream.once('response', done));
+  }
+  const answer = await send(daemon, { ...user, operation: 'Encrypt', body: large('alias/none') });
+  t.not(answer.__type, 'ThrottlingException');
+});
+
 void t.test('streams of clients that are not authenticated keep nobody out', async (t) => {
   const daemon = await TestDaemon.start(t);
   const options = { ca: daemon.ca, servername: 'localhost' };
