@@ -206,6 +206,9 @@ export class AuditWriter {
 
   private fail(group: Group | undefined, lines: Buffer, error: unknown): void {
     this.committing = undefined;
+    // The group that waits is refused; the next one must not take its wait for its own.
+    clearTimeout(this.waiting);
+    this.waiting = undefined;
     // These events have happened, so they are written when that is possible, although their callers are told that
     // they failed: no reply may leave without a durable record.
     this.owed = Buffer.concat([lines, this.lines.take()]);
