@@ -44,9 +44,12 @@ async function init(home: string, options: InitOptions): Promise<void> {
     const path = join(home, 'metadata');
     const fault = findFolderFault(path);
     const isThere = fault === undefined || fault.kind === 'damaged';
-    if (!isThere) refuseTracesInHome(home, journal.plan !== undefined);
-    if (!isThere || (await isUnfinished(path, journal))) await install(home, options, journal);
-    else await complete(home);
+    if (isThere && !(await isUnfinished(path, journal))) {
+      await complete(home);
+    } else {
+      refuseTracesInHome(home, journal.plan !== undefined);
+      await install(home, options, journal);
+    }
     await journal.finish();
   } finally {
     await journal.close();
