@@ -34,7 +34,9 @@ export class LogSeal {
   async #seal(): Promise<void> {
     this.#timer = undefined;
     // A change may have made a root meanwhile.
-    if (Date.now() - (this.records.root?.at ?? 0) * 1000 < interval / 2) {
+    const age = Date.now() - (this.records.root?.at ?? 0) * 1000;
+    // Where the clock was set back the root's time lies ahead, for as long as the clock was.
+    if (age >= 0 && age < interval / 2) {
       this.request();
       return;
     }
