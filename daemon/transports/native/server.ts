@@ -24,6 +24,11 @@ import { certificateOf, drainTimeout, type VerifiedCertificate } from '../certif
 import { Connection } from './connection.js';
 
 const subprotocol = 'keyhold.v1';
+/**
+ * Parts of a message that is not whole, by WebSocket frames and by reads of the socket. Each costs some hundred bytes however
+ * short it is; ws takes 16,384 and 262,144.
+ */
+const [maxFragments, maxBufferedChunks] = [128, 1_024];
 const emptyPayloadHash = createHash('sha256').digest('hex');
 /** Often enough that a certificate's end is its connections' end, in milliseconds. */
 const certificateInterval = 1_000;
@@ -54,6 +59,8 @@ export class NativeServer {
     this.#webSockets = new WebSocketServer({
       noServer: true,
       maxPayload: limits.frameBytes,
+      maxFragments,
+      maxBufferedChunks,
       // Secrets beside text that an attacker chooses: compression would tell about the one through the other (CRIME).
       perMessageDeflate: false,
       handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
