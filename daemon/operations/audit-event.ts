@@ -6,7 +6,7 @@ import { type Caller, sessionOf } from '../identity/caller.js';
 import type { FailureSummary } from '../identity/failed-authentications.js';
 import type { Key } from '../keys/keyring.js';
 import { fitting, requestParameters, shownResponse } from './audit-shape.js';
-import type { Asker, NotedSummary } from './noted-requests.js';
+import type { NotedSummary } from './noted-requests.js';
 import type { AnyOperation } from './operation.js';
 
 /** Where a caller's requests come from: made once for each connection, but for the id that a request may bring. */
@@ -30,6 +30,9 @@ const eventSources: Readonly<Record<Service, string>> = {
   sts: 'sts.amazonaws.com',
   keyhold: 'keyhold',
 };
+
+/** UTF-16 units of a header in a record: CloudTrail cuts the user agent at 1 KB ("CloudTrail record contents"). */
+const longestHeader = 1_024;
 
 /** What CloudTrail tells of a connection with TLS. */
 export interface TlsDetails {
@@ -56,12 +59,15 @@ export function makeOrigin(
     userIdentity: userIdentityOf(caller),
     awsRegion: region,
     sourceIPAddress: sourceAddress ?? 'unix',
-    userAgent,
+    userAgent: userAgent.slice(0, longestHeader),
     eventType: 'AwsApiCall',
     managementEvent: true,
     recipientAccountId: caller.account,
     eventCategory: 'Management',
-    tlsDetails,
+    tlsDetails: tlsDetails && {
+      ...tlsDetails,
+      clientProvidedHostHeader: tlsDetails.clientProvidedHostHeader?.slice(0, longestHeader),
+    },
   };
   return { caller, region, sourceAddress, userAgent, members: withoutBraces(members) };
 }
@@ -219,11 +225,11 @@ export function makeFailureEvent(account: string, region: string, summary: Failu
 export function makeNotedEvent(
   account: string,
   region: string,
-  asker: Asker,
+  asker: Pick<Origin, 'members'> | { readonly address: string },
   { eventName, errorCode, count, first, last, requestIds, operations }: NotedSummary,
 ): ServiceEvent {
   const eventId = randomUUID();
-  const common = 'caller' in asker ? asker.members : unknownMembers(account, region, asker.address);
+  const common = 'members' in asker ? asker.members : unknownMembers(account, region, asker.address);
   const time = (milliseconds: number) => `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
   const members = {
     eventSource: eventSources.keyhold,

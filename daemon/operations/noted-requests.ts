@@ -29,8 +29,12 @@ export interface NotedSummary extends Noted {
 /** Who asked: a caller on a connection; or, where a request was refused before its signature was looked at, an address. */
 export type Asker = Origin | { readonly address: string };
 
+/** UTF-16 units of a user agent by which kinds are told apart. */
+const userAgentLength = 256;
+
 interface Counted {
-  readonly asker: Asker;
+  /** What its records need, and no more. */
+  readonly asker: Pick<Origin, 'members'> | { readonly address: string };
   readonly noted: Noted;
   /** Those that are not in a record yet. */
   count: number;
@@ -59,11 +63,16 @@ export class NotedRequests {
   /** Notes one. Returns at once. */
   note(asker: Asker, noted: Noted): void {
     const now = Date.now();
-    this.#timer ??= setTimeout(() => void this.flush(), minute - (now % minute)).unref();
+    this.#timer ??= setTimeout(
+      () => {
+        this.flush().catch((error: unknown) => this.#failed(error));
+      },
+      minute - (now % minute),
+    ).unref();
     const counted = this.#of(asker, noted, now);
     const isFirst = counted.count === 0 && counted.first === 0;
     this.#count(counted, noted, now);
-    if (isFirst) void this.#record(counted);
+    if (isFirst) this.#record(counted).catch((error: unknown) => this.#failed(error));
   }
 
   /** Records what was counted; also to be called at a stop. */
@@ -75,11 +84,15 @@ export class NotedRequests {
     for (const counted of all) await this.#record(counted, true);
   }
 
+  #failed(error: unknown): void {
+    this.log.error({ err: error }, 'requests could not be recorded');
+  }
+
   #of(asker: Asker, noted: Noted, now: number): Counted {
     const { eventName, errorCode = '' } = noted;
     const who =
       'caller' in asker
-        ? `${asker.caller.principalId} ${asker.caller.accessKeyId ?? ''} ${asker.sourceAddress ?? ''} ${asker.userAgent}`
+        ? `${asker.caller.principalId} ${asker.caller.accessKeyId ?? ''} ${asker.sourceAddress ?? ''} ${asker.userAgent.slice(0, userAgentLength)}`
         : asker.address;
     const others = `${eventName} others`;
     const wanted = `${eventName} ${errorCode} ${who}`;
@@ -88,7 +101,8 @@ export class NotedRequests {
     let counted = this.#kinds.get(name);
     if (!counted) {
       const common = { count: 0, first: 0, last: now, requestIds: [], operations: {} };
-      counted = { asker: isKnown ? asker : { address: 'others' }, noted, ...common };
+      const known = 'caller' in asker ? { members: asker.members } : asker;
+      counted = { asker: isKnown ? known : { address: 'others' }, noted, ...common };
       this.#kinds.set(name, counted);
     }
     return counted;

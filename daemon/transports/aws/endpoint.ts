@@ -121,9 +121,10 @@ export class AwsEndpoint {
   }
 
   /** Has a request counted that is refused before its signature is looked at. */
-  #noteExcess({ address = 'unix' }: GatedConnection, requestId: string): void {
+  #noteExcess({ source }: GatedConnection, requestId: string): void {
     const errorCode = 'ThrottlingException';
-    this.rooms.noted.note({ address }, { eventName: 'RefuseRequest', errorCode, requestId });
+    // By source: who has one IPv6 address has 2^64, and each would have a record of its own.
+    this.rooms.noted.note({ address: source }, { eventName: 'RefuseRequest', errorCode, requestId });
   }
 
   /** Requests that a client has sent before it read the answers, past which it is no client but a flood. */
