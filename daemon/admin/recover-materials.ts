@@ -26,7 +26,12 @@ async function recover(home: StoppedHome, identifier: string, options: Options):
   const { account, region } = instance;
   const keyring = new Keyring(opened.records, new Namer(account, region));
   const key = keyring.find(identifier);
-  const { keyId } = key.record;
+  const { keyId, origin } = key.record;
+  // Whoever imported it has it, and its record says when it expires.
+  if (origin === 'EXTERNAL')
+    throw new ConfigError(
+      `The key material of ${key.arn} was imported: import it again with the daemon running.`,
+    );
   const { unclaimed } = inspectToken(
     keyStore.objects,
     keyring.keysIn(undefined),
