@@ -21,7 +21,9 @@ export class LogSeal {
     if (this.#timer || this.#closed) return;
     const age = Date.now() - (this.records.root?.at ?? 0) * 1000;
     const wait = Math.min(interval, Math.max(0, interval - age));
-    this.#timer = setTimeout(() => void this.#seal(), wait).unref();
+    this.#timer = setTimeout(() => {
+      this.#seal().catch((error: unknown) => this.log.error({ err: error }, 'the root was not written'));
+    }, wait).unref();
   }
 
   /** A last root, when the log is closed. @throws StoreError */
