@@ -3,8 +3,11 @@
 import { literalOf, type Lookup, Pattern } from './patterns.js';
 import { type Place, quote } from './place.js';
 import { Wildcards } from './wildcards.js';
+import { spend } from './work.js';
 
 const colon = 0x3a;
+/** Steps that do not depend on the length of an ARN. */
+const perArn = 100;
 
 /** Without wildcards, or with some. */
 type Part = string | Wildcards;
@@ -35,14 +38,15 @@ export class ArnPattern {
     return pattern;
   }
 
-  /** Whether matching takes more than a comparison of two texts. */
-  get isCostly(): boolean {
-    return !this.#isAnything && this.#pattern.isCostly;
+  /** Steps for each unit of a value; 0 where matching is a comparison of two texts. */
+  get cost(): number {
+    return this.#isAnything ? 0 : this.#pattern.cost;
   }
 
   /** Whether an ARN matches. Undefined: a variable has no single value in this request. */
   matches(arn: string, lookup: Lookup): boolean | undefined {
     if (this.#isAnything || this.#pattern.literal === arn) return true;
+    spend(perArn);
     if (this.#parts) return matchParts(this.#parts, arn);
     const codes = this.#pattern.resolve(lookup, arn.length);
     return codes && matchParts(partsOf(codes), arn);

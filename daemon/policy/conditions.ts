@@ -3,6 +3,7 @@ import { type Operator, operators, type Test } from './operators.js';
 import type { Lookup } from './patterns.js';
 import { type Place, quote } from './place.js';
 import type { RawStatement } from './schema.js';
+import { spend } from './work.js';
 
 /** One key of one operator. */
 export interface Condition {
@@ -10,9 +11,14 @@ export interface Condition {
   readonly operator: string;
   readonly key: string;
   readonly isTrue: (lookup: Lookup) => boolean;
-  /** How many of its values have wildcards or variables. */
-  readonly costlyValues: number;
+  /** Steps for each unit of the request's value: of all its values with wildcards or variables. */
+  readonly cost: number;
 }
+
+/** Steps of a value of the request, whatever its length. */
+const perValue = 20;
+/** Steps of a comparison that is none of texts. */
+const perTest = 20;
 
 type SetOperator = 'ForAllValues' | 'ForAnyValue';
 
@@ -48,7 +54,7 @@ export function compileConditions(
   });
 }
 
-type Compiled = Pick<Condition, 'isTrue' | 'costlyValues'>;
+type Compiled = Pick<Condition, 'isTrue' | 'cost'>;
 type Compile = (key: string, values: readonly string[], at: Place) => Compiled;
 
 function compiler(name: string, options: Options, at: Place): Compile {
@@ -63,8 +69,8 @@ function compiler(name: string, options: Options, at: Place): Compile {
   return (key, values, place) => {
     const valuePlace = (index: number) => (values.length === 1 ? place : place.item(index));
     const tests = values.map((value, index) => row.compile(value, options.variables, valuePlace(index)));
-    const costlyValues = tests.filter(({ isCostly }) => isCostly).length;
-    return { isTrue: compare(key, tests, row, options.effect), costlyValues };
+    const all = tests.reduce((sum, { cost = 0 }) => sum + cost, 0);
+    return { isTrue: compare(key, tests, row, options.effect), cost: all };
   };
 }
 
@@ -73,7 +79,7 @@ function compileNull(key: string, values: readonly string[], at: Place): Compile
     const lower = value.toLowerCase();
     return lower === 'true' || lower === 'false' ? lower === 'true' : at.fail('Null takes true or false.');
   });
-  return { isTrue: (lookup) => wanted.includes(!lookup(key)?.length), costlyValues: 0 };
+  return { isTrue: (lookup) => wanted.includes(!lookup(key)?.length), cost: 0 };
 }
 
 function compare(
@@ -88,6 +94,7 @@ function compare(
   const isAmbiguous = singleValuedFamily.test(key);
   const whenAbsent = ifExists || (set === undefined ? negated : set === 'ForAllValues');
   const holds = (actual: string, lookup: Lookup): boolean => {
+    spend(perValue + (ignoreCase ? actual.length : 0));
     const isNamed = literals.size > 0 && literals.has(ignoreCase ? actual.toLowerCase() : actual);
     const matched = isNamed || matchesAny(patterns, actual, lookup);
     // Nobody can tell whether a value differs from a variable without one. Then the statement must not allow.
@@ -113,6 +120,7 @@ function compare(
 function matchesAny(tests: readonly Test[], actual: string, lookup: Lookup): boolean | undefined {
   let result: boolean | undefined = false;
   for (const test of tests) {
+    if (test.cost === undefined) spend(perTest);
     const matched = test(actual, lookup);
     if (matched) return true;
     if (matched === undefined) result = undefined;

@@ -3,6 +3,7 @@ import type { Policy } from './document.js';
 import type { Lookup } from './patterns.js';
 import type { Principal } from './principals.js';
 import type { Statement } from './statement.js';
+import { bounded } from './work.js';
 
 /** What is asked: may this principal do this to that. */
 export interface PolicyRequest {
@@ -70,8 +71,13 @@ export type Decision<Grant = unknown> =
  * principal itself; then one of an identity policy, which for a resource with a policy of its own counts only where a
  * statement of that, naming the account, allows the same request; then grants. Permissions boundary and session policies
  * limit all that is not given to the very user or session.
+ * @throws AccessDeniedException where policies and values would take too long
  */
 export function decide<Grant>(request: PolicyRequest, policies: Policies<Grant>): Decision<Grant> {
+  return bounded(() => decideUnbounded(request, policies));
+}
+
+function decideUnbounded<Grant>(request: PolicyRequest, policies: Policies<Grant>): Decision<Grant> {
   const denial = findDeny(request, policies);
   if (denial) return { allowed: false, ...denial };
   const way = policies.resource

@@ -96,8 +96,11 @@ function compile(kind: PolicyKind, name: string, text: string, bindings: Binding
   );
 }
 
-/** Condition values with wildcards or variables in one document: each may be matched with each value of a request. */
-const mostCostlyValues = 250;
+/**
+ * Condition values with wildcards or variables in one document: each may be matched with each value of a request. Longer ones
+ * count more than once, as `Wildcards` has it. All of one document stay below what one decision may take (`work.ts`).
+ */
+const mostCost = 250;
 
 /**
  * Bounds what a decision by a policy may cost. To be asked when it is put, and not when it is loaded: what was accepted once
@@ -106,10 +109,11 @@ const mostCostlyValues = 250;
  */
 export function checkCost({ statements }: Policy): void {
   const conditions = statements.flatMap((statement) => statement.conditions);
-  const costly = conditions.reduce((sum, { costlyValues }) => sum + costlyValues, 0);
-  if (costly <= mostCostlyValues) return;
+  const all = conditions.reduce((sum, { cost }) => sum + cost, 0);
+  if (all <= mostCost) return;
   throw new exceptions.LimitExceededException(
-    `The conditions of the policy document have ${costly} values with wildcards or variables; ${mostCostlyValues} are allowed.`,
+    `The values with wildcards or variables in the conditions of the policy document count as ${all}; ${mostCost} are allowed. ` +
+      'Those with more than 32 characters between two "*" count more than once.',
   );
 }
 

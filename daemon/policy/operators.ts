@@ -9,8 +9,8 @@ export interface Test {
   (actual: string, lookup: Lookup): boolean | undefined;
   /** Of a text without wildcards and variables: what the value must be; in lower case where case does not matter. */
   readonly literal?: string | undefined;
-  /** It has wildcards or variables, whose matching costs more than a comparison. */
-  readonly isCostly?: boolean;
+  /** Steps for each unit of the request's value, where it has wildcards or variables. */
+  readonly cost?: number;
 }
 
 export interface Operator {
@@ -30,14 +30,14 @@ function text(wildcards: boolean, ignoreCase: boolean): Operator['compile'] {
   return (value, variables, at) => {
     const pattern = Pattern.parse(value, { wildcards, variables, ignoreCase }, at);
     const test = (actual: string, lookup: Lookup) => pattern.matches(actual, lookup);
-    return Object.assign(test, { literal: pattern.literal, isCostly: pattern.isCostly });
+    return Object.assign(test, { literal: pattern.literal, cost: pattern.cost });
   };
 }
 
 function arn(value: string, variables: boolean, at: Place): Test {
   const pattern = ArnPattern.parse(value, variables, at);
   const test = (actual: string, lookup: Lookup) => pattern.matches(actual, lookup);
-  return Object.assign(test, { isCostly: pattern.isCostly });
+  return Object.assign(test, { cost: pattern.cost });
 }
 
 /** Operators over numbers that both values are read as. A value of the request that is none matches nothing. */

@@ -2,6 +2,7 @@
 // "IAM policy elements: Variables and tags").
 import { type Place, quote } from './place.js';
 import { any, one, Wildcards } from './wildcards.js';
+import { spend } from './work.js';
 
 /**
  * The request's values of a condition key; undefined where the request has none.
@@ -36,6 +37,8 @@ export class Pattern {
   /** Where there are no wildcards either. */
   readonly literal: string | undefined;
   readonly #wildcards: Wildcards | undefined;
+  /** Where there are variables and no wildcards. */
+  readonly #pieces: readonly (string | Variable)[] | undefined;
 
   private constructor(tokens: readonly (number | Variable)[], ignoreCase: boolean) {
     this.#tokens = tokens;
@@ -44,6 +47,8 @@ export class Pattern {
       this.constant = tokens;
       this.literal = literalOf(tokens);
       if (this.literal === undefined) this.#wildcards = new Wildcards(tokens);
+    } else if (!tokens.some((token) => token === any || token === one)) {
+      this.#pieces = piecesOf(tokens);
     }
   }
 
@@ -63,18 +68,42 @@ export class Pattern {
     return new Pattern(tokens, ignoreCase);
   }
 
-  /** Whether matching takes more than a comparison of two texts. */
-  get isCostly(): boolean {
-    return this.literal === undefined;
+  /** Steps for each unit of a value; 0 where matching is a comparison of two texts. */
+  get cost(): number {
+    return this.literal === undefined ? (this.#wildcards?.cost ?? 1) : 0;
   }
 
   /** Whether a value matches. Undefined: a variable has no single value in this request, so nobody can tell. */
   matches(value: string, lookup: Lookup): boolean | undefined {
+    if (this.literal !== undefined) return (this.#ignoreCase ? value.toLowerCase() : value) === this.literal;
+    spend(perPattern + (this.#ignoreCase ? value.length : 0));
     const actual = this.#ignoreCase ? value.toLowerCase() : value;
-    if (this.literal !== undefined) return actual === this.literal;
     if (this.#wildcards) return this.#wildcards.matches(actual, 0, actual.length);
+    if (this.#pieces) return this.#equals(this.#pieces, actual, lookup);
     const codes = this.resolve(lookup, actual.length);
     return codes && new Wildcards(codes).matches(actual, 0, actual.length);
+  }
+
+  /** Undefined where any variable has no single value, also where the rest differs. */
+  #equals(pieces: readonly (string | Variable)[], actual: string, lookup: Lookup): boolean | undefined {
+    let at = 0;
+    let isEqual = true;
+    for (const piece of pieces) {
+      const value = typeof piece === 'string' ? piece : this.#valueOf(piece, lookup);
+      if (value === undefined) return undefined;
+      spend(perPiece);
+      isEqual &&= actual.startsWith(value, at);
+      at += value.length;
+    }
+    return isEqual && at === actual.length;
+  }
+
+  #valueOf({ key, fallback }: Variable, lookup: Lookup): string | undefined {
+    const values = lookup(key);
+    const value = values?.length === 1 ? values[0] : values?.length ? undefined : fallback;
+    if (value === undefined || !this.#ignoreCase) return value;
+    spend(value.length);
+    return value.toLowerCase();
   }
 
   /**
@@ -92,17 +121,36 @@ export class Pattern {
         if (token !== any) units += 1;
         continue;
       }
-      const values = lookup(token.key);
-      const value = values?.length === 1 ? values[0] : values?.length ? undefined : token.fallback;
+      const value = this.#valueOf(token, lookup);
       if (value === undefined) return undefined;
       // Hundreds of variables, each with a long value, must not make a pattern of megabytes.
       const room = Math.max(0, longest + 1 - units);
       units += value.length;
-      for (const code of codesOf((this.#ignoreCase ? value.toLowerCase() : value).slice(0, room)))
-        codes.push(code);
+      const taken = Math.min(room, value.length);
+      spend(perPiece);
+      for (let index = 0; index < taken; index++) codes.push(value.charCodeAt(index));
     }
+    spend(codes.length * perResolved);
     return codes;
   }
+}
+
+/** Steps that do not depend on the length of a value. */
+const perPattern = 20;
+const perPiece = 40;
+/** Steps for each unit of a pattern that is put together for one request. */
+const perResolved = 10;
+
+/** Texts between variables. */
+function piecesOf(tokens: readonly (number | Variable)[]): (string | Variable)[] {
+  const pieces: (string | Variable)[] = [];
+  for (const token of tokens) {
+    const last = pieces.at(-1);
+    if (typeof token !== 'number') pieces.push(token);
+    else if (typeof last === 'string') pieces[pieces.length - 1] = last + String.fromCharCode(token);
+    else pieces.push(String.fromCharCode(token));
+  }
+  return pieces;
 }
 
 const wildcardOf: Readonly<Record<number, number>> = { [0x2a]: any, [0x3f]: one };

@@ -1,5 +1,6 @@
 // Matching with `*` and `?` in time that grows with pattern plus text, and not with their product: patterns come from who may
 // put a policy, texts from who sends requests.
+import { spend } from './work.js';
 
 /** Any characters, and any one character. Not negative: a UTF-16 code unit. */
 export const any = -1;
@@ -7,9 +8,11 @@ export const one = -2;
 
 /** A part of a pattern between two `*`. */
 interface Segment {
-  readonly codes: readonly number[];
-  /** The place of the first match that begins at `from` or behind it, and ends before `end`; -1: there is none. */
-  readonly find: (text: string, from: number, end: number) => number;
+  readonly length: number;
+  /** Steps for each unit of the text. */
+  readonly cost: number;
+  /** The place of the first match that begins at `from` or later, and ends at `end` or before; -1: there is none. */
+  readonly find: (text: Uint16Array, from: number, end: number) => number;
 }
 
 /** A pattern, prepared once for any number of texts. */
@@ -20,6 +23,8 @@ export class Wildcards {
   readonly #last: readonly number[] | undefined;
   /** Units that a text has at least. */
   readonly #shortest: number;
+  /** Steps for each unit of a text: one, and more for segments of more than 32 units. */
+  readonly cost: number;
 
   constructor(codes: readonly number[]) {
     const segments: number[][] = [[]];
@@ -29,91 +34,167 @@ export class Wildcards {
     }
     this.#first = segments[0]!;
     this.#last = segments.length > 1 ? segments.at(-1)! : undefined;
-    const between = segments.slice(1, -1).filter(({ length }) => length > 0);
-    this.#middle = between.map((segment) => ({ codes: segment, find: finder(segment) }));
+    this.#middle = segments
+      .slice(1, -1)
+      .filter(({ length }) => length > 0)
+      .map((segment) =>
+        segment.length <= 32 || segment.includes(one) ? shiftAnd(segment) : knuthMorrisPratt(segment),
+      );
     this.#shortest = segments.reduce((sum, { length }) => sum + length, 0);
+    this.cost = this.#middle.reduce((most, { cost }) => Math.max(most, cost), 1);
   }
 
   /**
    * Whether a part of a text matches. Each segment is taken where it comes first: if the pattern matches in any way it also
    * matches in that one.
+   * @throws AccessDeniedException in a decision that takes too long
    */
   matches(text: string, start: number, end: number): boolean {
-    if (end - start < this.#shortest || !isAt(this.#first, text, start)) return false;
     const last = this.#last;
-    if (last === undefined) return end - start === this.#first.length;
+    if (end - start < this.#shortest) return false;
+    if (last === undefined && end - start !== this.#first.length) return false;
+    if (!isAt(this.#first, text, start)) return false;
+    if (last === undefined) return true;
     if (!isAt(last, text, end - last.length)) return false;
+    if (this.#middle.length === 0) return true;
+    spend((end - start) * this.cost);
+    const units = unitsOf(text);
     let at = start + this.#first.length;
     const stop = end - last.length;
-    for (const { codes, find } of this.#middle) {
-      const found = find(text, at, stop);
+    for (const segment of this.#middle) {
+      const found = segment.find(units, at, stop);
       if (found < 0) return false;
-      at = found + codes.length;
+      at = found + segment.length;
     }
     return true;
   }
 }
 
+let lastText = '';
+let lastUnits = new Uint16Array(1_024);
+
+/** Many patterns are matched with the same text one after the other: it is read once. */
+function unitsOf(text: string): Uint16Array {
+  if (text === lastText) return lastUnits;
+  if (text.length > lastUnits.length) lastUnits = new Uint16Array(text.length);
+  for (let index = 0; index < text.length; index++) lastUnits[index] = text.charCodeAt(index);
+  lastText = text;
+  return lastUnits;
+}
+
 function isAt(codes: readonly number[], text: string, at: number): boolean {
   for (let index = 0; index < codes.length; index++) {
     const code = codes[index]!;
-    if (code !== one && code !== text.charCodeAt(at + index)) return false;
+    if (code !== one && code !== text.charCodeAt(at + index)) {
+      spend(index);
+      return false;
+    }
   }
+  spend(codes.length);
   return true;
 }
 
-function finder(codes: readonly number[]): Segment['find'] {
-  return codes.includes(one) ? shiftAnd(codes) : knuthMorrisPratt(codes);
-}
-
-/** Knuth, Morris and Pratt, "Fast pattern matching in strings", 1977: each unit of the text is looked at twice at most. */
-function knuthMorrisPratt(codes: readonly number[]): Segment['find'] {
-  const borders = new Int32Array(codes.length);
-  for (let index = 1, border = 0; index < codes.length; index++) {
+/** Knuth, Morris and Pratt, "Fast pattern matching in strings", 1977: each unit of the text is compared twice at most. */
+function knuthMorrisPratt(segment: readonly number[]): Segment {
+  const codes = Uint16Array.from(segment);
+  const { length } = codes;
+  const borders = new Int32Array(length);
+  for (let index = 1, border = 0; index < length; index++) {
     while (border > 0 && codes[index] !== codes[border]) border = borders[border - 1]!;
     if (codes[index] === codes[border]) border += 1;
     borders[index] = border;
   }
-  return (text, from, end) => {
-    let matched = 0;
-    for (let at = from; at < end; at++) {
-      const code = text.charCodeAt(at);
-      while (matched > 0 && code !== codes[matched]) matched = borders[matched - 1]!;
-      if (code === codes[matched]) matched += 1;
-      if (matched === codes.length) return at + 1 - matched;
-    }
-    return -1;
-  };
+  return { length, cost: 2, find: (text, from, end) => findByBorders(codes, borders, text, from, end) };
+}
+
+// The loops are functions of their own: their parameters stay in registers, where variables of a closure do not.
+function findByBorders(
+  codes: Uint16Array,
+  borders: Int32Array,
+  text: Uint16Array,
+  from: number,
+  end: number,
+) {
+  const { length } = codes;
+  let matched = 0;
+  for (let at = from; at < end; at++) {
+    const code = text[at]!;
+    while (matched > 0 && code !== codes[matched]) matched = borders[matched - 1]!;
+    if (code === codes[matched] && ++matched === length) return at + 1 - length;
+  }
+  return -1;
 }
 
 /**
- * Baeza-Yates and Gonnet, "A new approach to text searching", 1992: bit i of the state says that the first i + 1 units of the
- * pattern end here. `?` is one of all masks. 32 units of the pattern are one step for each unit of the text.
+ * The masks of a segment. Its units have classes, and each class has a mask of some words; class 0 is of the units that are not
+ * in the segment.
  */
-function shiftAnd(codes: readonly number[]): Segment['find'] {
-  const words = (codes.length + 31) >>> 5;
-  const wild = new Int32Array(words);
-  const masks = new Map<number, Int32Array>();
-  for (const [index, code] of codes.entries()) if (code === one) wild[index >>> 5]! |= 1 << (index & 31);
+interface Masks {
+  readonly words: number;
+  readonly masks: Int32Array;
+  /** Classes of ASCII. */
+  readonly ascii: Uint16Array;
+  /** Of all units, where some are not ASCII. */
+  readonly others: ReadonlyMap<number, number> | undefined;
+  /** In the last word: the whole segment matches. */
+  readonly lastBit: number;
+}
+
+const asciiUnits = 128;
+
+/**
+ * Baeza-Yates and Gonnet, "A new approach to text searching", 1992: bit i of the state says that the first i + 1 units of the
+ * segment end here. `?` is one of all masks. 32 units of the segment are one step for each unit of the text.
+ */
+function shiftAnd(codes: readonly number[]): Segment {
+  const { length } = codes;
+  const words = (length + 31) >>> 5;
+  const classes = new Map<number, number>();
+  for (const code of codes) if (code !== one && !classes.has(code)) classes.set(code, classes.size + 1);
+  const masks = new Int32Array((classes.size + 1) * words);
   for (const [index, code] of codes.entries()) {
-    if (code === one) continue;
-    let mask = masks.get(code);
-    if (!mask) masks.set(code, (mask = wild.slice()));
-    mask[index >>> 5]! |= 1 << (index & 31);
+    const [word, bit] = [index >>> 5, 1 << (index & 31)];
+    if (code !== one) masks[classes.get(code)! * words + word]! |= bit;
+    else for (let at = word; at < masks.length; at += words) masks[at]! |= bit;
   }
-  const [lastWord, lastBit] = [(codes.length - 1) >>> 5, 1 << ((codes.length - 1) & 31)];
-  return (text, from, end) => {
-    const state = new Int32Array(words);
-    for (let at = from; at < end; at++) {
-      const mask = masks.get(text.charCodeAt(at)) ?? wild;
-      let carry = 1;
-      for (let word = 0; word < words; word++) {
-        const before = state[word]!;
-        state[word] = ((before << 1) | carry) & mask[word]!;
-        carry = before >>> 31;
-      }
-      if (state[lastWord]! & lastBit) return at + 1 - codes.length;
-    }
-    return -1;
+  const ascii = new Uint16Array(asciiUnits);
+  for (const [code, number] of classes) if (code < asciiUnits) ascii[code] = number;
+  const others = codes.some((code) => code >= asciiUnits) ? classes : undefined;
+  const segment = { words, masks, ascii, others, lastBit: 1 << ((length - 1) & 31) };
+  const findEnd = words === 1 ? endInWord : endInWords;
+  const find = (text: Uint16Array, from: number, end: number) => {
+    const found = findEnd(segment, text, from, end);
+    return found < 0 ? -1 : found - length;
   };
+  // Looking a unit up in a map takes as long as some steps.
+  return { length, cost: words + (others ? 7 : 0), find };
+}
+
+function endInWord({ masks, ascii, others, lastBit }: Masks, text: Uint16Array, from: number, end: number) {
+  let state = 0;
+  for (let at = from; at < end; at++) {
+    const code = text[at]!;
+    const number = code < asciiUnits ? ascii[code]! : others === undefined ? 0 : (others.get(code) ?? 0);
+    state = ((state << 1) | 1) & masks[number]!;
+    if (state & lastBit) return at + 1;
+  }
+  return -1;
+}
+
+function endInWords(segment: Masks, text: Uint16Array, from: number, end: number) {
+  const { words, masks, ascii, others, lastBit } = segment;
+  const state = new Int32Array(words);
+  for (let at = from; at < end; at++) {
+    const code = text[at]!;
+    const number = code < asciiUnits ? ascii[code]! : others === undefined ? 0 : (others.get(code) ?? 0);
+    const mask = number * words;
+    let carry = 1;
+    for (let word = 0; word < words; word++) {
+      const before = state[word]!;
+      state[word] = ((before << 1) | carry) & masks[mask + word]!;
+      carry = before >>> 31;
+    }
+    if (state[words - 1]! & lastBit) return at + 1;
+  }
+  return -1;
 }

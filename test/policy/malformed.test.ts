@@ -150,7 +150,18 @@ void t.test('what a decision may cost is bounded when a policy is put', (t) => {
   };
   checkCost(compileIdentityPolicy(withValues(250), 'policy'));
   const error = failure(() => checkCost(compileIdentityPolicy(withValues(251), 'policy')));
-  t.match(error, { code: 'LimitExceededException', message: /251 values with wildcards.*250 are allowed/ });
+  t.match(error, {
+    code: 'LimitExceededException',
+    message: /with wildcards.* count as 251; 250 are allowed/,
+  });
+  // The time of one long value is that of some short ones.
+  const long = (value: string) => textOf([allow({ Condition: { StringLike: { 'aws:UserAgent': value } } })]);
+  t.doesNotThrow(() => checkCost(compileKeyPolicy(textOf([delegate()]), {})));
+  t.doesNotThrow(() => checkCost(compileIdentityPolicy(long(`*?${'a'.repeat(5_000)}*`), 'policy')));
+  const longKeyPolicy = textOf([
+    delegate({ Condition: { StringLike: { 'aws:UserAgent': `*?${'a'.repeat(8_000)}*` } } }),
+  ]);
+  t.throws(() => checkCost(compileKeyPolicy(longKeyPolicy, {})), { code: 'LimitExceededException' });
   const literals = textOf([
     allow({
       Condition: { StringLike: { 'aws:UserAgent': Array.from({ length: 600 }, (_each, n) => `${n}`) } },

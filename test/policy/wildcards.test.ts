@@ -62,7 +62,7 @@ void t.test('it matches texts that were made from their pattern', (t) => {
   fc.assert(
     fc.property(parts, fc.infiniteStream(wordOf('ab', 30)), (pattern, fillings) => {
       const text = pattern
-        .map((part) => (part === '*' ? fillings.next().value : part === '?' ? 'a' : part))
+        .map((part) => (part === '*' ? (fillings.next().value as string) : part === '?' ? 'a' : part))
         .join('');
       return new Wildcards(codesOf(pattern.join(''))).matches(text, 0, text.length);
     }),
