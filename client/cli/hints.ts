@@ -11,6 +11,9 @@ const invalidPrincipals = 'Policy contains a statement with one or more invalid 
 /** By error code, and by operation where a code alone does not tell; `*` stands for all operations. */
 const hints: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   InvalidCiphertextException: { Decrypt: ciphertext, ReEncrypt: ciphertext },
+  InvalidImportTokenException: {
+    '*': 'The import token is not one that GetParametersForImport returned for this key.',
+  },
   InvalidMarkerException: {
     '*': 'The marker is not one that this operation returned for the same request. List from the beginning.',
   },

@@ -25,7 +25,7 @@ export interface Permissions {
   readonly constraint?: Constraint | undefined;
 }
 
-const ofEveryKey: readonly GrantOperation[] = ['CreateGrant', 'DescribeKey', 'RetireGrant'];
+const ofEveryKey: readonly GrantOperation[] = ['CreateGrant', 'RetireGrant', 'DescribeKey'];
 
 /** Operations that take an encryption context: constraints are about them alone. */
 const withContext: readonly GrantOperation[] = [
@@ -65,10 +65,25 @@ export function checkOperations(operations: readonly GrantOperation[], key: KeyR
   const own = keySpec === 'SYMMETRIC_DEFAULT' ? withContext : ofUsage[keyUsage];
   const wrong = operations.filter((name) => !own.includes(name) && !ofEveryKey.includes(name));
   if (wrong.length === 0) return;
+  const kind = own.includes('GetPublicKey') ? 'an asymmetric' : 'a symmetric';
   throw new exceptions.ValidationException(
-    `Grants of a key of spec ${keySpec} and usage ${keyUsage} cannot allow ${wrong.join(', ')}; they can allow ` +
-      `${[...own, ...ofEveryKey].join(', ')}.`,
+    `Operations [${wrong.join(', ')}] are not supported when creating a grant for ${kind} KMS key with key usage ` +
+      `${keyUsage}. Valid operations are [${[...ofEveryKey, ...own].join(', ')}]`,
   );
+}
+
+/**
+ * The constraints that a request supplies, whether the key takes them or not. An empty one counts only where it is alone: Terraform
+ * sends the one that it does not use so.
+ */
+export function suppliedConstraints(given: GrantConstraints | undefined): readonly Constraint[] {
+  const contexts = [
+    ['EncryptionContextEquals', given?.encryptionContextEquals],
+    ['EncryptionContextSubset', given?.encryptionContextSubset],
+  ] as const;
+  const present = contexts.flatMap(([type, context]) => (context ? [{ type, pairs: pairsOf(context) }] : []));
+  const filled = present.filter(({ pairs }) => pairs.length > 0);
+  return filled.length > 0 ? filled : present.slice(0, 1);
 }
 
 /**
@@ -82,21 +97,15 @@ export function constraintOf(given: GrantConstraints | undefined, key: KeyRecord
       'The grant constraint SourceArn is for requests on behalf of AWS resources, of which Keyhold has none: leave it out.',
     );
   }
-  const constraints = [
-    ['EncryptionContextEquals', given?.encryptionContextEquals],
-    ['EncryptionContextSubset', given?.encryptionContextSubset],
-  ] as const;
-  const [first, second] = constraints.flatMap(([type, context]) => (context ? [{ type, context }] : []));
+  const [first, second] = suppliedConstraints(given);
   if (!first) return undefined;
-  if (second)
-    throw invalid('A grant takes either EncryptionContextEquals or EncryptionContextSubset, not both.');
+  if (second) throw invalid('More than one constraint supplied');
   if (key.keySpec !== 'SYMMETRIC_DEFAULT') {
     throw invalid(
-      `An encryption context constraint is for symmetric encryption keys alone: no operation of a key of spec ` +
-        `${key.keySpec} takes an encryption context.`,
+      'EncryptionContext is supported only when creating a grant for a symmetric encryption KMS key.',
     );
   }
-  const pairs = pairsOf(first.context);
+  const { pairs } = first;
   const characters = pairs.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
   if (pairs.length === 0) throw invalid(`${first.type} is empty: give its pairs, or leave it out.`);
   if (pairs.length > maxPairs || characters > maxCharacters) {

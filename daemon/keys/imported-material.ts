@@ -27,6 +27,8 @@ export async function materialIdOf(
 }
 
 export interface Import {
+  /** Of the key. */
+  readonly arn: string;
   readonly materialId: string;
   readonly objectId: string;
   /** Epoch seconds. */
@@ -61,21 +63,28 @@ export function withImport(
     imported;
   const known = materialsOf(record).find((material) => material.materialId === materialId);
   if (importType === 'NEW_KEY_MATERIAL') {
-    if (known) throw incorrect('it is associated with the key already, and the import is of new material');
+    if (known) {
+      throw new exceptions.IncorrectKeyMaterialException(
+        `Key material (id: ${materialId}) being imported as NEW_KEY_MATERIAL is already associated with KMS key ${imported.arn}.`,
+      );
+    }
     const made = madeOf(record, imported);
     if (materials.length === 0)
       return { record: { ...record, materials: [made], enabled: true }, takesObject: true };
     if (pendingMaterial) {
       throw new exceptions.KMSInvalidStateException(
-        `New key material (id: ${materialId}) cannot be imported into KMS key ${record.keyId}, because another key ` +
+        `New key material (id: ${materialId}) cannot be imported into KMS key ${imported.arn}, because another key ` +
           `material (id: ${pendingMaterial.materialId}) is pending rotation.`,
       );
     }
     return { record: { ...record, pendingMaterial: made }, takesObject: true };
   }
-  if (!known) throw incorrect('it was not imported into this key before');
-  if (imported.expectedId !== undefined && imported.expectedId !== materialId)
-    throw incorrect(`it is not ${imported.expectedId}`);
+  const { expectedId = known?.materialId ?? materials.at(-1)?.materialId } = imported;
+  if (!known || expectedId !== materialId) {
+    throw new exceptions.IncorrectKeyMaterialException(
+      `Imported key material does not have the expected identifier (${expectedId ?? 'none was imported before'}).`,
+    );
+  }
   const lost = known.imported!.present && isMissing(materialId);
   const renewed = renew(known, imported, lost);
   const changed = change(record, renewed);
@@ -148,10 +157,4 @@ function change(record: KeyRecord, changed: MaterialRecord): KeyRecord {
 
 function lacksMaterial({ materials }: KeyRecord): boolean {
   return materials.some(({ imported }) => imported?.present === false);
-}
-
-function incorrect(reason: string) {
-  return new exceptions.IncorrectKeyMaterialException(
-    `This is not the key material that the key needs: ${reason}.`,
-  );
 }

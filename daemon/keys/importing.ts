@@ -14,14 +14,17 @@ import {
   keyPair,
 } from './specs/pkcs11.js';
 
-/** An algorithm, or why there is none. */
-const wrappings: Readonly<Record<AlgorithmSpec, Wrapping | string>> = {
+/**
+ * Undefined: none. AWS KMS withdrew RSAES_PKCS1_V1_5, whose padding gives attackers an oracle, and has SM2 in its China Regions
+ * alone.
+ */
+const wrappings: Readonly<Record<AlgorithmSpec, Wrapping | undefined>> = {
   RSAES_OAEP_SHA_1: { hash: 'sha1', aes: false },
   RSAES_OAEP_SHA_256: { hash: 'sha256', aes: false },
   RSA_AES_KEY_WRAP_SHA_1: { hash: 'sha1', aes: true },
   RSA_AES_KEY_WRAP_SHA_256: { hash: 'sha256', aes: true },
-  RSAES_PKCS1_V1_5: 'its padding gives attackers an oracle, and AWS KMS withdrew it in October 2023',
-  SM2PKE: 'SM2 is in AWS KMS in its China Regions alone, and PKCS #11 has no mechanism for it',
+  RSAES_PKCS1_V1_5: undefined,
+  SM2PKE: undefined,
 };
 
 const modulusBits: Readonly<Record<WrappingKeySpec, number | undefined>> = {
@@ -31,37 +34,32 @@ const modulusBits: Readonly<Record<WrappingKeySpec, number | undefined>> = {
   SM2: undefined,
 };
 
-/** @throws UnsupportedOperationException with the reason */
+/** @param algorithm one of those that `wrappingKeyTemplate` makes keys for */
 export function wrappingOf(algorithm: AlgorithmSpec): Wrapping {
-  const wrapping = wrappings[algorithm];
-  if (typeof wrapping !== 'string') return wrapping;
-  throw new exceptions.UnsupportedOperationException(
-    `The wrapping algorithm ${algorithm} is not available: ${wrapping}.`,
-  );
+  return wrappings[algorithm]!;
 }
 
 /**
  * How to make a pair that unwraps material for a key.
- * @throws UnsupportedOperationException where the three do not go together, as at AWS KMS
+ * @throws ValidationException where the three do not go together, as at AWS KMS
  */
 export function wrappingKeyTemplate(
   { keySpec }: KeyRecord,
   algorithm: AlgorithmSpec,
   wrappingKeySpec: WrappingKeySpec,
 ): KeyTemplate {
-  const { hash, aes } = wrappingOf(algorithm);
+  const wrapping = wrappings[algorithm];
   const bits = modulusBits[wrappingKeySpec];
-  const refuse = (reason: string) => {
-    throw new exceptions.UnsupportedOperationException(
-      `The wrapping algorithm ${algorithm} with a wrapping key of spec ${wrappingKeySpec} cannot carry material ` +
-        `for a key of spec ${keySpec}: ${reason}.`,
+  const isTooLong =
+    wrapping?.aes === false &&
+    (keySpec.startsWith('RSA_') || (keySpec === 'ECC_NIST_P521' && bits === 2_048));
+  // Symmetric material is wrapped by RSAES_OAEP alone at AWS KMS; Keyhold takes the others too.
+  if (!wrapping || bits === undefined || isTooLong) {
+    throw new exceptions.ValidationException(
+      `Wrapping algorithm ${algorithm} and wrapping key spec ${wrappingKeySpec} cannot be used to import a ${keySpec} key.`,
     );
-  };
-  if (bits === undefined) return refuse('SM2 is not available');
-  if (!aes && keySpec.startsWith('RSA_'))
-    return refuse('RSA private keys are too long for RSAES_OAEP; use RSA_AES_KEY_WRAP_SHA_256');
-  if (!aes && keySpec === 'ECC_NIST_P521' && bits === 2_048)
-    return refuse('it is too long; use RSA_3072, or RSA_AES_KEY_WRAP_SHA_256');
+  }
+  const { hash } = wrapping;
   const generation = {
     mechanism: CKM_RSA_PKCS_KEY_PAIR_GEN,
     keyType: CKK_RSA,

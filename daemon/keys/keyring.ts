@@ -225,9 +225,7 @@ export class Keyring {
     const parsed = this.namer.parse(identifier);
     if (parsed.kind === 'alias') {
       throw identifier.startsWith('arn:')
-        ? new exceptions.InvalidArnException(
-            'Key Aliases are not supported for this operation. It takes a key ID or key ARN.',
-          )
+        ? new exceptions.InvalidArnException('Key Aliases are not supported for this operation.')
         : new exceptions.NotFoundException(
             `Invalid keyId '${identifier}'. This operation takes a key ID or key ARN, not an alias.`,
           );

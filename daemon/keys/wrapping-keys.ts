@@ -111,7 +111,5 @@ export async function openToken(
 }
 
 function invalidToken() {
-  return new exceptions.InvalidImportTokenException(
-    'The import token is not one of GetParametersForImport for this key.',
-  );
+  return new exceptions.InvalidImportTokenException('');
 }

@@ -1,6 +1,6 @@
 // Condition keys about grants (KMS Developer Guide, "AWS KMS condition keys").
 import type { CreateGrantRequest } from '../../proto/generated/messages.js';
-import { type Constraint, pairsOf } from '../keys/grant-constraints.js';
+import { type Constraint, suppliedConstraints } from '../keys/grant-constraints.js';
 import type { Asked, ConditionKeys } from './operation.js';
 
 /** No service of AWS makes, lists or revokes grants for its users here. */
@@ -21,15 +21,8 @@ export function constraintConditions<Request>(
 
 export const createGrantConditions: ConditionKeys<CreateGrantRequest> = {
   ...notForService,
-  ...constraintConditions(({ request }) => givenConstraint(request)),
+  ...constraintConditions(({ request }) => suppliedConstraints(request.constraints)[0]),
   'kms:GrantOperations': ({ request }) => request.operations,
   'kms:GranteePrincipal': ({ request }) => request.granteePrincipal,
   'kms:RetiringPrincipal': ({ request }) => request.retiringPrincipal,
 };
-
-/** As the request has it, whether the key takes it or not. */
-function givenConstraint({ constraints = {} }: CreateGrantRequest): Constraint | undefined {
-  const { encryptionContextEquals: equals, encryptionContextSubset: subset } = constraints;
-  if (equals) return { type: 'EncryptionContextEquals', pairs: pairsOf(equals) };
-  return subset && { type: 'EncryptionContextSubset', pairs: pairsOf(subset) };
-}

@@ -3,7 +3,13 @@ import { exceptions } from '../../proto/errors.js';
 import type { CreateGrantRequest, GrantListEntry } from '../../proto/generated/messages.js';
 import { arnOfPrincipal, principalIdOf } from '../identity/principal-ids.js';
 import { rootArn } from '../identity/names.js';
-import { checkOperations, constraintOf, constraintsMessage } from '../keys/grant-constraints.js';
+import {
+  checkOperations,
+  constraintOf,
+  constraintsMessage,
+  type Permissions,
+} from '../keys/grant-constraints.js';
+import type { KeyRecord } from '../keys/record.js';
 import { makeGrantToken } from '../keys/grant-tokens.js';
 import { type Grant, putGrant } from '../keys/grants.js';
 import { refuseDryRun } from './cryptographic.js';
@@ -22,9 +28,8 @@ const createGrant = operation({
       key: keyIdOrArn('keyId'),
       conditionKeys: createGrantConditions,
       grant({ request, key, services }, granteeId) {
-        const constraint = constraintOf(request.constraints, key!.record);
-        const child = { operations: request.operations, constraint };
-        return services.grants.find(key!, granteeId, 'CreateGrant', undefined, child);
+        const child = permissionsOf(request, key!.record);
+        return child && services.grants.find(key!, granteeId, 'CreateGrant', undefined, child);
       },
     },
   ],
@@ -42,8 +47,8 @@ const createGrant = operation({
     checkOperations(operations, key!.record);
     const record = {
       name,
-      granteeId: principalId(granteePrincipal, services),
-      retiringId: retiringPrincipal === undefined ? undefined : principalId(retiringPrincipal, services),
+      granteeId: principalId(granteePrincipal, services, 'GranteePrincipal'),
+      retiringId: retiringPrincipal && principalId(retiringPrincipal, services, 'RetiringPrincipal'),
       operations: [...new Set(operations)],
       constraint: constraintOf(constraints, key!.record),
       createdAt: Math.floor(Date.now() / 1000),
@@ -79,7 +84,7 @@ const listGrants = operation({
     const { keyId } = key!.record;
     refuseServices(request);
     const { grantId, granteePrincipal } = request;
-    const granteeId = granteePrincipal === undefined ? undefined : principalId(granteePrincipal, services);
+    const granteeId = granteePrincipal && principalId(granteePrincipal, services, 'Input');
     const list = (after: string): Iterable<Grant> => {
       if (grantId !== undefined) return oneGrant(grants.get(keyId, checkGrantId(grantId)), granteeId);
       return granteeId === undefined ? grants.of(keyId, after) : grants.ofGrantee(keyId, granteeId, after);
@@ -103,7 +108,7 @@ const listRetirableGrants = operation({
     refuseServices(request);
     if (request.retiringPrincipal === undefined)
       throw new exceptions.ValidationException('RetiringPrincipal is required.');
-    const retiringId = principalId(request.retiringPrincipal, services);
+    const retiringId = principalId(request.retiringPrincipal, services, undefined);
     const list = (after: string) => services.grants.retirableBy(retiringId, after);
     const found = page(request, 50, list, ({ keyId, grantId }) => `${keyId}/${grantId}`);
     return Promise.resolve({ response: entries(found, services) });
@@ -120,11 +125,38 @@ export function checkGrantId(grantId: string): string {
   );
 }
 
-/** @throws InvalidArnException */
-function principalId(arn: string, { identities }: Services): string {
+/**
+ * @param given what the message calls something that is no ARN; undefined in ListRetirableGrants, which finds nobody then
+ * @throws InvalidArnException, NotFoundException
+ */
+function principalId(arn: string, { identities }: Services, given: string | undefined): string {
   const id = principalIdOf(arn, identities);
   if (id !== undefined) return id;
-  throw new exceptions.InvalidArnException(`ARN does not refer to a valid principal: ${arn}`);
+  if (!arn.startsWith('arn:')) {
+    throw given === undefined
+      ? new exceptions.NotFoundException(`Retiring principal ${arn} could not be found`)
+      : new exceptions.InvalidArnException(
+          `${given} does not refer to a valid principal${given === 'Input' ? '' : '.'}`,
+        );
+  }
+  const problem = principalArn.test(arn) ? 'does not refer to a valid principal' : 'is not valid';
+  throw new exceptions.InvalidArnException(`ARN ${problem}: ${arn}`);
+}
+
+/** What names a principal, whether there is one or not; a session's role stands without its path. */
+const principalArn =
+  /^arn:aws:(?:iam::[0-9]{12}:(?:root|(?:user|role)\/.+)|sts::[0-9]{12}:(?:assumed-role\/[^/]+|federated-user)\/[^/]+)$/;
+
+/** What a grant is to allow; undefined where its constraint is at fault, of which only those learn who may make grants. */
+function permissionsOf(
+  { operations, constraints }: CreateGrantRequest,
+  key: KeyRecord,
+): Permissions | undefined {
+  try {
+    return { operations, constraint: constraintOf(constraints, key) };
+  } catch {
+    return undefined;
+  }
 }
 
 /** @throws UnsupportedOperationException for what would otherwise be ignored */

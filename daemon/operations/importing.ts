@@ -7,7 +7,7 @@ import { withoutMaterial } from '../keys/imported-material.js';
 import { importTarget, wrappingKeyTemplate, wrappingOf } from '../keys/importing.js';
 import { generateMaterial } from '../keys/intents.js';
 import { type Key, putKey } from '../keys/keyring.js';
-import { materialsOf } from '../keys/record.js';
+import { type KeyRecord, materialsOf } from '../keys/record.js';
 import {
   importParametersValid,
   openToken,
@@ -110,7 +110,7 @@ const importKeyMaterial = operation({
       expectedId: request.keyMaterialId,
       description: request.keyMaterialDescription,
     });
-    const response = { keyId: key!.arn, keyMaterialId: materialId };
+    const response = { keyId: key!.arn, keyMaterialId: shownId(record, materialId) };
     return { response, keyMaterialId: materialId, ...change };
   },
 });
@@ -128,7 +128,9 @@ const deleteImportedKeyMaterial = operation({
     const wanted = keyMaterialId ?? record.materials.at(-1)?.materialId;
     const find = (now: Key) => materialsOf(now.record).find(({ materialId }) => materialId === wanted);
     if (keyMaterialId !== undefined && !find(key!)) {
-      throw new exceptions.NotFoundException(`Key material ${keyMaterialId} is not associated with ${arn}.`);
+      throw new exceptions.ValidationException(
+        `Key material (id: ${keyMaterialId}) has never been imported into KMS key ${arn}.`,
+      );
     }
     let destroyed: string | undefined;
     const changes = () => {
@@ -139,7 +141,7 @@ const deleteImportedKeyMaterial = operation({
       return [putKey(withoutMaterial(now.record, material.materialId)), intendDestruction(destroyed)];
     };
     return Promise.resolve({
-      response: { keyId: arn, keyMaterialId: wanted },
+      response: { keyId: arn, keyMaterialId: shownId(record, wanted) },
       keyMaterialId: wanted,
       changes,
       finish: async () => {
@@ -154,6 +156,11 @@ export const importOperations: readonly AnyOperation[] = [
   importKeyMaterial,
   deleteImportedKeyMaterial,
 ];
+
+/** Only symmetric encryption keys show the ids of their materials. */
+function shownId({ keySpec }: KeyRecord, materialId: string | undefined): string | undefined {
+  return keySpec === 'SYMMETRIC_DEFAULT' ? materialId : undefined;
+}
 
 /** @throws UnsupportedOperationException for a key whose material the HSM makes */
 function checkImported(key: Key): Key {
@@ -173,7 +180,7 @@ function checkWrappingKeys(keyId: string, { records, limits }: Services): void {
   );
 }
 
-/** @throws ValidationException, UnsupportedOperationException */
+/** @throws ValidationException */
 function checkRequest(request: ImportKeyMaterialRequest, key: Key): void {
   const { expirationModel = defaultExpiration, validTo, importType, keyMaterialId } = request;
   const invalid = (message: string) => new exceptions.ValidationException(message);
@@ -187,12 +194,11 @@ function checkRequest(request: ImportKeyMaterialRequest, key: Key): void {
     if (validTo <= now) throw invalid('ValidTo must be in the future');
     if (validTo > now + longestValidity) throw invalid('ValidTo must be less than 365 days in the future');
   }
-  const ofSymmetricKeys = [importType, keyMaterialId, request.keyMaterialDescription];
-  if (key.record.keySpec !== 'SYMMETRIC_DEFAULT' && ofSymmetricKeys.some((value) => value !== undefined)) {
-    throw new exceptions.UnsupportedOperationException(
-      'ImportType, KeyMaterialId and KeyMaterialDescription are for symmetric encryption keys alone.',
-    );
-  }
+  const ofSymmetricKeys = ['importType', 'keyMaterialId', 'keyMaterialDescription'] as const;
+  const { keySpec } = key.record;
+  const given = ofSymmetricKeys.find((name) => request[name] !== undefined);
+  if (keySpec !== 'SYMMETRIC_DEFAULT' && given !== undefined)
+    throw invalid(`Input parameter ${given} cannot be used with ${keySpec} imported keys.`);
   if (importType === 'NEW_KEY_MATERIAL' && keyMaterialId !== undefined)
-    throw invalid('KeyMaterialId must be left out when ImportType is NEW_KEY_MATERIAL.');
+    throw invalid('Input parameter keyMaterialId cannot be used with NEW_KEY_MATERIAL importType.');
 }

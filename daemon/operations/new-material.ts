@@ -71,7 +71,7 @@ export async function prepareImport(
   try {
     const { checkValue, leftHsm } = made.imported;
     const materialId = await materialIdOf(stores.main, internalKeys['material-ids'], key.record, checkValue);
-    const imported = { ...facts, materialId, objectId, at: Date.now() / 1000, leftHsm };
+    const imported = { ...facts, arn: key.arn, materialId, objectId, at: Date.now() / 1000, leftHsm };
     const imports = (now: Key) =>
       withImport(now.record, imported, (id) => now.material(id)?.missing !== undefined);
     // Now too, so that what is wrong costs no write.

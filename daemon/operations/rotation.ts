@@ -32,13 +32,17 @@ const enableKeyRotation = operation({
   states: 'scheduleRotation',
   audited: ['keyId', 'rotationPeriodInDays'],
   handle(request, [key], { keyring, limits }) {
-    const rotationPeriodInDays = periodOf(request, limits);
     checkRotatable(key!);
-    const rotation = rotationFrom(Date.now() / 1000, rotationPeriodInDays);
-    return Promise.resolve({
-      response: {},
-      changes: () => [putKey({ ...keyring.existing(key!.record.keyId).record, rotation })],
-    });
+    const now = Date.now() / 1000;
+    const changes = () => {
+      const { record } = keyring.existing(key!.record.keyId);
+      const { rotation } = record;
+      const { rotationPeriodInDays: wanted = rotation?.periodInDays } = request;
+      // As at AWS KMS a rotation that is enabled goes on, with its date, unless the request has another period.
+      if (rotation && wanted === rotation.periodInDays) return [];
+      return [putKey({ ...record, rotation: rotationFrom(now, periodOf(request, limits)) })];
+    };
+    return Promise.resolve({ response: {}, changes });
   },
 });
 
@@ -123,6 +127,11 @@ const listKeyRotations = operation({
   states: 'read',
   audited: ['keyId', 'includeKeyMaterial', 'limit', 'marker'],
   handle(request, [key]) {
+    if (request.includeKeyMaterial !== undefined && key!.record.keySpec !== 'SYMMETRIC_DEFAULT') {
+      throw new exceptions.ValidationException(
+        'Input parameter includeKeyMaterial can only be used with symmetric keys.',
+      );
+    }
     // Keys that cannot rotate have an empty list.
     if (!hasRotations(key!.record)) return Promise.resolve({ response: { rotations: [], truncated: false } });
     const all = request.includeKeyMaterial === 'ALL_KEY_MATERIAL';

@@ -142,7 +142,8 @@ async function withImported(record: KeyRecord, keyMaterial: Uint8Array, services
       const { checkValue } = pending.imported;
       const materialId = await materialIdOf(stores.main, internalKeys['material-ids'], record, checkValue);
       const objectId = pending.objectId.toString('hex');
-      const imported = { materialId, objectId, at: record.createdAt, validTo: undefined, leftHsm: true };
+      const arn = services.keyring.namer.keyArn(record.keyId);
+      const imported = { arn, materialId, objectId, at: record.createdAt, validTo: undefined, leftHsm: true };
       const { enabled } = record;
       return { record: { ...withImport(record, imported).record, enabled }, pending };
     } catch (error) {

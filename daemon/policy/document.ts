@@ -135,7 +135,7 @@ export function bindTrustPolicy(text: string, account: string, resolve: Resolve)
   return bind('trust', text, account, resolve);
 }
 
-/** All that KMS tells of a principal that there is not, and what clients look for. */
+/** What KMS tells of a principal that there is not, and how clients recognize it. What is malformed is told behind it. */
 const invalidPrincipals = 'Policy contains a statement with one or more invalid principals.';
 
 function bind(kind: PolicyKind, text: string, account: string, resolve: Resolve): Bindings {
@@ -143,11 +143,13 @@ function bind(kind: PolicyKind, text: string, account: string, resolve: Resolve)
   for (const { raw, at: statement } of readPolicy(kind, text).statements) {
     for (const element of ['Principal', 'NotPrincipal'] as const) {
       if (!raw[element]) continue;
-      for (const { named, at } of readPrincipals(raw[element], statement.member(element))) {
+      const place = statement.member(element);
+      const at = kind === 'key' ? place.prefaced(invalidPrincipals) : place;
+      for (const { named, at: name } of readPrincipals(raw[element], at)) {
         if (named.kind === 'everybody' || named.kind === 'service') continue;
         const refuse = (reason: string) => {
           if (kind === 'key') throw new exceptions.MalformedPolicyDocumentException(invalidPrincipals);
-          return at.fail(reason);
+          return name.fail(reason);
         };
         if (named.account !== account) refuse(`There is no account ${named.account} here, only ${account}.`);
         if (named.kind === 'account') continue;

@@ -6,20 +6,31 @@ const longestText = 120;
 
 /** Where in a policy document something stands: `Statement[2].Condition.StringEquals`. */
 export class Place {
-  constructor(readonly path: string) {}
+  /** @param preface what goes before all that is said of this place */
+  constructor(
+    readonly path: string,
+    private readonly preface = '',
+  ) {}
 
   member(name: string): Place {
     const step = shown(name, longestText);
-    return new Place(this.path === '' ? step : `${this.path}.${step}`);
+    return new Place(this.path === '' ? step : `${this.path}.${step}`, this.preface);
   }
 
   item(index: number): Place {
-    return new Place(`${this.path}[${index}]`);
+    return new Place(`${this.path}[${index}]`, this.preface);
+  }
+
+  /** The same place, of which messages begin with a sentence. */
+  prefaced(sentence: string): Place {
+    return new Place(this.path, `${sentence} `);
   }
 
   /** @throws MalformedPolicyDocumentException that says where and what */
   fail(what: string): never {
-    throw new exceptions.MalformedPolicyDocumentException(this.path === '' ? what : `${this.path}: ${what}`);
+    throw new exceptions.MalformedPolicyDocumentException(
+      this.preface + (this.path === '' ? what : `${this.path}: ${what}`),
+    );
   }
 }
 

@@ -7,6 +7,7 @@ void t.test('an error without a message has a hint, and one with a message has n
   const silent: readonly [operation: string, code: string][] = [
     ['Decrypt', 'InvalidCiphertextException'],
     ['ReEncrypt', 'InvalidCiphertextException'],
+    ['ImportKeyMaterial', 'InvalidImportTokenException'],
     ['ListKeys', 'InvalidMarkerException'],
     ['VerifyMac', 'KMSInvalidMacException'],
     ['Verify', 'KMSInvalidSignatureException'],

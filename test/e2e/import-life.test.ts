@@ -57,13 +57,23 @@ void t.test('what was deleted opens its ciphertexts again when it is imported ag
   t.equal(objectsOf(daemon, keyId), 0, 'its object is gone before the reply');
   await t.rejects(client.decrypt({ ciphertextBlob }), { code: 'KMSInvalidStateException' });
   await client.deleteImportedKeyMaterial({ keyId });
-  const incorrect = { code: 'IncorrectKeyMaterialException' };
-  await t.rejects(parameters.import(randomBytes(32)), incorrect);
-  await t.rejects(parameters.import(material, newMaterialType), incorrect);
+  const arn = `arn:aws:kms:us-east-1:000000000000:key/${keyId}`;
+  const incorrect = (message: string) => ({ code: 'IncorrectKeyMaterialException', message });
+  const unexpected = (id: string) =>
+    incorrect(`Imported key material does not have the expected identifier (${id}).`);
+  await t.rejects(parameters.import(randomBytes(32)), unexpected(keyMaterialId));
   await t.rejects(
-    parameters.import(material, { ...doesNotExpire, keyMaterialId: 'f'.repeat(64) }),
-    incorrect,
+    parameters.import(material, newMaterialType),
+    incorrect(
+      `Key material (id: ${keyMaterialId}) being imported as NEW_KEY_MATERIAL is already associated with KMS key ${arn}.`,
+    ),
   );
+  const wrong = 'f'.repeat(64);
+  await t.rejects(parameters.import(material, { ...doesNotExpire, keyMaterialId: wrong }), unexpected(wrong));
+  await t.rejects(client.deleteImportedKeyMaterial({ keyId, keyMaterialId: wrong }), {
+    code: 'ValidationException',
+    message: `Key material (id: ${wrong}) has never been imported into KMS key ${arn}.`,
+  });
   await client.close();
   await restarted(daemon, clock);
   const again = await daemon.connect();
@@ -182,7 +192,7 @@ void t.test('rotation to imported material', async (t) => {
     t.match(await describe(client, keyId), { keyState: 'Enabled' });
     t.equal((await listed())!.length, 1);
     await t.rejects(client.deleteImportedKeyMaterial({ keyId, keyMaterialId: secondId }), {
-      code: 'NotFoundException',
+      code: 'ValidationException',
     });
     t.equal(await parameters.import(second, newMaterialType), secondId);
   });

@@ -29,17 +29,22 @@ void t.test('what is refused', async (t) => {
   const leftovers = (t: Test, keyId: string) =>
     t.notOk(labels(daemon).includes(`keyhold/${keyId}`), 'nothing of it is in the token');
 
-  await t.test('algorithms and wrapping keys that are not to be had, with the reason', async (t) => {
+  await t.test('algorithms, wrapping keys and key specs that do not go together', async (t) => {
     const keyId = await newExternalKey(client);
     const asked = { keyId, wrappingAlgorithm: 'RSAES_OAEP_SHA_256', wrappingKeySpec: 'RSA_2048' } as const;
-    const refused = { code: 'UnsupportedOperationException' };
-    for (const wrappingAlgorithm of ['RSAES_PKCS1_V1_5', 'SM2PKE'] as const)
-      await t.rejects(client.getParametersForImport({ ...asked, wrappingAlgorithm }), refused);
+    const refused = { code: 'ValidationException' };
+    for (const wrappingAlgorithm of ['RSAES_PKCS1_V1_5', 'SM2PKE'] as const) {
+      await t.rejects(client.getParametersForImport({ ...asked, wrappingAlgorithm }), {
+        ...refused,
+        message: `Wrapping algorithm ${wrappingAlgorithm} and wrapping key spec RSA_2048 cannot be used to import a SYMMETRIC_DEFAULT key.`,
+      });
+    }
     await t.rejects(client.getParametersForImport({ ...asked, wrappingKeySpec: 'SM2' }), refused);
     const p521 = await newExternalKey(client, { keySpec: 'ECC_NIST_P521', keyUsage: 'SIGN_VERIFY' });
     await t.rejects(client.getParametersForImport({ ...asked, keyId: p521 }), {
       ...refused,
-      message: /too long/,
+      message:
+        'Wrapping algorithm RSAES_OAEP_SHA_256 and wrapping key spec RSA_2048 cannot be used to import a ECC_NIST_P521 key.',
     });
     const longer = await parametersFor(client, p521, 'RSAES_OAEP_SHA_256', 'RSA_3072');
     await longer.import(newMaterial('ECC_NIST_P521'));
@@ -71,8 +76,20 @@ void t.test('what is refused', async (t) => {
     for (const fault of faults) await t.rejects(send(wrapped, fault), { code: 'ValidationException' });
     const mac = await newExternalKey(client, { keySpec: 'HMAC_256', keyUsage: 'GENERATE_VERIFY_MAC' });
     const parameters = await parametersFor(client, mac);
-    const more = { ...doesNotExpire, importType: 'NEW_KEY_MATERIAL' } as const;
-    await t.rejects(parameters.import(material, more), { code: 'UnsupportedOperationException' });
+    const ofSymmetricKeys = {
+      importType: 'NEW_KEY_MATERIAL',
+      keyMaterialId: 'a'.repeat(64),
+      keyMaterialDescription: 'x',
+    } as const;
+    for (const [name, value] of Object.entries(ofSymmetricKeys)) {
+      await t.rejects(parameters.import(material, { ...doesNotExpire, [name]: value }), {
+        code: 'ValidationException',
+        message: `Input parameter ${name} cannot be used with HMAC_256 imported keys.`,
+      });
+    }
+    t.equal(await parameters.import(material), undefined, 'no id is shown of it');
+    const none = await client.deleteImportedKeyMaterial({ keyId: mac });
+    t.same(Object.keys(none), ['keyId']);
     leftovers(t, keyId);
   });
 
@@ -80,7 +97,7 @@ void t.test('what is refused', async (t) => {
     const [keyId, other] = [await newExternalKey(client), await newExternalKey(client)];
     const { importToken, wrap } = await parametersFor(client, keyId);
     const encryptedKeyMaterial = wrap(material);
-    const invalid = { code: 'InvalidImportTokenException' };
+    const invalid = { code: 'InvalidImportTokenException', message: '' };
     const attempt = (token: Uint8Array, id = keyId) =>
       client.importKeyMaterial({ keyId: id, importToken: token, encryptedKeyMaterial, ...doesNotExpire });
     await t.rejects(attempt(importToken, other), invalid);

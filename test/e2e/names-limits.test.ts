@@ -165,7 +165,7 @@ void t.test('names, identifiers and sizes', { timeout: 120_000 }, async (t) => {
         'EnableKeyRotation',
         { KeyId: arnOfAlias },
         'InvalidArnException',
-        'Key Aliases are not supported for this operation. It takes a key ID or key ARN.',
+        'Key Aliases are not supported for this operation.',
       ],
       [
         'EnableKeyRotation',

@@ -47,6 +47,11 @@ void t.test('rotation', async (t) => {
       await client.enableKeyRotation({ keyId, rotationPeriodInDays: 2_560 });
       const longest = await client.getKeyRotationStatus({ keyId });
       t.ok(near(longest.nextRotationDate, Date.now() / 1000 + 2_560 * secondsPerDay));
+      await sleep(20);
+      for (const same of [{}, { rotationPeriodInDays: 2_560 }]) {
+        await client.enableKeyRotation({ keyId, ...same });
+        t.same(await client.getKeyRotationStatus({ keyId }), longest, 'the same period goes on');
+      }
       await client.scheduleKeyDeletion({ keyId });
       t.same(await client.getKeyRotationStatus({ keyId }), { keyId: arn, keyRotationEnabled: false });
       await client.cancelKeyDeletion({ keyId });
@@ -54,6 +59,8 @@ void t.test('rotation', async (t) => {
       await client.enableKey({ keyId });
       t.same(await client.disableKeyRotation({ keyId }), {});
       t.same(await client.getKeyRotationStatus({ keyId }), { keyId: arn, keyRotationEnabled: false });
+      await client.enableKeyRotation({ keyId });
+      t.match(await client.getKeyRotationStatus({ keyId }), { rotationPeriodInDays: 365 }, 'and begins anew');
     },
   );
 

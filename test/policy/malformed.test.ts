@@ -120,6 +120,18 @@ void t.test(
         principals.join(),
       );
     }
+    const malformed = [
+      [aws('nobody'), 'AWS: "nobody" is no principal'],
+      [aws('arn:aws:iam::*:root'), 'AWS: "arn:aws:iam::*:root" is no principal'],
+      [aws('*', 'arn:aws:iam::000000000000:user/al*ce'), 'AWS[1]: "arn:aws:iam::000000000000:user/al*ce" is'],
+      [{ Service: 'logs' }, 'Service: "logs" is no service principal'],
+      [{ Federated: 'x' }, 'Federated: There are no such principals here'],
+    ] as const;
+    for (const [Principal, what] of malformed) {
+      const { message = '' } = failure(() => bindKeyPolicy(policy(Principal), account, resolve)) ?? {};
+      const begins = `Policy contains a statement with one or more invalid principals. Statement[1].Principal.${what}`;
+      t.equal(message.slice(0, begins.length), begins);
+    }
     const trust = textOf([{ Effect: 'Allow', Principal: aws(names.bob), Action: 'sts:AssumeRole' }]);
     t.match(
       failure(() => bindTrustPolicy(trust, account, resolve)),
