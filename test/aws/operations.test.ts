@@ -34,6 +34,12 @@ const unprovoked: Readonly<Record<string, string>> = {
   'GetPublicKey.InvalidArnException': 'takes all forms of key identifiers',
   'CreateKey.InvalidArnException': 'a request takes no ARN',
   'GetPublicKey.InvalidKeyUsageException': 'no usage forbids it',
+  'GetPublicKey.DisabledException': 'a disabled key shows its public key, as at AWS',
+  'GetKeyRotationStatus.UnsupportedOperationException': 'a key that cannot rotate answers false, as at AWS',
+  'ListKeyRotations.UnsupportedOperationException': 'a key that cannot rotate has an empty list, as at AWS',
+  'DisableKeyRotation.UnsupportedOperationException':
+    'takes a key in a custom key store: test/e2e/custom-key-store-keys',
+  'Decrypt.InvalidKeyUsageException': 'is IncorrectKeyException: test/e2e/two-faults',
   'DeleteImportedKeyMaterial.KMSInvalidStateException':
     'no state forbids it, as the table of key states says',
   'UpdateAlias.LimitExceededException': 'takes small limits',
