@@ -26,6 +26,7 @@ import { ensureCertificates } from './certificates.js';
 import { makeInternalKeys, storeNewInstance } from './init-instance.js';
 import { InitJournal } from './init-journal.js';
 import { initToken } from './init-token.js';
+import { setTornTokensAside } from './init-torn-token.js';
 import { refuseTracesInHome, refuseTracesInToken } from './init-traces.js';
 
 interface InitOptions {
@@ -84,7 +85,7 @@ async function install(home: string, options: InitOptions, journal: InitJournal)
   if (!existsSync(join(home, 'keyhold.yaml')))
     replaceFileSync(join(home, 'keyhold.yaml'), configText(options));
   const config = loadConfig(home);
-  await ensureToken(home, config);
+  await ensureToken(home, config, journal.plan === undefined);
   await ensureCertificates(home);
   const keyStore = await openKeyStore(home, config, createLog('warn'), 1);
   try {
@@ -146,8 +147,11 @@ hsm:
 `;
 }
 
-/** Makes the token where the home holds a PIN for its security officer, as the set-up of SoftHSM2 leaves one. */
-async function ensureToken(home: string, { hsm }: Config): Promise<void> {
+/**
+ * Makes the token where the home holds a PIN for its security officer, as the set-up of SoftHSM2 leaves one.
+ * @param isUnused nothing was made in the token yet
+ */
+async function ensureToken(home: string, { hsm }: Config, isUnused: boolean): Promise<void> {
   const profile = loadProfile(hsm.profile, home);
   await runSetup(home, hsm.profile, profile);
   writeModuleFiles(home, profile);
@@ -156,8 +160,18 @@ async function ensureToken(home: string, { hsm }: Config): Promise<void> {
   Object.assign(process.env, profile.environment);
   const pin = await readPin(hsm.pin, home);
   const soPin = readFileSync(soPinFile, 'utf8');
+  const request = { library: profile.library, label: hsm.tokenLabel, soPin, pin: pin.toString() };
+  const attempt = () => {
+    try {
+      initToken(request);
+    } catch (error) {
+      const mayMove = isUnused && profile.tokenInHome && profile.tokenFiles === 'softhsm2';
+      if (!mayMove || setTornTokensAside(home).length === 0) throw error;
+      initToken(request);
+    }
+  };
   try {
-    initToken({ library: profile.library, label: hsm.tokenLabel, soPin, pin: pin.toString() });
+    attempt();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new ConfigError(
