@@ -184,12 +184,14 @@ void t.test('records without a MAC have nothing destroyed and no store emptied',
   cpSync(path, `${path}.kept`, { recursive: true });
   rmSync(path, { recursive: true });
   t.match(await daemon.admin('init'), { code: 1, stderr: /has audit\/ and env/ });
-  rmSync(join(daemon.home, 'audit'), { recursive: true });
+  const log = join(daemon.home, 'audit');
+  renameSync(log, `${path}.log`);
   rmSync(join(daemon.home, 'env'));
   t.match(await daemon.admin('init'), { code: 1, stderr: /token 'keyhold' holds \d+ objects/ });
   t.strictSame(labels(daemon), inToken);
   rmSync(path, { recursive: true, force: true });
   renameSync(`${path}.kept`, path);
+  renameSync(`${path}.log`, log);
   const again = await LevelStore.open(path);
   await again.batch([{ type: 'put', key: 'meta/instance', value: instance }]);
   await again.close();
