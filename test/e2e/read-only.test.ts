@@ -26,7 +26,7 @@ const refusals = {
 } as const;
 const sayings = {
   audit:
-    /ended with 1: keyhold: EROFS.*audit-00000001\.jsonl'\. Its file system is read-only.*start the daemon again/,
+    /ended with 1: keyhold: The audit log cannot be opened. EROFS.*audit-00000001\.jsonl'\. Its file system is read-only.*start the daemon again/,
   metadata: /ended with 1: keyhold: The metadata store .*mounted for writing.*Read-only file system/,
 } as const;
 const parts = ['audit', 'metadata'] as const;

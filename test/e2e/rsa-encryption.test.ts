@@ -101,7 +101,7 @@ void t.test('RSA encryption', async (t) => {
     const encryptionAlgorithm = 'RSAES_OAEP_SHA_256';
     const { ciphertextBlob } = await client.encrypt({ keyId, plaintext, encryptionAlgorithm });
     await t.rejects(client.decrypt({ ciphertextBlob, encryptionAlgorithm }));
-    await refuses(client.decrypt({ keyId, ciphertextBlob }), 'InvalidKeyUsageException');
+    await refuses(client.decrypt({ keyId, ciphertextBlob }), 'InvalidCiphertextException');
     await refuses(client.encrypt({ keyId, plaintext }), 'InvalidKeyUsageException');
     await refuses(
       client.encrypt({ keyId: symmetric.keyId!, plaintext, encryptionAlgorithm }),

@@ -316,7 +316,7 @@ export async function transports(run: FullRun): Promise<void> {
   }
 
   const typed = run.freshText('plaintext typed as it is');
-  await run.cliFails(['encrypt', '--key-id', keyId, '--plaintext', `${typed} `]);
+  await run.cliFails(['encrypt', '--key-id', keyId, '--plaintext', `${typed}!`]);
   await run.cliFails(['encrypt', '--key-id', 'alias/none', '--plaintext', text]);
   const sealed = await daemon.cli(['seal', '--key-id', keyId, '-'], {
     input: run.fresh('sealed content', 500),
