@@ -24,13 +24,15 @@ export interface Liveness {
 
 /** The daemon pings every 30 s; an idle connection is probed when one of these pings is missing. */
 const longestSilence = 40_000;
+/** Milliseconds that a probe may stay unanswered at most, however long a request may take. */
+const longestPatience = 30_000;
 
 /** @param timeout milliseconds that a request has: a dead connection is given up within half of it */
 export function livenessFor(timeout: number): Liveness {
   const interval = Math.min(Math.max(timeout / 30, 20), 1_000);
   return {
     interval,
-    patience: Math.max(1, Math.ceil(Math.max(1_000, timeout / 4) / interval)),
+    patience: Math.max(1, Math.ceil(Math.min(Math.max(1_000, timeout / 4), longestPatience) / interval)),
     idle: Math.ceil(longestSilence / interval),
   };
 }
