@@ -66,7 +66,7 @@ void t.test('the command line', async (t) => {
       code: 1,
       stdout: '',
       stderr:
-        /^keyhold: An error occurred \(InvalidCiphertextException\) when calling the Decrypt operation: $/m,
+        /^keyhold: An error occurred \(InvalidCiphertextException\) when calling the Decrypt operation: The ciphertext was altered/m,
     });
   });
 

@@ -118,11 +118,8 @@ void t.test('bad frames', async (t) => {
     t.equal(codes.get('patient ok'), count, 'those without a deadline are all done');
     t.equal((codes.get('busy ok') ?? 0) + refused, count);
     t.equal(recorded() - before, 2 * count - refused, 'what was refused was not done');
-    t.match(
-      daemon.events('RefuseRequest'),
-      [{ errorCode: 'ThrottlingException' }],
-      'and is recorded as refused',
-    );
+    const late = daemon.events('RefuseRequest').at(-1);
+    t.match(late, { errorCode: 'ThrottlingException' }, 'and is recorded as refused');
     busy.terminate();
     patient.terminate();
   });
