@@ -12,7 +12,7 @@ const call = async (operation: string, body: object) => {
     KeyMetadata: Record<string, string>;
   };
 };
-const eventOf = (name: string) => daemon.events(name).at(-1) as Record<string, unknown>;
+const eventOf = (name: string) => daemon.events(name).at(-1)!;
 
 const time = /^(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{1,2}, \d{4}, \d{1,2}:\d\d:\d\d (AM|PM)$/;
 const symmetric = 'SYMMETRIC_DEFAULT';

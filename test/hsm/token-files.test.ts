@@ -59,13 +59,13 @@ function disk(t: Test) {
 
 /** Uses the token as it is after a cut. */
 async function after<T>(
-  { cut, mounted }: ReturnType<typeof disk>,
+  cutDisk: ReturnType<typeof disk>,
   token: TestToken,
   use: (store: KeyStore) => Promise<T>,
 ): Promise<T> {
-  const { directory, remove } = cut();
+  const copy = cutDisk.cut();
   try {
-    const home = join(directory, relative(mounted, token.home));
+    const home = join(copy.directory, relative(cutDisk.mounted, token.home));
     const conf = join(token.home, 'after.conf');
     writeFileSync(
       conf,
@@ -78,7 +78,7 @@ async function after<T>(
       await store.close();
     }
   } finally {
-    remove();
+    copy.remove();
   }
 }
 
