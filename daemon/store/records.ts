@@ -237,7 +237,14 @@ export class Records {
     const at = Math.floor(Date.now() / 1000);
     const { sequence, hash } = this.#logHead() ?? {};
     const audit = sequence === undefined || hash === undefined ? undefined : { sequence, hash };
-    return { epoch, root: set.root(epoch), at, audit, count: set.count, anchored: this.#anchored };
+    return {
+      epoch,
+      root: set.root(epoch),
+      at,
+      ...(audit && { audit }),
+      count: set.count,
+      anchored: this.#anchored,
+    };
   }
 
   #takeRoot(stored: Stored, root: RootRecord): void {

@@ -35,7 +35,7 @@ void t.test('signing keys around midnight', async (t) => {
   const hsm = held(store);
   const macKey = randomBytes(32);
   const mac = (message: Buffer) => Promise.resolve(createHmac('sha256', macKey).update(message).digest());
-  const level = await LevelStore.open(t.testdir());
+  const level = await LevelStore.create(t.testdir());
   t.teardown(() => level.close());
   const records = await Records.load(level, 'store-1', mac);
   const accessKeys = new AccessKeys(records, hsm.store, { suite: 1, id: await newKey(store) });
