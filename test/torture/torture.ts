@@ -43,8 +43,10 @@ export interface TortureReport {
 const sampleOfRound = 300;
 /** Rounds between two looks into the metadata store, for which the daemon is stopped. */
 const lookEvery = 10;
-/** Milliseconds until lost workers are replaced; the daemon tries again after 5 s at the latest. */
-const recovery = 15_000;
+/** Milliseconds until lost workers are replaced; the daemon tries again after 5 s at the latest. On a busy machine. */
+const recovery = 40_000;
+/** Milliseconds until the workers of a daemon that died are gone. On a busy machine. */
+const farewell = 10_000;
 
 /** How many the daemon starts by default. */
 const workers = Math.max(2, availableParallelism());
@@ -164,7 +166,7 @@ class Run implements World {
     } finally {
       // A device that hangs does so for the workers of a dead daemon too.
       const gone = () => strayWorkers(daemon.home, daemon.pid).length === 0;
-      if (strike.daemonDies && !(await within(2_500, gone))) this.find('workers of a dead daemon are alive');
+      if (strike.daemonDies && !(await within(farewell, gone))) this.find('workers of a dead daemon are alive');
       faults.clear();
       await Promise.all([load.end(), lives(daemon.pid) ? this.#becomesWhole() : undefined]);
     }
