@@ -1,5 +1,5 @@
 // The file that the log is being written to: durable appends, rotation, and what is true of it when it is opened.
-import { constants, fstat, stat, type Stats, write } from 'node:fs';
+import { constants, fdatasync, stat, type Stats, write } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AuditError } from './audit-log.js';
@@ -14,11 +14,8 @@ import {
   recordHash,
 } from './chain.js';
 
-/**
- * A write returns when its data, and what is needed to read it, is on the disk: one call of the thread pool instead of
- * two. It appends, so that a file that something else emptied shows by its length.
- */
-const appending = constants.O_RDWR | constants.O_APPEND | constants.O_DSYNC | constants.O_NOFOLLOW;
+/** Appends, so that a file that something else emptied shows by its length. */
+const appending = constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW;
 
 const blockLength = 64 * 1024;
 
@@ -107,9 +104,10 @@ export class LogFile {
     try {
       if (this.position >= this.maxFileSize) await this.rotate();
       const { fd } = this.openHandle();
-      // Looked at while the disk is busy: a file that was gone when the write began is noticed.
-      const [found] = await Promise.all([statOf(this.path), writeAll(fd, lines)]);
-      await this.compare(found, this.position + lines.length);
+      await writeAll(fd, lines);
+      // Looked at while the disk is busy.
+      const [found] = await Promise.all([statOf(this.path), syncData(fd)]);
+      this.compare(found, this.position + lines.length);
       this.position += lines.length;
     } finally {
       this.busySince = undefined;
@@ -123,7 +121,7 @@ export class LogFile {
   async check(): Promise<void> {
     this.busySince = performance.now();
     try {
-      await this.compare(await statOf(this.path), this.position);
+      this.compare(await statOf(this.path), this.position);
     } finally {
       this.busySince = undefined;
     }
@@ -172,17 +170,17 @@ export class LogFile {
 
   /**
    * @param found by the log's path
-   * @param length that the file must have; where it was looked at beside a write, it may not have had it yet
+   * @param length that the file must have
    */
-  private async compare(found: Stats | undefined, length: number): Promise<void> {
+  private compare(found: Stats | undefined, length: number): void {
     const { ino, dev } = this.identity;
     if (!found) throw this.lose('was deleted or renamed');
     if (found.ino !== ino || found.dev !== dev)
       throw this.lose('is another file than the one that was opened');
-    if (found.size === length) return;
-    const { size } = await fstatOf(this.openHandle().fd);
-    if (size !== length)
-      throw this.lose(`has ${size} bytes instead of ${length}: something else emptied, cut or wrote it`);
+    if (found.size !== length)
+      throw this.lose(
+        `has ${found.size} bytes instead of ${length}: something else emptied, cut or wrote it`,
+      );
   }
 
   /** The open file is kept, since it may be the only way to what was in it. */
@@ -269,6 +267,11 @@ async function writeAll(fd: number, lines: Buffer): Promise<void> {
   }
 }
 
+/** Makes durable what was written, and the file's length. */
+function syncData(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => fdatasync(fd, (error) => (error ? reject(error) : resolve())));
+}
+
 /** @returns undefined where there is no such file */
 function statOf(path: string): Promise<Stats | undefined> {
   return new Promise((resolve, reject) => {
@@ -278,12 +281,6 @@ function statOf(path: string): Promise<Stats | undefined> {
       else reject(error);
     });
   });
-}
-
-function fstatOf(fd: number): Promise<Stats> {
-  return new Promise((resolve, reject) =>
-    fstat(fd, (error, found) => (error ? reject(error) : resolve(found))),
-  );
 }
 
 async function syncDirectory(directory: string): Promise<void> {

@@ -73,10 +73,10 @@ await t.test(
   },
 );
 
-// The page cache takes the write; what fails is the way from there to the disk, which the call waits for.
+// The page cache takes the write; what fails is fdatasync.
 for (const underWay of [1, 32]) {
   await t.test(
-    `after a failed durable write nothing counts as durable until it is written again through a new descriptor: ${underWay} under way`,
+    `after a failed fdatasync nothing counts as durable until it is written again through a new descriptor: ${underWay} under way`,
     { skip: unavailable(thinDisk) },
     async (t) => {
       const disk = thinDisk();
@@ -89,7 +89,7 @@ for (const underWay of [1, 32]) {
       t.throws(() => writeFileSync(ballast, Buffer.alloc(2048 * 1024)), { code: 'ENOSPC' });
 
       const { failed, errors } = await appendUntilFailure(log, numbers);
-      t.match(errors[0], { name: 'AuditError', cause: { syscall: 'write' } });
+      t.match(errors[0], { name: 'AuditError', cause: { syscall: 'fdatasync' } });
       const durable = log.head.sequence;
       t.ok(eventIds(directory).length > 0);
       t.equal(log.available, false);
