@@ -24,11 +24,15 @@ interface Fault {
 
 interface Row {
   readonly kind?: Kind;
-  /** Where the key is named; `keyId` unless it says so. */
-  readonly field?: string;
+  /** The member that names the key; `keyId` by default, none where the request names no key. */
+  readonly field?: string | null;
   readonly request?: Request;
   /** In the order in which they are told, between those of every operation. */
   readonly shape?: Request;
+  /** Told before what is wrong with the key's name. */
+  readonly first?: readonly Fault[];
+  /** Where a missing permission is told: before how the second key is named, or where a grant decides who may, after all. */
+  readonly permission?: 'first' | 'last';
   readonly states?: Readonly<Partial<Record<State, string>>>;
   readonly faults?: readonly Fault[];
 }
@@ -50,6 +54,12 @@ const notExternal = {
   kind: 'symmetric',
   code: unsupported,
   message: 'KEY origin is AWS_KMS which is not valid for this operation.',
+} as const;
+const noAlias = {
+  name: 'no such alias',
+  request: { aliasName: 'alias/none' },
+  code: 'NotFoundException',
+  message: /^Alias \S+ is not found\.$/,
 } as const;
 const dryRun = { name: 'dry run', request: { dryRun: true }, code: 'DryRunOperationException' };
 
@@ -83,6 +93,21 @@ const rows: Readonly<Record<string, Row>> = {
     shape: { aliasName: 'alias/x y' },
     states: deleting,
     faults: [{ name: 'taken', request: { aliasName: 'alias/taken' }, code: 'AlreadyExistsException' }],
+  },
+  UpdateAlias: {
+    field: 'targetKeyId',
+    request: { aliasName: 'alias/taken' },
+    shape: { aliasName: 'alias/x y' },
+    first: [noAlias],
+    permission: 'first',
+    states: deleting,
+    faults: [{ ...ofHmac, code: invalid, message: /^/ }],
+  },
+  DeleteAlias: {
+    field: null,
+    request: { aliasName: 'alias/taken' },
+    shape: { aliasName: 'alias/x y' },
+    first: [noAlias],
   },
   PutKeyPolicy: {
     request: { policy: policy(root) },
@@ -126,6 +151,21 @@ const rows: Readonly<Record<string, Row>> = {
       { name: 'no such grant', request: {}, code: 'NotFoundException', message: /^Grant ID / },
     ],
   },
+  RetireGrant: {
+    request: { grantId: 'GRANT' },
+    shape: { grantId: 'x'.repeat(129) },
+    permission: 'last',
+    faults: [
+      { name: 'malformed', request: { grantId: 'x' }, code: 'InvalidGrantIdException' },
+      {
+        name: 'no such grant',
+        request: { grantId: 'f'.repeat(64) },
+        code: 'NotFoundException',
+        message: /^Grant ID /,
+      },
+    ],
+  },
+  DisableKeyRotation: { states: notEnabled },
   EnableKeyRotation: { shape: { rotationPeriodInDays: 89 }, states: notEnabled, faults: [ofHmac] },
   RotateKeyOnDemand: { states: notEnabled, faults: [ofHmac] },
   ListKeyRotations: {
@@ -173,7 +213,15 @@ const rows: Readonly<Record<string, Row>> = {
   },
 };
 
-function faultsOf(name: string, { shape, states = {}, faults = [], field }: Row): Fault[] {
+const absent: Fault = {
+  name: 'no such key',
+  key: 'absent',
+  code: 'NotFoundException',
+  message: /^Key '\S+' does not exist$/,
+};
+
+function faultsOf(name: string, row: Row): Fault[] {
+  const { shape, first = [], states = {}, faults = [], field, permission } = row;
   const named: Fault =
     field === undefined
       ? {
@@ -183,18 +231,21 @@ function faultsOf(name: string, { shape, states = {}, faults = [], field }: Row)
           message: 'Key Aliases are not supported for this operation.',
         }
       : { name: 'an alias', key: 'alias', code: invalid, message: 'Aliases must refer to keys. Not aliases' };
+  const denied: Fault = {
+    name: 'no permission',
+    isStranger: true,
+    code: 'AccessDeniedException',
+    message: new RegExp(`^User: \\S+ is not authorized to perform: kms:${name} on resource: `),
+  };
   return [
     ...(shape ? [{ name: 'shape', request: shape, code: invalid }] : []),
-    named,
-    { name: 'no such key', key: 'absent', code: 'NotFoundException', message: /^Key '\S+' does not exist$/ },
-    {
-      name: 'no permission',
-      isStranger: true,
-      code: 'AccessDeniedException',
-      message: new RegExp(`^User: \\S+ is not authorized to perform: kms:${name} on resource: `),
-    },
+    ...first,
+    ...(permission === 'first' ? [denied] : []),
+    ...(field === null ? [] : [named, absent]),
+    ...(permission === undefined ? [denied] : []),
     ...Object.entries(states).map(([state, code]) => ({ name: state, state: state as State, code })),
     ...faults,
+    ...(permission === 'last' ? [denied] : []),
   ];
 }
 
@@ -221,6 +272,11 @@ void t.test('of two faults the first is told', async (t) => {
       if (state === 'PendingDeletion') await client.scheduleKeyDeletion({ keyId });
     }
   }
+  const { grantId } = await client.createGrant({
+    keyId: ids.get('symmetric Enabled')!,
+    granteePrincipal: root,
+    operations: ['DescribeKey'],
+  });
   await client.createAlias({ aliasName: 'alias/taken', targetKeyId: ids.get('symmetric Enabled')! });
 
   for (const [name, row] of Object.entries(rows)) {
@@ -232,8 +288,10 @@ void t.test('of two faults the first is told', async (t) => {
         const usual = name === 'CancelKeyDeletion' ? 'PendingDeletion' : 'Enabled';
         const id = ids.get(`${first('kind') ?? row.kind ?? 'symmetric'} ${first('state') ?? usual}`)!;
         const named = nameOf(first('key')) ?? id;
-        const request: Request = { ...row.request, [row.field ?? 'keyId']: named };
+        const { field = 'keyId' } = row;
+        const request: Request = { ...row.request, ...(field === null ? {} : { [field]: named }) };
         for (const fault of present.toReversed()) Object.assign(request, fault.request);
+        if (request.grantId === 'GRANT') request.grantId = grantId;
         return outcome(first('isStranger') ? stranger : client, name, request, id);
       };
       for (const [index, one] of faults.entries()) {
