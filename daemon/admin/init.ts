@@ -25,9 +25,9 @@ import { type MetadataStore, StoreError } from '../store/store.js';
 import { ensureCertificates } from './certificates.js';
 import { makeInternalKeys, storeNewInstance } from './init-instance.js';
 import { InitJournal } from './init-journal.js';
-import { initToken } from './init-token.js';
-import { setTornTokensAside } from './init-torn-token.js';
 import { refuseTracesInHome, refuseTracesInToken } from './init-traces.js';
+import { initializeToken } from './hsm/initialize-token.js';
+import { setTornTokensAside } from './hsm/torn-token.js';
 
 interface InitOptions {
   readonly account: string;
@@ -159,15 +159,16 @@ async function ensureToken(home: string, { hsm }: Config, isUnused: boolean): Pr
   if (hsm.tokenLabel === undefined || hsm.pin === undefined || !existsSync(soPinFile)) return;
   Object.assign(process.env, profile.environment);
   const pin = await readPin(hsm.pin, home);
-  const soPin = readFileSync(soPinFile, 'utf8');
-  const request = { library: profile.library, label: hsm.tokenLabel, soPin, pin: pin.toString() };
+  const soPin = readFileSync(soPinFile);
+  const { library, initialize } = profile;
+  const request = { library, initialize, label: hsm.tokenLabel, soPin, pin };
   const attempt = () => {
     try {
-      initToken(request);
+      initializeToken(request);
     } catch (error) {
       const mayMove = isUnused && profile.tokenInHome && profile.tokenFiles === 'softhsm2';
       if (!mayMove || setTornTokensAside(home).length === 0) throw error;
-      initToken(request);
+      initializeToken(request);
     }
   };
   try {
@@ -179,6 +180,7 @@ async function ensureToken(home: string, { hsm }: Config, isUnused: boolean): Pr
     );
   } finally {
     pin.fill(0);
+    soPin.fill(0);
   }
   syncTokens(home);
   if (profile.keepSoPin) return;

@@ -1,5 +1,7 @@
 // What travels between the pool and a worker: the kinds of jobs, and the frames of jobs and of results.
 import type { CipherKey, HsmErrorCode } from './key-store.js';
+import type { TokenName } from './pkcs11/find-token.js';
+import type { ModuleSettings } from './pkcs11/module.js';
 
 interface KindRow {
   /** Number of byte strings that a job carries. */
@@ -96,14 +98,6 @@ export const kinds = Object.fromEntries(kindsByCode.map((kind) => [kind.name, ki
   JobKind
 >;
 
-/** Which token: all that is given must be right. */
-export interface TokenName {
-  readonly label?: string;
-  readonly serial?: string;
-  /** CK_SLOT_ID. */
-  readonly slot?: number;
-}
-
 /** In what a module differs from others; from its profile. */
 export interface ModuleQuirks {
   /** CK_USER_TYPE of the login; default CKU_USER. */
@@ -125,10 +119,8 @@ export interface ModuleQuirks {
 export type TokenFileFormat = 'softhsm2';
 
 /** What the first job of a worker says, as JSON; its second part is the PIN, empty with a protected path. */
-export interface StartSettings {
-  readonly library: string;
+export interface StartSettings extends ModuleSettings {
   readonly token: TokenName;
-  readonly initialize?: { readonly flags?: number; readonly libraryParameters?: string };
   /** How many session copies of keys to hold at once. */
   readonly sessionCopies: number;
   readonly quirks: ModuleQuirks;

@@ -1,6 +1,8 @@
 // What the composer of the daemon gives a key store, and what it hears from it.
 import type { CipherSuite, HsmError, HsmErrorCode, KeyStoreState, Lack } from '../key-store.js';
-import type { JobName, ModuleQuirks, TokenFileFormat, TokenName } from '../messages.js';
+import type { JobName, ModuleQuirks, TokenFileFormat } from '../messages.js';
+import type { TokenName } from '../pkcs11/find-token.js';
+import type { ModuleSettings } from '../pkcs11/module.js';
 
 /** How a token refuses a login. */
 export type LoginRefusal = Extract<HsmErrorCode, 'login-refused' | 'pin-locked'>;
@@ -36,16 +38,12 @@ export type KeyStoreEvent =
       readonly reason: string;
     };
 
-export interface KeyStoreConfig {
+export interface KeyStoreConfig extends ModuleSettings {
   readonly name: string;
-  /** Path of the PKCS#11 module. */
-  readonly library: string;
   /** Which token; label, serial number, slot id, or more than one of them. */
   readonly token: TokenName;
   /** Environment of the workers besides HOME, LANG and PATH; for instance SOFTHSM2_CONF. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Arguments of C_Initialize. */
-  readonly initialize?: { readonly flags?: number; readonly libraryParameters?: string };
   readonly quirks?: ModuleQuirks;
   /** How the module keeps tokens in files that it does not sync. */
   readonly tokenFiles?: TokenFileFormat | undefined;

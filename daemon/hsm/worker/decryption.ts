@@ -1,7 +1,7 @@
 // The one refusal of what does not decrypt.
 import type { Handle, Mechanism } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
-import { meaningOf } from './return-values.js';
+import { meaningOf } from '../pkcs11/return-values.js';
 import { type Ability, isSound } from './soundness.js';
 import { isThere, type Token } from './token.js';
 

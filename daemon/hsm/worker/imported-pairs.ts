@@ -7,7 +7,7 @@ import { HsmError, type Attributes } from '../key-store.js';
 import { asn1 } from './asn1.js';
 import { deriveSharedSecret } from './key-agreement.js';
 import { attributeReader, curveOf, type Curve } from './public-keys.js';
-import { meaningOf } from './return-values.js';
+import { meaningOf } from '../pkcs11/return-values.js';
 import { isThere, type Token } from './token.js';
 import type { Material } from './unwrapping.js';
 

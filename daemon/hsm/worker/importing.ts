@@ -6,7 +6,7 @@ import { merge, promisedOfPublic, promisedOfSecret } from './generation.js';
 import { ecPublicKey, edwardsPair, notPkcs8, type PublicKey, rsaPublicKey } from './imported-pairs.js';
 import { mechanismOf } from './mechanisms.js';
 import { CKK_EC_EDWARDS, attributeReader } from './public-keys.js';
-import { meaningOf } from './return-values.js';
+import { meaningOf } from '../pkcs11/return-values.js';
 import type { Token } from './token.js';
 import { AES_KEY_WRAP_PAD, type Material } from './unwrapping.js';
 

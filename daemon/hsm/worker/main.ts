@@ -17,7 +17,7 @@ import { HsmError } from '../key-store.js';
 import { IvSource } from './iv-source.js';
 import { createHandlers, type Handler } from './jobs.js';
 import { KeyObjects } from './objects.js';
-import { toHsmError } from './return-values.js';
+import { toHsmError } from '../pkcs11/return-values.js';
 import { closeToken, isSessionLost, listMechanisms, openToken, type Token } from './token.js';
 import { restoreTokenFiles, TokenFiles } from './token-files.js';
 import { watchParent } from './watchdog.js';

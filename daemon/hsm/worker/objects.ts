@@ -1,7 +1,7 @@
 // The token's objects by CKA_ID, and the session copies of the keys in use.
 import pkcs11, { type Handle, type Template } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
-import { meaningOf } from './return-values.js';
+import { meaningOf } from '../pkcs11/return-values.js';
 import { TokenGoneError, isThere, type Token } from './token.js';
 
 /** Handles of the objects that share a CKA_ID, by class. */

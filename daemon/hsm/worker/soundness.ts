@@ -1,6 +1,6 @@
 // Whether a module that fails without a reason decrypts and unwraps at all: else its failure is taken for the ciphertext's.
 import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
-import { meaningOf } from './return-values.js';
+import { meaningOf } from '../pkcs11/return-values.js';
 import type { Token } from './token.js';
 
 const gcm = {

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { HsmError } from '../key-store.js';
-import { meaningOf } from './return-values.js';
+import { meaningOf } from '../pkcs11/return-values.js';
 import type { Token } from './token.js';
 
 const tokenFile = 'token.object';
@@ -78,10 +78,10 @@ export class TokenFiles {
   }
 
   /** @returns undefined where they are not found: then nothing is synced */
-  static of({ module, slot }: Token): TokenFiles | undefined {
+  static of({ slot }: Token): TokenFiles | undefined {
     const tokens = tokensFolder();
     if (tokens === undefined) return undefined;
-    const serial = module.C_GetTokenInfo(slot).serialNumber.replace(/[\0 ]+$/, '');
+    const serial = slot.getToken().serialNumber;
     // The serial number is the end of the folder's name, a UUID.
     const name = readdirSync(tokens).find((each) => serial && each.replaceAll('-', '').endsWith(serial));
     return name === undefined ? undefined : new TokenFiles(tokens, name);

@@ -8,7 +8,7 @@ import type { Wrapping } from '../key-store.js';
 import { blaming, invalidCiphertext } from './decryption.js';
 import type { KeyObjects } from './objects.js';
 import { attributeReader } from './public-keys.js';
-import { meaningOf } from './return-values.js';
+import { meaningOf } from '../pkcs11/return-values.js';
 import { decryptOaepSha256 } from './rsa-ciphers.js';
 import type { Token } from './token.js';
 

@@ -1,7 +1,7 @@
 // Signatures and MACs are verified inside the HSM, whose comparison of MACs is its own.
 import type { Handle, Mechanism } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
-import { meaningOf } from './return-values.js';
+import { meaningOf } from '../pkcs11/return-values.js';
 import type { Token } from './token.js';
 
 /** @param signature 1 byte or more: SoftHSM refuses an empty one in a way that leaves the operation open */

@@ -1,7 +1,7 @@
 // A token of SoftHSM2 that an interrupted run of init left half made: no call gets past it. It was never used.
 import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { syncFolderSync } from '../files/replace-file.js';
+import { syncFolderSync } from '../../files/replace-file.js';
 
 /** Files of a token that holds no object. */
 const emptyTokenFiles: ReadonlySet<string> = new Set(['token.object', 'token.lock', 'generation']);

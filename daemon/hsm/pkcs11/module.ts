@@ -1,0 +1,52 @@
+// Loads a PKCS#11 module, by graphene-pk11: for HSM workers and admin programs. The daemon's own process loads none.
+import { existsSync } from 'node:fs';
+import { Module } from 'graphene-pk11';
+import { HsmError } from '../key-store.js';
+import { toHsmError } from './return-values.js';
+
+/** Which module, and how it is initialised. */
+export interface ModuleSettings {
+  /** Path of the shared library, or a name that the loader finds. */
+  readonly library: string;
+  /** Arguments of C_Initialize. */
+  readonly initialize?: { readonly flags?: number; readonly libraryParameters?: string };
+}
+
+/**
+ * Loads and initialises a module (C_Initialize). A process does this once; {@link closeModule} undoes it.
+ * @returns the module; its `lib` is the pkcs11js object, which shares the initialisation
+ * @throws HsmError 'unavailable' that says what to correct
+ */
+export function loadModule({ library, initialize }: ModuleSettings): Module {
+  let module: Module;
+  try {
+    module = Module.load(library);
+  } catch (error) {
+    if (library.includes('/') && !existsSync(library))
+      throw new HsmError(
+        'unavailable',
+        `There is no file ${library}: correct the path of the PKCS#11 module.`,
+      );
+    throw new HsmError(
+      'unavailable',
+      `${library} is no PKCS#11 module that can be loaded here: ${(error as Error).message}`,
+    );
+  }
+  try {
+    // pkcs11js 2.1.7 passes libraryParameters without its last character.
+    module.initialize(
+      initialize?.libraryParameters === undefined
+        ? initialize
+        : { ...initialize, libraryParameters: `${initialize.libraryParameters} ` },
+    );
+  } catch (error) {
+    throw new HsmError('unavailable', `${library} does not start: ${toHsmError(error).message}`);
+  }
+  return module;
+}
+
+/** Ends what {@link loadModule} began (C_Finalize), and unloads the library. */
+export function closeModule(module: Module): void {
+  module.finalize();
+  module.close();
+}
