@@ -3,10 +3,10 @@
 //   RESULTS   gets a line of JSON for the run: {passed, failed, skipped}
 //   NAME      of the run, printed before each line; '' for none
 // TAP_TIMEOUT: seconds that one file may take (600).
-import { spawn } from 'node:child_process';
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
+import { execFileSync, spawn } from 'node:child_process';
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { Parser } from 'tap-parser';
 
 const [results, name, ...files] = process.argv.slice(2);
@@ -29,6 +29,14 @@ function readTimes() {
   }
 }
 
+/** A home that was initialised and never started: test daemons begin with a copy of it (test/support/daemon.ts). */
+const template = mkdtempSync(join(tmpdir(), 'kh-template-'));
+execFileSync('hsm-config/softhsm2.setup', [template]);
+execFileSync(process.execPath, ['dist/daemon/admin/init.js'], {
+  env: { ...process.env, KEYHOLD_HOME: template },
+  stdio: ['ignore', 'ignore', 'inherit'],
+});
+
 const titleOf = (file) => file.replace(/^dist\/test\//, '').replace(/\.test\.js$/, '');
 /** Where no time is known: tests that start daemons take longest. */
 const guess = (title) => (title.startsWith('e2e/') ? 30_000 : 5_000);
@@ -39,7 +47,7 @@ async function run(file) {
   const began = performance.now();
   const child = spawn(process.execPath, ['--enable-source-maps', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TAP: '1', TAP_TIMEOUT: String(timeout) },
+    env: { ...process.env, TAP: '1', TAP_TIMEOUT: String(timeout), KEYHOLD_TEST_TEMPLATE: template },
     // A group of its own, so that what it started can be ended with it.
     detached: true,
   });
@@ -129,6 +137,7 @@ function details({ source: _, ...diagnostics } = {}) {
 
 process.on('exit', () => {
   for (const child of running) killGroup(child);
+  rmSync(template, { recursive: true, force: true });
 });
 for (const signal of ['SIGINT', 'SIGTERM'])
   process.on(signal, () => {

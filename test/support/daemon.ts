@@ -1,7 +1,7 @@
 // A Keyhold of the test's own: home, token, free port. Everything is real: SoftHSM2, LevelDB, sockets.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,13 @@ export interface Finished {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** Copies a home that was never started; SoftHSM2's configuration names its token folder by an absolute path. */
+function copyHome(from: string, to: string): void {
+  cpSync(from, to, { recursive: true });
+  const configuration = join(to, 'tokens/softhsm2.conf');
+  writeFileSync(configuration, readFileSync(configuration, 'utf8').replaceAll(from, to));
 }
 
 /** A home that was initialised, and the daemon that runs on it. */
@@ -33,13 +40,19 @@ export class TestDaemon {
   }
 
   /**
-   * Makes a home with a token; no daemon runs yet. Lines of KEYHOLD_TEST_PROFILE are added to the profile of SoftHSM2, so
-   * that a test can be run again with another one.
+   * Makes a home with a token; no daemon runs yet. Where KEYHOLD_TEST_TEMPLATE names a home that was initialised and never
+   * started, it is a copy of that, which saves a program that initialises. Lines of KEYHOLD_TEST_PROFILE are added to the
+   * profile of SoftHSM2, so that a test can be run again with another one.
+   * @param own an instance of its own, whose id, keys and credentials no other home has
    */
-  static async initialise(): Promise<TestDaemon> {
+  static async initialise({ own = false }: { own?: boolean } = {}): Promise<TestDaemon> {
     const daemon = new TestDaemon(mkdtempSync(join(tmpdir(), 'kh-')));
+    const { KEYHOLD_TEST_PROFILE: profile, KEYHOLD_TEST_TEMPLATE: template } = process.env;
+    if (template !== undefined && profile === undefined && !own) {
+      copyHome(template, daemon.home);
+      return daemon;
+    }
     await run(join(checkout, 'hsm-config/softhsm2.setup'), [daemon.home]);
-    const { KEYHOLD_TEST_PROFILE: profile } = process.env;
     if (profile !== undefined) {
       const softHsm = readFileSync(join(checkout, 'hsm-config/softhsm2.yaml'), 'utf8');
       writeFileSync(join(daemon.home, 'changed.yaml'), `${softHsm}${profile}\n`);
