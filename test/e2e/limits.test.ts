@@ -71,6 +71,8 @@ async function walk(t: Test, client: Client, limits: Limits): Promise<void> {
     await t.resolves(use(limit), `${name}: ${limit}`);
     await t.rejects(use(limit + 1), { code: 'ValidationException' }, `${name}: ${limit + 1}`);
   }
+  // A rotation that is enabled keeps its period.
+  await client.disableKeyRotation({ keyId });
   await client.enableKeyRotation({ keyId });
   const { rotationPeriodInDays } = await client.getKeyRotationStatus({ keyId });
   t.equal(rotationPeriodInDays, Math.min(365, limits.period[1]), 'rotation period, where none is named');
