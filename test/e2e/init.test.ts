@@ -227,7 +227,7 @@ void t.test('an instance record cannot point at a key that others use', async (t
 
 void t.test('a token that is empty, or another one, is said so, and no other is made', async (t) => {
   const daemon = await TestDaemon.start(t);
-  const other = await TestDaemon.initialise();
+  const other = await TestDaemon.initialise({ own: true });
   t.teardown(() => other.remove());
   await daemon.stop();
   const tokens = join(daemon.home, 'tokens');
