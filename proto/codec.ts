@@ -11,8 +11,8 @@ import {
 import { exceptions, isErrorCode, ServiceError } from './errors.js';
 import { shown } from './text.js';
 import { type Plain, readMessage, writeMessage } from './messages.js';
-import { WireReader } from './wire/reader.js';
-import { WireWriter } from './wire/writer.js';
+import { Reader } from 'protobufjs/minimal.js';
+import { encode, readEnd, reading, readTag, skipField } from './codec/wire.js';
 
 /** A request as it came off the wire; `message` is not validated yet. `error` is set where it cannot be used. */
 export interface DecodedRequest {
@@ -115,7 +115,7 @@ export function operationShape(name: string): OperationShape {
 
 /** A Request or Response, of which what its operation holds is not read yet. */
 interface Frame {
-  readonly reader: WireReader;
+  readonly reader: Reader;
   id: number;
   deadline: number;
   operation: OperationShape | undefined;
@@ -127,7 +127,7 @@ interface Frame {
 }
 
 function openFrame(bytes: Uint8Array): Frame {
-  const reader = new WireReader(asBuffer(bytes));
+  const reader = Reader.create(asBuffer(bytes));
   const frame: Frame = {
     reader,
     id: 0,
@@ -137,52 +137,48 @@ function openFrame(bytes: Uint8Array): Frame {
     isError: false,
     bodies: [],
   };
-  while (reader.at < reader.end) {
-    const tag = reader.tag();
+  reading(() => readFields(frame));
+  return frame;
+}
+
+function readFields(frame: Frame): void {
+  const { reader } = frame;
+  while (reader.pos < reader.len) {
+    const tag = readTag(reader);
     const operation = shapeByTag.get(tag);
     if (operation || tag === errorTag) {
       frame.several ||= operation !== (frame.operation ?? operation);
       frame.operation = operation;
       frame.isError ||= tag === errorTag;
-      const end = reader.delimited();
-      frame.bodies.push(reader.at, end);
-      reader.at = end;
-    } else if (tag === idTag) frame.id = reader.varint();
-    else if (tag === deadlineTag) frame.deadline = reader.varint();
-    else reader.skip(tag);
+      const end = readEnd(reader);
+      frame.bodies.push(reader.pos, end);
+      reader.pos = end;
+    } else if (tag === idTag) frame.id = reader.uint32();
+    else if (tag === deadlineTag) frame.deadline = reader.uint32();
+    else skipField(reader, tag);
   }
-  return frame;
 }
 
-function readBodies(reader: WireReader, shape: MessageShape, bodies: readonly number[]): Plain {
+function readBodies(reader: Reader, shape: MessageShape, bodies: readonly number[]): Plain {
   const message: Plain = {};
-  for (let each = 0; each < bodies.length; each += 2) {
-    reader.at = bodies[each]!;
-    reader.end = bodies[each + 1]!;
-    readMessage(reader, shape, message);
-  }
+  reading(() => {
+    for (let each = 0; each < bodies.length; each += 2) {
+      reader.pos = bodies[each]!;
+      reader.len = bodies[each + 1]!;
+      readMessage(reader, shape, message);
+    }
+  });
   return message;
 }
 
-const writer = new WireWriter();
-
 function writeFrame(id: number, deadline: number, tag: number, shape: MessageShape, message: Plain): Buffer {
-  try {
-    writer.varint(idTag);
-    writer.varint(id);
-    if (deadline > 0) {
-      writer.varint(deadlineTag);
-      writer.varint(deadline);
-    }
-    writer.varint(tag);
-    const start = writer.open();
+  return encode((writer) => {
+    writer.uint32(idTag).uint32(id);
+    if (deadline > 0) writer.uint32(deadlineTag).uint32(deadline);
+    writer.uint32(tag).fork();
     writeMessage(writer, shape, message);
-    writer.close(start);
-    return writer.take();
-  } catch (error) {
-    writer.clear();
-    throw error;
-  }
+    writer.ldelim();
+  });
 }
 
 function toError({ code, message, retryAfterMilliseconds, requestId }: Plain): ServiceError {

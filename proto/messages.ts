@@ -2,9 +2,9 @@
 import type { FieldShape, MessageShape } from './descriptor.js';
 import { exceptions, type ServiceError } from './errors.js';
 import { quote, shown } from './text.js';
-import type { WireReader } from './wire/reader.js';
-import { scalars } from './wire/scalars.js';
-import type { WireWriter } from './wire/writer.js';
+import type { Reader, Writer } from 'protobufjs/minimal.js';
+import { scalars } from './codec/scalars.js';
+import { enter, leave, readString, readTag, skipField } from './codec/wire.js';
 
 export type Plain = Record<string, unknown>;
 
@@ -13,15 +13,15 @@ export type Plain = Record<string, unknown>;
  * @param into what was read of the message before: an encoder may give it in several parts
  * @throws WireError; ValidationException where a value has no meaning: an unknown enum value, a key given twice
  */
-export function readMessage(reader: WireReader, shape: MessageShape, into: Plain): void {
-  while (reader.at < reader.end) {
-    const tag = reader.tag();
+export function readMessage(reader: Reader, shape: MessageShape, into: Plain): void {
+  while (reader.pos < reader.len) {
+    const tag = readTag(reader);
     const field = shape.byTag.get(tag);
-    if (field === undefined) reader.skip(tag);
+    if (field === undefined) skipField(reader, tag);
     else if (field.kind === 'map') readEntry(reader, field, into);
     else if (!field.repeated) {
       if (tag === field.tag) into[field.name] = readElement(reader, field, into[field.name]);
-      else reader.skip(tag);
+      else skipField(reader, tag);
     } else {
       const list = (into[field.name] ??= []) as unknown[];
       if (tag === field.tag) list.push(readElement(reader, field));
@@ -31,7 +31,7 @@ export function readMessage(reader: WireReader, shape: MessageShape, into: Plain
 }
 
 /** @throws ValidationException where a value has no encoding, such as an unknown enum value */
-export function writeMessage(writer: WireWriter, shape: MessageShape, plain: Plain): void {
+export function writeMessage(writer: Writer, shape: MessageShape, plain: Plain): void {
   for (const field of shape.fields) {
     const value = plain[field.name];
     if (value === undefined || value === null) continue;
@@ -41,35 +41,35 @@ export function writeMessage(writer: WireWriter, shape: MessageShape, plain: Pla
   }
 }
 
-function readElement(reader: WireReader, field: FieldShape, before?: unknown): unknown {
+function readElement(reader: Reader, field: FieldShape, before?: unknown): unknown {
   if (field.message) {
     const message = (before ?? {}) as Plain;
-    const outer = reader.enter();
+    const outer = enter(reader);
     readMessage(reader, field.message, message);
-    reader.leave(outer);
+    leave(reader, outer);
     return message;
   }
   const value = field.scalar!.read(reader);
   return field.values ? nameOf(field, value as number) : value;
 }
 
-function readPacked(reader: WireReader, field: FieldShape, list: unknown[]): void {
-  const outer = reader.enter();
-  while (reader.at < reader.end) list.push(readElement(reader, field));
-  reader.leave(outer);
+function readPacked(reader: Reader, field: FieldShape, list: unknown[]): void {
+  const outer = enter(reader);
+  while (reader.pos < reader.len) list.push(readElement(reader, field));
+  leave(reader, outer);
 }
 
-function readEntry(reader: WireReader, field: FieldShape, into: Plain): void {
+function readEntry(reader: Reader, field: FieldShape, into: Plain): void {
   const map = (into[field.name] ??= Object.create(null)) as Record<string, string>;
   let [key, value] = ['', ''];
-  const outer = reader.enter();
-  while (reader.at < reader.end) {
-    const tag = reader.tag();
-    if (tag === keyTag) key = reader.string();
-    else if (tag === valueTag) value = reader.string();
-    else reader.skip(tag);
+  const outer = enter(reader);
+  while (reader.pos < reader.len) {
+    const tag = readTag(reader);
+    if (tag === keyTag) key = readString(reader);
+    else if (tag === valueTag) value = readString(reader);
+    else skipField(reader, tag);
   }
-  reader.leave(outer);
+  leave(reader, outer);
   if (key in map) throw invalid(`Field '${field.name}' holds the key ${quote(key)} twice.`);
   map[key] = value;
 }
@@ -81,16 +81,16 @@ function nameOf(field: FieldShape, value: number): string {
   return name;
 }
 
-function writeElement(writer: WireWriter, field: FieldShape, value: unknown): void {
-  writer.varint(field.tag);
+function writeElement(writer: Writer, field: FieldShape, value: unknown): void {
+  writer.uint32(field.tag);
   if (field.message) {
-    const start = writer.open();
+    writer.fork();
     writeMessage(writer, field.message, value as Plain);
-    writer.close(start);
+    writer.ldelim();
   } else writeScalar(writer, field, field.numbers ? numberOf(field, value) : value);
 }
 
-function writeScalar(writer: WireWriter, { name, scalar }: FieldShape, value: unknown): void {
+function writeScalar(writer: Writer, { name, scalar }: FieldShape, value: unknown): void {
   if (!scalar!.accepts(value)) throw invalid(`Field '${name}' takes ${scalar!.takes}.`);
   scalar!.write(writer, value as never);
 }
@@ -98,22 +98,22 @@ function writeScalar(writer: WireWriter, { name, scalar }: FieldShape, value: un
 /** The tags of a map's entry, StringMapEntry. */
 const [keyTag, valueTag] = [0x0a, 0x12];
 
-function writeMap(writer: WireWriter, field: FieldShape, map: unknown): void {
+function writeMap(writer: Writer, field: FieldShape, map: unknown): void {
   if (typeof map !== 'object' || Array.isArray(map))
     throw invalid(`Field '${field.name}' takes an object of strings.`);
   for (const key of Object.keys(map!)) {
-    writer.varint(field.tag);
-    const start = writer.open();
+    writer.uint32(field.tag);
+    writer.fork();
     writeText(writer, field, keyTag, key);
     writeText(writer, field, valueTag, (map as Plain)[key]);
-    writer.close(start);
+    writer.ldelim();
   }
 }
 
-function writeText(writer: WireWriter, { name }: FieldShape, tag: number, text: unknown): void {
+function writeText(writer: Writer, { name }: FieldShape, tag: number, text: unknown): void {
   if (!scalars.string!.accepts(text))
     throw invalid(`Field '${name}' takes an object of strings of well-formed Unicode.`);
-  writer.varint(tag);
+  writer.uint32(tag);
   writer.string(text as string);
 }
 

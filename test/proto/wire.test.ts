@@ -15,7 +15,7 @@ import {
   type OperationShape,
   operationShapes,
 } from '../../proto/descriptor.js';
-import { WireError } from '../../proto/wire/reader.js';
+import { WireError } from '../../proto/codec/wire.js';
 import { requestType, responseType } from './protobuf.js';
 
 type Plain = Record<string, unknown>;
@@ -146,7 +146,22 @@ void t.test('a frame that is cut off anywhere is refused, or lacks what was cut 
 void t.test('what no encoder writes', (t) => {
   const refused: Readonly<Record<string, Buffer>> = {
     'a varint of eleven bytes': Buffer.from([0x08, ...Array<number>(10).fill(0xff), 1]),
+    'a varint of eleven bytes in an unknown field': request(0xf8, 0x3f, ...Array<number>(10).fill(0xff), 1),
+    'a varint of eleven bytes in a group': request(
+      0xfb,
+      0x3f,
+      8,
+      ...Array<number>(10).fill(0xff),
+      1,
+      0xfc,
+      0x3f,
+    ),
+    'a tag of more than 32 bits': Buffer.from([0x88, 0x80, 0x80, 0x80, 0x10, 1]),
+    'a length of more than five bytes': request(0x0a, 0x81, 0x80, 0x80, 0x80, 0x80, 0, 0x61),
+    'an entry of a map that is longer than its map': request(0x1a, 3, 0x0a, 2, 0x61, 0x62, 0x63),
     'field 0': Buffer.from([0x00, 0]),
+    'field 0 in a group': request(0xfb, 0x3f, 0, 0, 0xfc, 0x3f),
+    'the end of another group': request(0xfb, 0x3f, 0xf4, 0x3f),
     'the end of a group that did not begin': Buffer.from([0x0c]),
     'a group that does not end': Buffer.from([0xfb, 0x3f, 0x08, 1]),
     'groups without end': Buffer.alloc(4_000, Buffer.from([0xfb, 0x3f])),
@@ -221,3 +236,27 @@ void t.test('a value that its field cannot hold is a ValidationException that na
   t.same(after.message, { limit: -5 }, 'and nothing of them is in the next frame');
   t.end();
 });
+
+void t.test(
+  'a message that does not fit into the shared memory leaves nothing of itself or of others there',
+  (t) => {
+    const before = encodeRequest(1, 0, encrypt, { plaintext: Buffer.alloc(3_000, 'before') });
+    for (const length of [40_000, 70_000, 1_000_000]) {
+      const plaintext = Buffer.alloc(length, 'secret');
+      const encoded = encodeRequest(1, 0, encrypt, { keyId: 'secret'.repeat(1_000), plaintext });
+      t.same(decodeRequest(encoded).message.plaintext, plaintext);
+      t.notOk(Buffer.from(encoded.buffer).includes('before'), 'no copy of the message before');
+      encoded.fill(0);
+      t.notOk(Buffer.from(encoded.buffer).includes('secret'), 'nothing beside the message');
+      t.notOk(Buffer.from(before.buffer).includes('secret'), 'nothing where the message began');
+    }
+    for (const length of [1_000, 100_000]) {
+      const neighbour = encodeRequest(1, 0, encrypt, {});
+      const plaintext = Buffer.alloc(length, 'failed');
+      const failed = { keyId: 'failed', plaintext, grantTokens: ['\ud800'] };
+      t.throws(() => encodeRequest(1, 0, encrypt, failed), { code: 'ValidationException' });
+      t.notOk(Buffer.from(neighbour.buffer).includes('failed'), 'nothing of one that has no encoding');
+    }
+    t.end();
+  },
+);

@@ -1,7 +1,6 @@
-// How the scalar types of the schema are read and written, and what a program may give for each.
-import type { WireReader } from './reader.js';
-import { wireTypes } from './reader.js';
-import type { WireWriter } from './writer.js';
+// The scalar types of the schema: how each is read and written, and which values it accepts.
+import type { Reader, Writer } from 'protobufjs/minimal.js';
+import { readString, wireTypes } from './wire.js';
 
 export interface Scalar {
   /** What programs see. */
@@ -12,9 +11,9 @@ export interface Scalar {
   readonly takes: string;
   /** Whether a value can be written. */
   readonly accepts: (value: unknown) => boolean;
-  readonly read: (reader: WireReader) => unknown;
+  readonly read: (reader: Reader) => unknown;
   /** @param value one that it accepts */
-  readonly write: (writer: WireWriter, value: never) => void;
+  readonly write: (writer: Writer, value: never) => void;
 }
 
 function scalar<T>(
@@ -22,8 +21,8 @@ function scalar<T>(
   wireType: number,
   takes: string,
   accepts: (value: unknown) => value is T,
-  read: (reader: WireReader) => T,
-  write: (writer: WireWriter, value: T) => void,
+  read: (reader: Reader) => T,
+  write: (writer: Writer, value: T) => void,
 ): Scalar {
   return { kind, wireType, takes, accepts, read, write };
 }
@@ -39,7 +38,7 @@ export const scalars: Readonly<Record<string, Scalar>> = {
     delimited,
     'a string of well-formed Unicode',
     (value): value is string => typeof value === 'string' && value.isWellFormed(),
-    (reader) => reader.string(),
+    (reader) => readString(reader),
     (writer, value) => writer.string(value),
   ),
   bytes: scalar(
@@ -47,7 +46,7 @@ export const scalars: Readonly<Record<string, Scalar>> = {
     delimited,
     'bytes (a Uint8Array)',
     (value) => value instanceof Uint8Array,
-    (reader): Uint8Array => reader.bytes(),
+    (reader) => reader.bytes(),
     (writer, value) => writer.bytes(value),
   ),
   bool: scalar(
@@ -55,8 +54,8 @@ export const scalars: Readonly<Record<string, Scalar>> = {
     varint,
     'true or false',
     (value) => typeof value === 'boolean',
-    (reader) => reader.boolean(),
-    (writer, value) => writer.varint(value ? 1 : 0),
+    (reader) => reader.bool(),
+    (writer, value) => writer.bool(value),
   ),
   double: scalar(
     'timestamp',
@@ -71,7 +70,7 @@ export const scalars: Readonly<Record<string, Scalar>> = {
     varint,
     'a whole number of −2147483648 to 2147483647',
     (value): value is number => isNumber(value) && value === (value | 0),
-    (reader) => reader.varint() | 0,
+    (reader) => reader.int32(),
     (writer, value) => writer.int32(value),
   ),
   uint32: scalar(
@@ -79,7 +78,7 @@ export const scalars: Readonly<Record<string, Scalar>> = {
     varint,
     'a whole number of 0 to 4294967295',
     (value): value is number => isNumber(value) && value === value >>> 0,
-    (reader) => reader.varint(),
-    (writer, value) => writer.varint(value),
+    (reader) => reader.uint32(),
+    (writer, value) => writer.uint32(value),
   ),
 };
