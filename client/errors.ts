@@ -66,3 +66,19 @@ export class TimeoutError extends Error {
     this.name = 'TimeoutError';
   }
 }
+
+/** What may be wrong with a key, or with what is asked of it, where no daemon takes part. */
+export type CryptoErrorCode =
+  'InvalidKey' | 'IncompatibleAlgorithm' | 'InvalidMessage' | 'UnsupportedAlgorithm';
+
+/** A key, message or algorithm that cannot be used here. The same call fails again. */
+export class CryptoError extends Error {
+  readonly code: CryptoErrorCode;
+  readonly retryable = false;
+
+  constructor(code: CryptoErrorCode, message: string, options?: ErrorOptions) {
+    super(shown(message, longestMessage), options);
+    this.name = 'CryptoError';
+    this.code = code;
+  }
+}

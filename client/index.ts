@@ -3,10 +3,18 @@ export { type Client, connect, type OperationMethods } from './client.js';
 export type { CallOptions } from './connection.js';
 export { type Credentials, type CredentialsProvider, defaultCredentials } from './credentials.js';
 export { type CacheLimits, DataKeyCache } from './data-key-cache.js';
+export {
+  type DataKeyPair,
+  importDataKeyPair,
+  type ImportedKeyPair,
+  type ImportOptions,
+} from './data-key-pairs.js';
 export type { DataKeyOptions, DataKeySource, DecryptDataKey, GenerateDataKey } from './data-key-source.js';
 export {
   ConnectionError,
   type ConnectionErrorCode,
+  CryptoError,
+  type CryptoErrorCode,
   type ErrorCode,
   exceptions,
   ServiceError,
@@ -17,4 +25,5 @@ export { SealError, type SealErrorCode } from './seal/errors.js';
 export { type FileOptions, openFile, sealFile } from './seal/files.js';
 export { open, type OpenOptions } from './seal/open.js';
 export { seal, type SealOptions } from './seal/seal.js';
+export { verify, type VerifyOptions } from './verify.js';
 export type * from '../proto/generated/messages.js';

@@ -69,7 +69,7 @@ export function addGlobalOptions(
   addTo(program);
   for (const command of leaves(program)) if (isOfClient(command)) addTo(command);
   program.hook('preAction', (_program, command) => {
-    inherit(program, command, isOfClient(command));
+    inherit(program, command);
     if (!isOfClient(command)) return;
     for (const [flags, reason] of Object.entries(refused)) refuse(command, flags, reason);
     apply(globalsOf(program, command));
@@ -97,14 +97,14 @@ function leaves(command: Command): Command[] {
 }
 
 /** Gives a command the options that stand before its name. @throws UsageError where it has no use for one */
-function inherit(program: Command, command: Command, isOfClient: boolean): void {
+function inherit(program: Command, command: Command): void {
   const given = program.options.filter(
     (option) => program.getOptionValueSource(option.attributeName()) === 'cli',
   );
   for (const option of given) {
     const attribute = option.attributeName();
     const own = command.options.find(({ long }) => long === option.long);
-    if (!isOfClient || !own) throw new UsageError(`'${command.name()}' has no use for ${option.long}.`);
+    if (!own) throw new UsageError(`'${command.name()}' has no use for ${option.long}.`);
     // A command's own option of the same name means something else: this one is of the connection.
     if (added.has(option) && !added.has(own)) continue;
     // That of the same name which stands behind the command's name wins.

@@ -10,6 +10,7 @@ import { addPrograms } from './programs.js';
 import { addSealCommands } from './seal.js';
 import { addSeedCommand } from './seed.js';
 import { applyGlobals, reportFailure } from './session.js';
+import { addVerifyOffline } from './verify-offline.js';
 
 const program = new Command('keyhold')
   .description('Keys that never leave your HSM, with the API of AWS KMS.')
@@ -21,8 +22,8 @@ addSealCommands(program);
 addSeedCommand(program);
 addMigrateCommand(program);
 addPolicyCommands(program);
-const ownPrograms = addPrograms(program);
-addGlobalOptions(program, (command) => !ownPrograms.has(command), applyGlobals);
+const withoutDaemon = new Set([addVerifyOffline(program), ...addPrograms(program)]);
+addGlobalOptions(program, (command) => !withoutDaemon.has(command), applyGlobals);
 
 // A reader that has seen enough, such as head, is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));

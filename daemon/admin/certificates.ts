@@ -2,9 +2,10 @@
 // @peculiar/x509 needs the polyfill to be there before it.
 import 'reflect-metadata';
 import { existsSync, readFileSync } from 'node:fs';
-import { createPublicKey, webcrypto } from 'node:crypto';
+import { createPublicKey, type webcrypto } from 'node:crypto';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
+import { crypto } from '../../client/crypto.js';
 import { replaceFileSync } from '../files/replace-file.js';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
@@ -21,7 +22,7 @@ const renewBefore = 30 * day;
  */
 export async function ensureCertificates(home: string): Promise<boolean> {
   const path = (name: string) => join(home, 'tls', name);
-  x509.cryptoProvider.set(webcrypto);
+  x509.cryptoProvider.set(crypto);
   if (!existsSync(path('ca.pem'))) {
     // A CA of its own beside a server certificate that another one signed would be of no use.
     if (existsSync(path('server.pem')) && !existsSync(path('ca.key'))) return false;
@@ -65,7 +66,7 @@ async function caKeys(path: string): Promise<webcrypto.CryptoKeyPair> {
   }
   const pem = readFileSync(path, 'utf8');
   const spki = createPublicKey(pem).export({ type: 'spki', format: 'der' });
-  const { subtle } = webcrypto;
+  const { subtle } = crypto;
   const pkcs8 = x509.PemConverter.decodeFirst(pem);
   return {
     privateKey: await subtle.importKey('pkcs8', pkcs8, algorithm, false, ['sign']),
@@ -76,7 +77,7 @@ async function caKeys(path: string): Promise<webcrypto.CryptoKeyPair> {
 async function makeServerCertificate(path: (name: string) => string): Promise<void> {
   const ca = new x509.X509Certificate(readFileSync(path('ca.pem'), 'utf8'));
   const caKey = x509.PemConverter.decodeFirst(readFileSync(path('ca.key'), 'utf8'));
-  const signingKey = await webcrypto.subtle.importKey('pkcs8', caKey, algorithm, false, ['sign']);
+  const signingKey = await crypto.subtle.importKey('pkcs8', caKey, algorithm, false, ['sign']);
   const keys = await generateKeys();
   const certificate = await x509.X509CertificateGenerator.create({
     subject: 'CN=Keyhold',
@@ -103,9 +104,9 @@ async function makeServerCertificate(path: (name: string) => string): Promise<vo
 }
 
 async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
-  return await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  return await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
 }
 
 async function privateKeyPem(key: webcrypto.CryptoKey): Promise<string> {
-  return `${x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')}\n`;
+  return `${x509.PemConverter.encode(await crypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')}\n`;
 }

@@ -1,7 +1,15 @@
 // GenerateDataKeyPair and …WithoutPlaintext of every spec, judged by Node's crypto and by openssl.
-import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
+import {
+  constants,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  privateDecrypt,
+  sign,
+  verify,
+} from 'node:crypto';
 import t from 'tap';
-import type { DataKeyPairSpec } from '../../client/index.js';
+import { type DataKeyPairSpec, importDataKeyPair } from '../../client/index.js';
 import { TestDaemon } from '../support/daemon.js';
 import { openssl } from '../support/openssl.js';
 
@@ -66,6 +74,100 @@ void t.test('data key pairs', async (t) => {
       fits(keyPairSpec, later.plaintext!, hidden.publicKey!);
     });
   }
+
+  await t.test('each pair is imported as keys of WebCrypto', async (t) => {
+    const signing = {
+      ECDSA: { name: 'ECDSA', hash: 'SHA-256' },
+      'RSA-PSS': { name: 'RSA-PSS', saltLength: 32 },
+    };
+    for (const keyPairSpec of specs) {
+      const pair = await client.generateDataKeyPair({ keyId, keyPairSpec });
+      const pkcs8 = Buffer.from(pair.privateKeyPlaintext!);
+      const { privateKey, publicKey, subtle } = await importDataKeyPair(pair);
+      t.same(pair.privateKeyPlaintext, pkcs8, 'the plaintext is left to the caller');
+      pair.privateKeyPlaintext!.fill(0);
+      t.equal(privateKey.extractable, false);
+      const name = privateKey.algorithm.name as keyof typeof signing;
+      const algorithm = signing[name] ?? { name };
+      const signature = await subtle.sign(algorithm, privateKey, message);
+      t.equal(await subtle.verify(algorithm, publicKey, signature, message), true, `${keyPairSpec} ${name}`);
+      t.equal(await subtle.verify(algorithm, publicKey, signature, Buffer.of(1)), false, keyPairSpec);
+      // Node's crypto judges: of ECDSA, WebCrypto gives r‖s.
+      const key = createPublicKey({ key: Buffer.from(pair.publicKey!), type: 'spki', format: 'der' });
+      const padding = name === 'RSA-PSS' ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } : {};
+      const hash = keyPairSpec === 'ECC_NIST_EDWARDS25519' ? undefined : 'sha256';
+      const judge = { key, dsaEncoding: 'ieee-p1363', ...padding } as const;
+      t.ok(verify(hash, message, judge, Buffer.from(signature)), keyPairSpec);
+    }
+  });
+
+  await t.test(
+    'a pair is imported for another algorithm of its kind, and exported where that is asked for',
+    async (t) => {
+      const pairOf = (keyPairSpec: DataKeyPairSpec) => client.generateDataKeyPair({ keyId, keyPairSpec });
+      const rsa = await pairOf('RSA_2048');
+      const oaep = await importDataKeyPair(rsa, {
+        algorithm: 'RSA-OAEP',
+        hash: 'SHA-512',
+        extractable: true,
+      });
+      const { subtle } = oaep;
+      const sealed = await subtle.encrypt({ name: 'RSA-OAEP' }, oaep.publicKey, message);
+      const judge = createPrivateKey({
+        key: Buffer.from(rsa.privateKeyPlaintext!),
+        type: 'pkcs8',
+        format: 'der',
+      });
+      t.same(privateDecrypt({ key: judge, oaepHash: 'sha512' }, Buffer.from(sealed)), message);
+      t.same(Buffer.from(await subtle.decrypt({ name: 'RSA-OAEP' }, oaep.privateKey, sealed)), message);
+      t.same(
+        Buffer.from(await subtle.exportKey('pkcs8', oaep.privateKey)),
+        Buffer.from(rsa.privateKeyPlaintext!),
+      );
+      for (const keyPairSpec of [
+        'ECC_NIST_P256',
+        'ECC_NIST_P384',
+        'ECC_NIST_P521',
+        'ECC_SECG_P256K1',
+      ] as const) {
+        const [ours, theirs] = await Promise.all([pairOf(keyPairSpec), pairOf(keyPairSpec)]);
+        const [a, b] = await Promise.all(
+          [ours, theirs].map((pair) => importDataKeyPair(pair, { algorithm: 'ECDH' })),
+        );
+        const secret = Buffer.from(
+          await subtle.deriveBits(
+            { name: 'ECDH', public: b!.publicKey },
+            a!.privateKey,
+            null as unknown as number,
+          ),
+        );
+        const agreed = diffieHellman({
+          privateKey: createPrivateKey({
+            key: Buffer.from(theirs.privateKeyPlaintext!),
+            type: 'pkcs8',
+            format: 'der',
+          }),
+          publicKey: createPublicKey({ key: Buffer.from(ours.publicKey!), type: 'spki', format: 'der' }),
+        });
+        t.same(secret, agreed, keyPairSpec);
+      }
+    },
+  );
+
+  await t.test('halves that are missing, malformed or of two pairs are not imported', async (t) => {
+    const [pair, other] = await Promise.all(
+      [0, 1].map(() => client.generateDataKeyPair({ keyId, keyPairSpec: 'ECC_NIST_P256' })),
+    );
+    const refused = (changes: object, code: string, options = {}) =>
+      t.rejects(importDataKeyPair({ ...pair, ...changes }, options), { name: 'CryptoError', code });
+    await refused({ privateKeyPlaintext: undefined }, 'InvalidKey');
+    await refused({ publicKey: undefined }, 'InvalidKey');
+    await refused({ publicKey: other!.publicKey }, 'InvalidKey');
+    await refused({ keyPairSpec: 'ECC_NIST_P384' }, 'InvalidKey');
+    await refused({ privateKeyPlaintext: Buffer.of(1, 2, 3) }, 'InvalidKey');
+    await refused({ privateKeyPlaintext: pair!.privateKeyPlaintext!.subarray(1) }, 'InvalidKey');
+    await refused({}, 'IncompatibleAlgorithm', { algorithm: 'RSA-PSS' });
+  });
 
   await t.test('private numbers that begin with a zero keep their length', async (t) => {
     const pairs = await Promise.all(

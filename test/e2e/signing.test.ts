@@ -1,7 +1,9 @@
-// Sign, Verify and GetPublicKey with every key spec and algorithm, judged by Node's crypto and by openssl.
+// Sign, Verify and GetPublicKey with every key spec and algorithm, judged by Node's crypto, by WebCrypto and by openssl.
 import { constants, createHash, createPublicKey, verify, type KeyObject } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
-import type { KeySpec, SigningAlgorithmSpec } from '../../client/index.js';
+import { type KeySpec, type SigningAlgorithmSpec, verify as verifyOffline } from '../../client/index.js';
 import { TestDaemon } from '../support/daemon.js';
 import { openssl, toPem } from '../support/openssl.js';
 
@@ -92,6 +94,11 @@ void t.test('signing', async (t) => {
           t.match(made, { keyId: keyMetadata!.arn, signingAlgorithm });
           const signature = made.signature!;
           t.ok(isRight(signingAlgorithm, key, message, signature), `${signingAlgorithm} ${messageType}`);
+          t.equal(
+            await verifyOffline(shown.publicKey!, { ...request, signature }),
+            true,
+            'without the daemon',
+          );
           t.same(await client.verify({ ...request, signature }), {
             keyId: keyMetadata!.arn,
             signatureValid: true,
@@ -113,12 +120,14 @@ void t.test('signing', async (t) => {
             Buffer.concat([signature, Buffer.of(0)]),
             Buffer.of(0),
           );
-          for (const bad of wrong)
+          for (const bad of wrong) {
+            t.equal(await verifyOffline(shown.publicKey!, { ...request, signature: bad }), false);
             await refuses(
               client.verify({ ...request, signature: bad }),
               'KMSInvalidSignatureException',
               bad.toString('hex'),
             );
+          }
         }
       }
     });
@@ -151,6 +160,48 @@ void t.test('signing', async (t) => {
     const files = { key: pem, signature: signature!, message };
     t.match(openssl([...args, '-sigfile', 'signature'], files).toString(), /Signature Verified Successfully/);
   });
+
+  await t.test(
+    'keyhold verify-offline verifies with a public key, without daemon and credentials',
+    async (t) => {
+      const cwd = t.testdir();
+      const keyId = keys.get('ECC_SECG_P256K1')!;
+      const signingAlgorithm = 'ECDSA_SHA_256';
+      const { signature } = await client.sign({ keyId, message, signingAlgorithm });
+      const { publicKey } = await client.getPublicKey({ keyId });
+      writeFileSync(join(cwd, 'public.b64'), `${Buffer.from(publicKey!).toString('base64')}\n`);
+      writeFileSync(join(cwd, 'message'), message);
+      writeFileSync(join(cwd, 'signature'), signature!);
+      const run = (...args: string[]) =>
+        daemon.cli(['verify-offline', '--public-key', 'file://public.b64', ...args], {
+          cwd,
+          env: { KEYHOLD_URL: '', AWS_ACCESS_KEY_ID: '', AWS_SHARED_CREDENTIALS_FILE: '/nonexistent' },
+        });
+      const algorithm = ['--signing-algorithm', signingAlgorithm];
+      const right = ['--message', 'fileb://message', '--signature', 'fileb://signature'];
+      t.match(await run(...right, ...algorithm, '--query', 'SignatureValid'), { code: 0, stdout: 'true\n' });
+      const digest = createHash('sha256').update(message).digest('base64');
+      const byDigest = ['--message', digest, '--message-type', 'DIGEST', '--signature', 'fileb://signature'];
+      t.match(await run(...byDigest, ...algorithm, '--output', 'text'), {
+        code: 0,
+        stdout: 'True\tECDSA_SHA_256\n',
+      });
+      t.match(await run('--message', digest, ...right.slice(2), ...algorithm), {
+        code: 1,
+        stdout: '',
+        stderr: /^keyhold: The signature is not one of this key/,
+      });
+      t.match(await run(...right, '--signing-algorithm', 'RSASSA_PSS_SHA_256'), {
+        code: 1,
+        stderr: /RSASSA_PSS_SHA_256 is not an algorithm of the key spec ECC_SECG_P256K1/,
+      });
+      t.match(await run(...right), { code: 2, stderr: /--signing-algorithm <value>' not specified/ });
+      t.match(await run(...right, ...algorithm, '--public-key', 'fileb://message'), {
+        code: 1,
+        stderr: /not a SubjectPublicKeyInfo in DER/,
+      });
+    },
+  );
 
   await t.test('messages are 1 to 4,096 bytes, digests as long as their hash', async (t) => {
     const keyId = keys.get('ECC_NIST_P384')!;

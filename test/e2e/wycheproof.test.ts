@@ -3,37 +3,15 @@
 // Not run, since the API has no way to say it: truncated MACs, keys shorter than the hash, labels of OAEP.
 // "Acceptable" results, decided: of ECDH, compressed points and other encodings than the one that DER has are refused.
 import { createECDH, createPrivateKey } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Client } from '../../client/index.js';
 import { TestDaemon } from '../support/daemon.js';
 import { newExternalKey, type NewKey, parametersFor } from '../support/imports.js';
-import { vectors } from '../support/paths.js';
+import { hasWycheproof, hex, wycheproofGroups, type WycheproofVector } from '../support/vector-files.js';
 import { pkcs8 } from '../support/wrapping.js';
 
-type Vector = Readonly<Record<string, string>> & {
-  readonly tcId: number;
-  readonly flags: readonly string[];
-  readonly result: 'valid' | 'invalid' | 'acceptable';
-};
-interface Group {
-  readonly tests: readonly Vector[];
-  readonly privateKeyPkcs8: string;
-  readonly tagSize: number;
-  readonly encoding: string;
-}
-
-const folder = vectors('wycheproof', 'WYCHEPROOF_DIR');
-const hex = (text: string | undefined) => Buffer.from(text ?? '', 'hex');
-
-function groups(name: string): readonly Group[] {
-  const text = readFileSync(join(folder!, `${name}_test.json`), 'utf8');
-  return (JSON.parse(text) as { testGroups: Group[] }).testGroups;
-}
-
 interface Case {
-  readonly vector: Vector;
+  readonly vector: WycheproofVector;
   /** Whether the daemon takes it and gives what it should. @throws what else goes wrong */
   readonly accepts: () => Promise<boolean>;
 }
@@ -79,7 +57,7 @@ async function unless<T>(codes: readonly string[], attempt: Promise<T>): Promise
   }
 }
 
-if (folder === undefined) {
+if (!hasWycheproof) {
   console.error(
     'Wycheproof: vectors are skipped, since ../shared/vectors/wycheproof and WYCHEPROOF_DIR are missing.',
   );
@@ -96,7 +74,7 @@ if (folder === undefined) {
       await t.test(`HMAC_${bits}`, async (t) => {
         const keyFor = importer(client, { keySpec: `HMAC_${bits}`, keyUsage: 'GENERATE_VERIFY_MAC' });
         const macAlgorithm = `HMAC_SHA_${bits}` as const;
-        const runnable = groups(`hmac_sha${bits}`)
+        const runnable = wycheproofGroups(`hmac_sha${bits}`)
           .filter(({ tagSize }) => tagSize === bits)
           .flatMap(({ tests }) => tests)
           // Messages of no byte are no request's.
@@ -130,18 +108,19 @@ if (folder === undefined) {
     ] as const) {
       await t.test(encryptionAlgorithm, async (t) => {
         const keyFor = importer(client, { keySpec: 'RSA_2048', keyUsage: 'ENCRYPT_DECRYPT' });
-        const cases = groups(`rsa_oaep_2048_${hash}_mgf1${hash}`).flatMap(({ privateKeyPkcs8, tests }) =>
-          tests
-            .filter(({ label, ct }) => label === '' && ct !== '')
-            .map((vector) => ({
-              vector,
-              accepts: async () => {
-                const keyId = await keyFor(hex(privateKeyPkcs8));
-                const request = { keyId, ciphertextBlob: hex(vector.ct), encryptionAlgorithm };
-                const opened = await unless(['InvalidCiphertextException'], client.decrypt(request));
-                return opened !== undefined && hex(vector.msg).equals(opened.plaintext ?? Buffer.alloc(0));
-              },
-            })),
+        const cases = wycheproofGroups(`rsa_oaep_2048_${hash}_mgf1${hash}`).flatMap(
+          ({ privateKeyPkcs8, tests }) =>
+            tests
+              .filter(({ label, ct }) => label === '' && ct !== '')
+              .map((vector) => ({
+                vector,
+                accepts: async () => {
+                  const keyId = await keyFor(hex(privateKeyPkcs8));
+                  const request = { keyId, ciphertextBlob: hex(vector.ct), encryptionAlgorithm };
+                  const opened = await unless(['InvalidCiphertextException'], client.decrypt(request));
+                  return opened !== undefined && hex(vector.msg).equals(opened.plaintext ?? Buffer.alloc(0));
+                },
+              })),
         );
         await judge(t, cases);
       });
@@ -149,7 +128,7 @@ if (folder === undefined) {
 
     await t.test('ECDH', async (t) => {
       const keyFor = importer(client, { keySpec: 'ECC_NIST_P256', keyUsage: 'KEY_AGREEMENT' });
-      const cases = groups('ecdh_secp256r1').flatMap(({ tests }) =>
+      const cases = wycheproofGroups('ecdh_secp256r1').flatMap(({ tests }) =>
         tests
           .filter(({ public: peer }) => peer !== '')
           .map((vector) => ({

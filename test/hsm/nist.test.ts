@@ -1,7 +1,5 @@
 // Vectors of NIST's CAVP and of RFC 4231, as Debian's python3-cryptography-vectors has them, through the worker.
 import { createHash, createPublicKey } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import pkcs11 from 'pkcs11js';
 import t from 'tap';
 import type { Conversion, KeyStore } from '../../daemon/hsm/key-store.js';
@@ -10,60 +8,30 @@ import { readPeerKey } from '../../daemon/keys/peer-key.js';
 import { signingInput } from '../../daemon/keys/signing-input.js';
 import { keySpecs } from '../../daemon/keys/specs.js';
 import type { KeySpec, SigningAlgorithmSpec } from '../../proto/generated/messages.js';
+import {
+  hasNistVectors,
+  hex,
+  nistFolder,
+  nistRecords,
+  type NistVector,
+  padded,
+} from '../support/vector-files.js';
 import { type Case, judgeAll, prepare, publicTemplate } from './vectors.js';
 
-const folder = process.env.CRYPTOGRAPHY_VECTORS_DIR ?? '/usr/lib/python3/dist-packages/cryptography_vectors';
-
-const hex = (text: string | undefined) => Buffer.from(text ?? '', 'hex');
-/** A number as so many bytes, or as more where it is too large; those of P-521 have 68 in the files. */
-const padded = (text: string | undefined, size: number) =>
-  hex((text ?? '').replace(/^(00)+/, '').padStart(2 * size, '0'));
 const stripped = (text: string | undefined) => {
   const digits = (text ?? '').replace(/^(00)+/, '');
   return hex(digits.padStart(digits.length + (digits.length % 2), '0'));
 };
 
-interface Vector {
-  /** The headings above it, such as `P-256,SHA-256` or `mod = 2048`. */
-  readonly headings: readonly string[];
-  /** `FAIL` stands there as a name without a value. */
-  readonly values: Readonly<Record<string, string | undefined>>;
-  readonly line: number;
-}
-
-/** The records of a response file: names and values between blank lines, under headings in brackets. */
-function records(...path: readonly string[]): Vector[] {
-  const found: Vector[] = [];
-  let headings: string[] = [];
-  let values: Record<string, string> = {};
-  let wasHeading = false;
-  const lines = readFileSync(join(folder, ...path), 'latin1').split(/\r?\n/);
-  for (const [index, line] of [...lines, ''].entries()) {
-    const heading = /^\[(.*)\]$/.exec(line)?.[1];
-    if (heading !== undefined) {
-      headings = wasHeading ? [...headings, heading] : [heading];
-      wasHeading = true;
-    } else if (line === '') {
-      if (Object.keys(values).length > 0) found.push({ headings, values, line: index });
-      values = {};
-    } else if (!line.startsWith('#')) {
-      const [name = '', value = ''] = line.split(/ = ?/);
-      values[name.trim()] = value.trim();
-      wasHeading = false;
-    }
-  }
-  return found;
-}
-
-const nameOf = ({ headings, line, values }: Vector) =>
+const nameOf = ({ headings, line, values }: NistVector) =>
   `${headings.join(' ')}, before line ${line}: ${values.Result ?? ''}`;
 
 const signing = (spec: KeySpec, name: SigningAlgorithmSpec) =>
   keySpecs[spec].usages.SIGN_VERIFY!.signing![name]!;
 
-if (!existsSync(folder)) {
+if (!hasNistVectors) {
   console.error(
-    `NIST's vectors are skipped, since ${folder} is missing: install python3-cryptography-vectors.`,
+    `NIST's vectors are skipped, since ${nistFolder} is missing: install python3-cryptography-vectors.`,
   );
   void t.test('NIST', { skip: 'the vectors are missing: install python3-cryptography-vectors' }, (t) =>
     t.end(),
@@ -71,7 +39,7 @@ if (!existsSync(folder)) {
 } else {
   void t.test('AES-GCM with keys of 256 bits, IVs of 96 and tags of 128', async (t) => {
     const { put, connect } = prepare(t);
-    const cases = records('ciphers', 'AES', 'GCM', 'gcmDecrypt256.rsp')
+    const cases = nistRecords('ciphers', 'AES', 'GCM', 'gcmDecrypt256.rsp')
       .filter(({ headings }) => headings.includes('IVlen = 96') && headings.includes('Taglen = 128'))
       .map((record): Case => {
         const { Key, IV, CT, AAD, Tag, PT, FAIL } = record.values;
@@ -106,7 +74,7 @@ if (!existsSync(folder)) {
       ['P-384,SHA-384', 'P-384', 48, 'ECC_NIST_P384', 'ECDSA_SHA_384'],
       ['P-521,SHA-512', 'P-521', 66, 'ECC_NIST_P521', 'ECDSA_SHA_512'],
     ] as const;
-    const all = records('asymmetric', 'ECDSA', 'FIPS_186-3', 'SigVer.rsp');
+    const all = nistRecords('asymmetric', 'ECDSA', 'FIPS_186-3', 'SigVer.rsp');
     const cases = curves.flatMap(([heading, crv, size, spec, name]) => {
       const algorithm = signing(spec, name);
       const { mechanism, conversion } = algorithm;
@@ -143,8 +111,8 @@ if (!existsSync(folder)) {
     void t.test(title, async (t) => {
       const { put, connect } = prepare(t);
       const cases: Case[] = [];
-      let n = Buffer.alloc(0);
-      for (const record of records('asymmetric', 'RSA', 'FIPS_186-2', file)) {
+      let n: Buffer = Buffer.alloc(0);
+      for (const record of nistRecords('asymmetric', 'RSA', 'FIPS_186-2', file)) {
         const { values } = record;
         if (values.n !== undefined) n = stripped(values.n);
         const bits = /^mod = (2048|3072|4096)$/.exec(record.headings[0] ?? '')?.[1];
@@ -180,7 +148,7 @@ if (!existsSync(folder)) {
     const { put, connect } = prepare(t);
     const cases = ([224, 256, 384, 512] as const).flatMap((bits) => {
       const mechanism = keySpecs[`HMAC_${bits}`].usages.GENERATE_VERIFY_MAC!.mac![`HMAC_SHA_${bits}`]!;
-      return records('HMAC', `rfc-4231-sha${bits}.txt`)
+      return nistRecords('HMAC', `rfc-4231-sha${bits}.txt`)
         .filter(({ values }) => hex(values.Key).length >= bits / 8)
         .map((record): Case => {
           const { Key, Msg, MD } = record.values;
@@ -211,7 +179,7 @@ if (!existsSync(folder)) {
       ['EE - SHA512', 66, 'ECC_NIST_P521', '06052b81040023', 'sha512'],
     ] as const;
     const all = ['init', 'resp'].flatMap((role) =>
-      records('asymmetric', 'ECDH', `KASValidityTest_ECCStaticUnified_NOKC_ZZOnly_${role}.fax`),
+      nistRecords('asymmetric', 'ECDH', `KASValidityTest_ECCStaticUnified_NOKC_ZZOnly_${role}.fax`),
     );
     const cases = curves.flatMap(([heading, size, spec, parameters, hash]) => {
       const agreement = keySpecs[spec].usages.KEY_AGREEMENT!.keyAgreement!.ECDH!;

@@ -5,8 +5,6 @@
 // appendix A.2.4, has only the one with NULL made; of ECDH, compressed points and other encodings than the one that DER has
 // are refused.
 import { createPrivateKey } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import pkcs11, { type Template } from 'pkcs11js';
 import t, { type Test } from 'tap';
 import type { KeyStore, Mechanism } from '../../daemon/hsm/key-store.js';
@@ -14,31 +12,10 @@ import { readPeerKey } from '../../daemon/keys/peer-key.js';
 import { signingInput } from '../../daemon/keys/signing-input.js';
 import { keySpecs } from '../../daemon/keys/specs.js';
 import type { KeySpec, SigningAlgorithmSpec } from '../../proto/generated/messages.js';
-import { vectors } from '../support/paths.js';
+import { hasWycheproof, hex, wycheproofGroups, type WycheproofVector } from '../support/vector-files.js';
 import { judgeAll, prepare, publicTemplate } from './vectors.js';
 
-type Vector = Readonly<Record<string, string>> & {
-  readonly tcId: number;
-  readonly flags: readonly string[];
-  readonly result: 'valid' | 'invalid' | 'acceptable';
-};
-interface Group {
-  readonly tests: readonly Vector[];
-  readonly publicKeyDer: string;
-  readonly privateKeyPkcs8: string;
-  readonly tagSize: number;
-  readonly encoding: string;
-}
-
-const folder = vectors('wycheproof', 'WYCHEPROOF_DIR');
-
-function groups(name: string): readonly Group[] {
-  const text = readFileSync(join(folder!, `${name}_test.json`), 'utf8');
-  return (JSON.parse(text) as { testGroups: Group[] }).testGroups;
-}
-
 const number = (text: string | undefined) => Buffer.from(text ?? '', 'base64url');
-const hex = (text: string | undefined) => Buffer.from(text ?? '', 'hex');
 
 /** Attributes of an RSA private key object that decrypts. */
 function rsaTemplate(pkcs8: Buffer): Template {
@@ -65,7 +42,7 @@ function rsaTemplate(pkcs8: Buffer): Template {
 /** Runs vectors at once and says which came out otherwise than they should. */
 function judge(
   t: Test,
-  cases: readonly { vector: Vector; accepts: (store: KeyStore) => Promise<boolean> }[],
+  cases: readonly { vector: WycheproofVector; accepts: (store: KeyStore) => Promise<boolean> }[],
   store: KeyStore,
 ): Promise<void> {
   const judged = cases.map(({ vector, accepts }) => ({
@@ -98,7 +75,7 @@ const macs = ([224, 256, 384, 512] as const).map((bits) => {
   return [`hmac_sha${bits}`, mac![`HMAC_SHA_${bits}`]!] as [string, Mechanism];
 });
 
-if (folder === undefined) {
+if (!hasWycheproof) {
   console.error(
     'Wycheproof: 3,000 vectors are skipped, since ../shared/vectors/wycheproof and WYCHEPROOF_DIR are missing.',
   );
@@ -111,7 +88,7 @@ if (folder === undefined) {
     const { put, connect } = prepare(t);
     const cases = all.map(([file, name, algorithm]) => ({
       file,
-      cases: groups(file).flatMap((group) => {
+      cases: wycheproofGroups(file).flatMap((group) => {
         const id = put(publicTemplate(hex(group.publicKeyDer)));
         return group.tests.map((vector) => ({
           vector,
@@ -133,7 +110,7 @@ if (folder === undefined) {
     const { put, connect } = prepare(t);
     const cases = macs.map(([file, mechanism]) => ({
       file,
-      cases: groups(file)
+      cases: wycheproofGroups(file)
         // Keyhold makes and takes no truncated MACs, as AWS KMS does not.
         .filter(({ tests, tagSize }) => tests[0] && tagSize === Number(file.slice(8)))
         .flatMap(({ tests }) =>
@@ -175,7 +152,7 @@ if (folder === undefined) {
     const { put, connect } = prepare(t);
     const cases = Object.entries(encryption).map(([file, suite]) => ({
       file,
-      cases: groups(file).flatMap((group) => {
+      cases: wycheproofGroups(file).flatMap((group) => {
         const id = put(rsaTemplate(hex(group.privateKeyPkcs8)));
         return group.tests
           .filter(({ label }) => label === '')
@@ -201,14 +178,14 @@ if (folder === undefined) {
   void t.test('key agreement', async (t) => {
     const { put, connect } = prepare(t);
     const agreement = ECC_NIST_P256.usages.KEY_AGREEMENT!.keyAgreement!.ECDH!;
-    const read = (vector: Vector) => {
+    const read = (vector: WycheproofVector) => {
       try {
         return readPeerKey(hex(vector.public), agreement);
       } catch {
         return undefined;
       }
     };
-    const cases = groups('ecdh_secp256r1')
+    const cases = wycheproofGroups('ecdh_secp256r1')
       .filter(({ encoding }) => encoding === 'asn')
       .flatMap(({ tests }) =>
         tests.map((vector) => {
