@@ -1,4 +1,4 @@
-import { type OperationName, operationShapes } from '../proto/descriptor.js';
+import { type OperationName, operationShapes } from '../proto/schema/descriptor.js';
 import type { Operations } from '../proto/generated/messages.js';
 import { type CallOptions, Connection } from './connection.js';
 import { DataKeyCache } from './data-key-cache.js';

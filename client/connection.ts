@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type DecodedResponse, decodeResponse, encodeRequest } from '../proto/codec.js';
-import type { OperationShape } from '../proto/descriptor.js';
+import { type DecodedResponse, decodeResponse, encodeRequest } from '../proto/codec/frames.js';
+import type { OperationShape } from '../proto/schema/descriptor.js';
 import {
   ConnectionError,
   connectionLost,

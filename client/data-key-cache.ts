@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { StringMap } from '../proto/generated/messages.js';
 import type { DataKeyOptions, DataKeySource, DecryptDataKey, GenerateDataKey } from './data-key-source.js';
-import { encodeContext } from './seal/context.js';
+import { canonicalContext } from '../proto/formats/encryption-context.js';
 
 export interface CacheLimits {
   /** Milliseconds after which a data key is not used any more. */
@@ -133,7 +133,7 @@ function copyOf({ plaintext, ciphertextBlob, keyId }: Pick<Entry, 'plaintext' | 
 
 function cacheId(kind: string, parts: (string | Uint8Array)[], context: StringMap): string {
   const hash = createHash('sha256');
-  for (const part of [kind, ...parts, encodeContext(context)]) {
+  for (const part of [kind, ...parts, canonicalContext(context)]) {
     const bytes = Buffer.from(part as Uint8Array);
     const length = Buffer.alloc(4);
     length.writeUInt32BE(bytes.length);

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers';
-import type { OperationShape } from '../proto/descriptor.js';
+import type { OperationShape } from '../proto/schema/descriptor.js';
 
 /** A request that has no answer yet. */
 export interface Pending {

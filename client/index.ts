@@ -21,7 +21,7 @@ export {
   TimeoutError,
 } from './errors.js';
 export type { ConnectOptions } from './options.js';
-export { SealError, type SealErrorCode } from './seal/errors.js';
+export { SealError, type SealErrorCode } from '../proto/formats/seal-error.js';
 export { type FileOptions, openFile, sealFile } from './seal/files.js';
 export { open, type OpenOptions } from './seal/open.js';
 export { seal, type SealOptions } from './seal/seal.js';

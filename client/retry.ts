@@ -1,4 +1,4 @@
-import type { OperationName } from '../proto/descriptor.js';
+import type { OperationName } from '../proto/schema/descriptor.js';
 import type { ServiceError } from './errors.js';
 
 /**

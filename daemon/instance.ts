@@ -1,4 +1,5 @@
 // What must be read before a record's MAC can be checked: which store this is, and where the daemon's own keys are.
+import { cipherSuites } from '../proto/formats/ciphertext.js';
 import { z } from 'zod';
 import { type CipherKey, HsmError, type KeyStore } from './hsm/key-store.js';
 import type { InternalKeyPurpose } from './keys/specs.js';
@@ -105,5 +106,5 @@ export function checkInternalKeys({ internalKeys }: Instance, { objects }: KeySt
 
 /** The key that encrypts secrets at rest. */
 export function secretsKey(instance: Instance): CipherKey {
-  return { suite: 1, id: internalObjectId(instance, 'secrets') };
+  return { suite: cipherSuites.AES_256_GCM, id: internalObjectId(instance, 'secrets') };
 }

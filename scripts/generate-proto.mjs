@@ -1,5 +1,5 @@
-// Builds proto/generated from proto/*.proto: the schema that the codec works from, and the TypeScript types
-// of every message in the shape that programs see (see proto/codec.ts). Generated files are never edited.
+// Builds proto/generated from proto/schema/*.proto: the schema that the codec works from, and the TypeScript types
+// of every message in the shape that programs see (see proto/codec/frames.ts). Generated files are never edited.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import protobuf from 'protobufjs';
 const proto = join(dirname(fileURLToPath(import.meta.url)), '..', 'proto');
 const root = new protobuf.Root();
 // options.proto only declares the options' types for other languages' compilers.
-root.resolvePath = (_origin, target) => (target === 'options.proto' ? null : join(proto, target));
+root.resolvePath = (_origin, target) => (target === 'options.proto' ? null : join(proto, 'schema', target));
 root.loadSync('keyhold.proto', { keepCase: false, alternateCommentMode: true });
 root.resolveAll();
 const pkg = root.lookup('keyhold.v1');
@@ -58,7 +58,7 @@ const rows = operations.map((field) => {
   return `  ${name}: { request: ${field.type}; response: ${result.type} };\n`;
 });
 const types = [
-  '// Built from proto/*.proto by scripts/generate-proto.mjs; never edited.\n',
+  '// Built from proto/schema/*.proto by scripts/generate-proto.mjs; never edited.\n',
   '/** A map of strings; what the decoder returns has no prototype, so every key is an ordinary key. */\nexport type StringMap = Record<string, string>;\n',
   ...pkg.nestedArray
     .filter((type) => !framing.includes(type.name))
@@ -101,8 +101,8 @@ const tables = {
   ),
   enums: Object.fromEntries(ofType(protobuf.Enum).map((type) => [type.name, valuesOf(type)])),
 };
-const schema = `// Built from proto/*.proto by scripts/generate-proto.mjs; never edited.
-import type { Schema } from '../schema.js';
+const schema = `// Built from proto/schema/*.proto by scripts/generate-proto.mjs; never edited.
+import type { Schema } from '../schema/schema.js';
 
 export const schema: Schema = ${JSON.stringify(tables, null, 1)};
 `;

@@ -1,7 +1,7 @@
 // keyhold identity: the everyday commands on users, roles and access keys. Each is one or two operations, which are
 // there as commands of their own too, with all their options.
 import { type Command, Option } from 'commander';
-import { type OperationName, shapeByName } from '../../proto/descriptor.js';
+import { type OperationName, shapeByName } from '../../proto/schema/descriptor.js';
 import type { Client } from '../client.js';
 import { ServiceError } from '../errors.js';
 import { writeCredentials } from './credentials-file.js';

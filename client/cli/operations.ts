@@ -5,7 +5,7 @@ import {
   type OperationShape,
   operationShapes,
   type Service,
-} from '../../proto/descriptor.js';
+} from '../../proto/schema/descriptor.js';
 import { type Format, formats, render, toAwsNames } from './output.js';
 import { hasPages, type Listed, type Message, type PageOptions, readPages } from './pages.js';
 import { withClient } from './session.js';

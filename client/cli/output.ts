@@ -1,7 +1,7 @@
 // Responses as the AWS CLI v2 prints them.
 import { search } from '@jmespath-community/jmespath';
-import { type Json, toAwsJson } from '../../proto/aws-json.js';
-import type { MessageShape } from '../../proto/descriptor.js';
+import { type Json, toAwsJson } from '../../proto/aws/json.js';
+import type { MessageShape } from '../../proto/schema/descriptor.js';
 import { UsageError } from './values.js';
 
 export const formats = ['json', 'text', 'table', 'yaml', 'yaml-stream', 'off'] as const;

@@ -1,6 +1,6 @@
 // keyhold policy explain.
 import { type Command, Option } from 'commander';
-import { shapeByName } from '../../proto/descriptor.js';
+import { shapeByName } from '../../proto/schema/descriptor.js';
 import type { ContextEntry } from '../../proto/generated/messages.js';
 import { type Format, formats, render, toAwsNames } from './output.js';
 import { withClient } from './session.js';

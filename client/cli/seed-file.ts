@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Document, isNode, isPair, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { shapeByName } from '../../proto/descriptor.js';
+import { shapeByName } from '../../proto/schema/descriptor.js';
 import type { KeySpec, KeyUsageType, SeedKeyRequest } from '../../proto/generated/messages.js';
 import { UsageError } from './values.js';
 

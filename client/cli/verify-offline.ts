@@ -1,6 +1,6 @@
 // keyhold verify-offline.
 import { type Command, Option } from 'commander';
-import { shapeByName } from '../../proto/descriptor.js';
+import { shapeByName } from '../../proto/schema/descriptor.js';
 import type { MessageType, SigningAlgorithmSpec } from '../../proto/generated/messages.js';
 import { verify } from '../verify.js';
 import { hintFor } from './hints.js';

@@ -4,7 +4,7 @@ import { type FileHandle, lstat, open as openHandle, rename, rm } from 'node:fs/
 import { dirname, join } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { SealError, type SealErrorCode } from './errors.js';
+import { SealError, type SealErrorCode } from '../../proto/formats/seal-error.js';
 import { open, type OpenOptions } from './open.js';
 import { seal, type SealOptions } from './seal.js';
 

@@ -1,7 +1,7 @@
 // Chunked AEAD and nothing else: the STREAM construction of Hoang, Reyhanitabar, Rogaway and Vizár (2015), with
 // the nonce laid out as in age.
 import { webcrypto } from 'node:crypto';
-import { invalidSealedFile, SealError } from './errors.js';
+import { invalidSealedFile, SealError } from '../../proto/formats/seal-error.js';
 import type { FrameKey } from './keys.js';
 
 export const tagLength = 16;

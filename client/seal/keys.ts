@@ -1,5 +1,5 @@
 import { createHash, webcrypto } from 'node:crypto';
-import { commitmentLength } from './header.js';
+import { commitmentLength } from '../../proto/formats/sealed-file.js';
 
 export type FrameKey = webcrypto.CryptoKey;
 

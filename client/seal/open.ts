@@ -3,9 +3,15 @@ import type { StringMap } from '../../proto/generated/messages.js';
 import { ServiceError } from '../../proto/errors.js';
 import type { DataKeySource } from '../data-key-source.js';
 import { BlockReader, inOrder } from './blocks.js';
-import { invalidSealedFile, SealError } from './errors.js';
+import { invalidSealedFile, SealError } from '../../proto/formats/seal-error.js';
 import { openFrame, tagLength } from './frames.js';
-import { commitmentLength, decodeHeader, type Header, prefixLength, readHeaderLength } from './header.js';
+import {
+  commitmentLength,
+  decodeHeader,
+  type Header,
+  prefixLength,
+  readHeaderLength,
+} from '../../proto/formats/sealed-file.js';
 import { dataKeyLength, deriveFileKeys, type FrameKey } from './keys.js';
 
 export interface OpenOptions {

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import type { StringMap } from '../../proto/generated/messages.js';
 import type { DataKeySource } from '../data-key-source.js';
 import { BlockReader, inOrder } from './blocks.js';
-import { SealError } from './errors.js';
+import { SealError } from '../../proto/formats/seal-error.js';
 import { sealFrame } from './frames.js';
-import { encodeHeader, saltLength } from './header.js';
+import { encodeHeader, saltLength } from '../../proto/formats/sealed-file.js';
 import { dataKeyLength, deriveFileKeys, type FrameKey } from './keys.js';
 
 export interface SealOptions {

@@ -1,4 +1,5 @@
 // What the daemon asks of a token. hsm/pool implements it with worker processes; nothing above knows PKCS#11 handles.
+import type { CipherSuite } from '../../proto/formats/ciphertext.js';
 
 /**
  * The CKA_ID of an object (of both objects of a pair), kept in the material's record: 16 random bytes where Keyhold made
@@ -20,7 +21,7 @@ export interface KeyTemplate {
   readonly attributes: Attributes;
   /** Of the public key; its presence makes this a pair. */
   readonly publicAttributes?: Attributes;
-  /** The secret key that authenticates what this one encrypts (suite 2); it has the same CKA_ID and label. */
+  /** The secret key that authenticates what this one encrypts (AES_256_CBC_HMAC_SHA_256); it has the same CKA_ID and label. */
   readonly macKey?: KeyTemplate;
   /** Session objects, which only the worker that made them sees; gone with {@link KeyStore.destroy} or its session. */
   readonly ofSession?: boolean;
@@ -46,12 +47,6 @@ export interface Mechanism {
  */
 export type Conversion = 'none' | 'ecdsa-der-32' | 'ecdsa-der-48' | 'ecdsa-der-66';
 
-/**
- * How ciphertexts of a material are made: 1 = AES-256-GCM with a 96-bit IV and a 128-bit tag; 2 = AES-256-CBC with a
- * 128-bit IV, then HMAC-SHA-256 with a second key, untruncated.
- */
-export type CipherSuite = 1 | 2;
-
 /** RSAES-OAEP (RFC 8017, section 7.1), without a label: it has neither IV nor additional authenticated data. */
 export type RsaCipher = 'rsa-oaep-sha1' | 'rsa-oaep-sha256';
 
@@ -61,7 +56,7 @@ export interface CipherKey {
 }
 
 export interface Ciphertext {
-  /** 12 bytes with suite 1, 16 with suite 2, drawn from the HSM for this one message; none with RSA. */
+  /** 12 bytes with AES_256_GCM, 16 with AES_256_CBC_HMAC_SHA_256, drawn from the HSM for this one message; none with RSA. */
   readonly iv: Buffer;
   /** The ciphertext with its tag of 16 or 32 bytes; with RSA as many bytes as the modulus has. */
   readonly ciphertext: Buffer;

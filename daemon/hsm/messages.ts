@@ -1,4 +1,5 @@
 // What travels between the pool and a worker: the kinds of jobs, and the frames of jobs and of results.
+import { cipherSuites } from '../../proto/formats/ciphertext.js';
 import type { CipherKey, HsmErrorCode } from './key-store.js';
 import type { TokenName } from './pkcs11/find-token.js';
 import type { ModuleSettings } from './pkcs11/module.js';
@@ -142,8 +143,8 @@ export interface TokenListing {
 
 /** The byte that names a cipher in a job. */
 export const cipherCodes: Readonly<Record<CipherKey['suite'], number>> = {
-  1: 1,
-  2: 2,
+  [cipherSuites.AES_256_GCM]: cipherSuites.AES_256_GCM,
+  [cipherSuites.AES_256_CBC_HMAC_SHA_256]: cipherSuites.AES_256_CBC_HMAC_SHA_256,
   'rsa-oaep-sha1': 0x81,
   'rsa-oaep-sha256': 0x82,
 };

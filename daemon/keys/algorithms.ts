@@ -1,5 +1,5 @@
 // What the table of key specs says of a key: its algorithms, and the refusal of those that it does not have.
-import { shapeByName } from '../../proto/descriptor.js';
+import { shapeByName } from '../../proto/schema/descriptor.js';
 import { exceptions } from '../../proto/errors.js';
 import type { CustomerMasterKeySpec, KeyMetadata, KeySpec } from '../../proto/generated/messages.js';
 import type { Mechanism } from '../hsm/key-store.js';

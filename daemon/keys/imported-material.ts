@@ -1,4 +1,5 @@
 // What imports, deletions and expiries do to a key's record.
+import { cipherSuites } from '../../proto/formats/ciphertext.js';
 import { exceptions } from '../../proto/errors.js';
 import type { ImportType } from '../../proto/generated/messages.js';
 import type { KeyStore, ObjectId } from '../hsm/key-store.js';
@@ -129,7 +130,13 @@ function madeOf(
   { materialId, objectId, at, validTo, leftHsm, description }: Import,
 ): MaterialRecord {
   const imported: ImportedRecord = { present: true, validTo, description, leftHsm };
-  return { materialId, objectId, suite: keySpecs[record.keySpec].suites && 1, createdAt: at, imported };
+  return {
+    materialId,
+    objectId,
+    suite: keySpecs[record.keySpec].suites && cipherSuites.AES_256_GCM,
+    createdAt: at,
+    imported,
+  };
 }
 
 /** Material that is there stays as it is, so that requests that use it now do not fail; only its expiry changes. */

@@ -1,3 +1,4 @@
+import { cipherSuites } from '../../proto/formats/ciphertext.js';
 import type { KeySpec } from '../../proto/generated/messages.js';
 import type { TokenObject } from '../hsm/key-store.js';
 import type { Key } from './keyring.js';
@@ -7,7 +8,7 @@ import { CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY } from './specs/pkcs11.
 
 /**
  * What a token lacks of a material. `secret`: the secret or private key, with which nearly everything is done, or one of the
- * two secret keys of suite 2. `public`: the public key of a pair alone.
+ * two secret keys of AES_256_CBC_HMAC_SHA_256. `public`: the public key of a pair alone.
  */
 export type Missing = 'secret' | 'public';
 
@@ -89,7 +90,10 @@ function lackOf(
   there: readonly TokenObject[],
 ): Missing | undefined {
   const count = (wanted: number) => there.filter((object) => object.class === wanted).length;
-  if (!isPair(keySpec)) return count(CKO_SECRET_KEY) < (suite === 2 ? 2 : 1) ? 'secret' : undefined;
+  if (!isPair(keySpec))
+    return count(CKO_SECRET_KEY) < (suite === cipherSuites.AES_256_CBC_HMAC_SHA_256 ? 2 : 1)
+      ? 'secret'
+      : undefined;
   if (count(CKO_PRIVATE_KEY) === 0) return 'secret';
   return count(CKO_PUBLIC_KEY) === 0 ? 'public' : undefined;
 }

@@ -3,7 +3,7 @@ import type { KeyState } from '../../proto/generated/messages.js';
 import type { CipherKey, ObjectId } from '../hsm/key-store.js';
 import type { RecordChange, Records } from '../store/records.js';
 import { AliasIndex } from './alias-index.js';
-import { blobHeader } from './ciphertext.js';
+import { blobHeader } from '../../proto/formats/ciphertext.js';
 import { grantNames } from './grants.js';
 import type { Namer } from './identifiers.js';
 import { type Missing, type MissingMaterial, missingText } from './inspection.js';

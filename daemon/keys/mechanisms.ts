@@ -1,4 +1,5 @@
 // What keys of a spec need of a module, and what the module lacks of it.
+import { cipherSuites } from '../../proto/formats/ciphertext.js';
 import { exceptions } from '../../proto/errors.js';
 import type { KeyStore, TokenDescription } from '../hsm/key-store.js';
 import type { KeySpec, KeyUsageType } from '../../proto/generated/messages.js';
@@ -125,9 +126,9 @@ export function checkMechanisms(store: KeyStore, keySpec: KeySpec, keyUsage: Key
   );
 }
 
-/** @throws UnsupportedOperationException for symmetric keys of suite 2, whose HSM makes two keys for each material */
+/** @throws UnsupportedOperationException for symmetric keys of AES_256_CBC_HMAC_SHA_256, whose HSM makes two keys for each material */
 export function checkImportable(store: KeyStore, { suite }: KeyUsageEntry): void {
-  if (suite !== 2) return;
+  if (suite !== cipherSuites.AES_256_CBC_HMAC_SHA_256) return;
   throw new exceptions.UnsupportedOperationException(
     `Key store '${store.name}' encrypts with AES-CBC and HMAC, with two keys that its HSM makes: symmetric key material is neither imported nor adopted there.`,
   );

@@ -1,3 +1,4 @@
+import { cipherSuites } from '../../proto/formats/ciphertext.js';
 import { z } from 'zod';
 import type { KeySpec, KeyUsageType, RotationType } from '../../proto/generated/messages.js';
 
@@ -20,7 +21,7 @@ const materialRecord = z.strictObject({
   /** CKA_ID of its object in the token, in hex: 16 bytes, or of adopted material 1 to 64. */
   objectId: z.string().regex(/^([0-9a-f]{2}){1,64}$/),
   /** Of symmetric keys: how its ciphertexts are made. */
-  suite: z.union([z.literal(1), z.literal(2)]).optional(),
+  suite: z.enum(cipherSuites).optional(),
   /** Epoch seconds. */
   createdAt: z.number(),
   imported: importedRecord.optional(),

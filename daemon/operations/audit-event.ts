@@ -1,7 +1,7 @@
 // Audit events in CloudTrail's shape (event version 1.11), put together from parts that are made once for each
 // connection and key: one JSON.stringify of the whole event costs a third of the service's throughput.
 import { randomUUID } from 'node:crypto';
-import type { Service } from '../../proto/descriptor.js';
+import type { Service } from '../../proto/schema/descriptor.js';
 import { type Caller, sessionOf } from '../identity/caller.js';
 import type { FailureSummary } from '../identity/failed-authentications.js';
 import type { Key } from '../keys/keyring.js';

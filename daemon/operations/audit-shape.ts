@@ -1,7 +1,7 @@
 // How events show requests and responses: CloudTrail's spelling, times as text, and the defaults that AWS KMS writes out.
 // Source: "Examples of AWS KMS log entries", AWS KMS Developer Guide.
 import { createHash } from 'node:crypto';
-import { type FieldShape, type MessageShape, shapeByName } from '../../proto/descriptor.js';
+import { type FieldShape, type MessageShape, shapeByName } from '../../proto/schema/descriptor.js';
 import type { AnyOperation } from './operation.js';
 
 type Message = Readonly<Record<string, unknown>>;

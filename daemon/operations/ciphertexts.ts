@@ -8,8 +8,8 @@ import type {
 } from '../../proto/generated/messages.js';
 import type { CipherKey, Ciphertext } from '../hsm/key-store.js';
 import { algorithmOf } from '../keys/algorithms.js';
-import { encodeBlob } from '../keys/ciphertext.js';
-import { canonicalContext } from '../keys/context.js';
+import { encodeBlob } from '../../proto/formats/ciphertext.js';
+import { canonicalContext } from '../../proto/formats/encryption-context.js';
 import type { OfKey } from '../keys/key-stores.js';
 import type { Key, Material, SymmetricMaterial } from '../keys/keyring.js';
 import { UnknownMaterial } from '../keys/unknown-materials.js';

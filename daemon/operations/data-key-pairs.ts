@@ -2,7 +2,7 @@
 import { exceptions } from '../../proto/errors.js';
 import type { DataKeyPairSpec } from '../../proto/generated/messages.js';
 import type { KeyTemplate } from '../hsm/key-store.js';
-import { encodeBlob } from '../keys/ciphertext.js';
+import { encodeBlob } from '../../proto/formats/ciphertext.js';
 import { keySpecs } from '../keys/specs.js';
 import { authenticated, symmetricMaterial } from './ciphertexts.js';
 import { requestAlias, symmetricEncryption } from './condition-keys.js';

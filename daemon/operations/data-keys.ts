@@ -1,7 +1,7 @@
 // GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom.
 import { exceptions } from '../../proto/errors.js';
 import type { DataKeySpec } from '../../proto/generated/messages.js';
-import { encodeBlob } from '../keys/ciphertext.js';
+import { encodeBlob } from '../../proto/formats/ciphertext.js';
 import { authenticated, symmetricMaterial } from './ciphertexts.js';
 import { requestAlias, symmetricEncryption } from './condition-keys.js';
 import { refuseDryRun, refuseRecipient } from './cryptographic.js';

@@ -1,6 +1,6 @@
 // What an entry of the operation table says.
 import type { ServiceError } from '../../proto/errors.js';
-import type { OperationName, Service } from '../../proto/descriptor.js';
+import type { OperationName, Service } from '../../proto/schema/descriptor.js';
 import type { KeyUsageType, Operations, StringMap } from '../../proto/generated/messages.js';
 import type { Grant, Grants } from '../keys/grants.js';
 import type { InternalKeys } from '../keys/internal-keys.js';

@@ -1,7 +1,7 @@
 // Lists in pages. A marker is the name of the last item shown, so it holds while items come and go, bound to the list that
 // it came from: one of another operation, key or filter is refused.
 import { createHash } from 'node:crypto';
-import { shapeByName } from '../../proto/descriptor.js';
+import { shapeByName } from '../../proto/schema/descriptor.js';
 import { exceptions } from '../../proto/errors.js';
 import type { AnyOperation } from './operation.js';
 

@@ -1,6 +1,6 @@
 // The way of every request, whatever transport it came by:
 // resolve key → authorize → check state and usage → execute → audit. Nothing is answered before its event is durable.
-import { type OperationShape, shapeByName } from '../../proto/descriptor.js';
+import { type OperationShape, shapeByName } from '../../proto/schema/descriptor.js';
 import { errorTable, exceptions, type ServiceError } from '../../proto/errors.js';
 import type { KeyLastUsageTrackingOperation, KeyState } from '../../proto/generated/messages.js';
 import type { AuditLog } from '../audit/audit-log.js';

@@ -1,6 +1,6 @@
 // Request quotas: how many requests a second each principal may make (KMS Developer Guide, "Request quotas").
 import { exceptions } from '../../proto/errors.js';
-import type { OperationName } from '../../proto/descriptor.js';
+import type { OperationName } from '../../proto/schema/descriptor.js';
 import type { AnyOperation } from './operation.js';
 
 /** Requests a second of one principal. As at AWS KMS, some operations share a quota, and each other one has its own. */

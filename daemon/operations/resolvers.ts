@@ -1,6 +1,6 @@
 // How operations name the key that a permission is about.
 import { exceptions } from '../../proto/errors.js';
-import { type CiphertextBlob, decodeBlob } from '../keys/ciphertext.js';
+import { type CiphertextBlob, decodeBlob } from '../../proto/formats/ciphertext.js';
 import type { Key, Material } from '../keys/keyring.js';
 import type { Services } from './operation.js';
 

@@ -1,6 +1,6 @@
 // The one table of operations. Both transports, the CLI's commands, the documentation and the tests are driven by it
 // and by the schema; a new operation is an entry in its family's file and a message in proto.
-import { operationShapes } from '../../proto/descriptor.js';
+import { operationShapes } from '../../proto/schema/descriptor.js';
 import { accessKeyOperations } from './access-keys.js';
 import { adoptionOperations } from './adoption.js';
 import { migrationOperations } from './migration.js';

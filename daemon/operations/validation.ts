@@ -1,5 +1,5 @@
 // Checks a request against the constraints of the schema, with AWS's wording.
-import type { FieldShape, MessageShape } from '../../proto/descriptor.js';
+import type { FieldShape, MessageShape } from '../../proto/schema/descriptor.js';
 import { exceptions } from '../../proto/errors.js';
 import { shown } from '../../proto/text.js';
 

@@ -1,7 +1,7 @@
 // What the suite `operations` measures, and what is to be reached.
 import { availableParallelism } from 'node:os';
 import type { Client } from '../../client/index.js';
-import { encodeRequest, operationShape } from '../../proto/codec.js';
+import { encodeRequest, operationShape } from '../../proto/codec/frames.js';
 import type { Call } from './load.js';
 import type { RawOperation } from './raw.js';
 

@@ -2,8 +2,8 @@
 import * as kms from '@aws-sdk/client-kms';
 import t from 'tap';
 import { excludedOperations } from '../../daemon/transports/aws/excluded.js';
-import { namedFields } from '../../proto/aws-names.js';
-import { type FieldShape, type MessageShape, shapeByName } from '../../proto/descriptor.js';
+import { namedFields } from '../../proto/aws/names.js';
+import { type FieldShape, type MessageShape, shapeByName } from '../../proto/schema/descriptor.js';
 import { schema } from '../../proto/generated/schema.js';
 import { isErrorCode } from '../../proto/errors.js';
 

@@ -8,7 +8,7 @@ import type { Test } from 'tap';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type Client, connect } from '../../client/index.js';
 import type { ConnectOptions } from '../../client/options.js';
-import { type DecodedRequest, decodeRequest, encodeError, encodeResponse } from '../../proto/codec.js';
+import { type DecodedRequest, decodeRequest, encodeError, encodeResponse } from '../../proto/codec/frames.js';
 import type { ServiceError } from '../../proto/errors.js';
 
 /** A request as the peer got it, with the ways to deal with it. */

@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net';
 import t from 'tap';
 import type { WebSocket } from 'ws';
 import { connect } from '../../client/index.js';
-import { encodeError } from '../../proto/codec.js';
+import { encodeError } from '../../proto/codec/frames.js';
 import { exceptions } from '../../proto/errors.js';
 import { credentials, Peer, startClient, startPeer, until } from './peer.js';
 

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { encodeResponse, operationShape } from '../../proto/codec.js';
-import { operationShapes } from '../../proto/descriptor.js';
+import { encodeResponse, operationShape } from '../../proto/codec/frames.js';
+import { operationShapes } from '../../proto/schema/descriptor.js';
 import { ConnectionError, exceptions, ServiceError, TimeoutError } from '../../client/index.js';
 import { startClient, startPeer, until } from './peer.js';
 

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import t from 'tap';
 import { parseShorthand } from '../../client/cli/shorthand.js';
 import { readValue } from '../../client/cli/values.js';
-import { shapeByName } from '../../proto/descriptor.js';
+import { shapeByName } from '../../proto/schema/descriptor.js';
 import { absent, aws, python } from '../support/programs.js';
 
 /** What each text says; undefined: it is refused. */

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap';
 import { WebSocketServer } from 'ws';
 import { connect } from '../../client/index.js';
 import { settings } from '../../client/options.js';
-import { decodeRequest, encodeResponse } from '../../proto/codec.js';
+import { decodeRequest, encodeResponse } from '../../proto/codec/frames.js';
 import { credentials } from './peer.js';
 
 function certificate(): { cert: string; key: string } {

@@ -3,7 +3,7 @@
 import t from 'tap';
 import { type Client, connect } from '../../client/index.js';
 import { operationTable } from '../../daemon/operations/table.js';
-import { shapeByName } from '../../proto/descriptor.js';
+import { shapeByName } from '../../proto/schema/descriptor.js';
 import { TestDaemon } from '../support/daemon.js';
 
 const account = '000000000000';

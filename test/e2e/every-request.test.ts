@@ -1,6 +1,6 @@
 // Every authenticated request is in the audit log, on its own or in a count, however it ends.
 import t from 'tap';
-import { encodeRequest, operationShape } from '../../proto/codec.js';
+import { encodeRequest, operationShape } from '../../proto/codec/frames.js';
 import { until } from '../audit/support.js';
 import { send } from '../support/aws-request.js';
 import { TestDaemon } from '../support/daemon.js';

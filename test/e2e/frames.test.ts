@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import type { WebSocket } from 'ws';
-import { decodeResponse, encodeRequest, operationShape } from '../../proto/codec.js';
+import { decodeResponse, encodeRequest, operationShape } from '../../proto/codec/frames.js';
 import { TestDaemon } from '../support/daemon.js';
 import { closeCode, nextResponse, upgrade } from '../support/upgrade.js';
 

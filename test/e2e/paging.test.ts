@@ -1,7 +1,7 @@
 // Every list of the daemon, page by page, while keys, aliases and tags are made and deleted.
 import t from 'tap';
 import type { Client } from '../../client/index.js';
-import { operationShapes } from '../../proto/descriptor.js';
+import { operationShapes } from '../../proto/schema/descriptor.js';
 import { TestDaemon } from '../support/daemon.js';
 
 type Message = Record<string, unknown>;

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Client } from '../../client/index.js';
-import { decodeBlob } from '../../daemon/keys/ciphertext.js';
+import { decodeBlob } from '../../proto/formats/ciphertext.js';
 import { MovableClock } from '../support/clock.js';
 import { TestDaemon } from '../support/daemon.js';
 import { labels, objectsOfMaterial } from '../support/token.js';

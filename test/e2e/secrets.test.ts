@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync }
 import { join } from 'node:path';
 import t from 'tap';
 import { LevelStore } from '../../daemon/store/leveldb.js';
-import { type FieldShape, type MessageShape, operationShapes } from '../../proto/descriptor.js';
+import { type FieldShape, type MessageShape, operationShapes } from '../../proto/schema/descriptor.js';
 import { addTokens } from '../support/custom-key-store.js';
 import { TestDaemon } from '../support/daemon.js';
 import {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pkcs11 from 'pkcs11js';
 import t from 'tap';
-import { decodeBlob } from '../../daemon/keys/ciphertext.js';
+import { decodeBlob } from '../../proto/formats/ciphertext.js';
 import { keySpecs } from '../../daemon/keys/specs.js';
 import { checkout } from '../support/paths.js';
 import { connectTo, makeToken, newKey, openSession } from './token.js';
@@ -34,7 +34,7 @@ void t.test(
         { type: pkcs11.CKA_VALUE, value: Buffer.from(value, 'hex') },
         ...usages.map((type) => ({ type, value: true })),
       ]);
-    const text = readFileSync(join(checkout, 'proto/vectors/ciphertext-blob.json'), 'utf8');
+    const text = readFileSync(join(checkout, 'proto/formats/vectors/ciphertext-blob.json'), 'utf8');
     const vectors = (JSON.parse(text) as Vector[]).filter(({ suite }) => suite === 2);
     t.ok(vectors.length >= 4);
     const made = vectors.map((vector, n) => {

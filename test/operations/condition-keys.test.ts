@@ -4,7 +4,7 @@ import { conditionsOf, suppliedBy } from '../../daemon/operations/condition-keys
 import type { Services } from '../../daemon/operations/operation.js';
 import { operationTable } from '../../daemon/operations/table.js';
 import type { Caller } from '../../daemon/identity/caller.js';
-import { encodeBlob, blobHeader } from '../../daemon/keys/ciphertext.js';
+import { encodeBlob, blobHeader } from '../../proto/formats/ciphertext.js';
 import { Namer } from '../../daemon/keys/identifiers.js';
 import type { Key } from '../../daemon/keys/keyring.js';
 import { isKnownKey, multivaluedKeys } from '../../daemon/policy/vocabulary.js';

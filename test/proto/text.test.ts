@@ -1,7 +1,7 @@
 // Text of requests in messages: one line of well-formed, printable Unicode of bounded length, whatever came in.
 import fc from 'fast-check';
 import t from 'tap';
-import { decodeResponse, encodeError } from '../../proto/codec.js';
+import { decodeResponse, encodeError } from '../../proto/codec/frames.js';
 import { type ErrorCode, errorTable, exceptions, ServiceError } from '../../proto/errors.js';
 import { longestMessage, quote, shown } from '../../proto/text.js';
 

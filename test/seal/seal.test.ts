@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import t from 'tap';
 import { exceptions } from '../../proto/errors.js';
-import { commitmentLength, readHeaderLength } from '../../client/seal/header.js';
+import { commitmentLength, readHeaderLength } from '../../proto/formats/sealed-file.js';
 import { open } from '../../client/seal/open.js';
 import { seal } from '../../client/seal/seal.js';
 import { chunksOf, collect, oneDataKey, softwareKey } from './software-key.js';

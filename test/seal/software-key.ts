@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { DataKeySource } from '../../client/data-key-source.js';
-import { encodeContext } from '../../client/seal/context.js';
+import { encodeSealedContext } from '../../proto/formats/encryption-context.js';
 import { exceptions } from '../../proto/errors.js';
 
 /** Stands at the interface for data keys, where the daemon will be: wraps them with a key of its own. */
@@ -9,7 +9,7 @@ export function softwareKey(key = randomBytes(32)): DataKeySource {
     generateDataKey: ({ keyId, encryptionContext }) => {
       const plaintext = randomBytes(32);
       const iv = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(encodeContext(encryptionContext));
+      const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(encodeSealedContext(encryptionContext));
       const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
       const ciphertextBlob = Buffer.concat([iv, ciphertext, cipher.getAuthTag()]);
       return Promise.resolve({ plaintext, ciphertextBlob, keyId });
@@ -17,7 +17,7 @@ export function softwareKey(key = randomBytes(32)): DataKeySource {
     decrypt: ({ ciphertextBlob, encryptionContext }) => {
       try {
         const decipher = createDecipheriv('aes-256-gcm', key, ciphertextBlob.subarray(0, 12))
-          .setAAD(encodeContext(encryptionContext))
+          .setAAD(encodeSealedContext(encryptionContext))
           .setAuthTag(ciphertextBlob.subarray(-16));
         const plaintext = Buffer.concat([
           decipher.update(ciphertextBlob.subarray(12, -16)),

@@ -4,7 +4,12 @@ import { z } from 'zod';
 import type { DataKeySource } from '../../client/data-key-source.js';
 import { BlockReader } from '../../client/seal/blocks.js';
 import { sealFrame } from '../../client/seal/frames.js';
-import { commitmentLength, decodeHeader, encodeHeader, readHeaderLength } from '../../client/seal/header.js';
+import {
+  commitmentLength,
+  decodeHeader,
+  encodeHeader,
+  readHeaderLength,
+} from '../../proto/formats/sealed-file.js';
 import { deriveFileKeys } from '../../client/seal/keys.js';
 import { open } from '../../client/seal/open.js';
 import { chunksOf, collect } from './software-key.js';
@@ -23,7 +28,7 @@ const vectors = z.strictObject({
   ),
 });
 
-const file = new URL('../../../test/seal/vectors/v1.json', import.meta.url);
+const file = new URL('../../../proto/formats/vectors/sealed-file.json', import.meta.url);
 const { cases } = vectors.parse(JSON.parse(readFileSync(file, 'utf8')));
 
 function holding(dataKey: Buffer): DataKeySource {

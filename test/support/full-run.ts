@@ -2,7 +2,7 @@
 import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { EncryptCommand, GenerateDataKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { type Client, connect } from '../../client/index.js';
-import { encodeRequest, operationShape } from '../../proto/codec.js';
+import { encodeRequest, operationShape } from '../../proto/codec/frames.js';
 import type { KeySpec, KeyUsageType } from '../../proto/generated/messages.js';
 import { clientConfig } from './aws.js';
 import { send } from './aws-request.js';

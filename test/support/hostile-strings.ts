@@ -1,6 +1,6 @@
 // Strings that no field should choke on, and every place of a request where one can stand.
-import type { FieldShape, MessageShape } from '../../proto/descriptor.js';
-import { namedFields } from '../../proto/aws-names.js';
+import type { FieldShape, MessageShape } from '../../proto/schema/descriptor.js';
+import { namedFields } from '../../proto/aws/names.js';
 
 /** As JSON can escape them; those with lone surrogates have no encoding in UTF-8. */
 export const hostileStrings: readonly string[] = [

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { WebSocket } from 'ws';
 import { canonicalRequest, sign, signingKey, stringToSign } from '../../daemon/identity/sigv4.js';
-import { decodeResponse, type DecodedResponse } from '../../proto/codec.js';
+import { decodeResponse, type DecodedResponse } from '../../proto/codec/frames.js';
 import type { TestDaemon } from './daemon.js';
 
 export interface UpgradeOptions {

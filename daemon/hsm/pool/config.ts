@@ -1,5 +1,6 @@
 // What the composer of the daemon gives a key store, and what it hears from it.
-import type { CipherSuite, HsmError, HsmErrorCode, KeyStoreState, Lack } from '../key-store.js';
+import type { CipherSuite } from '../../../proto/formats/ciphertext.js';
+import type { HsmError, HsmErrorCode, KeyStoreState, Lack } from '../key-store.js';
 import type { JobName, ModuleQuirks, TokenFileFormat } from '../messages.js';
 import type { TokenName } from '../pkcs11/find-token.js';
 import type { ModuleSettings } from '../pkcs11/module.js';

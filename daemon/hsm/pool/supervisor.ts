@@ -1,4 +1,5 @@
 // Starts workers, one at a time, so that a wrong PIN is tried once; replaces the lost ones with back-off.
+import { cipherSuites } from '../../../proto/formats/ciphertext.js';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { HsmError, type KeyStoreState, type StoreTraits, type TokenDescription } from '../key-store.js';
@@ -73,7 +74,7 @@ export class Supervisor {
   }
 
   private traits(): StoreTraits {
-    const { suite = 1, quirks, lacks = [] } = this.config;
+    const { suite = cipherSuites.AES_256_GCM, quirks, lacks = [] } = this.config;
     return { suite, oaepSha256InModule: quirks?.oaepSha256InModule ?? false, lacks };
   }
 

@@ -8,7 +8,7 @@ import { TokenGoneError, isThere, type Token } from './token.js';
 interface Entry {
   /** A secret or private key. */
   key?: Handle;
-  /** The HMAC key beside an AES key (suite 2). */
+  /** The HMAC key beside an AES key (AES_256_CBC_HMAC_SHA_256). */
   mac?: Handle;
   public?: Handle;
 }
@@ -52,7 +52,7 @@ export class KeyObjects {
     return this.retryingStale(id.toString('latin1'), (name) => operation(this.key(name)));
   }
 
-  /** As {@link use}, with the AES key and the HMAC key of a material of suite 2. */
+  /** As {@link use}, with the AES key and the HMAC key of a material of AES_256_CBC_HMAC_SHA_256. */
   useBoth<T>(id: Buffer, operation: (key: Handle, mac: Handle) => T): T {
     return this.retryingStale(id.toString('latin1'), (name) => {
       const mac = this.handleOf(name, 'mac');
@@ -178,7 +178,7 @@ export class KeyObjects {
     this.data.set(label, [made]);
   }
 
-  // A material of suite 2 alone has two secret keys. Which is which their types say, whatever the order of a search.
+  // Only a material of AES_256_CBC_HMAC_SHA_256 has two secret keys. Which is which their types say, whatever the order of a search.
   private addSecret(entry: Entry, handle: Handle): void {
     if (entry.key === undefined || entry.key.equals(handle)) entry.key = handle;
     else if (this.isAes(handle))
@@ -217,7 +217,7 @@ export class KeyObjects {
     return this.entries.get(name) ?? this.lookUp(name) ?? fail(name);
   }
 
-  // Who learnt of a pair, or of a material of suite 2, while another worker made it may know one half alone.
+  // Who learnt of a pair, or of a material of AES_256_CBC_HMAC_SHA_256, while another worker made it may know one half alone.
   private handleOf(name: string, part: keyof Entry): Handle {
     return this.entries.get(name)?.[part] ?? this.lookUp(name)?.[part] ?? fail(name);
   }

@@ -7,7 +7,8 @@ import type {
   MacAlgorithmSpec,
   SigningAlgorithmSpec,
 } from '../../../proto/generated/messages.js';
-import type { CipherKey, CipherSuite, Conversion, KeyTemplate, Mechanism } from '../../hsm/key-store.js';
+import type { CipherSuite } from '../../../proto/formats/ciphertext.js';
+import type { CipherKey, Conversion, KeyTemplate, Mechanism } from '../../hsm/key-store.js';
 
 export interface EncryptionAlgorithm {
   /** CKM number of what the module does of it. */

@@ -1,3 +1,4 @@
+import { cipherSuites } from '../../../proto/formats/ciphertext.js';
 import type { KeySpecEntry, KeyUsageEntry } from './entry.js';
 import {
   CKA_DECRYPT,
@@ -20,22 +21,29 @@ export const aes256 = secretKey(CKM_AES_KEY_GEN, CKK_AES, 32, CKA_ENCRYPT, CKA_D
 const hmac256 = secretKey(CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 32, CKA_SIGN, CKA_VERIFY);
 
 const gcm: KeyUsageEntry = {
-  suite: 1,
+  suite: cipherSuites.AES_256_GCM,
   template: aes256,
-  encryption: { SYMMETRIC_DEFAULT: { mechanism: CKM_AES_GCM, cipher: 1, maxPlaintext } },
+  encryption: {
+    SYMMETRIC_DEFAULT: { mechanism: CKM_AES_GCM, cipher: cipherSuites.AES_256_GCM, maxPlaintext },
+  },
 };
 
 const cbcWithHmac: KeyUsageEntry = {
-  suite: 2,
+  suite: cipherSuites.AES_256_CBC_HMAC_SHA_256,
   template: { ...aes256, macKey: hmac256 },
   encryption: {
-    SYMMETRIC_DEFAULT: { mechanism: CKM_AES_CBC, macMechanism: CKM_SHA256_HMAC, cipher: 2, maxPlaintext },
+    SYMMETRIC_DEFAULT: {
+      mechanism: CKM_AES_CBC,
+      macMechanism: CKM_SHA256_HMAC,
+      cipher: cipherSuites.AES_256_CBC_HMAC_SHA_256,
+      maxPlaintext,
+    },
   },
 };
 
 export const symmetricDefault: KeySpecEntry = {
   usages: { ENCRYPT_DECRYPT: gcm },
-  suites: { 1: gcm, 2: cbcWithHmac },
+  suites: { [cipherSuites.AES_256_GCM]: gcm, [cipherSuites.AES_256_CBC_HMAC_SHA_256]: cbcWithHmac },
   defaultUsage: 'ENCRYPT_DECRYPT',
   importedLength: { shortest: 32, longest: 32 },
 };

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
-import { type MessageShape, type OperationShape, shapeByName } from '../../../proto/descriptor.js';
+import { type MessageShape, type OperationShape, shapeByName } from '../../../proto/schema/descriptor.js';
 import { exceptions, type ServiceError } from '../../../proto/errors.js';
 import { shown } from '../../../proto/text.js';
 import type { Caller } from '../../identity/caller.js';

@@ -1,4 +1,4 @@
-import { decodeAwsJson, toAwsJson } from '../../../proto/aws-json.js';
+import { decodeAwsJson, toAwsJson } from '../../../proto/aws/json.js';
 import { errorTable } from '../../../proto/errors.js';
 import type { Protocol } from './protocol.js';
 

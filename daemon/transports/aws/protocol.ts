@@ -1,6 +1,6 @@
 // The protocols of AWS services that the endpoint speaks. What they have in common is in endpoint.ts.
 import type { IncomingHttpHeaders } from 'node:http';
-import type { MessageShape } from '../../../proto/descriptor.js';
+import type { MessageShape } from '../../../proto/schema/descriptor.js';
 import type { ServiceError } from '../../../proto/errors.js';
 
 export type Message = Record<string, unknown>;

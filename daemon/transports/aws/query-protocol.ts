@@ -1,4 +1,4 @@
-import { decodeAwsQuery, toAwsXml, xmlText } from '../../../proto/aws-query.js';
+import { decodeAwsQuery, toAwsXml, xmlText } from '../../../proto/aws/query.js';
 import { type ErrorCode, errorTable } from '../../../proto/errors.js';
 import type { Protocol } from './protocol.js';
 

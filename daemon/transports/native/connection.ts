@@ -1,7 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
-import { decodeRequest, type DecodedRequest, encodeError, encodeResponse } from '../../../proto/codec.js';
+import {
+  decodeRequest,
+  type DecodedRequest,
+  encodeError,
+  encodeResponse,
+} from '../../../proto/codec/frames.js';
 import { type ErrorCode, exceptions, type ServiceError } from '../../../proto/errors.js';
 import type { Share } from '../../identity/shares.js';
 import type { Logger } from '../../observability/log.js';

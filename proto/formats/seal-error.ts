@@ -1,4 +1,4 @@
-import { longestMessage, shown } from '../../proto/text.js';
+import { longestMessage, shown } from '../text.js';
 
 /** What may be wrong with a sealed file, or with the files that it is made from and written to. */
 export type SealErrorCode =

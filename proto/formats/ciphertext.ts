@@ -1,10 +1,18 @@
-// Ciphertext blobs (proto/FORMATS.md): version, suite, key id, material id, IV, ciphertext with tag.
-
+// Ciphertext blobs (README.md): version, suite, key id, material id, IV, ciphertext with tag.
 import { isAscii } from 'node:buffer';
-import type { CipherSuite } from '../hsm/key-store.js';
 
 const version = 1;
 const materialIdLength = 32;
+
+/** How a material's ciphertexts are made; the numbers are those of blobs and of stored records. */
+export const cipherSuites = {
+  /** A 96-bit IV and a 128-bit tag. */
+  AES_256_GCM: 1,
+  /** AES-256-CBC with a 128-bit IV, then HMAC-SHA-256 with a second key, untruncated. */
+  AES_256_CBC_HMAC_SHA_256: 2,
+} as const;
+
+export type CipherSuite = (typeof cipherSuites)[keyof typeof cipherSuites];
 
 interface SuiteLengths {
   /** Bytes. */
@@ -14,9 +22,9 @@ interface SuiteLengths {
   readonly block: number;
 }
 
-const suites: Readonly<Record<CipherSuite, SuiteLengths>> = {
-  1: { iv: 12, tag: 16, block: 0 },
-  2: { iv: 16, tag: 32, block: 16 },
+const lengths: Readonly<Record<CipherSuite, SuiteLengths>> = {
+  [cipherSuites.AES_256_GCM]: { iv: 12, tag: 16, block: 0 },
+  [cipherSuites.AES_256_CBC_HMAC_SHA_256]: { iv: 16, tag: 32, block: 16 },
 };
 
 /** The fields of a blob. */
@@ -27,9 +35,9 @@ export interface CiphertextBlob {
   readonly materialId: string;
   /** Everything before the IV; authenticated together with the encryption context. */
   readonly header: Buffer;
-  /** 12 bytes, with suite 2 16. */
+  /** 12 bytes with AES_256_GCM, else 16. */
   readonly iv: Buffer;
-  /** Ciphertext and tag of 16 bytes, with suite 2 of 32. */
+  /** With its tag at the end: 16 bytes with AES_256_GCM, else 32. */
   readonly ciphertext: Buffer;
 }
 
@@ -52,10 +60,10 @@ export function encodeBlob(header: Buffer, iv: Buffer, ciphertext: Buffer): Buff
  * @returns views of the blob; undefined where it is not one
  */
 export function decodeBlob(blob: Buffer): CiphertextBlob | undefined {
-  const suite = blob[1];
+  const suite: number | undefined = blob[1];
   const idLength = blob[2];
-  if (blob[0] !== version || (suite !== 1 && suite !== 2) || !idLength) return undefined;
-  const { iv: ivLength, tag, block } = suites[suite];
+  if (blob[0] !== version || !isSuite(suite) || !idLength) return undefined;
+  const { iv: ivLength, tag, block } = lengths[suite];
   const headerLength = 3 + idLength + materialIdLength;
   const encrypted = blob.length - headerLength - ivLength - tag;
   if (encrypted < block || (block > 0 && encrypted % block !== 0)) return undefined;
@@ -69,4 +77,8 @@ export function decodeBlob(blob: Buffer): CiphertextBlob | undefined {
     iv: blob.subarray(headerLength, headerLength + ivLength),
     ciphertext: blob.subarray(headerLength + ivLength),
   };
+}
+
+function isSuite(number: number | undefined): number is CipherSuite {
+  return number !== undefined && Object.hasOwn(lengths, number);
 }

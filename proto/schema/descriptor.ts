@@ -1,8 +1,8 @@
-import type { Operations } from './generated/messages.js';
-import { schema } from './generated/schema.js';
+import type { Operations } from '../generated/messages.js';
+import { schema } from '../generated/schema.js';
 import type { FieldDescription } from './schema.js';
-import { wireTypes } from './codec/wire.js';
-import { type Scalar, scalars } from './codec/scalars.js';
+import { wireTypes } from '../codec/wire.js';
+import { type Scalar, scalars } from '../codec/scalars.js';
 
 /** The name of an operation, as AWS KMS spells it: `Encrypt`. */
 export type OperationName = keyof Operations;

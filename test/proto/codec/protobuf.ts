@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 
-const proto = fileURLToPath(new URL('../../../proto/', import.meta.url));
+const proto = fileURLToPath(new URL('../../../../proto/schema/', import.meta.url));
 export const root = new protobuf.Root();
 // It only declares the types of options.
 root.resolvePath = (_origin, target) => (target === 'options.proto' ? null : join(proto, target));

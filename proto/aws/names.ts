@@ -1,5 +1,5 @@
 // Names of fields as AWS spells them, derived from the schema's.
-import type { FieldShape, MessageShape } from './descriptor.js';
+import type { FieldShape, MessageShape } from '../schema/descriptor.js';
 
 /** Names that the rule does not give, by message and field; the rule is `keyId` → `KeyId`. */
 const exceptions: Readonly<Record<string, string>> = {

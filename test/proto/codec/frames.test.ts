@@ -7,9 +7,9 @@ import {
   encodeRequest,
   encodeResponse,
   operationShape,
-} from '../../proto/codec.js';
-import { operationShapes } from '../../proto/descriptor.js';
-import { errorTable, exceptions, ServiceError } from '../../proto/errors.js';
+} from '../../../proto/codec/frames.js';
+import { operationShapes } from '../../../proto/schema/descriptor.js';
+import { errorTable, exceptions, ServiceError } from '../../../proto/errors.js';
 import { requestType } from './protobuf.js';
 
 const encrypt = operationShape('Encrypt');

@@ -1,8 +1,8 @@
 // The AWS query protocol (Smithy, "AWS query protocol"): requests as a form, replies in XML.
-import { namedFields } from './aws-names.js';
-import type { FieldShape, MessageShape } from './descriptor.js';
-import { exceptions, type ServiceError } from './errors.js';
-import { shown } from './text.js';
+import { namedFields } from './names.js';
+import type { FieldShape, MessageShape } from '../schema/descriptor.js';
+import { exceptions, type ServiceError } from '../errors.js';
+import { shown } from '../text.js';
 
 type Plain = Record<string, unknown>;
 

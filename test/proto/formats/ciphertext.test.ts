@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import t from 'tap';
-import { blobHeader, decodeBlob, encodeBlob } from '../../daemon/keys/ciphertext.js';
-import { canonicalContext } from '../../daemon/keys/context.js';
-import { checkout } from '../support/paths.js';
+import { blobHeader, decodeBlob, encodeBlob } from '../../../proto/formats/ciphertext.js';
+import { canonicalContext } from '../../../proto/formats/encryption-context.js';
+import { checkout } from '../../support/paths.js';
 
 interface Vector {
   comment: string;
@@ -42,7 +42,7 @@ const openings = {
 };
 
 void t.test('blobs are those of the committed vectors, and decrypt with their key', (t) => {
-  const text = readFileSync(join(checkout, 'proto/vectors/ciphertext-blob.json'), 'utf8');
+  const text = readFileSync(join(checkout, 'proto/formats/vectors/ciphertext-blob.json'), 'utf8');
   for (const vector of JSON.parse(text) as Vector[]) {
     const blob = Buffer.from(vector.blob, 'hex');
     const decoded = decodeBlob(blob)!;

@@ -1,9 +1,9 @@
 // The AWS JSON 1.1 protocol (Smithy, "AWS JSON 1.1 protocol"): messages in the shape that programs see (codec.ts) to and
 // from JSON with AWS's names, bytes as base64 and times as epoch seconds.
-import { namedFields } from './aws-names.js';
-import type { FieldShape, MessageShape } from './descriptor.js';
-import { exceptions, type ServiceError } from './errors.js';
-import { hasDuplicateMember } from './json-members.js';
+import { namedFields } from './names.js';
+import type { FieldShape, MessageShape } from '../schema/descriptor.js';
+import { exceptions, type ServiceError } from '../errors.js';
+import { hasDuplicateMember } from '../json-members.js';
 
 export type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
 type Plain = Record<string, unknown>;

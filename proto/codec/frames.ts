@@ -7,12 +7,12 @@ import {
   messageShape,
   shapeByName,
   shapeByTag,
-} from './descriptor.js';
-import { exceptions, isErrorCode, ServiceError } from './errors.js';
-import { shown } from './text.js';
+} from '../schema/descriptor.js';
+import { exceptions, isErrorCode, ServiceError } from '../errors.js';
+import { shown } from '../text.js';
 import { type Plain, readMessage, writeMessage } from './messages.js';
 import { Reader } from 'protobufjs/minimal.js';
-import { encode, readEnd, reading, readTag, skipField } from './codec/wire.js';
+import { encode, readEnd, reading, readTag, skipField } from './wire.js';
 
 /** A request as it came off the wire; `message` is not validated yet. `error` is set where it cannot be used. */
 export interface DecodedRequest {

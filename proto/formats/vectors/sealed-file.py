@@ -1,6 +1,6 @@
-"""Writes v1.json: test vectors of docs/sealed-file-format.md, from its text alone.
+"""Writes sealed-file.json: test vectors of docs/sealed-file-format.md, from its text alone.
 
-Needs Python 3 with `cryptography`:  python3 generate.py > v1.json
+Needs Python 3 with `cryptography`:  python3 sealed-file.py > sealed-file.json
 """
 
 import hashlib

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import t from 'tap';
-import { canonicalContext } from '../../daemon/keys/context.js';
-import type { StringMap } from '../../proto/generated/messages.js';
-import { checkout } from '../support/paths.js';
+import { canonicalContext } from '../../../proto/formats/encryption-context.js';
+import type { StringMap } from '../../../proto/generated/messages.js';
+import { checkout } from '../../support/paths.js';
 
 interface Vector {
   comment: string;
@@ -19,7 +19,7 @@ function contextOf(pairs: Iterable<readonly [string, string]>): StringMap {
 }
 
 void t.test('the canonical encryption context is that of the committed vectors', (t) => {
-  const text = readFileSync(join(checkout, 'proto/vectors/encryption-context.json'), 'utf8');
+  const text = readFileSync(join(checkout, 'proto/formats/vectors/encryption-context.json'), 'utf8');
   for (const { comment, context, encoded } of JSON.parse(text) as Vector[]) {
     const pairs = Object.entries(context) as [string, string][];
     t.equal(canonicalContext(contextOf(pairs)).toString('hex'), encoded, comment);

@@ -1,10 +1,10 @@
 // Between the wire format of a message and the plain object that programs see.
-import type { FieldShape, MessageShape } from './descriptor.js';
-import { exceptions, type ServiceError } from './errors.js';
-import { quote, shown } from './text.js';
+import type { FieldShape, MessageShape } from '../schema/descriptor.js';
+import { exceptions, type ServiceError } from '../errors.js';
+import { quote, shown } from '../text.js';
 import type { Reader, Writer } from 'protobufjs/minimal.js';
-import { scalars } from './codec/scalars.js';
-import { enter, leave, readString, readTag, skipField } from './codec/wire.js';
+import { scalars } from './scalars.js';
+import { enter, leave, readString, readTag, skipField } from './wire.js';
 
 export type Plain = Record<string, unknown>;
 

@@ -1,4 +1,4 @@
-// What scripts/generate-proto.mjs makes of proto/*.proto.
+// The form of the schema that scripts/generate-proto.mjs writes.
 
 /** A field of a message, with the options of options.proto. */
 export interface FieldDescription {

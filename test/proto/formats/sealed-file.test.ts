@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import t from 'tap';
-import { SealError } from '../../client/seal/errors.js';
-import { decodeHeader, encodeHeader } from '../../client/seal/header.js';
+import { SealError } from '../../../proto/formats/seal-error.js';
+import { decodeHeader, encodeHeader } from '../../../proto/formats/sealed-file.js';
 
 function header(fields = {}) {
   const encryptedDataKey = Buffer.from('blob');

@@ -1,7 +1,7 @@
 // The bytes of a sealed file's header and nothing else; docs/sealed-file-format.md describes them.
-import type { StringMap } from '../../proto/generated/messages.js';
-import { decodeContext, encodeContext, maxContextLength } from './context.js';
-import { invalidSealedFile, SealError } from './errors.js';
+import type { StringMap } from '../generated/messages.js';
+import { decodeSealedContext, encodeSealedContext, maxSealedContextBytes } from './encryption-context.js';
+import { invalidSealedFile, SealError } from './seal-error.js';
 
 export interface Header {
   /** Bytes of plaintext in each frame but the last: a power of two from 1 KiB to 1 MiB. */
@@ -28,7 +28,7 @@ const contextOffset = prefixLength + saltLength;
 const maxEncryptedDataKeyLength = 6144;
 /** With an empty context and an encrypted data key of one byte. */
 const minHeaderLength = contextOffset + 3;
-const maxHeaderLength = contextOffset + maxContextLength + maxEncryptedDataKeyLength;
+const maxHeaderLength = contextOffset + maxSealedContextBytes + maxEncryptedDataKeyLength;
 const frameExponents = { min: 10, max: 20 };
 
 /**
@@ -45,7 +45,7 @@ export function encodeHeader(header: Header): Buffer {
       'UnusableInput',
       `The encrypted data key has ${encryptedDataKey.length} bytes; 1 to ${maxEncryptedDataKeyLength} are allowed.`,
     );
-  const context = encodeContext(header.encryptionContext);
+  const context = encodeSealedContext(header.encryptionContext);
   const prefix = Buffer.alloc(prefixLength);
   magic.copy(prefix);
   prefix.set([version, suite, exponent], magic.length);
@@ -79,7 +79,7 @@ export function decodeHeader(bytes: Buffer): Header {
   if (bytes.length !== readHeaderLength(bytes)) throw invalidSealedFile();
   const exponent = bytes.readUInt8(magic.length + 2);
   if (exponent < frameExponents.min || exponent > frameExponents.max) throw invalidSealedFile();
-  const { context, end } = decodeContext(bytes, contextOffset);
+  const { context, end } = decodeSealedContext(bytes, contextOffset);
   const encryptedDataKey = bytes.subarray(end);
   if (encryptedDataKey.length < 1 || encryptedDataKey.length > maxEncryptedDataKeyLength)
     throw invalidSealedFile();

@@ -8,14 +8,14 @@ import {
   encodeRequest,
   encodeResponse,
   operationShape,
-} from '../../proto/codec.js';
+} from '../../../proto/codec/frames.js';
 import {
   type FieldShape,
   type MessageShape,
   type OperationShape,
   operationShapes,
-} from '../../proto/descriptor.js';
-import { WireError } from '../../proto/codec/wire.js';
+} from '../../../proto/schema/descriptor.js';
+import { WireError } from '../../../proto/codec/wire.js';
 import { requestType, responseType } from './protobuf.js';
 
 type Plain = Record<string, unknown>;

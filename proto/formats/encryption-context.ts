@@ -1,0 +1,114 @@
+// The two encodings of an encryption context. They stay two because stored data depends on both: the canonical one is part
+// of what each ciphertext blob authenticates (README.md), the other one is in the header of each sealed file
+// (docs/sealed-file-format.md), which is read back and therefore begins with the number of pairs.
+import { exceptions } from '../errors.js';
+import type { StringMap } from '../generated/messages.js';
+import { invalidSealedFile, SealError } from './seal-error.js';
+
+/** Most bytes of all keys and values together, as UTF-8. */
+export const maxContextBytes = 8_192;
+
+/** Most bytes of an encryption context in a sealed file, with all lengths. */
+export const maxSealedContextBytes = 8_192;
+
+const empty = Buffer.alloc(0);
+
+/**
+ * The canonical encoding of an encryption context: its pairs in the order of the key's UTF-8 bytes, each key and each value
+ * after its length in bytes as a 32-bit big-endian number.
+ * @returns no bytes where there are no pairs
+ * @throws ValidationException past 8,192 bytes of keys and values, or where a string is not well-formed Unicode
+ */
+export function canonicalContext(context: StringMap | undefined): Buffer {
+  if (context === undefined) return empty;
+  const parts = sortedParts(context, (message) => new exceptions.ValidationException(message));
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  if (length > maxContextBytes) {
+    throw new exceptions.ValidationException(
+      `The encryption context has ${length} bytes of keys and values; at most ${maxContextBytes} are allowed.`,
+    );
+  }
+  const encoded = Buffer.allocUnsafe(length + parts.length * 4);
+  let offset = 0;
+  for (const part of parts) {
+    offset = encoded.writeUInt32BE(part.length, offset);
+    offset += part.copy(encoded, offset);
+  }
+  return encoded;
+}
+
+/**
+ * The encoding of an encryption context in a sealed file: the number of pairs as 16 bits, then as the canonical one, but
+ * with lengths of 16 bits.
+ * @throws SealError UnusableInput past 8,192 bytes, or where a string is not well-formed Unicode
+ */
+export function encodeSealedContext(context: StringMap): Buffer {
+  const parts = sortedParts(context, (message) => new SealError('UnusableInput', message));
+  const length = parts.reduce((sum, part) => sum + 2 + part.length, 2);
+  if (length > maxSealedContextBytes)
+    throw new SealError(
+      'UnusableInput',
+      `The encryption context takes ${length} bytes; at most ${maxSealedContextBytes} are allowed.`,
+    );
+  const encoded = Buffer.allocUnsafe(length);
+  let offset = encoded.writeUInt16BE(parts.length / 2);
+  for (const part of parts) {
+    offset = encoded.writeUInt16BE(part.length, offset);
+    offset += part.copy(encoded, offset);
+  }
+  return encoded;
+}
+
+/**
+ * Reads a context of a sealed file. Strict: only what {@link encodeSealedContext} writes is accepted.
+ * @param offset where it begins in `bytes`
+ * @returns the context, without a prototype, and where it ends
+ * @throws SealError InvalidSealedFile
+ */
+export function decodeSealedContext(bytes: Buffer, offset: number): { context: StringMap; end: number } {
+  let end = offset;
+  const take = (length: number) => {
+    if (end + length > bytes.length || end + length - offset > maxSealedContextBytes)
+      throw invalidSealedFile();
+    end += length;
+    return bytes.subarray(end - length, end);
+  };
+  const part = () => take(take(2).readUInt16BE());
+  const context = Object.create(null) as StringMap;
+  let previous: Buffer | undefined;
+  for (let pairs = take(2).readUInt16BE(); pairs > 0; pairs--) {
+    const key = part();
+    if (previous && previous.compare(key) >= 0) throw invalidSealedFile();
+    previous = key;
+    context[text(key)] = text(part());
+  }
+  return { context, end };
+}
+
+/**
+ * Keys and values in turn, as UTF-8, in the order of the keys' bytes. The order of UTF-16 units differs beyond the basic
+ * plane, and a locale's order differs between machines.
+ * @param unusable makes the error for a string that is not well-formed Unicode: encoders would replace a lone surrogate, and
+ *   two contexts would have one encoding
+ */
+function sortedParts(context: StringMap, unusable: (message: string) => Error): Buffer[] {
+  const utf8 = (part: unknown) => {
+    if (typeof part !== 'string' || !part.isWellFormed())
+      throw unusable('The encryption context must hold strings of well-formed Unicode.');
+    return Buffer.from(part);
+  };
+  const pairs: (readonly [key: Buffer, value: Buffer])[] = [];
+  for (const key of Object.keys(context)) pairs.push([utf8(key), utf8(context[key])]);
+  if (pairs.length > 1) pairs.sort(([a], [b]) => a.compare(b));
+  return pairs.flat();
+}
+
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function text(bytes: Buffer): string {
+  try {
+    return strictUtf8.decode(bytes);
+  } catch {
+    throw invalidSealedFile();
+  }
+}
