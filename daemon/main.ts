@@ -30,6 +30,7 @@ import { openInternalKeys } from './keys/internal-keys.js';
 import { KeyStores } from './keys/key-stores.js';
 import { Keyring } from './keys/keyring.js';
 import { LastUsage } from './keys/last-usage.js';
+import { MaterialFactory } from './keys/material/material-factory.js';
 import { MessageCounts } from './keys/message-counts.js';
 import { Secrets } from './keys/secrets.js';
 import { hmacSha256 } from './keys/specs.js';
@@ -169,7 +170,8 @@ async function start(home: string): Promise<Daemon> {
   const credentials = { identities, accessKeys, sessions, certificates };
   const authenticator = new Authenticator(credentials, instance, startedAt, upgradeLimitsOf(limits));
   const recorder = new Recorder(records, audit, owed);
-  const acts = new ServiceActs({ keyring, records, stores }, recorder);
+  const materials = new MaterialFactory(keyring, records, stores, internalKeys['material-ids']);
+  const acts = new ServiceActs({ keyring, records, stores, materials }, recorder);
   const messageCounts = await MessageCounts.open(records, {
     keyring,
     bound: limits.messagesPerMaterial,
@@ -186,6 +188,7 @@ async function start(home: string): Promise<Daemon> {
     keyring,
     records,
     stores,
+    materials,
     messageCounts,
     lastUsage,
     unknownMaterials,

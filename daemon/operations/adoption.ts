@@ -47,10 +47,9 @@ const adoptKey = operation({
     if (usage.suite !== undefined) checkImportable(stores.main, usageIn(stores.main, keySpec, keyUsage)!);
     await stores.main.meet(found.id);
     await checkWorks(stores.main, found.id, usage);
-    const materialId = (await stores.main.random(32)).toString('hex');
-    const objectId = found.id.toString('hex');
+    const material = await services.materials.adopt(found.id, usage.suite, shortfalls);
+    const { createdAt } = material;
     const keyId = randomUUID();
-    const createdAt = Date.now() / 1000;
     const record: KeyRecord = {
       ...keyDefaults,
       keyId,
@@ -60,7 +59,7 @@ const adoptKey = operation({
       keyUsage,
       policy: defaultKeyPolicy(keyring.namer.account),
       tags,
-      materials: [{ materialId, objectId, suite: usage.suite, createdAt, adopted: { shortfalls } }],
+      materials: [material],
     };
     const made = new Key(record, keyring.namer);
     return {

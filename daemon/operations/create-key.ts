@@ -2,7 +2,6 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { exceptions } from '../../proto/errors.js';
 import type { CreateKeyRequest, KeySpec, KeyUsageType } from '../../proto/generated/messages.js';
 import { existingCustomKeyStore } from '../keys/custom-key-stores.js';
-import { generateMaterial } from '../keys/intents.js';
 import { Key, putKey } from '../keys/keyring.js';
 import { checkImportable, checkMechanisms } from '../keys/mechanisms.js';
 import { keyMetadata } from '../keys/metadata.js';
@@ -57,7 +56,7 @@ export const createKey = operation({
   auditedResponse: (response) => response,
   async handle(request, _keys, services, caller, origin) {
     const { keySpec, keyUsage } = checkCreateKey(request, services);
-    const { keyring, records, stores } = services;
+    const { keyring, records, stores, materials } = services;
     const { customKeyStoreId } = request;
     const store = stores.named(customKeyStoreId);
     const usage = usageIn(store, keySpec, keyUsage)!;
@@ -85,28 +84,19 @@ export const createKey = operation({
     };
     if (request.policy !== undefined && !request.bypassPolicyLockoutSafetyCheck)
       checkLockout(draft, { request, services, caller, origin });
-    // Before there is anything that a failure would leave behind.
-    const materialId = (await store.random(32)).toString('hex');
-    const material =
-      draft.origin === 'EXTERNAL'
-        ? undefined
-        : await generateMaterial(records, store, `keyhold/${keyId}`, usage.template, customKeyStoreId);
-    const createdAt = Date.now() / 1000;
-    const objectId = material?.objectId.toString('hex');
-    const record: KeyRecord = {
-      ...draft,
-      createdAt,
-      materials: objectId === undefined ? [] : [{ materialId, objectId, suite: usage.suite, createdAt }],
-    };
+    const made = draft.origin === 'EXTERNAL' ? undefined : await materials.generate(draft, customKeyStoreId);
+    const record: KeyRecord = made
+      ? { ...draft, createdAt: made.material.createdAt, materials: [made.material] }
+      : draft;
     const key = new Key(record, keyring.namer);
     return {
       response: { keyMetadata: keyMetadata(key, keyring.namer, stores.clusterOf(key)) },
       made: key,
       changes: () => {
         if (customKeyStoreId !== undefined) existingCustomKeyStore(records, customKeyStoreId);
-        return material ? [putKey(record), material.commit] : [putKey(record)];
+        return made ? [putKey(record), made.commit] : [putKey(record)];
       },
-      undo: material && (() => material.undo()),
+      undo: made?.undo,
     };
   },
 });

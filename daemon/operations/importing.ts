@@ -15,7 +15,6 @@ import {
   sealToken,
   wrappingKeyNames,
 } from '../keys/wrapping-keys.js';
-import { prepareImport } from './new-material.js';
 import { type AnyOperation, operation, type Services } from './operation.js';
 import { keyIdOrArn } from './resolvers.js';
 
@@ -104,7 +103,7 @@ const importKeyMaterial = operation({
         label,
         importTarget(record),
       );
-    const { materialId, ...change } = await prepareImport(key!, services, perform, {
+    const { materialId, ...change } = await services.materials.prepareImport(key!, perform, {
       validTo: request.validTo,
       importType: request.importType,
       expectedId: request.keyMaterialId,

@@ -1,16 +1,16 @@
 // Makes the keys of services (`alias/aws/<service>`) when they are first used.
 import { randomUUID } from 'node:crypto';
-import { generateMaterial } from '../keys/intents.js';
 import { Key, putAlias, putKey } from '../keys/keyring.js';
 import { managedAliasPrefix, managedDescription } from '../keys/managed-keys.js';
 import { keyDefaults } from '../keys/new-key.js';
 import type { KeyRecord, MaterialRecord } from '../keys/record.js';
 import { rotationFrom } from '../keys/rotation.js';
-import { usageIn } from '../keys/specs.js';
 import { managedKeyPolicy } from '../policy/managed-key-policy.js';
 import { makeServiceEvent } from './audit-event.js';
 import type { Services } from './operation.js';
 import type { Recorder } from './recorder.js';
+
+const spec = { keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
 
 /** Days; a year, which nobody can change. */
 const rotationPeriod = 365;
@@ -20,7 +20,7 @@ export class ManagedKeys {
   readonly #making = new Map<string, Promise<Key>>();
 
   constructor(
-    private readonly services: Pick<Services, 'keyring' | 'records' | 'stores'>,
+    private readonly services: Pick<Services, 'keyring' | 'materials'>,
     private readonly recorder: Recorder,
   ) {}
 
@@ -45,23 +45,19 @@ export class ManagedKeys {
   }
 
   async #make(service: string): Promise<Key> {
-    const { keyring, records, stores } = this.services;
+    const { keyring, materials } = this.services;
     const aliasName = managedAliasPrefix + service;
     const keyId = randomUUID();
-    const { template, suite } = usageIn(stores.main, 'SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT')!;
-    // Before there is anything that a failure would leave behind.
-    const materialId = (await stores.main.random(32)).toString('hex');
-    const pending = await generateMaterial(records, stores.main, `keyhold/${keyId}`, template);
-    const createdAt = Date.now() / 1000;
-    const material = { materialId, objectId: pending.objectId.toString('hex'), suite, createdAt };
+    const { material, commit, undo } = await materials.generate({ keyId, ...spec });
+    const { createdAt } = material;
     const record = this.#record(service, keyId, material);
     const alias = { targetKeyId: keyId, createdAt, updatedAt: createdAt };
     const { account, region } = keyring.namer;
     const key = new Key(record, keyring.namer);
     await this.recorder.commit(
       {
-        changes: () => [putKey(record), putAlias(aliasName, alias), pending.commit],
-        undo: () => pending.undo(),
+        changes: () => [putKey(record), putAlias(aliasName, alias), commit],
+        undo,
       },
       makeServiceEvent('CreateKey', account, region, { keyId, aliasName }, key),
     );
@@ -76,8 +72,7 @@ export class ManagedKeys {
       keyId,
       createdAt,
       description: managedDescription(service),
-      keySpec: 'SYMMETRIC_DEFAULT',
-      keyUsage: 'ENCRYPT_DECRYPT',
+      ...spec,
       keyManager: 'AWS',
       policy: managedKeyPolicy(this.services.keyring.namer.account, service),
       materials: [material],

@@ -1,12 +1,9 @@
 // MigrateKey: a key's home becomes another key store. No material leaves an HSM, so the key gets a new one there; what the
 // older ones encrypted they still decrypt, where they are.
 import { exceptions } from '../../proto/errors.js';
-import { generateMaterial } from '../keys/intents.js';
 import { existingCustomKeyStore } from '../keys/custom-key-stores.js';
 import { type Key, putKey } from '../keys/keyring.js';
-import { checkMechanisms } from '../keys/mechanisms.js';
 import { type KeyRecord, locationOf, storeIdOf } from '../keys/record.js';
-import { usageIn } from '../keys/specs.js';
 import { checkState } from '../keys/states.js';
 import { type AnyOperation, operation } from './operation.js';
 import { keyIdOrArn } from './resolvers.js';
@@ -22,21 +19,17 @@ const migrateKey = operation({
   ],
   audited: ['keyId', 'customKeyStoreId'],
   auditedResponse: (response) => response,
-  async handle({ customKeyStoreId }, [key], { keyring, records, stores }) {
-    const { keyId, keySpec, keyUsage } = key!.record;
-    const store = stores.named(customKeyStoreId);
+  async handle({ customKeyStoreId }, [key], { keyring, records, stores, materials }) {
+    const { keyId } = key!.record;
+    // A store that is not connected is told first.
+    stores.named(customKeyStoreId);
     checkMigratable(key!, customKeyStoreId);
     if (key!.record.customKeyStoreId === customKeyStoreId) {
       const keyMaterialId = key!.current.materialId;
       return { response: { keyId: key!.arn, keyMaterialId, migrated: false }, keyMaterialId };
     }
-    checkMechanisms(store, keySpec, keyUsage);
-    const { template, suite } = usageIn(store, keySpec, keyUsage)!;
-    // Before there is anything that a failure would leave behind.
-    const materialId = (await store.random(32)).toString('hex');
-    const material = await generateMaterial(records, store, `keyhold/${keyId}`, template, customKeyStoreId);
-    const objectId = material.objectId.toString('hex');
-    const createdAt = Date.now() / 1000;
+    const { material, commit, undo } = await materials.generate(key!.record, customKeyStoreId);
+    const { materialId } = material;
     return {
       response: { keyId: key!.arn, keyMaterialId: materialId, migrated: true },
       keyMaterialId: materialId,
@@ -45,10 +38,9 @@ const migrateKey = operation({
         const now = keyring.existing(keyId);
         checkMigratable(now, customKeyStoreId);
         const moved = movedTo(now.record, customKeyStoreId);
-        const materials = [...moved.materials, { materialId, objectId, suite, createdAt }];
-        return [putKey({ ...moved, materials }), material.commit];
+        return [putKey({ ...moved, materials: [...moved.materials, material] }), commit];
       },
-      undo: () => material.undo(),
+      undo,
     };
   },
 });

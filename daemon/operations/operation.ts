@@ -11,6 +11,7 @@ import type { Identities } from '../identity/identities.js';
 import type { Sessions } from '../identity/sessions.js';
 import type { Key, Keyring, Material } from '../keys/keyring.js';
 import type { LastUsage } from '../keys/last-usage.js';
+import type { MaterialFactory } from '../keys/material/material-factory.js';
 import type { MessageCounts } from '../keys/message-counts.js';
 import type { Secrets } from '../keys/secrets.js';
 import type { UnknownMaterials } from '../keys/unknown-materials.js';
@@ -27,6 +28,7 @@ export interface Services {
   readonly keyring: Keyring;
   readonly records: Records;
   readonly stores: KeyStores;
+  readonly materials: MaterialFactory;
   readonly messageCounts: MessageCounts;
   readonly lastUsage: LastUsage;
   readonly unknownMaterials: UnknownMaterials;

@@ -5,7 +5,6 @@ import { withRotation } from '../keys/imported-material.js';
 import type { Key } from '../keys/keyring.js';
 import { putKey } from '../keys/keyring.js';
 import { hasRotations, isRotatable, onDemandRotations, rotationFrom, rotationsOf } from '../keys/rotation.js';
-import { prepareRotation } from './new-material.js';
 import { type AnyOperation, operation, type Services } from './operation.js';
 import { page } from './paging.js';
 import { keyIdOrArn } from './resolvers.js';
@@ -114,7 +113,11 @@ const rotateKeyOnDemand = operation({
       );
     }
     if (!isRotatable(key!.record)) return rotateToImported(key!, services, checkLimit);
-    const { materialId, changes, undo } = await prepareRotation(key!, 'ON_DEMAND', services, checkLimit);
+    const { materialId, changes, undo } = await services.materials.prepareRotation(
+      key!,
+      'ON_DEMAND',
+      checkLimit,
+    );
     return { response: { keyId: key!.arn }, keyMaterialId: materialId, changes, undo };
   },
 });

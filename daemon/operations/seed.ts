@@ -2,11 +2,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { exceptions } from '../../proto/errors.js';
 import type { SeedKeyRequest } from '../../proto/generated/messages.js';
-import { materialIdOf, withImport } from '../keys/imported-material.js';
 import { importTarget } from '../keys/importing.js';
-import { generateMaterial, importMaterial, type PendingMaterial } from '../keys/intents.js';
+import type { NewMaterial } from '../keys/material/material-factory.js';
 import { Key, putAlias, putKey } from '../keys/keyring.js';
-import { checkImportable, checkMechanisms } from '../keys/mechanisms.js';
+import { checkImportable } from '../keys/mechanisms.js';
 import { keyDefaults } from '../keys/new-key.js';
 import type { KeyRecord } from '../keys/record.js';
 import { isRotatable, rotationFrom } from '../keys/rotation.js';
@@ -53,7 +52,7 @@ const seedKey = operation({
     const record = seededRecord(request, services);
     for (const alias of request.aliases ?? []) checkAliasIsFree(alias, services);
     if (checkOnly) return { response: { keyId: keyArn, outcome: 'CREATED' } };
-    const { record: whole, pending } = await withMaterial(record, request, services);
+    const { record: whole, commit, undo } = await withMaterial(record, request, services);
     return {
       response: { keyId: keyArn, outcome: 'CREATED' },
       made: new Key(whole, keyring.namer),
@@ -64,9 +63,9 @@ const seedKey = operation({
           checkAliasIsFree(alias, services);
           return putAlias(alias, { targetKeyId: keyId, createdAt, updatedAt: createdAt });
         });
-        return [putKey(whole), ...aliases, pending.commit];
+        return [putKey(whole), ...aliases, commit];
       },
-      undo: () => pending.undo(),
+      undo,
     };
   },
 });
@@ -107,10 +106,7 @@ function seededRecord(request: SeedKeyRequest, services: Services): KeyRecord {
   return { ...record, rotation: rotationFrom(createdAt, rotationPeriodInDays) };
 }
 
-interface Made {
-  readonly record: KeyRecord;
-  readonly pending: PendingMaterial;
-}
+type Made = NewMaterial & { readonly record: KeyRecord };
 
 /** Generates or imports the material of a key, and puts it into its record. @throws HsmError, StoreError */
 async function withMaterial(
@@ -119,37 +115,21 @@ async function withMaterial(
   services: Services,
 ): Promise<Made> {
   if (keyMaterial) return withImported(record, keyMaterial, services);
-  const { records, stores } = services;
-  const usage = usageIn(stores.main, record.keySpec, record.keyUsage)!;
-  checkMechanisms(stores.main, record.keySpec, record.keyUsage);
-  const { template, suite } = usage;
-  const materialId = (await stores.main.random(32)).toString('hex');
-  const pending = await generateMaterial(records, stores.main, `keyhold/${record.keyId}`, template);
-  const objectId = pending.objectId.toString('hex');
-  const material = { materialId, objectId, suite, createdAt: record.createdAt };
-  return { record: { ...record, materials: [material] }, pending };
+  const made = await services.materials.generate(record);
+  return { ...made, record: { ...record, materials: [made.material] } };
 }
 
-async function withImported(record: KeyRecord, keyMaterial: Uint8Array, services: Services): Promise<Made> {
-  const { records, stores, internalKeys } = services;
+async function withImported(
+  record: KeyRecord,
+  keyMaterial: Uint8Array,
+  { stores, materials }: Services,
+): Promise<Made> {
   checkImportable(stores.main, usageIn(stores.main, record.keySpec, record.keyUsage)!);
   const bytes = Buffer.from(keyMaterial);
   try {
-    const pending = await importMaterial(records, stores.main, `keyhold/${record.keyId}`, (id, label) =>
+    return await materials.importFirst(record, (id, label) =>
       stores.main.importPlaintext(bytes, id, label, importTarget(record)),
     );
-    try {
-      const { checkValue } = pending.imported;
-      const materialId = await materialIdOf(stores.main, internalKeys['material-ids'], record, checkValue);
-      const objectId = pending.objectId.toString('hex');
-      const arn = services.keyring.namer.keyArn(record.keyId);
-      const imported = { arn, materialId, objectId, at: record.createdAt, validTo: undefined, leftHsm: true };
-      const { enabled } = record;
-      return { record: { ...withImport(record, imported).record, enabled }, pending };
-    } catch (error) {
-      await pending.undo();
-      throw error;
-    }
   } finally {
     bytes.fill(0);
     keyMaterial.fill(0);
@@ -187,9 +167,9 @@ async function checkIsAsSeeded(key: Key, request: SeedKeyRequest, services: Serv
 /** Whether a key's current material is this one, which only the HSM can tell. */
 async function hasMaterial(record: KeyRecord, keyMaterial: Uint8Array, services: Services): Promise<boolean> {
   if (record.origin !== 'EXTERNAL') return false;
-  const { record: made, pending } = await withImported({ ...record, materials: [] }, keyMaterial, services);
-  await pending.undo();
-  return made.materials[0]!.materialId === record.materials.at(-1)?.materialId;
+  const { material, undo } = await withImported({ ...record, materials: [] }, keyMaterial, services);
+  await undo();
+  return material.materialId === record.materials.at(-1)?.materialId;
 }
 
 function parsed(policy: string): unknown {

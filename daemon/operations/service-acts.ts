@@ -8,11 +8,10 @@ import { type MaterialRecord, materialsOf, storeIdOf, withPlausiblePeriods } fro
 import { checkState } from '../keys/states.js';
 import { wrappingKey, wrappingKeyNames } from '../keys/wrapping-keys.js';
 import { makeServiceEvent } from './audit-event.js';
-import { prepareRotation } from './new-material.js';
 import type { Services } from './operation.js';
 import type { Recorder } from './recorder.js';
 
-type ActServices = Pick<Services, 'keyring' | 'records' | 'stores'>;
+type ActServices = Pick<Services, 'keyring' | 'records' | 'stores' | 'materials'>;
 
 /** Where a material of a key lives. */
 function holderOf({ record }: Key, material: MaterialRecord): OfKey {
@@ -71,12 +70,12 @@ export class ServiceActs {
    * @throws HsmError, StoreError, AuditError: to be tried again. ServiceError where its state does not allow it
    */
   async rotateKey(keyId: string): Promise<void> {
-    const { keyring } = this.services;
+    const { keyring, materials } = this.services;
     this.recorder.checkAvailable();
     const key = keyring.existing(keyId);
     const check = (now: Key) => checkState(now, 'rotate');
     check(key);
-    const { materialId, ...change } = await prepareRotation(key, 'AUTOMATIC', this.services, check);
+    const { materialId, ...change } = await materials.prepareRotation(key, 'AUTOMATIC', check);
     const details = {
       keyId,
       rotationType: 'AUTOMATIC',

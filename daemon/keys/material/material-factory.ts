@@ -1,0 +1,195 @@
+// The one place that makes key material: for new keys, rotations, migrations, imports, seeds and adoptions.
+import type { RotationType } from '../../../proto/generated/messages.js';
+import { exceptions } from '../../../proto/errors.js';
+import type { ImportedMaterial, ObjectId } from '../../hsm/key-store.js';
+import type { RecordChange, Records } from '../../store/records.js';
+import { finishDestruction, intendDestruction } from '../destructions.js';
+import { type Import, materialIdOf, withImport } from '../imported-material.js';
+import { generateMaterial, importMaterial, type PendingMaterial } from '../intents.js';
+import type { KeyStores } from '../key-stores.js';
+import { type Key, type Keyring, putKey } from '../keyring.js';
+import { checkMechanisms } from '../mechanisms.js';
+import type { KeyRecord, MaterialRecord } from '../record.js';
+import { isRotatable, rotationFrom } from '../rotation.js';
+import { usageIn } from '../specs.js';
+
+/** Material that exists in the token, and becomes a key's with the batch that contains `commit`. */
+export interface NewMaterial extends Pick<PendingMaterial, 'commit' | 'undo'> {
+  readonly material: MaterialRecord;
+}
+
+/** New material for a key that exists, and the change that makes it the key's. */
+export interface PreparedMaterial {
+  readonly materialId: string;
+  /** Evaluated when the change is committed, against the records as they are then. */
+  readonly changes: () => readonly RecordChange[];
+  /** Destroys the material where the change was not committed. */
+  readonly undo: () => Promise<void>;
+}
+
+/** The CKA_ID and CKA_LABEL that imported material gets; importWrapped or importPlaintext of a key store takes them. */
+export type PerformImport = (id: ObjectId, label: string) => Promise<ImportedMaterial>;
+
+/** What the caller of an import says of the material. */
+export type ImportFacts = Pick<Import, 'validTo' | 'importType' | 'expectedId' | 'description'>;
+
+const labelOf = (keyId: string) => `keyhold/${keyId}`;
+
+export class MaterialFactory {
+  /** @param materialIds HMAC key of the HSM, from which the IDs of imported materials come */
+  constructor(
+    private readonly keyring: Keyring,
+    private readonly records: Records,
+    private readonly stores: KeyStores,
+    private readonly materialIds: ObjectId,
+  ) {}
+
+  /**
+   * Generates material in the HSM, under an intent.
+   * @param customKeyStoreId the store; undefined: the default one
+   * @throws UnsupportedOperationException where the module lacks a mechanism; HsmError; then nothing is left in the HSM
+   */
+  async generate(
+    { keyId, keySpec, keyUsage }: Pick<KeyRecord, 'keyId' | 'keySpec' | 'keyUsage'>,
+    customKeyStoreId?: string,
+  ): Promise<NewMaterial> {
+    const store = this.stores.named(customKeyStoreId);
+    checkMechanisms(store, keySpec, keyUsage);
+    const { template, suite } = usageIn(store, keySpec, keyUsage)!;
+    // Before there is anything that a failure would leave behind.
+    const materialId = await this.#randomId(customKeyStoreId);
+    const pending = await generateMaterial(this.records, store, labelOf(keyId), template, customKeyStoreId);
+    const objectId = pending.objectId.toString('hex');
+    const material = { materialId, objectId, suite, createdAt: Date.now() / 1000 };
+    return { material, commit: pending.commit, undo: () => pending.undo() };
+  }
+
+  /**
+   * Imports the first material of a key that does not exist yet.
+   * @param record without material
+   * @returns also the record with the material
+   * @throws HsmError; then nothing is left in the HSM
+   */
+  async importFirst(
+    record: KeyRecord,
+    perform: PerformImport,
+  ): Promise<NewMaterial & { readonly record: KeyRecord }> {
+    const { pending, imported } = await this.#import(record, perform);
+    const facts = { ...imported, at: record.createdAt, validTo: undefined, leftHsm: true };
+    const whole = withImport(record, facts).record;
+    return {
+      record: { ...whole, enabled: record.enabled },
+      material: whole.materials[0]!,
+      commit: pending.commit,
+      undo: () => pending.undo(),
+    };
+  }
+
+  /**
+   * Makes the record of material for an object that is in the default store's token already. It needs no intent.
+   * @param shortfalls in words: attributes in which the object is less than what Keyhold would make
+   */
+  async adopt(
+    objectId: ObjectId,
+    suite: MaterialRecord['suite'],
+    shortfalls: string[],
+  ): Promise<MaterialRecord> {
+    return {
+      materialId: await this.#randomId(undefined),
+      objectId: objectId.toString('hex'),
+      suite,
+      createdAt: Date.now() / 1000,
+      adopted: { shortfalls },
+    };
+  }
+
+  /**
+   * Generates material that becomes a key's current one.
+   * @param check what must hold of the key when the change is committed; it throws where it does not
+   * @throws UnsupportedOperationException, HsmError
+   */
+  async prepareRotation(
+    key: Key,
+    rotationType: RotationType,
+    check: (key: Key) => void,
+  ): Promise<PreparedMaterial> {
+    if (!isRotatable(key.record))
+      throw new exceptions.UnsupportedOperationException(
+        `${key.arn} gets no material that the HSM generates.`,
+      );
+    const { material, commit, undo } = await this.generate(key.record, key.record.customKeyStoreId);
+    const changes = () => {
+      const now = this.keyring.existing(key.record.keyId);
+      check(now);
+      const { rotation, materials } = now.record;
+      const next =
+        rotation && rotationType === 'AUTOMATIC'
+          ? rotationFrom(material.createdAt, rotation.periodInDays)
+          : rotation;
+      return [
+        putKey({ ...now.record, materials: [...materials, { ...material, rotationType }], rotation: next }),
+        commit,
+      ];
+    };
+    return { materialId: material.materialId, changes, undo };
+  }
+
+  /**
+   * Imports material into a key of origin EXTERNAL.
+   * @returns also what is left to do once the change is committed
+   * @throws HsmError, IncorrectKeyMaterialException, KMSInvalidStateException; then nothing is left in the HSM
+   */
+  async prepareImport(
+    key: Key,
+    perform: PerformImport,
+    facts: ImportFacts,
+  ): Promise<PreparedMaterial & { readonly finish: () => Promise<void> }> {
+    const { pending, imported } = await this.#import(key.record, perform);
+    const merged = { ...facts, ...imported, at: Date.now() / 1000 };
+    const imports = (now: Key) =>
+      withImport(now.record, merged, (id) => now.material(id)?.missing !== undefined);
+    try {
+      // Now too, so that what is wrong costs no write.
+      imports(key);
+    } catch (error) {
+      await pending.undo();
+      throw error;
+    }
+    let takesObject = true;
+    let replaced: string | undefined;
+    const changes = () => {
+      const result = imports(this.keyring.existing(key.record.keyId));
+      ({ takesObject, replaced } = result);
+      // Where the object is not needed its intent stays, and finish() ends both.
+      if (!takesObject) return [putKey(result.record)];
+      const destruction = replaced === undefined ? [] : [intendDestruction(replaced)];
+      return [putKey(result.record), pending.commit, ...destruction];
+    };
+    const finish = async () => {
+      if (!takesObject) await pending.undo();
+      if (replaced !== undefined) await finishDestruction(this.records, this.stores.of(key), replaced);
+    };
+    return { materialId: imported.materialId, changes, undo: () => pending.undo(), finish };
+  }
+
+  /** Imports under an intent, and computes the material's ID. */
+  async #import(record: KeyRecord, perform: PerformImport) {
+    const { keyId } = record;
+    const pending = await importMaterial(this.records, this.stores.of({ record }), labelOf(keyId), perform);
+    try {
+      const { checkValue, leftHsm } = pending.imported;
+      const materialId = await materialIdOf(this.stores.main, this.materialIds, record, checkValue);
+      const objectId = pending.objectId.toString('hex');
+      const arn = this.keyring.namer.keyArn(keyId);
+      return { pending, imported: { arn, materialId, objectId, leftHsm } };
+    } catch (error) {
+      await pending.undo();
+      throw error;
+    }
+  }
+
+  /** @returns 32 bytes of the store's HSM, in hex */
+  async #randomId(customKeyStoreId: string | undefined): Promise<string> {
+    return (await this.stores.named(customKeyStoreId).random(32)).toString('hex');
+  }
+}
