@@ -9,7 +9,7 @@ import { connect } from './hsm/pool/connect.js';
 import { fileLatch } from './hsm/pool/latch.js';
 import { type CustomKeyStoreRecord, secretName } from './keys/custom-key-stores.js';
 import type { Backing, ClusterDirectory } from './keys/key-stores.js';
-import type { Secrets } from './keys/secrets.js';
+import type { Secrets } from './hsm/secrets.js';
 import { writeModuleFiles } from './module-files.js';
 import type { Logger } from './observability/log.js';
 
@@ -104,7 +104,8 @@ export class Clusters implements ClusterDirectory {
   }
 
   async #readPin({ customKeyStoreId, password }: CustomKeyStoreRecord, { pin }: ClusterConfig) {
-    if (password !== undefined) return this.secrets.open(secretName(customKeyStoreId), password);
+    if (password !== undefined)
+      return this.secrets.open(secretName(customKeyStoreId), Buffer.from(password, 'base64'));
     if (pin) return readPin(pin, this.home);
     throw new Error(`its password is 'from-configuration', and its cluster has no 'pin' in keyhold.yaml`);
   }

@@ -32,7 +32,7 @@ import { Keyring } from './keys/keyring.js';
 import { LastUsage } from './keys/last-usage.js';
 import { MaterialFactory } from './keys/material/material-factory.js';
 import { MessageCounts } from './keys/message-counts.js';
-import { Secrets } from './keys/secrets.js';
+import { Secrets } from './hsm/secrets.js';
 import { hmacSha256 } from './keys/specs.js';
 import { UnknownMaterials } from './keys/unknown-materials.js';
 import { wrappingObjects } from './keys/wrapping-keys.js';
@@ -161,8 +161,8 @@ async function start(home: string): Promise<Daemon> {
   report(log, inspection);
 
   const identities = new Identities(records, instance.account);
-  const accessKeys = new AccessKeys(records, keyStore, secretsKey(instance));
-  const sessions = await Sessions.start(keyStore, secretsKey(instance), instance.storeId, (message) =>
+  const accessKeys = new AccessKeys(records, keyStore, secrets);
+  const sessions = await Sessions.start(keyStore, secrets, instance.storeId, (message) =>
     keyStore.sign(internalObjectId(instance, 'record-mac'), hmacSha256, 'none', message),
   );
   const { tls } = loaded;

@@ -5,6 +5,7 @@ import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { fileName, fileNumbers } from '../audit/chain.js';
+import { Signal } from '../audit/signal.js';
 import {
   auditDirectory,
   exit,
@@ -53,7 +54,9 @@ export function main(argv: readonly string[]): Promise<number> {
 }
 
 async function tail(directory: string, lines: number, follow: boolean, ended: AbortSignal): Promise<void> {
-  const bell = new Bell(directory, ended);
+  const changed = new Signal();
+  ended.addEventListener('abort', () => changed.raise());
+  const watcher = watchDirectory(directory, changed);
   try {
     const position = await lastLines(directory, lines);
     while (!ended.aborted) {
@@ -61,11 +64,11 @@ async function tail(directory: string, lines: number, follow: boolean, ended: Ab
       // Nothing is appended to a file after the next one exists, so what is read now is all of it.
       await printFrom(directory, position, ended);
       if (later !== undefined) [position.number, position.offset] = [later, 0];
-      else if (follow) await bell.rung();
+      else if (follow) await changed.wait(lookInterval);
       else return;
     }
   } finally {
-    bell.close();
+    watcher?.close();
   }
 }
 
@@ -125,43 +128,14 @@ function openFile(directory: string, number: number): Promise<FileHandle> {
   return open(join(directory, fileName(number)), 'r');
 }
 
-/** Rings when something changes in a directory, after the look interval, and when all ends. */
-class Bell {
-  private readonly watcher: FSWatcher | undefined;
-  private changed = false;
-  private wake: (() => void) | undefined;
-
-  constructor(
-    directory: string,
-    private readonly ended: AbortSignal,
-  ) {
-    const ring = () => {
-      this.changed = true;
-      this.wake?.();
-    };
-    ended.addEventListener('abort', ring);
-    try {
-      this.watcher = watch(directory, ring).on('error', () => this.watcher?.close());
-    } catch {
-      // No watch left (inotify's limits) or no such directory: the interval alone serves, or reading says what is wrong.
-    }
-  }
-
-  async rung(): Promise<void> {
-    if (!this.changed && !this.ended.aborted) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, lookInterval);
-        this.wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-    this.changed = false;
-  }
-
-  close(): void {
-    this.watcher?.close();
+/** Raises a signal when something changes in a directory. Where it cannot be watched, the interval of looks serves. */
+function watchDirectory(directory: string, signal: Signal): FSWatcher | undefined {
+  try {
+    const watcher = watch(directory, () => signal.raise());
+    return watcher.on('error', () => watcher.close());
+  } catch {
+    // inotify has no watch left, or there is no such directory: reading it says so.
+    return undefined;
   }
 }
 

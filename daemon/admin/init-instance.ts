@@ -1,5 +1,6 @@
 // The instance of a new home: the daemon's own keys in the HSM, and the root principal. One batch of the store makes it;
 // until then the store is empty, and whoever finishes an interrupted run takes up the objects that are there.
+import { Secrets } from '../hsm/secrets.js';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { replaceFileSync } from '../files/replace-file.js';
@@ -103,7 +104,7 @@ export async function storeNewInstance(
   const macKey = internalObjectId(instance, 'record-mac');
   const mac = (message: Buffer) => keyStore.sign(macKey, hmacSha256, 'none', message);
   const records = await Records.load(withInstance(store, instance), instance.storeId, mac);
-  const accessKeys = new AccessKeys(records, keyStore, secretsKey(instance));
+  const accessKeys = new AccessKeys(records, keyStore, new Secrets(keyStore, secretsKey(instance)));
   const principalId = instance.account;
   const { accessKeyId, secretAccessKey, change } = await accessKeys.create(principalId);
   const root: PrincipalRecord = { type: 'Root', createdAt: Date.now() / 1000 };

@@ -1,5 +1,6 @@
 // keyhold recover root-credentials: a new access key for the account root, where its credentials are lost. It takes the
 // daemon's machine, the daemon stopped, and the HSM with its PIN.
+import { Secrets } from '../hsm/secrets.js';
 import { lstatSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
@@ -36,7 +37,7 @@ async function recover(stopped: StoppedHome, options: Options): Promise<Recovere
   const rootId = instance.account;
   if (new Identities(records, instance.account).principal(rootId)?.record.type !== 'Root')
     throw new ConfigError('The store holds no account root: it is not one that keyhold init made.');
-  const accessKeys = new AccessKeys(records, keyStore, secretsKey(instance));
+  const accessKeys = new AccessKeys(records, keyStore, new Secrets(keyStore, secretsKey(instance)));
   const others = options.others === 'keep' ? [] : accessKeys.of(rootId).map(({ accessKeyId }) => accessKeyId);
   const withdrawn: RecordChange[] = others.map((accessKeyId) =>
     options.others === 'delete' ? accessKeys.remove(accessKeyId) : accessKeys.setActive(accessKeyId, false),

@@ -2,6 +2,7 @@
 import { constants, fdatasync, stat, type Stats, write } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { syncFolder } from '../files/replace-file.js';
 import { AuditError } from './audit-log.js';
 import {
   fileName,
@@ -62,7 +63,7 @@ export class LogFile {
    * @throws AuditError where the last complete line is not a record, or a file cannot be used
    */
   static async open(directory: string, maxFileSize: number): Promise<OpenedLogFile> {
-    if (await mkdir(directory, { recursive: true, mode: 0o700 })) await syncDirectory(dirname(directory));
+    if (await mkdir(directory, { recursive: true, mode: 0o700 })) await syncFolder(dirname(directory));
     const numbers = fileNumbers(await readdir(directory));
     const number = numbers.at(-1);
     if (number === undefined) {
@@ -237,7 +238,7 @@ async function create(
     const identity = await handle.stat();
     if (identity.size > 0) throw new AuditError(`${path} has content that this daemon did not write.`);
     await handle.chmod(0o600);
-    await syncDirectory(directory);
+    await syncFolder(directory);
     return { handle, identity };
   } catch (error) {
     await handle.close();
@@ -281,11 +282,6 @@ function statOf(path: string): Promise<Stats | undefined> {
       else reject(error);
     });
   });
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  await handle.sync().finally(() => handle.close());
 }
 
 async function lastLineOf(directory: string, number: number): Promise<Buffer> {

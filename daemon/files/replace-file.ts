@@ -78,7 +78,8 @@ export async function makeFolder(path: string): Promise<void> {
   await syncFolder(above);
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** Syncs the names in a folder. @throws what the file system says */
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
   await folder.sync().finally(() => folder.close());
 }

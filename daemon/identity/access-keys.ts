@@ -1,11 +1,11 @@
 import { exceptions } from '../../proto/errors.js';
-import type { CipherKey, KeyStore } from '../hsm/key-store.js';
+import type { KeyStore } from '../hsm/key-store.js';
+import type { Secrets } from '../hsm/secrets.js';
 import type { RecordChange, Records } from '../store/records.js';
 import { uniqueId } from './names.js';
 import { type AccessKeyRecord, accessKeyRecord } from './records.js';
 import { SigningKeys } from './signing-keys.js';
 
-const ivLength = 12;
 const prefix = 'access-key/';
 
 /** A new access key: the change that stores it, and the secret that its owner is given once. */
@@ -44,7 +44,7 @@ export class AccessKeys {
   constructor(
     private readonly records: Records,
     private readonly store: KeyStore,
-    private readonly secretsKey: CipherKey,
+    private readonly secrets: Secrets,
   ) {
     for (const key of records.keys(prefix)) this.#index(key.slice(prefix.length));
     records.observe(prefix, (key) => {
@@ -58,12 +58,8 @@ export class AccessKeys {
   async create(principalId: string): Promise<NewAccessKey> {
     const accessKeyId = uniqueId('accessKey');
     const secretAccessKey = (await this.store.random(30)).toString('base64');
-    const { iv, ciphertext } = await this.store.encrypt(
-      this.secretsKey,
-      aad(accessKeyId),
-      Buffer.from(secretAccessKey),
-    );
-    const secret = Buffer.concat([iv, ciphertext]).toString('base64');
+    const sealed = await this.secrets.seal(prefix + accessKeyId, Buffer.from(secretAccessKey));
+    const secret = sealed.toString('base64');
     const record = { principalId, active: true, secret, createdAt: Date.now() / 1000 };
     return { accessKeyId, secretAccessKey, change: putAccessKey(accessKeyId, record) };
   }
@@ -150,19 +146,14 @@ export class AccessKeys {
 
   async #secret({ accessKeyId, text }: ActiveAccessKey): Promise<Buffer> {
     const sealed = Buffer.from(accessKeyRecord.parse(JSON.parse(text)).secret, 'base64');
-    const message = { iv: sealed.subarray(0, ivLength), ciphertext: sealed.subarray(ivLength) };
     try {
-      return await this.store.decrypt(this.secretsKey, aad(accessKeyId), message);
+      return await this.secrets.open(prefix + accessKeyId, sealed);
     } catch (error) {
       throw new exceptions.KMSInternalException('The secret of this access key cannot be read.', {
         cause: error,
       });
     }
   }
-}
-
-function aad(accessKeyId: string): Buffer {
-  return Buffer.from(prefix + accessKeyId);
 }
 
 function putAccessKey(accessKeyId: string, record: AccessKeyRecord): RecordChange {

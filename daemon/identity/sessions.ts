@@ -4,7 +4,8 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { exceptions } from '../../proto/errors.js';
-import { type CipherKey, HsmError, type KeyStore } from '../hsm/key-store.js';
+import { HsmError, type KeyStore } from '../hsm/key-store.js';
+import type { Secrets } from '../hsm/secrets.js';
 import { uniqueId } from './names.js';
 import { OpenedSessions, RememberedSession } from './opened-sessions.js';
 import type { SigningScope } from './signing-keys.js';
@@ -49,15 +50,15 @@ const contentSchema = z.strictObject({
 
 /**
  * A token is, in base64: format (1 byte), HMAC-SHA-256 (32 bytes) over access key id and all that follows, end of the
- * session in epoch milliseconds (8 bytes, big endian), IV (12 bytes), ciphertext with its tag. Format 1 had no MAC and no
+ * session in epoch milliseconds (8 bytes, big endian), the session, sealed. Format 1 had no MAC and no
  * end, and is refused.
  */
 const format = 2;
 const macAt = 1;
 const expiryAt = macAt + 32;
-const ivAt = expiryAt + 8;
-const ciphertextAt = ivAt + 12;
-const tagLength = 16;
+const sealedAt = expiryAt + 8;
+/** IV and tag. */
+const minSealedLength = 12 + 16;
 /** Bytes of a token's content: in base64 it must leave room for the other headers of a request (16 KiB in all). */
 const maxContent = 6_000;
 const maxToken = 9_000;
@@ -90,7 +91,7 @@ export class Sessions {
   /** @param macKey 32 bytes, secret, the same at each start; the caller wipes it */
   constructor(
     private readonly store: KeyStore,
-    private readonly secretsKey: CipherKey,
+    private readonly secrets: Secrets,
     macKey: Buffer,
   ) {
     this.#macKey = createSecretKey(macKey);
@@ -102,12 +103,12 @@ export class Sessions {
    */
   static async start(
     store: KeyStore,
-    secretsKey: CipherKey,
+    secrets: Secrets,
     storeId: string,
     mac: (message: Buffer) => Promise<Buffer>,
   ): Promise<Sessions> {
     const macKey = await mac(Buffer.from(macKeyMessage + storeId));
-    const sessions = new Sessions(store, secretsKey, macKey);
+    const sessions = new Sessions(store, secrets, macKey);
     macKey.fill(0);
     return sessions;
   }
@@ -123,11 +124,11 @@ export class Sessions {
         `Packed policy consumes ${packedSize}% of allotted space, please use smaller policies and fewer tags.`,
       );
     }
-    const { iv, ciphertext } = await this.store.encrypt(this.secretsKey, aad(accessKeyId), content);
+    const sealed = await this.secrets.seal(secretName(accessKeyId), content);
     content.fill(0);
     const expiry = Buffer.alloc(8);
     expiry.writeBigUInt64BE(BigInt(session.expiresAt * 1000));
-    const authenticated = Buffer.concat([expiry, iv, ciphertext]);
+    const authenticated = Buffer.concat([expiry, sealed]);
     const mac = this.#mac(accessKeyId, authenticated);
     const sessionToken = Buffer.concat([Buffer.of(format), mac, authenticated]).toString('base64');
     return { accessKeyId, secretAccessKey, sessionToken, packedSize };
@@ -167,7 +168,11 @@ export class Sessions {
   /** The bytes of a token whose MAC is right. */
   #authentic(accessKeyId: string, token: string): Buffer | undefined {
     const bytes = Buffer.from(token.length > maxToken ? '' : token, 'base64');
-    if (bytes[0] !== format || bytes.length < ciphertextAt + tagLength || bytes.toString('base64') !== token)
+    if (
+      bytes[0] !== format ||
+      bytes.length < sealedAt + minSealedLength ||
+      bytes.toString('base64') !== token
+    )
       return undefined;
     const mac = this.#mac(accessKeyId, bytes.subarray(expiryAt));
     return timingSafeEqual(mac, bytes.subarray(macAt, expiryAt)) ? bytes : undefined;
@@ -179,8 +184,7 @@ export class Sessions {
 
   async #decrypt(accessKeyId: string, token: string, bytes: Buffer): Promise<RememberedSession | undefined> {
     try {
-      const message = { iv: bytes.subarray(ivAt, ciphertextAt), ciphertext: bytes.subarray(ciphertextAt) };
-      const content = await this.store.decrypt(this.secretsKey, aad(accessKeyId), message);
+      const content = await this.secrets.open(secretName(accessKeyId), bytes.subarray(sealedAt));
       const { secret, session } = contentSchema.parse(JSON.parse(content.toString()));
       content.fill(0);
       const found = new RememberedSession(session, Buffer.from(secret));
@@ -199,6 +203,7 @@ function opened(accessKeyId: string, found: RememberedSession, scope: SigningSco
   return { accessKeyId, session: found.session, signingKey: found.signingKey(scope) };
 }
 
-function aad(accessKeyId: string): Buffer {
-  return Buffer.from(`session/${accessKeyId}`);
+/** What a session's content is sealed as. */
+function secretName(accessKeyId: string): string {
+  return `session/${accessKeyId}`;
 }

@@ -241,14 +241,15 @@ function answer(entries: CustomKeyStoresListEntry[], truncated: boolean, nextMar
   return Promise.resolve({ response: { customKeyStores: entries, truncated, nextMarker } });
 }
 
-function sealPassword(
+/** @returns base64; undefined where the password is in the configuration */
+async function sealPassword(
   { secrets }: Services,
   customKeyStoreId: string,
   password: string,
-): Promise<string> | undefined {
-  return password === fromConfiguration
-    ? undefined
-    : secrets.seal(secretName(customKeyStoreId), Buffer.from(password));
+): Promise<string | undefined> {
+  if (password === fromConfiguration) return undefined;
+  const sealed = await secrets.seal(secretName(customKeyStoreId), Buffer.from(password));
+  return sealed.toString('base64');
 }
 
 /** @throws CustomKeyStoreInvalidStateException */

@@ -13,7 +13,7 @@ import type { Key, Keyring, Material } from '../keys/keyring.js';
 import type { LastUsage } from '../keys/last-usage.js';
 import type { MaterialFactory } from '../keys/material/material-factory.js';
 import type { MessageCounts } from '../keys/message-counts.js';
-import type { Secrets } from '../keys/secrets.js';
+import type { Secrets } from '../hsm/secrets.js';
 import type { UnknownMaterials } from '../keys/unknown-materials.js';
 import type { StateRow } from '../keys/states.js';
 import type { TrustedRole } from '../policy/caller-policies.js';

@@ -1,4 +1,5 @@
 // Signing keys of access keys on a token of SoftHSM, while answers of the HSM come late.
+import { Secrets } from '../../daemon/hsm/secrets.js';
 import { createHmac, randomBytes } from 'node:crypto';
 import t from 'tap';
 import type { KeyStore } from '../../daemon/hsm/key-store.js';
@@ -38,7 +39,11 @@ void t.test('signing keys around midnight', async (t) => {
   const level = await LevelStore.create(t.testdir());
   t.teardown(() => level.close());
   const records = await Records.load(level, 'store-1', mac);
-  const accessKeys = new AccessKeys(records, hsm.store, { suite: 1, id: await newKey(store) });
+  const accessKeys = new AccessKeys(
+    records,
+    hsm.store,
+    new Secrets(hsm.store, { suite: 1, id: await newKey(store) }),
+  );
   const make = async () => {
     const { accessKeyId, secretAccessKey, change } = await accessKeys.create('AIDA');
     await records.commit([change]);

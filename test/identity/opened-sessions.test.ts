@@ -1,4 +1,5 @@
 // What is remembered of session tokens that were opened, on a token of SoftHSM.
+import { Secrets } from '../../daemon/hsm/secrets.js';
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { OpenedSessions, RememberedSession } from '../../daemon/identity/opened-sessions.js';
@@ -37,7 +38,7 @@ void t.test('a token reaches the HSM once, if it is authentic, and signs as its 
   });
   const sessions = new Sessions(
     counting,
-    secretsKey({ internalKeys: { secrets: id.toString('hex') } } as never),
+    new Secrets(counting, secretsKey({ internalKeys: { secrets: id.toString('hex') } } as never)),
     randomBytes(32),
   );
   const open = async (...args: Parameters<Sessions['open']>): Promise<OpenedSession> => {
@@ -96,7 +97,7 @@ void t.test('a token reaches the HSM once, if it is authentic, and signs as its 
   t.equal(decryptions, 2, 'what is made up, changed or expired never reaches the HSM');
   const foreign = new Sessions(
     counting,
-    secretsKey({ internalKeys: { secrets: id.toString('hex') } } as never),
+    new Secrets(counting, secretsKey({ internalKeys: { secrets: id.toString('hex') } } as never)),
     randomBytes(32),
   );
   t.equal(await foreign.open(accessKeyId, sessionToken, scope), undefined);

@@ -3,7 +3,7 @@
 // the clean end of a connection, which a receiver gives when it has read everything. So connections are ended now and
 // then, the position moves on with each clean end, and what was sent on a connection that broke is sent again.
 import { AuditError } from '../audit-log.js';
-import { Bell } from './bell.js';
+import { Signal } from '../signal.js';
 import { loadPosition, type Position, savePosition } from './position.js';
 import { RecordReader } from './record-reader.js';
 import { type ReceiverSettings, SyslogConnection } from './syslog-connection.js';
@@ -54,7 +54,7 @@ export class SyslogSink {
   #error: string | undefined;
   #share = 1;
   #stopping = false;
-  readonly #bell = new Bell();
+  readonly #signal = new Signal();
   readonly #framer: Framer;
   readonly #aborted = new AbortController();
   readonly #ended: Promise<void>;
@@ -79,7 +79,7 @@ export class SyslogSink {
 
   /** Says that there are more durable records. */
   ring(): void {
-    this.#bell.ring();
+    this.#signal.raise();
   }
 
   /**
@@ -88,10 +88,10 @@ export class SyslogSink {
    */
   async close(patience: number): Promise<void> {
     this.#stopping = true;
-    this.#bell.ring();
+    this.#signal.raise();
     const limit = setTimeout(() => {
       this.#aborted.abort();
-      this.#bell.ring();
+      this.#signal.raise();
     }, patience);
     await this.#ended;
     clearTimeout(limit);
@@ -104,7 +104,7 @@ export class SyslogSink {
     for (let isGood = true; !this.#stopping || (isGood && this.#isBehind(position));) {
       if (isGood && position && !this.#isBehind(position)) {
         this.#state = 'idle';
-        await this.#bell.rung();
+        await this.#signal.wait();
         continue;
       }
       try {
@@ -142,7 +142,7 @@ export class SyslogSink {
     const { directory, positionFile, durable } = this.environment;
     this.#state = 'connecting';
     const connection = await SyslogConnection.open(this.settings, this.#aborted.signal);
-    connection.failed.catch(() => this.#bell.ring());
+    connection.failed.catch(() => this.#signal.raise());
     const reader = new RecordReader(directory, from);
     try {
       this.#state = 'sending';
@@ -161,7 +161,7 @@ export class SyslogSink {
         }
         const patience = end - Date.now();
         if (patience <= 0 || (!batch && this.#stopping)) break;
-        if (!batch) await this.#bell.rung(patience);
+        if (!batch) await this.#signal.wait(patience);
         connection.check();
       }
       this.#state = 'confirming';
@@ -181,7 +181,7 @@ export class SyslogSink {
 
   async #pause(duration: number): Promise<void> {
     const end = Date.now() + duration;
-    while (!this.#stopping && Date.now() < end) await this.#bell.rung(end - Date.now());
+    while (!this.#stopping && Date.now() < end) await this.#signal.wait(end - Date.now());
   }
 
   #note(error: unknown): void {
