@@ -24,7 +24,7 @@ const createAccessKey = operation({
   permissions: [{ action: 'keyhold:CreateAccessKey', resource: userArn, conditionKeys: ofUser }],
   audited: ['userName'],
   auditedResponse: ({ accessKey }) => ({ accessKey: { ...accessKey, secretAccessKey: undefined } }),
-  async handle({ userName }, _keys, services, caller) {
+  async handle({ request: { userName }, services, caller }) {
     const { accessKeys, identities } = services;
     const { id, record } = owner(userName, services, caller);
     const check = () => {
@@ -53,7 +53,7 @@ const listAccessKeys = operation({
   readOnly: true,
   permissions: [{ action: 'keyhold:ListAccessKeys', resource: userArn, conditionKeys: ofUser }],
   audited: ['userName', 'limit', 'marker'],
-  handle(request, _keys, services, caller) {
+  handle({ request, services, caller }) {
     const { id, record } = owner(request.userName, services, caller);
     const { items, truncated, nextMarker } = page(
       request,
@@ -67,7 +67,7 @@ const listAccessKeys = operation({
       status: active ? ('Active' as const) : ('Inactive' as const),
       createDate: createdAt,
     }));
-    return Promise.resolve({ response: { accessKeyMetadata, truncated, nextMarker } });
+    return { response: { accessKeyMetadata, truncated, nextMarker } };
   },
 });
 
@@ -77,7 +77,7 @@ const updateAccessKey = operation({
   readOnly: false,
   permissions: [{ action: 'keyhold:UpdateAccessKey', resource: ownerArn, conditionKeys: ofOwner }],
   audited: ['userName', 'accessKeyId', 'status'],
-  handle(request, _keys, services, caller) {
+  handle({ request, services, caller }) {
     const active = request.status === 'Active';
     const update = () => {
       const key = existingAccessKey(request, services, caller);
@@ -85,7 +85,7 @@ const updateAccessKey = operation({
       return [services.accessKeys.setActive(key.accessKeyId, active)];
     };
     update();
-    return Promise.resolve({ response: {}, changes: update });
+    return { response: {}, changes: update };
   },
 });
 
@@ -95,14 +95,14 @@ const deleteAccessKey = operation({
   readOnly: false,
   permissions: [{ action: 'keyhold:DeleteAccessKey', resource: ownerArn, conditionKeys: ofOwner }],
   audited: ['userName', 'accessKeyId'],
-  handle(request, _keys, services, caller) {
+  handle({ request, services, caller }) {
     const remove = () => {
       const key = existingAccessKey(request, services, caller);
       checkNotLastOfRoot(key, services);
       return [services.accessKeys.remove(key.accessKeyId)];
     };
     remove();
-    return Promise.resolve({ response: {}, changes: remove });
+    return { response: {}, changes: remove };
   },
 });
 

@@ -35,7 +35,7 @@ const adoptKey = operation({
   permissions: [{ action: 'keyhold:AdoptKey', conditionKeys: requestTags }],
   audited: ['label', 'id', 'keyUsage', 'description', 'alias', 'tags'],
   auditedResponse: (response) => response,
-  async handle(request, _keys, services) {
+  async handle({ request, services }) {
     const { alias, description = '', tags = [] } = request;
     if (alias !== undefined) {
       checkAliasName(alias);

@@ -19,17 +19,17 @@ const createAlias = operation({
   ],
   states: 'modify',
   audited: ['aliasName', 'targetKeyId'],
-  handle({ aliasName }, [key], services) {
-    const { keyId } = key!.record;
+  handle({ request: { aliasName }, key, services }) {
+    const { keyId } = key.record;
     const createdAt = Date.now() / 1000;
-    return Promise.resolve({
+    return {
       response: {},
       changes: () => {
         checkAliasIsFree(aliasName, services);
         checkRoom(keyId, services);
         return [putAlias(aliasName, { targetKeyId: keyId, createdAt, updatedAt: createdAt })];
       },
-    });
+    };
   },
 });
 
@@ -40,7 +40,7 @@ const updateAlias = operation({
   permissions: [
     // Its present target may be in any state: an alias can always be led away from a key.
     { action: 'kms:UpdateAlias', key: aliasTarget, states: 'read' },
-    { action: 'kms:UpdateAlias', key: newTarget },
+    { action: 'kms:UpdateAlias', key: newTarget, role: 'target' },
     {
       action: 'kms:UpdateAlias',
       resource: ({ aliasName }, { keyring }) => keyring.namer.aliasArn(aliasName),
@@ -48,11 +48,11 @@ const updateAlias = operation({
   ],
   states: 'modify',
   audited: ['aliasName', 'targetKeyId'],
-  handle({ aliasName }, [, target], services) {
+  handle({ request: { aliasName }, target, services }) {
     const { keyring } = services;
-    const { keyId } = target!.record;
+    const { keyId } = target.record;
     const updatedAt = Date.now() / 1000;
-    return Promise.resolve({
+    return {
       response: {},
       changes: () => {
         const { targetKeyId, createdAt } = existingAlias(aliasName, services);
@@ -60,7 +60,7 @@ const updateAlias = operation({
         if (targetKeyId !== keyId) checkRoom(keyId, services);
         return [putAlias(aliasName, { targetKeyId: keyId, createdAt, updatedAt })];
       },
-    });
+    };
   },
 });
 
@@ -77,14 +77,13 @@ const deleteAlias = operation({
   ],
   states: 'read',
   audited: ['aliasName'],
-  handle: ({ aliasName }, _keys, services) =>
-    Promise.resolve({
-      response: {},
-      changes: () => {
-        existingAlias(aliasName, services);
-        return [{ key: aliasName, value: undefined }];
-      },
-    }),
+  handle: ({ request: { aliasName }, services }) => ({
+    response: {},
+    changes: () => {
+      existingAlias(aliasName, services);
+      return [{ key: aliasName, value: undefined }];
+    },
+  }),
 });
 
 const listAliases = operation({
@@ -93,7 +92,7 @@ const listAliases = operation({
   readOnly: true,
   permissions: [{ action: 'kms:ListAliases' }],
   audited: ['keyId', 'limit', 'marker'],
-  handle(request, _keys, { keyring }) {
+  handle({ request, services: { keyring } }) {
     const target = request.keyId === undefined ? undefined : keyring.findByKeyId(request.keyId).record.keyId;
     const { items, truncated, nextMarker } = page(
       request,
@@ -108,7 +107,7 @@ const listAliases = operation({
       creationDate: createdAt,
       lastUpdatedDate: updatedAt,
     }));
-    return Promise.resolve({ response: { aliases, truncated, nextMarker } });
+    return { response: { aliases, truncated, nextMarker } };
   },
 });
 

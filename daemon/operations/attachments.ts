@@ -32,12 +32,10 @@ const attachUserPolicy = operation({
   readOnly: false,
   permissions: [{ action: 'keyhold:AttachUserPolicy', resource: userArn, conditionKeys: policyOfUser }],
   audited: ['userName', 'policyArn'],
-  handle: ({ userName, policyArn }, _keys, services) =>
-    Promise.resolve(
-      changeIdentity(
-        () => existingUser(userName, services),
-        (record) => ({ policies: withPolicy(record, policyArn, 'User', services) }),
-      ),
+  handle: ({ request: { userName, policyArn }, services }) =>
+    changeIdentity(
+      () => existingUser(userName, services),
+      (record) => ({ policies: withPolicy(record, policyArn, 'User', services) }),
     ),
 });
 
@@ -47,12 +45,10 @@ const detachUserPolicy = operation({
   readOnly: false,
   permissions: [{ action: 'keyhold:DetachUserPolicy', resource: userArn, conditionKeys: policyOfUser }],
   audited: ['userName', 'policyArn'],
-  handle: ({ userName, policyArn }, _keys, services) =>
-    Promise.resolve(
-      changeIdentity(
-        () => existingUser(userName, services),
-        (record) => ({ policies: withoutPolicy(record, policyArn, services) }),
-      ),
+  handle: ({ request: { userName, policyArn }, services }) =>
+    changeIdentity(
+      () => existingUser(userName, services),
+      (record) => ({ policies: withoutPolicy(record, policyArn, services) }),
     ),
 });
 
@@ -62,12 +58,10 @@ const attachRolePolicy = operation({
   readOnly: false,
   permissions: [{ action: 'keyhold:AttachRolePolicy', resource: roleArn, conditionKeys: policyOfRole }],
   audited: ['roleName', 'policyArn'],
-  handle: ({ roleName, policyArn }, _keys, services) =>
-    Promise.resolve(
-      changeIdentity(
-        () => existingRole(roleName, services),
-        (record) => ({ policies: withPolicy(record, policyArn, 'Role', services) }),
-      ),
+  handle: ({ request: { roleName, policyArn }, services }) =>
+    changeIdentity(
+      () => existingRole(roleName, services),
+      (record) => ({ policies: withPolicy(record, policyArn, 'Role', services) }),
     ),
 });
 
@@ -77,12 +71,10 @@ const detachRolePolicy = operation({
   readOnly: false,
   permissions: [{ action: 'keyhold:DetachRolePolicy', resource: roleArn, conditionKeys: policyOfRole }],
   audited: ['roleName', 'policyArn'],
-  handle: ({ roleName, policyArn }, _keys, services) =>
-    Promise.resolve(
-      changeIdentity(
-        () => existingRole(roleName, services),
-        (record) => ({ policies: withoutPolicy(record, policyArn, services) }),
-      ),
+  handle: ({ request: { roleName, policyArn }, services }) =>
+    changeIdentity(
+      () => existingRole(roleName, services),
+      (record) => ({ policies: withoutPolicy(record, policyArn, services) }),
     ),
 });
 
@@ -98,12 +90,10 @@ const putUserPermissionsBoundary = operation({
     },
   ],
   audited: ['userName', 'permissionsBoundary'],
-  handle: ({ userName, permissionsBoundary }, _keys, services) =>
-    Promise.resolve(
-      changeIdentity(
-        () => existingUser(userName, services),
-        () => ({ boundary: boundaryName(permissionsBoundary, services) }),
-      ),
+  handle: ({ request: { userName, permissionsBoundary }, services }) =>
+    changeIdentity(
+      () => existingUser(userName, services),
+      () => ({ boundary: boundaryName(permissionsBoundary, services) }),
     ),
 });
 
@@ -119,12 +109,10 @@ const deleteUserPermissionsBoundary = operation({
     },
   ],
   audited: ['userName'],
-  handle: ({ userName }, _keys, services) =>
-    Promise.resolve(
-      changeIdentity(
-        () => existingUser(userName, services),
-        (record) => withoutBoundary(record, userName),
-      ),
+  handle: ({ request: { userName }, services }) =>
+    changeIdentity(
+      () => existingUser(userName, services),
+      (record) => withoutBoundary(record, userName),
     ),
 });
 
@@ -140,12 +128,10 @@ const putRolePermissionsBoundary = operation({
     },
   ],
   audited: ['roleName', 'permissionsBoundary'],
-  handle: ({ roleName, permissionsBoundary }, _keys, services) =>
-    Promise.resolve(
-      changeIdentity(
-        () => existingRole(roleName, services),
-        () => ({ boundary: boundaryName(permissionsBoundary, services) }),
-      ),
+  handle: ({ request: { roleName, permissionsBoundary }, services }) =>
+    changeIdentity(
+      () => existingRole(roleName, services),
+      () => ({ boundary: boundaryName(permissionsBoundary, services) }),
     ),
 });
 
@@ -161,12 +147,10 @@ const deleteRolePermissionsBoundary = operation({
     },
   ],
   audited: ['roleName'],
-  handle: ({ roleName }, _keys, services) =>
-    Promise.resolve(
-      changeIdentity(
-        () => existingRole(roleName, services),
-        (record) => withoutBoundary(record, roleName),
-      ),
+  handle: ({ request: { roleName }, services }) =>
+    changeIdentity(
+      () => existingRole(roleName, services),
+      (record) => withoutBoundary(record, roleName),
     ),
 });
 
@@ -176,7 +160,7 @@ const listAttachedUserPolicies = operation({
   readOnly: true,
   permissions: [{ action: 'keyhold:ListAttachedUserPolicies', resource: userArn, conditionKeys: ofUser }],
   audited: ['userName', 'limit', 'marker'],
-  handle: (request, _keys, services) =>
+  handle: ({ request, services }) =>
     listAttached(request, existingUser(request.userName, services), services.identities),
 });
 
@@ -186,7 +170,7 @@ const listAttachedRolePolicies = operation({
   readOnly: true,
   permissions: [{ action: 'keyhold:ListAttachedRolePolicies', resource: roleArn, conditionKeys: ofRole }],
   audited: ['roleName', 'limit', 'marker'],
-  handle: (request, _keys, services) =>
+  handle: ({ request, services }) =>
     listAttached(request, existingRole(request.roleName, services), services.identities),
 });
 
@@ -207,7 +191,7 @@ function listAttached(
   request: { readonly limit?: number; readonly marker?: string },
   { record }: User | Role,
   identities: Identities,
-): Promise<Outcome<ListAttachedUserPoliciesResponse>> {
+): Outcome<ListAttachedUserPoliciesResponse> {
   const names = [...record.policies].sort();
   const { items, truncated, nextMarker } = page(
     request,
@@ -218,5 +202,5 @@ function listAttached(
   const attachedPolicies = items.map((policyName): AttachedPolicy => {
     return { policyName, policyArn: identities.policy(policyName)?.arn };
   });
-  return Promise.resolve({ response: { attachedPolicies, truncated, nextMarker } });
+  return { response: { attachedPolicies, truncated, nextMarker } };
 }

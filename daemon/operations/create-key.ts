@@ -54,7 +54,7 @@ export const createKey = operation({
     'tags',
   ],
   auditedResponse: (response) => response,
-  async handle(request, _keys, services, caller, origin) {
+  async handle({ request, services, caller, origin }) {
     const { keySpec, keyUsage } = checkCreateKey(request, services);
     const { keyring, records, stores, materials } = services;
     const { customKeyStoreId } = request;

@@ -32,15 +32,15 @@ const encrypt = operation({
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
   usesPublic: true,
-  encrypts: true,
+  encrypts: 'key',
   audited: ['keyId', 'encryptionContext', 'encryptionAlgorithm'],
-  async handle(request, [key], { stores }) {
-    const side = encryptingSide(key!, request.encryptionAlgorithm, request.encryptionContext);
+  async handle({ request, key, services: { stores } }) {
+    const side = encryptingSide(key, request.encryptionAlgorithm, request.encryptionContext);
     const plaintext = asBuffer(request.plaintext);
-    if (plaintext.length > side.maxPlaintext) throw tooLong(key!, side);
+    if (plaintext.length > side.maxPlaintext) throw tooLong(key, side);
     refuseDryRun(request);
-    const ciphertextBlob = side.encode(await stores.of(key!).encrypt(side.cipherKey, side.aad, plaintext));
-    const response = { ciphertextBlob, keyId: key!.arn, encryptionAlgorithm: side.algorithm };
+    const ciphertextBlob = side.encode(await stores.of(key).encrypt(side.cipherKey, side.aad, plaintext));
+    const response = { ciphertextBlob, keyId: key.arn, encryptionAlgorithm: side.algorithm };
     return { response, keyMaterialId: side.materialId };
   },
 });
@@ -66,11 +66,11 @@ const decrypt = operation({
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
   audited: ['keyId', 'encryptionContext', 'encryptionAlgorithm'],
-  async handle(request, [key], { stores }) {
+  async handle({ request, key, services: { stores } }) {
     refuseRecipient(request);
     if (ignoresCiphertext(request)) refuseDryRun(request);
     const { cipherKey, aad, algorithm, materialId, message, holder } = decryptingSide(
-      key!,
+      key,
       request.encryptionAlgorithm,
       request.encryptionContext,
       request,
@@ -79,7 +79,7 @@ const decrypt = operation({
     if (request.dryRun) plaintext.fill(0);
     refuseDryRun(request);
     const response = {
-      keyId: key!.arn,
+      keyId: key.arn,
       plaintext,
       encryptionAlgorithm: algorithm,
       keyMaterialId: materialId,
@@ -110,6 +110,7 @@ const reEncrypt = operation({
     {
       action: 'kms:ReEncryptFrom',
       key: ciphertextKey('sourceKeyId', 'sourceEncryptionAlgorithm'),
+      role: 'source',
       material: ciphertextMaterial,
       encryptionContext: (request) => request.sourceEncryptionContext,
       conditionKeys: {
@@ -123,6 +124,7 @@ const reEncrypt = operation({
     {
       action: 'kms:ReEncryptTo',
       key: anyForm('destinationKeyId'),
+      role: 'destination',
       encryptionContext: (request) => request.destinationEncryptionContext,
       conditionKeys: {
         ...requestAlias('destinationKeyId'),
@@ -134,7 +136,7 @@ const reEncrypt = operation({
   ],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
-  encrypts: true,
+  encrypts: 'destination',
   audited: [
     'sourceKeyId',
     'sourceEncryptionContext',
@@ -143,34 +145,34 @@ const reEncrypt = operation({
     'destinationEncryptionContext',
     'destinationEncryptionAlgorithm',
   ],
-  async handle(request, [source, destination], { stores }) {
+  async handle({ request, source, destination, services: { stores } }) {
     if (ignoresCiphertext(request)) refuseDryRun(request);
     const from = decryptingSide(
-      source!,
+      source,
       request.sourceEncryptionAlgorithm,
       request.sourceEncryptionContext,
       request,
     );
     const to = encryptingSide(
-      destination!,
+      destination,
       request.destinationEncryptionAlgorithm,
       request.destinationEncryptionContext,
     );
     if (request.dryRun) {
       const plaintext = await stores.of(from.holder).decrypt(from.cipherKey, from.aad, from.message);
       plaintext.fill(0);
-      if (plaintext.length > to.maxPlaintext) throw tooLong(destination!, to);
+      if (plaintext.length > to.maxPlaintext) throw tooLong(destination, to);
       refuseDryRun(request);
     }
-    const made = await stores.reEncrypt(from.holder, from, destination!, to).catch((error: unknown) => {
+    const made = await stores.reEncrypt(from.holder, from, destination, to).catch((error: unknown) => {
       throw error instanceof HsmError && error.code === 'plaintext-too-long'
-        ? tooLong(destination!, to)
+        ? tooLong(destination, to)
         : error;
     });
     const response = {
       ciphertextBlob: to.encode(made),
-      sourceKeyId: source!.arn,
-      keyId: destination!.arn,
+      sourceKeyId: source.arn,
+      keyId: destination.arn,
       sourceEncryptionAlgorithm: from.algorithm,
       destinationEncryptionAlgorithm: to.algorithm,
       sourceKeyMaterialId: from.materialId,

@@ -24,7 +24,7 @@ const createCustomKeyStore = operation({
   permissions: [{ action: 'kms:CreateCustomKeyStore' }],
   audited: ['customKeyStoreName', 'cloudHsmClusterId', 'customKeyStoreType'],
   auditedResponse: (response) => response,
-  async handle(request, _keys, services) {
+  async handle({ request, services }) {
     if (request.customKeyStoreType === 'EXTERNAL_KEY_STORE') throw externalKeyStore();
     refuseXksFields(request);
     const { customKeyStoreName: name } = request;
@@ -69,7 +69,7 @@ const updateCustomKeyStore = operation({
   readOnly: false,
   permissions: [{ action: 'kms:UpdateCustomKeyStore' }],
   audited: ['customKeyStoreId', 'newCustomKeyStoreName', 'cloudHsmClusterId'],
-  async handle(request, _keys, services) {
+  async handle({ request, services }) {
     const { customKeyStoreId, newCustomKeyStoreName: newName, keyStorePassword, cloudHsmClusterId } = request;
     existingCustomKeyStore(services.records, customKeyStoreId);
     refuseXksFields(request);
@@ -115,7 +115,7 @@ const describeCustomKeyStores = operation({
   readOnly: true,
   permissions: [{ action: 'kms:DescribeCustomKeyStores' }],
   audited: ['customKeyStoreId', 'customKeyStoreName', 'limit', 'marker'],
-  handle(request, _keys, services) {
+  handle({ request, services }) {
     const { customKeyStoreId, customKeyStoreName } = request;
     if (customKeyStoreId !== undefined && customKeyStoreName !== undefined) {
       throw new exceptions.ValidationException('Give CustomKeyStoreId or CustomKeyStoreName, not both.');
@@ -151,11 +151,9 @@ const connectCustomKeyStore = operation({
   readOnly: false,
   permissions: [{ action: 'kms:ConnectCustomKeyStore' }],
   audited: ['customKeyStoreId'],
-  handle: ({ customKeyStoreId }, _keys, services) =>
-    Promise.resolve(
-      change(services, customKeyStoreId, ['DISCONNECTED', 'CONNECTING', 'CONNECTED'], (record) =>
-        putCustomKeyStore({ ...record, connect: true }),
-      ),
+  handle: ({ request: { customKeyStoreId }, services }) =>
+    change(services, customKeyStoreId, ['DISCONNECTED', 'CONNECTING', 'CONNECTED'], (record) =>
+      putCustomKeyStore({ ...record, connect: true }),
     ),
 });
 
@@ -165,11 +163,9 @@ const disconnectCustomKeyStore = operation({
   readOnly: false,
   permissions: [{ action: 'kms:DisconnectCustomKeyStore' }],
   audited: ['customKeyStoreId'],
-  handle: ({ customKeyStoreId }, _keys, services) =>
-    Promise.resolve(
-      change(services, customKeyStoreId, ['CONNECTED', 'CONNECTING', 'FAILED'], (record) =>
-        putCustomKeyStore({ ...record, connect: false }),
-      ),
+  handle: ({ request: { customKeyStoreId }, services }) =>
+    change(services, customKeyStoreId, ['CONNECTED', 'CONNECTING', 'FAILED'], (record) =>
+      putCustomKeyStore({ ...record, connect: false }),
     ),
 });
 
@@ -179,17 +175,15 @@ const deleteCustomKeyStore = operation({
   readOnly: false,
   permissions: [{ action: 'kms:DeleteCustomKeyStore' }],
   audited: ['customKeyStoreId'],
-  handle: ({ customKeyStoreId }, _keys, services) =>
-    Promise.resolve(
-      change(services, customKeyStoreId, ['DISCONNECTED'], () => {
-        for (const key of services.keyring.keysIn(customKeyStoreId)) {
-          throw new exceptions.CustomKeyStoreHasCMKsException(
-            `The custom key store ${customKeyStoreId} holds keys, such as ${key.arn}: delete them first.`,
-          );
-        }
-        return { key: recordPrefix + customKeyStoreId, value: undefined };
-      }),
-    ),
+  handle: ({ request: { customKeyStoreId }, services }) =>
+    change(services, customKeyStoreId, ['DISCONNECTED'], () => {
+      for (const key of services.keyring.keysIn(customKeyStoreId)) {
+        throw new exceptions.CustomKeyStoreHasCMKsException(
+          `The custom key store ${customKeyStoreId} holds keys, such as ${key.arn}: delete them first.`,
+        );
+      }
+      return { key: recordPrefix + customKeyStoreId, value: undefined };
+    }),
 });
 
 export const customKeyStoreOperations: readonly AnyOperation[] = [
@@ -238,7 +232,7 @@ function entryOf(services: Services, record: CustomKeyStoreRecord): CustomKeySto
 }
 
 function answer(entries: CustomKeyStoresListEntry[], truncated: boolean, nextMarker: string | undefined) {
-  return Promise.resolve({ response: { customKeyStores: entries, truncated, nextMarker } });
+  return { response: { customKeyStores: entries, truncated, nextMarker } };
 }
 
 /** @returns base64; undefined where the password is in the configuration */

@@ -28,23 +28,23 @@ const generateDataKeyPair = operation({
   ],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
-  encrypts: true,
+  encrypts: 'key',
   audited: ['keyId', 'encryptionContext', 'keyPairSpec'],
-  async handle(request, [key], { stores }) {
+  async handle({ request, key, services: { stores } }) {
     refuseRecipient(request);
     const { keyPairSpec } = request;
-    const { cipherKey, header, materialId } = symmetricMaterial(key!, 'data key pair');
+    const { cipherKey, header, materialId } = symmetricMaterial(key, 'data key pair');
     const template = pairTemplate(keyPairSpec);
     const aad = authenticated(header, request.encryptionContext);
     refuseDryRun(request);
     const { iv, ciphertext, publicKey, privateKey } = await stores
-      .of(key!)
+      .of(key)
       .dataKeyPair(cipherKey, aad, template);
     const response = {
       privateKeyCiphertextBlob: encodeBlob(header, iv, ciphertext),
       privateKeyPlaintext: privateKey,
       publicKey,
-      keyId: key!.arn,
+      keyId: key.arn,
       keyPairSpec,
       keyMaterialId: materialId,
     };
@@ -70,21 +70,21 @@ const generateDataKeyPairWithoutPlaintext = operation({
   ],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
-  encrypts: true,
+  encrypts: 'key',
   audited: ['keyId', 'encryptionContext', 'keyPairSpec'],
-  async handle(request, [key], { stores }) {
+  async handle({ request, key, services: { stores } }) {
     const { keyPairSpec } = request;
-    const { cipherKey, header, materialId } = symmetricMaterial(key!, 'data key pair');
+    const { cipherKey, header, materialId } = symmetricMaterial(key, 'data key pair');
     const template = pairTemplate(keyPairSpec);
     const aad = authenticated(header, request.encryptionContext);
     refuseDryRun(request);
     const { iv, ciphertext, publicKey } = await stores
-      .of(key!)
+      .of(key)
       .dataKeyPairWithoutPlaintext(cipherKey, aad, template);
     const response = {
       privateKeyCiphertextBlob: encodeBlob(header, iv, ciphertext),
       publicKey,
-      keyId: key!.arn,
+      keyId: key.arn,
       keyPairSpec,
       keyMaterialId: materialId,
     };

@@ -25,17 +25,17 @@ const generateDataKey = operation({
   ],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
-  encrypts: true,
+  encrypts: 'key',
   audited: ['keyId', 'encryptionContext', 'keySpec', 'numberOfBytes'],
-  async handle(request, [key], { stores }) {
+  async handle({ request, key, services: { stores } }) {
     refuseRecipient(request);
     const length = dataKeyLength(request);
-    const { cipherKey, header, materialId } = symmetricMaterial(key!, 'data key');
+    const { cipherKey, header, materialId } = symmetricMaterial(key, 'data key');
     const aad = authenticated(header, request.encryptionContext);
     refuseDryRun(request);
-    const { iv, ciphertext, plaintext } = await stores.of(key!).dataKey(cipherKey, aad, length);
+    const { iv, ciphertext, plaintext } = await stores.of(key).dataKey(cipherKey, aad, length);
     const ciphertextBlob = encodeBlob(header, iv, ciphertext);
-    const response = { ciphertextBlob, plaintext, keyId: key!.arn, keyMaterialId: materialId };
+    const response = { ciphertextBlob, plaintext, keyId: key.arn, keyMaterialId: materialId };
     return { response, keyMaterialId: materialId, secrets: [plaintext] };
   },
 });
@@ -57,17 +57,17 @@ const generateDataKeyWithoutPlaintext = operation({
   ],
   states: 'cryptographic',
   usage: 'ENCRYPT_DECRYPT',
-  encrypts: true,
+  encrypts: 'key',
   audited: ['keyId', 'encryptionContext', 'keySpec', 'numberOfBytes'],
-  async handle(request, [key], { stores }) {
+  async handle({ request, key, services: { stores } }) {
     const length = dataKeyLength(request);
-    const { cipherKey, header, materialId } = symmetricMaterial(key!, 'data key');
+    const { cipherKey, header, materialId } = symmetricMaterial(key, 'data key');
     const aad = authenticated(header, request.encryptionContext);
     refuseDryRun(request);
-    const { iv, ciphertext } = await stores.of(key!).dataKeyWithoutPlaintext(cipherKey, aad, length);
+    const { iv, ciphertext } = await stores.of(key).dataKeyWithoutPlaintext(cipherKey, aad, length);
     const response = {
       ciphertextBlob: encodeBlob(header, iv, ciphertext),
-      keyId: key!.arn,
+      keyId: key.arn,
       keyMaterialId: materialId,
     };
     return { response, keyMaterialId: materialId };
@@ -80,7 +80,7 @@ const generateRandom = operation({
   readOnly: true,
   permissions: [{ action: 'kms:GenerateRandom' }],
   audited: ['numberOfBytes', 'customKeyStoreId'],
-  async handle(request, _keys, { stores }) {
+  async handle({ request, services: { stores } }) {
     refuseRecipient(request);
     if (request.numberOfBytes === undefined) {
       throw new exceptions.ValidationException('NumberOfBytes is required.');

@@ -29,14 +29,14 @@ const scheduleKeyDeletion = operation({
   states: 'modify',
   audited: ['keyId', 'pendingWindowInDays'],
   auditedResponse: (response) => response,
-  handle(request, [key], { keyring, limits }) {
+  handle({ request, key, services: { keyring, limits } }) {
     const pendingWindowInDays = windowOf(request, limits);
     const deletionDate = Date.now() / 1000 + pendingWindowInDays * secondsPerDay;
     const deletion = { at: deletionDate, windowInDays: pendingWindowInDays, begun: false };
-    return Promise.resolve({
-      response: { keyId: key!.arn, deletionDate, keyState: 'PendingDeletion', pendingWindowInDays },
-      changes: () => [putKey({ ...keyring.existing(key!.record.keyId).record, deletion })],
-    });
+    return {
+      response: { keyId: key.arn, deletionDate, keyState: 'PendingDeletion', pendingWindowInDays },
+      changes: () => [putKey({ ...keyring.existing(key.record.keyId).record, deletion })],
+    };
   },
 });
 
@@ -48,19 +48,18 @@ const cancelKeyDeletion = operation({
   states: 'cancelDeletion',
   audited: ['keyId'],
   auditedResponse: (response) => response,
-  handle: (_request, [key], { keyring }) =>
-    Promise.resolve({
-      response: { keyId: key!.arn },
-      changes: () => {
-        const { record } = keyring.existing(key!.record.keyId);
-        if (record.deletion?.begun) {
-          throw new exceptions.KMSInvalidStateException(
-            `The waiting period of ${key!.arn} is over and its deletion has begun: it cannot be cancelled any more.`,
-          );
-        }
-        return [putKey({ ...record, enabled: false, deletion: undefined })];
-      },
-    }),
+  handle: ({ key, services: { keyring } }) => ({
+    response: { keyId: key.arn },
+    changes: () => {
+      const { record } = keyring.existing(key.record.keyId);
+      if (record.deletion?.begun) {
+        throw new exceptions.KMSInvalidStateException(
+          `The waiting period of ${key.arn} is over and its deletion has begun: it cannot be cancelled any more.`,
+        );
+      }
+      return [putKey({ ...record, enabled: false, deletion: undefined })];
+    },
+  }),
 });
 
 export const deletionOperations: readonly AnyOperation[] = [scheduleKeyDeletion, cancelKeyDeletion];

@@ -14,7 +14,7 @@ const encapsulate = operation({
   permissions: [{ action: 'kms:Encapsulate', key: anyForm('keyId'), conditionKeys: requestAlias('keyId') }],
   states: 'cryptographic',
   audited: ['keyId', 'encapsulationAlgorithm'],
-  handle: (_request, [key]) => refuse(key!),
+  handle: ({ key }) => refuse(key),
 });
 
 const decapsulate = operation({
@@ -24,7 +24,7 @@ const decapsulate = operation({
   permissions: [{ action: 'kms:Decapsulate', key: anyForm('keyId'), conditionKeys: requestAlias('keyId') }],
   states: 'cryptographic',
   audited: ['keyId', 'encapsulationAlgorithm'],
-  handle: (_request, [key]) => refuse(key!),
+  handle: ({ key }) => refuse(key),
 });
 
 export const encapsulationOperations: readonly AnyOperation[] = [encapsulate, decapsulate];

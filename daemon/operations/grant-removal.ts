@@ -29,7 +29,7 @@ const retireGrant = operation({
   ],
   states: 'read',
   audited: ['keyId', 'grantId'],
-  handle(request, _keys, services, caller) {
+  handle({ request, services, caller }) {
     const grant = retired(request, services);
     if (!idsOf(caller).some((id) => mayRetire(grant, id, services))) {
       throw new exceptions.AccessDeniedException(
@@ -38,7 +38,7 @@ const retireGrant = operation({
       );
     }
     refuseDryRun(request);
-    return Promise.resolve(removal(grant, services));
+    return removal(grant, services);
   },
 });
 
@@ -49,11 +49,11 @@ const revokeGrant = operation({
   permissions: [{ action: 'kms:RevokeGrant', key: keyIdOrArn('keyId'), conditionKeys: notForService }],
   states: 'read',
   audited: ['keyId', 'grantId'],
-  handle(request, [key], services) {
+  handle({ request, key, services }) {
     const grantId = checkGrantId(request.grantId);
-    const grant = existingGrant({ keyId: key!.record.keyId, grantId }, services);
+    const grant = existingGrant({ keyId: key.record.keyId, grantId }, services);
     refuseDryRun(request);
-    return Promise.resolve(removal(grant, services));
+    return removal(grant, services);
   },
 });
 

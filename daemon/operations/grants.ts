@@ -37,20 +37,20 @@ const createGrant = operation({
   audited: ['keyId', 'granteePrincipal', 'retiringPrincipal', 'operations', 'constraints', 'name'],
   // The token is for whoever made the grant.
   auditedResponse: ({ grantId }) => ({ grantId }),
-  async handle(request, [key], services) {
+  async handle({ request, key, services }) {
     const { grants, stores, internalKeys } = services;
-    const { keyId } = key!.record;
+    const { keyId } = key.record;
     refuseServices(request);
     const { operations, constraints, granteePrincipal, retiringPrincipal, name } = request;
     if (granteePrincipal === undefined)
       throw new exceptions.ValidationException('GranteePrincipal is required.');
-    checkOperations(operations, key!.record);
+    checkOperations(operations, key.record);
     const record = {
       name,
       granteeId: principalId(granteePrincipal, services, 'GranteePrincipal'),
       retiringId: retiringPrincipal && principalId(retiringPrincipal, services, 'RetiringPrincipal'),
       operations: [...new Set(operations)],
-      constraint: constraintOf(constraints, key!.record),
+      constraint: constraintOf(constraints, key.record),
       createdAt: Math.floor(Date.now() / 1000),
     };
     checkRoom(keyId, services);
@@ -79,9 +79,9 @@ const listGrants = operation({
   permissions: [{ action: 'kms:ListGrants', key: keyIdOrArn('keyId'), conditionKeys: notForService }],
   states: 'read',
   audited: ['keyId', 'grantId', 'granteePrincipal', 'limit', 'marker'],
-  handle(request, [key], services) {
+  handle({ request, key, services }) {
     const { grants } = services;
-    const { keyId } = key!.record;
+    const { keyId } = key.record;
     refuseServices(request);
     const { grantId, granteePrincipal } = request;
     const granteeId = granteePrincipal && principalId(granteePrincipal, services, 'Input');
@@ -89,12 +89,12 @@ const listGrants = operation({
       if (grantId !== undefined) return oneGrant(grants.get(keyId, checkGrantId(grantId)), granteeId);
       return granteeId === undefined ? grants.of(keyId, after) : grants.ofGrantee(keyId, granteeId, after);
     };
-    return Promise.resolve({
+    return {
       response: entries(
         page(request, 50, list, (grant) => grant.grantId),
         services,
       ),
-    });
+    };
   },
 });
 
@@ -104,14 +104,14 @@ const listRetirableGrants = operation({
   readOnly: true,
   permissions: [{ action: 'kms:ListRetirableGrants' }],
   audited: ['retiringPrincipal', 'limit', 'marker'],
-  handle(request, _keys, services) {
+  handle({ request, services }) {
     refuseServices(request);
     if (request.retiringPrincipal === undefined)
       throw new exceptions.ValidationException('RetiringPrincipal is required.');
     const retiringId = principalId(request.retiringPrincipal, services, undefined);
     const list = (after: string) => services.grants.retirableBy(retiringId, after);
     const found = page(request, 50, list, ({ keyId, grantId }) => `${keyId}/${grantId}`);
-    return Promise.resolve({ response: entries(found, services) });
+    return { response: entries(found, services) };
   },
 });
 

@@ -38,12 +38,12 @@ const getParametersForImport = operation({
   ],
   states: 'importMaterial',
   audited: ['keyId', 'wrappingAlgorithm', 'wrappingKeySpec'],
-  async handle({ wrappingAlgorithm: algorithm, wrappingKeySpec }, [key], services) {
-    const { keyId } = checkImported(key!).record;
+  async handle({ request: { wrappingAlgorithm: algorithm, wrappingKeySpec }, key, services }) {
+    const { keyId } = checkImported(key).record;
     const { records, stores, internalKeys } = services;
-    const template = wrappingKeyTemplate(key!.record, algorithm, wrappingKeySpec);
+    const template = wrappingKeyTemplate(key.record, algorithm, wrappingKeySpec);
     checkWrappingKeys(keyId, services);
-    const store = stores.of(key!);
+    const store = stores.of(key);
     const pair = await generateMaterial(records, store, `keyhold/wrapping/${keyId}`, template);
     try {
       const objectId = pair.objectId.toString('hex');
@@ -52,7 +52,7 @@ const getParametersForImport = operation({
       const { pairId, change } = putWrappingKey(keyId, stored);
       const token = { keyId, pairId, algorithm, wrappingKeySpec, expiresAt };
       const response = {
-        keyId: key!.arn,
+        keyId: key.arn,
         importToken: await sealToken(stores.main, internalKeys['import-tokens'], token),
         publicKey: await store.publicKey(pair.objectId),
         parametersValidTo: expiresAt,
@@ -86,14 +86,14 @@ const importKeyMaterial = operation({
   states: 'importMaterial',
   audited: ['keyId', 'validTo', 'expirationModel', 'importType', 'keyMaterialDescription', 'keyMaterialId'],
   auditedResponse: (response) => response,
-  async handle(request, [key], services) {
-    const { record } = checkImported(key!);
-    checkRequest(request, key!);
+  async handle({ request, key, services }) {
+    const { record } = checkImported(key);
+    checkRequest(request, key);
     const { records, stores, internalKeys } = services;
     const { keyId } = record;
     const sealed = Buffer.from(request.importToken);
     const pair = await openToken(stores.main, internalKeys['import-tokens'], records, sealed, keyId);
-    const store = stores.of(key!);
+    const store = stores.of(key);
     const perform = (id: ObjectId, label: string) =>
       store.importWrapped(
         Buffer.from(pair.objectId, 'hex'),
@@ -103,13 +103,13 @@ const importKeyMaterial = operation({
         label,
         importTarget(record),
       );
-    const { materialId, ...change } = await services.materials.prepareImport(key!, perform, {
+    const { materialId, ...change } = await services.materials.prepareImport(key, perform, {
       validTo: request.validTo,
       importType: request.importType,
       expectedId: request.keyMaterialId,
       description: request.keyMaterialDescription,
     });
-    const response = { keyId: key!.arn, keyMaterialId: shownId(record, materialId) };
+    const response = { keyId: key.arn, keyMaterialId: shownId(record, materialId) };
     return { response, keyMaterialId: materialId, ...change };
   },
 });
@@ -122,11 +122,11 @@ const deleteImportedKeyMaterial = operation({
   states: 'deleteMaterial',
   audited: ['keyId', 'keyMaterialId'],
   auditedResponse: (response) => response,
-  handle({ keyMaterialId }, [key], { keyring, records, stores }) {
-    const { record, arn } = checkImported(key!);
+  handle({ request: { keyMaterialId }, key, services: { keyring, records, stores } }) {
+    const { record, arn } = checkImported(key);
     const wanted = keyMaterialId ?? record.materials.at(-1)?.materialId;
     const find = (now: Key) => materialsOf(now.record).find(({ materialId }) => materialId === wanted);
-    if (keyMaterialId !== undefined && !find(key!)) {
+    if (keyMaterialId !== undefined && !find(key)) {
       throw new exceptions.ValidationException(
         `Key material (id: ${keyMaterialId}) has never been imported into KMS key ${arn}.`,
       );
@@ -139,14 +139,14 @@ const deleteImportedKeyMaterial = operation({
       destroyed = material.objectId;
       return [putKey(withoutMaterial(now.record, material.materialId)), intendDestruction(destroyed)];
     };
-    return Promise.resolve({
+    return {
       response: { keyId: arn, keyMaterialId: shownId(record, wanted) },
       keyMaterialId: wanted,
       changes,
       finish: async () => {
-        if (destroyed !== undefined) await finishDestruction(records, stores.of(key!), destroyed);
+        if (destroyed !== undefined) await finishDestruction(records, stores.of(key), destroyed);
       },
-    });
+    };
   },
 });
 

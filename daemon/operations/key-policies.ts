@@ -23,16 +23,16 @@ const putKeyPolicy = operation({
   permissions: [{ action: 'kms:PutKeyPolicy', key: keyIdOrArn('keyId'), conditionKeys: bypass }],
   states: 'read',
   audited: ['keyId', 'policyName', 'policy', 'bypassPolicyLockoutSafetyCheck'],
-  handle(request, [key], services, caller, origin) {
+  handle({ request, key, services, caller, origin }) {
     checkName(request.policyName);
     const { keyring, identities } = services;
     const policy = keyPolicy(request.policy, identities);
     if (!request.bypassPolicyLockoutSafetyCheck)
-      checkLockout({ ...key!.record, ...policy }, { request, services, caller, origin });
-    return Promise.resolve({
+      checkLockout({ ...key.record, ...policy }, { request, services, caller, origin });
+    return {
       response: {},
-      changes: () => [putKey({ ...keyring.existing(key!.record.keyId).record, ...policy })],
-    });
+      changes: () => [putKey({ ...keyring.existing(key.record.keyId).record, ...policy })],
+    };
   },
 });
 
@@ -43,11 +43,11 @@ const getKeyPolicy = operation({
   permissions: [{ action: 'kms:GetKeyPolicy', key: keyIdOrArn('keyId') }],
   states: 'read',
   audited: ['keyId', 'policyName'],
-  handle({ policyName }, [key], { identities }) {
+  handle({ request: { policyName }, key, services: { identities } }) {
     checkName(policyName);
-    const { policy, policyBindings } = key!.record;
+    const { policy, policyBindings } = key.record;
     const shown = shownPolicy(policy, policyBindings, identities);
-    return Promise.resolve({ response: { policy: shown, policyName: defaultName } });
+    return { response: { policy: shown, policyName: defaultName } };
   },
 });
 
@@ -58,14 +58,14 @@ const listKeyPolicies = operation({
   permissions: [{ action: 'kms:ListKeyPolicies', key: keyIdOrArn('keyId') }],
   states: 'read',
   audited: ['keyId', 'limit', 'marker'],
-  handle(request) {
+  handle({ request }) {
     const { items, truncated, nextMarker } = page(
       request,
       100,
       (after) => (after < defaultName ? [defaultName] : []),
       (name) => name,
     );
-    return Promise.resolve({ response: { policyNames: items, truncated, nextMarker } });
+    return { response: { policyNames: items, truncated, nextMarker } };
   },
 });
 

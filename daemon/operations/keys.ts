@@ -15,10 +15,9 @@ const describeKey = operation({
   permissions: [{ action: 'kms:DescribeKey', key: anyForm('keyId'), conditionKeys: requestAlias('keyId') }],
   states: 'read',
   audited: ['keyId'],
-  handle: (_request, [key], { keyring, stores }) =>
-    Promise.resolve({
-      response: { keyMetadata: keyMetadata(key!, keyring.namer, stores.clusterOf(key!)) },
-    }),
+  handle: ({ key, services: { keyring, stores } }) => ({
+    response: { keyMetadata: keyMetadata(key, keyring.namer, stores.clusterOf(key)) },
+  }),
 });
 
 const listKeys = operation({
@@ -27,7 +26,7 @@ const listKeys = operation({
   readOnly: true,
   permissions: [{ action: 'kms:ListKeys' }],
   audited: ['limit', 'marker'],
-  handle(request, _keys, { keyring }) {
+  handle({ request, services: { keyring } }) {
     const { items, truncated, nextMarker } = page(
       request,
       100,
@@ -35,7 +34,7 @@ const listKeys = operation({
       (keyId) => keyId,
     );
     const keys = items.map((keyId) => ({ keyId, keyArn: keyring.namer.keyArn(keyId) }));
-    return Promise.resolve({ response: { keys, truncated, nextMarker } });
+    return { response: { keys, truncated, nextMarker } };
   },
 });
 
@@ -46,7 +45,7 @@ const enableKey = operation({
   permissions: [{ action: 'kms:EnableKey', key: keyIdOrArn('keyId') }],
   states: 'enableDisable',
   audited: ['keyId'],
-  handle: (_request, [key], services) => Promise.resolve(updateKey(key!, services, { enabled: true })),
+  handle: ({ key, services }) => updateKey(key, services, { enabled: true }),
 });
 
 const disableKey = operation({
@@ -56,7 +55,7 @@ const disableKey = operation({
   permissions: [{ action: 'kms:DisableKey', key: keyIdOrArn('keyId') }],
   states: 'enableDisable',
   audited: ['keyId'],
-  handle: (_request, [key], services) => Promise.resolve(updateKey(key!, services, { enabled: false })),
+  handle: ({ key, services }) => updateKey(key, services, { enabled: false }),
 });
 
 const updateKeyDescription = operation({
@@ -66,7 +65,7 @@ const updateKeyDescription = operation({
   permissions: [{ action: 'kms:UpdateKeyDescription', key: keyIdOrArn('keyId') }],
   states: 'modify',
   audited: ['keyId', 'description'],
-  handle: ({ description }, [key], services) => Promise.resolve(updateKey(key!, services, { description })),
+  handle: ({ request: { description }, key, services }) => updateKey(key, services, { description }),
 });
 
 const getKeyLastUsage = operation({
@@ -76,8 +75,8 @@ const getKeyLastUsage = operation({
   permissions: [{ action: 'kms:GetKeyLastUsage', key: keyIdOrArn('keyId') }],
   states: 'read',
   audited: ['keyId'],
-  handle(_request, [key], { lastUsage }) {
-    const { keyId, createdAt } = key!.record;
+  handle({ key, services: { lastUsage } }) {
+    const { keyId, createdAt } = key.record;
     const usage = lastUsage.of(keyId);
     const keyLastUsage = usage && {
       operation: usage.operation,
@@ -85,14 +84,14 @@ const getKeyLastUsage = operation({
       cloudTrailEventId: usage.eventId,
       kmsRequestId: usage.requestId,
     };
-    return Promise.resolve({
+    return {
       response: {
-        keyId: key!.arn,
+        keyId: key.arn,
         keyLastUsage: keyLastUsage ?? {},
         trackingStartDate: createdAt,
         keyCreationDate: createdAt,
       },
-    });
+    };
   },
 });
 

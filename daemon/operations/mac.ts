@@ -23,14 +23,12 @@ const generateMac = operation({
   states: 'cryptographic',
   usage: 'GENERATE_VERIFY_MAC',
   audited: ['keyId', 'macAlgorithm'],
-  async handle(request, [key], { stores }) {
+  async handle({ request, key, services: { stores } }) {
     const { macAlgorithm } = request;
-    const mechanism = algorithmOf(key!, 'mac', macAlgorithm);
+    const mechanism = algorithmOf(key, 'mac', macAlgorithm);
     refuseDryRun(request);
-    const mac = await stores
-      .of(key!)
-      .sign(key!.current.objectId, mechanism, 'none', asBuffer(request.message));
-    return { response: { mac, macAlgorithm, keyId: key!.arn } };
+    const mac = await stores.of(key).sign(key.current.objectId, mechanism, 'none', asBuffer(request.message));
+    return { response: { mac, macAlgorithm, keyId: key.arn } };
   },
 });
 
@@ -51,15 +49,15 @@ const verifyMac = operation({
   states: 'cryptographic',
   usage: 'GENERATE_VERIFY_MAC',
   audited: ['keyId', 'macAlgorithm'],
-  async handle(request, [key], { stores }) {
+  async handle({ request, key, services: { stores } }) {
     const { macAlgorithm } = request;
-    const mechanism = algorithmOf(key!, 'mac', macAlgorithm);
+    const mechanism = algorithmOf(key, 'mac', macAlgorithm);
     const [message, mac] = [asBuffer(request.message), asBuffer(request.mac)];
-    if (!(await stores.of(key!).verify(key!.current.objectId, mechanism, 'none', message, mac))) {
+    if (!(await stores.of(key).verify(key.current.objectId, mechanism, 'none', message, mac))) {
       throw new exceptions.KMSInvalidMacException('');
     }
     refuseDryRun(request);
-    return { response: { keyId: key!.arn, macValid: true, macAlgorithm } };
+    return { response: { keyId: key.arn, macValid: true, macAlgorithm } };
   },
 });
 

@@ -22,7 +22,10 @@ const createPolicy = operation({
   ],
   audited: ['policyName', 'path', 'policyDocument', 'description'],
   auditedResponse: (response) => response,
-  handle({ policyName, path = '/', policyDocument, description }, _keys, { identities, limits }) {
+  handle({
+    request: { policyName, path = '/', policyDocument, description },
+    services: { identities, limits },
+  }) {
     checkIdentityPolicy(policyDocument);
     const record: PolicyRecord = {
       policyId: uniqueId('policy'),
@@ -33,7 +36,7 @@ const createPolicy = operation({
       createdAt: Math.floor(Date.now() / 1000),
     };
     const arn = identityArn(identities.account, 'policy', path, policyName);
-    return Promise.resolve({
+    return {
       response: { policy: policyMessage({ arn, record }, identities) },
       changes: () => {
         if (identities.policy(policyName)) {
@@ -45,7 +48,7 @@ const createPolicy = operation({
           throw quotaExceeded('PoliciesPerAccount', limits.policies);
         return [putPolicy(record)];
       },
-    });
+    };
   },
 });
 
@@ -55,11 +58,11 @@ const getPolicy = operation({
   readOnly: true,
   permissions: [{ action: 'keyhold:GetPolicy', resource: ({ policyArn }) => policyArn }],
   audited: ['policyArn'],
-  handle({ policyArn }, _keys, services) {
+  handle({ request: { policyArn }, services }) {
     const policy = existing(policyArn, services);
     const policyDocument = policy.record.document;
     const message = { ...policyMessage(policy, services.identities), policyDocument };
-    return Promise.resolve({ response: { policy: message } });
+    return { response: { policy: message } };
   },
 });
 
@@ -69,7 +72,7 @@ const deletePolicy = operation({
   readOnly: false,
   permissions: [{ action: 'keyhold:DeletePolicy', resource: ({ policyArn }) => policyArn }],
   audited: ['policyArn'],
-  handle({ policyArn }, _keys, services) {
+  handle({ request: { policyArn }, services }) {
     const remove = () => {
       const { policyName } = existing(policyArn, services).record;
       const { attached, boundary } = services.identities.usesOf(policyName);
@@ -81,7 +84,7 @@ const deletePolicy = operation({
       return [removePolicy(policyName)];
     };
     remove();
-    return Promise.resolve({ response: {}, changes: remove });
+    return { response: {}, changes: remove };
   },
 });
 
@@ -91,7 +94,7 @@ const listPolicies = operation({
   readOnly: true,
   permissions: [{ action: 'keyhold:ListPolicies' }],
   audited: ['pathPrefix', 'limit', 'marker'],
-  handle(request, _keys, { identities }) {
+  handle({ request, services: { identities } }) {
     const { pathPrefix = '/' } = request;
     const { items, truncated, nextMarker } = page(
       request,
@@ -100,7 +103,7 @@ const listPolicies = operation({
       ({ record }) => record.policyName,
     );
     const policies = items.map((policy) => policyMessage(policy, identities));
-    return Promise.resolve({ response: { policies, truncated, nextMarker } });
+    return { response: { policies, truncated, nextMarker } };
   },
 });
 

@@ -19,19 +19,19 @@ const migrateKey = operation({
   ],
   audited: ['keyId', 'customKeyStoreId'],
   auditedResponse: (response) => response,
-  async handle({ customKeyStoreId }, [key], { keyring, records, stores, materials }) {
-    const { keyId } = key!.record;
+  async handle({ request: { customKeyStoreId }, key, services: { keyring, records, stores, materials } }) {
+    const { keyId } = key.record;
     // A store that is not connected is told first.
     stores.named(customKeyStoreId);
-    checkMigratable(key!, customKeyStoreId);
-    if (key!.record.customKeyStoreId === customKeyStoreId) {
-      const keyMaterialId = key!.current.materialId;
-      return { response: { keyId: key!.arn, keyMaterialId, migrated: false }, keyMaterialId };
+    checkMigratable(key, customKeyStoreId);
+    if (key.record.customKeyStoreId === customKeyStoreId) {
+      const keyMaterialId = key.current.materialId;
+      return { response: { keyId: key.arn, keyMaterialId, migrated: false }, keyMaterialId };
     }
-    const { material, commit, undo } = await materials.generate(key!.record, customKeyStoreId);
+    const { material, commit, undo } = await materials.generate(key.record, customKeyStoreId);
     const { materialId } = material;
     return {
-      response: { keyId: key!.arn, keyMaterialId: materialId, migrated: true },
+      response: { keyId: key.arn, keyMaterialId: materialId, migrated: true },
       keyMaterialId: materialId,
       changes: () => {
         if (customKeyStoreId !== undefined) existingCustomKeyStore(records, customKeyStoreId);

@@ -63,6 +63,74 @@ export interface Services {
 /** Finds the key that a permission is about. `undefined`: the operation runs without that key. */
 export type KeyResolver<Request> = (request: Request, services: Services) => Key | undefined;
 
+/** The names by which handlers know the keys of a request. */
+export type KeyRole = 'key' | 'source' | 'destination' | 'target';
+
+/** The keys of one request by their roles, in the order of the permissions that name them. */
+export class RequestKeys {
+  readonly #roles: KeyRole[] = [];
+  readonly #keys: Key[] = [];
+
+  /** In the order in which they were added. */
+  get all(): readonly Key[] {
+    return this.#keys;
+  }
+
+  /** @throws Error where no permission of the operation has a key of that role, or the request names none */
+  get(role: KeyRole): Key {
+    const key = this.#keys[this.#roles.indexOf(role)];
+    if (!key) throw new Error(`internal error: this request has no key in the role '${role}'`);
+    return key;
+  }
+
+  /** Adds a key, or puts another one in its place. */
+  set(role: KeyRole, key: Key): void {
+    const at = this.#roles.indexOf(role);
+    if (at >= 0) {
+      this.#keys[at] = key;
+      return;
+    }
+    this.#roles.push(role);
+    this.#keys.push(key);
+  }
+}
+
+/** What a handler works with. Its keys are there under the roles that the operation's permissions give them. */
+export class HandlerContext<Request> {
+  constructor(
+    readonly request: Request,
+    private readonly keys: RequestKeys,
+    readonly services: Services,
+    /** As it is now. */
+    readonly caller: Caller,
+    readonly origin: Origin,
+  ) {}
+
+  get key(): Key {
+    return this.keys.get('key');
+  }
+
+  /** The key that decrypts, of operations with two keys. */
+  get source(): Key {
+    return this.keys.get('source');
+  }
+
+  /** The key that encrypts, of operations with two keys. */
+  get destination(): Key {
+    return this.keys.get('destination');
+  }
+
+  /** The key that an alias refers to from now on. */
+  get target(): Key {
+    return this.keys.get('target');
+  }
+
+  /** The same with another request. */
+  with(request: Request): HandlerContext<Request> {
+    return new HandlerContext(request, this.keys, this.services, this.caller, this.origin);
+  }
+}
+
 /** What condition keys tell of: a request, and who makes it. */
 export interface Asked<Request> {
   readonly request: Request;
@@ -92,6 +160,8 @@ export interface Permission<Request> {
   readonly action: string;
   /** The key; its policy takes part in the decision. Without it the operation is decided without a key. */
   readonly key?: KeyResolver<Request>;
+  /** The name under which the handler gets the key. Default: `key`. */
+  readonly role?: KeyRole;
   /** Row of the state table for this key, where it is not the operation's. */
   readonly states?: StateRow;
   /** Which material of the key is used, where it is not the current one: asked for only where that one is missing. */
@@ -156,23 +226,14 @@ export interface Operation<Name extends string, Request, Response> {
   readonly usage?: KeyUsageType;
   /** Whether the public key of a pair is all that it uses. */
   readonly usesPublic?: boolean;
-  /** Whether it encrypts one message under the last of its keys: counted before the handler gets that key. */
-  readonly encrypts?: boolean;
+  /** The role of the key under which it encrypts one message: counted before the handler gets that key. */
+  readonly encrypts?: KeyRole;
   /** Fields of the request that the audit event shows; never a plaintext or ciphertext. */
   readonly audited: readonly (keyof Request & string)[];
   /** What the audit event shows of the response; never for cryptographic operations, and never a secret. */
   readonly auditedResponse?: (response: Response) => object;
-  /**
-   * @param keys of the permissions, in their order
-   * @throws ServiceError, HsmError
-   */
-  handle(
-    request: Request,
-    keys: readonly Key[],
-    services: Services,
-    caller: Caller,
-    origin: Origin,
-  ): Promise<Outcome<Response>>;
+  /** @throws ServiceError, HsmError */
+  handle(context: HandlerContext<Request>): Outcome<Response> | Promise<Outcome<Response>>;
 }
 
 /** An operation as table and pipeline handle it, whatever its messages are. */

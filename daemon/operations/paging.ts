@@ -39,11 +39,12 @@ export function withMarkers(entry: AnyOperation): AnyOperation {
   if (!shapeByName.get(entry.name)?.request.byName.has('marker')) return entry;
   return {
     ...entry,
-    async handle(request, ...rest) {
+    async handle(context) {
+      const { request } = context;
       const list = listOf(entry.name, request);
       const marker = request.marker as string | undefined;
       const named = marker === undefined ? request : { ...request, marker: openMarker(list, marker) };
-      const outcome = await entry.handle(named, ...rest);
+      const outcome = await entry.handle(context.with(named));
       const { nextMarker } = outcome.response as { nextMarker?: string };
       if (nextMarker === undefined) return outcome;
       return { ...outcome, response: { ...outcome.response, nextMarker: makeMarker(list, nextMarker) } };

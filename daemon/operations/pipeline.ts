@@ -19,7 +19,14 @@ import { type Event, makeEvent, type Origin } from './audit-event.js';
 import { toServiceError } from './failures.js';
 import type { ManagedKeys } from './managed-keys.js';
 import type { NotedRequests } from './noted-requests.js';
-import type { AnyOperation, Outcome, Permission, Services } from './operation.js';
+import {
+  type AnyOperation,
+  HandlerContext,
+  type Outcome,
+  type Permission,
+  RequestKeys,
+  type Services,
+} from './operation.js';
 import type { Recorder } from './recorder.js';
 import { operationTable } from './table.js';
 import { validate } from './validation.js';
@@ -69,7 +76,7 @@ export class Pipeline {
   ): Promise<Answer> {
     const operation = operationTable.get(shape.name)!;
     const subjects: Subject[] = [];
-    const keys: Key[] = [];
+    const keys = new RequestKeys();
     let outcome: Outcome<object> | undefined;
     let ticket: Ticket | undefined;
     try {
@@ -93,21 +100,23 @@ export class Pipeline {
         // Nearly always the key is there, and a turn of the event loop's microtasks saved.
         const key = found instanceof Promise ? await found : found;
         if (key) {
-          keys.push(key);
+          keys.set(permission.role ?? 'key', key);
           subjects.push({ key, states: permission.states ?? operation.states, permission });
         }
         this.#permit(origin, caller, permission, request, key);
       }
       for (const subject of subjects) checkSubject(operation, request, subject);
-      if (operation.encrypts && !request.dryRun)
-        keys[keys.length - 1] = await this.services.messageCounts.claim(keys.at(-1)!);
-      outcome = await operation.handle(request, keys, this.services, caller, origin);
+      const { encrypts } = operation;
+      if (encrypts && !request.dryRun)
+        keys.set(encrypts, await this.services.messageCounts.claim(keys.get(encrypts)));
+      const result = operation.handle(new HandlerContext(request, keys, this.services, caller, origin));
+      outcome = result instanceof Promise ? await result : result;
       const { response, made, keyMaterialId, sourceKeyMaterialId, grantId } = outcome;
       const event = makeEvent(origin, {
         operation,
         request,
         requestId,
-        keys: made ? [...keys, made] : keys,
+        keys: made ? [...keys.all, made] : keys.all,
         keyMaterialId,
         sourceKeyMaterialId,
         grantId,
@@ -127,10 +136,10 @@ export class Pipeline {
       } else {
         await this.recorder.append(event);
       }
-      if (trackedOperations.has(operation.name)) this.#noteUsage(keys, operation.name, event);
+      if (trackedOperations.has(operation.name)) this.#noteUsage(keys.all, operation.name, event);
     } catch (error) {
       wipe(outcome);
-      throw await this.#fail(origin, operation, request, requestId, keys, error);
+      throw await this.#fail(origin, operation, request, requestId, keys.all, error);
     } finally {
       if (ticket) this.admission.leave(ticket);
     }

@@ -34,7 +34,7 @@ export function policyExplanationOperations(
       },
     ],
     audited: ['principal', 'action', 'keyId', 'resourceArn', 'context'],
-    handle(request, _keys, services, _caller, { region }) {
+    handle({ request, services, origin: { region } }) {
       const { action, ...permission } = permissionFor(request, table());
       const caller = existingPrincipal(request.principal, services);
       const { keyring, identities, grants } = services;
@@ -43,7 +43,7 @@ export function policyExplanationOperations(
       const isTrust = permission.trust !== undefined;
       if (isTrust && caller.type === 'Root') {
         const { message } = rootAssumesNothing();
-        return Promise.resolve({ response: { decision: 'IMPLICIT_DENY', reason: message, message } });
+        return { response: { decision: 'IMPLICIT_DENY', reason: message, message } };
       }
       const given = request.context ?? [];
       const decision = decisionAbout({
@@ -64,7 +64,7 @@ export function policyExplanationOperations(
       const message = decision.allowed
         ? undefined
         : accessDenied({ principal: principalOf(caller), action, resource }, decision).message;
-      return Promise.resolve({ response: { decision: decisions[kind], reason, message } });
+      return { response: { decision: decisions[kind], reason, message } };
     },
   });
   return [explainPolicy];

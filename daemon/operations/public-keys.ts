@@ -16,15 +16,15 @@ const getPublicKey = operation({
   states: 'publicKey',
   usesPublic: true,
   audited: ['keyId'],
-  async handle(_request, [key], { stores }) {
-    const { keySpec, keyUsage } = key!.record;
+  async handle({ key, services: { stores } }) {
+    const { keySpec, keyUsage } = key.record;
     // AWS KMS sends no message here.
     if (!keySpecs[keySpec].usages[keyUsage]?.template.publicAttributes)
       throw new exceptions.UnsupportedOperationException('');
-    const { encryptionAlgorithms, signingAlgorithms, keyAgreementAlgorithms } = algorithmsOf(key!);
+    const { encryptionAlgorithms, signingAlgorithms, keyAgreementAlgorithms } = algorithmsOf(key);
     const response = {
-      keyId: key!.arn,
-      publicKey: await stores.of(key!).publicKey(key!.current.objectId),
+      keyId: key.arn,
+      publicKey: await stores.of(key).publicKey(key.current.objectId),
       customerMasterKeySpec: customerMasterKeySpec(keySpec),
       keySpec,
       keyUsage,
@@ -53,15 +53,15 @@ const deriveSharedSecret = operation({
   states: 'cryptographic',
   usage: 'KEY_AGREEMENT',
   audited: ['keyId', 'keyAgreementAlgorithm'],
-  async handle(request, [key], { stores }) {
+  async handle({ request, key, services: { stores } }) {
     refuseRecipient(request);
     const { keyAgreementAlgorithm } = request;
-    const agreement = algorithmOf(key!, 'keyAgreement', keyAgreementAlgorithm);
+    const agreement = algorithmOf(key, 'keyAgreement', keyAgreementAlgorithm);
     const point = readPeerKey(asBuffer(request.publicKey), agreement);
     refuseDryRun(request);
-    const sharedSecret = await stores.of(key!).deriveSharedSecret(key!.current.objectId, point);
-    const keyOrigin = key!.record.origin;
-    const response = { keyId: key!.arn, sharedSecret, keyAgreementAlgorithm, keyOrigin };
+    const sharedSecret = await stores.of(key).deriveSharedSecret(key.current.objectId, point);
+    const keyOrigin = key.record.origin;
+    const response = { keyId: key.arn, sharedSecret, keyAgreementAlgorithm, keyOrigin };
     return { response, secrets: [sharedSecret] };
   },
 });

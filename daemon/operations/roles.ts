@@ -41,7 +41,7 @@ const createRole = operation({
     'tags',
   ],
   auditedResponse: (response) => response,
-  handle(request, _keys, services) {
+  handle({ request, services }) {
     const { roleName, path = '/', assumeRolePolicyDocument, permissionsBoundary, tags = [] } = request;
     const { identities, limits } = services;
     const id = uniqueId('role');
@@ -58,14 +58,14 @@ const createRole = operation({
       boundary: boundaryName(permissionsBoundary, services),
     };
     const arn = identityArn(identities.account, 'role', path, roleName);
-    return Promise.resolve({
+    return {
       response: { role: roleMessage({ id, arn, record }, identities) },
       changes: () => {
         if (identities.role(roleName)) throw alreadyExists(`Role with name ${roleName}`);
         if (identities.counts.roles >= limits.roles) throw quotaExceeded('RolesPerAccount', limits.roles);
         return [putPrincipal(id, { ...record, boundary: boundaryName(permissionsBoundary, services) })];
       },
-    });
+    };
   },
 });
 
@@ -75,10 +75,9 @@ const getRole = operation({
   readOnly: true,
   permissions: [{ action: 'keyhold:GetRole', resource: roleArn, conditionKeys: ofRole }],
   audited: ['roleName'],
-  handle: ({ roleName }, _keys, services) =>
-    Promise.resolve({
-      response: { role: roleMessage(existingRole(roleName, services), services.identities) },
-    }),
+  handle: ({ request: { roleName }, services }) => ({
+    response: { role: roleMessage(existingRole(roleName, services), services.identities) },
+  }),
 });
 
 const deleteRole = operation({
@@ -87,14 +86,14 @@ const deleteRole = operation({
   readOnly: false,
   permissions: [{ action: 'keyhold:DeleteRole', resource: roleArn, conditionKeys: ofRole }],
   audited: ['roleName'],
-  handle({ roleName }, _keys, services) {
+  handle({ request: { roleName }, services }) {
     const remove = () => {
       const { id, record } = existingRole(roleName, services);
       checkDetached(record);
       return [removePrincipal(id)];
     };
     remove();
-    return Promise.resolve({ response: {}, changes: remove });
+    return { response: {}, changes: remove };
   },
 });
 
@@ -104,7 +103,7 @@ const listRoles = operation({
   readOnly: true,
   permissions: [{ action: 'keyhold:ListRoles' }],
   audited: ['pathPrefix', 'limit', 'marker'],
-  handle(request, _keys, { identities }) {
+  handle({ request, services: { identities } }) {
     const { pathPrefix = '/' } = request;
     const { items, truncated, nextMarker } = page(
       request,
@@ -113,7 +112,7 @@ const listRoles = operation({
       ({ record }) => record.roleName,
     );
     const roles = items.map((role) => roleMessage(role, identities));
-    return Promise.resolve({ response: { roles, truncated, nextMarker } });
+    return { response: { roles, truncated, nextMarker } };
   },
 });
 
@@ -123,13 +122,11 @@ const updateAssumeRolePolicy = operation({
   readOnly: false,
   permissions: [{ action: 'keyhold:UpdateAssumeRolePolicy', resource: roleArn, conditionKeys: ofRole }],
   audited: ['roleName', 'policyDocument'],
-  handle({ roleName, policyDocument }, _keys, services) {
+  handle({ request: { roleName, policyDocument }, services }) {
     const trust = trustOf(policyDocument, services.identities);
-    return Promise.resolve(
-      changeIdentity(
-        () => existingRole(roleName, services),
-        () => trust,
-      ),
+    return changeIdentity(
+      () => existingRole(roleName, services),
+      () => trust,
     );
   },
 });
@@ -140,12 +137,10 @@ const tagRole = operation({
   readOnly: false,
   permissions: [{ action: 'keyhold:TagRole', resource: roleArn, conditionKeys: { ...ofRole, ...givenTags } }],
   audited: ['roleName', 'tags'],
-  handle: ({ roleName, tags }, _keys, services) =>
-    Promise.resolve(
-      changeIdentity(
-        () => existingRole(roleName, services),
-        (record) => ({ tags: withTags(record, tags) }),
-      ),
+  handle: ({ request: { roleName, tags }, services }) =>
+    changeIdentity(
+      () => existingRole(roleName, services),
+      (record) => ({ tags: withTags(record, tags) }),
     ),
 });
 
@@ -157,12 +152,10 @@ const untagRole = operation({
     { action: 'keyhold:UntagRole', resource: roleArn, conditionKeys: { ...ofRole, ...namedTags } },
   ],
   audited: ['roleName', 'tagKeys'],
-  handle: ({ roleName, tagKeys }, _keys, services) =>
-    Promise.resolve(
-      changeIdentity(
-        () => existingRole(roleName, services),
-        (record) => ({ tags: withoutTags(record, tagKeys) }),
-      ),
+  handle: ({ request: { roleName, tagKeys }, services }) =>
+    changeIdentity(
+      () => existingRole(roleName, services),
+      (record) => ({ tags: withoutTags(record, tagKeys) }),
     ),
 });
 

@@ -30,18 +30,18 @@ const enableKeyRotation = operation({
   ],
   states: 'scheduleRotation',
   audited: ['keyId', 'rotationPeriodInDays'],
-  handle(request, [key], { keyring, limits }) {
-    checkRotatable(key!);
+  handle({ request, key, services: { keyring, limits } }) {
+    checkRotatable(key);
     const now = Date.now() / 1000;
     const changes = () => {
-      const { record } = keyring.existing(key!.record.keyId);
+      const { record } = keyring.existing(key.record.keyId);
       const { rotation } = record;
       const { rotationPeriodInDays: wanted = rotation?.periodInDays } = request;
       // As at AWS KMS a rotation that is enabled goes on, with its date, unless the request has another period.
       if (rotation && wanted === rotation.periodInDays) return [];
       return [putKey({ ...record, rotation: rotationFrom(now, periodOf(request, limits)) })];
     };
-    return Promise.resolve({ response: {}, changes });
+    return { response: {}, changes };
   },
 });
 
@@ -52,13 +52,13 @@ const disableKeyRotation = operation({
   permissions: [{ action: 'kms:DisableKeyRotation', key: keyIdOrArn('keyId') }],
   states: 'scheduleRotation',
   audited: ['keyId'],
-  handle(_request, [key], { keyring }) {
+  handle({ key, services: { keyring } }) {
     // An asymmetric or HMAC key has no rotation to disable, and AWS KMS says so by success.
-    if (key!.record.keySpec === 'SYMMETRIC_DEFAULT') checkRotatable(key!);
-    return Promise.resolve({
+    if (key.record.keySpec === 'SYMMETRIC_DEFAULT') checkRotatable(key);
+    return {
       response: {},
-      changes: () => [putKey({ ...keyring.existing(key!.record.keyId).record, rotation: undefined })],
-    });
+      changes: () => [putKey({ ...keyring.existing(key.record.keyId).record, rotation: undefined })],
+    };
   },
 });
 
@@ -69,18 +69,18 @@ const getKeyRotationStatus = operation({
   permissions: [{ action: 'kms:GetKeyRotationStatus', key: keyIdOrArn('keyId') }],
   states: 'rotationStatus',
   audited: ['keyId'],
-  handle(_request, [key]) {
+  handle({ key }) {
     // Keys that cannot rotate have none ("GetKeyRotationStatus", API Reference: "always false").
-    const { deletion, rotation } = key!.record;
+    const { deletion, rotation } = key.record;
     // A key that is pending deletion keeps its rotation, in case that the deletion is cancelled.
-    const shown = deletion || !isRotatable(key!.record) ? undefined : rotation;
+    const shown = deletion || !isRotatable(key.record) ? undefined : rotation;
     const response = {
-      keyId: key!.arn,
+      keyId: key.arn,
       keyRotationEnabled: shown !== undefined,
       rotationPeriodInDays: shown?.periodInDays,
       nextRotationDate: shown?.nextAt,
     };
-    return Promise.resolve({ response });
+    return { response };
   },
 });
 
@@ -95,30 +95,30 @@ const rotateKeyOnDemand = operation({
   states: 'rotate',
   audited: ['keyId'],
   auditedResponse: (response) => response,
-  async handle(_request, [key], services) {
-    checkRotations(key!);
+  async handle({ key, services }) {
+    checkRotations(key);
     const { onDemandRotationsPerKey: limit } = services.limits;
     const checkLimit = ({ record }: Key) => {
       if (onDemandRotations(record) < limit) return;
       throw new exceptions.LimitExceededException(
         'The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be ' +
-          `performed for this key: ${key!.arn}`,
+          `performed for this key: ${key.arn}`,
       );
     };
-    checkLimit(key!);
-    const { nextAt = Infinity } = key!.record.rotation ?? {};
+    checkLimit(key);
+    const { nextAt = Infinity } = key.record.rotation ?? {};
     if (nextAt - Date.now() / 1000 < quietPeriod) {
       throw new exceptions.ConflictException(
-        `The automatic rotation of ${key!.arn} begins within 20 minutes: wait until it is done.`,
+        `The automatic rotation of ${key.arn} begins within 20 minutes: wait until it is done.`,
       );
     }
-    if (!isRotatable(key!.record)) return rotateToImported(key!, services, checkLimit);
+    if (!isRotatable(key.record)) return rotateToImported(key, services, checkLimit);
     const { materialId, changes, undo } = await services.materials.prepareRotation(
-      key!,
+      key,
       'ON_DEMAND',
       checkLimit,
     );
-    return { response: { keyId: key!.arn }, keyMaterialId: materialId, changes, undo };
+    return { response: { keyId: key.arn }, keyMaterialId: materialId, changes, undo };
   },
 });
 
@@ -129,23 +129,22 @@ const listKeyRotations = operation({
   permissions: [{ action: 'kms:ListKeyRotations', key: keyIdOrArn('keyId') }],
   states: 'read',
   audited: ['keyId', 'includeKeyMaterial', 'limit', 'marker'],
-  handle(request, [key]) {
-    if (request.includeKeyMaterial !== undefined && key!.record.keySpec !== 'SYMMETRIC_DEFAULT') {
+  handle({ request, key }) {
+    if (request.includeKeyMaterial !== undefined && key.record.keySpec !== 'SYMMETRIC_DEFAULT') {
       throw new exceptions.ValidationException(
         'Input parameter includeKeyMaterial can only be used with symmetric keys.',
       );
     }
     // Keys that cannot rotate have an empty list.
-    if (!hasRotations(key!.record)) return Promise.resolve({ response: { rotations: [], truncated: false } });
+    if (!hasRotations(key.record)) return { response: { rotations: [], truncated: false } };
     const all = request.includeKeyMaterial === 'ALL_KEY_MATERIAL';
     const { items, truncated, nextMarker } = page(
       request,
       100,
-      (after) =>
-        [...rotationsOf(key!, after)].filter(({ rotationType }) => all || rotationType !== undefined),
+      (after) => [...rotationsOf(key, after)].filter(({ rotationType }) => all || rotationType !== undefined),
       ({ name }) => name,
     );
-    return Promise.resolve({ response: { rotations: items, truncated, nextMarker } });
+    return { response: { rotations: items, truncated, nextMarker } };
   },
 });
 

@@ -34,7 +34,7 @@ const seedKey = operation({
     'checkOnly',
   ],
   auditedResponse: (response) => response,
-  async handle(request, _keys, services) {
+  async handle({ request, services }) {
     if (!services.allowSeed) {
       throw new exceptions.UnsupportedOperationException(
         "This Keyhold takes no seeds. For development, write 'allowSeed: true' into its keyhold.yaml and restart it.",

@@ -25,20 +25,20 @@ const sign = operation({
   states: 'cryptographic',
   usage: 'SIGN_VERIFY',
   audited: ['keyId', 'messageType', 'signingAlgorithm'],
-  async handle(request, [key], { stores }) {
+  async handle({ request, key, services: { stores } }) {
     const { signingAlgorithm } = request;
-    const algorithm = algorithmOf(key!, 'signing', signingAlgorithm);
+    const algorithm = algorithmOf(key, 'signing', signingAlgorithm);
     const data = signingInput(
       signingAlgorithm,
       algorithm,
       asBuffer(request.message),
       request.messageType,
-      key!.record.keySpec,
+      key.record.keySpec,
     );
     refuseDryRun(request);
     const { mechanism, conversion } = algorithm;
-    const signature = await stores.of(key!).sign(key!.current.objectId, mechanism, conversion, data);
-    return { response: { keyId: key!.arn, signature, signingAlgorithm } };
+    const signature = await stores.of(key).sign(key.current.objectId, mechanism, conversion, data);
+    return { response: { keyId: key.arn, signature, signingAlgorithm } };
   },
 });
 
@@ -61,24 +61,22 @@ const verify = operation({
   usage: 'SIGN_VERIFY',
   usesPublic: true,
   audited: ['keyId', 'messageType', 'signingAlgorithm'],
-  async handle(request, [key], { stores }) {
+  async handle({ request, key, services: { stores } }) {
     const { signingAlgorithm } = request;
-    const algorithm = algorithmOf(key!, 'signing', signingAlgorithm);
+    const algorithm = algorithmOf(key, 'signing', signingAlgorithm);
     const data = signingInput(
       signingAlgorithm,
       algorithm,
       asBuffer(request.message),
       request.messageType,
-      key!.record.keySpec,
+      key.record.keySpec,
     );
     const { mechanism, conversion } = algorithm;
     const signature = asBuffer(request.signature);
-    const isRight = await stores
-      .of(key!)
-      .verify(key!.current.objectId, mechanism, conversion, data, signature);
+    const isRight = await stores.of(key).verify(key.current.objectId, mechanism, conversion, data, signature);
     if (!isRight) throw new exceptions.KMSInvalidSignatureException('');
     refuseDryRun(request);
-    return { response: { keyId: key!.arn, signatureValid: true, signingAlgorithm } };
+    return { response: { keyId: key.arn, signatureValid: true, signingAlgorithm } };
   },
 });
 

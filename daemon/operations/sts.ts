@@ -69,7 +69,7 @@ const assumeRole = operation({
     credentials: { accessKeyId: credentials?.accessKeyId, expiration: credentials?.expiration },
     assumedRoleUser,
   }),
-  async handle(request, _keys, services, caller) {
+  async handle({ request, services, caller }) {
     const { identities, sessions } = services;
     refuseWhatIsMissing(request);
     const { roleArn, roleSessionName, policy } = request;
@@ -107,8 +107,9 @@ const getCallerIdentity = operation({
   // It takes no permission, and none can be denied ("GetCallerIdentity", AWS STS API Reference).
   permissions: [],
   audited: [],
-  handle: (_request, _keys, _services, { principalId, account, arn }) =>
-    Promise.resolve({ response: { userId: principalId, account, arn } }),
+  handle: ({ caller: { principalId, account, arn } }) => ({
+    response: { userId: principalId, account, arn },
+  }),
 });
 
 const getSessionToken = operation({
@@ -121,7 +122,7 @@ const getSessionToken = operation({
   auditedResponse: ({ credentials }) => ({
     credentials: { accessKeyId: credentials?.accessKeyId, expiration: credentials?.expiration },
   }),
-  async handle({ durationSeconds, serialNumber, tokenCode }, _keys, { sessions }, caller) {
+  async handle({ request: { durationSeconds, serialNumber, tokenCode }, services: { sessions }, caller }) {
     refuseGiven('GetSessionToken', { SerialNumber: serialNumber, TokenCode: tokenCode });
     if (sessionOf(caller))
       throw new exceptions.AccessDeniedException('Cannot call GetSessionToken with session credentials');

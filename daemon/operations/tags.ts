@@ -14,10 +14,10 @@ const tagResource = operation({
   permissions: [{ action: 'kms:TagResource', key: keyIdOrArn('keyId'), conditionKeys: requestTags }],
   states: 'modify',
   audited: ['keyId', 'tags'],
-  handle({ tags }, [key], { keyring, limits }) {
+  handle({ request: { tags }, key, services: { keyring, limits } }) {
     checkTags(tags, limits);
-    const { keyId } = key!.record;
-    return Promise.resolve({
+    const { keyId } = key.record;
+    return {
       response: {},
       changes: () => {
         const { record } = keyring.existing(keyId);
@@ -27,7 +27,7 @@ const tagResource = operation({
         checkTags(all, limits);
         return [putKey({ ...record, tags: all })];
       },
-    });
+    };
   },
 });
 
@@ -44,16 +44,16 @@ const untagResource = operation({
   ],
   states: 'modify',
   audited: ['keyId', 'tagKeys'],
-  handle({ tagKeys }, [key], { keyring }) {
+  handle({ request: { tagKeys }, key, services: { keyring } }) {
     checkTagKeys(tagKeys);
-    const { keyId } = key!.record;
-    return Promise.resolve({
+    const { keyId } = key.record;
+    return {
       response: {},
       changes: () => {
         const { record } = keyring.existing(keyId);
         return [putKey({ ...record, tags: record.tags.filter(({ tagKey }) => !tagKeys.includes(tagKey)) })];
       },
-    });
+    };
   },
 });
 
@@ -64,15 +64,15 @@ const listResourceTags = operation({
   permissions: [{ action: 'kms:ListResourceTags', key: keyIdOrArn('keyId') }],
   states: 'read',
   audited: ['keyId', 'limit', 'marker'],
-  handle(request, [key]) {
-    const tags = [...key!.record.tags].sort((a, b) => (a.tagKey < b.tagKey ? -1 : 1));
+  handle({ request, key }) {
+    const tags = [...key.record.tags].sort((a, b) => (a.tagKey < b.tagKey ? -1 : 1));
     const { items, truncated, nextMarker } = page(
       request,
       50,
       (after) => tags.filter(({ tagKey }) => tagKey > after),
       ({ tagKey }) => tagKey,
     );
-    return Promise.resolve({ response: { tags: items, truncated, nextMarker } });
+    return { response: { tags: items, truncated, nextMarker } };
   },
 });
 

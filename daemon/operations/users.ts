@@ -34,7 +34,7 @@ const createUser = operation({
   ],
   audited: ['path', 'userName', 'permissionsBoundary', 'tags'],
   auditedResponse: (response) => response,
-  handle({ userName, path = '/', permissionsBoundary, tags = [] }, _keys, services) {
+  handle({ request: { userName, path = '/', permissionsBoundary, tags = [] }, services }) {
     const { identities, limits } = services;
     const id = uniqueId('user');
     const record: UserRecord = {
@@ -47,14 +47,14 @@ const createUser = operation({
       boundary: boundaryName(permissionsBoundary, services),
     };
     const arn = identityArn(identities.account, 'user', path, userName);
-    return Promise.resolve({
+    return {
       response: { user: userMessage({ id, arn, record }, identities) },
       changes: () => {
         if (identities.user(userName)) throw alreadyExists(`User with name ${userName}`);
         if (identities.counts.users >= limits.users) throw quotaExceeded('UsersPerAccount', limits.users);
         return [putPrincipal(id, { ...record, boundary: boundaryName(permissionsBoundary, services) })];
       },
-    });
+    };
   },
 });
 
@@ -64,14 +64,14 @@ const getUser = operation({
   readOnly: true,
   permissions: [{ action: 'keyhold:GetUser', resource: userArn, conditionKeys: ofUser }],
   audited: ['userName'],
-  handle({ userName }, _keys, services, caller) {
+  handle({ request: { userName }, services, caller }) {
     const { identities } = services;
     if (userName === undefined && caller.type === 'Root') {
       const { id, arn, record } = identities.principal(caller.principalId)!;
-      return Promise.resolve({ response: { user: { userId: id, arn, createDate: record.createdAt } } });
+      return { response: { user: { userId: id, arn, createDate: record.createdAt } } };
     }
     const user = userName === undefined ? callingUser(caller) : existingUser(userName, services);
-    return Promise.resolve({ response: { user: userMessage(user, identities) } });
+    return { response: { user: userMessage(user, identities) } };
   },
 });
 
@@ -81,7 +81,7 @@ const deleteUser = operation({
   readOnly: false,
   permissions: [{ action: 'keyhold:DeleteUser', resource: userArn, conditionKeys: ofUser }],
   audited: ['userName'],
-  handle({ userName }, _keys, services) {
+  handle({ request: { userName }, services }) {
     const remove = () => {
       const { id, record } = existingUser(userName, services);
       if (services.accessKeys.of(id).length > 0) {
@@ -91,7 +91,7 @@ const deleteUser = operation({
       return [removePrincipal(id)];
     };
     remove();
-    return Promise.resolve({ response: {}, changes: remove });
+    return { response: {}, changes: remove };
   },
 });
 
@@ -101,7 +101,7 @@ const listUsers = operation({
   readOnly: true,
   permissions: [{ action: 'keyhold:ListUsers' }],
   audited: ['pathPrefix', 'limit', 'marker'],
-  handle(request, _keys, { identities }) {
+  handle({ request, services: { identities } }) {
     const { pathPrefix = '/' } = request;
     const { items, truncated, nextMarker } = page(
       request,
@@ -110,7 +110,7 @@ const listUsers = operation({
       ({ record }) => record.userName,
     );
     const users = items.map((user) => userMessage(user, identities));
-    return Promise.resolve({ response: { users, truncated, nextMarker } });
+    return { response: { users, truncated, nextMarker } };
   },
 });
 
@@ -120,12 +120,10 @@ const tagUser = operation({
   readOnly: false,
   permissions: [{ action: 'keyhold:TagUser', resource: userArn, conditionKeys: { ...ofUser, ...givenTags } }],
   audited: ['userName', 'tags'],
-  handle: ({ userName, tags }, _keys, services) =>
-    Promise.resolve(
-      changeIdentity(
-        () => existingUser(userName, services),
-        (record) => ({ tags: withTags(record, tags) }),
-      ),
+  handle: ({ request: { userName, tags }, services }) =>
+    changeIdentity(
+      () => existingUser(userName, services),
+      (record) => ({ tags: withTags(record, tags) }),
     ),
 });
 
@@ -137,12 +135,10 @@ const untagUser = operation({
     { action: 'keyhold:UntagUser', resource: userArn, conditionKeys: { ...ofUser, ...namedTags } },
   ],
   audited: ['userName', 'tagKeys'],
-  handle: ({ userName, tagKeys }, _keys, services) =>
-    Promise.resolve(
-      changeIdentity(
-        () => existingUser(userName, services),
-        (record) => ({ tags: withoutTags(record, tagKeys) }),
-      ),
+  handle: ({ request: { userName, tagKeys }, services }) =>
+    changeIdentity(
+      () => existingUser(userName, services),
+      (record) => ({ tags: withoutTags(record, tagKeys) }),
     ),
 });
 

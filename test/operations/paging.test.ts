@@ -1,7 +1,7 @@
 // Pages and markers, for any list that changes in any way between its pages.
 import fc from 'fast-check';
 import t from 'tap';
-import type { AnyOperation } from '../../daemon/operations/operation.js';
+import { type AnyOperation, HandlerContext, RequestKeys } from '../../daemon/operations/operation.js';
 import { page, withMarkers } from '../../daemon/operations/paging.js';
 
 interface Listed {
@@ -14,15 +14,19 @@ interface Listed {
 function lister(names: Set<string>, name = 'ListAliases') {
   const entry = {
     name,
-    handle: (request: object) => {
+    handle: ({ request }: { request: object }) => {
       const sorted = [...names].sort();
       const list = (after: string) => sorted.filter((each) => each > after);
-      return Promise.resolve({ response: page(request, 50, list, (each) => each) });
+      return { response: page(request, 50, list, (each) => each) };
     },
   } as unknown as AnyOperation;
   const operation = withMarkers(entry);
   return async (request: Record<string, unknown>) =>
-    (await operation.handle(request, [], {} as never, {} as never, {} as never)).response as Listed;
+    (
+      await operation.handle(
+        new HandlerContext(request, new RequestKeys(), {} as never, {} as never, {} as never),
+      )
+    ).response as Listed;
 }
 
 const names = fc.string({ unit: 'binary', minLength: 1, maxLength: 12 });
