@@ -4,7 +4,8 @@ import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 
-const programs = [
+/** The admin programs: the words of their commands, and their files below daemon/admin. */
+export const programs = [
   {
     words: ['init'],
     file: 'init',
@@ -12,44 +13,53 @@ const programs = [
   },
   {
     words: ['login-retry'],
-    file: 'login-retry',
+    file: 'hsm/login-retry',
     description: 'Lets the daemon try a PIN again after it was refused.',
   },
-  { words: ['doctor'], file: 'doctor', description: 'Says what the HSM can do, and what its module lacks.' },
-  { words: ['audit', 'verify'], file: 'audit-verify', description: 'Checks the audit log for any edit.' },
+  {
+    words: ['doctor'],
+    file: 'hsm/doctor',
+    description: 'Says what the HSM can do, and what its module lacks.',
+  },
+  {
+    words: ['hsm', 'list'],
+    file: 'hsm/list',
+    description: 'Lists slots, tokens, mechanisms and objects of the HSM, and whose the objects are.',
+  },
+  { words: ['audit', 'verify'], file: 'audit/verify', description: 'Checks the audit log for any edit.' },
   {
     words: ['audit', 'query'],
-    file: 'audit-query',
+    file: 'audit/query',
     description: 'Finds audit records by key, principal, event and time.',
   },
   {
     words: ['audit', 'tail'],
-    file: 'audit-tail',
+    file: 'audit/tail',
     description: 'Prints the newest audit records; -f follows.',
   },
   {
     words: ['recover', 'key-policy'],
-    file: 'recover-key-policy',
+    file: 'recover/key-policy',
     description: 'Gives a key that nobody can manage back to the account root; with the daemon stopped.',
   },
   {
     words: ['recover', 'store'],
-    file: 'recover-store',
+    file: 'recover/store',
     description: 'Accepts an older metadata store, restored on purpose; with the daemon stopped.',
   },
   {
     words: ['recover', 'root-credentials'],
-    file: 'recover-root-credentials',
+    file: 'recover/root-credentials',
     description: 'Makes a new access key for the account root; with the daemon stopped.',
   },
   {
     words: ['recover', 'audit'],
-    file: 'recover-audit',
+    file: 'recover/audit',
     description: 'Accepts an audit log of which records are lost, on record; with the daemon stopped.',
   },
   {
     words: ['recover', 'materials'],
-    file: 'recover-materials',
+    file: 'recover/materials',
     description: 'Takes up key material that is in the HSM and in no record; with the daemon stopped.',
   },
   {
@@ -61,8 +71,9 @@ const programs = [
 
 const groupDescriptions = {
   audit: 'The audit log.',
+  hsm: 'The HSM, by its PKCS#11 module.',
   policy: 'Policy documents.',
-  recover: 'Ways out.',
+  recover: 'Disaster recovery, with the daemon stopped.',
 } as const;
 
 /**

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { restoreAuditPublicKey } from '../audit-public-key.js';
 import { ConfigError, loadConfig, loadProfile, profileFolder } from '../config/load.js';
 import { readPin } from '../config/pin.js';
@@ -13,7 +13,6 @@ import type { Config } from '../config/schema.js';
 import { fileFault } from '../file-faults.js';
 import { makeFolderSync, replaceFileSync, syncFolderSync, syncTreeSync } from '../files/replace-file.js';
 import { keepHomePrivate } from '../home-files.js';
-import { HsmError } from '../hsm/key-store.js';
 import { openKeyStore } from '../hsm-connection.js';
 import { checkInternalKeys, type Instance, readInstance } from '../instance.js';
 import { writeModuleFiles } from '../module-files.js';
@@ -23,11 +22,12 @@ import { findFolderFault } from '../store/leveldb-folder.js';
 import { LevelStore } from '../store/leveldb.js';
 import { type MetadataStore, StoreError } from '../store/store.js';
 import { ensureCertificates } from './certificates.js';
-import { makeInternalKeys, storeNewInstance } from './init-instance.js';
-import { InitJournal } from './init-journal.js';
-import { refuseTracesInHome, refuseTracesInToken } from './init-traces.js';
+import { makeInternalKeys, storeNewInstance } from './init/instance.js';
+import { InitJournal } from './init/journal.js';
+import { refuseTracesInHome, refuseTracesInToken } from './init/traces.js';
 import { initializeToken } from './hsm/initialize-token.js';
 import { setTornTokensAside } from './hsm/torn-token.js';
+import { addHomeOption, homeOf, runProgram } from './program.js';
 
 interface InitOptions {
   readonly account: string;
@@ -202,7 +202,7 @@ async function runSetup(home: string, name: string, { setup }: Profile): Promise
   }
 }
 
-const program = new Command('keyhold init')
+const program = addHomeOption(new Command('keyhold init'))
   .description(
     'Makes configuration, token, certificates and root credentials in a new KEYHOLD_HOME. Where there was a Keyhold it makes nothing anew.',
   )
@@ -210,23 +210,14 @@ const program = new Command('keyhold init')
   .option('--region <name>', 'Region name', 'us-east-1')
   .option('--profile <name>', 'HSM profile, a file of hsm-config', 'softhsm2')
   .option('--token-label <label>', 'label of the token', 'keyhold')
-  .option('--share-token', 'leave objects of other Keyholds in the token, and share it with them')
-  .exitOverride();
+  .option('--share-token', 'leave objects of other Keyholds in the token, and share it with them');
 
-async function main(): Promise<number> {
+await runProgram(program, async () => {
   try {
-    program.parse();
-    const home = process.env.KEYHOLD_HOME;
-    if (!home) throw new ConfigError('KEYHOLD_HOME is not set: it names the folder to initialise.');
-    await init(home, program.opts<InitOptions>());
+    await init(homeOf(program), program.opts<InitOptions>());
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    const known = error instanceof ConfigError || error instanceof HsmError || error instanceof StoreError;
-    const { message, stack } = error instanceof Error ? error : new Error(String(error));
-    console.error(`keyhold init: ${fileFault(error) ?? (known || !stack ? message : stack)}`);
-    return 1;
+    const fault = fileFault(error);
+    throw fault === undefined ? error : new ConfigError(fault);
   }
-}
-
-process.exitCode = await main();
+});

@@ -8,7 +8,7 @@ import { openToken } from './open-token.js';
 const home = process.env.KEYHOLD_HOME ?? '';
 const pin = readFileSync(join(home, 'tokens/pin'), 'utf8');
 const begun = performance.now();
-const { module, session } = openToken(pin);
+const { lib: module, handle: session } = openToken(pin);
 module.C_FindObjectsInit(session, []);
 const found: Buffer[] = [];
 for (

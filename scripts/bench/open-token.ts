@@ -1,4 +1,5 @@
-import pkcs11, { type Handle } from 'pkcs11js';
+import { Module, type Session, SessionFlag, UserType } from 'graphene-pk11';
+import pkcs11 from 'pkcs11js';
 
 export const softHsmLibrary = '/usr/lib/softhsm/libsofthsm2.so';
 const tokenLabel = 'keyhold';
@@ -13,27 +14,21 @@ const pause = 100;
  * initialised again, so this tries again for five seconds.
  * @param pin UTF-8
  * @param library path of the PKCS#11 module
- * @returns the module, and a read-write session that is logged in
+ * @returns a read-write session that is logged in
  * @throws Error that names the module where the token is still not there
  */
-export function openToken(
-  pin: string,
-  library = softHsmLibrary,
-): { readonly module: pkcs11.PKCS11; readonly session: Handle } {
-  const module = new pkcs11.PKCS11();
-  module.load(library);
+export function openToken(pin: string, library = softHsmLibrary): Session {
+  const module = Module.load(library);
   for (let attempt = 1; attempt <= tries; attempt++) {
     // p11-kit's client takes no other arguments.
-    module.C_Initialize({ flags: pkcs11.CKF_OS_LOCKING_OK });
-    const slot = module
-      .C_GetSlotList(true)
-      .find((each) => module.C_GetTokenInfo(each).label.trim() === tokenLabel);
+    module.initialize({ flags: pkcs11.CKF_OS_LOCKING_OK });
+    const slot = [...module.getSlots(true)].find((each) => each.getToken().label === tokenLabel);
     if (slot) {
-      const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
-      module.C_Login(session, pkcs11.CKU_USER, pin);
-      return { module, session };
+      const session = slot.open(SessionFlag.SERIAL_SESSION | SessionFlag.RW_SESSION);
+      session.login(pin, UserType.USER);
+      return session;
     }
-    module.C_Finalize();
+    module.finalize();
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
   }
   throw new Error(

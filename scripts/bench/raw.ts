@@ -17,21 +17,17 @@ const [operation = '', label = '', library] = process.argv.slice(2);
 const aad = Buffer.alloc(72, 7);
 const plaintext = Buffer.alloc(64, 1);
 
-const { module, session } = openToken(readFileSync(join(home, 'tokens/pin'), 'utf8'), library);
+const opened = openToken(readFileSync(join(home, 'tokens/pin'), 'utf8'), library);
+const { lib: module, handle: session } = opened;
 const key = findKey();
 
 /** A key pair has the label twice. */
 function findKey(): Buffer {
   const isSigning = operation.startsWith('sign');
   const objectClass = isSigning ? pkcs11.CKO_PRIVATE_KEY : pkcs11.CKO_SECRET_KEY;
-  module.C_FindObjectsInit(session, [
-    { type: pkcs11.CKA_CLASS, value: objectClass },
-    { type: pkcs11.CKA_LABEL, value: Buffer.from(label) },
-  ]);
-  const found = module.C_FindObjects(session);
-  module.C_FindObjectsFinal(session);
+  const [found] = opened.find({ class: objectClass, label });
   if (!found) throw new Error(`The token has no key with the label ${label}.`);
-  return found;
+  return found.handle;
 }
 
 function gcm(iv: Buffer) {

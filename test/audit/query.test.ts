@@ -123,7 +123,7 @@ await log.close();
 const lines = readLog(directory);
 const whole = lines.length;
 
-const program = fileURLToPath(new URL('../../daemon/admin/audit-query.js', import.meta.url));
+const program = fileURLToPath(new URL('../../daemon/admin/audit/query.js', import.meta.url));
 
 function run(...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, '--dir', directory, ...args], {

@@ -2,86 +2,48 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import pkcs11, { type Handle, type Template } from 'pkcs11js';
+import { type ITemplate, KeyGenMechanism, KeyType, ObjectClass, type Session } from 'graphene-pk11';
 import t, { type Test } from 'tap';
 import type { KeyUsageType } from '../../proto/generated/messages.js';
 import { TestDaemon } from '../support/daemon.js';
+import { openTokenSession } from '../support/pkcs11-session.js';
 
 const P_256 = Buffer.from('06082a8648ce3d030107', 'hex');
-const yes = (...types: number[]): Template => types.map((type) => ({ type, value: true }));
-const no = (...types: number[]): Template => types.map((type) => ({ type, value: false }));
-const { CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN, CKA_VERIFY, CKA_WRAP, CKA_UNWRAP, CKA_DERIVE } = pkcs11;
+const ofUsage = { encrypt: false, decrypt: false, sign: false, verify: false, wrap: false, unwrap: false };
+const aesUsage = { ...ofUsage, encrypt: true, decrypt: true };
 
 /** Another program that has the token. */
 class Owner {
-  constructor(
-    private readonly module: pkcs11.PKCS11,
-    private readonly session: Handle,
-  ) {}
+  constructor(readonly session: Session) {}
 
   static open(t: Test, daemon: TestDaemon): Owner {
-    process.env.SOFTHSM2_CONF = join(daemon.home, 'tokens/softhsm2.conf');
-    const module = new pkcs11.PKCS11('/usr/lib/softhsm/libsofthsm2.so');
-    module.C_Initialize();
-    t.teardown(() => module.C_Finalize());
-    const slot = module
-      .C_GetSlotList(true)
-      .find((each) => module.C_GetTokenInfo(each).label.trim() === 'keyhold');
-    const session = module.C_OpenSession(slot!, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
-    module.C_Login(session, pkcs11.CKU_USER, readFileSync(join(daemon.home, 'tokens/pin'), 'utf8').trim());
-    return new Owner(module, session);
+    const configuration = join(daemon.home, 'tokens/softhsm2.conf');
+    const pin = readFileSync(join(daemon.home, 'tokens/pin'), 'utf8').trim();
+    return new Owner(openTokenSession(t, { configuration, label: 'keyhold', pin }));
   }
 
   /** @param changes go over what a key that can be adopted has */
-  secretKey(id: Buffer, label: string, mechanism: number, length: number, ...changes: Template[]): Handle {
-    const template = this.#template(id, label, [{ type: pkcs11.CKA_VALUE_LEN, value: length }], ...changes);
-    return this.module.C_GenerateKey(this.session, { mechanism }, template);
+  secretKey(id: Buffer, label: string, mechanism: KeyGenMechanism, changes: ITemplate) {
+    return this.session.generateKey(mechanism, { ...ownTemplate(id, label), valueLen: 32, ...changes });
   }
 
-  aes(id: Buffer, label: string, ...changes: Template[]): Handle {
-    const usages = [...yes(CKA_ENCRYPT, CKA_DECRYPT), ...no(CKA_WRAP, CKA_UNWRAP, CKA_SIGN, CKA_VERIFY)];
-    return this.secretKey(id, label, pkcs11.CKM_AES_KEY_GEN, 32, usages, ...changes);
+  aes(id: Buffer, label: string, changes: ITemplate = {}) {
+    return this.secretKey(id, label, KeyGenMechanism.AES, { ...aesUsage, ...changes });
   }
 
-  pair(id: Buffer, label: string, mechanism: number, open: Template, ...changes: Template[]) {
-    const secret = this.#template(id, label, ...changes);
-    const common = [
-      { type: pkcs11.CKA_TOKEN, value: true },
-      { type: pkcs11.CKA_ID, value: id },
-      { type: pkcs11.CKA_LABEL, value: Buffer.from(label) },
-    ];
-    return this.module.C_GenerateKeyPair(this.session, { mechanism }, [...common, ...open], secret);
+  pair(id: Buffer, label: string, mechanism: KeyGenMechanism, open: ITemplate, changes: ITemplate) {
+    const common = { token: true, id, label };
+    return this.session.generateKeyPair(
+      mechanism,
+      { ...common, ...open },
+      { ...ownTemplate(id, label), ...changes },
+    );
   }
+}
 
-  create(template: Template): Handle {
-    return this.module.C_CreateObject(this.session, template);
-  }
-
-  set(handle: Handle, template: Template): void {
-    this.module.C_SetAttributeValue(this.session, handle, template);
-  }
-
-  destroy(handle: Handle): void {
-    this.module.C_DestroyObject(this.session, handle);
-  }
-
-  count(template: Template): number {
-    this.module.C_FindObjectsInit(this.session, template);
-    const found = this.module.C_FindObjects(this.session, 100);
-    this.module.C_FindObjectsFinal(this.session);
-    return found.length;
-  }
-
-  #template(id: Buffer, label: string, ...changes: Template[]): Template {
-    const all: Template = [
-      ...yes(pkcs11.CKA_TOKEN, pkcs11.CKA_PRIVATE, pkcs11.CKA_SENSITIVE),
-      { type: pkcs11.CKA_EXTRACTABLE, value: false },
-      { type: pkcs11.CKA_ID, value: id },
-      { type: pkcs11.CKA_LABEL, value: Buffer.from(label) },
-      ...changes.flat(),
-    ];
-    return [...new Map(all.map((attribute) => [attribute.type, attribute])).values()];
-  }
+/** Of a secret or private key that is well protected. */
+function ownTemplate(id: Buffer, label: string): ITemplate {
+  return { token: true, private: true, sensitive: true, extractable: false, id, label };
 }
 
 void t.test('adopting', async (t) => {
@@ -132,8 +94,8 @@ void t.test('adopting', async (t) => {
 
   await t.test('an HMAC key, an RSA pair and EC pairs become keys, by their ids', async (t) => {
     const hmac = randomBytes(20);
-    const mac = [...yes(CKA_SIGN, CKA_VERIFY), ...no(CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP)];
-    owner.secretKey(hmac, 'hmac', pkcs11.CKM_GENERIC_SECRET_KEY_GEN, 32, mac);
+    const mac = { ...ofUsage, sign: true, verify: true };
+    owner.secretKey(hmac, 'hmac', KeyGenMechanism.GENERIC_SECRET, mac);
     await t.rejects(client.adoptKey({ id: hmac.toString('hex') }), refused(/must specify a KeyUsage/));
     const macKey = await client.adoptKey({ id: hmac.toString('hex'), keyUsage: 'GENERATE_VERIFY_MAC' });
     t.equal(macKey.keyMetadata!.keySpec, 'HMAC_256');
@@ -144,40 +106,17 @@ void t.test('adopting', async (t) => {
       macAlgorithm: 'HMAC_SHA_256',
     });
 
-    const noPrivateUse = no(CKA_DECRYPT, CKA_SIGN, pkcs11.CKA_SIGN_RECOVER, CKA_UNWRAP, CKA_DERIVE);
-    const pairs: readonly [KeyUsageType, string, number, Template, Template][] = [
-      [
-        'SIGN_VERIFY',
-        'RSA_2048',
-        pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN,
-        [{ type: pkcs11.CKA_MODULUS_BITS, value: 2048 }, ...yes(CKA_VERIFY)],
-        yes(CKA_SIGN),
-      ],
-      [
-        'ENCRYPT_DECRYPT',
-        'RSA_2048',
-        pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN,
-        [{ type: pkcs11.CKA_MODULUS_BITS, value: 2048 }, ...yes(CKA_ENCRYPT)],
-        yes(CKA_DECRYPT),
-      ],
-      [
-        'SIGN_VERIFY',
-        'ECC_NIST_P256',
-        pkcs11.CKM_EC_KEY_PAIR_GEN,
-        [{ type: pkcs11.CKA_EC_PARAMS, value: P_256 }, ...yes(CKA_VERIFY)],
-        yes(CKA_SIGN),
-      ],
-      [
-        'KEY_AGREEMENT',
-        'ECC_NIST_P256',
-        pkcs11.CKM_EC_KEY_PAIR_GEN,
-        [{ type: pkcs11.CKA_EC_PARAMS, value: P_256 }],
-        yes(CKA_DERIVE),
-      ],
+    const noPrivateUse = { decrypt: false, sign: false, signRecover: false, unwrap: false, derive: false };
+    const { RSA, EC } = KeyGenMechanism;
+    const pairs: readonly [KeyUsageType, string, KeyGenMechanism, ITemplate, ITemplate][] = [
+      ['SIGN_VERIFY', 'RSA_2048', RSA, { modulusBits: 2048, verify: true }, { sign: true }],
+      ['ENCRYPT_DECRYPT', 'RSA_2048', RSA, { modulusBits: 2048, encrypt: true }, { decrypt: true }],
+      ['SIGN_VERIFY', 'ECC_NIST_P256', EC, { paramsEC: P_256, verify: true }, { sign: true }],
+      ['KEY_AGREEMENT', 'ECC_NIST_P256', EC, { paramsEC: P_256 }, { derive: true }],
     ];
     for (const [keyUsage, keySpec, mechanism, open, secret] of pairs) {
       const id = randomBytes(3);
-      owner.pair(id, 'pair', mechanism, open, noPrivateUse, secret);
+      owner.pair(id, 'pair', mechanism, open, { ...noPrivateUse, ...secret });
       const { keyMetadata } = await client.adoptKey({ id: id.toString('hex').toUpperCase(), keyUsage });
       t.match(keyMetadata, { keySpec, keyUsage, keyholdWarnings: undefined });
       t.ok((await client.getPublicKey({ keyId: keyMetadata!.keyId! })).publicKey!.length > 60);
@@ -186,15 +125,10 @@ void t.test('adopting', async (t) => {
 
   await t.test('what falls short is told by describe-key, also after a restart', async (t) => {
     const id = randomBytes(8);
-    owner.create([
-      { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
-      { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_AES },
-      { type: pkcs11.CKA_VALUE, value: randomBytes(32) },
-      { type: pkcs11.CKA_ID, value: id },
-      { type: pkcs11.CKA_LABEL, value: Buffer.from('brought along') },
-      ...yes(pkcs11.CKA_TOKEN, pkcs11.CKA_PRIVATE, pkcs11.CKA_SENSITIVE, CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP),
-      ...no(pkcs11.CKA_EXTRACTABLE, CKA_UNWRAP, CKA_SIGN, CKA_VERIFY),
-    ]);
+    owner.session.create({
+      ...{ class: ObjectClass.SECRET_KEY, keyType: KeyType.AES, value: randomBytes(32) },
+      ...{ ...ownTemplate(id, 'brought along'), ...aesUsage, wrap: true },
+    });
     const { keyId } = (await client.adoptKey({ label: 'brought along' })).keyMetadata!;
     const { keyMetadata } = await client.describeKey({ keyId: keyId! });
     t.match(keyMetadata!.keyholdWarnings, [
@@ -217,14 +151,14 @@ void t.test('adopting', async (t) => {
   await t.test(
     'what is not protected, or cannot do what it is for, is refused with all reasons',
     async (t) => {
-      const cases: readonly [string, RegExp, Template, KeyUsageType?][] = [
-        ['readable', /CKA_SENSITIVE is not true/, no(pkcs11.CKA_SENSITIVE)],
-        ['extractable', /CKA_EXTRACTABLE is not false/, yes(pkcs11.CKA_EXTRACTABLE)],
-        ['public', /CKA_PRIVATE is not true/, no(pkcs11.CKA_PRIVATE)],
-        ['encrypts only', /CKA_DECRYPT is not true/, no(CKA_DECRYPT)],
-        ['short', /no key spec .* 16 bytes/, [{ type: pkcs11.CKA_VALUE_LEN, value: 16 }]],
-        ['wrong usage', /SIGN_VERIFY is not compatible with KeySpec SYMMETRIC_DEFAULT/, [], 'SIGN_VERIFY'],
-        ['many', /SENSITIVE.*EXTRACTABLE/, [...no(pkcs11.CKA_SENSITIVE), ...yes(pkcs11.CKA_EXTRACTABLE)]],
+      const cases: readonly [string, RegExp, ITemplate, KeyUsageType?][] = [
+        ['readable', /CKA_SENSITIVE is not true/, { sensitive: false }],
+        ['extractable', /CKA_EXTRACTABLE is not false/, { extractable: true }],
+        ['public', /CKA_PRIVATE is not true/, { private: false }],
+        ['encrypts only', /CKA_DECRYPT is not true/, { decrypt: false }],
+        ['short', /no key spec .* 16 bytes/, { valueLen: 16 }],
+        ['wrong usage', /SIGN_VERIFY is not compatible with KeySpec SYMMETRIC_DEFAULT/, {}, 'SIGN_VERIFY'],
+        ['many', /SENSITIVE.*EXTRACTABLE/, { sensitive: false, extractable: true }],
       ];
       for (const [label, message, changes, keyUsage] of cases) {
         owner.aes(randomBytes(4), label, changes);
@@ -255,19 +189,19 @@ void t.test('adopting', async (t) => {
     const id = randomBytes(4);
     const both = [owner.aes(id, 'one of two'), owner.aes(id, 'two of two')];
     await t.rejects(client.adoptKey({ label: 'one of two' }), refused(/More than one key has this CKA_ID/));
-    owner.set(both[1]!, [{ type: pkcs11.CKA_ID, value: randomBytes(4) }]);
+    both[1]!.id = randomBytes(4);
     t.ok(await client.adoptKey({ label: 'one of two' }), 'and taken once the ids differ');
   });
 
   await t.test('a private key with the public key of another is refused, and one without any', async (t) => {
     const [id, other] = [randomBytes(4), randomBytes(4)];
-    const open = [{ type: pkcs11.CKA_EC_PARAMS, value: P_256 }, ...yes(CKA_VERIFY)];
-    const first = owner.pair(id, 'mixed', pkcs11.CKM_EC_KEY_PAIR_GEN, open, yes(CKA_SIGN));
-    const second = owner.pair(other, 'spare', pkcs11.CKM_EC_KEY_PAIR_GEN, open, yes(CKA_SIGN));
-    owner.destroy(first.publicKey);
+    const open = { paramsEC: P_256, verify: true };
+    const first = owner.pair(id, 'mixed', KeyGenMechanism.EC, open, { sign: true });
+    const second = owner.pair(other, 'spare', KeyGenMechanism.EC, open, { sign: true });
+    first.publicKey.destroy();
     const attempt = () => client.adoptKey({ label: 'mixed', keyUsage: 'SIGN_VERIFY' });
     await t.rejects(attempt(), refused(/no public key with its CKA_ID/));
-    owner.set(second.publicKey, [{ type: pkcs11.CKA_ID, value: id }]);
+    second.publicKey.id = id;
     await t.rejects(attempt(), refused(/its public key is not that of its private key/));
   });
 
@@ -293,7 +227,7 @@ void t.test('adopting', async (t) => {
   });
 
   await t.test('an object that allows no copies is of use too', async (t) => {
-    owner.aes(randomBytes(5), 'fixed', no(pkcs11.CKA_MODIFIABLE));
+    owner.aes(randomBytes(5), 'fixed', { modifiable: false });
     const { keyId } = (await client.adoptKey({ label: 'fixed' })).keyMetadata!;
     const { ciphertextBlob } = await client.encrypt({ keyId: keyId!, plaintext: Buffer.from('x') });
     t.equal(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext!).toString(), 'x');

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { KeySpec } from '../../proto/generated/messages.js';
-import type { Check } from '../../daemon/admin/doctor-checks.js';
+import type { Check } from '../../daemon/admin/hsm/doctor-checks.js';
 import type { Examined } from '../../daemon/keys/examination.js';
 import { keySpecs } from '../../daemon/keys/specs.js';
 import { TestDaemon } from '../support/daemon.js';

@@ -1,5 +1,6 @@
-// The fault module itself, through pkcs11js and through workers.
+// The fault module itself, through graphene-pk11 and through workers.
 import { join } from 'node:path';
+import { Module, ObjectClass, type Session, SessionFlag } from 'graphene-pk11';
 import pkcs11 from 'pkcs11js';
 import t from 'tap';
 import { LIBRARY, connectTo, makeToken, newKey, pids, until } from '../hsm/token.js';
@@ -10,12 +11,12 @@ const faults = new Faults(join(token.home, 'faults'));
 t.teardown(() => faults.close());
 Object.assign(process.env, token.env, faults.env(LIBRARY));
 
-const module = new pkcs11.PKCS11(buildModule());
-module.C_Initialize();
-t.teardown(() => module.C_Finalize());
-const slot = module.C_GetSlotList(true)[0]!;
-const open = () => module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
-const random = (session: Buffer) => module.C_GenerateRandom(session, Buffer.alloc(8));
+const module = Module.load(buildModule());
+module.initialize();
+t.teardown(() => module.finalize());
+const slot = module.getSlots(0);
+const open = () => slot.open(SessionFlag.SERIAL_SESSION | SessionFlag.RW_SESSION);
+const random = (session: Session) => session.generateRandom(8);
 
 void t.test('a rule harms the calls that it names, from and up to a count', (t) => {
   const session = open();
@@ -31,36 +32,27 @@ void t.test('a rule harms the calls that it names, from and up to a count', (t) 
   rule.clear();
   t.equal(rule.fired, 2, 'also afterwards');
   const any = faults.add('*', 'fail', { argument: pkcs11.CKR_DEVICE_REMOVED });
-  t.throws(() => module.C_GetTokenInfo(slot), /CKR_DEVICE_REMOVED/);
+  t.throws(() => slot.getToken(), /CKR_DEVICE_REMOVED/);
   t.throws(() => random(session), /CKR_DEVICE_REMOVED/);
   any.clear();
   t.equal(random(session).length, 8);
-  module.C_CloseSession(session);
+  session.close();
   t.end();
 });
 
 void t.test('a lost answer is of a call that was done', (t) => {
   const session = open();
-  const data = [
-    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_DATA },
-    { type: pkcs11.CKA_PRIVATE, value: false },
-    { type: pkcs11.CKA_LABEL, value: 'data' },
-  ];
-  const objects = () => {
-    module.C_FindObjectsInit(session, [{ type: pkcs11.CKA_LABEL, value: 'data' }]);
-    const found = module.C_FindObjects(session, 10).length;
-    module.C_FindObjectsFinal(session);
-    return found;
-  };
+  const data = { class: ObjectClass.DATA, private: false, label: 'data' };
+  const objects = () => session.find({ label: 'data' }).length;
   const failing = faults.add('C_CreateObject', 'fail', { argument: pkcs11.CKR_GENERAL_ERROR });
-  t.throws(() => module.C_CreateObject(session, data), /CKR_GENERAL_ERROR/);
+  t.throws(() => session.create(data), /CKR_GENERAL_ERROR/);
   failing.clear();
   t.equal(objects(), 0);
   const losing = faults.add('C_CreateObject', 'lose', { argument: pkcs11.CKR_GENERAL_ERROR });
-  t.throws(() => module.C_CreateObject(session, data), /CKR_GENERAL_ERROR/);
+  t.throws(() => session.create(data), /CKR_GENERAL_ERROR/);
   losing.clear();
   t.equal(objects(), 1);
-  module.C_CloseSession(session);
+  session.close();
   t.end();
 });
 
@@ -76,8 +68,8 @@ void t.test('sessions end by a rule and by a reset, and are limited', (t) => {
   faults.limitSessions(1);
   const session = open();
   t.throws(open, /CKR_SESSION_COUNT/);
-  module.C_CloseSession(session);
-  module.C_CloseSession(open());
+  session.close();
+  open().close();
   faults.limitSessions(0);
   faults.clear();
   t.end();

@@ -25,7 +25,7 @@ await t.test(`${profile}: what a key store must do`, (t) => keyStoreContract(t, 
 await t.test(`${profile}: its profile says what it lacks, as doctor finds it`, async (t) => {
   const named = ['--home', home, '--profile', profile, '--token-label', tokenLabel, '--pin-file', file];
   const { stdout } = await promisify(execFile)(process.execPath, [
-    `${checkout}/dist/daemon/admin/doctor.js`,
+    `${checkout}/dist/daemon/admin/hsm/doctor.js`,
     ...named,
     '--lacks',
     ...(keys === 'token' ? ['--token-objects'] : []),

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pkcs11 from 'pkcs11js';
+import { ObjectClass } from 'graphene-pk11';
 import t from 'tap';
 import { connect } from '../../daemon/hsm/pool/connect.js';
 import { connectTo, lives, makeToken, newKey, openSession, pids, until } from './token.js';
@@ -23,22 +23,17 @@ void t.test('a data object is private, replaced whole, and found by the next con
   t.same(texts(await next.readData(other)), ['theirs']);
   t.same(
     next.objects
-      .filter(({ class: objectClass }) => objectClass === pkcs11.CKO_DATA)
+      .filter(({ class: objectClass }) => objectClass === (ObjectClass.DATA as number))
       .map((one) => one.label)
       .sort(),
     [label, other],
   );
-  const { module, session } = openSession(t, token);
-  module.C_FindObjectsInit(session, [{ type: pkcs11.CKA_LABEL, value: Buffer.from(label) }]);
-  const [handle, ...more] = module.C_FindObjects(session, 10);
-  module.C_FindObjectsFinal(session);
+  const { session } = openSession(t, token);
+  const [object, ...more] = session.find({ label });
   t.equal(more.length, 0);
-  const [isPrivate] = module.C_GetAttributeValue(session, handle!, [{ type: pkcs11.CKA_PRIVATE }]);
-  t.same(isPrivate?.value, Buffer.of(1));
-  module.C_Logout(session);
-  module.C_FindObjectsInit(session, [{ type: pkcs11.CKA_LABEL, value: Buffer.from(label) }]);
-  t.equal(module.C_FindObjects(session, 10).length, 0, 'nobody sees it who has not logged in');
-  module.C_FindObjectsFinal(session);
+  t.equal(object!.getAttribute('private'), true);
+  session.logout();
+  t.equal(session.find({ label }).length, 0, 'nobody sees it who has not logged in');
 });
 
 void t.test(

@@ -1,30 +1,33 @@
 // Objects that another program made in the token, while the workers have it.
 import { randomBytes } from 'node:crypto';
-import pkcs11, { type Template } from 'pkcs11js';
+import {
+  CertificateType,
+  type ITemplate,
+  KeyGenMechanism,
+  ObjectClass,
+  registerAttribute,
+} from 'graphene-pk11';
+import pkcs11 from 'pkcs11js';
 import t, { type Test } from 'tap';
 import type { KeyStore } from '../../daemon/hsm/key-store.js';
 import { connectTo, makeToken, newKey, openSession, pids, until } from './token.js';
+
+// CKA_COPYABLE of PKCS #11 v2.40, of which graphene knows the name alone.
+registerAttribute('copyable', 0x171, 'boolean');
 
 const nothing = Buffer.alloc(0);
 const encrypts = (store: KeyStore, id: Buffer) => store.encrypt({ suite: 1, id }, nothing, Buffer.from('x'));
 
 function prepare(t: Test) {
   const token = makeToken(t);
-  const { module, session, find } = openSession(t, token);
-  const aes = (id: Buffer, ...more: Template) =>
-    module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
-      { type: pkcs11.CKA_TOKEN, value: true },
-      { type: pkcs11.CKA_ID, value: id },
-      { type: pkcs11.CKA_LABEL, value: Buffer.from('foreign') },
-      { type: pkcs11.CKA_VALUE_LEN, value: 32 },
-      { type: pkcs11.CKA_PRIVATE, value: true },
-      { type: pkcs11.CKA_SENSITIVE, value: true },
-      { type: pkcs11.CKA_EXTRACTABLE, value: false },
-      { type: pkcs11.CKA_ENCRYPT, value: true },
-      { type: pkcs11.CKA_DECRYPT, value: true },
+  const { session, find } = openSession(t, token);
+  const aes = (id: Buffer, more: ITemplate = {}) =>
+    session.generateKey(KeyGenMechanism.AES, {
+      ...{ token: true, private: true, sensitive: true, extractable: false },
+      ...{ id, label: 'foreign', valueLen: 32, encrypt: true, decrypt: true },
       ...more,
-    ]);
-  return { token, module, session, find, aes };
+    });
+  return { token, session, find, aes };
 }
 
 void t.test('objects are found by attributes, and what they do not show is left out', async (t) => {
@@ -65,8 +68,8 @@ void t.test(
     const { token, aes } = prepare(t);
     const { store } = await connectTo(t, token);
     const [fixed, closed] = [randomBytes(5), randomBytes(6)];
-    aes(fixed, { type: pkcs11.CKA_MODIFIABLE, value: false });
-    aes(closed, { type: 0x171, value: false });
+    aes(fixed, { modifiable: false });
+    aes(closed, { copyable: false });
     const own = await newKey(store);
     for (const id of [fixed, closed, own, fixed, closed]) await encrypts(store, id);
     t.equal((await encrypts(store, own)).iv.length, 12);
@@ -74,18 +77,15 @@ void t.test(
 );
 
 void t.test('a certificate that shares the CKA_ID of a destroyed key stays', async (t) => {
-  const { token, module, session, find, aes } = prepare(t);
+  const { token, session, find, aes } = prepare(t);
   const { store } = await connectTo(t, token);
   const id = randomBytes(20);
   aes(id);
-  module.C_CreateObject(session, [
-    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_CERTIFICATE },
-    { type: pkcs11.CKA_CERTIFICATE_TYPE, value: pkcs11.CKC_X_509 },
-    { type: pkcs11.CKA_TOKEN, value: true },
-    { type: pkcs11.CKA_ID, value: id },
-    { type: pkcs11.CKA_SUBJECT, value: Buffer.from('3000', 'hex') },
-    { type: pkcs11.CKA_VALUE, value: Buffer.from('3000', 'hex') },
-  ]);
+  const empty = Buffer.from('3000', 'hex');
+  session.create({
+    ...{ class: ObjectClass.CERTIFICATE, certType: CertificateType.X_509, token: true },
+    ...{ id, subject: empty, value: empty },
+  });
   await encrypts(store, id);
   await store.destroy(id);
   t.equal(find(id).length, 1);

@@ -1,5 +1,6 @@
 // Imported material in the token: objects that cannot leave it and can do no more than they must.
 import { randomBytes } from 'node:crypto';
+import { KeyGenMechanism, ObjectClass, type SessionObject } from 'graphene-pk11';
 import pkcs11 from 'pkcs11js';
 import t from 'tap';
 import { importTarget, wrappingKeyTemplate, wrappingOf } from '../../daemon/keys/importing.js';
@@ -70,30 +71,23 @@ void t.test('objects of imported material', async (t) => {
     }
   }
 
-  const { module, session, find } = openSession(t, token);
-  const read = (object: Buffer, type: number) =>
-    module.C_GetAttributeValue(session, object, [{ type }])[0]!.value;
-  const is = (object: Buffer, type: number) => {
+  const { session, find } = openSession(t, token);
+  const is = (object: SessionObject, type: number) => {
     try {
-      return read(object, type)[0] === 1;
+      return object.getAttribute(type)[0] === 1;
     } catch (error) {
       if ((error as { code?: number }).code !== pkcs11.CKR_ATTRIBUTE_TYPE_INVALID) throw error;
       return false;
     }
   };
-  const wrapping = module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
-    { type: pkcs11.CKA_TOKEN, value: false },
-    { type: pkcs11.CKA_VALUE_LEN, value: 32 },
-    { type: pkcs11.CKA_WRAP, value: true },
-  ]);
+  const wrapping = session.generateKey(KeyGenMechanism.AES, { token: false, valueLen: 32, wrap: true });
   for (const { name, spec, usage, id } of made) {
     const { template } = keySpecs[spec].usages[usage]!;
     await t.test(`${name}: not to be had, and as useful as one that the HSM made`, (t) => {
       const objects = find(id);
       t.equal(objects.length, template.publicAttributes ? 2 : 1);
       for (const object of objects) {
-        const objectClass = read(object, pkcs11.CKA_CLASS);
-        const isPublic = objectClass.readUInt32LE(0) === pkcs11.CKO_PUBLIC_KEY;
+        const isPublic = object.class === ObjectClass.PUBLIC_KEY;
         const wanted = new Map(isPublic ? template.publicAttributes : template.attributes);
         for (const each of usages)
           t.equal(is(object, each), wanted.get(each) ?? false, `usage 0x${each.toString(16)}`);
@@ -105,9 +99,9 @@ void t.test('objects of imported material', async (t) => {
         t.equal(is(object, pkcs11.CKA_EXTRACTABLE), false);
         t.equal(is(object, pkcs11.CKA_NEVER_EXTRACTABLE), false);
         const secret = spec.startsWith('RSA') ? pkcs11.CKA_PRIVATE_EXPONENT : pkcs11.CKA_VALUE;
-        t.throws(() => read(object, secret), { code: pkcs11.CKR_ATTRIBUTE_SENSITIVE });
-        const mechanism = { mechanism: 0x210a };
-        t.throws(() => module.C_WrapKey(session, mechanism, wrapping, object, Buffer.alloc(8192)), {
+        t.throws(() => object.getAttribute(secret), { code: pkcs11.CKR_ATTRIBUTE_SENSITIVE });
+        const mechanism = { name: 0x210a, params: null };
+        t.throws(() => session.wrapKey(mechanism, wrapping, object.toType()), {
           code: pkcs11.CKR_KEY_UNEXTRACTABLE,
         });
       }
@@ -117,9 +111,7 @@ void t.test('objects of imported material', async (t) => {
 
   await t.test('wrapping keys unwrap, and decrypt only where SoftHSM cannot unwrap', (t) => {
     for (const [algorithm, { id }] of pairs) {
-      const key = find(id).find(
-        (each) => read(each, pkcs11.CKA_CLASS).readUInt32LE(0) === pkcs11.CKO_PRIVATE_KEY,
-      )!;
+      const key = find(id).find((each) => each.class === ObjectClass.PRIVATE_KEY)!;
       const allowed = usages.filter((usage) => is(key, usage));
       const [decrypt, unwrap] = [pkcs11.CKA_DECRYPT, pkcs11.CKA_UNWRAP];
       t.same(allowed, algorithm.endsWith('SHA_1') ? [unwrap] : [decrypt, unwrap]);

@@ -1,4 +1,5 @@
 // What the token holds for keys of every spec and usage: objects that cannot leave it and can do no more than they must.
+import { type Key, KeyGenMechanism, type SessionObject } from 'graphene-pk11';
 import pkcs11 from 'pkcs11js';
 import t from 'tap';
 import { keySpecs, internalKeys } from '../../daemon/keys/specs.js';
@@ -55,17 +56,11 @@ void t.test('objects', async (t) => {
   await make('secrets', 'ENCRYPT_DECRYPT', internalKeys.secrets);
   await make('audit-signing', 'SIGN_VERIFY', internalKeys['audit-signing']);
 
-  const { module, session, find } = openSession(t, token);
-  const wrapping = module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
-    { type: pkcs11.CKA_TOKEN, value: false },
-    { type: pkcs11.CKA_VALUE_LEN, value: 32 },
-    { type: pkcs11.CKA_WRAP, value: true },
-  ]);
-  const read = (object: Buffer, type: number) =>
-    module.C_GetAttributeValue(session, object, [{ type }])[0]!.value;
-  const is = (object: Buffer, type: number) => {
+  const { session, find } = openSession(t, token);
+  const wrapping = session.generateKey(KeyGenMechanism.AES, { token: false, valueLen: 32, wrap: true });
+  const is = (object: SessionObject, type: number) => {
     try {
-      return read(object, type)[0] === 1;
+      return object.getAttribute(type)[0] === 1;
     } catch (error) {
       // A secret key has no CKA_SIGN_RECOVER.
       if ((error as { code?: number }).code !== pkcs11.CKR_ATTRIBUTE_TYPE_INVALID) throw error;
@@ -77,7 +72,7 @@ void t.test('objects', async (t) => {
     await t.test(`${name}: sensitive, private, not extractable, and only as useful as it must be`, (t) => {
       const objects = find(id);
       for (const object of objects) {
-        const objectClass = read(object, pkcs11.CKA_CLASS).readUInt32LE(0);
+        const objectClass = object.class;
         const isPublic = objectClass === pkcs11.CKO_PUBLIC_KEY;
         const isSecret = objectClass === pkcs11.CKO_SECRET_KEY;
         t.equal(objects.length, isSecret ? 1 : 2);
@@ -94,18 +89,17 @@ void t.test('objects', async (t) => {
         t.equal(is(object, pkcs11.CKA_ALWAYS_SENSITIVE), true);
         t.equal(is(object, pkcs11.CKA_EXTRACTABLE), false);
         t.equal(is(object, pkcs11.CKA_NEVER_EXTRACTABLE), true);
-        const secrets = secretAttributes[read(object, pkcs11.CKA_KEY_TYPE).readUInt32LE(0)]!;
+        const secrets = secretAttributes[object.toType<Key>().type]!;
         for (const attribute of secrets)
           t.throws(
-            () => read(object, attribute),
+            () => object.getAttribute(attribute),
             { code: pkcs11.CKR_ATTRIBUTE_SENSITIVE },
             `0x${attribute.toString(16)}`,
           );
         // 0x210A is SoftHSM’s AES key wrap with padding, which takes keys of any kind.
-        t.throws(
-          () => module.C_WrapKey(session, { mechanism: 0x210a }, wrapping, object, Buffer.alloc(8192)),
-          { code: pkcs11.CKR_KEY_UNEXTRACTABLE },
-        );
+        t.throws(() => session.wrapKey({ name: 0x210a, params: null }, wrapping, object.toType()), {
+          code: pkcs11.CKR_KEY_UNEXTRACTABLE,
+        });
       }
       t.end();
     });

@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import pkcs11 from 'pkcs11js';
 import t from 'tap';
 import type { KeyStoreConfig } from '../../daemon/hsm/pool/config.js';
 import { connect } from '../../daemon/hsm/pool/connect.js';
@@ -164,11 +163,11 @@ void t.test('a token without a user PIN is refused before a login', async (t) =>
     [
       '--input-type=module',
       '--eval',
-      `import pkcs11 from 'pkcs11js';
-       const module = new pkcs11.PKCS11(${JSON.stringify(LIBRARY)});
-       module.C_Initialize();
-       const free = module.C_GetSlotList(true).find((slot) => !(module.C_GetTokenInfo(slot).flags & ${pkcs11.CKF_TOKEN_INITIALIZED}));
-       module.C_InitToken(free, '87654321', 'no-user-pin'.padEnd(32));`,
+      `import { Module, TokenFlag } from 'graphene-pk11';
+       const module = Module.load(${JSON.stringify(LIBRARY)});
+       module.initialize();
+       const free = [...module.getSlots(true)].find((slot) => !(slot.getToken().flags & TokenFlag.TOKEN_INITIALIZED));
+       module.lib.C_InitToken(free.handle, '87654321', 'no-user-pin'.padEnd(32));`,
     ],
     { env: { ...process.env, ...token.env } },
   );

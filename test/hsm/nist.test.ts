@@ -1,6 +1,6 @@
 // Vectors of NIST's CAVP and of RFC 4231, as Debian's python3-cryptography-vectors has them, through the worker.
 import { createHash, createPublicKey } from 'node:crypto';
-import pkcs11 from 'pkcs11js';
+import { KeyType, ObjectClass } from 'graphene-pk11';
 import t from 'tap';
 import type { Conversion, KeyStore } from '../../daemon/hsm/key-store.js';
 import { conversions } from '../../daemon/hsm/worker/conversions.js';
@@ -43,12 +43,12 @@ if (!hasNistVectors) {
       .filter(({ headings }) => headings.includes('IVlen = 96') && headings.includes('Taglen = 128'))
       .map((record): Case => {
         const { Key, IV, CT, AAD, Tag, PT, FAIL } = record.values;
-        const id = put([
-          { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
-          { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_AES },
-          { type: pkcs11.CKA_DECRYPT, value: true },
-          { type: pkcs11.CKA_VALUE, value: hex(Key) },
-        ]);
+        const id = put({
+          class: ObjectClass.SECRET_KEY,
+          keyType: KeyType.AES,
+          decrypt: true,
+          value: hex(Key),
+        });
         const message = { iv: hex(IV), ciphertext: Buffer.concat([hex(CT), hex(Tag)]) };
         return {
           name: nameOf(record),
@@ -124,13 +124,13 @@ if (!hasNistVectors) {
         const { pss } = algorithm.mechanism;
         const saltLength = hex(values.SaltVal).length;
         const mechanism = pss ? { ...algorithm.mechanism, pss: { ...pss, saltLength } } : algorithm.mechanism;
-        const id = put([
-          { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PUBLIC_KEY },
-          { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_RSA },
-          { type: pkcs11.CKA_VERIFY, value: true },
-          { type: pkcs11.CKA_MODULUS, value: n },
-          { type: pkcs11.CKA_PUBLIC_EXPONENT, value: stripped(values.e) },
-        ]);
+        const id = put({
+          class: ObjectClass.PUBLIC_KEY,
+          keyType: KeyType.RSA,
+          verify: true,
+          modulus: n,
+          publicExponent: stripped(values.e),
+        });
         cases.push({
           name: nameOf(record),
           isValid: values.Result.startsWith('P'),
@@ -152,13 +152,13 @@ if (!hasNistVectors) {
         .filter(({ values }) => hex(values.Key).length >= bits / 8)
         .map((record): Case => {
           const { Key, Msg, MD } = record.values;
-          const id = put([
-            { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
-            { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_GENERIC_SECRET },
-            { type: pkcs11.CKA_SIGN, value: true },
-            { type: pkcs11.CKA_VERIFY, value: true },
-            { type: pkcs11.CKA_VALUE, value: hex(Key) },
-          ]);
+          const id = put({
+            class: ObjectClass.SECRET_KEY,
+            keyType: KeyType.GENERIC_SECRET,
+            sign: true,
+            verify: true,
+            value: hex(Key),
+          });
           return {
             name: `HMAC_SHA_${bits} ${nameOf(record)}`,
             isValid: true,
@@ -190,14 +190,14 @@ if (!hasNistVectors) {
           .filter(({ values }) => !values.Result!.includes('IUT'))
           .map((record): Case => {
             const { QsCAVSx, QsCAVSy, dsIUT, Z, CAVSHashZZ, Result } = record.values;
-            const id = put([
-              { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PRIVATE_KEY },
-              { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_EC },
-              { type: pkcs11.CKA_PRIVATE, value: true },
-              { type: pkcs11.CKA_DERIVE, value: true },
-              { type: pkcs11.CKA_EC_PARAMS, value: hex(parameters) },
-              { type: pkcs11.CKA_VALUE, value: padded(dsIUT, size) },
-            ]);
+            const id = put({
+              class: ObjectClass.PRIVATE_KEY,
+              keyType: KeyType.EC,
+              private: true,
+              derive: true,
+              paramsEC: hex(parameters),
+              value: padded(dsIUT, size),
+            });
             const point = [Buffer.of(4), padded(QsCAVSx, size), padded(QsCAVSy, size)];
             const peer = Buffer.concat([agreement.publicKeyPrefix, ...point]);
             return {

@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { type ITemplate, KeyGenMechanism, ObjectClass, registerAttribute } from 'graphene-pk11';
 import pkcs11 from 'pkcs11js';
 import t from 'tap';
 import { AES_256, P_256, connectTo, makeToken, newKey, openSession, pids, until } from './token.js';
+
+// A CKA_LABEL that is not UTF-8.
+registerAttribute('labelBytes', pkcs11.CKA_LABEL, 'buffer');
 
 const aad = Buffer.alloc(5);
 
@@ -58,16 +62,11 @@ void t.test('a key that another program destroyed is missing, one that it made i
   const { store } = await connectTo(t, token, { sessionCopies: 0 });
   const gone = { suite: 1, id: await newKey(store) } as const;
   await store.encrypt(gone, aad, aad);
-  const { module, session, find } = openSession(t, token);
-  for (const object of find(gone.id)) module.C_DestroyObject(session, object);
+  const { session, find } = openSession(t, token);
+  for (const object of find(gone.id)) object.destroy();
   await t.rejects(store.encrypt(gone, aad, aad), { code: 'no-such-object' });
   const found = randomBytes(16);
-  module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
-    { type: pkcs11.CKA_TOKEN, value: true },
-    { type: pkcs11.CKA_ID, value: found },
-    { type: pkcs11.CKA_VALUE_LEN, value: 32 },
-    { type: pkcs11.CKA_ENCRYPT, value: true },
-  ]);
+  session.generateKey(KeyGenMechanism.AES, { token: true, id: found, valueLen: 32, encrypt: true });
   await store.encrypt({ suite: 1, id: found }, aad, aad);
   t.equal(store.state, 'connected');
 });
@@ -76,28 +75,18 @@ void t.test('objects of others are listed as they are and never touched', async 
   const token = makeToken(t);
   const id = randomBytes(16);
   {
-    const { module, session } = openSession(t, token);
-    const base = [{ type: pkcs11.CKA_TOKEN, value: true }];
-    const key = (attributes: { type: number; value: Buffer | string }[]): Buffer =>
-      module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
-        ...base,
-        { type: pkcs11.CKA_VALUE_LEN, value: 32 },
-        ...attributes,
-      ]);
-    key([]);
-    key([{ type: pkcs11.CKA_ID, value: Buffer.from('short') }]);
-    key([{ type: pkcs11.CKA_LABEL, value: Buffer.of(0xff, 0xfe, 0x00, 0x22, 0x0a) }]);
-    key([{ type: pkcs11.CKA_LABEL, value: 'l'.repeat(5000) }]);
-    key([
-      { type: pkcs11.CKA_ID, value: id },
-      { type: pkcs11.CKA_LABEL, value: 'keyhold/é' },
-    ]);
-    module.C_CreateObject(session, [
-      ...base,
-      { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_DATA },
-      { type: pkcs11.CKA_LABEL, value: 'data has no CKA_ID' },
-      { type: pkcs11.CKA_VALUE, value: Buffer.from('x') },
-    ]);
+    const { session } = openSession(t, token);
+    const key = (attributes: ITemplate) =>
+      session.generateKey(KeyGenMechanism.AES, { token: true, valueLen: 32, ...attributes });
+    key({});
+    key({ id: Buffer.from('short') });
+    key({ labelBytes: Buffer.of(0xff, 0xfe, 0x00, 0x22, 0x0a) });
+    key({ label: 'l'.repeat(5000) });
+    key({ id, label: 'keyhold/é' });
+    session.create({
+      ...{ class: ObjectClass.DATA, token: true },
+      ...{ label: 'data has no CKA_ID', value: Buffer.from('x') },
+    });
   }
   const { store } = await connectTo(t, token, { workers: 2 });
   t.equal(store.objects.length, 6);

@@ -1,4 +1,5 @@
 import { createPublicKey, randomBytes, verify } from 'node:crypto';
+import { KeyGenMechanism, ObjectClass } from 'graphene-pk11';
 import pkcs11 from 'pkcs11js';
 import t, { type Test } from 'tap';
 import type { KeyStore, KeyTemplate } from '../../daemon/hsm/key-store.js';
@@ -171,18 +172,11 @@ void t.test(
     const ids = [await newKey(store, wanting), await newKey(store, P_256)];
     // The copies are in use, so that the originals are seen as they are then.
     await store.encrypt({ suite: 1, id: ids[0]! }, aad, aad);
-    const { module, session, find } = openSession(t, token);
-    const read = (object: Buffer, type: number): Buffer | undefined =>
-      module.C_GetAttributeValue(session, object, [{ type }])[0]?.value;
-    const wrapping = module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
-      { type: pkcs11.CKA_VALUE_LEN, value: 32 },
-      { type: pkcs11.CKA_WRAP, value: true },
-    ]);
+    const { session, find } = openSession(t, token);
+    const wrapping = session.generateKey(KeyGenMechanism.AES, { valueLen: 32, wrap: true });
     for (const id of ids) {
       const objects = find(id);
-      const secret = objects.filter(
-        (object) => read(object, pkcs11.CKA_CLASS)?.readUInt32LE() !== pkcs11.CKO_PUBLIC_KEY,
-      );
+      const secret = objects.filter((object) => object.class !== ObjectClass.PUBLIC_KEY);
       t.equal(secret.length, 1);
       for (const object of secret) {
         for (const type of [
@@ -193,18 +187,18 @@ void t.test(
           'NEVER_EXTRACTABLE',
           'LOCAL',
         ] as const)
-          t.equal(read(object, pkcs11[`CKA_${type}`])?.[0], 1, `CKA_${type}`);
-        t.equal(read(object, pkcs11.CKA_EXTRACTABLE)?.[0], 0);
-        t.equal(read(object, pkcs11.CKA_LABEL)?.toString(), `keyhold/${id.toString('hex')}`);
-        t.throws(() => read(object, pkcs11.CKA_VALUE), { message: 'CKR_ATTRIBUTE_SENSITIVE' });
-        for (const mechanism of [pkcs11.CKM_AES_KEY_WRAP, pkcs11.CKM_AES_KEY_WRAP_PAD])
-          t.throws(() => module.C_WrapKey(session, { mechanism }, wrapping, object, Buffer.alloc(4096)), {
+          t.equal(object.getAttribute(pkcs11[`CKA_${type}`])[0], 1, `CKA_${type}`);
+        t.equal(object.getAttribute('extractable'), false);
+        t.equal(object.getAttribute('label'), `keyhold/${id.toString('hex')}`);
+        t.throws(() => object.getAttribute(pkcs11.CKA_VALUE), { message: 'CKR_ATTRIBUTE_SENSITIVE' });
+        for (const name of [pkcs11.CKM_AES_KEY_WRAP, pkcs11.CKM_AES_KEY_WRAP_PAD])
+          t.throws(() => session.wrapKey({ name, params: null }, wrapping, object.toType()), {
             message: 'CKR_KEY_UNEXTRACTABLE',
           });
       }
       for (const object of objects.filter((one) => !secret.includes(one))) {
-        t.equal(read(object, pkcs11.CKA_TOKEN)?.[0], 1);
-        t.equal(read(object, pkcs11.CKA_PRIVATE)?.[0], 0);
+        t.equal(object.getAttribute('token'), true);
+        t.equal(object.getAttribute('private'), false);
       }
     }
   },
@@ -219,10 +213,9 @@ void t.test('a session copy is as sensitive as its original, and few are held at
       const message = await store.encrypt({ suite: 1, id }, aad, Buffer.from('x'));
       t.equal((await store.decrypt({ suite: 1, id }, aad, message)).toString(), 'x');
     }
-  const { module, session, find } = openSession(t, token);
-  const [original] = find(keys[0]!);
-  const copy = module.C_CopyObject(session, original!, [{ type: pkcs11.CKA_TOKEN, value: false }]);
-  t.throws(() => module.C_GetAttributeValue(session, copy, [{ type: pkcs11.CKA_VALUE }]), {
+  const { find } = openSession(t, token);
+  const copy = find(keys[0]!)[0]!.copy({ token: false });
+  t.throws(() => copy.getAttribute(pkcs11.CKA_VALUE), {
     message: 'CKR_ATTRIBUTE_SENSITIVE',
   });
 });

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import pkcs11 from 'pkcs11js';
+import { KeyType, ObjectClass } from 'graphene-pk11';
 import t from 'tap';
 import { decodeBlob } from '../../proto/formats/ciphertext.js';
 import { keySpecs } from '../../daemon/keys/specs.js';
@@ -24,24 +24,21 @@ void t.test(
   'the committed vectors decrypt in the HSM, whichever of the two keys is found first',
   async (t) => {
     const token = makeToken(t);
-    const { module, session } = openSession(t, token);
-    const put = (id: Buffer, keyType: number, value: string, usages: number[]) =>
-      module.C_CreateObject(session, [
-        { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
-        { type: pkcs11.CKA_KEY_TYPE, value: keyType },
-        { type: pkcs11.CKA_TOKEN, value: true },
-        { type: pkcs11.CKA_ID, value: id },
-        { type: pkcs11.CKA_VALUE, value: Buffer.from(value, 'hex') },
-        ...usages.map((type) => ({ type, value: true })),
-      ]);
+    const { session } = openSession(t, token);
+    const common = { class: ObjectClass.SECRET_KEY, token: true };
     const text = readFileSync(join(checkout, 'proto/formats/vectors/ciphertext-blob.json'), 'utf8');
     const vectors = (JSON.parse(text) as Vector[]).filter(({ suite }) => suite === 2);
     t.ok(vectors.length >= 4);
     const made = vectors.map((vector, n) => {
       const id = randomBytes(16);
-      const aes = () => put(id, pkcs11.CKK_AES, vector.key, [pkcs11.CKA_ENCRYPT, pkcs11.CKA_DECRYPT]);
+      const [key, macKey] = [Buffer.from(vector.key, 'hex'), Buffer.from(vector.macKey, 'hex')];
+      const aes = () =>
+        session.create({ ...common, keyType: KeyType.AES, id, value: key, encrypt: true, decrypt: true });
       const mac = () =>
-        put(id, pkcs11.CKK_GENERIC_SECRET, vector.macKey, [pkcs11.CKA_SIGN, pkcs11.CKA_VERIFY]);
+        session.create({
+          ...{ ...common, keyType: KeyType.GENERIC_SECRET, id, value: macKey },
+          ...{ sign: true, verify: true },
+        });
       for (const make of n % 2 === 0 ? [aes, mac] : [mac, aes]) make();
       return { vector, id };
     });
@@ -64,18 +61,15 @@ void t.test('both keys are made, kept in the HSM, and destroyed', async (t) => {
   const { store } = await connectTo(t, token);
   const id = await newKey(store, template);
   const other = { suite: 2, id: await newKey(store, template) } as const;
-  const { module, session, find } = openSession(t, token);
+  const { find } = openSession(t, token);
   const objects = find(id);
   t.equal(objects.length, 2);
   for (const object of objects) {
-    const types = [pkcs11.CKA_SENSITIVE, pkcs11.CKA_EXTRACTABLE, pkcs11.CKA_PRIVATE].map((type) => ({
-      type,
-    }));
-    const [sensitive, extractable, isPrivate] = module.C_GetAttributeValue(session, object, types);
-    t.same(
-      [sensitive, extractable, isPrivate].map((each) => each!.value[0]),
-      [1, 0, 1],
-    );
+    t.same(object.getAttribute({ sensitive: null, extractable: null, private: null }), {
+      sensitive: true,
+      extractable: false,
+      private: true,
+    });
   }
   const made = await store.encrypt({ suite: 2, id }, Buffer.alloc(0), Buffer.from('x'));
   await store.destroy(id);

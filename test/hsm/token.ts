@@ -4,14 +4,16 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Session, SessionObject } from 'graphene-pk11';
 import pkcs11 from 'pkcs11js';
 import type { Test } from 'tap';
 import type { KeyStoreConfig, KeyStoreEvent } from '../../daemon/hsm/pool/config.js';
 import { connect } from '../../daemon/hsm/pool/connect.js';
 import { fileLatch } from '../../daemon/hsm/pool/latch.js';
 import type { KeyStore, KeyTemplate, ObjectId } from '../../daemon/hsm/key-store.js';
+import { openTokenSession, softHsmLibrary } from '../support/pkcs11-session.js';
 
-export const LIBRARY = '/usr/lib/softhsm/libsofthsm2.so';
+export const LIBRARY = softHsmLibrary;
 export const SPY = '/usr/lib/x86_64-linux-gnu/pkcs11-spy.so';
 export const PIN = '1234-användare';
 
@@ -102,29 +104,14 @@ export async function newKey(store: KeyStore, template = AES_256): Promise<Objec
   return id;
 }
 
-/** A session of the test's own with a token, as another program that shares it. */
+/** A session of the test's own with a token, as another program that shares it; and what it finds by CKA_ID. */
 export function openSession(
   t: Test,
   token: TestToken,
-): { module: pkcs11.PKCS11; session: Buffer; find: (id: Buffer) => Buffer[] } {
-  // The module reads its configuration when it starts; the test's process has one token at a time.
-  process.env.SOFTHSM2_CONF = token.env.SOFTHSM2_CONF;
-  const module = new pkcs11.PKCS11(LIBRARY);
-  module.C_Initialize();
-  t.teardown(() => module.C_Finalize());
-  const slot = module
-    .C_GetSlotList(true)
-    .find((one) => module.C_GetTokenInfo(one).label.trimEnd() === token.label);
-  if (slot === undefined) throw new Error('The test’s token is not there');
-  const session = module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
-  module.C_Login(session, pkcs11.CKU_USER, PIN);
-  const find = (id: Buffer): Buffer[] => {
-    module.C_FindObjectsInit(session, [{ type: pkcs11.CKA_ID, value: id }]);
-    const found = module.C_FindObjects(session, 100);
-    module.C_FindObjectsFinal(session);
-    return found;
-  };
-  return { module, session, find };
+): { readonly session: Session; readonly find: (id: Buffer) => SessionObject[] } {
+  const configuration = token.env.SOFTHSM2_CONF!;
+  const session = openTokenSession(t, { configuration, label: token.label, pin: PIN });
+  return { session, find: (id) => [...session.find({ id })] };
 }
 
 /** Waits until something holds; fails the test by throwing where it does not in time. */

@@ -5,7 +5,7 @@
 // appendix A.2.4, has only the one with NULL made; of ECDH, compressed points and other encodings than the one that DER has
 // are refused.
 import { createPrivateKey } from 'node:crypto';
-import pkcs11, { type Template } from 'pkcs11js';
+import { type ITemplate, KeyType, ObjectClass } from 'graphene-pk11';
 import t, { type Test } from 'tap';
 import type { KeyStore, Mechanism } from '../../daemon/hsm/key-store.js';
 import { readPeerKey } from '../../daemon/keys/peer-key.js';
@@ -18,25 +18,14 @@ import { judgeAll, prepare, publicTemplate } from './vectors.js';
 const number = (text: string | undefined) => Buffer.from(text ?? '', 'base64url');
 
 /** Attributes of an RSA private key object that decrypts. */
-function rsaTemplate(pkcs8: Buffer): Template {
+function rsaTemplate(pkcs8: Buffer): ITemplate {
   const jwk = createPrivateKey({ key: pkcs8, type: 'pkcs8', format: 'der' }).export({ format: 'jwk' });
-  const numbers = [
-    [pkcs11.CKA_MODULUS, jwk.n],
-    [pkcs11.CKA_PUBLIC_EXPONENT, jwk.e],
-    [pkcs11.CKA_PRIVATE_EXPONENT, jwk.d],
-    [pkcs11.CKA_PRIME_1, jwk.p],
-    [pkcs11.CKA_PRIME_2, jwk.q],
-    [pkcs11.CKA_EXPONENT_1, jwk.dp],
-    [pkcs11.CKA_EXPONENT_2, jwk.dq],
-    [pkcs11.CKA_COEFFICIENT, jwk.qi],
-  ] as const;
-  return [
-    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PRIVATE_KEY },
-    { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_RSA },
-    { type: pkcs11.CKA_PRIVATE, value: true },
-    { type: pkcs11.CKA_DECRYPT, value: true },
-    ...numbers.map(([type, value]) => ({ type, value: number(value) })),
-  ];
+  const { n, e, d, p, q, dp, dq, qi } = jwk;
+  return {
+    ...{ class: ObjectClass.PRIVATE_KEY, keyType: KeyType.RSA, private: true, decrypt: true },
+    ...{ modulus: number(n), publicExponent: number(e), privateExponent: number(d) },
+    ...{ prime1: number(p), prime2: number(q), exp1: number(dp), exp2: number(dq), coefficient: number(qi) },
+  };
 }
 
 /** Runs vectors at once and says which came out otherwise than they should. */
@@ -115,13 +104,13 @@ if (!hasWycheproof) {
         .filter(({ tests, tagSize }) => tests[0] && tagSize === Number(file.slice(8)))
         .flatMap(({ tests }) =>
           tests.map((vector) => {
-            const id = put([
-              { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
-              { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_GENERIC_SECRET },
-              { type: pkcs11.CKA_SIGN, value: true },
-              { type: pkcs11.CKA_VERIFY, value: true },
-              { type: pkcs11.CKA_VALUE, value: hex(vector.key) },
-            ]);
+            const id = put({
+              class: ObjectClass.SECRET_KEY,
+              keyType: KeyType.GENERIC_SECRET,
+              sign: true,
+              verify: true,
+              value: hex(vector.key),
+            });
             return {
               vector,
               key: hex(vector.key).length,
@@ -191,14 +180,14 @@ if (!hasWycheproof) {
         tests.map((vector) => {
           const point = read(vector);
           const value = hex(vector.private);
-          const id = put([
-            { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PRIVATE_KEY },
-            { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_EC },
-            { type: pkcs11.CKA_PRIVATE, value: true },
-            { type: pkcs11.CKA_DERIVE, value: true },
-            { type: pkcs11.CKA_EC_PARAMS, value: hex('06082a8648ce3d030107') },
-            { type: pkcs11.CKA_VALUE, value: value.subarray(-32) },
-          ]);
+          const id = put({
+            class: ObjectClass.PRIVATE_KEY,
+            keyType: KeyType.EC,
+            private: true,
+            derive: true,
+            paramsEC: hex('06082a8648ce3d030107'),
+            value: value.subarray(-32),
+          });
           return {
             vector,
             accepts: async (store: KeyStore) => {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Client, connect, type ConnectOptions } from '../../client/index.js';
+import { programs } from '../../client/cli/programs.js';
 import { checkout } from './paths.js';
 
 const run = promisify(execFile);
@@ -163,9 +164,10 @@ export class TestDaemon {
     return await this.#run(program('client/cli/main.js'), args, options);
   }
 
-  /** Runs a program of daemon/admin. */
+  /** Runs an admin program. @param name the words of its command, such as `audit-verify`, or its file */
   async admin(name: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
-    return await this.#run(program(`daemon/admin/${name}.js`), args, { env });
+    const file = programs.find(({ words }) => words.join('-') === name)?.file ?? name;
+    return await this.#run(program(`daemon/admin/${file}.js`), args, { env });
   }
 
   async #run(

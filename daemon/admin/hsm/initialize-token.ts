@@ -1,7 +1,8 @@
 // Initialises the token that a configuration names, where the module has none with that label. By PKCS#11 itself and not
 // by a vendor's tool, because a tool takes the PINs as arguments, which every user of the machine can read.
-import { type Module, SessionFlag, type Slot, type Token, TokenFlag, UserType } from 'graphene-pk11';
+import type { Module, Slot, Token } from 'graphene-pk11';
 import { hasFlag } from '../../hsm/pkcs11/find-token.js';
+import { SessionFlag, TokenFlag, UserType } from '../../hsm/pkcs11/graphene.js';
 import { closeModule, loadModule, type ModuleSettings } from '../../hsm/pkcs11/module.js';
 
 /** The token to initialise. */

@@ -1,6 +1,7 @@
 // Finds a token by its name, and checks that a user can log in to it.
-import { type Module, type Slot, type Token, TokenFlag } from 'graphene-pk11';
+import type { Module, Slot, Token } from 'graphene-pk11';
 import { HsmError } from '../key-store.js';
+import { TokenFlag } from './graphene.js';
 
 /** Which token: all that is given must match. */
 export interface TokenName {
@@ -22,7 +23,7 @@ export function slotId({ handle }: Slot): number {
 }
 
 /** Whether a token has a flag of CK_TOKEN_INFO. */
-export function hasFlag({ flags }: Token, flag: TokenFlag): boolean {
+export function hasFlag({ flags }: Token, flag: number): boolean {
   return (flags & flag) !== 0;
 }
 

@@ -1,7 +1,8 @@
 // Loads a PKCS#11 module, by graphene-pk11: for HSM workers and admin programs. The daemon's own process loads none.
 import { existsSync } from 'node:fs';
-import { Module } from 'graphene-pk11';
+import type { Module } from 'graphene-pk11';
 import { HsmError } from '../key-store.js';
+import { Module as GrapheneModule } from './graphene.js';
 import { toHsmError } from './return-values.js';
 
 /** Which module, and how it is initialised. */
@@ -20,7 +21,7 @@ export interface ModuleSettings {
 export function loadModule({ library, initialize }: ModuleSettings): Module {
   let module: Module;
   try {
-    module = Module.load(library);
+    module = GrapheneModule.load(library);
   } catch (error) {
     if (library.includes('/') && !existsSync(library))
       throw new HsmError(

@@ -11,7 +11,8 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { makeFolderSync, syncFolderSync } from '../../files/replace-file.js';
-import type { LoginLatch } from './config.js';
+import type { HsmError, HsmErrorCode } from '../key-store.js';
+import type { LoginLatch, LoginRefusal } from './config.js';
 
 const latchFile = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
@@ -46,4 +47,23 @@ export function fileLatch(home: string, store: string): LoginLatch & { clear(): 
       if (existsSync(dirname(path))) syncFolderSync(dirname(path));
     },
   };
+}
+
+const refusals: readonly HsmErrorCode[] = ['login-refused', 'pin-locked'] satisfies LoginRefusal[];
+
+/** Whether an error says that the token refused a login: no other is tried then. */
+export function isRefusal(code: HsmErrorCode): code is LoginRefusal {
+  return refusals.includes(code);
+}
+
+/**
+ * What an operator is told of a refused login.
+ * @param store name of the key store
+ * @param cause what the token said, at the login that it refused
+ */
+export function refusalText(store: string, cause?: HsmError): string {
+  return (
+    `The token of key store "${store}" refused the PIN${cause ? ` (${cause.message})` : ''}; no login is ` +
+    `tried again until an operator has put the PIN right and run: keyhold login-retry ${store}`
+  );
 }

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { HsmError, type KeyStoreState, type StoreTraits, type TokenDescription } from '../key-store.js';
 import { kinds, type StartSettings } from '../messages.js';
 import type { KeyStoreConfig, LoginRefusal } from './config.js';
+import { isRefusal, refusalText } from './latch.js';
 import { Pool } from './pool.js';
 import { WorkerProcess, type Loss } from './worker-process.js';
 
@@ -180,7 +181,7 @@ export class Supervisor {
       this.update();
       return listing;
     } catch (error) {
-      const refusal = error instanceof HsmError ? refusals.find((code) => code === error.code) : undefined;
+      const refusal = error instanceof HsmError && isRefusal(error.code) ? error.code : undefined;
       if (refusal) this.latch(refusal, error as HsmError);
       await worker.end();
       throw refusal ? this.refusal(refusal, error as HsmError) : error;
@@ -279,16 +280,9 @@ export class Supervisor {
 
   /** @param cause what the token said, at the login that it refused */
   private refusal(code: LoginRefusal, cause?: HsmError): HsmError {
-    return new HsmError(
-      code,
-      `The token of key store "${this.config.name}" refused the PIN${cause ? ` (${cause.message})` : ''}; no login is ` +
-        `tried again until an operator has put the PIN right and run: keyhold login-retry ${this.config.name}`,
-      { cause },
-    );
+    return new HsmError(code, refusalText(this.config.name, cause), { cause });
   }
 }
-
-const refusals: readonly LoginRefusal[] = ['login-refused', 'pin-locked'];
 
 function describe(
   { objects, mechanisms }: z.output<typeof tokenListing>,

@@ -46,7 +46,7 @@ function start(settingsJson: Buffer, pin: Buffer): Buffer[] {
   const settings = JSON.parse(settingsJson.toString('utf8')) as StartSettings;
   const notices = settings.tokenFiles && settings.describeToken ? restoreTokenFiles() : [];
   token = openToken(settings, pin);
-  if (settings.tokenFiles) files = TokenFiles.of(token);
+  if (settings.tokenFiles) files = TokenFiles.of(token.slot);
   files?.loggedIn();
   ivs = new IvSource(token);
   const objects = new KeyObjects(token, settings.sessionCopies);

@@ -13,9 +13,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { Slot } from 'graphene-pk11';
 import { HsmError } from '../key-store.js';
 import { meaningOf } from '../pkcs11/return-values.js';
-import type { Token } from './token.js';
 
 const tokenFile = 'token.object';
 
@@ -78,7 +78,7 @@ export class TokenFiles {
   }
 
   /** @returns undefined where they are not found: then nothing is synced */
-  static of({ slot }: Token): TokenFiles | undefined {
+  static of(slot: Slot): TokenFiles | undefined {
     const tokens = tokensFolder();
     if (tokens === undefined) return undefined;
     const serial = slot.getToken().serialNumber;

@@ -1,10 +1,11 @@
 // The way to a logged-in session: module, token, session, login. graphene-pk11 goes it; the calls of jobs are pkcs11js'
 // own, on the same module and session, since graphene makes objects and copies templates for each of them.
-import { SessionFlag, type Slot } from 'graphene-pk11';
+import type { Slot } from 'graphene-pk11';
 import pkcs11, { type Handle } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
 import type { ModuleQuirks, StartSettings, TokenListing } from '../messages.js';
 import { assertUsable, findToken } from '../pkcs11/find-token.js';
+import { SessionFlag } from '../pkcs11/graphene.js';
 import { loadModule } from '../pkcs11/module.js';
 import { meaningOf, toHsmError } from '../pkcs11/return-values.js';
 

@@ -2,18 +2,19 @@
 // older metadata store was accepted. A ciphertext proves which material made it: nothing else tells.
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { ConfigError } from '../config/load.js';
-import { HsmError, type KeyStore } from '../hsm/key-store.js';
-import { type CiphertextBlob, decodeBlob } from '../../proto/formats/ciphertext.js';
-import { canonicalContext } from '../../proto/formats/encryption-context.js';
-import { Namer } from '../keys/identifiers.js';
-import { inspectToken } from '../keys/inspection.js';
-import { intendedObjects } from '../keys/intents.js';
-import { type Key, Keyring, putKey } from '../keys/keyring.js';
-import { type KeyRecord, locationOf } from '../keys/record.js';
-import { loadRecords } from '../opening.js';
-import { makeServiceEvent } from '../operations/audit-event.js';
-import { commitAudited, runRecovery, type StoppedHome, withStoppedHome } from './recovery.js';
+import { ConfigError } from '../../config/load.js';
+import { HsmError, type KeyStore } from '../../hsm/key-store.js';
+import { type CiphertextBlob, decodeBlob } from '../../../proto/formats/ciphertext.js';
+import { canonicalContext } from '../../../proto/formats/encryption-context.js';
+import { Namer } from '../../keys/identifiers.js';
+import { inspectToken } from '../../keys/inspection.js';
+import { intendedObjects } from '../../keys/intents.js';
+import { type Key, Keyring, putKey } from '../../keys/keyring.js';
+import { type KeyRecord, locationOf } from '../../keys/record.js';
+import { loadRecords } from '../../opening.js';
+import { makeServiceEvent } from '../../operations/audit-event.js';
+import { addHomeOption, homeOf, runProgram } from '../program.js';
+import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 
 interface Options {
   readonly ciphertext?: string;
@@ -127,7 +128,7 @@ function withRecovered(
   };
 }
 
-const program = new Command('keyhold recover materials')
+const program = addHomeOption(new Command('keyhold recover materials'))
   .description(
     'Takes up key material that is in the HSM and in no record, after an older metadata store was accepted. Stop the daemon ' +
       'first; the HSM must be there. Without --ciphertext it lists what there is, and changes nothing.',
@@ -136,6 +137,6 @@ const program = new Command('keyhold recover materials')
   .option('--ciphertext <file>', 'a ciphertext that the material made, as bytes or in base64')
   .option('--encryption-context <pairs...>', 'name=value, as the ciphertext was made with');
 
-process.exitCode = await runRecovery(program, (home) =>
-  withStoppedHome(home, (stopped) => recover(stopped, program.args[0]!, program.opts<Options>())),
+await runProgram(program, () =>
+  withStoppedHome(homeOf(program), (stopped) => recover(stopped, program.args[0]!, program.opts<Options>())),
 );

@@ -3,13 +3,14 @@
 import { mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { canBeContinued, describeLogBreak, lastRecord } from '../audit/expected-head.js';
-import { dropPositionsBeyond } from '../audit/sinks/position.js';
-import { auditBreak, readRecords } from '../opening.js';
-import { makeServiceEvent } from '../operations/audit-event.js';
-import { breakError } from '../store/breaks.js';
-import { syncFolderSync } from '../files/replace-file.js';
-import { commitAudited, runRecovery, type StoppedHome, withStoppedHome } from './recovery.js';
+import { canBeContinued, describeLogBreak, lastRecord } from '../../audit/expected-head.js';
+import { dropPositionsBeyond } from '../../audit/sinks/position.js';
+import { auditBreak, readRecords } from '../../opening.js';
+import { makeServiceEvent } from '../../operations/audit-event.js';
+import { breakError } from '../../store/breaks.js';
+import { syncFolderSync } from '../../files/replace-file.js';
+import { addHomeOption, homeOf, runProgram } from '../program.js';
+import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 
 const consequences = `What is missing cannot be made anew. Look first for copies: backups, syslog receivers, and files that logrotate made.
 Accepting the loss means:
@@ -65,13 +66,13 @@ function setLogAside(home: string): string {
   return folder;
 }
 
-const program = new Command('keyhold recover audit')
+const program = addHomeOption(new Command('keyhold recover audit'))
   .description(
     'Explains what is missing of the audit log, and puts the loss on record. Stop the daemon first; the HSM must be there.',
   )
   .option('--accept-loss', 'go on with the log as it is, though records are missing');
 
-process.exitCode = await runRecovery(program, (home) => {
+await runProgram(program, () => {
   const { acceptLoss = false } = program.opts<{ acceptLoss?: boolean }>();
-  return withStoppedHome(home, (stopped) => recover(stopped, acceptLoss));
+  return withStoppedHome(homeOf(program), (stopped) => recover(stopped, acceptLoss));
 });

@@ -7,22 +7,14 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { z } from 'zod';
-import type { Link } from '../audit/chain.js';
-import { type VerifyReport, verifyLog } from '../audit/verify.js';
-import { expectedLogHead, readRecords } from '../opening.js';
-import {
-  auditDirectory,
-  exit,
-  homeOf,
-  isProgram,
-  runCommand,
-  UsageError,
-  wholeNumber,
-} from './audit-program.js';
-import { withStoppedHome } from './recovery.js';
+import type { Link } from '../../audit/chain.js';
+import { type VerifyReport, verifyLog } from '../../audit/verify.js';
+import { expectedLogHead, readRecords } from '../../opening.js';
+import { addHomeOption, exitCodes, homeOf, runProgram, UsageError, wholeNumber } from '../program.js';
+import { withStoppedHome } from '../recover/stopped-home.js';
+import { logDirectory } from './log-directory.js';
 
 interface Options {
-  home?: string;
   dir?: string;
   publicKey?: string;
   expectCheckpoint?: number;
@@ -35,39 +27,33 @@ interface DaemonHead {
   readonly reason?: string;
 }
 
-/**
- * Runs `audit verify`, and prints the report to stdout.
- * @param argv arguments after `audit verify`
- * @returns the exit code: 0 whole, 1 broken, 2 wrong usage or something that cannot be read
- */
-export function main(argv: readonly string[]): Promise<number> {
-  const command = new Command('keyhold audit verify')
-    .description('Verifies the audit log: its chain, and the signatures of its checkpoints.')
-    .option('--home <dir>', "the daemon's home (default: KEYHOLD_HOME)")
-    .option('--dir <dir>', 'a copy of the log elsewhere; no daemon is asked for its head')
-    .option(
-      '--public-key <file>',
-      "the checkpoints' key, SPKI in PEM or DER (default: audit-public-key.pem in home)",
-    )
-    .option('--expect-checkpoint <n>', 'a checkpoint of record N or a later one must be there', wholeNumber)
-    .option('--json', 'print the report as JSON');
-  return runCommand(command, argv, async () => {
-    const options = command.opts<Options>();
-    const publicKey = readPublicKey(options.publicKey ?? join(homeOf(options.home), 'audit-public-key.pem'));
-    const daemon = options.dir
-      ? { reason: 'the log was named by --dir' }
-      : await knownHead(homeOf(options.home));
-    const report = verifyLog({
-      directory: options.dir ?? auditDirectory(homeOf(options.home)),
-      publicKey,
-      expectCheckpoint: options.expectCheckpoint,
-      expectHead: daemon.head,
-    });
-    process.stdout.write(
-      options.json ? `${JSON.stringify({ whole: !report.fault, ...report })}\n` : inWords(report, daemon),
-    );
-    return report.fault ? exit.broken : exit.whole;
+const program = addHomeOption(new Command('keyhold audit verify'))
+  .description('Verifies the audit log: its chain, and the signatures of its checkpoints.')
+  .option('--dir <dir>', 'a copy of the log elsewhere; no daemon is asked for its head')
+  .option(
+    '--public-key <file>',
+    "the checkpoints' key, SPKI in PEM or DER (default: audit-public-key.pem in home)",
+  )
+  .option('--expect-checkpoint <n>', 'a checkpoint of record N or a later one must be there', wholeNumber)
+  .option('--json', 'print the report as JSON');
+
+/** @returns 0 where the log is whole, 1 where it is broken */
+async function verify(): Promise<number> {
+  const options = program.opts<Options>();
+  const publicKey = readPublicKey(options.publicKey ?? join(homeOf(program), 'audit-public-key.pem'));
+  const daemon: DaemonHead = options.dir
+    ? { reason: 'the log was named by --dir' }
+    : await knownHead(homeOf(program));
+  const report = verifyLog({
+    directory: logDirectory(program),
+    publicKey,
+    expectCheckpoint: options.expectCheckpoint,
+    expectHead: daemon.head,
   });
+  process.stdout.write(
+    options.json ? `${JSON.stringify({ whole: !report.fault, ...report })}\n` : inWords(report, daemon),
+  );
+  return report.fault ? exitCodes.failed : exitCodes.done;
 }
 
 function readPublicKey(path: string): KeyObject {
@@ -164,4 +150,4 @@ function inWords(report: VerifyReport, daemon: DaemonHead): string {
   return lines.join('\n') + '\n';
 }
 
-if (isProgram(import.meta.url)) process.exitCode = await main(process.argv.slice(2));
+await runProgram(program, verify, exitCodes.usage);

@@ -1,13 +1,14 @@
 // keyhold recover key-policy KEY: gives a key the default policy, with which the account root can do everything. The way
 // out where a policy lets nobody manage the key any more.
 import { Command } from 'commander';
-import { ConfigError } from '../config/load.js';
-import { Namer } from '../keys/identifiers.js';
-import { Keyring, putKey } from '../keys/keyring.js';
-import { checkAudit, loadRecords } from '../opening.js';
-import { makeServiceEvent } from '../operations/audit-event.js';
-import { defaultKeyPolicy } from '../policy/key-policies.js';
-import { commitAudited, runRecovery, type StoppedHome, withStoppedHome } from './recovery.js';
+import { ConfigError } from '../../config/load.js';
+import { Namer } from '../../keys/identifiers.js';
+import { Keyring, putKey } from '../../keys/keyring.js';
+import { checkAudit, loadRecords } from '../../opening.js';
+import { makeServiceEvent } from '../../operations/audit-event.js';
+import { defaultKeyPolicy } from '../../policy/key-policies.js';
+import { addHomeOption, homeOf, runProgram } from '../program.js';
+import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 
 /** @returns the key's ARN */
 async function recover(home: StoppedHome, identifier: string): Promise<string> {
@@ -27,14 +28,14 @@ async function recover(home: StoppedHome, identifier: string): Promise<string> {
   return arn;
 }
 
-const program = new Command('keyhold recover key-policy')
+const program = addHomeOption(new Command('keyhold recover key-policy'))
   .description(
     'Gives a key the default policy, with which the account root can do everything. Stop the daemon first; the HSM must be there.',
   )
   .argument('<key>', 'key ID, key ARN, alias name or alias ARN');
 
-process.exitCode = await runRecovery(program, async (home) => {
-  const arn = await withStoppedHome(home, (stopped) => recover(stopped, program.args[0]!));
+await runProgram(program, async () => {
+  const arn = await withStoppedHome(homeOf(program), (stopped) => recover(stopped, program.args[0]!));
   console.log(`${arn} has the default key policy again: the account root can manage it.`);
   return 0;
 });

@@ -4,11 +4,11 @@ import { rmSync } from 'node:fs';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { syncFolderSync } from '../files/replace-file.js';
-import { type InternalKeyPurpose, internalKeys } from '../keys/specs.js';
-import { findFolderFault } from '../store/leveldb-folder.js';
-import { LevelStore } from '../store/leveldb.js';
-import { StoreError } from '../store/store.js';
+import { syncFolderSync } from '../../files/replace-file.js';
+import { type InternalKeyPurpose, internalKeys } from '../../keys/specs.js';
+import { findFolderFault } from '../../store/leveldb-folder.js';
+import { LevelStore } from '../../store/leveldb.js';
+import { StoreError } from '../../store/store.js';
 
 const purposes = Object.keys(internalKeys) as InternalKeyPurpose[];
 const objectIds = z.array(z.string().regex(/^[0-9a-f]{32}$/)).min(1);

@@ -4,17 +4,10 @@ import { type FSWatcher, watch } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { fileName, fileNumbers } from '../audit/chain.js';
-import { Signal } from '../audit/signal.js';
-import {
-  auditDirectory,
-  exit,
-  homeOf,
-  isProgram,
-  runCommand,
-  UsageError,
-  wholeNumber,
-} from './audit-program.js';
+import { fileName, fileNumbers } from '../../audit/chain.js';
+import { Signal } from '../../audit/signal.js';
+import { addHomeOption, exitCodes, runProgram, UsageError, wholeNumber } from '../program.js';
+import { logDirectory } from './log-directory.js';
 
 /** Milliseconds after which the file is looked at though nothing was reported: some file systems report nothing. */
 const lookInterval = 500;
@@ -27,30 +20,23 @@ interface Position {
   offset: number;
 }
 
-/**
- * Runs `audit tail` and prints to stdout.
- * @param argv arguments after `audit tail`
- * @returns the exit code: 0, also after Ctrl-C or when the reader has gone; 2 for wrong usage and what cannot be read
- */
-export function main(argv: readonly string[]): Promise<number> {
-  const command = new Command('keyhold audit tail')
-    .description('Prints the newest records of the audit log, one line of JSON each.')
-    .option('-f, --follow', 'go on with what is appended, until Ctrl-C')
-    .option('-n, --lines <n>', 'how many records', wholeNumber, 10)
-    .option('--home <dir>', "the daemon's home (default: KEYHOLD_HOME)");
-  return runCommand(command, argv, async () => {
-    const { follow, lines, home } = command.opts<{ follow?: boolean; lines: number; home?: string }>();
-    const directory = auditDirectory(homeOf(home));
-    const ended = new AbortController();
-    const end = () => ended.abort();
-    process.once('SIGINT', end).once('SIGTERM', end);
-    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      end();
-    });
-    await tail(directory, lines, follow === true, ended.signal);
-    return exit.whole;
+const program = addHomeOption(new Command('keyhold audit tail'))
+  .description('Prints the newest records of the audit log, one line of JSON each.')
+  .option('-f, --follow', 'go on with what is appended, until Ctrl-C')
+  .option('-n, --lines <n>', 'how many records', wholeNumber, 10);
+
+/** @returns 0, also after Ctrl-C or when the reader has gone */
+async function run(): Promise<number> {
+  const { follow, lines } = program.opts<{ follow?: boolean; lines: number }>();
+  const ended = new AbortController();
+  const end = () => ended.abort();
+  process.once('SIGINT', end).once('SIGTERM', end);
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    end();
   });
+  await tail(logDirectory(program), lines, follow === true, ended.signal);
+  return exitCodes.done;
 }
 
 async function tail(directory: string, lines: number, follow: boolean, ended: AbortSignal): Promise<void> {
@@ -139,4 +125,4 @@ function watchDirectory(directory: string, signal: Signal): FSWatcher | undefine
   }
 }
 
-if (isProgram(import.meta.url)) process.exitCode = await main(process.argv.slice(2));
+await runProgram(program, run, exitCodes.usage);

@@ -1,11 +1,12 @@
 // keyhold recover store: the way out for who restored a backup of the metadata store on purpose, or lost a part of it.
 // Without --accept-older-store it explains what it finds, and changes nothing.
 import { Command } from 'commander';
-import { readRecords, rootedInstance, storeInstance } from '../opening.js';
-import { makeServiceEvent } from '../operations/audit-event.js';
-import { type Break, describeBreak, skippedEpochs } from '../store/breaks.js';
-import type { Root } from '../store/root.js';
-import { commitAudited, runRecovery, type StoppedHome, withStoppedHome } from './recovery.js';
+import { readRecords, rootedInstance, storeInstance } from '../../opening.js';
+import { makeServiceEvent } from '../../operations/audit-event.js';
+import { type Break, describeBreak, skippedEpochs } from '../../store/breaks.js';
+import type { Root } from '../../store/root.js';
+import { addHomeOption, homeOf, runProgram } from '../program.js';
+import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 
 const consequences = `Each record that is there was written by this Keyhold; what came after them is lost. Accepting the store means:
 - Policies, grants, identities and access keys count again as they stand in it, also those that were changed or revoked
@@ -61,13 +62,13 @@ function details({ kind, root, anchor, found }: Break, droppedIntents: number) {
   };
 }
 
-const program = new Command('keyhold recover store')
+const program = addHomeOption(new Command('keyhold recover store'))
   .description(
     'Explains why the daemon refuses its metadata store, and accepts it. Stop the daemon first; the HSM must be there.',
   )
   .option('--accept-older-store', 'accept the records as they are, though newer ones were there');
 
-process.exitCode = await runRecovery(program, (home) => {
+await runProgram(program, () => {
   const { acceptOlderStore = false } = program.opts<{ acceptOlderStore?: boolean }>();
-  return withStoppedHome(home, (stopped) => recover(stopped, acceptOlderStore));
+  return withStoppedHome(homeOf(program), (stopped) => recover(stopped, acceptOlderStore));
 });

@@ -2,9 +2,9 @@
 // a new home would give it other keys and credentials.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError } from '../config/load.js';
-import type { TokenObject } from '../hsm/key-store.js';
-import type { Plan } from './init-journal.js';
+import { ConfigError } from '../../config/load.js';
+import type { TokenObject } from '../../hsm/key-store.js';
+import type { Plan } from './journal.js';
 
 const isAuditFile = (name: string) => /^audit-\d+\.jsonl$/.test(name);
 const isAny = () => true;

@@ -1,6 +1,7 @@
 // How doctor prints what it found.
 import { stringify } from 'yaml';
-import { type Examined, lacksOf } from '../keys/examination.js';
+import { type Examined, lacksOf } from '../../keys/examination.js';
+import { columns } from '../text-table.js';
 import type { Check } from './doctor-checks.js';
 
 export interface Findings {
@@ -36,13 +37,3 @@ const asTable: Form = ({ checks, rows, advice }) =>
 const asLacks: Form = ({ rows }) => stringify({ lacks: lacksOf(rows) }, { lineWidth: 0 });
 
 export const forms = { table: asTable, json: asJson, lacks: asLacks } as const;
-
-function columns(rows: readonly (readonly string[])[]): string {
-  const count = Math.max(0, ...rows.map((row) => row.length));
-  const widths = Array.from({ length: count }, (_, column) =>
-    Math.max(...rows.map((row) => row[column]!.length)),
-  );
-  return rows
-    .map((row) => `${row.map((cell, n) => (n === count - 1 ? cell : cell.padEnd(widths[n]!))).join('  ')}\n`)
-    .join('');
-}

@@ -2,11 +2,11 @@
 // until then the store is empty, and whoever finishes an interrupted run takes up the objects that are there.
 import { Secrets } from '../hsm/secrets.js';
 import { join } from 'node:path';
-import type { Config } from '../config/schema.js';
-import { replaceFileSync } from '../files/replace-file.js';
-import { HsmError, type KeyStore } from '../hsm/key-store.js';
-import { AccessKeys } from '../identity/access-keys.js';
-import type { PrincipalRecord } from '../identity/records.js';
+import type { Config } from '../../config/schema.js';
+import { replaceFileSync } from '../../files/replace-file.js';
+import { HsmError, type KeyStore } from '../../hsm/key-store.js';
+import { AccessKeys } from '../../identity/access-keys.js';
+import type { PrincipalRecord } from '../../identity/records.js';
 import {
   type Instance,
   instanceKey,
@@ -15,12 +15,12 @@ import {
   internalLabel,
   internalObjectId,
   secretsKey,
-} from '../instance.js';
-import { ecdsaSha256, hmacSha256, type InternalKeyPurpose, internalKeys } from '../keys/specs.js';
-import { Records } from '../store/records.js';
-import type { MetadataStore } from '../store/store.js';
-import { writeAuditPublicKey } from '../audit-public-key.js';
-import type { InitJournal, Plan } from './init-journal.js';
+} from '../../instance.js';
+import { ecdsaSha256, hmacSha256, type InternalKeyPurpose, internalKeys } from '../../keys/specs.js';
+import { Records } from '../../store/records.js';
+import type { MetadataStore } from '../../store/store.js';
+import { writeAuditPublicKey } from '../../audit-public-key.js';
+import type { InitJournal, Plan } from './journal.js';
 
 /**
  * Makes the keys of a plan; those that an interrupted run made are used where they are whole.

@@ -1,9 +1,10 @@
 // `keyhold audit query`: the records of the audit log that pass all filters, with or without a running daemon.
 import { once } from 'node:events';
 import { Command, Option } from 'commander';
-import { type Filter, filterSpecs } from '../audit/query/filters.js';
-import { type Match, query } from '../audit/query/query.js';
-import { auditDirectory, exit, homeOf, isProgram, runCommand, UsageError } from './audit-program.js';
+import { type Filter, filterSpecs } from '../../audit/query/filters.js';
+import { type Match, query } from '../../audit/query/query.js';
+import { addHomeOption, endWithReader, exitCodes, runProgram, UsageError } from '../program.js';
+import { logDirectory } from './log-directory.js';
 
 /** What a record looks like on the output. */
 const outputs: Readonly<Record<string, (match: Match) => string | Buffer>> = {
@@ -22,8 +23,6 @@ const outputs: Readonly<Record<string, (match: Match) => string | Buffer>> = {
 };
 
 interface Options extends Record<string, string | undefined> {
-  home?: string;
-  dir?: string;
   output: string;
 }
 
@@ -32,41 +31,28 @@ const lineFeed = Buffer.from('\n');
 /** Bytes that are gathered before they are printed. */
 const blockLength = 64 * 1024;
 
-/**
- * Runs `audit query` and prints to stdout.
- * @param argv arguments after `audit query`
- * @returns the exit code: 0, also where nothing was found; 1 where lines of the log are no records; 2 for wrong usage and
- *   what cannot be read
- */
-export function main(argv: readonly string[]): Promise<number> {
-  const command = new Command('keyhold audit query')
-    .description('Prints the records of the audit log that pass all filters.')
-    .option('--home <dir>', "the daemon's home (default: KEYHOLD_HOME)")
-    .option('--dir <dir>', 'a copy of the log elsewhere')
-    .addOption(
-      new Option('--output <format>', 'json: the lines as they are; text: columns with tabs between')
-        .choices(Object.keys(outputs))
-        .default('json'),
-    );
-  for (const { flags, description } of Object.values(filterSpecs)) command.option(flags, description);
-  return runCommand(command, argv, async () => {
-    const options = command.opts<Options>();
-    const filters = readFilters(options, Date.now());
-    process.stdout.on('error', (error: NodeJS.ErrnoException) =>
-      process.exit(error.code === 'EPIPE' ? 0 : 2),
-    );
-    let code: number = exit.whole;
-    const matches = query(
-      options.dir ?? auditDirectory(homeOf(options.home)),
-      filters,
-      ({ file, number }) => {
-        process.stderr.write(`audit query: ${file} line ${number} is no record: see keyhold audit verify\n`);
-        code = exit.broken;
-      },
-    );
-    await print(matches, outputs[options.output]!);
-    return code;
+const program = addHomeOption(new Command('keyhold audit query'))
+  .description('Prints the records of the audit log that pass all filters.')
+  .option('--dir <dir>', 'a copy of the log elsewhere')
+  .addOption(
+    new Option('--output <format>', 'json: the lines as they are; text: columns with tabs between')
+      .choices(Object.keys(outputs))
+      .default('json'),
+  );
+for (const { flags, description } of Object.values(filterSpecs)) program.option(flags, description);
+
+/** @returns 0, also where nothing was found; 1 where lines of the log are no records */
+async function run(): Promise<number> {
+  const options = program.opts<Options>();
+  const filters = readFilters(options, Date.now());
+  endWithReader();
+  let code: number = exitCodes.done;
+  const matches = query(logDirectory(program), filters, ({ file, number }) => {
+    process.stderr.write(`audit query: ${file} line ${number} is no record: see keyhold audit verify\n`);
+    code = exitCodes.failed;
   });
+  await print(matches, outputs[options.output]!);
+  return code;
 }
 
 function readFilters(options: Options, now: number): Filter[] {
@@ -98,4 +84,4 @@ async function print(matches: Iterable<Match>, render: (match: Match) => string 
   if (length > 0) await flush();
 }
 
-if (isProgram(import.meta.url)) process.exitCode = await main(process.argv.slice(2));
+await runProgram(program, run, exitCodes.usage);

@@ -1,23 +1,20 @@
 // What the programs of `keyhold recover` share. They need what only the machine's operator has: the daemon stopped, which
 // is what the lock of the metadata store shows, and the HSM with its PIN, without which no record changes.
 import { join } from 'node:path';
-import { type Command, CommanderError } from 'commander';
-import { ServiceError } from '../../proto/errors.js';
-import { Anchoring } from '../anchor.js';
-import { AuditError } from '../audit/audit-log.js';
-import { hasEvent } from '../audit/search.js';
-import { ConfigError, loadConfig } from '../config/load.js';
-import type { Config } from '../config/schema.js';
-import { HsmError, type KeyStore } from '../hsm/key-store.js';
-import { openKeyStore } from '../hsm-connection.js';
-import type { Instance } from '../instance.js';
-import { createLog, type Logger } from '../observability/log.js';
-import { expectedLogHead, openAudit, type OpenedRecords, readOwnInstance } from '../opening.js';
-import type { ServiceEvent } from '../operations/audit-event.js';
-import { OwedEvents } from '../operations/owed-events.js';
-import { type Change, Recorder } from '../operations/recorder.js';
-import { LevelStore } from '../store/leveldb.js';
-import { type MetadataStore, StoreError } from '../store/store.js';
+import { Anchoring } from '../../anchor.js';
+import { hasEvent } from '../../audit/search.js';
+import { loadConfig } from '../../config/load.js';
+import type { Config } from '../../config/schema.js';
+import type { KeyStore } from '../../hsm/key-store.js';
+import { openKeyStore } from '../../hsm-connection.js';
+import type { Instance } from '../../instance.js';
+import { createLog, type Logger } from '../../observability/log.js';
+import { expectedLogHead, openAudit, type OpenedRecords, readOwnInstance } from '../../opening.js';
+import type { ServiceEvent } from '../../operations/audit-event.js';
+import { OwedEvents } from '../../operations/owed-events.js';
+import { type Change, Recorder } from '../../operations/recorder.js';
+import { LevelStore } from '../../store/leveldb.js';
+import type { MetadataStore } from '../../store/store.js';
 
 /** A home whose daemon is stopped. */
 export interface StoppedHome {
@@ -71,30 +68,4 @@ export async function commitAudited(
   }
   await records.commitRoot();
   await new Anchoring(keyStore, instance, records, log, anchor).close();
-}
-
-const known = [ConfigError, HsmError, StoreError, AuditError, ServiceError];
-
-/**
- * Runs such a program on KEYHOLD_HOME.
- * @param run gets the home; its result is the exit status
- * @returns 2 for wrong usage, 1 after an error
- */
-export async function runRecovery(command: Command, run: (home: string) => Promise<number>): Promise<number> {
-  try {
-    command.exitOverride().parse();
-  } catch (error) {
-    return error instanceof CommanderError && error.exitCode === 0 ? 0 : 2;
-  }
-  try {
-    const home = process.env.KEYHOLD_HOME;
-    if (!home)
-      throw new ConfigError("KEYHOLD_HOME is not set: it names the folder that 'keyhold init' made.");
-    return await run(home);
-  } catch (error) {
-    const { message, stack } = error instanceof Error ? error : new Error(String(error));
-    const isKnown = known.some((kind) => error instanceof kind);
-    console.error(`${command.name()}: ${isKnown || !stack ? message : stack}`);
-    return 1;
-  }
 }

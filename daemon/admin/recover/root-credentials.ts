@@ -4,15 +4,16 @@ import { Secrets } from '../hsm/secrets.js';
 import { lstatSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { ConfigError } from '../config/load.js';
-import { replaceFileSync } from '../files/replace-file.js';
-import { AccessKeys } from '../identity/access-keys.js';
-import { Identities } from '../identity/identities.js';
-import { secretsKey } from '../instance.js';
-import { checkAudit, loadRecords } from '../opening.js';
-import { makeServiceEvent } from '../operations/audit-event.js';
-import type { RecordChange } from '../store/records.js';
-import { commitAudited, runRecovery, type StoppedHome, withStoppedHome } from './recovery.js';
+import { ConfigError } from '../../config/load.js';
+import { replaceFileSync } from '../../files/replace-file.js';
+import { AccessKeys } from '../../identity/access-keys.js';
+import { Identities } from '../../identity/identities.js';
+import { secretsKey } from '../../instance.js';
+import { checkAudit, loadRecords } from '../../opening.js';
+import { makeServiceEvent } from '../../operations/audit-event.js';
+import type { RecordChange } from '../../store/records.js';
+import { addHomeOption, homeOf, runProgram } from '../program.js';
+import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 
 interface Options {
   readonly credentialsFile?: string;
@@ -75,7 +76,7 @@ function withProfile(text: string, profile: string, accessKeyId: string, secretA
   return `${kept}${end}[${profile}]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`;
 }
 
-const program = new Command('keyhold recover root-credentials')
+const program = addHomeOption(new Command('keyhold recover root-credentials'))
   .description(
     "Makes a new access key for the account root and writes it into the credentials file of the home. Stop the daemon first; the HSM must be there. The root's other access keys stay unless told otherwise.",
   )
@@ -87,11 +88,13 @@ const program = new Command('keyhold recover root-credentials')
       .default('keep'),
   );
 
-process.exitCode = await runRecovery(program, async (home) => {
+await runProgram(program, async () => {
   const options = program.opts<Options>();
   if (!/^[A-Za-z0-9_./:@+-]+$/.test(options.profile))
     throw new ConfigError('--profile takes letters, digits and _./:@+- only.');
-  const { accessKeyId, others, path } = await withStoppedHome(home, (stopped) => recover(stopped, options));
+  const { accessKeyId, others, path } = await withStoppedHome(homeOf(program), (stopped) =>
+    recover(stopped, options),
+  );
   console.log(`The account root has the access key ${accessKeyId}; its secret is in ${path}.`);
   const done = options.others === 'delete' ? 'deleted' : 'deactivated';
   if (others.length > 0) console.log(`Its other access keys are ${done}: ${others.join(', ')}.`);

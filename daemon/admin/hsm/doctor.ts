@@ -1,0 +1,92 @@
+// keyhold doctor: what a token can do, by the table of key specs, and what keeps Keyhold from using it.
+import { Command, Option } from 'commander';
+import { loadProfile } from '../../config/load.js';
+import { HsmError } from '../../hsm/key-store.js';
+import { openToken } from '../../hsm-connection.js';
+import { type Examined, examine } from '../../keys/examination.js';
+import { capabilitiesOf } from '../../keys/mechanisms.js';
+import { createLog } from '../../observability/log.js';
+import { addHomeOption, exitCodes, homeOf, runProgram, wholeNumber } from '../program.js';
+import { type Check, checksBefore, checksOf } from './doctor-checks.js';
+import { forms } from './doctor-report.js';
+import { ProbeJournal } from './probe-journal.js';
+import { type Target, type TargetOptions, targetOf } from './target.js';
+
+interface Options extends TargetOptions {
+  readonly trial: boolean;
+  readonly tokenObjects?: boolean;
+  readonly json?: boolean;
+  readonly lacks?: boolean;
+}
+
+// It loads the module and logs in, in a process of its own, makes and destroys a session key for each key spec, and says for
+// each algorithm whether the token can have such keys. A PIN that the token refused before is not tried again. It leaves no
+// object behind.
+const program = addHomeOption(new Command('keyhold doctor'))
+  .description('Says what an HSM can do: key specs and algorithms, and what its module lacks.')
+  .option(
+    '--profile <name>',
+    'the token that keyhold.yaml has for this profile; the default one if not given',
+  )
+  .option('--token-label <label>', 'with --profile: a token that keyhold.yaml does not name')
+  .option('--token-serial <number>', 'the same, by its serial number')
+  .addOption(new Option('--token-slot <id>', 'the same, by its slot id').argParser(wholeNumber))
+  .option('--user <name>', 'who logs in, with modules whose PINs name a user')
+  .option('--pin-file <file>', 'the PIN of such a token: a file, relative to the home')
+  .option('--pin-env <name>', 'the same: an environment variable')
+  .option('--no-trial', 'only what the module says of itself: no key is made')
+  .option('--token-objects', 'try with token objects, for modules that make no session keys')
+  .option('--json', 'one JSON object a line')
+  .option('--lacks', "the 'lacks' of a profile, found as if it had none");
+
+/** @returns 0; 1 where there is no way to the token, or something is wrong */
+async function doctor(): Promise<number> {
+  const options = program.opts<Options>();
+  const home = homeOf(program);
+  const form = forms[options.lacks ? 'lacks' : options.json ? 'json' : 'table'];
+  const { name, token } = targetOf(home, options);
+  const profile = loadProfile(token.profile, home);
+  const checks: Check[] = checksBefore(home, token.profile, token.pin);
+  let rows: Examined[] = [];
+  try {
+    rows = await look(home, { name, token }, options, checks);
+  } catch (error) {
+    if (!(error instanceof HsmError)) throw error;
+    if (!options.lacks) process.stdout.write(form({ checks, rows, advice: [] }));
+    console.error(`keyhold doctor: ${error.message}`);
+    return exitCodes.failed;
+  }
+  process.stdout.write(form({ checks, rows, advice: profile.advice }));
+  return checks.every(({ ok }) => ok) ? exitCodes.done : exitCodes.failed;
+}
+
+async function look(
+  home: string,
+  { name, token }: Target,
+  { trial, tokenObjects, lacks }: Options,
+  checks: Check[],
+): Promise<Examined[]> {
+  const careful = { sparesTries: true, ...(lacks && { lacks: [] }) };
+  const open = () => openToken(home, name, { ...token, workers: 1 }, createLog('silent'), careful);
+  const journal = new ProbeJournal(home, name);
+  const store = await open();
+  try {
+    checks.push(...(await checksOf(store, loadProfile(token.profile, home))));
+    if (tokenObjects) await journal.clean(store);
+    if (!trial) return capabilitiesOf(store);
+    if (!tokenObjects) return await examine(store, { ofSession: true });
+    return await examine(store, {
+      ofSession: false,
+      before: (id) => journal.add(id),
+      after: (id) => journal.remove(id),
+    });
+  } finally {
+    await store.close();
+    if (!journal.isEmpty) {
+      const again = await open();
+      await journal.clean(again).finally(() => again.close());
+    }
+  }
+}
+
+await runProgram(program, doctor, exitCodes.usage);

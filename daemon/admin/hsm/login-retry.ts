@@ -1,0 +1,36 @@
+// keyhold login-retry STORE: lets the daemon try a PIN again after the token refused one. An operator's act, since
+// tokens lock after a few wrong PINs.
+import { Command } from 'commander';
+import { fileLatch } from '../../hsm/pool/latch.js';
+import { defaultStore } from '../../hsm-connection.js';
+import { addHomeOption, exitCodes, homeOf, runProgram, UsageError } from '../program.js';
+
+const program = addHomeOption(new Command('keyhold login-retry'))
+  .description(
+    'Lets the daemon log in again to a key store whose token refused the PIN. Correct the PIN first.',
+  )
+  .argument(
+    '<store>',
+    `'${defaultStore}', which holds the daemon's own keys, or the ID of a custom key store`,
+  );
+
+function retry(): number {
+  const home = homeOf(program);
+  const [store = ''] = program.args;
+  if (store !== defaultStore && !/^(cks-[0-9a-f]{17}|(cluster|doctor)-[A-Za-z0-9_-]+)$/.test(store))
+    throw new UsageError(
+      `there is no key store '${store}': it takes '${defaultStore}' or the ID of a custom key store.`,
+    );
+  const latch = fileLatch(home, store);
+  if (!latch.isSet()) {
+    console.log(`The key store '${store}' is not latched: nothing to do.`);
+    return exitCodes.done;
+  }
+  latch.clear();
+  console.log(
+    `The daemon logs in to '${store}' again, once: a running one within seconds, else its next start.`,
+  );
+  return exitCodes.done;
+}
+
+await runProgram(program, retry);
