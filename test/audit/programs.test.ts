@@ -10,7 +10,8 @@ import t from 'tap';
 import type { VerifyReport } from '../../daemon/audit/verify.js';
 import { members, openLog, publicKey, readLog, signer } from './support.js';
 
-const programOf = (name: string) => fileURLToPath(new URL(`../../daemon/admin/${name.replace('-', '/')}.js`, import.meta.url));
+const programOf = (name: string) =>
+  fileURLToPath(new URL(`../../daemon/admin/${name.replace('-', '/')}.js`, import.meta.url));
 
 function start(
   name: string,
