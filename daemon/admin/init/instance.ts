@@ -1,6 +1,6 @@
 // The instance of a new home: the daemon's own keys in the HSM, and the root principal. One batch of the store makes it;
 // until then the store is empty, and whoever finishes an interrupted run takes up the objects that are there.
-import { Secrets } from '../hsm/secrets.js';
+import { Secrets } from '../../hsm/secrets.js';
 import { join } from 'node:path';
 import type { Config } from '../../config/schema.js';
 import { replaceFileSync } from '../../files/replace-file.js';

@@ -1,6 +1,6 @@
 // keyhold recover root-credentials: a new access key for the account root, where its credentials are lost. It takes the
 // daemon's machine, the daemon stopped, and the HSM with its PIN.
-import { Secrets } from '../hsm/secrets.js';
+import { Secrets } from '../../hsm/secrets.js';
 import { lstatSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
