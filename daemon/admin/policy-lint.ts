@@ -1,8 +1,8 @@
 // keyhold policy lint: checks a policy document without a daemon.
 import { readFileSync } from 'node:fs';
 import { Argument, Command, Option } from 'commander';
-import { kinds, type PolicyKind } from '../policy/kinds.js';
-import { lintPolicy } from '../policy/lint.js';
+import { kinds, type PolicyKind } from '../policy/language/kinds.js';
+import { lintPolicy } from '../policy/lint/lint.js';
 import { exitCodes, runProgram } from './program.js';
 
 // It prints a finding a line, with its place in the document. Exit codes: 0, no finding or warnings alone; 1, an error with

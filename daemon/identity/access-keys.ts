@@ -1,10 +1,10 @@
 import { exceptions } from '../../proto/errors.js';
 import type { KeyStore } from '../hsm/key-store.js';
 import type { Secrets } from '../hsm/secrets.js';
-import type { RecordChange, Records } from '../store/records.js';
+import type { RecordChange, Records } from '../store/records/records.js';
 import { uniqueId } from './names.js';
 import { type AccessKeyRecord, accessKeyRecord } from './records.js';
-import { SigningKeys } from './signing-keys.js';
+import { SigningKeys } from './signatures/signing-keys.js';
 
 const prefix = 'access-key/';
 

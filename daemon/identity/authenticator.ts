@@ -3,15 +3,15 @@ import { exceptions, type ServiceError } from '../../proto/errors.js';
 import type { AccessKeys, ActiveAccessKey } from './access-keys.js';
 import type { AssumedRoleCaller, Caller, RootCaller, UserCaller } from './caller.js';
 import { identityOf, sessionOf, withIdentity } from './caller.js';
-import type { ClientCertificate, ClientCertificates } from './certificates.js';
-import { type CredentialFault, credentialErrors, signedDate } from './http-requests.js';
+import type { ClientCertificate, ClientCertificates } from './certificates/certificates.js';
+import { type CredentialFault, credentialErrors, signedDate } from './signatures/http-requests.js';
 import type { Identities, Role, User } from './identities.js';
 import { assumedRoleArn } from './names.js';
-import { Replays } from './replays.js';
+import { Replays } from './signatures/replays.js';
 import { type ShareLimits, shareNameOf } from './shares.js';
 import { unixSource } from './source.js';
-import type { OpenedSession, Session, Sessions } from './sessions.js';
-import { checkSigningTime, maxSkew } from './signing-time.js';
+import type { OpenedSession, Session, Sessions } from './sessions/sessions.js';
+import { checkSigningTime, maxSkew } from './signatures/signing-time.js';
 import {
   type Authorization,
   canonicalRequest,
@@ -20,7 +20,7 @@ import {
   sign,
   type SignedRequest,
   stringToSign,
-} from './sigv4.js';
+} from './signatures/sigv4.js';
 
 export interface Scope {
   readonly account: string;

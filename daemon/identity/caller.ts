@@ -1,9 +1,9 @@
 // Who is calling, as it was authenticated, with all that a policy's decision may ask about it.
 import type { ActiveAccessKey } from './access-keys.js';
-import type { ClientCertificate } from './certificates.js';
+import type { ClientCertificate } from './certificates/certificates.js';
 import type { Principal, Role, User } from './identities.js';
 import type { IdentityTag } from './records.js';
-import type { AnySession, PrincipalSession, Session } from './sessions.js';
+import type { AnySession, PrincipalSession, Session } from './sessions/sessions.js';
 
 interface Authenticated {
   /** `aws:userid`: the unique id; of a session the role's, a colon and the session's name; of the root the account. */

@@ -1,5 +1,5 @@
 // Users, roles and managed policies as the records say they are now.
-import type { RecordChange, Records } from '../store/records.js';
+import type { RecordChange, Records } from '../store/records/records.js';
 import { identityArn, nameInArn, rootArn } from './names.js';
 import { NameIndex } from './name-index.js';
 import { PolicyUses } from './policy-uses.js';

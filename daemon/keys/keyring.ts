@@ -1,15 +1,15 @@
 import { exceptions } from '../../proto/errors.js';
 import type { KeyState } from '../../proto/generated/messages.js';
 import type { CipherKey, ObjectId } from '../hsm/key-store.js';
-import type { RecordChange, Records } from '../store/records.js';
+import type { RecordChange, Records } from '../store/records/records.js';
 import { AliasIndex } from './alias-index.js';
 import { blobHeader } from '../../proto/formats/ciphertext.js';
-import { grantNames } from './grants.js';
+import { grantNames } from './grants/grants.js';
 import type { Namer } from './identifiers.js';
-import { type Missing, type MissingMaterial, missingText } from './inspection.js';
+import { type Missing, type MissingMaterial, missingText } from './material/inspection.js';
 import { lastUsageKey } from './last-usage.js';
 import { ManagedKeyNotMade, managedAliasPrefix, managedService } from './managed-keys.js';
-import { messageCountKey } from './message-counts.js';
+import { messageCountKey } from './material/message-counts.js';
 import {
   type AliasRecord,
   aliasRecord,
@@ -20,7 +20,7 @@ import {
   storeIdOf,
 } from './record.js';
 import { earliestExpiry, stateOf } from './states.js';
-import { wrappingKeyNames } from './wrapping-keys.js';
+import { wrappingKeyNames } from './import/wrapping-keys.js';
 
 /** Key material as the way of a request needs it. */
 export interface Material {

@@ -2,7 +2,7 @@
 // in memory and is written with others; after a crash the records are behind by the time between two flushes.
 import { z } from 'zod';
 import type { KeyLastUsageTrackingOperation } from '../../proto/generated/messages.js';
-import type { RecordChange, Records } from '../store/records.js';
+import type { RecordChange, Records } from '../store/records/records.js';
 
 const usageRecord = z.strictObject({
   operation: z.custom<KeyLastUsageTrackingOperation>((value) => typeof value === 'string'),

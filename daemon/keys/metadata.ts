@@ -1,8 +1,8 @@
 import type { KeyMetadata } from '../../proto/generated/messages.js';
-import { algorithmsOf, customerMasterKeySpec } from './algorithms.js';
+import { algorithmsOf, customerMasterKeySpec } from './specs/algorithms.js';
 import type { Namer } from './identifiers.js';
 import type { Key } from './keyring.js';
-import { shortfallsOf } from './shortfalls.js';
+import { shortfallsOf } from './material/material-warnings.js';
 import { earliestExpiry } from './states.js';
 
 /**

@@ -1,35 +1,35 @@
 // The one table of operations. Both transports, the CLI's commands, the documentation and the tests are driven by it
 // and by the schema; a new operation is an entry in its family's file and a message in proto.
 import { operationShapes } from '../../proto/schema/descriptor.js';
-import { accessKeyOperations } from './access-keys.js';
-import { adoptionOperations } from './adoption.js';
-import { migrationOperations } from './migration.js';
-import { aliasOperations } from './aliases.js';
-import { attachmentOperations } from './attachments.js';
-import { cryptographicOperations } from './cryptographic.js';
-import { customKeyStoreOperations } from './custom-key-stores.js';
-import { dataKeyPairOperations } from './data-key-pairs.js';
-import { dataKeyOperations } from './data-keys.js';
-import { deletionOperations } from './deletion.js';
-import { encapsulationOperations } from './encapsulation.js';
-import { grantRemovalOperations } from './grant-removal.js';
-import { grantOperations } from './grants.js';
-import { importOperations } from './importing.js';
-import { keyPolicyOperations } from './key-policies.js';
-import { keyOperations } from './keys.js';
-import { macOperations } from './mac.js';
-import { managedPolicyOperations } from './managed-policies.js';
-import type { AnyOperation } from './operation.js';
-import { withMarkers } from './paging.js';
-import { policyExplanationOperations } from './policy-explanation.js';
-import { publicKeyOperations } from './public-keys.js';
-import { roleOperations } from './roles.js';
-import { rotationOperations } from './rotation.js';
-import { seedOperations } from './seed.js';
-import { signingOperations } from './signing.js';
-import { stsOperations } from './sts.js';
-import { tagOperations } from './tags.js';
-import { userOperations } from './users.js';
+import { accessKeyOperations } from './iam/access-keys.js';
+import { adoptionOperations } from './keyhold/adoption.js';
+import { migrationOperations } from './keyhold/migration.js';
+import { aliasOperations } from './kms/aliases.js';
+import { attachmentOperations } from './iam/attachments.js';
+import { cryptographicOperations } from './kms/cryptographic.js';
+import { customKeyStoreOperations } from './kms/custom-key-stores.js';
+import { dataKeyPairOperations } from './kms/data-key-pairs.js';
+import { dataKeyOperations } from './kms/data-keys.js';
+import { deletionOperations } from './kms/deletion.js';
+import { encapsulationOperations } from './kms/encapsulation.js';
+import { grantRemovalOperations } from './kms/grant-removal.js';
+import { grantOperations } from './kms/grants.js';
+import { importOperations } from './kms/importing.js';
+import { keyPolicyOperations } from './kms/key-policies.js';
+import { keyOperations } from './kms/keys.js';
+import { macOperations } from './kms/mac.js';
+import { managedPolicyOperations } from './iam/managed-policies.js';
+import type { AnyOperation } from '../pipeline/operation.js';
+import { withMarkers } from './shared/paging.js';
+import { policyExplanationOperations } from './keyhold/policy-explanation.js';
+import { publicKeyOperations } from './kms/public-keys.js';
+import { roleOperations } from './iam/roles.js';
+import { rotationOperations } from './kms/rotation.js';
+import { seedOperations } from './keyhold/seed.js';
+import { signingOperations } from './kms/signing.js';
+import { stsOperations } from './sts/sts.js';
+import { tagOperations } from './kms/tags.js';
+import { userOperations } from './iam/users.js';
 
 const entries: readonly AnyOperation[] = [
   ...keyOperations,

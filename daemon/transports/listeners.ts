@@ -6,7 +6,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { constants } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
 import { tlsSuites } from '../tls/suites.js';
-import { toPem } from '../identity/pem.js';
+import { toPem } from '../identity/certificates/pem.js';
 import type { Logger } from '../observability/log.js';
 import type { Gate } from './gate.js';
 import { takeCertificate } from './certified.js';

@@ -2,7 +2,7 @@
 // From everybody else the same headers mean nothing.
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
-import { headerValue } from '../identity/sigv4.js';
+import { headerValue } from '../identity/signatures/sigv4.js';
 
 /** What a trusted proxy says of a request. */
 export interface Forwarded {

@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client } from '../../client/index.js';
-import { AwsConnection, type Signer } from './https-agent.js';
+import { AwsConnection, type Signer } from './load/https-agent.js';
 import { cpuSeconds, Keyhold, script } from './keyhold.js';
-import { type Call, latencies, median, percentile, throughput } from './load.js';
-import type { Row } from './report.js';
+import { type Call, latencies, median, percentile, throughput } from './load/load.js';
+import type { Row } from './report/report.js';
 import { type SuiteOptions, UsageError } from './suite.js';
 
 const connections = 32;
@@ -34,7 +34,7 @@ interface Operation {
 export async function awsSuite({ time, rounds, only, profile }: SuiteOptions): Promise<Row[]> {
   const keyhold = await Keyhold.start(profile);
   const files = (name: string) => join(keyhold.home, name);
-  const echo = fork(script('https-echo'), [
+  const echo = fork(script('baselines/https-echo'), [
     files('tls/server.pem'),
     files('tls/server.key'),
     files('credentials'),

@@ -1,11 +1,11 @@
 // What connections cost: memory of a thousand idle ones beside those of a bare `ws` server over TLS, and whether a thousand
 // busy ones get fair shares.
 import type { Client } from '../../client/index.js';
-import { EchoServer } from './echo-client.js';
+import { EchoServer } from './baselines/echo-client.js';
 import { Keyhold, probe, proportionalBytes, type Transport } from './keyhold.js';
-import { median } from './load.js';
+import { median } from './load/load.js';
 import type { Probed } from './probe.js';
-import type { Goal, Row } from './report.js';
+import type { Goal, Row } from './report/report.js';
 import type { SuiteOptions } from './suite.js';
 
 const count = 1_000;

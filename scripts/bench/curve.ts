@@ -1,14 +1,14 @@
 // Throughput and latency over what is in flight, and a picture of both.
 import { writeFileSync } from 'node:fs';
 import type { Client } from '../../client/index.js';
-import { type EchoClient, EchoServer } from './echo-client.js';
+import { type EchoClient, EchoServer } from './baselines/echo-client.js';
 import { Keyhold } from './keyhold.js';
-import { median, percentile, throughput, timed } from './load.js';
-import { type Operation, operationsOn } from './operation-table.js';
-import { RawLoops } from './raw-loop.js';
-import type { Row } from './report.js';
+import { median, percentile, throughput, timed } from './load/load.js';
+import { type Operation, operationsOn } from './report/operation-table.js';
+import { RawLoops } from './baselines/raw-loop.js';
+import type { Row } from './report/report.js';
 import { type SuiteOptions, UsageError } from './suite.js';
-import { type Chart, svgOf } from './svg.js';
+import { type Chart, svgOf } from './report/svg.js';
 
 const steps = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 const connections = 16;

@@ -3,13 +3,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Client } from '../../client/index.js';
-import { Admission } from '../../daemon/operations/admission.js';
-import { Quotas } from '../../daemon/operations/quotas.js';
+import { Admission } from '../../daemon/pipeline/admission/fair-queue.js';
+import { Quotas } from '../../daemon/pipeline/admission/rate-limits.js';
 import { operationTable } from '../../daemon/operations/table.js';
 import { Keyhold, script } from './keyhold.js';
-import { latencies, median, percentile, throughput } from './load.js';
+import { latencies, median, percentile, throughput } from './load/load.js';
 import { microseconds } from './policy.js';
-import type { Row } from './report.js';
+import type { Row } from './report/report.js';
 import type { SuiteOptions } from './suite.js';
 
 const plaintext = Buffer.alloc(64, 1);
@@ -54,7 +54,7 @@ export async function fairnessSuite({ time, rounds }: SuiteOptions): Promise<Row
 
 /** In a process of its own, so that the other client is not kept waiting by it. Returns when it is under way. */
 async function startGreedy(keyhold: Keyhold, keyId: string, credentials: object): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [script('greedy-client'), keyhold.url, keyId], {
+  const child = spawn(process.execPath, [script('load/greedy-client'), keyhold.url, keyId], {
     env: { ...process.env, ...credentials },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });

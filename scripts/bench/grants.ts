@@ -4,12 +4,12 @@ import { createHmac } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Grants, putGrant } from '../../daemon/keys/grants.js';
-import { LevelStore } from '../../daemon/store/leveldb.js';
-import { Records } from '../../daemon/store/records.js';
-import { median } from './load.js';
+import { Grants, putGrant } from '../../daemon/keys/grants/grants.js';
+import { LevelStore } from '../../daemon/store/leveldb/leveldb.js';
+import { Records } from '../../daemon/store/records/records.js';
+import { median } from './load/load.js';
 import { microseconds } from './policy.js';
-import type { Row } from './report.js';
+import type { Row } from './report/report.js';
 import type { SuiteOptions } from './suite.js';
 
 const few = 10;

@@ -1,8 +1,8 @@
 // What a decision costs: a key policy of 20 statements, each with principals, actions and three conditions.
-import { decide } from '../../daemon/policy/decide.js';
-import { compileIdentityPolicy, compileKeyPolicy } from '../../daemon/policy/document.js';
-import { median } from './load.js';
-import type { Row } from './report.js';
+import { decide } from '../../daemon/policy/engine/decide.js';
+import { compileIdentityPolicy, compileKeyPolicy } from '../../daemon/policy/language/document.js';
+import { median } from './load/load.js';
+import type { Row } from './report/report.js';
 import type { SuiteOptions } from './suite.js';
 
 const account = '000000000000';

@@ -2,8 +2,8 @@
 import type { Client } from '../../client/index.js';
 import { startChild } from './child.js';
 import { Keyhold } from './keyhold.js';
-import { type Call, latencies, median, percentile, throughput } from './load.js';
-import type { Goal, Row } from './report.js';
+import { type Call, latencies, median, percentile, throughput } from './load/load.js';
+import type { Goal, Row } from './report/report.js';
 import type { SuiteOptions } from './suite.js';
 
 const fewKeys = 10;
@@ -123,7 +123,7 @@ async function startRows(few: Side, many: Side, rounds: number, profile: string 
     const enumerations: number[] = [];
     for (let round = 0; round < rounds; round++) {
       times.push(await keyhold.restart());
-      enumerations.push((await startChild('enumerate', [], keyhold.env)).said as number);
+      enumerations.push((await startChild('baselines/enumerate', [], keyhold.env)).said as number);
     }
     const value = median(times);
     const goals: Goal[] = [{ measure: 'ms', value, bound: 'at most', limit: longestStart }];

@@ -3,10 +3,10 @@ import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '../../client/index.js';
 import { Keyhold, residentBytes } from './keyhold.js';
-import { percentile } from './load.js';
-import type { Row } from './report.js';
+import { percentile } from './load/load.js';
+import type { Row } from './report/report.js';
 import type { SuiteOptions } from './suite.js';
-import { growth } from './trend.js';
+import { growth } from './report/trend.js';
 
 const connections = 8;
 /** Requests a second of all connections together. */

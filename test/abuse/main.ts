@@ -1,6 +1,6 @@
 // Sends malformed requests by the thousand, and says what memory the daemon holds. Usage: scripts/abuse --help
 import { Argument, Command } from 'commander';
-import { send } from '../support/aws-request.js';
+import { send } from '../support/aws/aws-request.js';
 import { TestDaemon } from '../support/daemon.js';
 import { type Figures, figuresOf, probeEnv, slope } from './figures.js';
 import { Abuse } from './requests.js';

@@ -1,10 +1,17 @@
 // The malformed requests that are sent, over HTTP/1.1 through the unix socket and over HTTP/2 through TLS.
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { signedHeadersOf } from '../support/aws-request.js';
+import { signedHeadersOf } from '../support/aws/aws-request.js';
 import type { TestDaemon } from '../support/daemon.js';
-import { endHeaders, endStream, frame, frameTypes, greeting, headerBlock } from '../support/http2-frames.js';
-import { connectForFrames, exchangeFrames } from '../support/http2-exchange.js';
+import {
+  endHeaders,
+  endStream,
+  frame,
+  frameTypes,
+  greeting,
+  headerBlock,
+} from '../support/wire/http2-frames.js';
+import { connectForFrames, exchangeFrames } from '../support/wire/http2-exchange.js';
 import { malformedHeaders, malformedHttp1, malformedHttp2 } from '../support/malformed.js';
 
 /** Streams of one HTTP/2 connection that carries malformed header lists. */

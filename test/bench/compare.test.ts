@@ -1,6 +1,6 @@
 import { test } from 'tap';
-import { comparison, parseRows, readRows } from '../../scripts/bench/compare.js';
-import { asJson, asTable, type Row } from '../../scripts/bench/report.js';
+import { comparison, parseRows, readRows } from '../../scripts/bench/report/compare.js';
+import { asJson, asTable, type Row } from '../../scripts/bench/report/report.js';
 import { UsageError } from '../../scripts/bench/suite.js';
 
 const row: Row = {

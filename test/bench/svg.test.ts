@@ -1,5 +1,5 @@
 import { test } from 'tap';
-import { svgOf } from '../../scripts/bench/svg.js';
+import { svgOf } from '../../scripts/bench/report/svg.js';
 
 const chart = {
   title: 'a < b & c',

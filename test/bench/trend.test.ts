@@ -1,5 +1,5 @@
 import { test } from 'tap';
-import { growth } from '../../scripts/bench/trend.js';
+import { growth } from '../../scripts/bench/report/trend.js';
 
 void test('growth is that of the line through the values', (t) => {
   t.equal(growth([5, 5, 5, 5]), 0);

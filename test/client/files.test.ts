@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { openFile, sealFile } from '../../client/index.js';
-import { softwareKey } from '../seal/software-key.js';
+import { softwareKey } from './seal/software-key.js';
 import { type Peer, startClient, startPeer } from './peer.js';
 
 /** Lets the peer answer for data keys, by way of the protocol. */

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { CryptoError, type SigningAlgorithmSpec, verify, type VerifyOptions } from '../../client/index.js';
 import { ecdsaToDer } from '../../proto/ecdsa-signature.js';
-import { openssl } from '../support/openssl.js';
+import { openssl } from '../support/certificates/openssl.js';
 import {
   hasNistVectors,
   hasWycheproof,

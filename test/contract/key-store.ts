@@ -4,10 +4,10 @@ import { randomBytes } from 'node:crypto';
 import type { Test } from 'tap';
 import type { KeySpec, KeyUsageType, SigningAlgorithmSpec } from '../../proto/generated/messages.js';
 import type { KeyStore, ObjectId } from '../../daemon/hsm/key-store.js';
-import { capabilitiesOf } from '../../daemon/keys/mechanisms.js';
-import { signingInput } from '../../daemon/keys/signing-input.js';
-import { keySpecs, type KeyUsageEntry, usageIn } from '../../daemon/keys/specs.js';
-import { trialsOf } from '../../daemon/keys/trial.js';
+import { capabilitiesOf } from '../../daemon/keys/specs/mechanisms.js';
+import { signingInput } from '../../daemon/keys/specs/signing-input.js';
+import { keySpecs, type KeyUsageEntry, usageIn } from '../../daemon/keys/specs/table.js';
+import { trialsOf } from '../../daemon/keys/specs/algorithm-probe.js';
 
 /** Something that was made with a key, and must be good after a restart. */
 type Keepsake = (store: KeyStore) => Promise<boolean>;

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import type { KeyStoreConfig } from '../../daemon/hsm/pool/config.js';
 import { connect } from '../../daemon/hsm/pool/connect.js';
 import { fileLatch } from '../../daemon/hsm/pool/latch.js';
-import { keySpecs } from '../../daemon/keys/specs.js';
+import { keySpecs } from '../../daemon/keys/specs/table.js';
 import { LIBRARY, PIN, connectTo, makeToken, newKey } from '../hsm/token.js';
 import { Faults, buildModule } from './faults.js';
 

@@ -2,8 +2,8 @@
 import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HsmError, type Ciphertext, type KeyStore, type ObjectId } from '../../daemon/hsm/key-store.js';
-import { importTarget } from '../../daemon/keys/importing.js';
-import { keySpecs } from '../../daemon/keys/specs.js';
+import { importTarget } from '../../daemon/keys/import/wrapping.js';
+import { keySpecs } from '../../daemon/keys/specs/table.js';
 import { AES_256, newKey } from '../hsm/token.js';
 
 const aad = Buffer.from('header and context');

@@ -2,7 +2,7 @@
 import { type Key, KeyGenMechanism, type SessionObject } from 'graphene-pk11';
 import pkcs11 from 'pkcs11js';
 import t from 'tap';
-import { keySpecs, internalKeys } from '../../daemon/keys/specs.js';
+import { keySpecs, internalKeys } from '../../daemon/keys/specs/table.js';
 import type { KeyTemplate } from '../../daemon/hsm/key-store.js';
 import { connectTo, makeToken, newKey, openSession } from './token.js';
 

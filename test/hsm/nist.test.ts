@@ -4,9 +4,9 @@ import { KeyType, ObjectClass } from 'graphene-pk11';
 import t from 'tap';
 import type { Conversion, KeyStore } from '../../daemon/hsm/key-store.js';
 import { conversions } from '../../daemon/hsm/worker/conversions.js';
-import { readPeerKey } from '../../daemon/keys/peer-key.js';
-import { signingInput } from '../../daemon/keys/signing-input.js';
-import { keySpecs } from '../../daemon/keys/specs.js';
+import { readPeerKey } from '../../daemon/keys/specs/ecdh-public-key.js';
+import { signingInput } from '../../daemon/keys/specs/signing-input.js';
+import { keySpecs } from '../../daemon/keys/specs/table.js';
 import type { KeySpec, SigningAlgorithmSpec } from '../../proto/generated/messages.js';
 import {
   hasNistVectors,

@@ -3,7 +3,7 @@ import { KeyGenMechanism, ObjectClass } from 'graphene-pk11';
 import pkcs11 from 'pkcs11js';
 import t, { type Test } from 'tap';
 import type { KeyStore, KeyTemplate } from '../../daemon/hsm/key-store.js';
-import { keySpecs } from '../../daemon/keys/specs.js';
+import { keySpecs } from '../../daemon/keys/specs/table.js';
 import { P_256, connectTo, makeToken, newKey, openSession } from './token.js';
 
 const aad = Buffer.from('header and context');

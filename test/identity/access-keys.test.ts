@@ -4,9 +4,9 @@ import { createHmac, randomBytes } from 'node:crypto';
 import t from 'tap';
 import type { KeyStore } from '../../daemon/hsm/key-store.js';
 import { AccessKeys } from '../../daemon/identity/access-keys.js';
-import { signingKey } from '../../daemon/identity/sigv4.js';
-import { LevelStore } from '../../daemon/store/leveldb.js';
-import { Records } from '../../daemon/store/records.js';
+import { signingKey } from '../../daemon/identity/signatures/sigv4.js';
+import { LevelStore } from '../../daemon/store/leveldb/leveldb.js';
+import { Records } from '../../daemon/store/records/records.js';
 import { connectTo, makeToken, newKey } from '../hsm/token.js';
 
 const days = ['20261231', '20270101'] as const;

@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto';
 import t from 'tap';
 import { LastUsage, type Usage } from '../../daemon/keys/last-usage.js';
-import { LevelStore } from '../../daemon/store/leveldb.js';
-import { Records } from '../../daemon/store/records.js';
+import { LevelStore } from '../../daemon/store/leveldb/leveldb.js';
+import { Records } from '../../daemon/store/records/records.js';
 
 const mac = (message: Buffer) => Promise.resolve(createHmac('sha256', 'key').update(message).digest());
 const use = (at: number, eventId: string): Usage => ({

@@ -1,13 +1,13 @@
 // Which condition keys each permission supplies, and which values they have in one request of each operation.
 import t from 'tap';
-import { conditionsOf, suppliedBy } from '../../daemon/operations/condition-keys.js';
-import type { Services } from '../../daemon/operations/operation.js';
+import { conditionsOf, suppliedBy } from '../../daemon/pipeline/condition-keys.js';
+import type { Services } from '../../daemon/pipeline/operation.js';
 import { operationTable } from '../../daemon/operations/table.js';
 import type { Caller } from '../../daemon/identity/caller.js';
 import { encodeBlob, blobHeader } from '../../proto/formats/ciphertext.js';
 import { Namer } from '../../daemon/keys/identifiers.js';
 import type { Key } from '../../daemon/keys/keyring.js';
-import { isKnownKey, multivaluedKeys } from '../../daemon/policy/vocabulary.js';
+import { isKnownKey, multivaluedKeys } from '../../daemon/policy/lint/vocabulary.js';
 import { exceptions } from '../../proto/errors.js';
 
 type Values = Readonly<Record<string, string | readonly string[] | undefined>>;

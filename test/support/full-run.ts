@@ -4,13 +4,13 @@ import { EncryptCommand, GenerateDataKeyCommand, KMSClient } from '@aws-sdk/clie
 import { type Client, connect } from '../../client/index.js';
 import { encodeRequest, operationShape } from '../../proto/codec/frames.js';
 import type { KeySpec, KeyUsageType } from '../../proto/generated/messages.js';
-import { clientConfig } from './aws.js';
-import { send } from './aws-request.js';
+import { clientConfig } from './aws/aws.js';
+import { send } from './aws/aws-request.js';
 import { createStore, type LabToken, reaches } from './custom-key-store.js';
 import type { TestDaemon } from './daemon.js';
 import { newExternalKey, parametersFor } from './imports.js';
 import type { SecretSearch } from './secret-search.js';
-import { nextResponse, upgrade } from './upgrade.js';
+import { nextResponse, upgrade } from './wire/upgrade.js';
 import { newMaterial, wrap } from './wrapping.js';
 
 /** Where a run keeps what it used, and what clients were told when something went wrong. */

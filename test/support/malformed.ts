@@ -8,7 +8,7 @@ import {
   headerBlock,
   headersFrame,
   preface,
-} from './http2-frames.js';
+} from './wire/http2-frames.js';
 
 /**
  * @param good a request that is in order, with `Content-Length: 2` and the body `{}`

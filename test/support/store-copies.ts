@@ -3,12 +3,12 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openKeyStore } from '../../daemon/hsm-connection.js';
+import { openKeyStore } from '../../daemon/app/opening/open-key-store.js';
 import { loadConfig } from '../../daemon/config/load.js';
-import { instanceKey, internalObjectId, readInstance } from '../../daemon/instance.js';
-import { hmacSha256 } from '../../daemon/keys/specs.js';
+import { instanceKey, internalObjectId, readInstance } from '../../daemon/app/opening/instance.js';
+import { hmacSha256 } from '../../daemon/keys/specs/table.js';
 import { createLog } from '../../daemon/observability/log.js';
-import { LevelStore } from '../../daemon/store/leveldb.js';
+import { LevelStore } from '../../daemon/store/leveldb/leveldb.js';
 import type { Delete, Put } from '../../daemon/store/store.js';
 import { TestDaemon } from './daemon.js';
 

@@ -9,7 +9,7 @@ import {
 } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import type { AlgorithmSpec, KeySpec } from '../../proto/generated/messages.js';
-import { openssl } from './openssl.js';
+import { openssl } from './certificates/openssl.js';
 
 /** OpenSSL's names of what makes private keys of a spec. */
 const generators: Readonly<Partial<Record<KeySpec, () => Buffer>>> = {

@@ -1,7 +1,7 @@
 // The metadata store itself, read while no daemon runs, beside the token.
 import { join } from 'node:path';
 import { z } from 'zod';
-import { LevelStore } from '../../daemon/store/leveldb.js';
+import { LevelStore } from '../../daemon/store/leveldb/leveldb.js';
 import { listToken } from './token.js';
 
 /** MAC and version, which come before a record's text. */

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KeyGenMechanism, ObjectClass, type SessionObject } from 'graphene-pk11';
-import { openToken } from '../../scripts/bench/open-token.js';
+import { openToken } from '../../scripts/bench/baselines/open-token.js';
 import type { ObservedObject } from './token.js';
 
 const home = process.env.KEYHOLD_HOME ?? '';

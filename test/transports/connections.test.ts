@@ -7,9 +7,9 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
-import { send } from '../support/aws-request.js';
+import { send } from '../support/aws/aws-request.js';
 import { TestDaemon } from '../support/daemon.js';
-import { upgrade } from '../support/upgrade.js';
+import { upgrade } from '../support/wire/upgrade.js';
 
 const limits = `listen:
   http:

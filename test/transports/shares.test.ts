@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
 import type { Client } from '../../client/index.js';
-import { endpointOf } from '../support/aws.js';
-import { type RequestOptions, send, signedHeadersOf } from '../support/aws-request.js';
+import { endpointOf } from '../support/aws/aws.js';
+import { type RequestOptions, send, signedHeadersOf } from '../support/aws/aws-request.js';
 import { TestDaemon } from '../support/daemon.js';
-import { type Refusal, upgrade, type Upgraded } from '../support/upgrade.js';
+import { type Refusal, upgrade, type Upgraded } from '../support/wire/upgrade.js';
 
 interface User {
   readonly accessKeyId: string;

@@ -9,7 +9,7 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import type { Link } from '../../audit/chain.js';
 import { type VerifyReport, verifyLog } from '../../audit/verify.js';
-import { expectedLogHead, readRecords } from '../../opening.js';
+import { expectedLogHead, readRecords } from '../../app/opening/open-home.js';
 import { addHomeOption, exitCodes, homeOf, runProgram, UsageError, wholeNumber } from '../program.js';
 import { withStoppedHome } from '../recover/stopped-home.js';
 import { logDirectory } from './log-directory.js';

@@ -1,11 +1,11 @@
 // What doctor looks at besides the key specs: before there is a connection, and on it. No PIN is tried here.
 import { accessSync, constants, statSync } from 'node:fs';
 import { loadProfile, inHome } from '../../config/load.js';
-import { anchoredStores } from '../../anchor.js';
+import { anchoredStores } from '../../app/opening/anchor.js';
 import type { Profile } from '../../config/profile.js';
 import type { PinSource } from '../../config/schema.js';
 import type { KeyStore } from '../../hsm/key-store.js';
-import { mechanismName } from '../../keys/mechanisms.js';
+import { mechanismName } from '../../keys/specs/mechanisms.js';
 import { CKM_RSA_PKCS_KEY_PAIR_GEN } from '../../keys/specs/pkcs11.js';
 
 /** One thing that was looked at. */

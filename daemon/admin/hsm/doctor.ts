@@ -2,9 +2,9 @@
 import { Command, Option } from 'commander';
 import { loadProfile } from '../../config/load.js';
 import { HsmError } from '../../hsm/key-store.js';
-import { openToken } from '../../hsm-connection.js';
-import { type Examined, examine } from '../../keys/examination.js';
-import { capabilitiesOf } from '../../keys/mechanisms.js';
+import { openToken } from '../../app/opening/open-key-store.js';
+import { type Examined, examine } from '../../keys/specs/token-probe.js';
+import { capabilitiesOf } from '../../keys/specs/mechanisms.js';
 import { createLog } from '../../observability/log.js';
 import { addHomeOption, exitCodes, homeOf, runProgram, wholeNumber } from '../program.js';
 import { type Check, checksBefore, checksOf } from './doctor-checks.js';

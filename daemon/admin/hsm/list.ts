@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import { ConfigError, loadConfig, loadProfile } from '../../config/load.js';
 import { loginPin, readPin } from '../../config/pin.js';
 import { type Profile, profileSchema } from '../../config/profile.js';
-import { turnOffCoreDumps } from '../../core-dumps.js';
+import { turnOffCoreDumps } from '../../app/core-dumps.js';
 import { HsmError } from '../../hsm/key-store.js';
 import {
   assertUsable,
@@ -18,8 +18,8 @@ import { closeModule, loadModule } from '../../hsm/pkcs11/module.js';
 import { toHsmError } from '../../hsm/pkcs11/return-values.js';
 import { fileLatch, isRefusal, refusalText } from '../../hsm/pool/latch.js';
 import { TokenFiles } from '../../hsm/worker/token-files.js';
-import { defaultStore } from '../../hsm-connection.js';
-import { writeModuleFiles } from '../../module-files.js';
+import { defaultStore } from '../../app/opening/open-key-store.js';
+import { writeModuleFiles } from '../../app/opening/module-files.js';
 import {
   addHomeOption,
   endWithReader,

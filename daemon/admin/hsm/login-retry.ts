@@ -2,7 +2,7 @@
 // tokens lock after a few wrong PINs.
 import { Command } from 'commander';
 import { fileLatch } from '../../hsm/pool/latch.js';
-import { defaultStore } from '../../hsm-connection.js';
+import { defaultStore } from '../../app/opening/open-key-store.js';
 import { addHomeOption, exitCodes, homeOf, runProgram, UsageError } from '../program.js';
 
 const program = addHomeOption(new Command('keyhold login-retry'))

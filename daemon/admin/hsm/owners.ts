@@ -2,12 +2,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Key as TokenKey, ObjectClass, type Session } from 'graphene-pk11';
-import { readInstance } from '../../instance.js';
+import { readInstance } from '../../app/opening/instance.js';
 import { Namer } from '../../keys/identifiers.js';
 import { Keyring } from '../../keys/keyring.js';
 import { materialsOf, storeIdOf } from '../../keys/record.js';
-import { LevelStore } from '../../store/leveldb.js';
-import { Records } from '../../store/records.js';
+import { LevelStore } from '../../store/leveldb/leveldb.js';
+import { Records } from '../../store/records/records.js';
 import { StoreError } from '../../store/store.js';
 import type { ObjectEntry } from './inventory.js';
 

@@ -1,7 +1,7 @@
 // Which token the programs of the HSM work on: one of keyhold.yaml, or one that their options name.
 import { ConfigError, loadConfig } from '../../config/load.js';
 import type { PinSource, TokenConfig } from '../../config/schema.js';
-import { defaultStore } from '../../hsm-connection.js';
+import { defaultStore } from '../../app/opening/open-key-store.js';
 
 /** Options that name a token, and its PIN. */
 export interface TargetOptions {

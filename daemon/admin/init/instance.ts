@@ -15,11 +15,11 @@ import {
   internalLabel,
   internalObjectId,
   secretsKey,
-} from '../../instance.js';
-import { ecdsaSha256, hmacSha256, type InternalKeyPurpose, internalKeys } from '../../keys/specs.js';
-import { Records } from '../../store/records.js';
+} from '../../app/opening/instance.js';
+import { ecdsaSha256, hmacSha256, type InternalKeyPurpose, internalKeys } from '../../keys/specs/table.js';
+import { Records } from '../../store/records/records.js';
 import type { MetadataStore } from '../../store/store.js';
-import { writeAuditPublicKey } from '../../audit-public-key.js';
+import { writeAuditPublicKey } from '../../app/opening/audit-public-key.js';
 import type { InitJournal, Plan } from './journal.js';
 
 /**

@@ -5,9 +5,9 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { syncFolderSync } from '../../files/replace-file.js';
-import { type InternalKeyPurpose, internalKeys } from '../../keys/specs.js';
-import { findFolderFault } from '../../store/leveldb-folder.js';
-import { LevelStore } from '../../store/leveldb.js';
+import { type InternalKeyPurpose, internalKeys } from '../../keys/specs/table.js';
+import { findFolderFault } from '../../store/leveldb/leveldb-folder.js';
+import { LevelStore } from '../../store/leveldb/leveldb.js';
 import { StoreError } from '../../store/store.js';
 
 const purposes = Object.keys(internalKeys) as InternalKeyPurpose[];

@@ -4,9 +4,9 @@ import { Command } from 'commander';
 import { ConfigError } from '../../config/load.js';
 import { Namer } from '../../keys/identifiers.js';
 import { Keyring, putKey } from '../../keys/keyring.js';
-import { checkAudit, loadRecords } from '../../opening.js';
-import { makeServiceEvent } from '../../operations/audit-event.js';
-import { defaultKeyPolicy } from '../../policy/key-policies.js';
+import { checkAudit, loadRecords } from '../../app/opening/open-home.js';
+import { makeServiceEvent } from '../../pipeline/audit-event.js';
+import { defaultKeyPolicy } from '../../policy/engine/key-policies.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 

@@ -7,12 +7,12 @@ import { HsmError, type KeyStore } from '../../hsm/key-store.js';
 import { type CiphertextBlob, decodeBlob } from '../../../proto/formats/ciphertext.js';
 import { canonicalContext } from '../../../proto/formats/encryption-context.js';
 import { Namer } from '../../keys/identifiers.js';
-import { inspectToken } from '../../keys/inspection.js';
-import { intendedObjects } from '../../keys/intents.js';
+import { inspectToken } from '../../keys/material/inspection.js';
+import { intendedObjects } from '../../keys/material/intents.js';
 import { type Key, Keyring, putKey } from '../../keys/keyring.js';
 import { type KeyRecord, locationOf } from '../../keys/record.js';
-import { loadRecords } from '../../opening.js';
-import { makeServiceEvent } from '../../operations/audit-event.js';
+import { loadRecords } from '../../app/opening/open-home.js';
+import { makeServiceEvent } from '../../pipeline/audit-event.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 

@@ -8,10 +8,10 @@ import { ConfigError } from '../../config/load.js';
 import { replaceFileSync } from '../../files/replace-file.js';
 import { AccessKeys } from '../../identity/access-keys.js';
 import { Identities } from '../../identity/identities.js';
-import { secretsKey } from '../../instance.js';
-import { checkAudit, loadRecords } from '../../opening.js';
-import { makeServiceEvent } from '../../operations/audit-event.js';
-import type { RecordChange } from '../../store/records.js';
+import { secretsKey } from '../../app/opening/instance.js';
+import { checkAudit, loadRecords } from '../../app/opening/open-home.js';
+import { makeServiceEvent } from '../../pipeline/audit-event.js';
+import type { RecordChange } from '../../store/records/records.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 

@@ -1,19 +1,24 @@
 // What the programs of `keyhold recover` share. They need what only the machine's operator has: the daemon stopped, which
 // is what the lock of the metadata store shows, and the HSM with its PIN, without which no record changes.
 import { join } from 'node:path';
-import { Anchoring } from '../../anchor.js';
+import { Anchoring } from '../../app/opening/anchor.js';
 import { hasEvent } from '../../audit/search.js';
 import { loadConfig } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
 import type { KeyStore } from '../../hsm/key-store.js';
-import { openKeyStore } from '../../hsm-connection.js';
-import type { Instance } from '../../instance.js';
+import { openKeyStore } from '../../app/opening/open-key-store.js';
+import type { Instance } from '../../app/opening/instance.js';
 import { createLog, type Logger } from '../../observability/log.js';
-import { expectedLogHead, openAudit, type OpenedRecords, readOwnInstance } from '../../opening.js';
-import type { ServiceEvent } from '../../operations/audit-event.js';
-import { OwedEvents } from '../../operations/owed-events.js';
-import { type Change, Recorder } from '../../operations/recorder.js';
-import { LevelStore } from '../../store/leveldb.js';
+import {
+  expectedLogHead,
+  openAudit,
+  type OpenedRecords,
+  readOwnInstance,
+} from '../../app/opening/open-home.js';
+import type { ServiceEvent } from '../../pipeline/audit-event.js';
+import { OwedEvents } from '../../journal/audit-outbox.js';
+import { type Change, Recorder } from '../../journal/recorder.js';
+import { LevelStore } from '../../store/leveldb/leveldb.js';
 import type { MetadataStore } from '../../store/store.js';
 
 /** A home whose daemon is stopped. */

@@ -1,10 +1,10 @@
 // keyhold recover store: the way out for who restored a backup of the metadata store on purpose, or lost a part of it.
 // Without --accept-older-store it explains what it finds, and changes nothing.
 import { Command } from 'commander';
-import { readRecords, rootedInstance, storeInstance } from '../../opening.js';
-import { makeServiceEvent } from '../../operations/audit-event.js';
-import { type Break, describeBreak, skippedEpochs } from '../../store/breaks.js';
-import type { Root } from '../../store/root.js';
+import { readRecords, rootedInstance, storeInstance } from '../../app/opening/open-home.js';
+import { makeServiceEvent } from '../../pipeline/audit-event.js';
+import { type Break, describeBreak, skippedEpochs } from '../../store/records/integrity-failures.js';
+import type { Root } from '../../store/records/root.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 

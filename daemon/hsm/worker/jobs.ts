@@ -8,17 +8,17 @@ import {
   type Wrapping,
 } from '../key-store.js';
 import type { JobName, ModuleQuirks } from '../messages.js';
-import { createCiphers, type Cipher } from './ciphers.js';
+import { createCiphers, type Cipher } from './ciphers/ciphers.js';
 import { conversions } from './conversions.js';
 import { generate, generateDataKeyPair, toTemplate } from './generation.js';
-import { importMaterial, tellingUnusable } from './importing.js';
+import { importMaterial, tellingUnusable } from './import/import-material.js';
 import { deriveSharedSecret } from './key-agreement.js';
 import { mechanismOf } from './mechanisms.js';
-import type { IvSource } from './iv-source.js';
+import type { IvSource } from './ciphers/iv-source.js';
 import type { KeyObjects } from './objects.js';
 import { toSubjectPublicKeyInfo } from './public-keys.js';
 import type { Token } from './token.js';
-import { openPlaintext, openWrapped, type Material } from './unwrapping.js';
+import { openPlaintext, openWrapped, type Material } from './import/unwrapping.js';
 import { verify } from './verification.js';
 
 /** Gets a job's parts, returns the result's; both are wiped when the result is on its way. */

@@ -14,7 +14,7 @@ import {
   type TokenListing,
 } from '../messages.js';
 import { HsmError } from '../key-store.js';
-import { IvSource } from './iv-source.js';
+import { IvSource } from './ciphers/iv-source.js';
 import { createHandlers, type Handler } from './jobs.js';
 import { KeyObjects } from './objects.js';
 import { toHsmError } from '../pkcs11/return-values.js';

@@ -2,16 +2,16 @@
 import type { RotationType } from '../../../proto/generated/messages.js';
 import { exceptions } from '../../../proto/errors.js';
 import type { ImportedMaterial, ObjectId } from '../../hsm/key-store.js';
-import type { RecordChange, Records } from '../../store/records.js';
-import { finishDestruction, intendDestruction } from '../destructions.js';
-import { type Import, materialIdOf, withImport } from '../imported-material.js';
-import { generateMaterial, importMaterial, type PendingMaterial } from '../intents.js';
-import type { KeyStores } from '../key-stores.js';
+import type { RecordChange, Records } from '../../store/records/records.js';
+import { finishDestruction, intendDestruction } from './destructions.js';
+import { type Import, materialIdOf, withImport } from '../import/imported-material.js';
+import { generateMaterial, importMaterial, type PendingMaterial } from './intents.js';
+import type { KeyStores } from '../stores/key-stores.js';
 import { type Key, type Keyring, putKey } from '../keyring.js';
-import { checkMechanisms } from '../mechanisms.js';
+import { checkMechanisms } from '../specs/mechanisms.js';
 import type { KeyRecord, MaterialRecord } from '../record.js';
-import { isRotatable, rotationFrom } from '../rotation.js';
-import { usageIn } from '../specs.js';
+import { isRotatable, rotationFrom } from './rotation.js';
+import { usageIn } from '../specs/table.js';
 
 /** Material that exists in the token, and becomes a key's with the batch that contains `commit`. */
 export interface NewMaterial extends Pick<PendingMaterial, 'commit' | 'undo'> {

@@ -8,9 +8,9 @@ import { exceptions, type ServiceError } from '../../../proto/errors.js';
 import { shown } from '../../../proto/text.js';
 import type { Caller } from '../../identity/caller.js';
 import type { Share } from '../../identity/shares.js';
-import { signedHttpRequest } from '../../identity/http-requests.js';
-import { makeOrigin, type Origin } from '../../operations/audit-event.js';
-import { toServiceError } from '../../operations/failures.js';
+import { signedHttpRequest } from '../../identity/signatures/http-requests.js';
+import { makeOrigin, type Origin } from '../../pipeline/audit-event.js';
+import { toServiceError } from '../../pipeline/error-mapping.js';
 import { operationTable } from '../../operations/table.js';
 import {
   asSigned,

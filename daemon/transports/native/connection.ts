@@ -10,10 +10,10 @@ import {
 import { type ErrorCode, exceptions, type ServiceError } from '../../../proto/errors.js';
 import type { Share } from '../../identity/shares.js';
 import type { Logger } from '../../observability/log.js';
-import type { Origin } from '../../operations/audit-event.js';
-import { toServiceError } from '../../operations/failures.js';
-import type { NotedRequests } from '../../operations/noted-requests.js';
-import type { Pipeline } from '../../operations/pipeline.js';
+import type { Origin } from '../../pipeline/audit-event.js';
+import { toServiceError } from '../../pipeline/error-mapping.js';
+import type { NotedRequests } from '../../pipeline/noted-requests.js';
+import type { Pipeline } from '../../pipeline/pipeline.js';
 import { tooMuchMemory } from '../request-memory.js';
 import { Replies } from './replies.js';
 

@@ -7,8 +7,8 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { errorTable, exceptions, type ServiceError } from '../../../proto/errors.js';
 import type { Caller } from '../../identity/caller.js';
 import type { Share } from '../../identity/shares.js';
-import { makeOrigin } from '../../operations/audit-event.js';
-import { toServiceError } from '../../operations/failures.js';
+import { makeOrigin } from '../../pipeline/audit-event.js';
+import { toServiceError } from '../../pipeline/error-mapping.js';
 import {
   asSigned,
   countFailure,

@@ -1,0 +1,93 @@
+// Warnings about certificates and revocation lists that end soon, for health and log.
+import { X509Certificate } from 'node:crypto';
+import { AsnConvert } from '@peculiar/asn1-schema';
+import { CertificateList } from '@peculiar/asn1-x509';
+import type { SyslogSettings } from '../audit/sinks/syslog-sink.js';
+import { pemBlocks, type TlsFiles } from './tls-files.js';
+
+/** Days ahead. */
+const warningDays = 30;
+/** CRLs live for days: the warning comes when little of their time is left. */
+const crlWarningDays = 1;
+const day = 86_400_000;
+
+/** When something that the configuration names ends. */
+export interface Expiry {
+  /** The setting, such as `tls.certificate`. */
+  readonly setting: string;
+  /** Epoch milliseconds. */
+  readonly notAfter: number;
+  readonly warningDays: number;
+}
+
+/** The ends of the files that a configuration names. A file with several certificates ends with the first that does. */
+export function expiriesOf(tls: TlsFiles, sinks: ReadonlyMap<string, SyslogSettings>): Expiry[] {
+  const authorities = tls.clientTrust?.authorities ?? [];
+  const found = [
+    ofCertificates('tls.certificate', derOf(tls.certificate)),
+    ofCertificates('tls.clientCa', authorities),
+    ofLists('tls.crl', tls.clientTrust?.revocationLists ?? []),
+    ...[...sinks].map(([name, { certificate }]) =>
+      ofCertificates(`audit.sinks.${name}.certificate`, certificate === undefined ? [] : derOf(certificate)),
+    ),
+  ];
+  return found.filter((expiry) => expiry !== undefined);
+}
+
+/** What health and log say. @param now epoch milliseconds */
+export function expiryWarnings(expiries: readonly Expiry[], now: number): string[] {
+  return expiries
+    .filter(({ notAfter, warningDays }) => notAfter - now < warningDays * day)
+    .map(({ setting, notAfter }) => {
+      const date = new Date(notAfter).toISOString().slice(0, 16);
+      return notAfter < now
+        ? `'${setting}' expired at ${date}Z: replace it, and reload the configuration (SIGHUP)`
+        : `'${setting}' expires at ${date}Z, in ${Math.floor((notAfter - now) / day)} days: replace it, and reload the configuration (SIGHUP)`;
+    });
+}
+
+function ofCertificates(setting: string, certificates: readonly Buffer[]): Expiry | undefined {
+  const ends = certificates.map((der) => Date.parse(new X509Certificate(der).validTo));
+  return ends.length === 0 ? undefined : { setting, notAfter: Math.min(...ends), warningDays };
+}
+
+function ofLists(setting: string, lists: readonly Buffer[]): Expiry | undefined {
+  const ends = lists
+    .map((der) => AsnConvert.parse(der, CertificateList).tbsCertList.nextUpdate?.getTime().getTime())
+    .filter((end) => end !== undefined);
+  return ends.length === 0
+    ? undefined
+    : { setting, notAfter: Math.min(...ends), warningDays: crlWarningDays };
+}
+
+function derOf(pem: Buffer): Buffer[] {
+  return pemBlocks(pem, 'CERTIFICATE', 'a certificate');
+}
+
+/** Says once a day, and in health at any time, what ends soon. */
+export class ExpiryWatch {
+  #expiries: readonly Expiry[] = [];
+
+  /** @param log is given each warning */
+  constructor(
+    expiries: readonly Expiry[],
+    private readonly log: (warning: string) => void,
+  ) {
+    this.watch(expiries);
+    setInterval(() => this.#say(), day).unref();
+  }
+
+  /** Watches other files from now on. */
+  watch(expiries: readonly Expiry[]): void {
+    this.#expiries = expiries;
+    this.#say();
+  }
+
+  get warnings(): string[] {
+    return expiryWarnings(this.#expiries, Date.now());
+  }
+
+  #say(): void {
+    for (const warning of this.warnings) this.log(warning);
+  }
+}

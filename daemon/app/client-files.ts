@@ -1,0 +1,120 @@
+// What a home holds for clients once the daemon answers, and what the daemon then prints.
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { replaceFileSync } from '../files/replace-file.js';
+
+export interface Endpoint {
+  readonly home: string;
+  readonly socket: string;
+  readonly host: string;
+  readonly port: number;
+  readonly region: string;
+  /** Without TLS, where it is configured. */
+  readonly http?: { readonly host: string; readonly port: number } | undefined;
+  /** The CA that clients need, a path. */
+  readonly ca: string;
+}
+
+const cli = fileURLToPath(new URL('../../client/cli/main.js', import.meta.url));
+
+/** Writes `$KEYHOLD_HOME/env`, a file to source, and `bin/keyhold`. */
+export function writeClientFiles({ home, socket, host, port, region, ca }: Endpoint): void {
+  const credentials = join(home, 'credentials');
+  const url = `https://${hostOf(host)}:${port}`;
+  const variables = {
+    KEYHOLD_HOME: home,
+    KEYHOLD_URL: `unix:${socket}`,
+    AWS_ENDPOINT_URL_KMS: url,
+    AWS_ENDPOINT_URL_STS: url,
+    AWS_SHARED_CREDENTIALS_FILE: credentials,
+    AWS_PROFILE: 'default',
+    // The SDK for JavaScript v2 finds the credentials file only where it may load a config file too.
+    AWS_SDK_LOAD_CONFIG: '1',
+    AWS_REGION: region,
+    AWS_DEFAULT_REGION: region,
+  };
+  const lines = Object.entries(variables).map(([name, value]) => `export ${name}=${quote(value)}`);
+  const bin = join(home, 'bin');
+  const text = [
+    "# To be sourced: '. env'. Written by the daemon at each start.",
+    '# These would win over the profile.',
+    'unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN',
+    ...lines,
+    '# It fails where there is no config file at all.',
+    `[ -n "\${AWS_CONFIG_FILE:-}" ] || [ -r "\${HOME:-}/.aws/config" ] || export AWS_CONFIG_FILE=${quote(join(home, 'config'))}`,
+    ...trustLines(join(home, 'tls'), ca),
+    `case ":\${PATH:-}:" in *:${quote(bin)}:*) ;; *) export PATH=${quote(bin)}"\${PATH:+:$PATH}" ;; esac`,
+    '',
+  ].join('\n');
+  replaceFileSync(
+    join(bin, 'keyhold'),
+    `#!/bin/sh\nexec ${quote(process.execPath)} ${quote(cli)} "$@"\n`,
+    0o755,
+  );
+  replaceFileSync(
+    join(home, 'config'),
+    `# Written by the daemon at each start.\n[default]\nregion = ${region}\n`,
+  );
+  replaceFileSync(join(home, 'env'), text);
+}
+
+/** Where systems keep the certificates that everybody trusts. */
+const systemBundles = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/ca-bundle.pem',
+  '/etc/ssl/cert.pem',
+];
+
+/**
+ * Lines of the shell that trust Keyhold's CA beside what the shell trusted, such as the CA of a company's proxy. The AWS CLI
+ * takes its bundle instead of its own list, so the system's goes in where the shell names none; Node adds its bundle.
+ */
+function trustLines(folder: string, ca: string): string[] {
+  const own = quote(join(folder, 'trust-'));
+  const known = (variable: string) => `case "\${${variable}:-}" in ${own}*|${quote(ca)})`;
+  return [
+    '# Prints the path of a bundle: the PEM file $1 and the CA of Keyhold.',
+    'keyhold_trust() (',
+    `  bundle=${own}$(printf %s "$1" | cksum | tr -cd 0-9).pem`,
+    `  if [ -r "$1" ] && { cat "$1" && echo && cat ${quote(ca)}; } > "$bundle.$$" 2>/dev/null &&`,
+    '    mv -f "$bundle.$$" "$bundle" 2>/dev/null; then printf %s "$bundle"',
+    `  else printf %s ${quote(ca)}; fi`,
+    ')',
+    '# What the shell trusted before is kept, so that the file can be sourced again.',
+    `${known('AWS_CA_BUNDLE')} ;; *) export KEYHOLD_KEPT_CA_BUNDLE="\${AWS_CA_BUNDLE:-\${REQUESTS_CA_BUNDLE:-\${SSL_CERT_FILE:-}}}" ;; esac`,
+    `${known('NODE_EXTRA_CA_CERTS')} ;; *) export KEYHOLD_KEPT_NODE_CERTS="\${NODE_EXTRA_CA_CERTS:-}" ;; esac`,
+    `for keyhold_kept in "\${KEYHOLD_KEPT_CA_BUNDLE:-}" ${systemBundles.join(' ')}; do [ ! -r "$keyhold_kept" ] || break; done`,
+    'AWS_CA_BUNDLE=$(keyhold_trust "$keyhold_kept")',
+    'NODE_EXTRA_CA_CERTS=$(keyhold_trust "${KEYHOLD_KEPT_NODE_CERTS:-}")',
+    'export AWS_CA_BUNDLE NODE_EXTRA_CA_CERTS',
+    'unset -f keyhold_trust',
+    'unset keyhold_kept',
+  ];
+}
+
+/** The commands to try next, and the line that says that the daemon answers. */
+export function readyText({ home, socket, host, port, http }: Endpoint): string {
+  const plain = http ? ` It also takes http://${hostOf(http.host)}:${http.port}/.` : '';
+  return `
+Keyhold answers.${plain} In another terminal:
+
+  . ${quote(join(home, 'env'))}
+  KEY=$(keyhold create-key --description 'my first key' --query KeyMetadata.KeyId --output text)
+  keyhold describe-key --key-id "$KEY"
+  echo 'a secret' | keyhold seal --key-id "$KEY" - > secret.sealed
+  keyhold open secret.sealed --output-file -
+  keyhold audit tail
+
+ready unix:${socket} wss://${hostOf(host)}:${port}/`;
+}
+
+/** A host as it is in a URL: IPv6 addresses have brackets (RFC 3986, section 3.2.2). */
+function hostOf(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+/** As a word of the shell. */
+function quote(text: string): string {
+  return /^[A-Za-z0-9_/.:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

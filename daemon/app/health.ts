@@ -1,0 +1,53 @@
+// The health report of the daemon, put together from its parts.
+import type { AuditLog } from '../audit/audit-log.js';
+import type { Sinks } from '../audit/sinks/sinks.js';
+import type { Inspection } from '../keys/material/inspection.js';
+import type { KeyStores } from '../keys/stores/key-stores.js';
+import type { Keyring } from '../keys/keyring.js';
+import { Health } from '../observability/health.js';
+
+/**
+ * Puts the health report together.
+ * @param problems what keeps requests from being served: the daemon is not healthy while there is any
+ * @param others warnings
+ */
+export function healthOf(
+  stores: KeyStores,
+  audit: AuditLog,
+  sinks: Sinks,
+  keyring: Keyring,
+  { missing, unclaimed, foreign }: Inspection,
+  problems: readonly string[],
+  others: readonly string[],
+): Health {
+  const warnings = keyring.stillMissing(missing).map((each) => `the token does not hold ${each}`);
+  if (audit.available && audit.fault !== undefined) warnings.push(audit.fault);
+  warnings.push(...stores.warnings, ...sinks.warnings, ...others, ...unclaimedWarnings(unclaimed, keyring));
+  if (foreign > 0) warnings.push(`the token holds ${foreign} objects that are not of this Keyhold`);
+  const faults: string[] = [];
+  if (stores.main.state !== 'connected')
+    faults.push(`the default key store is ${stores.main.state}: see the log`);
+  else if (stores.main.hangs)
+    faults.push('all workers of the default key store hang in the HSM module: see the log');
+  if (!audit.available)
+    faults.push(
+      audit.fault ?? 'the audit log cannot be written, and nothing is done unrecorded: see the log',
+    );
+  faults.push(...problems);
+  return new Health(faults, warnings, {
+    keyStores: stores.states,
+    audit: { available: audit.available, sinks: sinks.status },
+  });
+}
+
+/** Material of keys that their records do not name. */
+function unclaimedWarnings(unclaimed: Inspection['unclaimed'], keyring: Keyring): string[] {
+  const counts = new Map<string, number>();
+  for (const { keyId } of unclaimed) counts.set(keyId, (counts.get(keyId) ?? 0) + 1);
+  return [...counts].map(([keyId, count]) => {
+    const title = `the token holds ${count} ${count === 1 ? 'material' : 'materials'} of key ${keyId} that no record names`;
+    return keyring.key(keyId)
+      ? `${title}: 'keyhold recover materials ${keyId}' takes them up`
+      : `${title}, nor is there a record of the key`;
+  });
+}

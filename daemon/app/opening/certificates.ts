@@ -1,0 +1,112 @@
+// The development CA and the server certificate of the TLS port.
+// @peculiar/x509 needs the polyfill to be there before it.
+import 'reflect-metadata';
+import { existsSync, readFileSync } from 'node:fs';
+import { createPublicKey, type webcrypto } from 'node:crypto';
+import { join } from 'node:path';
+import * as x509 from '@peculiar/x509';
+import { crypto } from '../../../client/crypto.js';
+import { replaceFileSync } from '../../files/replace-file.js';
+
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const day = 24 * 60 * 60 * 1000;
+const caLifetime = 3650 * day;
+const serverLifetime = 397 * day;
+/** A server certificate that ends sooner than this is made anew. */
+const renewBefore = 30 * day;
+
+/**
+ * Makes CA and server certificate where there is none, and renews a certificate of this CA that is about to end. Files of
+ * another CA, and a CA whose key was taken away, are left alone.
+ * @returns whether a server certificate was made
+ */
+export async function ensureCertificates(home: string): Promise<boolean> {
+  const path = (name: string) => join(home, 'tls', name);
+  x509.cryptoProvider.set(crypto);
+  if (!existsSync(path('ca.pem'))) {
+    // A CA of its own beside a server certificate that another one signed would be of no use.
+    if (existsSync(path('server.pem')) && !existsSync(path('ca.key'))) return false;
+    await makeCa(path);
+  }
+  if (!existsSync(path('ca.key'))) return false;
+  if (existsSync(path('server.pem'))) {
+    const { notAfter, issuer } = new x509.X509Certificate(readFileSync(path('server.pem'), 'utf8'));
+    if (issuer !== caName) return false;
+    if (notAfter.getTime() - Date.now() > renewBefore && existsSync(path('server.key'))) return false;
+  }
+  await makeServerCertificate(path);
+  return true;
+}
+
+const caName = 'CN=Keyhold development CA';
+
+async function makeCa(path: (name: string) => string): Promise<void> {
+  const keys = await caKeys(path('ca.key'));
+  const ca = await x509.X509CertificateGenerator.createSelfSigned({
+    name: caName,
+    notBefore: new Date(Date.now() - day),
+    notAfter: new Date(Date.now() + caLifetime),
+    signingAlgorithm: algorithm,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  replaceFileSync(path('ca.pem'), `${ca.toString('pem')}\n`, 0o644);
+}
+
+/** The key of the CA, made where there is none: it is there before anything that it signs. */
+async function caKeys(path: string): Promise<webcrypto.CryptoKeyPair> {
+  if (!existsSync(path)) {
+    const keys = await generateKeys();
+    replaceFileSync(path, await privateKeyPem(keys.privateKey));
+    return keys;
+  }
+  const pem = readFileSync(path, 'utf8');
+  const spki = createPublicKey(pem).export({ type: 'spki', format: 'der' });
+  const { subtle } = crypto;
+  const pkcs8 = x509.PemConverter.decodeFirst(pem);
+  return {
+    privateKey: await subtle.importKey('pkcs8', pkcs8, algorithm, false, ['sign']),
+    publicKey: await subtle.importKey('spki', spki, algorithm, true, ['verify']),
+  };
+}
+
+async function makeServerCertificate(path: (name: string) => string): Promise<void> {
+  const ca = new x509.X509Certificate(readFileSync(path('ca.pem'), 'utf8'));
+  const caKey = x509.PemConverter.decodeFirst(readFileSync(path('ca.key'), 'utf8'));
+  const signingKey = await crypto.subtle.importKey('pkcs8', caKey, algorithm, false, ['sign']);
+  const keys = await generateKeys();
+  const certificate = await x509.X509CertificateGenerator.create({
+    subject: 'CN=Keyhold',
+    issuer: ca.subject,
+    notBefore: new Date(Date.now() - day),
+    notAfter: new Date(Date.now() + serverLifetime),
+    signingAlgorithm: algorithm,
+    publicKey: keys.publicKey,
+    signingKey,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension([
+        { type: 'dns', value: 'localhost' },
+        { type: 'ip', value: '127.0.0.1' },
+        { type: 'ip', value: '::1' },
+      ]),
+      await x509.AuthorityKeyIdentifierExtension.create(ca.publicKey),
+    ],
+  });
+  replaceFileSync(path('server.key'), await privateKeyPem(keys.privateKey));
+  replaceFileSync(path('server.pem'), `${certificate.toString('pem')}\n`, 0o644);
+}
+
+async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+}
+
+async function privateKeyPem(key: webcrypto.CryptoKey): Promise<string> {
+  return `${x509.PemConverter.encode(await crypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')}\n`;
+}

@@ -1,0 +1,77 @@
+// Where a home is. A record keeps its place, so that a start can tell a home that was moved from one that was copied: a
+// copy has the same instance and the same keys, and must not write into the token of the home that it was copied from.
+import { realpathSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { ConfigError, loadProfile } from '../../config/load.js';
+import type { Config } from '../../config/schema.js';
+import type { Records } from '../../store/records/records.js';
+
+const placeKey = 'home';
+
+const placeRecord = z.strictObject({
+  /** Without symbolic links. */
+  path: z.string(),
+  /** Of the folder; it stays when the folder is renamed, and differs in a copy. */
+  inode: z.string(),
+});
+
+type Place = z.output<typeof placeRecord>;
+
+/** What a start found. */
+export interface Relocation {
+  readonly sentence: string;
+  /** For the audit log. */
+  readonly facts: { readonly movedFrom: string } | { readonly copiedFrom: string };
+}
+
+/**
+ * Notes where the home is, and says whether it came from elsewhere.
+ * @returns undefined where it is where it was
+ * @throws ConfigError where it is a copy, the original is there, and both would write into one token
+ */
+export async function notePlace(
+  home: string,
+  config: Config,
+  records: Records,
+): Promise<Relocation | undefined> {
+  const now = placeOf(home);
+  const text = records.get(placeKey);
+  const before = text === undefined ? undefined : placeRecord.parse(JSON.parse(text));
+  if (before?.path === now.path && before.inode === now.inode) return undefined;
+  const relocation = before && relocationOf(before, now, config, home);
+  await records.commit([{ key: placeKey, value: JSON.stringify(now) }]);
+  return relocation;
+}
+
+function relocationOf(before: Place, now: Place, { hsm }: Config, home: string): Relocation | undefined {
+  // Restored in its place, or reached by another name.
+  if (before.path === now.path || isThere(now, before.path)) return undefined;
+  if (!isThere(before, before.path)) {
+    const sentence = `this home was ${before.path} before, and is ${now.path} now`;
+    return { sentence, facts: { movedFrom: before.path } };
+  }
+  const what = `${now.path} is a copy of the home ${before.path}, which is still there: both have the same keys and credentials`;
+  if (!loadProfile(hsm.profile, home).tokenInHome) {
+    throw new ConfigError(
+      `${what}, and would write into the same token. Nothing was changed. Start ${before.path} instead; or, where this home takes ` +
+        'its place, move that one away first.',
+    );
+  }
+  return {
+    sentence: `${what}. Each goes its own way from here, with a token of its own`,
+    facts: { copiedFrom: before.path },
+  };
+}
+
+function placeOf(home: string): Place {
+  const path = realpathSync(home);
+  return { path, inode: String(statSync(path, { bigint: true }).ino) };
+}
+
+/** Whether a place's folder is at a path, with a store in it. */
+function isThere({ inode }: Place, path: string): boolean {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const store = statSync(join(path, 'metadata'), { throwIfNoEntry: false });
+  return found !== undefined && String(found.ino) === inode && store !== undefined;
+}

@@ -1,0 +1,55 @@
+// How the metadata store's root comes to name the newest records of the audit log where no change makes a root anyway.
+import type { Logger } from '../../observability/log.js';
+import type { Records } from '../../store/records/records.js';
+
+/** Milliseconds of use after which a root names the log's head, at most: what comes later could be cut off unnoticed. */
+const interval = 20_000;
+
+export class LogSeal {
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  /** @param sealed a root was written */
+  constructor(
+    private readonly records: Records,
+    private readonly log: Logger,
+    private readonly sealed: () => void,
+  ) {}
+
+  /** There are more durable records. Returns at once. */
+  request(): void {
+    if (this.#timer || this.#closed) return;
+    const age = Date.now() - (this.records.root?.at ?? 0) * 1000;
+    const wait = Math.min(interval, Math.max(0, interval - age));
+    this.#timer = setTimeout(() => {
+      this.#seal().catch((error: unknown) => this.log.error({ err: error }, 'the root was not written'));
+    }, wait).unref();
+  }
+
+  /** A last root, when the log is closed. @throws StoreError */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.records.commitRoot();
+  }
+
+  async #seal(): Promise<void> {
+    this.#timer = undefined;
+    // A change may have made a root meanwhile.
+    const age = Date.now() - (this.records.root?.at ?? 0) * 1000;
+    // Where the clock was set back the root's time lies ahead, for as long as the clock was.
+    if (age >= 0 && age < interval / 2) {
+      this.request();
+      return;
+    }
+    try {
+      await this.records.commitRoot();
+      this.sealed();
+    } catch (error) {
+      this.log.debug(
+        { err: error },
+        'the root could not be written; the next change or checkpoint tries again',
+      );
+    }
+  }
+}

@@ -1,0 +1,204 @@
+// What daemon and programs open in a home: the instance, its records and its audit log.
+import { join } from 'node:path';
+import { readAnchor } from './anchor.js';
+import { AuditError } from '../../audit/audit-log.js';
+import { describeLogBreak, findLogBreak, type LogBreak } from '../../audit/expected-head.js';
+import { openAuditLog } from '../../audit/open.js';
+import { ConfigError } from '../../config/load.js';
+import type { Config } from '../../config/schema.js';
+import type { KeyStore } from '../../hsm/key-store.js';
+import {
+  checkInternalKeys,
+  type Instance,
+  instanceKey,
+  instanceRecordKey,
+  instanceText,
+  internalObjectId,
+  parseInstance,
+  readInstance,
+} from './instance.js';
+import { ecdsaSha256, hmacSha256 } from '../../keys/specs/table.js';
+import type { Logger } from '../../observability/log.js';
+import { makeServiceEvent } from '../../pipeline/audit-event.js';
+import { OwedEvents } from '../../journal/audit-outbox.js';
+import { type Break, breakError, compareWithAnchor } from '../../store/records/integrity-failures.js';
+import { refuseUnknownKinds } from '../../store/records/record-kinds.js';
+import { Records } from '../../store/records/records.js';
+import type { Anchor, LogHead } from '../../store/records/root.js';
+import { type MetadataStore, StoreError } from '../../store/store.js';
+
+/** @throws ConfigError where the store holds no instance, or one of another account; StoreError 'newer', 'corrupt' */
+export async function readOwnInstance(store: MetadataStore, config: Config): Promise<Instance> {
+  const instance = await readInstance(store);
+  if (!instance) {
+    throw new ConfigError(
+      "The metadata store holds no instance: restore it from a backup. Where 'keyhold init' was interrupted, and nothing else " +
+        'was done, run it again: it finishes what it began.',
+    );
+  }
+  if (instance.account !== config.account || instance.region !== config.region) {
+    const own = `account ${instance.account} in ${instance.region}`;
+    throw new ConfigError(
+      `keyhold.yaml names another account or Region than this home was made for (${own}).`,
+    );
+  }
+  return instance;
+}
+
+/** The records of a home, and what the HSM was last told of them. */
+export interface OpenedRecords {
+  readonly records: Records;
+  readonly anchor: Anchor | undefined;
+}
+
+/**
+ * Reads the records and what is wrong with them as a whole.
+ * @returns isRooted false: the store was made before stores had a root
+ * @throws StoreError 'corrupt', 'newer', HsmError
+ */
+export async function readRecords(
+  store: MetadataStore,
+  instance: Instance,
+  keyStore: KeyStore,
+): Promise<OpenedRecords & { readonly broken: Break | undefined; readonly isRooted: boolean }> {
+  checkInternalKeys(instance, keyStore);
+  const macKey = internalObjectId(instance, 'record-mac');
+  const mac = (message: Buffer) => keyStore.sign(macKey, hmacSha256, 'none', message);
+  const records = await Records.read(store, instance.storeId, mac);
+  refuseUnknownKinds(records.keys(''));
+  const copy = records.get(instanceRecordKey);
+  if (copy === undefined || instanceText(parseInstance(copy)) !== instanceText(instance)) {
+    throw new StoreError(
+      'corrupt',
+      'The instance record was changed outside Keyhold: restore the store from a backup.',
+    );
+  }
+  // The copy counts, since it has a MAC. It is written first, so no crash leaves the older format there alone.
+  const isRooted = parseInstance(copy).format === 2 || instance.format === 2;
+  const anchor = await readAnchor(keyStore, instance);
+  return { records, anchor, broken: breakOf(records, anchor, isRooted), isRooted };
+}
+
+function breakOf(records: Records, anchor: Anchor | undefined, isRooted: boolean): Break | undefined {
+  const { root, broken, size } = records;
+  if (!broken) return root && compareWithAnchor(root, anchor, size);
+  const isFirstStart = broken.kind === 'no-root' && !isRooted && !anchor;
+  return isFirstStart ? undefined : { ...broken, anchor };
+}
+
+/**
+ * Reads the records, and gives a store of an earlier Keyhold its root.
+ * @throws StoreError 'corrupt', 'rolled-back', HsmError
+ */
+export async function loadRecords(
+  store: MetadataStore,
+  instance: Instance,
+  keyStore: KeyStore,
+): Promise<OpenedRecords> {
+  const { records, anchor, broken, isRooted } = await readRecords(store, instance, keyStore);
+  if (broken) throw breakError(broken);
+  if (!isRooted) {
+    const event = makeServiceEvent('UpgradeStore', instance.account, instance.region, {
+      records: records.size,
+      reason: 'it was made before metadata stores had an authenticated root',
+    });
+    await records.commit([rootedInstance(instance), OwedEvents.before(event)]);
+  }
+  await storeInstance(store, instance);
+  return { records, anchor };
+}
+
+/** The change that says of a store that it must have a root. */
+export function rootedInstance(instance: Instance) {
+  return { key: instanceRecordKey, value: instanceText(instance) };
+}
+
+/** Has the instance outside the records say the same. */
+export async function storeInstance(store: MetadataStore, instance: Instance): Promise<void> {
+  if (instance.format === 2) return;
+  await store.batch([{ type: 'put', key: instanceKey, value: Buffer.from(instanceText(instance)) }]);
+}
+
+/** The newest record that the audit log of a home is known to have held; undefined: an earlier Keyhold ran there last. */
+export function expectedLogHead({ records: { root }, anchor }: OpenedRecords): LogHead | undefined {
+  const isOlder = (root?.epoch ?? 0) < (anchor?.epoch ?? 0);
+  return isOlder ? (anchor?.audit ?? root?.audit) : (root?.audit ?? anchor?.audit);
+}
+
+/** What is missing of the audit log of a home. */
+export function auditBreak(home: string, opened: OpenedRecords): LogBreak | undefined {
+  const expected = expectedLogHead(opened);
+  return expected && findLogBreak(join(home, 'audit'), expected);
+}
+
+/**
+ * Holds the audit log of a home against what the store's root and the HSM's anchor say of it.
+ * @throws AuditError where it was cut, emptied, replaced or deleted
+ */
+export function checkAudit(home: string, opened: OpenedRecords): void {
+  const broken = auditBreak(home, opened);
+  if (!broken) return;
+  throw new AuditError(
+    `The audit log in ${join(home, 'audit')} was changed while the daemon was stopped. ${describeLogBreak(broken)} ` +
+      'Put the newest log back; where it is lost for good, `keyhold recover audit` explains what is missing, and puts it on record.',
+  );
+}
+
+/** What becomes of an audit log, for those who act on it. */
+export interface AuditHooks {
+  /** The log is whole again after a failure; so many records that were owed are written. */
+  readonly recovered?: (written: number) => Promise<void>;
+  /** There are more durable records. */
+  readonly durable?: () => void;
+  readonly checkpoint?: () => void;
+  /** How many requests are under way. */
+  readonly underWay?: () => number;
+}
+
+/** Milliseconds after which a failure that goes on is logged again. */
+const repeatAfter = 10 * 60_000;
+
+/** Tells which failures to log, of many that say the same. */
+function newsFilter(): (error: unknown) => boolean {
+  let last: { text: string; at: number } | undefined;
+  return (error) => {
+    const [text, at] = [String(error), performance.now()];
+    if (last?.text === text && at - last.at < repeatAfter) return false;
+    last = { text, at };
+    return true;
+  };
+}
+
+/** @throws AuditError */
+export function openAudit(
+  home: string,
+  config: Config,
+  instance: Instance,
+  keyStore: KeyStore,
+  log: Logger,
+  hooks: AuditHooks = {},
+) {
+  const signingKey = internalObjectId(instance, 'audit-signing');
+  const isNews = newsFilter();
+  return openAuditLog({
+    directory: join(home, 'audit'),
+    signer: {
+      keyId: signingKey.toString('hex'),
+      sign: (message) => ecdsaSha256(keyStore, signingKey, message),
+    },
+    observe: (event) => {
+      if (event.type !== 'failed' || isNews(event.error))
+        log[event.type === 'checkpoint' ? 'debug' : 'error'](event, `audit log: ${event.type}`);
+      if (event.type === 'recovered')
+        hooks.recovered?.(event.written).catch((error: unknown) => {
+          log.error({ err: error }, 'events that the audit log refused could not be written yet');
+        });
+      if (event.type === 'checkpoint') hooks.checkpoint?.();
+    },
+    durable: hooks.durable,
+    underWay: hooks.underWay,
+    maxFileSize: config.audit.fileBytes,
+    checkpointRecords: config.audit.checkpointRecords,
+    checkpointInterval: config.audit.checkpointSeconds * 1000,
+  });
+}

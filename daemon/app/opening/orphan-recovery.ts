@@ -1,0 +1,46 @@
+// Keys of which the audit log says that they were made, and the metadata store does not: the disk lost the end of the store's
+// log. Their intents are there again, and undoing those would destroy the material of keys that were acknowledged.
+import { madeKeys } from '../../audit/search.js';
+import type { KeyStore } from '../../hsm/key-store.js';
+import type { Logger } from '../../observability/log.js';
+import type { Records } from '../../store/records/records.js';
+
+const labelPrefix = 'keyhold/';
+
+export class MadeKeys {
+  /** Ids of the keys whose objects were kept. */
+  readonly lost: string[] = [];
+  /** Those that the audit log knows, read when they are first needed. */
+  #made: Promise<ReadonlySet<string>> | undefined;
+
+  /** @param directory of the audit log */
+  constructor(
+    private readonly directory: string,
+    private readonly records: Records,
+    private readonly keyStore: KeyStore,
+    private readonly log: Logger,
+  ) {}
+
+  /** For health. */
+  get warnings(): string[] {
+    return this.lost.map(
+      (keyId) => `the metadata store lost key ${keyId}, which was made: its object was kept`,
+    );
+  }
+
+  /** Whether an object in an intent is that of such a key. @param objectId CKA_ID, hex */
+  async isKept(objectId: string): Promise<boolean> {
+    const object = this.keyStore.objects.find(({ id }) => id.toString('hex') === objectId);
+    if (!object?.label.startsWith(labelPrefix)) return false;
+    const keyId = object.label.slice(labelPrefix.length);
+    if (this.records.get(`key/${keyId}`) !== undefined) return false;
+    this.#made ??= madeKeys(this.directory);
+    if (!(await this.#made).has(keyId)) return false;
+    this.lost.push(keyId);
+    this.log.error(
+      { keyId, objectId },
+      'the metadata store lost a key that was made: the disk loses what it says it has written. The object stays in the HSM',
+    );
+    return true;
+  }
+}

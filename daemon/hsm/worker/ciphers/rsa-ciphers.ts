@@ -1,0 +1,104 @@
+// RSAES-OAEP (RFC 8017, section 7.1) with MGF1 over the same hash and an empty label.
+import { constants, createPublicKey, publicEncrypt } from 'node:crypto';
+import pkcs11, { type Handle } from 'pkcs11js';
+import { HsmError } from '../../key-store.js';
+import type { Cipher } from './ciphers.js';
+import { decryptInto, invalidCiphertext } from './decryption.js';
+import { unpadOaep } from './oaep.js';
+import type { KeyObjects } from '../objects.js';
+import { toSubjectPublicKeyInfo } from '../public-keys.js';
+import type { Token } from '../token.js';
+
+/**
+ * Room for a result of the longest modulus, 16,384 bits. With less than the module wants it would answer
+ * CKR_BUFFER_TOO_SMALL, whatever the ciphertext's length, and leave the operation open.
+ */
+const LONGEST_RESULT = 2048;
+const NO_IV = Buffer.alloc(0);
+
+/** Length in bytes, and how PKCS #11 names them. */
+const HASHES = {
+  sha1: { length: 20, hashAlg: pkcs11.CKM_SHA_1, mgf: pkcs11.CKG_MGF1_SHA1 },
+  sha256: { length: 32, hashAlg: pkcs11.CKM_SHA256, mgf: pkcs11.CKG_MGF1_SHA256 },
+} as const;
+
+abstract class RsaOaep implements Cipher {
+  constructor(
+    protected readonly token: Token,
+    private readonly objects: KeyObjects,
+    protected readonly hash: keyof typeof HASHES,
+  ) {}
+
+  // No secret key takes part, so OpenSSL does it for every module alike, with the public key that the token holds.
+  encrypt(id: Buffer, aad: Buffer, plaintext: Buffer): [Buffer, Buffer] {
+    refuseExtras(aad, NO_IV);
+    const der = this.objects.usePublic(id, (key) => toSubjectPublicKeyInfo(this.token, key));
+    const key = createPublicKey({ key: der, type: 'spki', format: 'der' });
+    const longest = (key.asymmetricKeyDetails?.modulusLength ?? 0) / 8 - 2 * HASHES[this.hash].length - 2;
+    if (plaintext.length > longest)
+      throw new HsmError('plaintext-too-long', `${plaintext.length} bytes; this key takes ${longest}`);
+    const padding = constants.RSA_PKCS1_OAEP_PADDING;
+    return [NO_IV, publicEncrypt({ key, padding, oaepHash: this.hash }, plaintext)];
+  }
+
+  decrypt(id: Buffer, aad: Buffer, iv: Buffer, ciphertext: Buffer): Buffer {
+    refuseExtras(aad, iv);
+    return this.objects.use(id, (key) => this.decryptWith(key, ciphertext));
+  }
+
+  protected abstract decryptWith(key: Handle, ciphertext: Buffer): Buffer;
+}
+
+/** By the module. */
+export class ModuleRsaOaep extends RsaOaep {
+  private readonly mechanism = {
+    mechanism: pkcs11.CKM_RSA_PKCS_OAEP,
+    parameter: {
+      type: pkcs11.CK_PARAMS_RSA_OAEP,
+      hashAlg: HASHES[this.hash].hashAlg,
+      mgf: HASHES[this.hash].mgf,
+      source: 1,
+    },
+  };
+
+  protected override decryptWith(key: Handle, ciphertext: Buffer): Buffer {
+    return decryptInto(this.token, this.mechanism, key, ciphertext, Buffer.alloc(LONGEST_RESULT));
+  }
+}
+
+/**
+ * With SHA-256, for modules that have raw RSA and not this: SoftHSM 2.6.1 answers CKM_RSA_PKCS_OAEP with SHA-256 with
+ * CKR_ARGUMENTS_BAD.
+ */
+export class RawRsaOaepSha256 extends RsaOaep {
+  constructor(token: Token, objects: KeyObjects) {
+    super(token, objects, 'sha256');
+  }
+
+  protected override decryptWith(key: Handle, ciphertext: Buffer): Buffer {
+    return decryptOaepSha256(this.token, key, ciphertext);
+  }
+}
+
+/**
+ * RSAES-OAEP with SHA-256 by raw RSA.
+ * @param key an RSA private key that may decrypt
+ * @throws HsmError 'invalid-ciphertext'
+ */
+export function decryptOaepSha256(token: Token, key: Handle, ciphertext: Buffer): Buffer {
+  const output = Buffer.alloc(LONGEST_RESULT);
+  const raw = decryptInto(token, { mechanism: pkcs11.CKM_RSA_X_509 }, key, ciphertext, output);
+  // RFC 8017, section 7.1.2, step 1b, for a module that takes any length.
+  if (raw.length > ciphertext.length) throw invalidCiphertext();
+  // A module that leaves leading zeros out must not tell by that how the padding begins.
+  const encoded = Buffer.alloc(ciphertext.length);
+  encoded.set(raw, encoded.length - raw.length);
+  output.fill(0);
+  const message = unpadOaep(encoded, 'sha256');
+  if (message === undefined) throw invalidCiphertext();
+  return message;
+}
+
+function refuseExtras(aad: Buffer, iv: Buffer): void {
+  if (aad.length + iv.length > 0) throw new HsmError('internal', 'RSAES-OAEP takes no IV and no context');
+}

@@ -1,0 +1,216 @@
+// Imported key material to token objects. What comes from outside is checked before anything lasts: that it is what the
+// key's spec says, and that a private key belongs to the public key which is made of it.
+import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
+import { HsmError, type Attributes, type ImportTarget } from '../../key-store.js';
+import { merge, promisedOfPublic, promisedOfSecret } from '../generation.js';
+import { ecPublicKey, edwardsPair, notPkcs8, type PublicKey, rsaPublicKey } from './imported-pairs.js';
+import { mechanismOf } from '../mechanisms.js';
+import { CKK_EC_EDWARDS, attributeReader } from '../public-keys.js';
+import { meaningOf } from '../../pkcs11/return-values.js';
+import type { Token } from '../token.js';
+import { AES_KEY_WRAP_PAD, type Material } from './unwrapping.js';
+
+export interface Imported {
+  readonly handles: readonly Handle[];
+  readonly checkValue: Buffer;
+  /** Whether the material itself was in the memory of this process. */
+  readonly leftHsm: boolean;
+}
+
+/** 32 bytes, encrypted or authenticated to tell a secret key by; it must never change, since material ids come of it. */
+const CHECK_TEXT = Buffer.from('keyhold key material check value');
+
+/**
+ * Makes the token objects of a key of imported material.
+ * @throws HsmError 'invalid-ciphertext', 'incorrect-key-material'; then no object is left
+ */
+export function importMaterial(
+  token: Token,
+  material: Material,
+  id: Buffer,
+  label: Buffer,
+  target: ImportTarget,
+): Imported {
+  const { template, secret } = target;
+  if (secret !== undefined) return importSecret(token, material, id, label, { template, secret });
+  const pair = { token, material, promised: promisedOfSecret(id, label), template };
+  const { publicKey, privateKey, leftHsm } = importPrivate(pair);
+  const handles = [privateKey];
+  try {
+    const open = merge(withoutModulusBits(template.publicAttributes ?? []), [
+      { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PUBLIC_KEY },
+      ...publicKey.attributes,
+      ...promisedOfPublic(id, label),
+    ]);
+    handles.push(token.module.C_CreateObject(token.session, open));
+  } catch (error) {
+    token.module.C_DestroyObject(token.session, privateKey);
+    throw error;
+  }
+  return { handles, checkValue: publicKey.spki, leftHsm };
+}
+
+/**
+ * Tells material that cannot be decrypted from material that cannot be used. A module says the same of both, so where it
+ * refuses, the material is unwrapped once more as bytes of any content. That succeeds only where the unwrapping is
+ * authenticated (OAEP, and the integrity check of RFC 5649), so the difference is no oracle: nobody makes such a ciphertext
+ * without knowing what is in it.
+ * @throws HsmError 'invalid-ciphertext', 'incorrect-key-material' with the reason
+ */
+export function tellingUnusable<T>(
+  token: Token,
+  material: Material,
+  { secret }: ImportTarget,
+  attempt: () => T,
+): T {
+  try {
+    return attempt();
+  } catch (error) {
+    if (!(error instanceof HsmError) || error.code !== 'invalid-ciphertext' || !unwraps(token, material))
+      throw error;
+    throw secret ? wrongLength(secret) : notPkcs8();
+  }
+}
+
+function unwraps({ module, session }: Token, material: Material): boolean {
+  try {
+    module.C_DestroyObject(
+      session,
+      material.make([
+        { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
+        { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_GENERIC_SECRET },
+        { type: pkcs11.CKA_TOKEN, value: false },
+        { type: pkcs11.CKA_PRIVATE, value: true },
+        { type: pkcs11.CKA_SENSITIVE, value: true },
+        { type: pkcs11.CKA_EXTRACTABLE, value: false },
+      ]),
+    );
+    return true;
+  } catch (error) {
+    if (error instanceof HsmError && error.code === 'invalid-ciphertext') return false;
+    throw error;
+  }
+}
+
+interface PairTarget {
+  readonly token: Token;
+  readonly material: Material;
+  readonly promised: Attribute[];
+  readonly template: ImportTarget['template'];
+}
+
+function importPrivate({ token, material, promised, template }: PairTarget): {
+  publicKey: PublicKey;
+  privateKey: Handle;
+  leftHsm: boolean;
+} {
+  const isPrivate = { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PRIVATE_KEY };
+  const lasting = merge(template.attributes, [isPrivate, ...promised]);
+  const keyType = numberOf(template.attributes, pkcs11.CKA_KEY_TYPE);
+  if (keyType === CKK_EC_EDWARDS) {
+    const pair = edwardsPair(token, material, template.publicAttributes ?? []);
+    try {
+      return {
+        publicKey: pair.publicKey,
+        privateKey: token.module.C_CreateObject(token.session, [...lasting, ...pair.attributes]),
+        leftHsm: true,
+      };
+    } finally {
+      pair.wipe();
+    }
+  }
+  const read = keyType === pkcs11.CKK_RSA ? rsaPublicKey : ecPublicKey;
+  const publicKey = read(token, material, template.publicAttributes ?? []);
+  return { publicKey, privateKey: material.make(lasting), leftHsm: false };
+}
+
+function importSecret(
+  token: Token,
+  material: Material,
+  id: Buffer,
+  label: Buffer,
+  { template, secret }: Required<ImportTarget>,
+): Imported {
+  const isSecret = { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY };
+  const length = lengthOf(token, material, numberOf(template.attributes, pkcs11.CKA_KEY_TYPE));
+  if (length < secret.shortest || length > secret.longest) throw wrongLength(secret);
+  const attributes = template.attributes.filter(([type]) => type !== pkcs11.CKA_VALUE_LEN);
+  const handle = material.make(merge(attributes, [isSecret, ...promisedOfSecret(id, label)]));
+  try {
+    return { handles: [handle], checkValue: checkValueOf(token, handle, secret), leftHsm: false };
+  } catch (error) {
+    token.module.C_DestroyObject(token.session, handle);
+    throw error;
+  }
+}
+
+function checkValueOf(
+  { module, session }: Token,
+  key: Handle,
+  secret: Required<ImportTarget>['secret'],
+): Buffer {
+  const { mac } = secret;
+  try {
+    const output = Buffer.alloc(256);
+    if (mac === undefined) {
+      module.C_EncryptInit(session, { mechanism: pkcs11.CKM_AES_ECB }, key);
+      return Buffer.from(module.C_Encrypt(session, CHECK_TEXT, output));
+    }
+    module.C_SignInit(session, mechanismOf(Buffer.from(JSON.stringify(mac))), key);
+    return Buffer.from(module.C_Sign(session, CHECK_TEXT, output));
+  } catch (error) {
+    // SoftHSM 2.6.1 refuses a key of an impossible length only when it is used.
+    if (meaningOf(error)?.code !== 'unsupported') throw error;
+    throw wrongLength(secret);
+  }
+}
+
+function wrongLength({ shortest, longest }: Required<ImportTarget>['secret']): HsmError {
+  const wanted = shortest === longest ? `${shortest} bytes` : `${shortest} to ${longest} bytes`;
+  return new HsmError(
+    'incorrect-key-material',
+    `The key material was decrypted, but has another length than the key spec takes: ${wanted}, without any encoding.`,
+  );
+}
+
+/**
+ * Bytes of a secret key. SoftHSM 2.6.1 gives none for a key that was unwrapped, so one that may be wrapped is wrapped
+ * again under a key of the HSM, which tells the length in steps of eight. No key spec's bounds lie within a step but
+ * those below which SoftHSM refuses to use the key.
+ */
+function lengthOf(token: Token, material: Material, keyType: number): number {
+  const { module, session } = token;
+  const probe = material.make([
+    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
+    { type: pkcs11.CKA_KEY_TYPE, value: keyType },
+    { type: pkcs11.CKA_TOKEN, value: false },
+    { type: pkcs11.CKA_PRIVATE, value: true },
+    { type: pkcs11.CKA_SENSITIVE, value: true },
+    { type: pkcs11.CKA_EXTRACTABLE, value: true },
+  ]);
+  try {
+    const told = attributeReader(token, probe)(pkcs11.CKA_VALUE_LEN);
+    if (told.length > 0 && told.readUInt32LE(0) > 0) return told.readUInt32LE(0);
+    const key = module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
+      { type: pkcs11.CKA_TOKEN, value: false },
+      { type: pkcs11.CKA_PRIVATE, value: true },
+      { type: pkcs11.CKA_VALUE_LEN, value: 32 },
+      { type: pkcs11.CKA_WRAP, value: true },
+    ]);
+    try {
+      return module.C_WrapKey(session, AES_KEY_WRAP_PAD, key, probe, Buffer.alloc(8_192)).length - 8;
+    } finally {
+      module.C_DestroyObject(session, key);
+    }
+  } finally {
+    module.C_DestroyObject(session, probe);
+  }
+}
+
+function numberOf(attributes: Attributes, wanted: number): number {
+  return Number(attributes.find(([type]) => type === wanted)?.[1]);
+}
+
+function withoutModulusBits(attributes: Attributes): Attributes {
+  return attributes.filter(([type]) => type !== pkcs11.CKA_MODULUS_BITS);
+}

@@ -1,0 +1,209 @@
+// Temporary credentials. Sessions are not stored: a token carries its session, secret included, encrypted under the HSM's
+// key for secrets and bound to the access key id. In front of that is a MAC that the daemon checks by itself, so that a
+// made-up or expired token never reaches the HSM.
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import { exceptions } from '../../../proto/errors.js';
+import { HsmError, type KeyStore } from '../../hsm/key-store.js';
+import type { Secrets } from '../../hsm/secrets.js';
+import { uniqueId } from '../names.js';
+import { OpenedSessions, RememberedSession } from './opened-sessions.js';
+import type { SigningScope } from '../signatures/signing-keys.js';
+
+const sessionSchema = z.strictObject({
+  roleId: z.string(),
+  name: z.string(),
+  /** Epoch seconds: `aws:TokenIssueTime`. */
+  issuedAt: z.number(),
+  /** Epoch seconds. */
+  expiresAt: z.number(),
+  /** A policy document that bounds the session, as given. */
+  policy: z.string().optional(),
+  /** Managed policies that bound it. One that is deleted, or made anew under its name, allows nothing any more. */
+  policies: z.array(z.strictObject({ name: z.string(), id: z.string() })),
+  tags: z.array(z.strictObject({ key: z.string(), value: z.string() })),
+  /** Keys of the tags that sessions which this one assumes get too. */
+  transitiveTagKeys: z.array(z.string()),
+});
+
+/** A session of a role. */
+export type Session = z.output<typeof sessionSchema>;
+
+const principalSessionSchema = z.strictObject({
+  /** Unique id of the user, or the account's number for its root. */
+  principalId: z.string(),
+  /** Epoch seconds: `aws:TokenIssueTime`. */
+  issuedAt: z.number(),
+  /** Epoch seconds. */
+  expiresAt: z.number(),
+});
+
+/** Temporary credentials of a user or of the root (GetSessionToken): they have the permissions of their principal. */
+export type PrincipalSession = z.output<typeof principalSessionSchema>;
+
+export type AnySession = Session | PrincipalSession;
+
+const contentSchema = z.strictObject({
+  secret: z.string(),
+  session: z.union([sessionSchema, principalSessionSchema]),
+});
+
+/**
+ * A token is, in base64: format (1 byte), HMAC-SHA-256 (32 bytes) over access key id and all that follows, end of the
+ * session in epoch milliseconds (8 bytes, big endian), the session, sealed. Format 1 had no MAC and no
+ * end, and is refused.
+ */
+const format = 2;
+const macAt = 1;
+const expiryAt = macAt + 32;
+const sealedAt = expiryAt + 8;
+/** IV and tag. */
+const minSealedLength = 12 + 16;
+/** Bytes of a token's content: in base64 it must leave room for the other headers of a request (16 KiB in all). */
+const maxContent = 6_000;
+const maxToken = 9_000;
+
+/** What is signed in the HSM, with the store's id behind it, to make the key for the tokens' MACs. */
+const macKeyMessage = 'keyhold session tokens v2\0';
+
+/** What AssumeRole gives its caller. */
+export interface TemporaryCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string;
+  /** How much of the room for policies and tags is used, in percent. */
+  readonly packedSize: number;
+}
+
+/** A session that was opened, and the key that signs for it, 32 bytes, which the caller wipes. */
+export interface OpenedSession {
+  readonly accessKeyId: string;
+  readonly session: AnySession;
+  readonly signingKey: Buffer;
+}
+
+export class Sessions {
+  readonly #opened = new OpenedSessions();
+  /** Tokens that the HSM opens now: a flood of one token costs it one call. */
+  readonly #opening = new Map<string, Promise<RememberedSession | undefined>>();
+  readonly #macKey: KeyObject;
+
+  /** @param macKey 32 bytes, secret, the same at each start; the caller wipes it */
+  constructor(
+    private readonly store: KeyStore,
+    private readonly secrets: Secrets,
+    macKey: Buffer,
+  ) {
+    this.#macKey = createSecretKey(macKey);
+  }
+
+  /**
+   * Derives the key for the tokens' MACs in the HSM.
+   * @param mac HMAC-SHA-256 under a key of the HSM
+   */
+  static async start(
+    store: KeyStore,
+    secrets: Secrets,
+    storeId: string,
+    mac: (message: Buffer) => Promise<Buffer>,
+  ): Promise<Sessions> {
+    const macKey = await mac(Buffer.from(macKeyMessage + storeId));
+    const sessions = new Sessions(store, secrets, macKey);
+    macKey.fill(0);
+    return sessions;
+  }
+
+  /** @throws PackedPolicyTooLargeException, HsmError */
+  async create(session: AnySession): Promise<TemporaryCredentials> {
+    const accessKeyId = uniqueId('session');
+    const secretAccessKey = (await this.store.random(30)).toString('base64');
+    const content = Buffer.from(JSON.stringify({ secret: secretAccessKey, session }));
+    const packedSize = Math.ceil((content.length / maxContent) * 100);
+    if (content.length > maxContent) {
+      throw new exceptions.PackedPolicyTooLargeException(
+        `Packed policy consumes ${packedSize}% of allotted space, please use smaller policies and fewer tags.`,
+      );
+    }
+    const sealed = await this.secrets.seal(secretName(accessKeyId), content);
+    content.fill(0);
+    const expiry = Buffer.alloc(8);
+    expiry.writeBigUInt64BE(BigInt(session.expiresAt * 1000));
+    const authenticated = Buffer.concat([expiry, sealed]);
+    const mac = this.#mac(accessKeyId, authenticated);
+    const sessionToken = Buffer.concat([Buffer.of(format), mac, authenticated]).toString('base64');
+    return { accessKeyId, secretAccessKey, sessionToken, packedSize };
+  }
+
+  /**
+   * Opens a token. Whether its principal still exists is asked anew for each request.
+   * @param scope of the signature
+   * @returns undefined where it is none of ours, or of another access key; the HSM hears of neither that nor of an
+   *   expired one
+   * @throws HsmError where the HSM does not answer
+   */
+  async open(
+    accessKeyId: string,
+    token: string,
+    scope: SigningScope,
+  ): Promise<OpenedSession | 'expired' | undefined> {
+    const remembered = this.#opened.find(accessKeyId, token);
+    if (remembered) return opened(accessKeyId, remembered, scope);
+    const bytes = this.#authentic(accessKeyId, token);
+    if (!bytes) return undefined;
+    if (bytes.readBigUInt64BE(expiryAt) <= BigInt(Date.now())) return 'expired';
+    let opening = this.#opening.get(token);
+    if (!opening) {
+      opening = this.#decrypt(accessKeyId, token, bytes);
+      this.#opening.set(token, opening);
+    }
+    const found = await opening;
+    return found && opened(accessKeyId, found, scope);
+  }
+
+  /** Whether the HSM is not needed to tell what a token is worth. */
+  isAuthentic(accessKeyId: string, token: string): boolean {
+    return this.#authentic(accessKeyId, token) !== undefined;
+  }
+
+  /** The bytes of a token whose MAC is right. */
+  #authentic(accessKeyId: string, token: string): Buffer | undefined {
+    const bytes = Buffer.from(token.length > maxToken ? '' : token, 'base64');
+    if (
+      bytes[0] !== format ||
+      bytes.length < sealedAt + minSealedLength ||
+      bytes.toString('base64') !== token
+    )
+      return undefined;
+    const mac = this.#mac(accessKeyId, bytes.subarray(expiryAt));
+    return timingSafeEqual(mac, bytes.subarray(macAt, expiryAt)) ? bytes : undefined;
+  }
+
+  #mac(accessKeyId: string, authenticated: Buffer): Buffer {
+    return createHmac('sha256', this.#macKey).update(`${accessKeyId}\0`).update(authenticated).digest();
+  }
+
+  async #decrypt(accessKeyId: string, token: string, bytes: Buffer): Promise<RememberedSession | undefined> {
+    try {
+      const content = await this.secrets.open(secretName(accessKeyId), bytes.subarray(sealedAt));
+      const { secret, session } = contentSchema.parse(JSON.parse(content.toString()));
+      content.fill(0);
+      const found = new RememberedSession(session, Buffer.from(secret));
+      this.#opened.remember(accessKeyId, token, found);
+      return found;
+    } catch (error) {
+      if (error instanceof HsmError && error.code === 'invalid-ciphertext') return undefined;
+      throw error;
+    } finally {
+      this.#opening.delete(token);
+    }
+  }
+}
+
+function opened(accessKeyId: string, found: RememberedSession, scope: SigningScope): OpenedSession {
+  return { accessKeyId, session: found.session, signingKey: found.signingKey(scope) };
+}
+
+/** What a session's content is sealed as. */
+function secretName(accessKeyId: string): string {
+  return `session/${accessKeyId}`;
+}

@@ -1,0 +1,73 @@
+import { exceptions } from '../../../proto/errors.js';
+import { type Exceeded, type Holder, type Share, type ShareLimits, Shares } from '../shares.js';
+
+/** A signature that was seen. */
+interface Seen {
+  readonly expiry: number;
+  /** Of the open share that it is counted in. */
+  readonly holder: string;
+}
+
+/** Signatures seen within the time window, each of which opens one connection only. */
+export class Replays {
+  readonly #seen = new Map<string, Seen>();
+  readonly #shares: Shares;
+  /** Open shares by holder. */
+  readonly #open = new Map<string, Share>();
+
+  /**
+   * @param window milliseconds for which a signature must be remembered
+   * @param limits signatures that are remembered
+   */
+  constructor(
+    private readonly window: number,
+    limits: ShareLimits,
+  ) {
+    this.#shares = new Shares(limits);
+  }
+
+  /**
+   * Remembers a valid signature.
+   * @param now epoch milliseconds
+   * @throws InvalidSignatureException where it was seen before, ThrottlingException where its holder, or all, have opened too
+   *   many connections within the window
+   */
+  claim(signature: string, now: number, holder: Holder): void {
+    this.#forget(now);
+    if (this.#seen.has(signature)) {
+      throw new exceptions.InvalidSignatureException(
+        'This signature was used before: sign each connection anew.',
+      );
+    }
+    const name = `${holder.principal} ${holder.source}`;
+    const share = this.#open.get(name) ?? this.#shares.open(holder);
+    const exceeded = share.take(1);
+    if (share.held > 0) this.#open.set(name, share);
+    else share.close();
+    if (exceeded !== undefined) throw new exceptions.ThrottlingException(this.#tooMany(exceeded));
+    this.#seen.set(signature, { expiry: now + this.window, holder: name });
+  }
+
+  /** Those whose window has passed: they are the first that were added. */
+  #forget(now: number): void {
+    for (const [old, { expiry, holder }] of this.#seen) {
+      if (expiry > now) return;
+      this.#seen.delete(old);
+      const share = this.#open.get(holder);
+      share?.add(-1);
+      if (share?.held !== 0) continue;
+      share.close();
+      this.#open.delete(holder);
+    }
+  }
+
+  #tooMany(exceeded: Exceeded): string {
+    const { perPrincipal, perSource, total, reservedForRoot } = this.#shares.limits;
+    const sentences: Readonly<Record<Exceeded, string>> = {
+      principal: `This principal has opened ${perPrincipal} connections within ten minutes, which is the limit (limits.upgradesPerPrincipal)`,
+      source: `This address has opened ${perSource} connections within ten minutes, which is the limit (limits.upgradesPerSource)`,
+      total: `${total - reservedForRoot} connections were opened within ten minutes, which is the limit (limits.upgrades)`,
+    };
+    return `${sentences[exceeded]}: keep connections open and use them again.`;
+  }
+}

@@ -1,0 +1,176 @@
+// AWS Signature Version 4, the verifying side ("Signature Version 4 signing process", AWS General Reference).
+import { createHash, createHmac } from 'node:crypto';
+import { exceptions } from '../../../proto/errors.js';
+
+const algorithm = 'AWS4-HMAC-SHA256';
+
+/** What of an HTTP request is signed. */
+export interface SignedRequest {
+  readonly method: string;
+  /** Path and query as on the request line. */
+  readonly target: string;
+  /** Names and values in turn, as received (`rawHeaders` of node:http). */
+  readonly rawHeaders: readonly string[];
+  /** SHA-256 of the body, lower-case hex. */
+  readonly payloadHash: string;
+}
+
+/** The fields of an Authorization header. */
+export interface Authorization {
+  readonly accessKeyId: string;
+  /** YYYYMMDD */
+  readonly date: string;
+  readonly region: string;
+  readonly service: string;
+  readonly signedHeaders: readonly string[];
+  /** 64 lower-case hex characters. */
+  readonly signature: string;
+}
+
+/**
+ * Reads an Authorization header.
+ * @throws MissingAuthenticationTokenException without one, IncompleteSignatureException for one that is not of the form
+ */
+export function parseAuthorization(header: string | undefined): Authorization {
+  if (!header?.startsWith(algorithm)) {
+    throw new exceptions.MissingAuthenticationTokenException(
+      'Missing Authentication Token: sign the request with SigV4, in its Authorization header and not in its query.',
+    );
+  }
+  const parts = new Map(
+    header
+      .slice(algorithm.length)
+      .split(',')
+      .map((part) => {
+        const [name = '', ...value] = part.trim().split('=');
+        return [name, value.join('=')];
+      }),
+  );
+  const part = (name: string): string => {
+    const value = parts.get(name);
+    if (value) return value;
+    throw new exceptions.IncompleteSignatureException(`Authorization header requires '${name}' parameter.`);
+  };
+  const credential = part('Credential').split('/');
+  const [accessKeyId = '', date = '', region = '', service = '', terminator] = credential;
+  if (credential.length !== 5 || terminator !== 'aws4_request' || !/^[0-9]{8}$/.test(date)) {
+    const form = 'Credential must be ACCESS_KEY_ID/YYYYMMDD/REGION/SERVICE/aws4_request.';
+    throw new exceptions.IncompleteSignatureException(form);
+  }
+  const signedHeaders = part('SignedHeaders').split(';');
+  return { accessKeyId, date, region, service, signedHeaders, signature: part('Signature') };
+}
+
+/** The canonical request. */
+export function canonicalRequest(request: SignedRequest, signedHeaders: readonly string[]): string {
+  const mark = request.target.indexOf('?');
+  const path = mark === -1 ? request.target : request.target.slice(0, mark);
+  const query = mark === -1 ? '' : request.target.slice(mark + 1);
+  const headers = signedHeaders.map((name) => `${name}:${headerValue(request.rawHeaders, name)}\n`);
+  return [
+    request.method,
+    canonicalPath(path),
+    canonicalQuery(query),
+    headers.join(''),
+    signedHeaders.join(';'),
+    request.payloadHash,
+  ].join('\n');
+}
+
+/** @param time `YYYYMMDDTHHMMSSZ` @param canonical with one character for each byte, as node:http reads headers */
+export function stringToSign(time: string, scope: Authorization, canonical: string): string {
+  const credentialScope = `${scope.date}/${scope.region}/${scope.service}/aws4_request`;
+  const digest = createHash('sha256').update(canonical, 'latin1').digest('hex');
+  return `${algorithm}\n${time}\n${credentialScope}\n${digest}`;
+}
+
+/** The key that signs for one day, Region and service: 32 bytes, which the caller wipes. */
+export function signingKey(secret: Buffer, date: string, region: string, service: string): Buffer {
+  const seed = Buffer.concat([Buffer.from('AWS4'), secret]);
+  let key = seed;
+  for (const part of [date, region, service, 'aws4_request']) {
+    const next = createHmac('sha256', key).update(part).digest();
+    key.fill(0);
+    key = next;
+  }
+  return key;
+}
+
+/** The signature, 32 bytes. */
+export function sign(key: Buffer, text: string): Buffer {
+  return createHmac('sha256', key).update(text).digest();
+}
+
+/** Values by name in lower case. A request is asked for a dozen headers, so its names are gone through once. */
+const indexes = new WeakMap<readonly string[], ReadonlyMap<string, readonly string[]>>();
+
+/** The values that a header has, as they came. @param name in lower case */
+export function headerValues(rawHeaders: readonly string[], name: string): readonly string[] {
+  let index = indexes.get(rawHeaders);
+  if (!index) {
+    index = indexOf(rawHeaders);
+    indexes.set(rawHeaders, index);
+  }
+  return index.get(name) ?? [];
+}
+
+/**
+ * The values of a header as SigV4 has them: joined with commas, runs of white space made one space. That is white space of
+ * ASCII: other bytes that JavaScript takes for some are parts of characters in UTF-8.
+ */
+export function headerValue(rawHeaders: readonly string[], name: string): string {
+  return headerValues(rawHeaders, name)
+    .map((value) => value.replace(/[\t-\r ]+/g, ' ').replace(/^ | $/g, ''))
+    .join(',');
+}
+
+function indexOf(rawHeaders: readonly string[]): Map<string, string[]> {
+  const index = new Map<string, string[]>();
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!.toLowerCase();
+    const values = index.get(name);
+    if (values) values.push(rawHeaders[at + 1]!);
+    else index.set(name, [rawHeaders[at + 1]!]);
+  }
+  return index;
+}
+
+function canonicalPath(path: string): string {
+  const kept: string[] = [];
+  for (const segment of path.split('/')) {
+    if (segment === '..') kept.pop();
+    else if (segment !== '' && segment !== '.') kept.push(segment);
+  }
+  // Clients keep a slash at the end, and make none of dots there.
+  return `/${kept.map(encode).join('/')}${path.endsWith('/') && kept.length > 0 ? '/' : ''}`;
+}
+
+function canonicalQuery(query: string): string {
+  if (query === '') return '';
+  const pairs = query.split('&').map((pair) => {
+    const mark = pair.indexOf('=');
+    const [name, value] = mark === -1 ? [pair, ''] : [pair.slice(0, mark), pair.slice(mark + 1)];
+    return [encode(decode(name)), encode(decode(value))] as const;
+  });
+  // By name and then by value; sorting the joined pairs would put "a-b=" before "a=".
+  pairs.sort(([nameA, valueA], [nameB, valueB]) => compare(nameA, nameB) || compare(valueA, valueB));
+  return pairs.map(([name, value]) => `${name}=${value}`).join('&');
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}
+
+function decode(text: string): string {
+  const plain = text.replace(/%([0-9A-Fa-f]{2})/g, (_match, hex: string) =>
+    String.fromCharCode(parseInt(hex, 16)),
+  );
+  return plain;
+}
+
+/** Percent-encoding of bytes (a latin1 string, as node:http gives a target) but for RFC 3986's unreserved characters. */
+function encode(text: string): string {
+  return text.replace(/[^A-Za-z0-9\-._~]/g, (character) => {
+    return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+  });
+}

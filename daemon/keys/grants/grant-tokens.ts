@@ -1,0 +1,63 @@
+// Grant tokens: what CreateGrant returns beside the grant's id, for use at once. Here a grant counts at once without its
+// token too, so a token gives nothing; it only names its grant, and is refused where Keyhold did not make it.
+import { randomBytes } from 'node:crypto';
+import { exceptions } from '../../../proto/errors.js';
+import type { KeyStore, ObjectId } from '../../hsm/key-store.js';
+import { hmacSha256 } from '../specs/table.js';
+
+/** Goes before what is authenticated, so that no other MAC under the key can be taken for a token's. */
+const domain = Buffer.from('keyhold grant token, version 1\0');
+const macLength = 32;
+const nonceLength = 16;
+
+export interface GrantName {
+  readonly keyId: string;
+  readonly grantId: string;
+}
+
+/**
+ * A new token of a grant, unlike every other one.
+ * @param macKey an HMAC key of the HSM
+ * @returns base64 of MAC (32 bytes), nonce (16 bytes), and `<key id>/<grant id>`
+ */
+export async function makeGrantToken(
+  store: KeyStore,
+  macKey: ObjectId,
+  { keyId, grantId }: GrantName,
+): Promise<string> {
+  const text = Buffer.concat([randomBytes(nonceLength), Buffer.from(`${keyId}/${grantId}`)]);
+  const mac = await store.sign(macKey, hmacSha256, 'none', Buffer.concat([domain, text]));
+  return Buffer.concat([mac, text]).toString('base64');
+}
+
+/** @throws InvalidGrantTokenException where one of the tokens is not one that CreateGrant returned */
+export async function checkGrantTokens(
+  store: KeyStore,
+  macKey: ObjectId,
+  tokens: readonly string[],
+): Promise<void> {
+  await Promise.all(
+    tokens.map(async (token) => {
+      const bytes = Buffer.from(token, 'base64');
+      const [mac, text] = [bytes.subarray(0, macLength), bytes.subarray(macLength)];
+      if (text.length <= nonceLength || bytes.toString('base64') !== token) throw invalidToken();
+      if (!(await store.verify(macKey, hmacSha256, 'none', Buffer.concat([domain, text]), mac)))
+        throw invalidToken();
+    }),
+  );
+}
+
+/** The grant of a token that was checked. */
+export function grantOfToken(token: string): GrantName {
+  const text = Buffer.from(token, 'base64')
+    .subarray(macLength + nonceLength)
+    .toString();
+  const [keyId = '', grantId = ''] = text.split('/');
+  return { keyId, grantId };
+}
+
+function invalidToken() {
+  return new exceptions.InvalidGrantTokenException(
+    'The grant token is not valid: give it as CreateGrant returned it, or leave it out.',
+  );
+}

@@ -1,0 +1,201 @@
+// Grants: who else may use a key, and for what (AWS KMS Developer Guide, "Grants in AWS KMS").
+import { createHash, randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import type { GrantOperation, StringMap } from '../../../proto/generated/messages.js';
+import { OrderedKeys } from '../../store/records/ordered-keys.js';
+import type { RecordChange, Records } from '../../store/records/records.js';
+import { constraintTypes, contextOf, covers, type Permissions } from './grant-constraints.js';
+import { GrantsOfUse } from './grant-index.js';
+
+const grantRecord = z.strictObject({
+  /** As its maker called it, so that making it once more makes no second one. */
+  name: z.string().optional(),
+  /** Unique id of a user or role, `<unique id of a role>:<session name>`, or of the root the account. */
+  granteeId: z.string(),
+  /** As granteeId. */
+  retiringId: z.string().optional(),
+  operations: z.array(z.custom<GrantOperation>((value) => typeof value === 'string')),
+  constraint: z
+    .strictObject({
+      type: z.enum(constraintTypes),
+      /** Sorted by their keys. */
+      pairs: z.array(z.tuple([z.string(), z.string()]).readonly()).readonly(),
+    })
+    .optional(),
+  /** Epoch seconds. */
+  createdAt: z.number(),
+});
+
+/** What the metadata store keeps of a grant, as `grant/<key id>/<grant id>`. */
+export type GrantRecord = z.output<typeof grantRecord>;
+
+/** A grant. It is never changed. */
+export interface Grant extends Readonly<GrantRecord> {
+  readonly keyId: string;
+  /** 64 hex characters. */
+  readonly grantId: string;
+}
+
+const prefix = 'grant/';
+
+/** Names of the records of a key's grants. */
+export function grantNames(records: Records, keyId: string): Iterable<string> {
+  return records.keys(`${prefix}${keyId}/`);
+}
+
+/** The change that stores a grant. */
+export function putGrant({ keyId, grantId, ...record }: Grant): RecordChange {
+  return { key: `${prefix}${keyId}/${grantId}`, value: JSON.stringify(record) };
+}
+
+/** The change that removes a grant. */
+export function removeGrant({ keyId, grantId }: Pick<Grant, 'keyId' | 'grantId'>): RecordChange {
+  return { key: `${prefix}${keyId}/${grantId}`, value: undefined };
+}
+
+/** The grants as the records say they are now. */
+export class Grants {
+  /** By `<key id>/<grant id>`. */
+  readonly #grants = new Map<string, Grant>();
+  /** By `<key id>/<grantee id>/<operation>`. */
+  readonly #uses = new Map<string, GrantsOfUse>();
+  /** Grant ids by `<key id>/<grantee id>`. */
+  readonly #ofGrantee = new Map<string, OrderedKeys>();
+  /** `<key id>/<grant id>` by retiring principal. */
+  readonly #retirable = new Map<string, OrderedKeys>();
+  /** Grant ids by all that a named grant was made with; also of those that are about to be made. */
+  readonly #named = new Map<string, string>();
+
+  constructor(private readonly records: Records) {
+    for (const key of records.keys(prefix)) this.#set(key, records.get(key));
+    records.observe(prefix, (key, text) => this.#set(key, text));
+  }
+
+  get(keyId: string, grantId: string): Grant | undefined {
+    return this.#grants.get(`${keyId}/${grantId}`);
+  }
+
+  /** How many grants a key has. */
+  count(keyId: string): number {
+    return this.records.count(`${prefix}${keyId}/`);
+  }
+
+  /** Grants of a key in the order of their ids. @param after only those greater than this id */
+  *of(keyId: string, after = ''): Iterable<Grant> {
+    const own = `${prefix}${keyId}/`;
+    for (const key of this.records.keys(own, after && own + after)) yield this.#grants.get(nameOf(key))!;
+  }
+
+  /** As `of`, those of one grantee. */
+  *ofGrantee(keyId: string, granteeId: string, after = ''): Iterable<Grant> {
+    const ids = this.#ofGrantee.get(`${keyId}/${granteeId}`)?.from(after) ?? [];
+    for (const grantId of ids) if (grantId !== after) yield this.get(keyId, grantId)!;
+  }
+
+  /** Grants that a principal may retire, in the order of `<key id>/<grant id>`. @param after as that */
+  *retirableBy(retiringId: string, after = ''): Iterable<Grant> {
+    const names = this.#retirable.get(retiringId)?.from(after) ?? [];
+    for (const name of names) if (name !== after) yield this.#grants.get(name)!;
+  }
+
+  /**
+   * A grant that allows a request.
+   * @param granteeId as the record has it
+   * @param operation as CreateGrant names it
+   * @param context the request's encryption context
+   * @param child of CreateGrant: what the new grant is to allow, for which one grant must suffice
+   */
+  find(
+    { record }: { readonly record: { readonly keyId: string } },
+    granteeId: string,
+    operation: string,
+    context: StringMap | undefined,
+    child?: Permissions,
+  ): Grant | undefined {
+    const use = this.#uses.get(`${record.keyId}/${granteeId}/${operation}`);
+    if (!child) return use?.find(context, anyGrant);
+    return use?.find(child.constraint && contextOf(child.constraint), (grant) => covers(grant, child));
+  }
+
+  /**
+   * The id for a grant that is to be made: that of a grant with the same name and all else equal, where there is one or
+   * one is about to be made; else a new one.
+   */
+  claim(keyId: string, record: GrantRecord): string {
+    const identity = identityOf(keyId, record);
+    const known = identity && this.#named.get(identity);
+    if (known) return known;
+    const grantId = randomBytes(32).toString('hex');
+    if (identity) this.#named.set(identity, grantId);
+    return grantId;
+  }
+
+  /** Takes a claim back, where the grant was not made. */
+  disclaim(grant: Grant): void {
+    if (!this.get(grant.keyId, grant.grantId)) this.#forgetName(grant);
+  }
+
+  #set(key: string, text: string | undefined): void {
+    const name = nameOf(key);
+    const before = this.#grants.get(name);
+    if (before) this.#remove(name, before);
+    if (text === undefined) return;
+    const [keyId = '', grantId = ''] = name.split('/');
+    const grant: Grant = { keyId, grantId, ...grantRecord.parse(JSON.parse(text)) };
+    this.#grants.set(name, grant);
+    for (const operation of grant.operations)
+      entry(this.#uses, useOf(grant, operation), () => new GrantsOfUse(operation)).add(grant);
+    entry(this.#ofGrantee, `${keyId}/${grant.granteeId}`, () => new OrderedKeys()).add(grantId);
+    if (grant.retiringId !== undefined)
+      entry(this.#retirable, grant.retiringId, () => new OrderedKeys()).add(name);
+    const identity = identityOf(keyId, grant);
+    if (identity) this.#named.set(identity, grantId);
+  }
+
+  #remove(name: string, grant: Grant): void {
+    const { keyId, grantId, granteeId, retiringId } = grant;
+    this.#grants.delete(name);
+    for (const operation of grant.operations) {
+      const use = useOf(grant, operation);
+      if (this.#uses.get(use)?.delete(grant)) this.#uses.delete(use);
+    }
+    drop(this.#ofGrantee, `${keyId}/${granteeId}`, grantId);
+    if (retiringId !== undefined) drop(this.#retirable, retiringId, name);
+    this.#forgetName(grant);
+  }
+
+  #forgetName(grant: Grant): void {
+    const identity = identityOf(grant.keyId, grant);
+    if (identity && this.#named.get(identity) === grant.grantId) this.#named.delete(identity);
+  }
+}
+
+function nameOf(key: string): string {
+  return key.slice(prefix.length);
+}
+
+function useOf({ keyId, granteeId }: Grant, operation: string): string {
+  return `${keyId}/${granteeId}/${operation}`;
+}
+
+const anyGrant = () => true;
+
+/** What makes two named grants one; undefined: without a name each is its own. */
+function identityOf(keyId: string, record: GrantRecord): string | undefined {
+  const { name, granteeId, retiringId = null, operations, constraint = null } = record;
+  if (name === undefined) return undefined;
+  const parts = [keyId, name, granteeId, retiringId, [...operations].sort(), constraint];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64');
+}
+
+function entry<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = make()));
+  return value;
+}
+
+function drop(map: Map<string, OrderedKeys>, key: string, name: string): void {
+  const names = map.get(key);
+  names?.delete(name);
+  if (names?.isEmpty) map.delete(key);
+}

@@ -1,0 +1,167 @@
+// What imports, deletions and expiries do to a key's record.
+import { cipherSuites } from '../../../proto/formats/ciphertext.js';
+import { exceptions } from '../../../proto/errors.js';
+import type { ImportType } from '../../../proto/generated/messages.js';
+import type { KeyStore, ObjectId } from '../../hsm/key-store.js';
+import type { Key } from '../keyring.js';
+import type { ImportedRecord, KeyRecord, MaterialRecord } from '../record.js';
+import { materialsOf } from '../record.js';
+import { hmacSha256, keySpecs } from '../specs/table.js';
+
+/** Goes before what is authenticated. */
+const domain = 'keyhold material id, version 1';
+
+/**
+ * The id of imported material: it tells nothing of the material to whoever sees it, and the same material has another
+ * one in another key.
+ * @param macKey an HMAC key of the HSM
+ * @param checkValue of the material, computed by the HSM
+ */
+export async function materialIdOf(
+  store: KeyStore,
+  macKey: ObjectId,
+  { keyId, keySpec }: KeyRecord,
+  checkValue: Buffer,
+): Promise<string> {
+  const message = Buffer.concat([Buffer.from([domain, keyId, keySpec, ''].join('\0')), checkValue]);
+  return (await store.sign(macKey, hmacSha256, 'none', message)).toString('hex');
+}
+
+export interface Import {
+  /** Of the key. */
+  readonly arn: string;
+  readonly materialId: string;
+  readonly objectId: string;
+  /** Epoch seconds. */
+  readonly at: number;
+  readonly validTo: number | undefined;
+  readonly leftHsm: boolean;
+  readonly importType?: ImportType | undefined;
+  /** The material that the caller says it is. */
+  readonly expectedId?: string | undefined;
+  readonly description?: string | undefined;
+}
+
+export interface Imported {
+  readonly record: KeyRecord;
+  /** Whether the object that was made is the key's from now on; not where the same material is there already. */
+  readonly takesObject: boolean;
+  /** CKA_ID, hex, of the object that it takes the place of, of which the token lacks something. */
+  readonly replaced?: string | undefined;
+}
+
+/**
+ * @param isMissing whether the token lacks something of a material
+ * @throws IncorrectKeyMaterialException, KMSInvalidStateException
+ */
+export function withImport(
+  record: KeyRecord,
+  imported: Import,
+  isMissing: (materialId: string) => boolean = () => false,
+): Imported {
+  const { materials, pendingMaterial } = record;
+  const { materialId, importType = materials.length === 0 ? 'NEW_KEY_MATERIAL' : 'EXISTING_KEY_MATERIAL' } =
+    imported;
+  const known = materialsOf(record).find((material) => material.materialId === materialId);
+  if (importType === 'NEW_KEY_MATERIAL') {
+    if (known) {
+      throw new exceptions.IncorrectKeyMaterialException(
+        `Key material (id: ${materialId}) being imported as NEW_KEY_MATERIAL is already associated with KMS key ${imported.arn}.`,
+      );
+    }
+    const made = madeOf(record, imported);
+    if (materials.length === 0)
+      return { record: { ...record, materials: [made], enabled: true }, takesObject: true };
+    if (pendingMaterial) {
+      throw new exceptions.KMSInvalidStateException(
+        `New key material (id: ${materialId}) cannot be imported into KMS key ${imported.arn}, because another key ` +
+          `material (id: ${pendingMaterial.materialId}) is pending rotation.`,
+      );
+    }
+    return { record: { ...record, pendingMaterial: made }, takesObject: true };
+  }
+  const { expectedId = known?.materialId ?? materials.at(-1)?.materialId } = imported;
+  if (!known || expectedId !== materialId) {
+    throw new exceptions.IncorrectKeyMaterialException(
+      `Imported key material does not have the expected identifier (${expectedId ?? 'none was imported before'}).`,
+    );
+  }
+  const lost = known.imported!.present && isMissing(materialId);
+  const renewed = renew(known, imported, lost);
+  const changed = change(record, renewed);
+  const completed = lacksMaterial(record) && !lacksMaterial(changed);
+  return {
+    record: completed ? { ...changed, enabled: true } : changed,
+    takesObject: renewed.objectId === imported.objectId,
+    replaced: lost ? known.objectId : undefined,
+  };
+}
+
+/** A key's record without a material; one that waits for its rotation leaves no trace. */
+export function withoutMaterial(record: KeyRecord, materialId: string): KeyRecord {
+  if (record.pendingMaterial?.materialId === materialId) return { ...record, pendingMaterial: undefined };
+  const material = record.materials.find((each) => each.materialId === materialId)!;
+  const { description, leftHsm } = material.imported!;
+  return change(record, { ...material, imported: { description, leftHsm, present: false } });
+}
+
+/** Imported material whose time has come. @param now epoch seconds */
+export function expiredMaterial(record: KeyRecord, now: number): MaterialRecord | undefined {
+  return materialsOf(record).find(
+    ({ imported }) => imported?.validTo !== undefined && imported.validTo <= now,
+  );
+}
+
+/** @throws KMSInvalidStateException where no imported material waits. @param at epoch seconds */
+export function withRotation({ record, arn }: Pick<Key, 'record' | 'arn'>, at: number): KeyRecord {
+  const { materials, pendingMaterial } = record;
+  const { validTo = Infinity } = pendingMaterial?.imported ?? {};
+  if (!pendingMaterial || validTo <= at) {
+    throw new exceptions.KMSInvalidStateException(
+      `No available key material pending rotation for the key: ${arn}.`,
+    );
+  }
+  const rotated: MaterialRecord = { ...pendingMaterial, createdAt: at, rotationType: 'ON_DEMAND' };
+  return { ...record, materials: [...materials, rotated], pendingMaterial: undefined };
+}
+
+function madeOf(
+  record: KeyRecord,
+  { materialId, objectId, at, validTo, leftHsm, description }: Import,
+): MaterialRecord {
+  const imported: ImportedRecord = { present: true, validTo, description, leftHsm };
+  return {
+    materialId,
+    objectId,
+    suite: keySpecs[record.keySpec].suites && cipherSuites.AES_256_GCM,
+    createdAt: at,
+    imported,
+  };
+}
+
+/** Material that is there stays as it is, so that requests that use it now do not fail; only its expiry changes. */
+function renew(
+  known: MaterialRecord,
+  { objectId, validTo, leftHsm, description }: Import,
+  isLost: boolean,
+): MaterialRecord {
+  const before = known.imported!;
+  const imported: ImportedRecord = {
+    present: true,
+    validTo,
+    description: description ?? before.description,
+    leftHsm: before.leftHsm || leftHsm,
+  };
+  return { ...known, objectId: before.present && !isLost ? known.objectId : objectId, imported };
+}
+
+function change(record: KeyRecord, changed: MaterialRecord): KeyRecord {
+  if (record.pendingMaterial?.materialId === changed.materialId)
+    return { ...record, pendingMaterial: changed };
+  const materials = record.materials.map((each) => (each.materialId === changed.materialId ? changed : each));
+  return { ...record, materials };
+}
+
+function lacksMaterial({ materials }: KeyRecord): boolean {
+  return materials.some(({ imported }) => imported?.present === false);
+}

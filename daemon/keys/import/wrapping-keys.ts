@@ -1,0 +1,115 @@
+// Wrapping pairs that wait for imports, and the import tokens that go with them.
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { exceptions } from '../../../proto/errors.js';
+import type { AlgorithmSpec, WrappingKeySpec } from '../../../proto/generated/messages.js';
+import type { KeyStore, ObjectId } from '../../hsm/key-store.js';
+import type { RecordChange, Records } from '../../store/records/records.js';
+import { hmacSha256 } from '../specs/table.js';
+
+/** How long a wrapping pair and its token are good for, in seconds. */
+export const importParametersValid = 24 * 3_600;
+
+const algorithm = z.custom<AlgorithmSpec>((value) => typeof value === 'string');
+const wrappingKeySpec = z.custom<WrappingKeySpec>((value) => typeof value === 'string');
+
+const wrappingKeyRecord = z.strictObject({
+  /** CKA_ID of the pair, hex. */
+  objectId: z.string().regex(/^[0-9a-f]{32}$/),
+  algorithm,
+  wrappingKeySpec,
+  /** Epoch seconds. */
+  expiresAt: z.number(),
+});
+
+/** What the metadata store keeps of a wrapping pair, as `wrapping-key/<key id>/<pair id>`. */
+export type WrappingKeyRecord = z.output<typeof wrappingKeyRecord>;
+
+export const wrappingKeyPrefix = 'wrapping-key/';
+
+/** Names of the records of a key's wrapping pairs. */
+export function wrappingKeyNames(records: Records, keyId: string): string[] {
+  return [...records.keys(`${wrappingKeyPrefix}${keyId}/`)];
+}
+
+/** @param name of the record @returns undefined where the pair is gone */
+export function wrappingKey(records: Records, name: string): WrappingKeyRecord | undefined {
+  const text = records.get(name);
+  return text === undefined ? undefined : wrappingKeyRecord.parse(JSON.parse(text));
+}
+
+/** CKA_IDs of all wrapping pairs, hex. */
+export function wrappingObjects(records: Records): string[] {
+  return [...records.keys(wrappingKeyPrefix)].map((name) => wrappingKey(records, name)!.objectId);
+}
+
+/** A new pair's id, and the change that stores it. */
+export function putWrappingKey(
+  keyId: string,
+  record: WrappingKeyRecord,
+): { pairId: string; change: RecordChange } {
+  const pairId = randomUUID();
+  return { pairId, change: { key: nameOf(keyId, pairId), value: JSON.stringify(record) } };
+}
+
+function nameOf(keyId: string, pairId: string): string {
+  return `${wrappingKeyPrefix}${keyId}/${pairId}`;
+}
+
+/** What an import token binds together. */
+const importToken = z.strictObject({
+  keyId: z.string(),
+  pairId: z.string(),
+  algorithm,
+  wrappingKeySpec,
+  /** Epoch seconds. */
+  expiresAt: z.number(),
+});
+
+export type ImportToken = z.output<typeof importToken>;
+
+/** Goes before what is authenticated, so that no other MAC under the key can be taken for a token's. */
+const domain = Buffer.from('keyhold import token, version 1\0');
+const macLength = 32;
+
+/** @param macKey an HMAC key of the HSM @returns MAC (32 bytes), and the token as JSON */
+export async function sealToken(store: KeyStore, macKey: ObjectId, token: ImportToken): Promise<Buffer> {
+  const text = Buffer.from(JSON.stringify(token));
+  return Buffer.concat([await store.sign(macKey, hmacSha256, 'none', Buffer.concat([domain, text])), text]);
+}
+
+/**
+ * The wrapping pair that a token names.
+ * @param keyId of the key that it must be for
+ * @throws InvalidImportTokenException, ExpiredImportTokenException
+ */
+export async function openToken(
+  store: KeyStore,
+  macKey: ObjectId,
+  records: Records,
+  sealed: Buffer,
+  keyId: string,
+): Promise<WrappingKeyRecord> {
+  const [mac, text] = [sealed.subarray(0, macLength), sealed.subarray(macLength)];
+  if (!(await store.verify(macKey, hmacSha256, 'none', Buffer.concat([domain, text]), mac)))
+    throw invalidToken();
+  const token = importToken.parse(JSON.parse(text.toString()));
+  if (token.keyId !== keyId) throw invalidToken();
+  if (token.expiresAt <= Date.now() / 1000) {
+    throw new exceptions.ExpiredImportTokenException(
+      'The import token has expired: get new parameters with GetParametersForImport, and wrap the material anew.',
+    );
+  }
+  const pair = wrappingKey(records, nameOf(keyId, token.pairId));
+  if (
+    pair?.algorithm !== token.algorithm ||
+    pair.wrappingKeySpec !== token.wrappingKeySpec ||
+    pair.expiresAt !== token.expiresAt
+  )
+    throw invalidToken();
+  return pair;
+}
+
+function invalidToken() {
+  return new exceptions.InvalidImportTokenException('');
+}

@@ -1,0 +1,83 @@
+// What goes with what in an import: wrapping algorithms, wrapping keys and key specs.
+import { exceptions } from '../../../proto/errors.js';
+import type { AlgorithmSpec, WrappingKeySpec } from '../../../proto/generated/messages.js';
+import type { ImportTarget, KeyTemplate, Wrapping } from '../../hsm/key-store.js';
+import type { KeyRecord } from '../record.js';
+import { keySpecs } from '../specs/table.js';
+import {
+  CKA_DECRYPT,
+  CKA_MODULUS_BITS,
+  CKA_PUBLIC_EXPONENT,
+  CKA_UNWRAP,
+  CKK_RSA,
+  CKM_RSA_PKCS_KEY_PAIR_GEN,
+  keyPair,
+} from '../specs/pkcs11.js';
+
+/**
+ * Undefined: none. AWS KMS withdrew RSAES_PKCS1_V1_5, whose padding gives attackers an oracle, and has SM2 in its China Regions
+ * alone.
+ */
+const wrappings: Readonly<Record<AlgorithmSpec, Wrapping | undefined>> = {
+  RSAES_OAEP_SHA_1: { hash: 'sha1', aes: false },
+  RSAES_OAEP_SHA_256: { hash: 'sha256', aes: false },
+  RSA_AES_KEY_WRAP_SHA_1: { hash: 'sha1', aes: true },
+  RSA_AES_KEY_WRAP_SHA_256: { hash: 'sha256', aes: true },
+  RSAES_PKCS1_V1_5: undefined,
+  SM2PKE: undefined,
+};
+
+const modulusBits: Readonly<Record<WrappingKeySpec, number | undefined>> = {
+  RSA_2048: 2_048,
+  RSA_3072: 3_072,
+  RSA_4096: 4_096,
+  SM2: undefined,
+};
+
+/** @param algorithm one of those that `wrappingKeyTemplate` makes keys for */
+export function wrappingOf(algorithm: AlgorithmSpec): Wrapping {
+  return wrappings[algorithm]!;
+}
+
+/**
+ * How to make a pair that unwraps material for a key.
+ * @throws ValidationException where the three do not go together, as at AWS KMS
+ */
+export function wrappingKeyTemplate(
+  { keySpec }: KeyRecord,
+  algorithm: AlgorithmSpec,
+  wrappingKeySpec: WrappingKeySpec,
+): KeyTemplate {
+  const wrapping = wrappings[algorithm];
+  const bits = modulusBits[wrappingKeySpec];
+  const isTooLong =
+    wrapping?.aes === false &&
+    (keySpec.startsWith('RSA_') || (keySpec === 'ECC_NIST_P521' && bits === 2_048));
+  // Symmetric material is wrapped by RSAES_OAEP alone at AWS KMS; Keyhold takes the others too.
+  if (!wrapping || bits === undefined || isTooLong) {
+    throw new exceptions.ValidationException(
+      `Wrapping algorithm ${algorithm} and wrapping key spec ${wrappingKeySpec} cannot be used to import a ${keySpec} key.`,
+    );
+  }
+  const { hash } = wrapping;
+  const generation = {
+    mechanism: CKM_RSA_PKCS_KEY_PAIR_GEN,
+    keyType: CKK_RSA,
+    parameters: [
+      [CKA_MODULUS_BITS, bits],
+      [CKA_PUBLIC_EXPONENT, '010001'],
+    ],
+  } as const;
+  const { mechanism, attributes, publicAttributes } = keyPair(generation, { private: CKA_UNWRAP });
+  if (hash === 'sha1') return { mechanism, attributes, publicAttributes };
+  // For modules whose own OAEP has SHA-1 alone; a wrapped secret is not decrypted where the module unwraps it.
+  const decrypting = attributes.map(([type, value]) => [type, type === CKA_DECRYPT || value] as const);
+  return { mechanism, attributes: decrypting, publicAttributes };
+}
+
+/** What imported material of a key becomes. */
+export function importTarget({ keySpec, keyUsage }: Pick<KeyRecord, 'keySpec' | 'keyUsage'>): ImportTarget {
+  const { usages, importedLength } = keySpecs[keySpec];
+  const { template, mac } = usages[keyUsage]!;
+  return { template, secret: importedLength && { ...importedLength, mac: mac && Object.values(mac)[0] } };
+}

@@ -1,0 +1,130 @@
+// Making key material touches two systems, token and store. The intent is written first, then the object is made,
+// then one batch commits the record and removes the intent. What start-up finds of intents is undone: an object
+// whose CKA_ID stands in an intent belongs to nobody, since the commit that would have named it also removes the
+// intent. No other object is ever destroyed by repair.
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import type { ImportedMaterial, KeyStore, KeyTemplate, ObjectId } from '../../hsm/key-store.js';
+import type { RecordChange, Records } from '../../store/records/records.js';
+
+const intentRecord = z.strictObject({
+  /** CKA_ID of the object to be made, hex. */
+  objectId: z.string().regex(/^[0-9a-f]{32}$/),
+  /** The custom key store in whose token it is made; none: the default one. */
+  customKeyStoreId: z.string().optional(),
+  /** Undoing failed: nobody commits it any more. */
+  abandoned: z.literal(true).optional(),
+});
+
+/** Material that exists in the token and is not committed yet. */
+export interface PendingMaterial {
+  readonly objectId: Buffer;
+  /** Belongs into the batch that commits the material. */
+  readonly commit: RecordChange;
+  /** Destroys the object and removes the intent. */
+  undo(): Promise<void>;
+}
+
+/**
+ * Generates material under an intent.
+ * @param label CKA_LABEL
+ * @param customKeyStoreId the store, where it is not the default one
+ * @throws HsmError after undoing what could be undone
+ */
+export async function generateMaterial(
+  records: Records,
+  store: KeyStore,
+  label: string,
+  template: KeyTemplate,
+  customKeyStoreId?: string,
+): Promise<PendingMaterial> {
+  const perform = (id: ObjectId) => store.generate(id, label, template);
+  return (await make(records, store, perform, customKeyStoreId)).pending;
+}
+
+/**
+ * Imports material under an intent, as {@link generateMaterial} generates it.
+ * @param perform importWrapped or importPlaintext of the store, with that CKA_ID and label
+ */
+export async function importMaterial(
+  records: Records,
+  store: KeyStore,
+  label: string,
+  perform: (id: ObjectId, label: string) => Promise<ImportedMaterial>,
+): Promise<PendingMaterial & { readonly imported: ImportedMaterial }> {
+  const { made, pending } = await make(records, store, (id) => perform(id, label));
+  return { ...pending, imported: made };
+}
+
+async function make<Made>(
+  records: Records,
+  store: KeyStore,
+  perform: (id: ObjectId) => Promise<Made>,
+  customKeyStoreId?: string,
+): Promise<{ readonly pending: PendingMaterial; readonly made: Made }> {
+  const objectId = await store.random(16);
+  const key = `intent/${randomUUID()}`;
+  const intent = { objectId: objectId.toString('hex'), customKeyStoreId };
+  const undo = async () => {
+    try {
+      await store.destroy(objectId);
+    } catch (error) {
+      await records.commit([{ key, value: JSON.stringify({ ...intent, abandoned: true }) }]);
+      throw error;
+    }
+    await records.commit([{ key, value: undefined }]);
+  };
+  await records.commit([{ key, value: JSON.stringify(intent) }]);
+  let made: Made;
+  try {
+    made = await perform(objectId);
+  } catch (error) {
+    // The worker may have died after making the object. Where undoing fails too, the next connection finishes it.
+    await undo().catch(() => undefined);
+    throw error;
+  }
+  return { pending: { objectId, commit: { key, value: undefined }, undo }, made };
+}
+
+/** CKA_IDs of the objects that stand in open intents, hex. */
+export function intendedObjects(records: Records): string[] {
+  return [...records.keys('intent/')].map(
+    (key) => intentRecord.parse(JSON.parse(records.get(key) ?? '')).objectId,
+  );
+}
+
+/** Which intents are undone. */
+export interface Repair {
+  /** Whose token it is; none: the default store's. */
+  readonly customKeyStoreId?: string;
+  /** Those that nobody may commit any more, besides the abandoned ones; none: all. */
+  readonly left?: ReadonlySet<string>;
+  /** Whether an object, by its CKA_ID in hex, is known to have become a key's, whatever the store says: it stays. */
+  readonly isKept?: (objectId: string) => Promise<boolean>;
+}
+
+/**
+ * Undoes the intents that a crash or a lost token left in one token.
+ * @returns CKA_IDs of the objects that are gone, hex
+ */
+export async function repairIntents(
+  records: Records,
+  store: KeyStore,
+  { customKeyStoreId, left, isKept }: Repair,
+): Promise<string[]> {
+  const repaired: string[] = [];
+  for (const key of [...records.keys('intent/')]) {
+    const text = records.get(key);
+    // Others go on meanwhile.
+    if (text === undefined) continue;
+    const intent = intentRecord.parse(JSON.parse(text));
+    if (intent.customKeyStoreId !== customKeyStoreId) continue;
+    if (left?.has(key) === false && !intent.abandoned) continue;
+    if (!(await isKept?.(intent.objectId))) {
+      await store.destroy(Buffer.from(intent.objectId, 'hex'));
+      repaired.push(intent.objectId);
+    }
+    await records.commit([{ key, value: undefined }]);
+  }
+  return repaired;
+}

@@ -1,0 +1,181 @@
+// The bound on messages under one AES-GCM material with random IVs: 2^32 (NIST SP 800-38D, section 8.3). The count is
+// reserved in blocks ahead in the store, so a crash loses what is left of a block and never undercounts; a request
+// takes one from a number in memory and waits for the store only where that is used up.
+import { z } from 'zod';
+import { exceptions } from '../../../proto/errors.js';
+import type { Logger } from '../../observability/log.js';
+import type { Records } from '../../store/records/records.js';
+import type { Key, Keyring } from '../keyring.js';
+
+const countRecord = z.strictObject({
+  /** Messages reserved under the material until the start that `start` names, that one included. */
+  reserved: z.number().int().nonnegative(),
+  start: z.number().int().nonnegative(),
+});
+
+const startsRecord = z.number().int().nonnegative();
+const startsKey = 'message-count-starts';
+
+export function messageCountKey(materialId: string): string {
+  return `message-count/${materialId}`;
+}
+
+/**
+ * Messages after which a material that a start has just begun to use counts as busy: its next block is reserved then, so
+ * that a key in another token goes on where the HSM that authenticates the store's records fails for a while.
+ */
+const busyAfter = 64;
+
+/** The part of the bound at which a material is rotated: what is left lasts while the HSM makes the new one. */
+const rotateAt = 0.75;
+
+interface Counter {
+  /** Messages that may be made before the store is asked. */
+  left: number;
+  /** Below this many the next block is reserved in the background; 0 once that was begun. */
+  low: number;
+  /** Messages reserved in the store, those of earlier starts included. */
+  reserved: number;
+  refill: Promise<void> | undefined;
+  rotation: Promise<void> | undefined;
+}
+
+export interface MessageCountOptions {
+  readonly keyring: Keyring;
+  /** Most messages under one material. */
+  readonly bound: number;
+  /** Gives a key new material. @throws ServiceError where it cannot be rotated */
+  readonly rotate: (keyId: string) => Promise<void>;
+  readonly log: Logger;
+}
+
+export class MessageCounts {
+  readonly #counters = new Map<string, Counter>();
+  readonly #block: number;
+  /** What each start reserves for every material by being counted, so that the first use of a key waits for nothing. */
+  readonly #startBlock: number;
+
+  private constructor(
+    private readonly records: Records,
+    private readonly options: MessageCountOptions,
+    private readonly start: number,
+  ) {
+    this.#block = Math.min(262_144, Math.ceil(options.bound / 64));
+    this.#startBlock = Math.min(4_096, Math.floor(options.bound / 1_024));
+  }
+
+  static async open(records: Records, options: MessageCountOptions): Promise<MessageCounts> {
+    const start = startsRecord.parse(Number(records.get(startsKey) ?? '0')) + 1;
+    await records.commit([{ key: startsKey, value: String(start) }]);
+    return new MessageCounts(records, options, start);
+  }
+
+  /**
+   * Counts one message under the key's current material.
+   * @returns the key to encrypt with: as it is after a rotation, where the bound asked for one
+   * @throws LimitExceededException where the material has reached its bound and the key cannot be rotated
+   */
+  claim(key: Key): Key | Promise<Key> {
+    if (!key.current.symmetric) return key;
+    const counter = this.#counter(key.current.materialId);
+    if (counter.left === 0) return this.#wait(key);
+    counter.left -= 1;
+    if (counter.left < counter.low) this.#ahead(key, counter);
+    return key;
+  }
+
+  #counter(materialId: string): Counter {
+    let counter = this.#counters.get(materialId);
+    if (!counter) {
+      counter = this.#read(materialId);
+      this.#counters.set(materialId, counter);
+    }
+    return counter;
+  }
+
+  #read(materialId: string): Counter {
+    const text = this.records.get(messageCountKey(materialId));
+    const { reserved, start } =
+      text === undefined ? { reserved: 0, start: 0 } : countRecord.parse(JSON.parse(text));
+    const starts = this.start - start;
+    const before = Math.min(this.options.bound, reserved + Math.max(0, starts - 1) * this.#startBlock);
+    const left = Math.min(this.options.bound - before, starts > 0 ? this.#startBlock : 0);
+    const low = Math.max(left - busyAfter, Math.ceil(left / 2));
+    return { left, low, reserved: before + left, refill: undefined, rotation: undefined };
+  }
+
+  /** Reserves the next block, or rotates, while requests go on. */
+  #ahead(key: Key, counter: Counter): void {
+    const { bound, log } = this.options;
+    const { reserved } = counter;
+    counter.low = 0;
+    // What fails here is tried again when half of what is left is used up; who finds nothing left is told.
+    if (reserved < bound)
+      this.#refill(key, counter).catch(() => {
+        counter.low = Math.ceil(counter.left / 2);
+      });
+    if (reserved < bound * rotateAt) return;
+    const details = { key: key.arn, keyMaterialId: key.current.materialId, reserved, bound };
+    log.warn(
+      details,
+      'a key material comes near the bound on its messages, and the key is rotated if it can be',
+    );
+    this.#rotate(key, counter).catch((error: unknown) => {
+      log.error({ ...details, err: error }, 'a key near the bound on its messages was not rotated');
+    });
+  }
+
+  async #wait(key: Key): Promise<Key> {
+    const { keyring, bound } = this.options;
+    for (;;) {
+      const newest = keyring.existing(key.record.keyId);
+      const counter = this.#counter(newest.current.materialId);
+      if (counter.left > 0) {
+        counter.left -= 1;
+        if (counter.left < counter.low) this.#ahead(newest, counter);
+        return newest;
+      }
+      await (counter.reserved < bound ? this.#refill(newest, counter) : this.#rotate(newest, counter));
+    }
+  }
+
+  #refill(key: Key, counter: Counter): Promise<void> {
+    counter.refill ??= this.#reserve(key, counter).finally(() => (counter.refill = undefined));
+    return counter.refill;
+  }
+
+  async #reserve(key: Key, counter: Counter): Promise<void> {
+    const { bound, keyring } = this.options;
+    const { materialId } = key.current;
+    const block = Math.min(this.#block, bound - counter.reserved);
+    const record = { reserved: counter.reserved + block, start: this.start };
+    await this.records.commit(() => {
+      keyring.existing(key.record.keyId);
+      return [{ key: messageCountKey(materialId), value: JSON.stringify(record) }];
+    });
+    counter.reserved += block;
+    counter.left += block;
+    counter.low = Math.ceil(this.#block / 2);
+  }
+
+  #rotate(key: Key, counter: Counter): Promise<void> {
+    if (this.options.keyring.key(key.record.keyId)?.current.materialId !== key.current.materialId)
+      return Promise.resolve();
+    counter.rotation ??= this.#replace(key).finally(() => (counter.rotation = undefined));
+    return counter.rotation;
+  }
+
+  async #replace(key: Key): Promise<void> {
+    const { bound, rotate } = this.options;
+    try {
+      await rotate(key.record.keyId);
+    } catch (error) {
+      if (!(error instanceof exceptions.UnsupportedOperationException)) throw error;
+      throw new exceptions.LimitExceededException(
+        `The key material of ${key.arn} has encrypted as many messages as AES-GCM allows (${bound}), and the key ` +
+          'cannot be rotated. It still decrypts: encrypt with another key.',
+        { cause: error },
+      );
+    }
+  }
+}

@@ -1,0 +1,55 @@
+// What a key's record says of its rotations.
+import type { RotationsListEntry } from '../../../proto/generated/messages.js';
+import type { Key } from '../keyring.js';
+import { type ImportedRecord, type KeyRecord, materialsOf } from '../record.js';
+
+const secondsPerDay = 86_400;
+
+/** Whether the key can get a new material: symmetric encryption keys whose material the HSM made. */
+export function isRotatable({ keySpec, origin }: KeyRecord): boolean {
+  return keySpec === 'SYMMETRIC_DEFAULT' && origin === 'AWS_KMS';
+}
+
+/** Whether the key can have more than one material, be they made by the HSM or imported. */
+export function hasRotations(record: KeyRecord): boolean {
+  return isRotatable(record) || (record.keySpec === 'SYMMETRIC_DEFAULT' && record.origin === 'EXTERNAL');
+}
+
+/** Automatic rotation as it is from now on. @param now epoch seconds */
+export function rotationFrom(now: number, periodInDays: number): NonNullable<KeyRecord['rotation']> {
+  return { periodInDays, nextAt: now + periodInDays * secondsPerDay };
+}
+
+/** How often a key was rotated on demand. */
+export function onDemandRotations({ materials }: KeyRecord): number {
+  return materials.filter(({ rotationType }) => rotationType === 'ON_DEMAND').length;
+}
+
+/** A key's materials as ListKeyRotations shows them, oldest first. A name is a position, since materials only come. */
+export function* rotationsOf(
+  { arn, record }: Key,
+  after: string,
+): Iterable<RotationsListEntry & { readonly name: string }> {
+  const current = record.materials.length - 1;
+  for (const [index, material] of materialsOf(record).entries()) {
+    const { materialId, createdAt, rotationType, imported } = material;
+    const name = String(index).padStart(8, '0');
+    if (name <= after) continue;
+    yield {
+      name,
+      keyId: arn,
+      keyMaterialId: materialId,
+      keyMaterialState: index < current ? 'NON_CURRENT' : index === current ? 'CURRENT' : 'PENDING_ROTATION',
+      ...(imported && importOf(imported)),
+      rotationDate: rotationType && createdAt,
+      rotationType,
+    };
+  }
+}
+
+function importOf({ present, validTo, description }: ImportedRecord) {
+  const keyMaterialDescription = description;
+  if (!present) return { keyMaterialDescription, importState: 'PENDING_IMPORT' } as const;
+  const expirationModel = validTo === undefined ? 'KEY_MATERIAL_DOES_NOT_EXPIRE' : 'KEY_MATERIAL_EXPIRES';
+  return { keyMaterialDescription, importState: 'IMPORTED', expirationModel, validTo } as const;
+}

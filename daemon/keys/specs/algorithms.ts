@@ -1,0 +1,70 @@
+// What the table of key specs says of a key: its algorithms, and the refusal of those that it does not have.
+import { shapeByName } from '../../../proto/schema/descriptor.js';
+import { exceptions } from '../../../proto/errors.js';
+import type { CustomerMasterKeySpec, KeyMetadata, KeySpec } from '../../../proto/generated/messages.js';
+import type { Mechanism } from '../../hsm/key-store.js';
+import type { Key } from '../keyring.js';
+import { keySpecs, type KeyUsageEntry } from './table.js';
+import type { EncryptionAlgorithm, KeyAgreementAlgorithm, SigningAlgorithm } from './entry.js';
+
+interface Entries {
+  readonly encryption: EncryptionAlgorithm;
+  readonly signing: SigningAlgorithm;
+  readonly mac: Mechanism;
+  readonly keyAgreement: KeyAgreementAlgorithm;
+}
+
+/** @returns the entry of a key's spec and usage */
+export function usageOf({ record }: Key): KeyUsageEntry {
+  const entry = keySpecs[record.keySpec].usages[record.keyUsage];
+  if (entry === undefined) throw new Error(`${record.keySpec} has no usage ${record.keyUsage}`);
+  return entry;
+}
+
+/**
+ * The entry of an algorithm that a request names.
+ * @throws InvalidKeyUsageException where the key does not have it, UnsupportedOperationException where Keyhold does not
+ */
+export function algorithmOf<Family extends keyof Entries>(
+  key: Key,
+  family: Family,
+  name: keyof NonNullable<KeyUsageEntry[Family]> & string,
+): Entries[Family] {
+  const usage = usageOf(key);
+  const entries = usage[family] as Readonly<Partial<Record<string, Entries[Family]>>> | undefined;
+  const entry = entries?.[name];
+  if (entry !== undefined) return entry;
+  const reason = (usage.unsupported as Readonly<Record<string, string | undefined>> | undefined)?.[name];
+  if (reason !== undefined)
+    throw new exceptions.UnsupportedOperationException(`${name} is not available: ${reason}.`);
+  throw new exceptions.InvalidKeyUsageException(
+    `Algorithm ${name} is incompatible with key spec ${key.record.keySpec}.`,
+  );
+}
+
+type AlgorithmLists = Pick<
+  KeyMetadata,
+  'encryptionAlgorithms' | 'signingAlgorithms' | 'macAlgorithms' | 'keyAgreementAlgorithms'
+>;
+
+/** The algorithms of a key by family, those that it has none of left out. */
+export function algorithmsOf(key: Key): AlgorithmLists {
+  const { encryption, signing, mac, keyAgreement } = usageOf(key);
+  return {
+    encryptionAlgorithms: names(encryption),
+    signingAlgorithms: names(signing),
+    macAlgorithms: names(mac),
+    keyAgreementAlgorithms: names(keyAgreement),
+  };
+}
+
+function names<Name extends string>(algorithms: Readonly<Partial<Record<Name, unknown>>> | undefined) {
+  return algorithms && (Object.keys(algorithms) as Name[]);
+}
+
+const oldSpecs = shapeByName.get('CreateKey')?.request.byName.get('customerMasterKeySpec')?.numbers;
+
+/** The spec in the deprecated field that AWS KMS still fills; newer specs have no name in it. */
+export function customerMasterKeySpec(spec: KeySpec): CustomerMasterKeySpec | undefined {
+  return oldSpecs?.has(spec) ? (spec as CustomerMasterKeySpec) : undefined;
+}

@@ -1,0 +1,152 @@
+// What keys of a spec need of a module, and what the module lacks of it.
+import { cipherSuites } from '../../../proto/formats/ciphertext.js';
+import { exceptions } from '../../../proto/errors.js';
+import type { KeyStore, TokenDescription } from '../../hsm/key-store.js';
+import type { KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
+import { keySpecs, usageIn } from './table.js';
+import type { KeyUsageEntry } from './entry.js';
+import * as pkcs11 from './pkcs11.js';
+
+/** The algorithms of a usage by name, with the CKM number of each. */
+export function algorithmMechanisms(
+  usage: KeyUsageEntry,
+  { traits }: Pick<TokenDescription, 'traits'>,
+): readonly (readonly [name: string, type: number])[] {
+  const { encryption = {}, signing = {}, mac = {}, keyAgreement = {}, encapsulation = {} } = usage;
+  return [
+    ...Object.entries(encryption).map(([name, { mechanism, mechanismInModule }]) => {
+      return [name, (traits.oaepSha256InModule && mechanismInModule) || mechanism] as const;
+    }),
+    ...Object.entries(keyAgreement).map(([name, { mechanism }]) => [name, mechanism] as const),
+    ...Object.entries(signing).map(([name, { mechanism }]) => [name, mechanism.type] as const),
+    ...Object.entries({ ...mac, ...encapsulation }).map(([name, { type }]) => [name, type] as const),
+  ];
+}
+
+/** CKM numbers of all that keys of a usage need: to be made, and for every algorithm. */
+export function mechanismsOf(usage: KeyUsageEntry, token: Pick<TokenDescription, 'traits'>): number[] {
+  const { template, encryption = {} } = usage;
+  const macs = Object.values(encryption).flatMap(({ macMechanism }) => macMechanism ?? []);
+  const making = [template.mechanism, ...(template.macKey ? [template.macKey.mechanism] : [])];
+  return [...new Set([...making, ...algorithmMechanisms(usage, token).map(([, type]) => type), ...macs])];
+}
+
+/** What a token lacks for keys of a usage, each as a phrase; nothing: it can do all of it. */
+export function lackingFor(usage: KeyUsageEntry, token: TokenDescription): string[] {
+  const { mechanisms } = token;
+  const absent = mechanismsOf(usage, token).filter((type) => !mechanisms.has(type));
+  return [...absent.map(mechanismName), ...lackingSize(usage, mechanisms)];
+}
+
+function lackingSize(usage: KeyUsageEntry, mechanisms: TokenDescription['mechanisms']): string[] {
+  const bits = modulusBits(usage);
+  const generation = mechanisms.get(usage.template.mechanism);
+  if (bits === undefined || !generation) return [];
+  if (bits >= generation.minKeySize && bits <= generation.maxKeySize) return [];
+  return [`${mechanismName(usage.template.mechanism)} for ${bits} bits`];
+}
+
+/** One algorithm of one key spec, and why keys in a token cannot have it. */
+export interface Capability {
+  readonly keySpec: string;
+  /** Empty, as the algorithm, where the spec has none. */
+  readonly keyUsage: string;
+  readonly algorithm: string;
+  readonly mechanism: string;
+  readonly supported: boolean;
+  /** Where it is not supported. */
+  readonly lackedBy?: 'keyhold' | 'module';
+  readonly reason?: string;
+}
+
+/** The whole table of key specs against what a token can do. */
+export function capabilitiesOf(token: TokenDescription): Capability[] {
+  return Object.entries(keySpecs).flatMap(([keySpec, { usages, unsupported }]) => {
+    const rows = Object.keys(usages).flatMap((keyUsage) => {
+      const usage = usageIn(token, keySpec as KeySpec, keyUsage as KeyUsageType)!;
+      const reason = shortOf(usage, token);
+      return [
+        ...algorithmMechanisms(usage, token).map(([name, type]) => {
+          const found = foundLack(token, keySpec, keyUsage, name);
+          return capability(keySpec, keyUsage, name, mechanismName(type), unsupported, reason ?? found);
+        }),
+        ...Object.entries(usage.unsupported ?? {}).map(([name, why]) =>
+          capability(keySpec, keyUsage, name, '', why),
+        ),
+      ];
+    });
+    const usage = Object.keys(usages)[0] ?? '';
+    return rows.length > 0 ? rows : [capability(keySpec, usage, '', '', unsupported)];
+  });
+}
+
+function capability(
+  keySpec: string,
+  keyUsage: string,
+  algorithm: string,
+  mechanism: string,
+  ofKeyhold: string | undefined,
+  ofModule?: string,
+): Capability {
+  const row = { keySpec, keyUsage, algorithm, mechanism };
+  const reason = ofKeyhold ?? ofModule;
+  if (reason === undefined) return { ...row, supported: true };
+  return { ...row, supported: false, lackedBy: ofKeyhold === undefined ? 'module' : 'keyhold', reason };
+}
+
+/** Why a token's mechanisms do not do for keys of a usage. */
+function shortOf(usage: KeyUsageEntry, token: TokenDescription): string | undefined {
+  const lacking = lackingFor(usage, token);
+  return lacking.length > 0 ? `the module lacks ${lacking.join(', ')}` : undefined;
+}
+
+/** @param algorithm undefined: any of the usage, since keys have all of them or are not made */
+function foundLack(
+  { traits }: TokenDescription,
+  keySpec: string,
+  keyUsage: string,
+  algorithm?: string,
+): string | undefined {
+  const found = traits.lacks.find(
+    (lack) =>
+      lack.keySpec === keySpec &&
+      lack.keyUsage === keyUsage &&
+      (lack.algorithm === undefined || algorithm === undefined || lack.algorithm === algorithm),
+  );
+  return found?.reason;
+}
+
+/** @throws UnsupportedOperationException where the token cannot have keys of the spec for the usage */
+export function checkMechanisms(store: KeyStore, keySpec: KeySpec, keyUsage: KeyUsageType): void {
+  const usage = usageIn(store, keySpec, keyUsage)!;
+  const reason = shortOf(usage, store) ?? foundLack(store, keySpec, keyUsage);
+  if (reason === undefined) return;
+  throw new exceptions.UnsupportedOperationException(
+    `The HSM of key store '${store.name}' cannot have such a key: ${reason.replace(/^the module/, 'its module')}.`,
+  );
+}
+
+/** @throws UnsupportedOperationException for symmetric keys of AES_256_CBC_HMAC_SHA_256, whose HSM makes two keys for each material */
+export function checkImportable(store: KeyStore, { suite }: KeyUsageEntry): void {
+  if (suite !== cipherSuites.AES_256_CBC_HMAC_SHA_256) return;
+  throw new exceptions.UnsupportedOperationException(
+    `Key store '${store.name}' encrypts with AES-CBC and HMAC, with two keys that its HSM makes: symmetric key material is neither imported nor adopted there.`,
+  );
+}
+
+/** Curves are not told by a mechanism's key sizes: what a module lacks of them its key generation says. */
+function modulusBits({ template }: KeyUsageEntry): number | undefined {
+  const bits = template.publicAttributes?.find(([type]) => type === pkcs11.CKA_MODULUS_BITS)?.[1];
+  return typeof bits === 'number' ? bits : undefined;
+}
+
+const names = new Map<number, string>(
+  Object.entries(pkcs11).flatMap(([name, value]) =>
+    name.startsWith('CKM_') && typeof value === 'number' ? [[value, name] as const] : [],
+  ),
+);
+
+/** @returns such as `CKM_AES_GCM` */
+export function mechanismName(type: number): string {
+  return names.get(type) ?? `mechanism 0x${type.toString(16)}`;
+}

@@ -1,0 +1,30 @@
+import { createHash } from 'node:crypto';
+import { exceptions } from '../../../proto/errors.js';
+import type { KeySpec, MessageType, SigningAlgorithmSpec } from '../../../proto/generated/messages.js';
+import type { SigningAlgorithm } from './entry.js';
+
+/**
+ * What the mechanism signs for a message or digest. No key takes part, so the message is hashed here.
+ * @throws ValidationException where the message type does not fit the algorithm, or the digest its hash
+ */
+export function signingInput(
+  name: SigningAlgorithmSpec,
+  { digest }: SigningAlgorithm,
+  message: Buffer,
+  messageType: MessageType = 'RAW',
+  keySpec?: KeySpec,
+): Buffer {
+  if (messageType !== 'RAW' && (messageType !== 'DIGEST' || digest === undefined)) {
+    throw new exceptions.ValidationException(
+      messageType === 'DIGEST'
+        ? `Message type DIGEST is incompatible with algorithm ${name}.`
+        : `Message type ${messageType} is incompatible with key spec ${keySpec}.`,
+    );
+  }
+  if (digest === undefined) return message;
+  if (messageType === 'DIGEST' && message.length !== digest.length) {
+    throw new exceptions.ValidationException(`Digest is invalid length for algorithm ${name}.`);
+  }
+  const hashed = messageType === 'DIGEST' ? message : createHash(digest.hash).update(message).digest();
+  return digest.prefix ? Buffer.concat([digest.prefix, hashed]) : hashed;
+}

@@ -1,0 +1,60 @@
+// What the metadata store keeps of custom key stores.
+import { z } from 'zod';
+import { exceptions } from '../../../proto/errors.js';
+import type { RecordChange, Records } from '../../store/records/records.js';
+
+/** As `custom-key-store/<custom key store id>`. */
+const customKeyStoreRecord = z.strictObject({
+  customKeyStoreId: z.string(),
+  name: z.string(),
+  cloudHsmClusterId: z.string(),
+  /** As it was given; Keyhold makes no use of it. */
+  trustAnchorCertificate: z.string(),
+  /** The token's PIN, sealed under {@link secretName}; without it the PIN comes from the configuration's source. */
+  password: z.string().optional(),
+  /** When it was last given, in epoch seconds: from then on a login may be tried again. */
+  passwordGivenAt: z.number(),
+  /** Epoch seconds. */
+  createdAt: z.number(),
+  /** Whether it is to be connected; then a start of the daemon connects it. */
+  connect: z.boolean(),
+});
+
+export type CustomKeyStoreRecord = z.output<typeof customKeyStoreRecord>;
+
+export const recordPrefix = 'custom-key-store/';
+
+/** Under which name the password of a store is sealed. */
+export function secretName(customKeyStoreId: string): string {
+  return recordPrefix + customKeyStoreId;
+}
+
+export function findCustomKeyStore(
+  records: Records,
+  customKeyStoreId: string,
+): CustomKeyStoreRecord | undefined {
+  const text = records.get(recordPrefix + customKeyStoreId);
+  return text === undefined ? undefined : customKeyStoreRecord.parse(JSON.parse(text));
+}
+
+/** @throws CustomKeyStoreNotFoundException */
+export function existingCustomKeyStore(records: Records, customKeyStoreId: string): CustomKeyStoreRecord {
+  const record = findCustomKeyStore(records, customKeyStoreId);
+  if (record) return record;
+  throw new exceptions.CustomKeyStoreNotFoundException(
+    `There is no custom key store with the ID ${customKeyStoreId}.`,
+  );
+}
+
+/** In the order of their ids. @param after only those with a greater id */
+export function* customKeyStores(records: Records, after = ''): Iterable<CustomKeyStoreRecord> {
+  for (const key of records.keys(recordPrefix, after && recordPrefix + after)) {
+    const record = findCustomKeyStore(records, key.slice(recordPrefix.length));
+    if (record) yield record;
+  }
+}
+
+/** The change that stores the record of a custom key store. */
+export function putCustomKeyStore(record: CustomKeyStoreRecord): RecordChange {
+  return { key: recordPrefix + record.customKeyStoreId, value: JSON.stringify(record) };
+}

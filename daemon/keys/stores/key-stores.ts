@@ -1,0 +1,260 @@
+// The tokens in which keys live: the default one, and those of custom key stores.
+import { exceptions } from '../../../proto/errors.js';
+import type { CustomKeyStoresListEntry } from '../../../proto/generated/messages.js';
+import type { CipherKey, Ciphertext, KeyStore } from '../../hsm/key-store.js';
+import type { KeyStoreEvent } from '../../hsm/pool/config.js';
+import type { Logger } from '../../observability/log.js';
+import type { Records } from '../../store/records/records.js';
+import {
+  type CustomKeyStoreRecord,
+  customKeyStores,
+  existingCustomKeyStore,
+  findCustomKeyStore,
+  recordPrefix,
+} from './custom-key-stores.js';
+import { type Inspection, inspectToken } from '../material/inspection.js';
+import { intendedObjects, repairIntents } from '../material/intents.js';
+import type { Keyring } from '../keyring.js';
+import type { KeyRecord } from '../record.js';
+import { StoreConnection } from './store-connection.js';
+
+/** What a connection gives the way to its token. */
+export interface Backing {
+  /** Ends an attempt to connect. */
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: KeyStoreEvent) => void;
+}
+
+/** The tokens that the configuration defines for custom key stores, by CloudHsmClusterId. */
+export interface ClusterDirectory {
+  /** @returns whether it says where the PIN comes from; undefined: it does not define the cluster */
+  find(clusterId: string): { readonly hasPin: boolean } | undefined;
+  /**
+   * Connects to the token of a custom key store.
+   * @returns undefined where the configuration does not define the cluster
+   * @throws HsmError, or another error that says what is wrong with the configuration
+   */
+  open(record: CustomKeyStoreRecord, backing: Backing): Promise<KeyStore> | undefined;
+  /** Allows a login after the token refused one. */
+  clearLatch(customKeyStoreId: string): void;
+}
+
+/** A key, or where a material of it lives. */
+export interface OfKey {
+  readonly record: Pick<KeyRecord, 'customKeyStoreId'>;
+}
+
+export interface KeyStoresOptions {
+  readonly records: Records;
+  readonly keyring: Keyring;
+  readonly clusters: ClusterDirectory;
+  readonly log: Logger;
+}
+
+function hanging(title: string): string {
+  return `no HSM worker of ${title} answers: the module hangs, or the workers are stopped`;
+}
+
+export class KeyStores {
+  readonly #connections = new Map<string, StoreConnection>();
+  readonly #inspections = new Map<string, Inspection>();
+  /** What of a record decides how to log in. */
+  readonly #credentials = new Map<string, string>();
+  /** Intents of an earlier life of the daemon. Those of this one are somebody's who may still commit them. */
+  readonly #leftIntents: ReadonlySet<string>;
+
+  /** @param main the token that also holds the daemon's own keys */
+  constructor(
+    readonly main: KeyStore,
+    private readonly options: KeyStoresOptions,
+  ) {
+    this.#leftIntents = new Set(options.records.keys('intent/'));
+    options.records.observe(recordPrefix, (key) => this.#reconcile(key.slice(recordPrefix.length)));
+  }
+
+  get clusters(): ClusterDirectory {
+    return this.options.clusters;
+  }
+
+  /** Begins to connect the stores that are to be connected; waits for none. */
+  start(): void {
+    for (const { customKeyStoreId } of customKeyStores(this.options.records))
+      this.#reconcile(customKeyStoreId);
+  }
+
+  /** Answers what is in flight, and lets the tokens of the custom key stores go. */
+  async close(): Promise<void> {
+    const open = [...this.#connections.values()].filter(({ state }) => state !== 'DISCONNECTED');
+    await Promise.all(open.map((connection) => connection.disconnect()));
+  }
+
+  /**
+   * The store of a key.
+   * @throws KMSInvalidStateException where it is not connected
+   */
+  of({ record: { customKeyStoreId } }: OfKey): KeyStore {
+    if (customKeyStoreId === undefined) return this.main;
+    const store = this.#connections.get(customKeyStoreId)?.store;
+    if (store) return store;
+    throw new exceptions.KMSInvalidStateException(
+      `The custom key store ${customKeyStoreId} of this key is not connected.`,
+    );
+  }
+
+  /**
+   * The store that a request names.
+   * @throws CustomKeyStoreNotFoundException, CustomKeyStoreInvalidStateException where it is not connected
+   */
+  named(customKeyStoreId: string | undefined): KeyStore {
+    if (customKeyStoreId === undefined) return this.main;
+    existingCustomKeyStore(this.options.records, customKeyStoreId);
+    const connection = this.#connections.get(customKeyStoreId);
+    if (connection?.store) return connection.store;
+    throw new exceptions.CustomKeyStoreInvalidStateException(
+      `The custom key store ${customKeyStoreId} is ${this.connectionOf(customKeyStoreId).connectionState}: ` +
+        'it must be CONNECTED.',
+    );
+  }
+
+  /** Re-encrypts, in one worker where both keys are in one token; else the plaintext passes the daemon and is wiped. */
+  async reEncrypt(
+    source: OfKey,
+    from: { readonly cipherKey: CipherKey; readonly aad: Buffer; readonly message: Ciphertext },
+    destination: OfKey,
+    to: { readonly cipherKey: CipherKey; readonly aad: Buffer },
+  ): Promise<Ciphertext> {
+    const store = this.of(source);
+    const other = this.of(destination);
+    if (store === other) return store.reEncrypt(from.cipherKey, from.aad, from.message, to.cipherKey, to.aad);
+    const plaintext = await store.decrypt(from.cipherKey, from.aad, from.message);
+    try {
+      return await other.encrypt(to.cipherKey, to.aad, plaintext);
+    } finally {
+      plaintext.fill(0);
+    }
+  }
+
+  /** How it stands with a custom key store, as DescribeCustomKeyStores shows it. */
+  connectionOf(
+    customKeyStoreId: string,
+  ): Required<Pick<CustomKeyStoresListEntry, 'connectionState'>> &
+    Pick<CustomKeyStoresListEntry, 'connectionErrorCode'> {
+    const connection = this.#connections.get(customKeyStoreId);
+    return {
+      connectionState: connection?.state ?? 'DISCONNECTED',
+      connectionErrorCode: connection?.errorCode,
+    };
+  }
+
+  /** Of the token of a key in a custom key store. */
+  clusterOf({ record: { customKeyStoreId } }: OfKey): string | undefined {
+    if (customKeyStoreId === undefined) return undefined;
+    return findCustomKeyStore(this.options.records, customKeyStoreId)?.cloudHsmClusterId;
+  }
+
+  /** Every store's state by name, for the health report. */
+  get states(): Record<string, string> {
+    const states: Record<string, string> = { [this.main.name]: this.main.state };
+    for (const { customKeyStoreId } of customKeyStores(this.options.records))
+      states[customKeyStoreId] = this.connectionOf(customKeyStoreId).connectionState.toLowerCase();
+    return states;
+  }
+
+  /** For the health report. */
+  get warnings(): string[] {
+    const warnings: string[] = [];
+    for (const { customKeyStoreId, name } of customKeyStores(this.options.records)) {
+      const title = `custom key store '${name}' (${customKeyStoreId})`;
+      const connection = this.#connections.get(customKeyStoreId);
+      if (connection?.state === 'FAILED')
+        warnings.push(`${title} is not connected, ${connection.errorCode}: ${connection.reason}`);
+      if (connection?.state !== 'CONNECTED') continue;
+      if (connection.store?.hangs) warnings.push(hanging(title));
+      const { missing, foreign } = this.#inspections.get(customKeyStoreId)!;
+      for (const each of this.options.keyring.stillMissing(missing))
+        warnings.push(`the token of ${title} does not hold ${each}`);
+      if (foreign > 0)
+        warnings.push(`the token of ${title} holds ${foreign} objects that are not of this Keyhold`);
+    }
+    return warnings;
+  }
+
+  /** Makes a store what its record says. */
+  #reconcile(customKeyStoreId: string): void {
+    const record = findCustomKeyStore(this.options.records, customKeyStoreId);
+    this.#noteCredentials(customKeyStoreId, record);
+    const connection = this.#connections.get(customKeyStoreId);
+    if (!record) {
+      this.#connections.delete(customKeyStoreId);
+      connection?.disconnect().catch((error: unknown) => this.#noteDisconnect(customKeyStoreId, error));
+      return;
+    }
+    const state = connection?.state ?? 'DISCONNECTED';
+    if (record.connect && state === 'DISCONNECTED') {
+      (connection ?? this.#add(customKeyStoreId)).connect();
+    } else if (!record.connect && connection && state !== 'DISCONNECTED' && state !== 'DISCONNECTING') {
+      connection
+        .disconnect()
+        .then(() => this.#reconcile(customKeyStoreId))
+        .catch((error: unknown) => this.#noteDisconnect(customKeyStoreId, error));
+    }
+  }
+
+  #noteDisconnect(customKeyStoreId: string, error: unknown): void {
+    this.options.log.error(
+      { customKeyStoreId, err: error },
+      'a custom key store was not disconnected cleanly',
+    );
+  }
+
+  /** Whoever gives another password or token asks for another try to log in. */
+  #noteCredentials(customKeyStoreId: string, record: CustomKeyStoreRecord | undefined): void {
+    const known = this.#credentials.get(customKeyStoreId);
+    const now = record && `${record.passwordGivenAt} ${record.cloudHsmClusterId}`;
+    if (known !== undefined && known !== now) this.#clearLatch(customKeyStoreId);
+    if (now === undefined) this.#credentials.delete(customKeyStoreId);
+    else this.#credentials.set(customKeyStoreId, now);
+  }
+
+  // Called when the change is committed: it cannot fail any more.
+  #clearLatch(customKeyStoreId: string): void {
+    try {
+      this.clusters.clearLatch(customKeyStoreId);
+    } catch (error) {
+      this.options.log.error(
+        { customKeyStoreId, err: error },
+        'the login latch of a store cannot be removed',
+      );
+    }
+  }
+
+  #add(customKeyStoreId: string): StoreConnection {
+    const { records, keyring, clusters, log } = this.options;
+    const connection: StoreConnection = new StoreConnection({
+      open: async (signal, onEvent) =>
+        clusters.open(existingCustomKeyStore(records, customKeyStoreId), { signal, onEvent }),
+      prepare: (store) => this.#prepare(customKeyStoreId, store),
+      changed: () => {
+        const { state, errorCode, reason } = connection;
+        if (state === 'CONNECTED')
+          keyring.connected(customKeyStoreId, this.#inspections.get(customKeyStoreId)!.missing);
+        else keyring.disconnected(customKeyStoreId);
+        const details = { customKeyStoreId, errorCode, reason: reason || undefined };
+        log[state === 'FAILED' ? 'error' : 'info'](details, `custom key store ${customKeyStoreId}: ${state}`);
+      },
+    });
+    this.#connections.set(customKeyStoreId, connection);
+    return connection;
+  }
+
+  /** Finishes what a crash left in the token, and looks what it holds. */
+  async #prepare(customKeyStoreId: string, store: KeyStore): Promise<void> {
+    const { records, keyring } = this.options;
+    const repaired = await repairIntents(records, store, { customKeyStoreId, left: this.#leftIntents });
+    // What stands in an intent of this life may be committed yet: it is not foreign.
+    const others = [...repaired, ...intendedObjects(records)];
+    const keys = keyring.keysIn(customKeyStoreId);
+    const inspection = inspectToken(store.objects, keys, customKeyStoreId, others);
+    this.#inspections.set(customKeyStoreId, inspection);
+  }
+}

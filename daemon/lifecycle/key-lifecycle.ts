@@ -1,0 +1,175 @@
+// What the daemon does by itself to keys. It goes the way of a change by request: committed with its audit event.
+import { exceptions } from '../../proto/errors.js';
+import { finishDestruction, intendDestruction } from '../keys/material/destructions.js';
+import { expiredMaterial, withoutMaterial } from '../keys/import/imported-material.js';
+import { type Key, putKey, removeKey } from '../keys/keyring.js';
+import type { OfKey } from '../keys/stores/key-stores.js';
+import { type MaterialRecord, materialsOf, storeIdOf, withPlausiblePeriods } from '../keys/record.js';
+import { checkState } from '../keys/states.js';
+import { wrappingKey, wrappingKeyNames } from '../keys/import/wrapping-keys.js';
+import { makeServiceEvent } from '../pipeline/audit-event.js';
+import type { Services } from '../pipeline/operation.js';
+import type { Recorder } from '../journal/recorder.js';
+
+type ActServices = Pick<Services, 'keyring' | 'records' | 'stores' | 'materials'>;
+
+/** Where a material of a key lives. */
+function holderOf({ record }: Key, material: MaterialRecord): OfKey {
+  return { record: { customKeyStoreId: storeIdOf(record, material) } };
+}
+
+/** The key's own store, and those of materials that it had before it moved. */
+function holdersOf(key: Key): OfKey[] {
+  return [key, ...materialsOf(key.record).map((material) => holderOf(key, material))];
+}
+
+export class ServiceActs {
+  constructor(
+    private readonly services: ActServices,
+    private readonly recorder: Recorder,
+  ) {}
+
+  /**
+   * Deletes a key that is pending deletion, whatever the time. The intent is committed first: from then on the
+   * deletion cannot be cancelled, and a crash leaves a key whose deletion the next start finishes. The objects go next,
+   * and one commit removes the key with all that belongs to it.
+   * @throws HsmError, StoreError, AuditError: to be tried again. ServiceError where it is not pending deletion
+   */
+  async deleteKey(keyId: string): Promise<void> {
+    const { keyring, records, stores } = this.services;
+    this.recorder.checkAvailable();
+    // Before the intent: a store that comes back after a cancelled deletion must still hold the material.
+    for (const holder of holdersOf(keyring.existing(keyId))) stores.of(holder);
+    if (!keyring.existing(keyId).record.deletion?.begun) {
+      await records.commit(() => {
+        const { record } = pendingDeletion(keyring.existing(keyId));
+        return [putKey({ ...record, deletion: { ...record.deletion!, begun: true } })];
+      });
+    }
+    const key = keyring.existing(keyId);
+    const pairs = wrappingKeyNames(records, keyId).map((name) => wrappingKey(records, name)!);
+    for (const material of materialsOf(key.record))
+      await stores.of(holderOf(key, material)).destroy(Buffer.from(material.objectId, 'hex'));
+    for (const { objectId } of pairs) await stores.of(key).destroy(Buffer.from(objectId, 'hex'));
+    await this.recorder.commit(
+      { changes: () => removeKey(keyring, pendingDeletion(keyring.existing(keyId)).record) },
+      this.#event('DeleteKey', key, { keyId }),
+    );
+  }
+
+  /** The custom key store of a key, where it is not connected: then the key cannot be deleted. */
+  awaitedStore(keyId: string): string | undefined {
+    const { keyring, stores } = this.services;
+    const key = keyring.key(keyId);
+    const ids = key ? holdersOf(key).map(({ record }) => record.customKeyStoreId) : [];
+    return ids.find((id) => id !== undefined && stores.connectionOf(id).connectionState !== 'CONNECTED');
+  }
+
+  /**
+   * Rotates an enabled key, as automatic rotation does.
+   * @throws HsmError, StoreError, AuditError: to be tried again. ServiceError where its state does not allow it
+   */
+  async rotateKey(keyId: string): Promise<void> {
+    const { keyring, materials } = this.services;
+    this.recorder.checkAvailable();
+    const key = keyring.existing(keyId);
+    const check = (now: Key) => checkState(now, 'rotate');
+    check(key);
+    const { materialId, ...change } = await materials.prepareRotation(key, 'AUTOMATIC', check);
+    const details = {
+      keyId,
+      rotationType: 'AUTOMATIC',
+      keyOrigin: key.record.origin,
+      previousKeyMaterialId: key.current.materialId,
+      currentKeyMaterialId: materialId,
+    };
+    await this.recorder.commit(change, this.#event('RotateKey', key, details));
+  }
+
+  /**
+   * Begins the periods of a key anew that begin in the future: they were planned by a clock that was ahead.
+   * @param now epoch seconds, by a clock that can be trusted
+   * @throws StoreError, AuditError: to be tried again
+   */
+  async correctPeriods(keyId: string, now: number): Promise<void> {
+    const { keyring } = this.services;
+    this.recorder.checkAvailable();
+    const key = keyring.existing(keyId);
+    const { deletion, rotation } = withPlausiblePeriods(key.record, now);
+    const details = { keyId, deletionDate: deletion?.at, nextRotationDate: rotation?.nextAt };
+    await this.recorder.commit(
+      { changes: () => [putKey(withPlausiblePeriods(keyring.existing(keyId).record, now))] },
+      this.#event('CorrectKeyPeriods', key, details),
+    );
+  }
+
+  /**
+   * Destroys imported material of a key whose time has come.
+   * @param now epoch seconds, by a clock that can be trusted: what it says cannot be undone
+   * @throws HsmError, StoreError, AuditError: to be tried again
+   */
+  async expireMaterial(keyId: string, now: number): Promise<void> {
+    const { keyring, records, stores } = this.services;
+    for (;;) {
+      this.recorder.checkAvailable();
+      const key = keyring.existing(keyId);
+      const expired = expiredMaterial(key.record, now);
+      if (!expired) return;
+      const { materialId } = expired;
+      let destroyed: string | undefined;
+      const changes = () => {
+        const { record } = keyring.existing(keyId);
+        const still = expiredMaterial(record, now);
+        // It may have been imported anew meanwhile, to expire later.
+        if (still?.materialId !== materialId)
+          throw new exceptions.KMSInvalidStateException('It does not expire now.');
+        destroyed = still.objectId;
+        return [putKey(withoutMaterial(record, materialId)), intendDestruction(destroyed)];
+      };
+      const details = { keyId, keyMaterialId: materialId };
+      await this.recorder.commit({ changes }, this.#event('DeleteExpiredKeyMaterial', key, details));
+      if (destroyed !== undefined) await finishDestruction(records, stores.of(key), destroyed);
+    }
+  }
+
+  /**
+   * Destroys a wrapping pair that is good for no import any more.
+   * @param name of its record
+   * @throws HsmError, StoreError, AuditError: to be tried again
+   */
+  async deleteWrappingKey(name: string): Promise<void> {
+    const { keyring, records, stores } = this.services;
+    this.recorder.checkAvailable();
+    const pair = wrappingKey(records, name);
+    if (!pair) return;
+    const keyId = name.split('/')[1]!;
+    const key = keyring.existing(keyId);
+    const { objectId, algorithm, wrappingKeySpec } = pair;
+    const details = { keyId, wrappingAlgorithm: algorithm, wrappingKeySpec };
+    await this.recorder.commit(
+      { changes: () => [{ key: name, value: undefined }, intendDestruction(objectId)] },
+      this.#event('DeleteExpiredWrappingKey', key, details),
+    );
+    await finishDestruction(records, stores.of(key), objectId);
+  }
+
+  /**
+   * Destroys what a failure left of material or wrapping pairs.
+   * @param objectId CKA_ID in hex
+   * @throws HsmError, StoreError: to be tried again
+   */
+  finishDestruction(objectId: string): Promise<void> {
+    const { records, stores } = this.services;
+    return finishDestruction(records, stores.main, objectId);
+  }
+
+  #event(name: string, key: Key, details: object) {
+    const { account, region } = this.services.keyring.namer;
+    return makeServiceEvent(name, account, region, details, key);
+  }
+}
+
+function pendingDeletion(key: Key): Key {
+  if (key.state === 'PendingDeletion') return key;
+  throw new exceptions.KMSInvalidStateException(`${key.arn} is not pending deletion any more.`);
+}

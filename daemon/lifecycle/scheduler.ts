@@ -1,0 +1,139 @@
+// What the daemon does when the time has come: deletions, rotations, and writing down what waits in memory.
+import type { Keyring } from '../keys/keyring.js';
+import type { LastUsage } from '../keys/last-usage.js';
+import type { Logger } from '../observability/log.js';
+import type { ServiceActs } from './key-lifecycle.js';
+import { Agenda, type DueTimes } from './due-index.js';
+import type { ObservedClock } from './trusted-clock.js';
+
+/** Milliseconds between two looks at the wall clock. */
+const tickInterval = 1_000;
+/** Ticks between two writes of when keys were last used: the daemon promises at most a minute. */
+const ticksPerFlush = 20;
+const ticksPerHeartbeat = 60;
+/** Ticks after which an act that failed is tried again. */
+const ticksBeforeRetry = 60;
+
+/** Seconds by which a period may begin in the future. */
+const clockTolerance = 60;
+
+type Act =
+  'deleteKey' | 'rotateKey' | 'correctPeriods' | 'expireMaterial' | 'deleteWrappingKey' | 'finishDestruction';
+
+/** @param now epoch seconds at which it is due */
+type Perform = (name: string, now: number) => Promise<void>;
+
+export class Scheduler {
+  readonly #agenda: Agenda;
+  /** The tick before which an act is not tried again, by act and name. */
+  readonly #retries = new Map<string, number>();
+  /** How many deletions wait for a custom key store, by its id. */
+  readonly #waiting = new Map<string, number>();
+  #ticks = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(
+    keyring: Keyring,
+    private readonly acts: Readonly<Record<Act, Perform>> & Pick<ServiceActs, 'awaitedStore'>,
+    private readonly lastUsage: LastUsage,
+    private readonly clock: ObservedClock,
+    private readonly log: Logger,
+  ) {
+    this.#agenda = new Agenda(keyring);
+  }
+
+  start(): void {
+    this.#running = this.#tick()
+      .catch((error: unknown) => this.log.error({ err: error }, 'a tick of the scheduler failed'))
+      .then(() => {
+        if (!this.#stopped) this.#timer = setTimeout(() => this.start(), tickInterval);
+      });
+  }
+
+  /** Ends what runs, and writes what waits in memory. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+    await this.lastUsage.flush();
+    await this.clock.heartbeat();
+  }
+
+  /** For the health report. */
+  get warnings(): string[] {
+    const warnings = [...this.#waiting].map(
+      ([store, keys]) => `the deletion of ${keys} keys waits until custom key store ${store} is connected`,
+    );
+    const hours = Math.ceil(this.clock.cautionLeft / 3_600_000);
+    if (hours > 0) {
+      warnings.push(
+        'the clock was stepped, or the daemon was off for over an hour: deletions of keys, and of key material that ' +
+          `has expired, wait for ${hours} more hours of uptime`,
+      );
+    }
+    const ahead = this.#agenda.begunPeriods.after(Date.now() / 1000 + clockTolerance);
+    if (ahead.length > 0) {
+      warnings.push(
+        `the automatic rotation or deletion of ${ahead.length} keys was planned by a clock that was ahead of this one ` +
+          `(${ahead.slice(0, 5).join(', ')}): the period begins anew when the clock is trusted`,
+      );
+    }
+    return warnings;
+  }
+
+  async #tick(): Promise<void> {
+    this.#ticks += 1;
+    const now = Date.now() / 1000;
+    const { begunDeletions, begunPeriods, deletions, destructions, expiries, rotations, wrappingKeys } =
+      this.#agenda;
+    if (this.#ticks % ticksPerHeartbeat === 0) await this.#attempt(() => this.clock.heartbeat());
+    if (this.#ticks % ticksPerFlush === 0) await this.#attempt(() => this.lastUsage.flush());
+    await this.#destroy(expiries, (keyId, at) => this.#act('expireMaterial', keyId, at));
+    await this.#destroy(wrappingKeys, (name, at) => this.#act('deleteWrappingKey', name, at));
+    for (const objectId of destructions.due(now)) await this.#act('finishDestruction', objectId, now);
+    for (const keyId of rotations.due(now)) await this.#act('rotateKey', keyId, now);
+    const trusted = this.clock.trustedNow;
+    if (trusted !== undefined)
+      for (const keyId of begunPeriods.after(trusted + clockTolerance))
+        await this.#act('correctPeriods', keyId, trusted);
+    this.#waiting.clear();
+    // What was begun is finished, whatever the clock says.
+    for (const keyId of begunDeletions.due(now)) await this.#delete(keyId, now);
+    await this.#destroy(deletions, (keyId, at) => this.#delete(keyId, at));
+  }
+
+  /** What cannot be undone: done one by one, as long as the clock is trusted. */
+  async #destroy(times: DueTimes, perform: Perform): Promise<void> {
+    const { trustedNow } = this.clock;
+    for (const name of trustedNow === undefined ? [] : times.due(trustedNow)) {
+      const now = this.clock.trustedNow;
+      if (now === undefined) return;
+      await perform(name, now);
+    }
+  }
+
+  async #delete(keyId: string, now: number): Promise<void> {
+    const store = this.acts.awaitedStore(keyId);
+    if (store === undefined) await this.#act('deleteKey', keyId, now);
+    else this.#waiting.set(store, (this.#waiting.get(store) ?? 0) + 1);
+  }
+
+  async #act(act: Act, name: string, now: number): Promise<void> {
+    const retry = `${act} ${name}`;
+    if (this.#stopped || this.#ticks < (this.#retries.get(retry) ?? 0)) return;
+    if (await this.#attempt(() => this.acts[act](name, now), { act, name })) this.#retries.delete(retry);
+    else this.#retries.set(retry, this.#ticks + ticksBeforeRetry);
+  }
+
+  async #attempt(action: () => Promise<void>, details: object = {}): Promise<boolean> {
+    try {
+      await action();
+      return true;
+    } catch (error) {
+      this.log.error({ ...details, err: error }, 'a scheduled act failed, and is tried again');
+      return false;
+    }
+  }
+}

@@ -1,0 +1,77 @@
+// Condition keys of operations on users and roles: their tags, and those that a request brings.
+import type { IdentityTag } from '../../../proto/generated/messages.js';
+import type { Principal, Role, User } from '../../identity/identities.js';
+import type { Asked } from '../../pipeline/operation.js';
+
+interface UserRequest {
+  readonly userName?: string;
+}
+
+interface TagRequest {
+  readonly tags?: readonly IdentityTag[];
+}
+
+/** @param find the user or role that a request is about */
+export function resourceTags<Request>(find: (asked: Asked<Request>) => Principal | undefined) {
+  const value = (asked: Asked<Request>, name: string) => {
+    const record = find(asked)?.record;
+    return record && record.type !== 'Root' ? valueOf(record.tags, name) : undefined;
+  };
+  return { 'aws:ResourceTag/': value, 'iam:ResourceTag/': value };
+}
+
+/** The user whom a request names, else the caller. */
+export function namedUser({ request, services, caller }: Asked<UserRequest>): User | undefined {
+  if (request.userName !== undefined) return services.identities.user(request.userName);
+  return caller.type === 'User' ? caller.user : undefined;
+}
+
+function namedRole({ request, services }: Asked<{ readonly roleName: string }>): Role | undefined {
+  return services.identities.role(request.roleName);
+}
+
+export const ofUser = resourceTags(namedUser);
+
+export const ofRole = resourceTags(namedRole);
+
+// The operations that have the following keys, and what they tell of, are those of IAM ("Actions, resources, and condition
+// keys for AWS Identity and Access Management", Service Authorization Reference).
+
+/** ARN of the managed policy that a request attaches or detaches. */
+export const namedPolicy = {
+  'iam:PolicyARN': ({ request }: Asked<{ readonly policyArn?: string }>) => request.policyArn,
+};
+
+/** ARN of the permissions boundary that a request sets, where it sets one. */
+export const givenBoundary = {
+  'iam:PermissionsBoundary': ({ request }: Asked<{ readonly permissionsBoundary?: string }>) =>
+    request.permissionsBoundary,
+};
+
+/** ARN of the permissions boundary that a user or role has. @param find the one that a request is about */
+function presentBoundary<Request>(find: (asked: Asked<Request>) => User | Role | undefined) {
+  const value = (asked: Asked<Request>) => {
+    const { boundary } = find(asked)?.record ?? {};
+    return boundary === undefined ? undefined : asked.services.identities.policy(boundary)?.arn;
+  };
+  return { 'iam:PermissionsBoundary': value };
+}
+
+export const boundaryOfUser = presentBoundary(namedUser);
+
+export const boundaryOfRole = presentBoundary(namedRole);
+
+/** Of tags that a request brings. */
+export const givenTags = {
+  'aws:RequestTag/': ({ request }: Asked<TagRequest>, name: string) => valueOf(request.tags ?? [], name),
+  'aws:TagKeys': ({ request }: Asked<TagRequest>) => request.tags?.map(({ key }) => key),
+};
+
+/** Of tags that a request takes away. */
+export const namedTags = {
+  'aws:TagKeys': ({ request }: Asked<{ readonly tagKeys: readonly string[] }>) => request.tagKeys,
+};
+
+function valueOf(tags: readonly IdentityTag[], name: string): string | undefined {
+  return tags.find(({ key }) => key.toLowerCase() === name)?.value;
+}

@@ -1,0 +1,136 @@
+// AdoptKey: makes an object that is in the default token already a key. Nothing changes in the token: the record alone
+// makes it a key, so there is no intent, and a crash leaves either a key or an object as it was before.
+import { randomUUID } from 'node:crypto';
+import { exceptions } from '../../../proto/errors.js';
+import type { AdoptKeyRequest } from '../../../proto/generated/messages.js';
+import { HsmError, type KeyStore, type ObjectId } from '../../hsm/key-store.js';
+import {
+  type Candidate,
+  candidate,
+  idOf,
+  inspectedTypes,
+  judge,
+  NotAdoptable,
+  specOf,
+} from '../../keys/adoption/adoption.js';
+import { destructionPrefix } from '../../keys/material/destructions.js';
+import { Key, putAlias, putKey } from '../../keys/keyring.js';
+import { checkImportable } from '../../keys/specs/mechanisms.js';
+import { keyMetadata } from '../../keys/metadata.js';
+import { keyDefaults } from '../../keys/new-key.js';
+import type { KeyRecord } from '../../keys/record.js';
+import { type KeyUsageEntry, usageIn } from '../../keys/specs/table.js';
+import { CKA_CLASS, CKA_ID, CKA_LABEL } from '../../keys/specs/pkcs11.js';
+import { tryOut } from '../../keys/specs/algorithm-probe.js';
+import { defaultKeyPolicy } from '../../policy/engine/key-policies.js';
+import { checkAliasIsFree, checkAliasName } from '../kms/aliases.js';
+import { requestTags } from '../../pipeline/condition-keys.js';
+import { checkCreateKey } from '../kms/create-key.js';
+import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
+
+const adoptKey = operation({
+  name: 'AdoptKey',
+  service: 'keyhold',
+  readOnly: false,
+  permissions: [{ action: 'keyhold:AdoptKey', conditionKeys: requestTags }],
+  audited: ['label', 'id', 'keyUsage', 'description', 'alias', 'tags'],
+  auditedResponse: (response) => response,
+  async handle({ request, services }) {
+    const { alias, description = '', tags = [] } = request;
+    if (alias !== undefined) {
+      checkAliasName(alias);
+      checkAliasIsFree(alias, services);
+    }
+    const { keyring, stores } = services;
+    const { found, checked, shortfalls } = await examine(request, services);
+    const { keySpec, keyUsage, usage } = checked;
+    if (usage.suite !== undefined) checkImportable(stores.main, usageIn(stores.main, keySpec, keyUsage)!);
+    await stores.main.meet(found.id);
+    await checkWorks(stores.main, found.id, usage);
+    const material = await services.materials.adopt(found.id, usage.suite, shortfalls);
+    const { createdAt } = material;
+    const keyId = randomUUID();
+    const record: KeyRecord = {
+      ...keyDefaults,
+      keyId,
+      createdAt,
+      description,
+      keySpec,
+      keyUsage,
+      policy: defaultKeyPolicy(keyring.namer.account),
+      tags,
+      materials: [material],
+    };
+    const made = new Key(record, keyring.namer);
+    return {
+      response: { keyMetadata: keyMetadata(made, keyring.namer) },
+      made,
+      changes: () => {
+        checkIsNoKey(found.id, services);
+        if (alias === undefined) return [putKey(record)];
+        checkAliasIsFree(alias, services);
+        return [putKey(record), putAlias(alias, { targetKeyId: keyId, createdAt, updatedAt: createdAt })];
+      },
+    };
+  },
+});
+
+export const adoptionOperations: readonly AnyOperation[] = [adoptKey];
+
+interface Examined {
+  readonly found: Candidate;
+  readonly checked: ReturnType<typeof checkCreateKey>;
+  readonly shortfalls: string[];
+}
+
+/** @throws ValidationException that says what keeps the object from being adopted, AlreadyExistsException, HsmError */
+async function examine(request: AdoptKeyRequest, services: Services): Promise<Examined> {
+  const { keyUsage, tags } = request;
+  try {
+    const id = await namedObject(request, services.stores.main);
+    checkIsNoKey(id, services);
+    const objects = await services.stores.main.inspect([[CKA_ID, id.toString('hex')]], inspectedTypes);
+    const found = candidate(objects);
+    const checked = checkCreateKey({ keySpec: specOf(found), keyUsage, tags }, services);
+    return { found, checked, shortfalls: judge(found, checked.keyUsage, checked.usage) };
+  } catch (error) {
+    if (!(error instanceof NotAdoptable)) throw error;
+    throw new exceptions.ValidationException(`The object cannot be adopted. ${error.message}.`);
+  }
+}
+
+async function namedObject({ label, id }: AdoptKeyRequest, store: KeyStore): Promise<ObjectId> {
+  if ((label === undefined) === (id === undefined))
+    throw new exceptions.ValidationException('Name the object by exactly one of Label and Id.');
+  if (id !== undefined) return Buffer.from(id, 'hex');
+  const match = [[CKA_LABEL, Buffer.from(label!).toString('hex')]] as const;
+  return idOf(await store.inspect(match, [CKA_CLASS, CKA_ID]), `with the label '${label!}'`);
+}
+
+/** @throws AlreadyExistsException for an object of Keyhold's own, of a key, or of one that is being made */
+function checkIsNoKey(id: ObjectId, { keyring: { records }, ownObjects }: Services): void {
+  const hex = id.toString('hex');
+  const named = `"objectId":"${hex}"`;
+  const isKnown =
+    records.get(destructionPrefix + hex) !== undefined ||
+    [...records.keys('')].some((key) => records.get(key)!.includes(named));
+  if (!isKnown && !ownObjects.has(hex)) return;
+  throw new exceptions.AlreadyExistsException(`The object with CKA_ID ${hex} is Keyhold's already.`);
+}
+
+/** @throws ValidationException where the key does not do what its attributes say, HsmError where the HSM is not there */
+async function checkWorks(store: KeyStore, id: ObjectId, usage: KeyUsageEntry): Promise<void> {
+  let reason = 'its public key is not that of its private key';
+  try {
+    if (await tryOut(store, id, usage)) return;
+  } catch (error) {
+    if (!(error instanceof HsmError)) throw error;
+    if (error.code !== 'invalid-ciphertext') {
+      if (!['unsupported', 'internal'].includes(error.code)) throw error;
+      reason = error.message;
+    }
+  }
+  throw new exceptions.ValidationException(
+    `The object cannot be adopted. The HSM does not do with it what a key of this usage is for: ${reason}.`,
+  );
+}

@@ -1,0 +1,80 @@
+// MigrateKey: a key's home becomes another key store. No material leaves an HSM, so the key gets a new one there; what the
+// older ones encrypted they still decrypt, where they are.
+import { exceptions } from '../../../proto/errors.js';
+import { existingCustomKeyStore } from '../../keys/stores/custom-key-stores.js';
+import { type Key, putKey } from '../../keys/keyring.js';
+import { type KeyRecord, locationOf, storeIdOf } from '../../keys/record.js';
+import { checkState } from '../../keys/states.js';
+import { type AnyOperation, operation } from '../../pipeline/operation.js';
+import { keyIdOrArn } from '../shared/key-resolvers.js';
+
+const migrateKey = operation({
+  name: 'MigrateKey',
+  service: 'keyhold',
+  readOnly: false,
+  // To the key it is what a rotation is: another material encrypts from then on.
+  permissions: [
+    { action: 'keyhold:MigrateKey' },
+    { action: 'kms:RotateKeyOnDemand', key: keyIdOrArn('keyId') },
+  ],
+  audited: ['keyId', 'customKeyStoreId'],
+  auditedResponse: (response) => response,
+  async handle({ request: { customKeyStoreId }, key, services: { keyring, records, stores, materials } }) {
+    const { keyId } = key.record;
+    // A store that is not connected is told first.
+    stores.named(customKeyStoreId);
+    checkMigratable(key, customKeyStoreId);
+    if (key.record.customKeyStoreId === customKeyStoreId) {
+      const keyMaterialId = key.current.materialId;
+      return { response: { keyId: key.arn, keyMaterialId, migrated: false }, keyMaterialId };
+    }
+    const { material, commit, undo } = await materials.generate(key.record, customKeyStoreId);
+    const { materialId } = material;
+    return {
+      response: { keyId: key.arn, keyMaterialId: materialId, migrated: true },
+      keyMaterialId: materialId,
+      changes: () => {
+        if (customKeyStoreId !== undefined) existingCustomKeyStore(records, customKeyStoreId);
+        const now = keyring.existing(keyId);
+        checkMigratable(now, customKeyStoreId);
+        const moved = movedTo(now.record, customKeyStoreId);
+        return [putKey({ ...moved, materials: [...moved.materials, material] }), commit];
+      },
+      undo,
+    };
+  },
+});
+
+/** A key's record with another home; its materials say that they are where they were. */
+function movedTo(record: KeyRecord, customKeyStoreId: string | undefined): KeyRecord {
+  return {
+    ...record,
+    customKeyStoreId,
+    origin: customKeyStoreId === undefined ? 'AWS_KMS' : 'AWS_CLOUDHSM',
+    // Keys in custom key stores do not rotate by themselves, as at AWS.
+    rotation: customKeyStoreId === undefined ? record.rotation : undefined,
+    materials: record.materials.map((material) => ({
+      ...material,
+      location: locationOf(storeIdOf(record, material)),
+    })),
+  };
+}
+
+/** @throws UnsupportedOperationException that says why the key stays where it is, KMSInvalidStateException */
+function checkMigratable(key: Key, customKeyStoreId: string | undefined): void {
+  const { keySpec, origin, keyManager, multiRegion } = key.record;
+  const stays = (reason: string) =>
+    new exceptions.UnsupportedOperationException(`${key.arn} stays: ${reason}.`);
+  if (keySpec !== 'SYMMETRIC_DEFAULT')
+    throw stays(
+      `a ${keySpec} key has one material, which never leaves its HSM: make a new key there, and use this one for as long as what it made is of use`,
+    );
+  if (origin === 'EXTERNAL')
+    throw stays('its material was imported: make a key there, and import its material again or re-encrypt');
+  if (keyManager === 'AWS') throw stays('it is managed by Keyhold');
+  if (multiRegion && customKeyStoreId !== undefined)
+    throw stays('a multi-Region key cannot be in a custom key store');
+  checkState(key, 'migrate');
+}
+
+export const migrationOperations: readonly AnyOperation[] = [migrateKey];

@@ -1,0 +1,148 @@
+// ExplainPolicy: what a request would be decided, from the code that decides requests.
+import { exceptions } from '../../../proto/errors.js';
+import type { ContextEntry, ExplainPolicyRequest, StringMap } from '../../../proto/generated/messages.js';
+import { type Caller, principalArn } from '../../identity/caller.js';
+import { imaginedCaller } from '../../identity/simulated-caller.js';
+import type { Key } from '../../keys/keyring.js';
+import { decisionAbout, rootAssumesNothing } from '../../policy/engine/authorize.js';
+import { accessDenied, explain } from '../../policy/engine/messages.js';
+import { principalOf } from '../../policy/engine/caller-policies.js';
+import { conditionsOf } from '../../pipeline/condition-keys.js';
+import { deletedPrincipals } from '../shared/policy-documents.js';
+import { type AnyOperation, operation, type Permission, type Services } from '../../pipeline/operation.js';
+
+type AnyPermission = Permission<Record<string, unknown>>;
+
+const decisions = {
+  allowed: 'ALLOWED',
+  explicitDeny: 'EXPLICIT_DENY',
+  implicitDeny: 'IMPLICIT_DENY',
+} as const;
+
+/** @param table gives the operation table, which this operation stands in too */
+export function policyExplanationOperations(
+  table: () => ReadonlyMap<string, AnyOperation>,
+): readonly AnyOperation[] {
+  const explainPolicy = operation({
+    name: 'ExplainPolicy',
+    service: 'keyhold',
+    readOnly: true,
+    permissions: [
+      {
+        action: 'keyhold:ExplainPolicy',
+        resource: ({ principal }, { identities }) => imaginedCaller(principal, identities)?.arn ?? principal,
+      },
+    ],
+    audited: ['principal', 'action', 'keyId', 'resourceArn', 'context'],
+    handle({ request, services, origin: { region } }) {
+      const { action, ...permission } = permissionFor(request, table());
+      const caller = existingPrincipal(request.principal, services);
+      const { keyring, identities, grants } = services;
+      const key = request.keyId === undefined ? undefined : keyring.find(request.keyId);
+      const resource = key?.arn ?? request.resourceArn ?? '*';
+      const isTrust = permission.trust !== undefined;
+      if (isTrust && caller.type === 'Root') {
+        const { message } = rootAssumesNothing();
+        return { response: { decision: 'IMPLICIT_DENY', reason: message, message } };
+      }
+      const given = request.context ?? [];
+      const decision = decisionAbout({
+        principal: caller,
+        action,
+        resource,
+        key: key?.record,
+        trust: isTrust ? { role: identities.roleByArn(resource)?.record } : undefined,
+        identities,
+        context: contextOf(given, caller, key, services, region),
+        grant: key && ((id) => grants.find(key, id, nameOf(action), encryptionContext(given))),
+      });
+      const { decision: kind, reason: made } = explain(decision, ({ grantId }) => grantId);
+      const trusting = isTrust ? identities.roleByArn(resource)?.record : undefined;
+      const bindings = key?.record.policyBindings ?? trusting?.trustBindings;
+      const gone = decision.allowed ? '' : deletedSentence(caller, deletedPrincipals(bindings, identities));
+      const reason = made + gone;
+      const message = decision.allowed
+        ? undefined
+        : accessDenied({ principal: principalOf(caller), action, resource }, decision).message;
+      return { response: { decision: decisions[kind], reason, message } };
+    },
+  });
+  return [explainPolicy];
+}
+
+/** Tells where a policy names the caller's ARN and means somebody who had it before. */
+function deletedSentence(caller: Caller, deleted: ReadonlyMap<string, string>): string {
+  for (const arn of [caller.arn, principalArn(caller)]) {
+    const id = deleted.get(arn);
+    if (id !== undefined)
+      return ` The policy names ${arn} as it was when the policy was put: that principal (${id}) was deleted, and who has its name now is not meant.`;
+  }
+  return '';
+}
+
+/**
+ * The permission that an action is; some, such as kms:CreateAlias, are about a key and about something else.
+ * @throws ValidationException
+ */
+function permissionFor(
+  { action, keyId }: ExplainPolicyRequest,
+  table: ReadonlyMap<string, AnyOperation>,
+): AnyPermission {
+  const all = [...table.values()].flatMap(({ permissions }) => permissions);
+  const named = all.filter((permission) => permission.action.toLowerCase() === action.toLowerCase());
+  if (named.length === 0) throw new exceptions.ValidationException(`There is no action '${action}'.`);
+  const found = named.find(({ key }) => (key !== undefined) === (keyId !== undefined));
+  if (found) return found;
+  throw new exceptions.ValidationException(
+    keyId === undefined
+      ? `${named[0]!.action} is about a key: say which by KeyId.`
+      : `${named[0]!.action} is about no key: leave KeyId out.`,
+  );
+}
+
+/** @throws NoSuchEntityException */
+function existingPrincipal(principal: string, { identities }: Services): Caller {
+  const caller = imaginedCaller(principal, identities);
+  if (caller) return caller;
+  throw new exceptions.NoSuchEntityException(
+    `There is no principal '${principal}': name "root", user/NAME, role/NAME or an ARN.`,
+  );
+}
+
+/** What is given, and what is known of caller and key; what only a real request has is not made up. */
+function contextOf(
+  given: readonly ContextEntry[],
+  caller: Caller,
+  key: Key | undefined,
+  services: Services,
+  region: string,
+) {
+  const values = new Map(
+    given.map(({ contextKeyName, contextKeyValues = [] }) => [
+      contextKeyName.toLowerCase(),
+      contextKeyValues,
+    ]),
+  );
+  const origin = { region, sourceAddress: undefined, userAgent: '' };
+  const known = conditionsOf(
+    { action: '', key: key && (() => key) },
+    { request: {}, key, services, caller, origin },
+  );
+  return (name: string) => values.get(name) ?? known(name);
+}
+
+const contextPrefix = 'kms:encryptioncontext:';
+
+/** The encryption context that the given condition keys tell of. */
+function encryptionContext(given: readonly ContextEntry[]): StringMap {
+  const context = Object.create(null) as StringMap;
+  for (const { contextKeyName, contextKeyValues: [value = ''] = [] } of given)
+    if (contextKeyName.toLowerCase().startsWith(contextPrefix))
+      context[contextKeyName.slice(contextPrefix.length)] = value;
+  return context;
+}
+
+/** An action without its service, as CreateGrant names operations. */
+function nameOf(action: string): string {
+  return action.slice(action.indexOf(':') + 1);
+}

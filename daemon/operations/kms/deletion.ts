@@ -1,0 +1,65 @@
+// ScheduleKeyDeletion, CancelKeyDeletion. The scheduler deletes the key when its waiting period is over.
+import { exceptions } from '../../../proto/errors.js';
+import type { ScheduleKeyDeletionRequest } from '../../../proto/generated/messages.js';
+import { putKey } from '../../keys/keyring.js';
+import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
+import { keyIdOrArn } from '../shared/key-resolvers.js';
+
+const secondsPerDay = 86_400;
+
+/** Days. */
+function windowOf({ pendingWindowInDays }: ScheduleKeyDeletionRequest, limits: Services['limits']): number {
+  return pendingWindowInDays ?? limits.longestPendingWindowInDays;
+}
+
+const scheduleKeyDeletion = operation({
+  name: 'ScheduleKeyDeletion',
+  service: 'kms',
+  readOnly: false,
+  permissions: [
+    {
+      action: 'kms:ScheduleKeyDeletion',
+      key: keyIdOrArn('keyId'),
+      conditionKeys: {
+        'kms:ScheduleKeyDeletionPendingWindowInDays': ({ request, services }) =>
+          String(windowOf(request, services.limits)),
+      },
+    },
+  ],
+  states: 'modify',
+  audited: ['keyId', 'pendingWindowInDays'],
+  auditedResponse: (response) => response,
+  handle({ request, key, services: { keyring, limits } }) {
+    const pendingWindowInDays = windowOf(request, limits);
+    const deletionDate = Date.now() / 1000 + pendingWindowInDays * secondsPerDay;
+    const deletion = { at: deletionDate, windowInDays: pendingWindowInDays, begun: false };
+    return {
+      response: { keyId: key.arn, deletionDate, keyState: 'PendingDeletion', pendingWindowInDays },
+      changes: () => [putKey({ ...keyring.existing(key.record.keyId).record, deletion })],
+    };
+  },
+});
+
+const cancelKeyDeletion = operation({
+  name: 'CancelKeyDeletion',
+  service: 'kms',
+  readOnly: false,
+  permissions: [{ action: 'kms:CancelKeyDeletion', key: keyIdOrArn('keyId') }],
+  states: 'cancelDeletion',
+  audited: ['keyId'],
+  auditedResponse: (response) => response,
+  handle: ({ key, services: { keyring } }) => ({
+    response: { keyId: key.arn },
+    changes: () => {
+      const { record } = keyring.existing(key.record.keyId);
+      if (record.deletion?.begun) {
+        throw new exceptions.KMSInvalidStateException(
+          `The waiting period of ${key.arn} is over and its deletion has begun: it cannot be cancelled any more.`,
+        );
+      }
+      return [putKey({ ...record, enabled: false, deletion: undefined })];
+    },
+  }),
+});
+
+export const deletionOperations: readonly AnyOperation[] = [scheduleKeyDeletion, cancelKeyDeletion];

@@ -1,0 +1,36 @@
+// Encapsulate and Decapsulate. No key can be of ML-KEM until a module that has it can be tested with, so what is left of them
+// is who may call them, on which key in which state, and the refusal.
+import { exceptions } from '../../../proto/errors.js';
+import type { Key } from '../../keys/keyring.js';
+import { keySpecs } from '../../keys/specs/table.js';
+import { requestAlias } from '../../pipeline/condition-keys.js';
+import { type AnyOperation, operation } from '../../pipeline/operation.js';
+import { anyForm } from '../shared/key-resolvers.js';
+
+const encapsulate = operation({
+  name: 'Encapsulate',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:Encapsulate', key: anyForm('keyId'), conditionKeys: requestAlias('keyId') }],
+  states: 'cryptographic',
+  audited: ['keyId', 'encapsulationAlgorithm'],
+  handle: ({ key }) => refuse(key),
+});
+
+const decapsulate = operation({
+  name: 'Decapsulate',
+  service: 'kms',
+  readOnly: true,
+  permissions: [{ action: 'kms:Decapsulate', key: anyForm('keyId'), conditionKeys: requestAlias('keyId') }],
+  states: 'cryptographic',
+  audited: ['keyId', 'encapsulationAlgorithm'],
+  handle: ({ key }) => refuse(key),
+});
+
+export const encapsulationOperations: readonly AnyOperation[] = [encapsulate, decapsulate];
+
+/** @throws UnsupportedOperationException */
+function refuse({ arn, record }: Key): Promise<never> {
+  const message = `${arn} is of spec ${record.keySpec}, and this takes one of ML-KEM: ${keySpecs.ML_KEM_512.unsupported}.`;
+  return Promise.reject(new exceptions.UnsupportedOperationException(message));
+}

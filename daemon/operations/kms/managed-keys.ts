@@ -1,0 +1,82 @@
+// Makes the keys of services (`alias/aws/<service>`) when they are first used.
+import { randomUUID } from 'node:crypto';
+import { Key, putAlias, putKey } from '../../keys/keyring.js';
+import { managedAliasPrefix, managedDescription } from '../../keys/managed-keys.js';
+import { keyDefaults } from '../../keys/new-key.js';
+import type { KeyRecord, MaterialRecord } from '../../keys/record.js';
+import { rotationFrom } from '../../keys/material/rotation.js';
+import { managedKeyPolicy } from '../../policy/engine/managed-key-policy.js';
+import { makeServiceEvent } from '../../pipeline/audit-event.js';
+import type { Services } from '../../pipeline/operation.js';
+import type { Recorder } from '../../journal/recorder.js';
+
+const spec = { keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
+
+/** Days; a year, which nobody can change. */
+const rotationPeriod = 365;
+
+export class ManagedKeys {
+  /** By service. */
+  readonly #making = new Map<string, Promise<Key>>();
+
+  constructor(
+    private readonly services: Pick<Services, 'keyring' | 'materials'>,
+    private readonly recorder: Recorder,
+  ) {}
+
+  /** The key as it will be, for the decision whether a caller may use it. It has no material, and its id is unknown. */
+  prospective(service: string): Key {
+    const material = { materialId: '0'.repeat(64), objectId: '0'.repeat(32), createdAt: 0 };
+    return new Key(this.#record(service, '*', material), this.services.keyring.namer);
+  }
+
+  /**
+   * Makes the key and alias of a service. Requests that come meanwhile wait for the same key; after a crash there is
+   * either all of it or, once the next start has undone the intent, nothing.
+   * @throws HsmError, StoreError, AuditError
+   */
+  make(service: string): Promise<Key> {
+    let making = this.#making.get(service);
+    if (!making) {
+      making = this.#make(service).finally(() => this.#making.delete(service));
+      this.#making.set(service, making);
+    }
+    return making;
+  }
+
+  async #make(service: string): Promise<Key> {
+    const { keyring, materials } = this.services;
+    const aliasName = managedAliasPrefix + service;
+    const keyId = randomUUID();
+    const { material, commit, undo } = await materials.generate({ keyId, ...spec });
+    const { createdAt } = material;
+    const record = this.#record(service, keyId, material);
+    const alias = { targetKeyId: keyId, createdAt, updatedAt: createdAt };
+    const { account, region } = keyring.namer;
+    const key = new Key(record, keyring.namer);
+    await this.recorder.commit(
+      {
+        changes: () => [putKey(record), putAlias(aliasName, alias), commit],
+        undo,
+      },
+      makeServiceEvent('CreateKey', account, region, { keyId, aliasName }, key),
+    );
+    return keyring.existing(keyId);
+  }
+
+  #record(service: string, keyId: string, material: MaterialRecord): KeyRecord {
+    const { createdAt } = material;
+    return {
+      ...keyDefaults,
+      tags: [],
+      keyId,
+      createdAt,
+      description: managedDescription(service),
+      ...spec,
+      keyManager: 'AWS',
+      policy: managedKeyPolicy(this.services.keyring.namer.account, service),
+      materials: [material],
+      rotation: rotationFrom(createdAt, rotationPeriod),
+    };
+  }
+}

@@ -1,0 +1,172 @@
+// How a key's ciphertexts are made and taken apart: blobs of symmetric keys, which carry key and material and are bound
+// to an encryption context, and the bare ciphertexts of RSA keys.
+import { exceptions, ServiceError } from '../../../proto/errors.js';
+import type {
+  DryRunModifierType,
+  EncryptionAlgorithmSpec,
+  StringMap,
+} from '../../../proto/generated/messages.js';
+import type { CipherKey, Ciphertext } from '../../hsm/key-store.js';
+import { algorithmOf } from '../../keys/specs/algorithms.js';
+import { encodeBlob } from '../../../proto/formats/ciphertext.js';
+import { canonicalContext } from '../../../proto/formats/encryption-context.js';
+import type { OfKey } from '../../keys/stores/key-stores.js';
+import type { Key, Material, SymmetricMaterial } from '../../keys/keyring.js';
+import { UnknownMaterial } from '../../keys/material/unknown-materials.js';
+import type { EncryptionAlgorithm } from '../../keys/specs/entry.js';
+import { requireBlob, requireCiphertext } from './key-resolvers.js';
+
+/** One key, algorithm and context, for one message. */
+interface Side {
+  readonly cipherKey: CipherKey;
+  /** Additional authenticated data. */
+  readonly aad: Buffer;
+  readonly algorithm: EncryptionAlgorithmSpec;
+  /** Of symmetric keys, as responses show it. */
+  readonly materialId: string | undefined;
+}
+
+export interface EncryptingSide extends Side {
+  /** Bytes. */
+  readonly maxPlaintext: number;
+  encode(message: Ciphertext): Buffer;
+}
+
+export interface DecryptingSide extends Side {
+  readonly message: Ciphertext;
+  /** Where the material lives, which may be another store than that of its key now. */
+  readonly holder: OfKey;
+}
+
+const noBytes = Buffer.alloc(0);
+
+/** @throws InvalidKeyUsageException, ValidationException */
+export function encryptingSide(
+  key: Key,
+  algorithm: EncryptionAlgorithmSpec = 'SYMMETRIC_DEFAULT',
+  context: StringMap | undefined,
+): EncryptingSide {
+  const entry = algorithmOf(key, 'encryption', algorithm);
+  const { maxPlaintext } = entry;
+  const { materialId, symmetric } = key.current;
+  if (symmetric) {
+    const { cipherKey, header } = symmetric;
+    const aad = authenticated(header, context);
+    const encode = ({ iv, ciphertext }: Ciphertext) => encodeBlob(header, iv, ciphertext);
+    return { cipherKey, aad, algorithm, materialId, maxPlaintext, encode };
+  }
+  return {
+    ...asymmetricSide(key, algorithm, entry, context),
+    maxPlaintext,
+    encode: (made) => made.ciphertext,
+  };
+}
+
+/** @throws InvalidKeyUsageException, ValidationException, IncorrectKeyException, InvalidCiphertextException */
+export function decryptingSide(
+  key: Key,
+  algorithm: EncryptionAlgorithmSpec = 'SYMMETRIC_DEFAULT',
+  context: StringMap | undefined,
+  request: { readonly ciphertextBlob?: Uint8Array },
+): DecryptingSide {
+  const entry = algorithmOf(key, 'encryption', algorithm);
+  if (!key.current.symmetric) {
+    const message = { iv: noBytes, ciphertext: requireCiphertext(request) };
+    // RFC 8017, section 7.1.2, step 1b.
+    if (message.ciphertext.length !== entry.ciphertextLength)
+      throw new exceptions.InvalidCiphertextException('');
+    return { ...asymmetricSide(key, algorithm, entry, context), message, holder: key };
+  }
+  const blob = requireBlob(request);
+  if (blob.keyId !== key.record.keyId) throw incorrectKey();
+  const material = key.material(blob.materialId);
+  const symmetric = material?.symmetric;
+  if (symmetric?.cipherKey.suite !== blob.suite) {
+    // The caller is told what every failed decryption is told; the log and health say more.
+    const cause = material ? undefined : new UnknownMaterial(blob.keyId, blob.materialId);
+    throw new ServiceError('InvalidCiphertextException', '', { cause });
+  }
+  if (material?.missing) throw missingMaterial(key, material);
+  const { cipherKey } = symmetric;
+  const aad = authenticated(blob.header, context);
+  const holder = { record: { customKeyStoreId: material?.customKeyStoreId } };
+  return { cipherKey, aad, algorithm, materialId: blob.materialId, message: blob, holder };
+}
+
+/** An older material that its token does not hold; only what it encrypted is lost. */
+function missingMaterial(key: Key, { materialId }: Material) {
+  return new exceptions.KMSInvalidStateException(
+    `${key.arn} is unavailable. The HSM does not hold, or is not connected with, the key material ${materialId} that made ` +
+      'this ciphertext.',
+  );
+}
+
+/**
+ * The current material of a key that makes data keys.
+ * @param made what it is to make, for the message
+ * @throws InvalidKeyUsageException where it is not symmetric
+ */
+export function symmetricMaterial(
+  key: Key,
+  made: 'data key' | 'data key pair',
+): Material & SymmetricMaterial {
+  const { current } = key;
+  if (current.symmetric) return { ...current, ...current.symmetric };
+  throw new exceptions.InvalidKeyUsageException(`You cannot generate a ${made} with an asymmetric CMK`);
+}
+
+interface DecryptingRequest {
+  readonly ciphertextBlob?: Uint8Array;
+  readonly dryRun?: boolean;
+  readonly dryRunModifiers?: readonly DryRunModifierType[];
+}
+
+/** Whether a dry run is about permissions alone. */
+export function ignoresCiphertext({ dryRun, dryRunModifiers }: DecryptingRequest): boolean {
+  return dryRun === true && dryRunModifiers?.includes('IGNORE_CIPHERTEXT') === true;
+}
+
+/**
+ * Checks the key that a request names for decryption. For a symmetric ciphertext a key of another kind is just another key
+ * than the one that encrypted it, as at AWS KMS.
+ * @param algorithm of the request; left out: SYMMETRIC_DEFAULT
+ * @throws IncorrectKeyException; InvalidCiphertextException where the ciphertext is none of a symmetric key
+ */
+export function checkDecryptingKey(
+  { record }: Key,
+  algorithm: EncryptionAlgorithmSpec | undefined,
+  request: DecryptingRequest,
+): void {
+  if (ignoresCiphertext(request)) return;
+  if (record.keySpec === 'SYMMETRIC_DEFAULT' || (algorithm ?? 'SYMMETRIC_DEFAULT') !== 'SYMMETRIC_DEFAULT')
+    return;
+  requireBlob(request);
+  throw incorrectKey();
+}
+
+function incorrectKey() {
+  return new exceptions.IncorrectKeyException(
+    'The key ID in the request does not identify a CMK that can perform this operation.',
+  );
+}
+
+/** What a ciphertext is bound to: the blob's header, and the canonical encryption context. */
+export function authenticated(header: Buffer, context: StringMap | undefined): Buffer {
+  const canonical = canonicalContext(context);
+  return canonical.length === 0 ? header : Buffer.concat([header, canonical]);
+}
+
+function asymmetricSide(
+  key: Key,
+  algorithm: EncryptionAlgorithmSpec,
+  { cipher }: EncryptionAlgorithm,
+  context: StringMap | undefined,
+): Side {
+  if (context !== undefined && Object.keys(context).length > 0) {
+    throw new exceptions.ValidationException(
+      'EncryptionContext is not supported when encrypting/decrypting with asymmetric CMKs.',
+    );
+  }
+  const cipherKey = { suite: cipher, id: key.current.objectId };
+  return { cipherKey, aad: noBytes, algorithm, materialId: undefined };
+}

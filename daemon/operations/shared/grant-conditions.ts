@@ -1,0 +1,28 @@
+// Condition keys about grants (KMS Developer Guide, "AWS KMS condition keys").
+import type { CreateGrantRequest } from '../../../proto/generated/messages.js';
+import { type Constraint, suppliedConstraints } from '../../keys/grants/grant-constraints.js';
+import type { Asked, ConditionKeys } from '../../pipeline/operation.js';
+
+/** No service of AWS makes, lists or revokes grants for its users here. */
+export const notForService = { 'kms:GrantIsForAWSResource': () => 'false' };
+
+/** Of a grant's constraint: what it is, and its encryption context. */
+export function constraintConditions<Request>(
+  read: (asked: Asked<Request>) => Constraint | undefined,
+): ConditionKeys<Request> {
+  const pairs = (asked: Asked<Request>) => read(asked)?.pairs ?? [];
+  return {
+    'kms:GrantConstraintType': (asked) => read(asked)?.type,
+    'kms:EncryptionContext:': (asked, name) =>
+      pairs(asked).flatMap(([key, value]) => (key.toLowerCase() === name ? [value] : [])),
+    'kms:EncryptionContextKeys': (asked) => pairs(asked).map(([key]) => key),
+  };
+}
+
+export const createGrantConditions: ConditionKeys<CreateGrantRequest> = {
+  ...notForService,
+  ...constraintConditions(({ request }) => suppliedConstraints(request.constraints)[0]),
+  'kms:GrantOperations': ({ request }) => request.operations,
+  'kms:GranteePrincipal': ({ request }) => request.granteePrincipal,
+  'kms:RetiringPrincipal': ({ request }) => request.retiringPrincipal,
+};

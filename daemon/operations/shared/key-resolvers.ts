@@ -1,0 +1,73 @@
+// How operations name the key that a permission is about.
+import { exceptions } from '../../../proto/errors.js';
+import { type CiphertextBlob, decodeBlob } from '../../../proto/formats/ciphertext.js';
+import type { Key, Material } from '../../keys/keyring.js';
+import type { Services } from '../../pipeline/operation.js';
+
+/** Key ID, key ARN, alias name or alias ARN, as cryptographic operations take it. */
+export function anyForm<Name extends string>(field: Name) {
+  return (request: Readonly<Record<Name, string>>, { keyring }: Services): Key =>
+    keyring.find(request[field]);
+}
+
+/** Key ID or key ARN, as management operations take it. */
+export function keyIdOrArn<Name extends string>(field: Name) {
+  return (request: Readonly<Record<Name, string>>, { keyring }: Services): Key =>
+    keyring.findByKeyId(request[field]);
+}
+
+interface CiphertextRequest {
+  readonly ciphertextBlob?: Uint8Array;
+}
+
+/**
+ * The key that a request names, else the one that made its ciphertext.
+ * @param field of the request, in which the key may be named in any form
+ * @param algorithm field of the request; only ciphertexts of SYMMETRIC_DEFAULT say which key made them
+ */
+export function ciphertextKey<Name extends string, Algorithm extends string>(
+  field: Name,
+  algorithm: Algorithm,
+) {
+  return (
+    request: CiphertextRequest & Readonly<Partial<Record<Name | Algorithm, string>>>,
+    { keyring }: Services,
+  ): Key => {
+    const named = request[field];
+    if (named !== undefined) return keyring.find(named);
+    if ((request[algorithm] ?? 'SYMMETRIC_DEFAULT') !== 'SYMMETRIC_DEFAULT')
+      throw new exceptions.ValidationException(
+        `${field[0]!.toUpperCase()}${field.slice(1)} must not be null`,
+      );
+    const key = keyring.key(requireBlob(request).keyId);
+    if (!key) throw noSuchKeyOrNoAccess();
+    return key;
+  };
+}
+
+/** The material that made a symmetric ciphertext; undefined: the request has none of this key. */
+export function ciphertextMaterial({ ciphertextBlob }: CiphertextRequest, key: Key): Material | undefined {
+  const blob = ciphertextBlob && decodeBlob(requireCiphertext({ ciphertextBlob }));
+  return blob?.keyId === key.record.keyId ? key.material(blob.materialId) : undefined;
+}
+
+/** What Decrypt and ReEncrypt say when no key is named and there is none that the caller may use. */
+export function noSuchKeyOrNoAccess() {
+  return new exceptions.AccessDeniedException(
+    'The ciphertext refers to a customer master key that does not exist, does not exist in this region, ' +
+      'or you are not allowed to access.',
+  );
+}
+
+/** @throws ValidationException without a blob, InvalidCiphertextException where it is none of ours */
+export function requireBlob({ ciphertextBlob }: CiphertextRequest): CiphertextBlob {
+  const blob = decodeBlob(requireCiphertext({ ciphertextBlob }));
+  if (!blob) throw new exceptions.InvalidCiphertextException('');
+  return blob;
+}
+
+/** @throws ValidationException without one */
+export function requireCiphertext({ ciphertextBlob }: CiphertextRequest): Buffer {
+  if (!ciphertextBlob) throw new exceptions.ValidationException('CiphertextBlob is required.');
+  return Buffer.from(ciphertextBlob.buffer, ciphertextBlob.byteOffset, ciphertextBlob.length);
+}

@@ -1,0 +1,176 @@
+// Which request's turn it is. What one principal asks at once waits in a queue of its own, and the queues take turns, so
+// nobody waits behind another's requests but for those that are being executed; and those are few where several ask.
+import { exceptions } from '../../../proto/errors.js';
+import type { AnyOperation } from '../operation.js';
+import { Places } from './slots.js';
+import { Buckets, type Quotas } from './rate-limits.js';
+
+export interface AdmissionLimits {
+  /** Requests that are executed at the same time. */
+  readonly executing: number;
+  /** Those of one principal among them, while others ask for something too. */
+  readonly executingBesideOthers: number;
+  /** Requests of one principal that are executed or wait, on all of its connections. */
+  readonly inFlightPerPrincipal: number;
+}
+
+/** Milliseconds that a principal is told to wait which has too many requests in flight. */
+const retryAfter = 50;
+
+/** Principals that are remembered; past that, those that ask for nothing are forgotten. */
+const remembered = 10_000;
+
+/**
+ * Milliseconds after which a request that is still being executed keeps no other one waiting. It is at most twice as long.
+ */
+const longestTurn = 100;
+
+/** Milliseconds for which a principal counts as one that asks, at least; at most it is twice as long. */
+const attention = 1_000;
+
+interface Principal {
+  readonly buckets: Buckets;
+  inFlight: number;
+  readonly executing: Places;
+  readonly waiting: (() => void)[];
+  /** The time of attention in which it asked last. */
+  asked: number;
+}
+
+/** A request that was let in. */
+export interface Ticket {
+  readonly principal: Principal;
+  /** Where it must wait for its turn. */
+  readonly turn: Promise<void> | undefined;
+  /** In which it began. */
+  generation: number;
+}
+
+export class Admission {
+  readonly #principals = new Map<string, Principal>();
+  /** Those who have requests waiting, in the order of their turns. */
+  readonly #turns: Principal[] = [];
+  readonly #executing = new Places();
+  /** A generation ends while requests wait. */
+  #generation = 0;
+  #timer: NodeJS.Timeout | undefined;
+  /** Which time of attention it is, and how many principals asked in it and in the one before. */
+  #attention = 0;
+  #asking = 0;
+  #askedBefore = 0;
+
+  constructor(
+    private readonly quotas: Quotas,
+    private readonly limits: AdmissionLimits,
+  ) {}
+
+  /** How many requests are being executed, without those that take very long. */
+  get executing(): number {
+    return this.#executing.taken(this.#generation);
+  }
+
+  /**
+   * Counts a request in; each one that is let in must leave.
+   * @param id unique id of a user or role, or the account
+   * @throws ThrottlingException past a quota, or with too many requests in flight
+   */
+  enter(id: string, operation: AnyOperation): Ticket {
+    const principal = this.#principals.get(id) ?? this.#remember(id);
+    if (principal.inFlight >= this.limits.inFlightPerPrincipal) {
+      throw new exceptions.ThrottlingException(
+        `At most ${this.limits.inFlightPerPrincipal} requests of a principal may be in flight.`,
+        { retryAfter },
+      );
+    }
+    const now = performance.now();
+    principal.buckets.take(this.quotas.of(operation), now);
+    this.#notice(principal, Math.floor(now / attention));
+    principal.inFlight += 1;
+    if (principal.waiting.length === 0 && this.#hasPlace() && this.#hasShare(principal)) {
+      this.#begin(principal);
+      return { principal, turn: undefined, generation: this.#generation };
+    }
+    if (principal.waiting.length === 0) this.#turns.push(principal);
+    this.#timer ??= setInterval(() => this.#nextGeneration(), longestTurn).unref();
+    const turn = new Promise<void>((begin) => {
+      principal.waiting.push(() => {
+        this.#begin(principal);
+        ticket.generation = this.#generation;
+        begin();
+      });
+    });
+    const ticket: Ticket = { principal, turn, generation: 0 };
+    return ticket;
+  }
+
+  /** Counts out a request that had its turn, and gives its place to the next. */
+  leave({ principal, generation }: Ticket): void {
+    principal.inFlight -= 1;
+    principal.executing.free(generation, this.#generation);
+    this.#executing.free(generation, this.#generation);
+    this.#giveTurns();
+  }
+
+  #hasPlace(): boolean {
+    return this.#executing.taken(this.#generation) < this.limits.executing;
+  }
+
+  #hasShare({ executing }: Principal): boolean {
+    const isAlone = Math.max(this.#asking, this.#askedBefore) <= 1;
+    return isAlone || executing.taken(this.#generation) < this.limits.executingBesideOthers;
+  }
+
+  #begin({ executing }: Principal): void {
+    executing.take(this.#generation);
+    this.#executing.take(this.#generation);
+  }
+
+  /** To those that wait longest and have not got their share. */
+  #giveTurns(): void {
+    while (this.#turns.length > 0 && this.#hasPlace()) {
+      const at = this.#turns.findIndex((each) => this.#hasShare(each));
+      if (at < 0) return;
+      const [next] = this.#turns.splice(at, 1) as [Principal];
+      const begin = next.waiting.shift()!;
+      if (next.waiting.length > 0) this.#turns.push(next);
+      begin();
+    }
+  }
+
+  #nextGeneration(): void {
+    if (this.#turns.length === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+      return;
+    }
+    this.#generation += 1;
+    this.#giveTurns();
+  }
+
+  /** @param attention the time of attention that it is */
+  #notice(principal: Principal, attention: number): void {
+    if (attention !== this.#attention) {
+      this.#askedBefore = attention === this.#attention + 1 ? this.#asking : 0;
+      this.#asking = 0;
+      this.#attention = attention;
+    }
+    if (principal.asked === attention) return;
+    principal.asked = attention;
+    this.#asking += 1;
+  }
+
+  #remember(id: string): Principal {
+    if (this.#principals.size >= remembered) {
+      for (const [each, { inFlight }] of this.#principals) if (inFlight === 0) this.#principals.delete(each);
+    }
+    const principal: Principal = {
+      buckets: new Buckets(this.quotas),
+      inFlight: 0,
+      executing: new Places(),
+      waiting: [],
+      asked: -1,
+    };
+    this.#principals.set(id, principal);
+    return principal;
+  }
+}

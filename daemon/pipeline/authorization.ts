@@ -1,0 +1,53 @@
+// Whether a caller has a permission that an operation needs.
+import type { Grant } from '../keys/grants/grants.js';
+import {
+  authorize,
+  type AuthorizationRequest,
+  decisionAbout,
+  isRootsAlways,
+} from '../policy/engine/authorize.js';
+import { conditionsOf } from './condition-keys.js';
+import type { Asked, Permission } from './operation.js';
+
+type Message = Record<string, unknown>;
+
+/** @throws AccessDeniedException, or what the permission tells a denied caller instead */
+export function checkPermission(permission: Permission<Message>, asked: Asked<Message>): void {
+  if (asked.key && !permission.trust && isRootsAlways(asked.caller, permission.action, asked.key.record))
+    return;
+  try {
+    authorize(authorizationRequest(permission, asked));
+  } catch (error) {
+    throw permission.denied?.(asked.request) ?? error;
+  }
+}
+
+/** Whether a caller would be let in. */
+export function isPermitted(permission: Permission<Message>, asked: Asked<Message>): boolean {
+  return decisionAbout(authorizationRequest(permission, asked)).allowed;
+}
+
+function authorizationRequest(
+  permission: Permission<Message>,
+  asked: Asked<Message>,
+): AuthorizationRequest<Grant> {
+  const { action, encryptionContext } = permission;
+  const { request, key, services, caller } = asked;
+  const { grants, identities } = services;
+  return {
+    principal: caller,
+    action,
+    resource: key?.arn ?? permission.resource?.(request, services, caller) ?? '*',
+    key: key?.record,
+    trust: permission.trust && { role: permission.trust(request, services) },
+    identities,
+    context: conditionsOf(permission, asked),
+    grant:
+      key &&
+      ((grantee) => {
+        if (permission.grant) return permission.grant(asked, grantee);
+        const operation = action.slice(action.indexOf(':') + 1);
+        return grants.find(key, grantee, operation, encryptionContext?.(request));
+      }),
+  };
+}

@@ -1,0 +1,295 @@
+// The way of every request, whatever transport it came by:
+// resolve key → authorize → check state and usage → execute → audit. Nothing is answered before its event is durable.
+import { type OperationShape, shapeByName } from '../../proto/schema/descriptor.js';
+import { errorTable, exceptions, type ServiceError } from '../../proto/errors.js';
+import type { KeyLastUsageTrackingOperation, KeyState } from '../../proto/generated/messages.js';
+import type { AuditLog } from '../audit/audit-log.js';
+import type { Authenticator } from '../identity/authenticator.js';
+import { type Caller, identityOf } from '../identity/caller.js';
+import { checkGrantTokens } from '../keys/grants/grant-tokens.js';
+import type { Key } from '../keys/keyring.js';
+import { isPair } from '../keys/material/inspection.js';
+import { ManagedKeyNotMade } from '../keys/managed-keys.js';
+import { checkState, type StateRow } from '../keys/states.js';
+import { UnknownMaterial } from '../keys/material/unknown-materials.js';
+import type { Logger } from '../observability/log.js';
+import { checkPermission } from './authorization.js';
+import type { Admission, Ticket } from './admission/fair-queue.js';
+import { type Event, makeEvent, type Origin } from './audit-event.js';
+import { toServiceError } from './error-mapping.js';
+import type { ManagedKeys } from '../operations/kms/managed-keys.js';
+import type { NotedRequests } from './noted-requests.js';
+import {
+  type AnyOperation,
+  HandlerContext,
+  type Outcome,
+  type Permission,
+  RequestKeys,
+  type Services,
+} from './operation.js';
+import type { Recorder } from '../journal/recorder.js';
+import { operationTable } from '../operations/table.js';
+import { validate } from './validation.js';
+
+type Message = Record<string, unknown>;
+
+/** A result to be encoded. `wipe` is called when it has been. */
+export interface Answer {
+  readonly response: object;
+  wipe(): void;
+}
+
+/** A key that a request is about, and the row of the state table that it must pass. */
+interface Subject {
+  readonly key: Key;
+  readonly states: StateRow | undefined;
+  readonly permission: Permission<Message>;
+}
+
+export class Pipeline {
+  constructor(
+    private readonly services: Services,
+    private readonly audit: AuditLog,
+    private readonly recorder: Recorder,
+    private readonly authenticator: Authenticator,
+    private readonly managedKeys: ManagedKeys,
+    private readonly admission: Admission,
+    private readonly checkLimits: (request: Message) => void,
+    private readonly noted: NotedRequests,
+    private readonly log: Logger,
+  ) {}
+
+  /**
+   * Executes a request.
+   * @param refusal where the transport could not make sense of the message: recorded like every other request
+   * @param requestId that the client is told, or asked for
+   * @param expires when the client no longer waits, as performance.now tells it: what has not begun by then is not done
+   * @throws ServiceError
+   */
+  async execute(
+    origin: Origin,
+    shape: OperationShape,
+    request: Message,
+    requestId: string,
+    refusal?: ServiceError,
+    expires = Infinity,
+  ): Promise<Answer> {
+    const operation = operationTable.get(shape.name)!;
+    const subjects: Subject[] = [];
+    const keys = new RequestKeys();
+    let outcome: Outcome<object> | undefined;
+    let ticket: Ticket | undefined;
+    try {
+      this.recorder.checkAvailable();
+      if (refusal) throw refusal;
+      const first = this.authenticator.current(origin.caller);
+      ticket = this.admission.enter(identityOf(first)?.id ?? first.account, operation);
+      if (ticket.turn) {
+        await ticket.turn;
+        if (performance.now() > expires) throw tooLate();
+      }
+      const caller = ticket.turn ? this.authenticator.current(first) : first;
+      if (operation.service === 'keyhold') refuseTemporary(caller);
+      validate(shape.request, request);
+      this.checkLimits(request);
+      const grantTokens = grantTokensOf(request);
+      if (grantTokens) await checkTokens(grantTokens, this.services);
+      for (const permission of operation.permissions) {
+        if (permission.when?.(request, caller) === false) continue;
+        const found = this.#resolve(origin, caller, permission, request);
+        // Nearly always the key is there, and a turn of the event loop's microtasks saved.
+        const key = found instanceof Promise ? await found : found;
+        if (key) {
+          keys.set(permission.role ?? 'key', key);
+          subjects.push({ key, states: permission.states ?? operation.states, permission });
+        }
+        this.#permit(origin, caller, permission, request, key);
+      }
+      for (const subject of subjects) checkSubject(operation, request, subject);
+      const { encrypts } = operation;
+      if (encrypts && !request.dryRun)
+        keys.set(encrypts, await this.services.messageCounts.claim(keys.get(encrypts)));
+      const result = operation.handle(new HandlerContext(request, keys, this.services, caller, origin));
+      outcome = result instanceof Promise ? await result : result;
+      const { response, made, keyMaterialId, sourceKeyMaterialId, grantId } = outcome;
+      const event = makeEvent(origin, {
+        operation,
+        request,
+        requestId,
+        keys: made ? [...keys.all, made] : keys.all,
+        keyMaterialId,
+        sourceKeyMaterialId,
+        grantId,
+        response,
+      });
+      const { changes, undo } = outcome;
+      if (changes) {
+        const checked = () => {
+          // Other changes may have come first: the caller may not count or be allowed any more, the key may be gone or in
+          // another state. Else whoever keeps requests waiting would undo the very change that shuts it out.
+          this.#permitAgain(origin, caller, operation, request);
+          for (const subject of subjects) checkSubject(operation, request, this.#asItIsNow(subject));
+          return changes();
+        };
+        await this.recorder.commit({ changes: checked, undo }, event);
+        await outcome.finish?.();
+      } else {
+        await this.recorder.append(event);
+      }
+      if (trackedOperations.has(operation.name)) this.#noteUsage(keys.all, operation.name, event);
+    } catch (error) {
+      wipe(outcome);
+      throw await this.#fail(origin, operation, request, requestId, keys.all, error);
+    } finally {
+      if (ticket) this.admission.leave(ticket);
+    }
+    const done = outcome;
+    return { response: done.response, wipe: () => wipe(done) };
+  }
+
+  /** The key of a permission. That of a service is made where this is its first use, and the caller may use it. */
+  #resolve(
+    origin: Origin,
+    caller: Caller,
+    permission: Permission<Message>,
+    request: Message,
+  ): Key | undefined | Promise<Key> {
+    try {
+      return permission.key?.(request, this.services);
+    } catch (error) {
+      if (!(error instanceof ManagedKeyNotMade)) throw error;
+      this.#permit(origin, caller, permission, request, this.managedKeys.prospective(error.service));
+      return this.managedKeys.make(error.service);
+    }
+  }
+
+  #permit(
+    origin: Origin,
+    caller: Caller,
+    permission: Permission<Message>,
+    request: Message,
+    key: Key | undefined,
+  ): void {
+    checkPermission(permission, { request, key, services: this.services, caller, origin });
+  }
+
+  /** Once more, of a change whose turn to be written has come. @throws as for the first time */
+  #permitAgain(origin: Origin, before: Caller, operation: AnyOperation, request: Message): void {
+    const caller = this.authenticator.current(before);
+    for (const permission of operation.permissions) {
+      if (permission.when?.(request, caller) === false) continue;
+      this.#permit(origin, caller, permission, request, permission.key?.(request, this.services));
+    }
+  }
+
+  #asItIsNow(subject: Subject): Subject {
+    return { ...subject, key: this.services.keyring.existing(subject.key.record.keyId) };
+  }
+
+  #noteUsage(keys: readonly Key[], name: string, { eventId, requestId }: Event): void {
+    const operation = name as KeyLastUsageTrackingOperation;
+    const usage = { operation, at: Date.now() / 1000, eventId, requestId };
+    for (const key of keys) this.services.lastUsage.note(key.record.keyId, usage);
+  }
+
+  /** Records a failure. @returns the error that the client is told */
+  async #fail(
+    origin: Origin,
+    operation: AnyOperation,
+    request: Message,
+    requestId: string,
+    keys: readonly Key[],
+    cause: unknown,
+  ): Promise<ServiceError> {
+    const error = toServiceError(cause);
+    if (errorTable[error.code].httpStatus === 500)
+      this.log.error({ operation: operation.name, requestId, err: error.cause }, error.message);
+    if (error.cause instanceof UnknownMaterial && this.services.unknownMaterials.note(error.cause))
+      this.log.warn(
+        { err: error.cause, requestId },
+        "the metadata store is older than a ciphertext: 'keyhold recover materials'",
+      );
+    // Nothing was done, and nobody is to fill the disk with asking for it.
+    if (!this.audit.available || error.code === 'ThrottlingException') {
+      const noted = { eventName: 'RefuseRequest', errorCode: error.code, requestId } as const;
+      this.noted.note(origin, { ...noted, operation: operation.name });
+      return error;
+    }
+    try {
+      await this.audit.append(makeEvent(origin, { operation, request, requestId, keys, error }).members);
+      return error;
+    } catch (auditError) {
+      this.log.error({ operation: operation.name, requestId, err: auditError }, error.message);
+      return toServiceError(auditError);
+    }
+  }
+}
+
+/** Others waited longer, and their clients still wait. */
+function tooLate(): ServiceError {
+  return new exceptions.ThrottlingException(
+    'The deadline of the request passed before its turn came, so nothing was done: ask for less at a time.',
+  );
+}
+
+/** The operations that count as a use of their keys, as the schema names them. */
+const trackedOperations: ReadonlySet<string> = new Set(
+  shapeByName
+    .get('GetKeyLastUsage')
+    ?.response.byName.get('keyLastUsage')
+    ?.message?.byName.get('operation')
+    ?.numbers?.keys(),
+);
+
+/** @throws as the state table says; InvalidKeyUsageException, or what the permission asks of its key */
+function checkSubject(
+  { name, usage, usesPublic }: AnyOperation,
+  request: Message,
+  { key, states, permission }: Subject,
+): void {
+  // Nearly always the key has all that it should have.
+  if (states)
+    checkState(key, states, key.lacksCurrent ? stateFor(key, permission, request, usesPublic) : key.state);
+  permission.suits?.(request, key);
+  if (usage && key.record.keyUsage !== usage) {
+    throw new exceptions.InvalidKeyUsageException(
+      `${key.arn} key usage is ${key.record.keyUsage} which is not valid for ${name}.`,
+    );
+  }
+}
+
+/** A key's state as far as the material goes that an operation uses. */
+function stateFor(
+  key: Key,
+  { material }: Permission<Message>,
+  request: Message,
+  usesPublic: boolean | undefined,
+): KeyState {
+  const used = material?.(request, key);
+  if (used) return key.stateWith(used);
+  // Of a key that is not a pair nothing is public.
+  return usesPublic && isPair(key.record.keySpec) ? key.stateWith(key.current, true) : key.state;
+}
+
+/** The grant tokens of a request; RetireGrant's one names what is retired. */
+function grantTokensOf({ grantTokens, grantToken }: Message): readonly string[] | undefined {
+  return (grantTokens ?? (grantToken === undefined ? undefined : [grantToken])) as
+    readonly string[] | undefined;
+}
+
+/** @throws InvalidGrantTokenException */
+function checkTokens(grantTokens: readonly string[], { stores, internalKeys }: Services): Promise<void> {
+  return checkGrantTokens(stores.main, internalKeys['grant-tokens'], grantTokens);
+}
+
+function wipe(outcome: Outcome<object> | undefined): void {
+  for (const secret of outcome?.secrets ?? []) secret.fill(0);
+}
+
+/** Without a second factor the credentials of GetSessionToken call nothing of IAM ("GetSessionToken", AWS STS API Reference). */
+function refuseTemporary(caller: Caller): void {
+  if (caller.type === 'AssumedRole' || caller.temporary === undefined) return;
+  throw new exceptions.AccessDeniedException(
+    'The temporary credentials of GetSessionToken manage no identities: sign with the access key itself.',
+  );
+}

@@ -1,0 +1,63 @@
+import { exceptions, type ServiceError } from '../../../proto/errors.js';
+import type { Caller } from '../../identity/caller.js';
+import type { Identities } from '../../identity/identities.js';
+import { policiesOf, principalOf, type TrustedRole, trustPolicyOf } from './caller-policies.js';
+import { decide, type Decision } from './decide.js';
+import { type KeyPolicySource, keyPolicyOf } from './key-policies.js';
+import { accessDenied } from './messages.js';
+import type { Lookup } from '../language/patterns.js';
+
+/** What is asked: may this principal do this to that. */
+export interface AuthorizationRequest<Grant> {
+  readonly principal: Caller;
+  /** `kms:Encrypt` */
+  readonly action: string;
+  /** ARN of the resource, or `*` where the operation has none. */
+  readonly resource: string;
+  /** Where the resource is a key. */
+  readonly key: KeyPolicySource | undefined;
+  /** Where the resource is a role that is to be assumed: its trust policy decides; undefined: there is no such role. */
+  readonly trust?: { readonly role: TrustedRole | undefined } | undefined;
+  readonly identities: Identities;
+  readonly context: Lookup;
+  /** Finds a grant of the key that allows the request. @param grantee as `Policies` has it */
+  readonly grant?: ((grantee: string) => Grant | undefined) | undefined;
+}
+
+/**
+ * The one decision about every operation.
+ * @throws AccessDeniedException
+ */
+export function authorize(request: AuthorizationRequest<unknown>): void {
+  const { principal: caller, action, resource, trust } = request;
+  if (trust && caller.type === 'Root') throw rootAssumesNothing();
+  const decision = decisionAbout(request);
+  if (!decision.allowed) throw accessDenied({ principal: principalOf(caller), action, resource }, decision);
+}
+
+/**
+ * Whether a key's policy lets the account root do something whatever the request is, which is so of nearly all keys: then
+ * nothing of the request need be put together for {@link authorize}, which would say the same.
+ */
+export function isRootsAlways(caller: Caller, action: string, key: KeyPolicySource): boolean {
+  if (caller.type !== 'Root') return false;
+  const { unconditional } = keyPolicyOf(key).about(action);
+  return unconditional.some((allow) => allow.match(caller) === 'own');
+}
+
+/** What STS tells the root, whatever a trust policy says. */
+export function rootAssumesNothing(): ServiceError {
+  return new exceptions.AccessDeniedException('Roles may not be assumed by root accounts.');
+}
+
+/** The decision, with what made it. */
+export function decisionAbout<Grant>(request: AuthorizationRequest<Grant>): Decision<Grant> {
+  const { principal: caller, action, resource, key, trust, identities, context, grant } = request;
+  // A role that there is not is told apart by nobody: as at STS, it is one that does not trust the caller.
+  if (trust && !trust.role) return { allowed: false, missing: 'role trust policy' };
+  const ofResource = trust?.role ? trustPolicyOf(trust.role) : key && keyPolicyOf(key);
+  return decide<Grant>(
+    { principal: principalOf(caller), action, resource, context },
+    { resource: ofResource, ...policiesOf(caller, identities), grant },
+  );
+}

@@ -1,0 +1,190 @@
+// The one decision about every operation (IAM User Guide, "Policy evaluation logic"; KMS Developer Guide, "Key policies").
+import type { Policy } from '../language/document.js';
+import type { Lookup } from '../language/patterns.js';
+import type { Principal } from '../language/principals.js';
+import type { Statement } from '../language/statement.js';
+import { bounded } from '../language/work.js';
+
+/** What is asked: may this principal do this to that. */
+export interface PolicyRequest {
+  readonly principal: Principal;
+  /** `kms:Encrypt` */
+  readonly action: string;
+  /** ARN of the resource, or `*` where the operation has none. */
+  readonly resource: string;
+  /** The request's condition keys. It is asked only for keys that a statement about the action names. */
+  readonly context: Lookup;
+}
+
+/** The policies that have a say, and the grants. */
+export interface Policies<Grant> {
+  /** Of the key; or the trust policy of a role that is to be assumed. Undefined: the operation has no such resource. */
+  readonly resource: Policy | undefined;
+  /** Attached to the user, or to the session's role. */
+  readonly identity: readonly Policy[];
+  readonly boundary?: Policy | undefined;
+  /** Given when the role was assumed. Empty: the session is not limited. */
+  readonly session?: readonly Policy[];
+  /**
+   * Finds a grant of the key that allows the request.
+   * @param grantee unique id of a user or role, id of a role session, or for root the account
+   */
+  readonly grant?: ((grantee: string) => Grant | undefined) | undefined;
+}
+
+/** A statement, and the policy that it stands in. */
+export interface Found {
+  readonly policy: Policy;
+  readonly statement: Statement;
+}
+
+export type PolicyType =
+  | 'identity-based policy'
+  | 'resource-based policy'
+  | 'role trust policy'
+  | 'permissions boundary'
+  | 'session policy';
+
+/** A decision, with the statement, the grant or the absence that made it. */
+export type Decision<Grant = unknown> =
+  | {
+      readonly allowed: true;
+      readonly by: 'identity-based policy' | 'resource-based policy' | 'role trust policy';
+      readonly found: Found;
+      /** Of an identity policy's allow: the statement that lets identity policies decide about the resource. */
+      readonly delegation?: Found;
+    }
+  | { readonly allowed: true; readonly by: 'grant'; readonly grant: Grant }
+  /** Root, for an operation that no resource policy has a say about. */
+  | { readonly allowed: true; readonly by: 'account root' }
+  | { readonly allowed: false; readonly by: PolicyType; readonly found: Found }
+  | {
+      readonly allowed: false;
+      /** No policy of this type allows it. */
+      readonly missing: PolicyType;
+      /** What allows it otherwise, and does not suffice. */
+      readonly found?: Found;
+    };
+
+/**
+ * Decides a request. An explicit deny of any policy counts first. Then an allow that the resource's policy gives the
+ * principal itself; then one of an identity policy, which for a resource with a policy of its own counts only where a
+ * statement of that, naming the account, allows the same request; then grants. Permissions boundary and session policies
+ * limit all that is not given to the very user or session.
+ * @throws AccessDeniedException where policies and values would take too long
+ */
+export function decide<Grant>(request: PolicyRequest, policies: Policies<Grant>): Decision<Grant> {
+  return bounded(() => decideUnbounded(request, policies));
+}
+
+function decideUnbounded<Grant>(request: PolicyRequest, policies: Policies<Grant>): Decision<Grant> {
+  const denial = findDeny(request, policies);
+  if (denial) return { allowed: false, ...denial };
+  const way = policies.resource
+    ? throughResourcePolicy(request, policies.resource, policies)
+    : throughIdentityPolicies(request, policies, undefined);
+  return way.allowed ? way : (throughGrant(request, policies) ?? way);
+}
+
+function findDeny(
+  request: PolicyRequest,
+  { resource, identity, boundary, session = [] }: Policies<unknown>,
+): { by: PolicyType; found: Found } | undefined {
+  const hasBoundary = boundary !== undefined;
+  const find = (policy: Policy | undefined, by: PolicyType) => {
+    const statement = policy
+      ?.about(request.action)
+      .denies.find(
+        (deny) =>
+          deny.means(request.principal, hasBoundary) && deny.applies(request.resource, request.context),
+      );
+    return statement && { by, found: { policy: policy!, statement } };
+  };
+  const first = (list: readonly Policy[], by: PolicyType) => {
+    for (const policy of list) {
+      const found = find(policy, by);
+      if (found) return found;
+    }
+    return undefined;
+  };
+  return (
+    (resource && find(resource, typeOf(resource))) ??
+    first(identity, 'identity-based policy') ??
+    find(boundary, 'permissions boundary') ??
+    first(session, 'session policy')
+  );
+}
+
+function typeOf(resource: Policy): 'resource-based policy' | 'role trust policy' {
+  return resource.kind === 'trust' ? 'role trust policy' : 'resource-based policy';
+}
+
+function throughResourcePolicy<Grant>(
+  request: PolicyRequest,
+  resource: Policy,
+  policies: Policies<Grant>,
+): Decision<Grant> {
+  const by = typeOf(resource);
+  let role: Found | undefined;
+  let account: Found | undefined;
+  for (const statement of resource.about(request.action).allows) {
+    const match = statement.match(request.principal);
+    if (match === undefined || (match === 'role' ? role : match === 'account' && account)) continue;
+    if (!statement.applies(request.resource, request.context)) continue;
+    const found = { policy: resource, statement };
+    if (match === 'own') return { allowed: true, by, found };
+    if (match === 'role') role = found;
+    else account = found;
+  }
+  if (role) {
+    const limit = missingLimit(request, policies);
+    return limit ? { allowed: false, missing: limit, found: role } : { allowed: true, by, found: role };
+  }
+  if (account) return throughIdentityPolicies(request, policies, account);
+  return { allowed: false, missing: by, found: findAllow(request, policies.identity) };
+}
+
+function throughIdentityPolicies<Grant>(
+  request: PolicyRequest,
+  policies: Policies<Grant>,
+  delegation: Found | undefined,
+): Decision<Grant> {
+  if (request.principal.type === 'Root') return { allowed: true, by: 'account root' };
+  const found = findAllow(request, policies.identity);
+  if (!found) return { allowed: false, missing: 'identity-based policy' };
+  const limit = missingLimit(request, policies);
+  if (limit) return { allowed: false, missing: limit, found };
+  return { allowed: true, by: 'identity-based policy', found, delegation };
+}
+
+/** Grants to a user or to the very session are limited by denies alone, as a key policy's allow is; those to a role, more. */
+function throughGrant<Grant>(request: PolicyRequest, policies: Policies<Grant>): Decision<Grant> | undefined {
+  const { principal } = request;
+  if (!policies.grant || principal.type === 'AWSService') return undefined;
+  let grant = policies.grant(principal.type === 'Root' ? principal.account : principal.id);
+  if (grant === undefined && principal.type === 'AssumedRole') {
+    const toRole = policies.grant(principal.roleId);
+    if (toRole !== undefined && !missingLimit(request, policies)) grant = toRole;
+  }
+  return grant === undefined ? undefined : { allowed: true, by: 'grant', grant };
+}
+
+/** Which of boundary and session policies, where there are some, does not allow the request. */
+function missingLimit(
+  request: PolicyRequest,
+  { boundary, session = [] }: Policies<unknown>,
+): 'permissions boundary' | 'session policy' | undefined {
+  if (boundary && !findAllow(request, [boundary])) return 'permissions boundary';
+  return session.length > 0 && !findAllow(request, session) ? 'session policy' : undefined;
+}
+
+/** An allow of one of the policies that are about whoever has them. */
+function findAllow(request: PolicyRequest, policies: readonly Policy[]): Found | undefined {
+  for (const policy of policies) {
+    const statement = policy
+      .about(request.action)
+      .allows.find((allow) => allow.applies(request.resource, request.context));
+    if (statement) return { policy, statement };
+  }
+  return undefined;
+}

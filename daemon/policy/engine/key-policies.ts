@@ -1,0 +1,54 @@
+// Key policies as decisions need them.
+import { type Policy, compileKeyPolicy } from '../language/document.js';
+import type { Bindings } from '../language/principals.js';
+
+/** What a key's record keeps of its policy. */
+export interface KeyPolicySource {
+  readonly policy: string;
+  /** Absent: it names nobody but the account. */
+  readonly policyBindings?: Bindings | undefined;
+}
+
+const ofRecord = new WeakMap<KeyPolicySource, Policy>();
+
+/** Nearly all keys have the default policy, or one of a few. The oldest makes room: it is compiled again when needed. */
+const shared = new Map<string, Policy>();
+const mostShared = 1_024;
+
+/**
+ * The policy of a key, compiled when it is first asked for after a change.
+ * @param record replaced, never changed, when the policy changes
+ */
+export function keyPolicyOf(record: KeyPolicySource): Policy {
+  let policy = ofRecord.get(record);
+  if (!policy) ofRecord.set(record, (policy = compiled(record)));
+  return policy;
+}
+
+function compiled({ policy: text, policyBindings = {} }: KeyPolicySource): Policy {
+  const key = JSON.stringify([text, policyBindings]);
+  let policy = shared.get(key);
+  if (!policy) {
+    policy = compileKeyPolicy(text, policyBindings);
+    if (shared.size >= mostShared) shared.delete(shared.keys().next().value!);
+    shared.set(key, policy);
+  }
+  return policy;
+}
+
+/** The policy of a key that was made without one: full access for the account root, as at AWS. */
+export function defaultKeyPolicy(account: string): string {
+  return JSON.stringify({
+    Version: '2012-10-17',
+    Id: 'key-default-1',
+    Statement: [
+      {
+        Sid: 'Enable IAM User Permissions',
+        Effect: 'Allow',
+        Principal: { AWS: `arn:aws:iam::${account}:root` },
+        Action: 'kms:*',
+        Resource: '*',
+      },
+    ],
+  });
+}

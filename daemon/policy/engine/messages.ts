@@ -1,0 +1,69 @@
+// Decisions in words.
+import { exceptions, type ServiceError } from '../../../proto/errors.js';
+import type { Decision, Found, PolicyRequest, PolicyType } from './decide.js';
+
+const withArticle: Readonly<Record<PolicyType, string>> = {
+  'identity-based policy': 'an identity-based policy',
+  'resource-based policy': 'a resource-based policy',
+  'role trust policy': 'the role trust policy',
+  'permissions boundary': 'a permissions boundary',
+  'session policy': 'a session policy',
+};
+
+/**
+ * What a caller is told who is denied, worded as AWS does (IAM User Guide, "Troubleshooting access denied error
+ * messages"). It names the type of policy, and nothing that stands in one.
+ * @returns AccessDeniedException
+ */
+export function accessDenied(
+  { principal, action, resource }: Pick<PolicyRequest, 'principal' | 'action' | 'resource'>,
+  decision: Decision & { readonly allowed: false },
+): ServiceError {
+  const reason =
+    'missing' in decision
+      ? `because no ${decision.missing} allows the ${action} action`
+      : `with an explicit deny in ${withArticle[decision.by]}`;
+  return new exceptions.AccessDeniedException(
+    `User: ${principal.arn} is not authorized to perform: ${action} on resource: ${resource} ${reason}`,
+  );
+}
+
+/** A decision for somebody who may see the policies. */
+export interface Explanation {
+  /** As IAM's policy simulator calls it. */
+  readonly decision: 'allowed' | 'explicitDeny' | 'implicitDeny';
+  /** A sentence: the statement, grant or absence that made the decision. */
+  readonly reason: string;
+}
+
+/** @param grantName of a grant, for the sentence */
+export function explain<Grant>(decision: Decision<Grant>, grantName: (grant: Grant) => string): Explanation {
+  if (!decision.allowed) {
+    if (!('missing' in decision))
+      return { decision: 'explicitDeny', reason: `${place(decision.found)} denies it.` };
+    return { decision: 'implicitDeny', reason: absence(decision.missing, decision.found) };
+  }
+  return { decision: 'allowed', reason: permission(decision, grantName) };
+}
+
+function permission<Grant>(
+  decision: Decision<Grant> & { allowed: true },
+  grantName: (grant: Grant) => string,
+): string {
+  if (decision.by === 'account root') return 'The account root may do whatever no resource policy rules on.';
+  if (decision.by === 'grant') return `Grant ${grantName(decision.grant)} allows it.`;
+  if (!decision.delegation) return `${place(decision.found)} allows it.`;
+  return `${place(decision.found)} allows it, and ${place(decision.delegation)} lets the account's policies decide.`;
+}
+
+function absence(missing: PolicyType, found: Found | undefined): string {
+  if (!found) return `No ${missing} allows it.`;
+  if (missing === 'resource-based policy' || missing === 'role trust policy')
+    return `${place(found)} allows it, but the ${missing} neither allows it nor lets the account's policies decide.`;
+  return `${place(found)} allows it, but no ${missing} does.`;
+}
+
+function place({ policy, statement }: Found): string {
+  const sid = statement.sid === undefined ? '' : ` (${JSON.stringify(statement.sid)})`;
+  return `${statement.path}${sid} of ${policy.name}`;
+}

@@ -1,0 +1,129 @@
+// The Condition of a statement: all operators of it, and all keys of an operator, must be true.
+import { type Operator, operators, type Test } from './operators.js';
+import type { Lookup } from './patterns.js';
+import { type Place, quote } from './document-path.js';
+import type { RawStatement } from './schema.js';
+import { spend } from './work.js';
+
+/** One key of one operator. */
+export interface Condition {
+  /** As it stands in the document. */
+  readonly operator: string;
+  readonly key: string;
+  readonly isTrue: (lookup: Lookup) => boolean;
+  /** Steps for each unit of the request's value: of all its values with wildcards or variables. */
+  readonly cost: number;
+}
+
+/** Steps of a value of the request, whatever its length. */
+const perValue = 20;
+/** Steps of a comparison that is none of texts. */
+const perTest = 20;
+
+type SetOperator = 'ForAllValues' | 'ForAnyValue';
+
+const operatorPattern = /^(?:(ForAllValues|ForAnyValue):)?([A-Za-z]+?)(IfExists)?$/;
+const keyPattern = /^[A-Za-z0-9-]+:./;
+
+/**
+ * Condition keys that have one value, and more only where a request or a key brings names that differ in case alone, such as
+ * the tags `team` and `Team`. AWS leaves open which of them counts: an allow must be true of all, a deny of one.
+ */
+const singleValuedFamily = /^(?:kms:encryptioncontext:|aws:(?:resource|request)tag\/|iam:resourcetag\/)/;
+
+interface Options {
+  readonly effect: 'Allow' | 'Deny';
+  readonly variables: boolean;
+}
+
+/** @throws MalformedPolicyDocumentException */
+export function compileConditions(
+  block: NonNullable<RawStatement['Condition']>,
+  options: Options,
+  at: Place,
+): Condition[] {
+  return Object.entries(block).flatMap(([name, keys]) => {
+    const place = at.member(name);
+    const compile = compiler(name, options, place);
+    return Object.entries(keys).map(([key, values]) => {
+      const keyPlace = place.member(key);
+      if (!keyPattern.test(key))
+        keyPlace.fail(`The condition key must begin with a service, as in "kms:KeySpec" or "aws:SourceIp".`);
+      return { operator: name, key, ...compile(key.toLowerCase(), values, keyPlace) };
+    });
+  });
+}
+
+type Compiled = Pick<Condition, 'isTrue' | 'cost'>;
+type Compile = (key: string, values: readonly string[], at: Place) => Compiled;
+
+function compiler(name: string, options: Options, at: Place): Compile {
+  if (name === 'Null') return compileNull;
+  const [, set, base = '', ifExists] = operatorPattern.exec(name) ?? [];
+  const operator = operators.get(base);
+  if (operator === undefined) {
+    const hint = base === 'Null' ? ' Null takes neither IfExists nor a set operator.' : '';
+    at.fail(`There is no condition operator ${quote(name)}.${hint}`);
+  }
+  const row = { ...operator, ifExists: ifExists !== undefined, set: set as SetOperator | undefined };
+  return (key, values, place) => {
+    const valuePlace = (index: number) => (values.length === 1 ? place : place.item(index));
+    const tests = values.map((value, index) => row.compile(value, options.variables, valuePlace(index)));
+    const all = tests.reduce((sum, { cost = 0 }) => sum + cost, 0);
+    return { isTrue: compare(key, tests, row, options.effect), cost: all };
+  };
+}
+
+function compileNull(key: string, values: readonly string[], at: Place): Compiled {
+  const wanted = values.map((value) => {
+    const lower = value.toLowerCase();
+    return lower === 'true' || lower === 'false' ? lower === 'true' : at.fail('Null takes true or false.');
+  });
+  return { isTrue: (lookup) => wanted.includes(!lookup(key)?.length), cost: 0 };
+}
+
+function compare(
+  key: string,
+  tests: readonly Test[],
+  { negated, ifExists, set, ignoreCase }: Operator & { ifExists: boolean; set: SetOperator | undefined },
+  effect: 'Allow' | 'Deny',
+): Condition['isTrue'] {
+  // A request may bring thousands of values, and a policy have thousands of texts.
+  const literals = new Set(tests.flatMap(({ literal }) => literal ?? []));
+  const patterns = tests.filter(({ literal }) => literal === undefined);
+  const isAmbiguous = singleValuedFamily.test(key);
+  const whenAbsent = ifExists || (set === undefined ? negated : set === 'ForAllValues');
+  const holds = (actual: string, lookup: Lookup): boolean => {
+    spend(perValue + (ignoreCase ? actual.length : 0));
+    const isNamed = literals.size > 0 && literals.has(ignoreCase ? actual.toLowerCase() : actual);
+    const matched = isNamed || matchesAny(patterns, actual, lookup);
+    // Nobody can tell whether a value differs from a variable without one. Then the statement must not allow.
+    if (matched === undefined) return negated && effect === 'Deny';
+    return matched !== negated;
+  };
+  return (lookup) => {
+    const actuals = lookup(key);
+    if (actuals === undefined || actuals.length === 0) return whenAbsent;
+    if (actuals.length === 1) {
+      // Set operators take an empty value for none (IAM User Guide, "Evaluation logic for condition set operators").
+      if (set !== undefined && actuals[0] === '') return whenAbsent;
+      return holds(actuals[0]!, lookup);
+    }
+    // Without a set operator a negated one means that none of the values matches.
+    const all = set !== undefined ? set === 'ForAllValues' : isAmbiguous ? effect === 'Allow' : negated;
+    return all
+      ? actuals.every((actual) => holds(actual, lookup))
+      : actuals.some((actual) => holds(actual, lookup));
+  };
+}
+
+function matchesAny(tests: readonly Test[], actual: string, lookup: Lookup): boolean | undefined {
+  let result: boolean | undefined = false;
+  for (const test of tests) {
+    if (test.cost === undefined) spend(perTest);
+    const matched = test(actual, lookup);
+    if (matched) return true;
+    if (matched === undefined) result = undefined;
+  }
+  return result;
+}

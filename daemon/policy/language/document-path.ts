@@ -1,0 +1,40 @@
+import { exceptions } from '../../../proto/errors.js';
+import { quote as quoteText, shown } from '../../../proto/text.js';
+
+/** Most UTF-16 units that a message shows of one text of a document: a message may quote several. */
+const longestText = 120;
+
+/** Where in a policy document something stands: `Statement[2].Condition.StringEquals`. */
+export class Place {
+  /** @param preface what goes before all that is said of this place */
+  constructor(
+    readonly path: string,
+    private readonly preface = '',
+  ) {}
+
+  member(name: string): Place {
+    const step = shown(name, longestText);
+    return new Place(this.path === '' ? step : `${this.path}.${step}`, this.preface);
+  }
+
+  item(index: number): Place {
+    return new Place(`${this.path}[${index}]`, this.preface);
+  }
+
+  /** The same place, of which messages begin with a sentence. */
+  prefaced(sentence: string): Place {
+    return new Place(this.path, `${sentence} `);
+  }
+
+  /** @throws MalformedPolicyDocumentException that says where and what */
+  fail(what: string): never {
+    throw new exceptions.MalformedPolicyDocumentException(
+      this.preface + (this.path === '' ? what : `${this.path}: ${what}`),
+    );
+  }
+}
+
+/** A text of the document, as it is shown in a message. */
+export function quote(text: string): string {
+  return quoteText(text, longestText);
+}

@@ -1,0 +1,138 @@
+// JSON as policies are written in it. `JSON.parse` keeps the last of two members of the same name without a word: a Deny
+// could hide that way from whoever reads the document. So duplicates are refused, as IAM does. Its errors, too, do not
+// always say where.
+import { Place, quote } from './document-path.js';
+
+/** Levels of arrays and objects. A policy has at most seven: the list of values of a condition key is the innermost. */
+const deepest = 16;
+
+const space = /[ \t\n\r]*/y;
+const scalar =
+  /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null/y;
+
+class Parser {
+  #offset = 0;
+  #depth = 0;
+
+  /** @param onString is told of each string that is a value: its place, and where in the text it begins and ends */
+  constructor(
+    readonly text: string,
+    readonly onString?: (value: string, at: Place, start: number, end: number) => void,
+  ) {}
+
+  document(): unknown {
+    const value = this.#value(new Place(''));
+    if (this.#next() !== '') this.#fail('The document should end');
+    return value;
+  }
+
+  #value(at: Place): unknown {
+    const next = this.#next();
+    if (next === '{') return this.#nested(() => this.#object(at));
+    if (next === '[') return this.#nested(() => this.#array(at));
+    const start = this.#offset;
+    const value = this.#scalar('A value should stand');
+    if (typeof value === 'string') this.onString?.(value, at, start, this.#offset);
+    return value;
+  }
+
+  #nested<T>(read: () => T): T {
+    if (++this.#depth > deepest) this.#fail('No further array or object is allowed');
+    this.#offset++;
+    const value = read();
+    this.#depth--;
+    return value;
+  }
+
+  #object(at: Place): Record<string, unknown> {
+    const members: Record<string, unknown> = {};
+    if (this.#skip('}')) return members;
+    do {
+      if (this.#next() !== '"') this.#fail('The name of a member, in double quotes, should stand');
+      const name = this.#scalar('The name of a member should stand') as string;
+      const member = at.member(name);
+      if (Object.hasOwn(members, name)) member.fail('It is there twice.');
+      // No element, operator or condition key has this name, and an assignment to it would be lost.
+      if (name === '__proto__') at.fail(`There is no ${quote(name)}.`);
+      if (!this.#skip(':')) this.#fail('A colon should stand');
+      members[name] = this.#value(member);
+    } while (this.#skip(','));
+    if (!this.#skip('}')) this.#fail('A comma or "}" should stand');
+    return members;
+  }
+
+  #array(at: Place): unknown[] {
+    const items: unknown[] = [];
+    if (this.#skip(']')) return items;
+    do items.push(this.#value(at.item(items.length)));
+    while (this.#skip(','));
+    if (!this.#skip(']')) this.#fail('A comma or "]" should stand');
+    return items;
+  }
+
+  #scalar(otherwise: string): unknown {
+    scalar.lastIndex = this.#offset;
+    const [token] = scalar.exec(this.text) ?? this.#fail(otherwise);
+    this.#offset += token.length;
+    return JSON.parse(token);
+  }
+
+  /** The next character that is not white space; empty at the end. */
+  #next(): string {
+    space.lastIndex = this.#offset;
+    this.#offset += space.exec(this.text)![0].length;
+    return this.text.charAt(this.#offset);
+  }
+
+  #skip(character: string): boolean {
+    if (this.#next() !== character) return false;
+    this.#offset++;
+    return true;
+  }
+
+  #fail(what: string): never {
+    return new Place('').fail(`This is not JSON. ${what} at ${position(this.text, this.#offset)}.`);
+  }
+}
+
+/**
+ * Parses a policy document's text.
+ * @throws MalformedPolicyDocumentException with line and column where it is no JSON (RFC 8259) or has a character that is
+ *   not among those of the IAM and KMS API references; with the path where a member comes twice
+ */
+export function parseJson(text: string): unknown {
+  const at = text.search(/[^\t\n\r\u0020-\u00ff]/);
+  if (at >= 0) {
+    const character = text.codePointAt(at)!.toString(16).toUpperCase().padStart(4, '0');
+    new Place('').fail(
+      `The character U+${character} at ${position(text, at)} is not allowed. Policies are written in Latin-1; ` +
+        'escape others as \\uXXXX.',
+    );
+  }
+  return new Parser(text).document();
+}
+
+const principalPath = /^Statement(?:\[\d+\])?\.(?:Not)?Principal\.AWS(?:\[\d+\])?$/;
+
+/**
+ * A policy document with other names in its Principal and NotPrincipal elements; the rest stays byte for byte.
+ * @param text a document that `parseJson` takes
+ * @param rename gives what stands in the place of a name; undefined: the name
+ */
+export function renamePrincipals(text: string, rename: (name: string) => string | undefined): string {
+  let renamed = '';
+  let done = 0;
+  const replace = (value: string, { path }: Place, start: number, end: number) => {
+    const name = principalPath.test(path) ? rename(value) : undefined;
+    if (name === undefined) return;
+    renamed += text.slice(done, start) + JSON.stringify(name);
+    done = end;
+  };
+  new Parser(text, replace).document();
+  return renamed + text.slice(done);
+}
+
+function position(text: string, offset: number): string {
+  const lines = text.slice(0, offset).split('\n');
+  return `line ${lines.length}, column ${lines.at(-1)!.length + 1}`;
+}

@@ -1,0 +1,108 @@
+// The kinds of policy documents, and what each may say.
+import { exceptions } from '../../../proto/errors.js';
+import type { Place } from './document-path.js';
+import { type RawDocument, type RawStatement, readDocument } from './schema.js';
+
+export type PolicyKind = 'key' | 'identity' | 'trust';
+
+interface Kind {
+  /** As `AccessDeniedException` names it. */
+  readonly title: string;
+  readonly limit: { readonly most: number; readonly unit: string; readonly of: (text: string) => number };
+  readonly check: (raw: RawStatement, at: Place) => void;
+  /** IAM knows no Id in identity policies, and wants a Sid that is unique and alphanumeric. KMS takes any. */
+  readonly allowsId: boolean;
+  readonly hasStrictSids: boolean;
+}
+
+const characters = {
+  unit: 'characters that are not white space',
+  of: (text: string) => text.replace(/\s/g, '').length,
+};
+
+export const kinds: Readonly<Record<PolicyKind, Kind>> = {
+  key: {
+    title: 'resource-based policy',
+    limit: { most: 32_768, unit: 'bytes', of: (text) => Buffer.byteLength(text) },
+    check: checkKeyStatement,
+    allowsId: true,
+    hasStrictSids: false,
+  },
+  identity: {
+    title: 'identity-based policy',
+    limit: { most: 6_144, ...characters },
+    check: checkIdentityStatement,
+    allowsId: false,
+    hasStrictSids: true,
+  },
+  trust: {
+    title: 'role trust policy',
+    limit: { most: 2_048, ...characters },
+    check: checkTrustStatement,
+    allowsId: true,
+    hasStrictSids: true,
+  },
+};
+
+/**
+ * Reads a document and checks what it may say, apart from the values that are compiled.
+ * @throws MalformedPolicyDocumentException
+ * @throws LimitExceededException where it is too long
+ */
+export function readPolicy(kind: PolicyKind, text: string): RawDocument {
+  const { limit, check, allowsId, hasStrictSids } = kinds[kind];
+  const size = limit.of(text);
+  if (size > limit.most) {
+    throw new exceptions.LimitExceededException(
+      `The policy document has ${size} ${limit.unit}; ${limit.most} are allowed.`,
+    );
+  }
+  const document = readDocument(text);
+  if (document.id !== undefined && !allowsId) document.at.member('Id').fail('An identity policy has no Id.');
+  const sids = new Set<string>();
+  for (const { raw, at } of document.statements) {
+    check(raw, at);
+    if (hasStrictSids) checkSid(raw.Sid, sids, at.member('Sid'));
+  }
+  return document;
+}
+
+function checkSid(sid: string | undefined, sids: Set<string>, at: Place): void {
+  if (!sid) return;
+  if (!/^[A-Za-z0-9]+$/.test(sid)) at.fail('It must consist of letters and digits.');
+  if (sids.has(sid)) at.fail('Another statement has the same one. Statement ids must be unique in a policy.');
+  sids.add(sid);
+}
+
+function checkKeyStatement(raw: RawStatement, at: Place): void {
+  if (raw.Principal && raw.NotPrincipal) at.fail('It has both Principal and NotPrincipal.');
+  if (!raw.Principal && !raw.NotPrincipal) at.fail('It has no Principal. A key policy says who is meant.');
+  if (raw.NotPrincipal && raw.Effect === 'Allow')
+    at.member('NotPrincipal').fail('It can only be used with "Effect": "Deny".');
+  for (const [operator, keys] of Object.entries(raw.Condition ?? {})) {
+    const key = Object.keys(keys).find((name) => /^kms:EncryptionContext:/i.test(name));
+    if (key === undefined || !operator.startsWith('ForAllValues:')) continue;
+    // As KMS refuses it ("OverlyPermissiveCondition:EncryptionContext").
+    at.member('Condition')
+      .member(operator)
+      .member(key)
+      .fail(
+        'ForAllValues with a single-valued condition key matches requests without the specified encryption context or ' +
+          'with an unspecified one. Remove ForAllValues.',
+      );
+  }
+}
+
+function checkIdentityStatement(raw: RawStatement, at: Place): void {
+  for (const name of ['Principal', 'NotPrincipal'] as const)
+    if (raw[name]) at.member(name).fail('An identity policy names no principal: it is about whoever has it.');
+  if (!raw.Resource && !raw.NotResource) at.fail('It has no Resource.');
+}
+
+function checkTrustStatement(raw: RawStatement, at: Place): void {
+  if (!raw.Principal) at.fail('It has no Principal. A trust policy says who may assume the role.');
+  for (const name of ['NotPrincipal', 'Resource', 'NotResource', 'NotAction'] as const)
+    if (raw[name]) at.member(name).fail('A trust policy cannot have it.');
+  if (raw.Action?.some((action) => !/^sts:/i.test(action)))
+    at.member('Action').fail('A trust policy may only name actions of sts, such as "sts:AssumeRole".');
+}

@@ -1,0 +1,155 @@
+// The condition operators (IAM User Guide, "IAM JSON policy elements: Condition operators"): one row each.
+import { ArnPattern } from './arn-patterns.js';
+import { IpRange } from './ip-ranges.js';
+import { type Lookup, Pattern } from './patterns.js';
+import { type Place, quote } from './document-path.js';
+
+/** Compares a value of the request with one of the policy. Undefined: its variable has no single value. */
+export interface Test {
+  (actual: string, lookup: Lookup): boolean | undefined;
+  /** Of a text without wildcards and variables: what the value must be; in lower case where case does not matter. */
+  readonly literal?: string | undefined;
+  /** Steps for each unit of the request's value, where it has wildcards or variables. */
+  readonly cost?: number;
+}
+
+export interface Operator {
+  /** Case does not matter. */
+  readonly ignoreCase?: boolean;
+  /** True for the request's values that do not match; and where there are none. */
+  readonly negated: boolean;
+  /**
+   * Reads a value of the policy.
+   * @param variables whether `${…}` in it is a variable
+   * @throws MalformedPolicyDocumentException for a value that is not of the operator's type
+   */
+  compile(value: string, variables: boolean, at: Place): Test;
+}
+
+function text(wildcards: boolean, ignoreCase: boolean): Operator['compile'] {
+  return (value, variables, at) => {
+    const pattern = Pattern.parse(value, { wildcards, variables, ignoreCase }, at);
+    const test = (actual: string, lookup: Lookup) => pattern.matches(actual, lookup);
+    return Object.assign(test, { literal: pattern.literal, cost: pattern.cost });
+  };
+}
+
+function arn(value: string, variables: boolean, at: Place): Test {
+  const pattern = ArnPattern.parse(value, variables, at);
+  const test = (actual: string, lookup: Lookup) => pattern.matches(actual, lookup);
+  return Object.assign(test, { cost: pattern.cost });
+}
+
+/** Operators over numbers that both values are read as. A value of the request that is none matches nothing. */
+function ordered(
+  readAnew: (text: string) => number | undefined,
+  what: string,
+  compare: (actual: number, expected: number) => boolean,
+): Operator['compile'] {
+  const read = rememberingLast(readAnew);
+  return (value, _variables, at) => {
+    const expected = read(value) ?? at.fail(`${quote(value)} is no ${what}.`);
+    return (text) => {
+      const actual = read(text);
+      return actual !== undefined && compare(actual, expected);
+    };
+  };
+}
+
+/** Each value of the policy is compared with the same value of the request, which may be long: that is read once. */
+function rememberingLast<T>(read: (text: string) => T): (text: string) => T {
+  let last: { readonly text: string; readonly value: T } | undefined;
+  return (text) => {
+    if (last?.text !== text) last = { text, value: read(text) };
+    return last.value;
+  };
+}
+
+const decimal = /^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$/;
+
+function readNumber(text: string): number | undefined {
+  return decimal.test(text) ? Number(text) : undefined;
+}
+
+/** A year, month or day, or a time with its zone: W3C NOTE-datetime, the profile of ISO 8601 that IAM names. */
+const date =
+  /^[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2}))?)?)?$/;
+
+/** Milliseconds of a date, or of epoch seconds; four digits are a year. */
+function readDate(text: string): number | undefined {
+  if (!date.test(text)) {
+    const seconds = readNumber(text);
+    return seconds === undefined ? undefined : seconds * 1000;
+  }
+  const milliseconds = Date.parse(text);
+  return Number.isNaN(milliseconds) ? undefined : milliseconds;
+}
+
+function readBoolean(text: string): number | undefined {
+  const lower = text.toLowerCase();
+  return lower === 'true' ? 1 : lower === 'false' ? 0 : undefined;
+}
+
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+const bytesOf = rememberingLast((text) => (base64.test(text) ? Buffer.from(text, 'base64') : undefined));
+
+function binary(value: string, _variables: boolean, at: Place): Test {
+  if (!base64.test(value)) at.fail(`${quote(value)} is not base64.`);
+  const expected = Buffer.from(value, 'base64');
+  return (actual) => bytesOf(actual)?.equals(expected) === true;
+}
+
+function address(value: string, _variables: boolean, at: Place): Test {
+  const range =
+    IpRange.parse(value) ??
+    at.fail(`${quote(value)} is no IP address or range, such as "192.0.2.0/24" or "2001:db8::/32".`);
+  return (actual) => range.includes(actual);
+}
+
+const equal = (actual: number, expected: number) => actual === expected;
+
+/** An operator and its opposite. */
+function pair(
+  name: string,
+  opposite: string,
+  compile: Operator['compile'],
+  ignoreCase = false,
+): [string, Operator][] {
+  return [
+    [name, { negated: false, compile, ignoreCase }],
+    [opposite, { negated: true, compile, ignoreCase }],
+  ];
+}
+
+function comparisons(
+  family: string,
+  read: (text: string) => number | undefined,
+  what: string,
+): [string, Operator][] {
+  const row = (name: string, compare: (actual: number, expected: number) => boolean): [string, Operator] => [
+    `${family}${name}`,
+    { negated: false, compile: ordered(read, what, compare) },
+  ];
+  return [
+    ...pair(`${family}Equals`, `${family}NotEquals`, ordered(read, what, equal)),
+    row('LessThan', (actual, expected) => actual < expected),
+    row('LessThanEquals', (actual, expected) => actual <= expected),
+    row('GreaterThan', (actual, expected) => actual > expected),
+    row('GreaterThanEquals', (actual, expected) => actual >= expected),
+  ];
+}
+
+/** All but `Null`, which compares nothing. */
+export const operators: ReadonlyMap<string, Operator> = new Map<string, Operator>([
+  ...pair('StringEquals', 'StringNotEquals', text(false, false)),
+  ...pair('StringEqualsIgnoreCase', 'StringNotEqualsIgnoreCase', text(false, true), true),
+  ...pair('StringLike', 'StringNotLike', text(true, false)),
+  ...comparisons('Numeric', readNumber, 'number'),
+  ...comparisons('Date', readDate, 'date, such as "2030-01-31T12:00:00Z", or epoch seconds'),
+  ['Bool', { negated: false, compile: ordered(readBoolean, 'Boolean', equal) }],
+  ['BinaryEquals', { negated: false, compile: binary }],
+  ...pair('IpAddress', 'NotIpAddress', address),
+  ...pair('ArnEquals', 'ArnNotEquals', arn),
+  ...pair('ArnLike', 'ArnNotLike', arn),
+]);

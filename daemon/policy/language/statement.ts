@@ -1,0 +1,152 @@
+// One statement of a policy, compiled.
+import { ArnPattern } from './arn-patterns.js';
+import { compileConditions, type Condition } from './conditions.js';
+import { type Lookup, Pattern } from './patterns.js';
+import { type Place, quote } from './document-path.js';
+import { type Bindings, type Match, type Principal, PrincipalSet, readPrincipals } from './principals.js';
+import type { RawPrincipal, RawStatement } from './schema.js';
+
+export interface StatementOptions {
+  readonly variables: boolean;
+  readonly bindings: Bindings;
+  /** What a statement without Resource is about. */
+  readonly withoutResource: 'every' | 'none';
+  /** A statement without Action is taken, and has no effect. */
+  readonly actionIsOptional?: boolean;
+}
+
+const actionPattern = /^(?:\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+)$/;
+
+const noLookup: Lookup = () => undefined;
+
+export class Statement {
+  readonly effect: 'Allow' | 'Deny';
+  readonly sid: string | undefined;
+  /** In the document: `Statement[2]`. */
+  readonly path: string;
+  readonly conditions: readonly Condition[];
+  readonly #actions: readonly Pattern[];
+  readonly #isActionExcluded: boolean;
+  readonly #resources: readonly ArnPattern[] | 'every' | 'none';
+  readonly #isResourceExcluded: boolean;
+  readonly #principals: PrincipalSet | undefined;
+  readonly #spared: PrincipalSet | undefined;
+
+  /** @throws MalformedPolicyDocumentException */
+  constructor(
+    raw: RawStatement,
+    at: Place,
+    { variables, bindings, withoutResource, actionIsOptional = false }: StatementOptions,
+  ) {
+    this.effect = raw.Effect;
+    this.sid = raw.Sid || undefined;
+    this.path = at.path;
+    this.#isActionExcluded = raw.NotAction !== undefined;
+    this.#actions = readActions(raw, actionIsOptional, at);
+    this.#isResourceExcluded = raw.NotResource !== undefined;
+    const resources = readResources(raw, variables, at);
+    this.#resources = raw.Resource?.includes('*') ? 'every' : (resources ?? withoutResource);
+    this.conditions = compileConditions(
+      raw.Condition ?? {},
+      { effect: raw.Effect, variables },
+      at.member('Condition'),
+    );
+    const set = (given: RawPrincipal | undefined, name: string) =>
+      given &&
+      new PrincipalSet(
+        readPrincipals(given, at.member(name)).map(({ named }) => named),
+        bindings,
+      );
+    this.#principals = set(raw.Principal, 'Principal');
+    this.#spared = set(raw.NotPrincipal, 'NotPrincipal');
+  }
+
+  /** @param action in lower case: actions are not case-sensitive */
+  isAbout(action: string): boolean {
+    return this.#actions.some((pattern) => pattern.matches(action, noLookup)) !== this.#isActionExcluded;
+  }
+
+  /** Of an allow in a policy that names principals: how it means somebody. */
+  match(principal: Principal): Match | undefined {
+    return this.#principals?.match(principal);
+  }
+
+  /**
+   * Of a deny: whether it means somebody. Where it names no principals it means whoever has its policy.
+   * @param hasBoundary a NotPrincipal spares nobody who has a permissions boundary (IAM User Guide, "Specifying
+   *   NotPrincipal with Deny")
+   */
+  means(principal: Principal, hasBoundary: boolean): boolean {
+    if (this.#spared) return hasBoundary || !this.#spared.spares(principal);
+    return this.#principals === undefined || this.#principals.match(principal) !== undefined;
+  }
+
+  /** Whether it applies to every request about its actions. */
+  get isUnconditional(): boolean {
+    return this.#resources === 'every' && this.conditions.length === 0;
+  }
+
+  /** Whether resource and conditions are those of a request. */
+  applies(resource: string, lookup: Lookup): boolean {
+    return this.#covers(resource, lookup) && this.conditions.every(({ isTrue }) => isTrue(lookup));
+  }
+
+  #covers(resource: string, lookup: Lookup): boolean {
+    if (typeof this.#resources === 'string') return this.#resources === 'every';
+    let covered: boolean | undefined = false;
+    for (const pattern of this.#resources) {
+      const matched = pattern.matches(resource, lookup);
+      if (matched) return !this.#isResourceExcluded;
+      if (matched === undefined) covered = undefined;
+    }
+    // A variable without a value excludes nothing for sure: the statement must not allow for that.
+    if (covered === undefined) return this.#isResourceExcluded && this.effect === 'Deny';
+    return this.#isResourceExcluded;
+  }
+}
+
+/** None: the statement is about nothing, as KMS takes it in a key policy. */
+function readActions(raw: RawStatement, isOptional: boolean, at: Place): Pattern[] {
+  const given = oneOf(raw, 'Action', 'NotAction', at);
+  if (!given && isOptional) return [];
+  const [name, actions] = given ?? at.fail('It has no Action.');
+  const place = at.member(name);
+  if (actions.length === 0) place.fail('It must name at least one action.');
+  return actions.map((action, index) => {
+    const item = actions.length === 1 ? place : place.item(index);
+    if (!actionPattern.test(action))
+      item.fail(
+        `${quote(action)} is no action. It must be "*" or begin with a service, as in "kms:Encrypt" or "kms:Get*".`,
+      );
+    return Pattern.parse(action, { wildcards: true, variables: false, ignoreCase: true }, item);
+  });
+}
+
+function readResources(raw: RawStatement, variables: boolean, at: Place): ArnPattern[] | undefined {
+  const [name, resources] = oneOf(raw, 'Resource', 'NotResource', at) ?? [];
+  if (name === undefined || resources === undefined) return undefined;
+  const place = at.member(name);
+  if (resources.length === 0) place.fail('It must name at least one resource.');
+  return resources.map((resource, index) => {
+    const item = resources.length === 1 ? place : place.item(index);
+    if (resource !== '*' && !resource.startsWith('arn:'))
+      item.fail(`${quote(resource)} must be an ARN or "*".`);
+    if (variables && resource.includes('${') && !/^(?:[^:$]*:){5}/.test(resource))
+      item.fail(
+        `${quote(resource)} has a variable before the fifth colon. Only the part behind it may have some.`,
+      );
+    return ArnPattern.parse(resource, variables, item);
+  });
+}
+
+/** Which of two elements that exclude each other is there. */
+function oneOf<Name extends 'Action' | 'NotAction' | 'Resource' | 'NotResource'>(
+  raw: RawStatement,
+  name: Name,
+  opposite: Name,
+  at: Place,
+): [Name, readonly string[]] | undefined {
+  if (raw[name] && raw[opposite]) at.fail(`It has both ${name} and ${opposite}.`);
+  if (raw[name]) return [name, raw[name]];
+  return raw[opposite] && [opposite, raw[opposite]];
+}

@@ -1,0 +1,218 @@
+import { Level } from 'level';
+import { makeFolderSync, syncFolderSync } from '../../files/replace-file.js';
+import { findFolderFault, type FolderFault } from './leveldb-folder.js';
+import {
+  type Change,
+  type Delete,
+  type Entry,
+  type MetadataStore,
+  type Precondition,
+  type Put,
+  type Range,
+  StoreError,
+  type StoreErrorCode,
+} from '../store.js';
+
+/** Of LevelDB; after the start all records are in memory, so its tables are read by compactions alone. */
+const maxOpenFiles = 128;
+
+type Listener = (changes: readonly Change[]) => void;
+
+/** The embedded store: one LevelDB folder, owned by one daemon. */
+export class LevelStore implements MetadataStore {
+  readonly #db: Level<string, Buffer>;
+  readonly #listeners = new Set<readonly [prefix: string, listener: Listener]>();
+  /** Batches run one after another, so that nothing comes between a batch's preconditions and its changes. */
+  #tail: Promise<unknown> = Promise.resolve();
+  /** After a batch that could not be written: what its keys held before. */
+  #unwritten: readonly Precondition[] | undefined;
+  #busySince: number | undefined;
+
+  private constructor(db: Level<string, Buffer>) {
+    this.#db = db;
+  }
+
+  /**
+   * Opens a store that is there. It never makes one: an absence says that a disk is not mounted, or that files are lost.
+   * @param path the folder
+   * @throws StoreError 'missing', 'locked' where another process has it open, 'corrupt' where not all of it can be read;
+   * then its files are as they were
+   */
+  static async open(path: string): Promise<LevelStore> {
+    const fault = faultOf(path);
+    if (fault?.kind === 'damaged')
+      throw new StoreError(
+        'corrupt',
+        `The metadata store ${path} ${advice.corrupt} (${fault.what.join('; ')}).`,
+      );
+    if (fault) throw new StoreError('missing', `The metadata store ${path} ${advice.missing}.`);
+    return await LevelStore.#open(path, { createIfMissing: false });
+  }
+
+  /**
+   * Makes a store where there is none, or finishes making one.
+   * @param path the folder, which need not be there
+   * @throws StoreError 'corrupt' where anything of a store is there, 'locked', 'unavailable'
+   */
+  static async create(path: string): Promise<LevelStore> {
+    const fault = faultOf(path);
+    if (!fault || fault.kind === 'damaged')
+      throw new StoreError('corrupt', `The metadata store ${path} is there already: it is not made anew.`);
+    makeFolderSync(path);
+    return await LevelStore.#open(path, { createIfMissing: true });
+  }
+
+  static async #open(path: string, { createIfMissing }: { createIfMissing: boolean }): Promise<LevelStore> {
+    const options = { keyEncoding: 'utf8', valueEncoding: 'buffer', createIfMissing, maxOpenFiles } as const;
+    const db = new Level<string, Buffer>(path, options);
+    try {
+      await db.open();
+      // LevelDB syncs its files, but not the names of CURRENT and of its newest log.
+      syncFolderSync(path);
+    } catch (error) {
+      throw storeError(error, path);
+    }
+    return new LevelStore(db);
+  }
+
+  async get(key: string): Promise<Buffer | undefined> {
+    try {
+      return await this.#db.get(key);
+    } catch (error) {
+      throw storeError(error, this.#db.location);
+    }
+  }
+
+  async *range({ from, to }: Range): AsyncIterable<Entry> {
+    try {
+      for await (const [key, value] of this.#db.iterator({ gte: from, lt: to })) yield { key, value };
+    } catch (error) {
+      throw storeError(error, this.#db.location);
+    }
+  }
+
+  /** Since when a batch is being written, as performance.now tells it. */
+  get busySince(): number | undefined {
+    return this.#busySince;
+  }
+
+  batch(changes: readonly (Put | Delete)[], preconditions: readonly Precondition[] = []): Promise<void> {
+    const applied = this.#tail.then(() => {
+      this.#busySince = performance.now();
+      return this.#apply(changes, preconditions).finally(() => (this.#busySince = undefined));
+    });
+    this.#tail = applied.catch(() => undefined);
+    return applied;
+  }
+
+  watch(prefix: string, listener: Listener): () => void {
+    const entry = [prefix, listener] as const;
+    this.#listeners.add(entry);
+    return () => this.#listeners.delete(entry);
+  }
+
+  async close(): Promise<void> {
+    await this.#tail;
+    await this.#db.close();
+  }
+
+  async #apply(changes: readonly (Put | Delete)[], preconditions: readonly Precondition[]): Promise<void> {
+    if (this.#unwritten) await this.#reopen(this.#unwritten);
+    await this.#check(preconditions);
+    try {
+      await this.#write(changes);
+    } catch (error) {
+      const changed = new Set(changes.map(({ key }) => key));
+      this.#unwritten = preconditions.filter(({ key }) => changed.has(key));
+      throw error;
+    }
+    this.#notify(changes);
+  }
+
+  /** All in one call: each is a way to the thread pool and back. */
+  async #check(preconditions: readonly Precondition[]): Promise<void> {
+    let present: (Buffer | undefined)[];
+    try {
+      present = await this.#db.getMany(preconditions.map(({ key }) => key));
+    } catch (error) {
+      throw storeError(error, this.#db.location);
+    }
+    for (const [index, { key, value }] of preconditions.entries()) {
+      const found = present[index];
+      const holds = found === undefined ? value === undefined : value !== undefined && found.equals(value);
+      if (!holds) throw new StoreError('precondition-failed', `'${key}' has changed meanwhile`);
+    }
+  }
+
+  async #write(changes: readonly (Put | Delete)[]): Promise<void> {
+    try {
+      const operations = changes.map((change) =>
+        change.type === 'put'
+          ? { type: 'put' as const, key: change.key, value: change.value }
+          : { type: 'del' as const, key: change.key },
+      );
+      await this.#db.batch(operations, { sync: true });
+    } catch (error) {
+      throw storeError(error, this.#db.location);
+    }
+  }
+
+  /**
+   * Opens the database anew after a failed write. LevelDB 1.20 would go on behind the torn record that the failure
+   * left in its log, and, when it reads the log at the next start, drop what was acknowledged after that record.
+   * @param before what the failed batch would have changed: whether it was written is not known, so it is undone
+   */
+  async #reopen(before: readonly Precondition[]): Promise<void> {
+    try {
+      await this.#db.close();
+      await this.#db.open({ createIfMissing: false });
+    } catch (error) {
+      throw storeError(error, this.#db.location);
+    }
+    await this.#write(
+      before.map(({ key, value }) => (value ? { type: 'put', key, value } : { type: 'delete', key })),
+    );
+    this.#unwritten = undefined;
+  }
+
+  #notify(changes: readonly (Put | Delete)[]): void {
+    for (const [prefix, listener] of this.#listeners) {
+      const seen = changes.filter((change) => change.key.startsWith(prefix));
+      if (seen.length === 0) continue;
+      listener(
+        seen.map((change) => ({ key: change.key, value: change.type === 'put' ? change.value : undefined })),
+      );
+    }
+  }
+}
+
+const codes: Readonly<Record<string, StoreErrorCode>> = {
+  LEVEL_LOCKED: 'locked',
+  LEVEL_CORRUPTION: 'corrupt',
+};
+
+const advice: Readonly<Record<StoreErrorCode, string>> = {
+  locked: 'is in use by another daemon: stop that one first, or give this one a KEYHOLD_HOME of its own',
+  corrupt: 'is damaged: restore it from a backup',
+  missing: "is not there: mount its disk, or restore it from a backup; for a new home run 'keyhold init'",
+  newer: 'was written by a newer Keyhold',
+  'rolled-back': 'is older than it was',
+  'precondition-failed': 'has changed meanwhile',
+  unavailable: 'cannot be read or written: see that its disk is whole, mounted for writing, and has room',
+};
+
+function faultOf(path: string): FolderFault | undefined {
+  try {
+    return findFolderFault(path);
+  } catch (error) {
+    throw storeError(error, path);
+  }
+}
+
+function storeError(error: unknown, path: string): StoreError {
+  if (error instanceof StoreError) return error;
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const code = codes[(cause as { code?: string }).code ?? ''] ?? 'unavailable';
+  const detail = code === 'unavailable' && cause instanceof Error ? ` (${cause.message})` : '';
+  return new StoreError(code, `The metadata store ${path} ${advice[code]}${detail}.`, { cause: error });
+}

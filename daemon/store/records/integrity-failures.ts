@@ -1,0 +1,78 @@
+// What can be wrong with a store each of whose records is authentic.
+import type { Anchor, Root, RootRecord } from './root.js';
+import { StoreError } from '../store.js';
+
+/** Epochs that accepting an older store skips: no copy of the refused store is ever newer than what follows. */
+export const skippedEpochs = 1_000_000;
+
+interface Facts {
+  readonly root?: RootRecord | undefined;
+  readonly anchor?: Anchor | undefined;
+  /** Records that were found. */
+  readonly found: number;
+}
+
+/** What is wrong, by kind, and what is known of it. */
+export interface Break extends Facts {
+  readonly kind: keyof typeof kinds;
+}
+
+const kinds = {
+  /** Not the records that the root stands for. */
+  'other-records': ({ root, anchor, found }: Facts) => {
+    const count = root?.count ?? 0;
+    const difference =
+      found === count
+        ? `As many are there (${found}), but at least one of them is an earlier version, or another one`
+        : found < count
+          ? `There are ${found}: at least ${count - found} were deleted`
+          : `There are ${found}: at least ${found - count} that had been deleted were put back`;
+    const older =
+      root && anchor && root.epoch < anchor.epoch
+        ? ` It is older than the HSM's anchor (${dated(anchor)}), too.`
+        : '';
+    return `Its root (${dated(root)}) stands for ${count} records. ${difference}.${older}`;
+  },
+  /** A root must be there. */
+  'no-root': ({ anchor, found }: Facts) =>
+    `Its root is missing, without which nobody can tell whether the ${found} records are all, and the newest` +
+    `${anchor ? `; the HSM's anchor is of ${dated(anchor)}` : ''}.`,
+  /** The HSM has seen a newer one. */
+  older: ({ root, anchor }: Facts) =>
+    `It is of ${dated(root)}, and the HSM's anchor of ${dated(anchor)}: an earlier copy was put back, or a copy of this home has used the HSM since.`,
+  /** The HSM has seen another one of the same epoch. */
+  'other-store': ({ root, anchor }: Facts) =>
+    `It is of ${dated(root)}, as the HSM's anchor (${dated(anchor)}), but its content is another one: a copy that went ` +
+    'its own way was put back, or one has used the HSM.',
+} as const;
+
+/** Compares a store with what the HSM was last told of it. A newer store is right: the anchor follows later. */
+export function compareWithAnchor(
+  root: RootRecord,
+  anchor: Anchor | undefined,
+  found: number,
+): Break | undefined {
+  if (!anchor || root.epoch > anchor.epoch) return undefined;
+  if (root.epoch < anchor.epoch) return { kind: 'older', root, anchor, found };
+  return root.root === anchor.root ? undefined : { kind: 'other-store', root, anchor, found };
+}
+
+/** In a sentence or two, with all that can be told. */
+export function describeBreak(broken: Break): string {
+  return kinds[broken.kind](broken);
+}
+
+/** What a start says of it. */
+export function breakError(broken: Break): StoreError {
+  return new StoreError(
+    'rolled-back',
+    `The metadata store was changed outside Keyhold. ${describeBreak(broken)} Policies, grants and access keys in it ` +
+      'may have been changed or revoked since. Put the newest metadata store back; or, where a backup was restored on ' +
+      "purpose, let 'keyhold recover store' explain what accepting it means.",
+  );
+}
+
+function dated(root: Root | undefined): string {
+  if (!root) return 'no epoch';
+  return `epoch ${root.epoch}, ${new Date(root.at * 1000).toISOString().slice(0, 19)}Z`;
+}

@@ -1,0 +1,45 @@
+// Every kind of record that this Keyhold writes. A store that holds another kind was written by a newer one.
+import { StoreError } from '../store.js';
+
+/** The part of a record's key before its first slash, or all of it. */
+const kinds: ReadonlySet<string> = new Set([
+  'access-key',
+  'alias',
+  'custom-key-store',
+  'destruction',
+  'grant',
+  'home',
+  'instance',
+  'intent',
+  'internal-key',
+  'key',
+  'last-usage',
+  'message-count',
+  'message-count-starts',
+  'observed-clock',
+  'owed-event',
+  'policy',
+  'principal',
+  'root',
+  'wrapping-key',
+]);
+
+/**
+ * Refuses records of kinds that are not known here: what they mean would be ignored, and a change could contradict it.
+ * @param keys of records whose MACs were found right
+ * @throws StoreError 'newer'
+ */
+export function refuseUnknownKinds(keys: Iterable<string>): void {
+  const unknown = new Set<string>();
+  for (const key of keys) {
+    const [kind = ''] = key.split('/', 1);
+    if (!kinds.has(kind)) unknown.add(kind);
+  }
+  if (unknown.size === 0) return;
+  const names = [...unknown].map((kind) => `'${kind}'`).join(', ');
+  throw new StoreError(
+    'newer',
+    `The metadata store was written by a newer Keyhold: it holds records of kinds that this one does not know (${names}). ` +
+      'Nothing was changed. Run the newer Keyhold, or restore a backup that was made before it ran.',
+  );
+}

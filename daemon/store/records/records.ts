@@ -1,0 +1,320 @@
+// Records: what the metadata store holds, each under a MAC made in the HSM. The verified records are kept in memory,
+// so that reading one costs nothing on the way of a request and nothing unverified is ever seen.
+import { timingSafeEqual } from 'node:crypto';
+import { type Break, breakError } from './integrity-failures.js';
+import { OrderedKeys } from './ordered-keys.js';
+import { type LogHead, parseRoot, rootKey, type RootRecord } from './root.js';
+import { SetHash } from './set-hash.js';
+import { type Entry, type MetadataStore, StoreError } from '../store.js';
+
+/** HMAC-SHA-256 (32 bytes) under a key that lives in the HSM. */
+export type MacFunction = (message: Buffer) => Promise<Buffer>;
+
+/** Where records lie in the store, apart from what must be read before a MAC can be checked. */
+const recordPrefix = 'record/';
+const macLength = 32;
+const versionLength = 8;
+/** Of this the set hash's key is the MAC. Records begin with a length, so none is like it. */
+const setKeyMessage = 'keyhold set hash v1\0';
+/** MACs asked for at once: enough to fill the workers' batches. */
+const verifiedAtOnce = 256;
+
+export interface RecordChange {
+  readonly key: string;
+  /** The new content; undefined deletes the record. */
+  readonly value: string | undefined;
+}
+
+/** Hears of a record that was committed. @param text undefined: it was deleted */
+export type RecordObserver = (key: string, text: string | undefined) => void;
+
+interface Stored {
+  readonly text: string;
+  readonly version: bigint;
+  /** As stored: MAC, version, text. */
+  readonly bytes: Buffer;
+}
+
+/** A change with what it takes to write it. */
+interface Sealed {
+  readonly key: string;
+  /** undefined: the record is deleted. */
+  readonly record: Stored | undefined;
+}
+
+/**
+ * The authenticated records of one store. A stored value is MAC (32 bytes), version (8 bytes, big-endian), and the
+ * record as UTF-8; the MAC covers the store's id, the record's key, its version and its text, each length-prefixed,
+ * so a record that was changed, or moved to another key or store, is found. The same bytes are what the set hash is
+ * over; each batch writes the root of the set after it, so a record that was deleted, or put back, is found as well.
+ */
+export class Records {
+  readonly #store: MetadataStore;
+  readonly #storeId: string;
+  readonly #mac: MacFunction;
+  readonly #records = new Map<string, Stored>();
+  #order = new OrderedKeys();
+  #tail: Promise<unknown> = Promise.resolve();
+  readonly #observers: { prefix: string; observer: RecordObserver }[] = [];
+  #set: SetHash;
+  /** As it lies in the store. */
+  #storedRoot: Stored | undefined;
+  #root: RootRecord | undefined;
+  /** Epochs up to this one are not used any more. */
+  #usedEpoch = 0;
+  #anchored = 0;
+  /** What roots say of the audit log: until it is open, what the last one said. */
+  #logHead: () => LogHead | undefined = () => this.#root?.audit;
+
+  private constructor(store: MetadataStore, storeId: string, mac: MacFunction, set: SetHash) {
+    this.#store = store;
+    this.#storeId = storeId;
+    this.#mac = mac;
+    this.#set = set;
+  }
+
+  /**
+   * Reads and verifies every record, and that they are those which the root stands for.
+   * @param storeId the id of this store, so that records of another one are refused
+   * @throws StoreError 'corrupt' naming the first record that fails its check, 'rolled-back'
+   */
+  static async load(store: MetadataStore, storeId: string, mac: MacFunction): Promise<Records> {
+    const records = await Records.read(store, storeId, mac);
+    const { broken } = records;
+    if (broken) throw breakError(broken);
+    return records;
+  }
+
+  /**
+   * As {@link load}, for who decides himself what a wrong root means: {@link broken} tells of it. The next commit writes
+   * a root for the records that are there.
+   * @throws StoreError 'corrupt'
+   */
+  static async read(store: MetadataStore, storeId: string, mac: MacFunction): Promise<Records> {
+    const setKey = await mac(Buffer.from(setKeyMessage + storeId));
+    const records = new Records(store, storeId, mac, SetHash.under(setKey));
+    setKey.fill(0);
+    const verifyAll = (entries: readonly Entry[]) => {
+      return Promise.all(
+        entries.map(({ key, value }) => records.#verify(key.slice(recordPrefix.length), value)),
+      );
+    };
+    let waiting: Entry[] = [];
+    for await (const entry of store.range({ from: recordPrefix, to: `${recordPrefix}\uffff` })) {
+      waiting.push(entry);
+      if (waiting.length < verifiedAtOnce) continue;
+      await verifyAll(waiting);
+      waiting = [];
+    }
+    await verifyAll(waiting);
+    records.#order = OrderedKeys.from([...records.#records.keys()].sort());
+    return records;
+  }
+
+  /** The newest committed root; undefined where there is none. */
+  get root(): RootRecord | undefined {
+    return this.#root;
+  }
+
+  /** How many records there are. */
+  get size(): number {
+    return this.#records.size;
+  }
+
+  /** What is wrong with the root, if anything. */
+  get broken(): Break | undefined {
+    const found = this.size;
+    const root = this.#root;
+    if (!root) return found === 0 ? undefined : { kind: 'no-root', found };
+    const isWhole = root.count === found && this.#set.root(root.epoch) === root.root;
+    return isWhole ? undefined : { kind: 'other-records', root, found };
+  }
+
+  /** The next commit's epoch is greater than this one. */
+  skipEpochs(epoch: number): void {
+    this.#usedEpoch = Math.max(this.#usedEpoch, epoch);
+  }
+
+  /** The HSM holds an anchor of this epoch; roots say so from now on. */
+  noteAnchor(epoch: number): void {
+    this.#anchored = Math.max(this.#anchored, epoch);
+  }
+
+  /** Roots name the head of the audit log that this gives, from now on: each record up to it must be durable. */
+  followLog(head: () => LogHead | undefined): void {
+    this.#logHead = head;
+  }
+
+  get(key: string): string | undefined {
+    return this.#records.get(key)?.text;
+  }
+
+  /**
+   * Keys that begin with a prefix, in order.
+   * @param after only keys greater than this one
+   */
+  *keys(prefix: string, after = ''): Iterable<string> {
+    for (const key of this.#order.from(after > prefix ? after : prefix)) {
+      if (!key.startsWith(prefix)) return;
+      if (key !== after) yield key;
+    }
+  }
+
+  /** How many keys begin with a prefix. */
+  count(prefix: string): number {
+    return this.#order.countBelow(`${prefix}\uffff`) - this.#order.countBelow(prefix);
+  }
+
+  /** Calls back after each commit for every changed record whose key begins with a prefix, for indexes over records. */
+  observe(prefix: string, observer: RecordObserver): void {
+    this.#observers.push({ prefix, observer });
+  }
+
+  /**
+   * Applies changes atomically and durably. Commits run one after another; a commit that depends on what is there
+   * now is given as a function, which sees the records as they are when its turn has come.
+   * @throws StoreError 'unavailable' where nothing was written; what the function throws
+   */
+  commit(changes: readonly RecordChange[] | (() => readonly RecordChange[])): Promise<void> {
+    const committed = this.#tail.then(() =>
+      this.#commit(typeof changes === 'function' ? changes() : changes),
+    );
+    this.#tail = committed.catch(() => undefined);
+    return committed;
+  }
+
+  /** Writes a root for the records as they are, under a new epoch and with the present head of the audit log. */
+  commitRoot(): Promise<void> {
+    const committed = this.#tail.then(() => this.#write([]));
+    this.#tail = committed.catch(() => undefined);
+    return committed;
+  }
+
+  async #commit(changes: readonly RecordChange[]): Promise<void> {
+    if (changes.length > 0) await this.#write(changes);
+  }
+
+  async #write(changes: readonly RecordChange[]): Promise<void> {
+    // As in any batch, the last change of a record counts.
+    const last = new Map(changes.map(({ key, value }) => [key, value]));
+    let set = this.#set;
+    const sealing = [...last].map(([key, value]): Promise<Sealed> => {
+      if (key === rootKey) throw new Error(`'${key}' is no name for a record`);
+      const before = this.#records.get(key);
+      if (before) set = set.without(this.#authenticated(key, before.version, before.text));
+      if (value === undefined) return Promise.resolve({ key, record: undefined });
+      const version = (before?.version ?? 0n) + 1n;
+      const authenticated = this.#authenticated(key, version, value);
+      set = set.with(authenticated);
+      return this.#seal(key, version, value, authenticated);
+    });
+    const root = this.#rootOf(set);
+    const [rootVersion, rootText] = [BigInt(root.epoch), JSON.stringify(root)];
+    // All MACs are asked for in the same tick, so they travel together.
+    const sealed = await Promise.all([
+      ...sealing,
+      this.#seal(rootKey, rootVersion, rootText, this.#authenticated(rootKey, rootVersion, rootText)),
+    ]);
+    await this.#store.batch(
+      sealed.map(({ key, record }) =>
+        record
+          ? { type: 'put', key: recordPrefix + key, value: record.bytes }
+          : { type: 'delete', key: recordPrefix + key },
+      ),
+      sealed.map(({ key }) => ({ key: recordPrefix + key, value: this.#stored(key)?.bytes })),
+    );
+    this.#set = set;
+    this.#takeRoot(sealed.pop()!.record!, root);
+    for (const { key, record } of sealed) this.#apply(key, record);
+    for (const { key, record } of sealed) {
+      for (const { prefix, observer } of this.#observers)
+        if (key.startsWith(prefix)) tell(observer, key, record?.text);
+    }
+  }
+
+  #rootOf(set: SetHash): RootRecord {
+    const epoch = this.#usedEpoch + 1;
+    const at = Math.floor(Date.now() / 1000);
+    const { sequence, hash } = this.#logHead() ?? {};
+    const audit = sequence === undefined || hash === undefined ? undefined : { sequence, hash };
+    return {
+      epoch,
+      root: set.root(epoch),
+      at,
+      ...(audit && { audit }),
+      count: set.count,
+      anchored: this.#anchored,
+    };
+  }
+
+  #takeRoot(stored: Stored, root: RootRecord): void {
+    this.#storedRoot = stored;
+    this.#root = root;
+    this.#usedEpoch = root.epoch;
+    this.noteAnchor(root.anchored);
+  }
+
+  #stored(key: string): Stored | undefined {
+    return key === rootKey ? this.#storedRoot : this.#records.get(key);
+  }
+
+  #apply(key: string, record: Stored | undefined): void {
+    if (record) {
+      this.#records.set(key, record);
+      this.#order.add(key);
+    } else if (this.#records.delete(key)) {
+      this.#order.delete(key);
+    }
+  }
+
+  async #seal(key: string, version: bigint, text: string, authenticated: Buffer): Promise<Sealed> {
+    const mac = await this.#mac(authenticated);
+    const head = Buffer.alloc(versionLength);
+    head.writeBigUInt64BE(version);
+    return { key, record: { text, version, bytes: Buffer.concat([mac, head, Buffer.from(text)]) } };
+  }
+
+  async #verify(key: string, bytes: Buffer): Promise<void> {
+    const text = bytes.subarray(macLength + versionLength).toString();
+    const version = bytes.length < macLength + versionLength ? 0n : bytes.readBigUInt64BE(macLength);
+    const authenticated = this.#authenticated(key, version, text);
+    const mac = await this.#mac(authenticated);
+    if (version === 0n || !timingSafeEqual(mac, bytes.subarray(0, macLength))) {
+      const found = `The record '${key}' fails its integrity check: it was changed or damaged outside Keyhold.`;
+      throw new StoreError('corrupt', `${found} Restore the metadata store from a backup.`);
+    }
+    const stored = { text, version, bytes };
+    if (key === rootKey) {
+      this.#takeRoot(stored, parseRoot(text));
+      return;
+    }
+    this.#records.set(key, stored);
+    this.#set = this.#set.with(authenticated);
+  }
+
+  #authenticated(key: string, version: bigint, text: string): Buffer {
+    const head = Buffer.alloc(versionLength);
+    head.writeBigUInt64BE(version);
+    const parts = [Buffer.from(this.#storeId), Buffer.from(key), head, Buffer.from(text)];
+    const lengths = parts.map((part) => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(part.length);
+      return length;
+    });
+    return Buffer.concat(parts.flatMap((part, index) => [lengths[index] ?? Buffer.alloc(0), part]));
+  }
+}
+
+/**
+ * An index that did not take up a record differs from what is stored from then on, and the daemon would decide by it. So a
+ * failure is an exception that nobody catches, which ends the process; the next start reads the records anew.
+ */
+function tell(observer: RecordObserver, key: string, text: string | undefined): void {
+  try {
+    observer(key, text);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}

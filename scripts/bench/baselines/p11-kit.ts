@@ -1,0 +1,119 @@
+// ECDSA signatures by 16 client processes: of Keyhold, and of p11-kit's remote module on the same token, which is what
+// programs share a token with otherwise.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ask, startChild } from '../child.js';
+import { Keyhold } from '../keyhold.js';
+import { median } from '../load/load.js';
+import type { Row } from '../report/report.js';
+import type { SigningRequest } from '../load/signing-client.js';
+import { type SuiteOptions, UsageError } from '../suite.js';
+
+const processes = 16;
+/** Requests in flight of each process. A PKCS#11 session has one. */
+const manyInFlight = 32;
+const leastRatio = 4;
+const provider = '/usr/lib/softhsm/libsofthsm2.so';
+const module = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/pkcs11/p11-kit-client.so`;
+const serverStart = 10_000;
+
+export async function p11KitSuite({ time, rounds }: SuiteOptions): Promise<Row[]> {
+  if (!existsSync(module))
+    throw new UsageError('This suite needs the Debian packages p11-kit and p11-kit-modules.');
+  const keyhold = await Keyhold.start();
+  const clients: ChildProcess[] = [];
+  let server: ChildProcess | undefined;
+  try {
+    const root = await keyhold.connect();
+    const signing = { keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' } as const;
+    const keyId = (await root.createKey(signing)).keyMetadata!.keyId!;
+    await root.close();
+    // After the key is there: each process that the server forks reads the token once.
+    const address = join(keyhold.home, 'p11-kit.sock');
+    server = await startServer(keyhold, address);
+    const env = { ...keyhold.env, P11_KIT_SERVER_ADDRESS: `unix:path=${address}` };
+    const remote = await startAll('baselines/raw', ['sign-ecdsa', `keyhold/${keyId}`, module], env, clients);
+    const credentials = {
+      AWS_ACCESS_KEY_ID: keyhold.credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: keyhold.credentials.secretAccessKey,
+    };
+    const own = await startAll(
+      'signing-client',
+      [keyhold.url, keyId],
+      { ...process.env, ...credentials },
+      clients,
+    );
+    const rates: Record<'remote' | 'single' | 'many', number[]> = { remote: [], single: [], many: [] };
+    await together(own, { milliseconds: time / 4, inFlight: 1 });
+    for (let round = 0; round < rounds; round++) {
+      rates.remote.push(await together(remote, { milliseconds: time, inFlight: 1 }));
+      rates.single.push(await together(own, { milliseconds: time, inFlight: 1 }));
+      rates.many.push(await together(own, { milliseconds: time, inFlight: manyInFlight }));
+    }
+    const own1 = rowOf(`sign-ecdsa-p256-${processes}-processes`, rates.single, rates.remote);
+    const own32 = rowOf(`sign-ecdsa-p256-${processes}-processes-x${manyInFlight}`, rates.many, rates.remote);
+    const name = `p11-kit-sign-ecdsa-p256-${processes}-processes`;
+    return [own1, own32, { name, value: median(rates.remote), unit: 'op/s', ratio_to_raw: null }];
+  } finally {
+    await Promise.all(clients.map(ended));
+    if (server) await ended(server);
+    await keyhold.stop();
+  }
+}
+
+function rowOf(name: string, own: readonly number[], remote: readonly number[]): Row {
+  const value = median(own.map((rate, round) => rate / remote[round]!));
+  return {
+    name,
+    value: median(own),
+    unit: 'op/s',
+    ratio_to_raw: null,
+    goals: [{ measure: 'x p11-kit', value, bound: 'at least', limit: leastRatio }],
+  };
+}
+
+/**
+ * One after another: of many that start together some get CKR_GENERAL_ERROR from p11-kit's server.
+ * @param clients gets each that runs
+ */
+async function startAll(
+  name: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  clients: ChildProcess[],
+): Promise<ChildProcess[]> {
+  const started: ChildProcess[] = [];
+  for (let number = 0; number < processes; number++) {
+    const { child } = await startChild(name, args, env);
+    started.push(child);
+    clients.push(child);
+  }
+  return started;
+}
+
+async function together(clients: readonly ChildProcess[], request: SigningRequest): Promise<number> {
+  const rates = await Promise.all(clients.map((client) => ask<number>(client, request)));
+  return rates.reduce((sum, rate) => sum + rate, 0);
+}
+
+/** It forks for each client; a fork ends with its client. */
+async function startServer({ env }: Keyhold, address: string): Promise<ChildProcess> {
+  const args = ['server', '--foreground', '--provider', provider, '--name', address, 'pkcs11:token=keyhold'];
+  const server = spawn('p11-kit', args, { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  const end = performance.now() + serverStart;
+  while (!existsSync(address)) {
+    if (performance.now() > end || server.exitCode !== null)
+      throw new Error('p11-kit server did not start: see what it printed.');
+    await sleep(20);
+  }
+  return server;
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill();
+  await once(child, 'exit');
+}

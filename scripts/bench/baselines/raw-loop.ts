@@ -1,0 +1,38 @@
+import type { ChildProcess } from 'node:child_process';
+import { ask, startChild } from '../child.js';
+import { cpuSeconds, type Keyhold } from '../keyhold.js';
+import type { RawOperation, RawRequest } from './raw.js';
+
+/** Plain PKCS#11 loops on the token of a Keyhold, each in a process of its own. */
+export class RawLoops {
+  private constructor(private readonly children: readonly ChildProcess[]) {}
+
+  /** @param label of the key in the token */
+  static async start(
+    keyhold: Keyhold,
+    operation: RawOperation,
+    label: string,
+    processes: number,
+  ): Promise<RawLoops> {
+    const started = Array.from({ length: processes }, () =>
+      startChild('baselines/raw', [operation, label], keyhold.env),
+    );
+    return new RawLoops((await Promise.all(started)).map(({ child }) => child));
+  }
+
+  /** @returns operations a second of all together */
+  async throughput(milliseconds: number): Promise<number> {
+    const request: RawRequest = { milliseconds };
+    const rates = await Promise.all(this.children.map((child) => ask<number>(child, request)));
+    return rates.reduce((sum, rate) => sum + rate, 0);
+  }
+
+  /** Seconds of CPU that they used so far. */
+  cpu(): number {
+    return this.children.reduce((sum, { pid }) => sum + cpuSeconds(pid!), 0);
+  }
+
+  stop(): void {
+    for (const child of this.children) child.kill();
+  }
+}

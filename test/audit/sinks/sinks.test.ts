@@ -1,0 +1,295 @@
+// The syslog sink against a real receiver of TLS, over a real log.
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import type { FileAuditLog } from '../../../daemon/audit/open.js';
+import { Sinks } from '../../../daemon/audit/sinks/sinks.js';
+import type { SyslogSettings } from '../../../daemon/audit/sinks/syslog-sink.js';
+import { makeCertificate, SyslogReceiver } from '../../support/syslog-receiver.js';
+import { fileNames, members, openLog, readLog, until } from '../support.js';
+
+const folder = t.testdir();
+const certificate = makeCertificate(join(folder, 'own'));
+const other = makeCertificate(join(folder, 'other'));
+
+let worlds = 0;
+
+interface World {
+  readonly log: FileAuditLog;
+  readonly directory: string;
+  readonly sinks: Sinks;
+  readonly receiver: SyslogReceiver;
+  readonly positionFile: string;
+  readonly errors: (Error | undefined)[];
+  settings(more?: Partial<SyslogSettings>): ReadonlyMap<string, SyslogSettings>;
+  append(count: number, text?: string): Promise<void>;
+  /** Waits until the receiver has what is in the log. */
+  received(): Promise<void>;
+  status(): NonNullable<Sinks['status'][string]>;
+}
+
+async function makeWorld(t: Test, receiver = new SyslogReceiver(certificate)): Promise<World> {
+  const directory = join(folder, String(worlds++), 'audit');
+  const positions = join(directory, '../audit-sinks');
+  const errors: (Error | undefined)[] = [];
+  const made: { sinks?: Sinks } = {};
+  const { log } = await openLog(directory, { maxFileSize: 32 * 1024, durable: () => made.sinks?.ring() });
+  const sinks = new Sinks({
+    directory,
+    positions,
+    durable: () => log.head.sequence,
+    observe: (_name, error) => errors.push(error),
+  });
+  made.sinks = sinks;
+  t.teardown(async () => {
+    await receiver.stop();
+    await log.close();
+    await sinks.close();
+  });
+  let number = 0;
+  const status = () => sinks.status.siem!;
+  return {
+    log,
+    directory,
+    sinks,
+    receiver,
+    positionFile: join(positions, 'siem.json'),
+    errors,
+    settings: (more = {}) => {
+      const message = { facility: 13, appName: 'keyhold', hostname: 'vault', enterpriseNumber: 32473 };
+      const { port } = receiver;
+      const confirmation = { confirmInterval: 300, confirmBytes: 64 * 1024 };
+      const settings = { host: '127.0.0.1', port, ca: certificate.certificate, ...message };
+      return new Map([['siem', { ...settings, ...confirmation, ...more }]]);
+    },
+    append: async (count, text) => {
+      // Some at a time: a group of records goes into one file.
+      for (let left = count; left > 0; left -= 50)
+        await Promise.all(
+          Array.from({ length: Math.min(left, 50) }, () => log.append(members(number++, text))),
+        );
+    },
+    received: () => until(() => sinks.status.siem?.recordsBehind === 0),
+    status,
+  };
+}
+
+/** Every record of the log came, in order, byte by byte. */
+function isComplete(t: Test, { receiver, directory }: World): void {
+  const lines = readLog(directory);
+  t.strictSame(receiver.faults, []);
+  const upTo = receiver.sequences.length;
+  t.strictSame(
+    receiver.sequences,
+    lines.slice(0, upTo).map((_, index) => index + 1),
+    'in order, none left out',
+  );
+  const wrong = receiver.messages.filter(({ sequence, message }) => {
+    const text = message.toString().replace(/^\ufeff/, '');
+    return text !== lines[sequence - 1];
+  });
+  t.strictSame(wrong, [], 'as they are in the log');
+}
+
+void t.test('records arrive as RFC 5424 messages in octet-counted frames, over many files', async (t) => {
+  const world = await makeWorld(t);
+  await world.receiver.start();
+  await world.append(300);
+  await world.append(300, 'ascii');
+  world.sinks.apply(world.settings());
+  await world.received();
+  await world.append(300, 'x'.repeat(200));
+  await world.received();
+  t.ok(fileNames(world.directory).length > 3);
+  t.ok(world.receiver.sequences.length >= 900);
+  isComplete(t, world);
+  const [first, checkpoint] = [0, 1].map((wanted) =>
+    world.receiver.messages.find(({ message }) => Number(message.includes('KeyholdCheckpoint')) === wanted),
+  );
+  t.match(first!.header, new RegExp(`^<110>1 - vault keyhold ${process.pid} Encrypt$`));
+  t.match(checkpoint!.header, /^<110>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ vault keyhold \d+ KeyholdCheckpoint$/);
+  const marked = world.receiver.messages.map(({ message }) => [
+    message.readUIntBE(0, 3) === 0xefbbbf,
+    message.includes('schl'),
+  ]);
+  t.ok(
+    marked.every(([hasMark, isUtf8]) => hasMark === isUtf8),
+    'the byte order mark stands before what is not ASCII, and nowhere else',
+  );
+  t.match(world.status(), { state: 'idle', recordsBehind: 0, lastError: undefined });
+  const kept = () => (JSON.parse(readFileSync(world.positionFile, 'utf8')) as { sequence: number }).sequence;
+  await until(() => kept() === world.log.head.sequence);
+});
+
+void t.test('a long record and one with everything in it arrive whole', async (t) => {
+  const world = await makeWorld(t);
+  await world.receiver.start();
+  world.sinks.apply(world.settings());
+  await world.append(1, 'x'.repeat(900_000));
+  await world.append(1, '"eventTime":"2000-01-01T00:00:00Z","eventName":"No" ] \\ 🗝');
+  await world.received();
+  isComplete(t, world);
+});
+
+void t.test('an absent receiver loses nothing, and is tried again', async (t) => {
+  const world = await makeWorld(t);
+  await world.receiver.start();
+  await world.receiver.stop();
+  world.sinks.apply(world.settings());
+  await world.append(50);
+  await until(() => world.errors.length >= 2);
+  t.match(world.status(), { lastError: /ECONNREFUSED/, recordsBehind: world.log.head.sequence });
+  t.match(world.sinks.warnings, [/the audit sink siem is \d+ records behind: .*ECONNREFUSED/]);
+  await world.receiver.start();
+  await world.received();
+  isComplete(t, world);
+  t.equal(world.errors.at(-1), undefined, 'that it goes on is told');
+  t.strictSame(world.sinks.warnings, []);
+});
+
+void t.test('connections that are reset lose nothing: what was on them comes again', async (t) => {
+  const world = await makeWorld(t);
+  await world.receiver.start();
+  await world.append(400);
+  world.receiver.resetAfter = 37;
+  world.sinks.apply(world.settings());
+  await until(() => world.errors.length >= 1);
+  world.receiver.resetAfter = 11;
+  await until(() => world.errors.length >= 2);
+  await world.append(100);
+  await world.received();
+  isComplete(t, world);
+  t.equal(world.receiver.sequences.length, world.log.head.sequence);
+  t.ok(world.receiver.messages.length > world.log.head.sequence, 'some came twice');
+});
+
+void t.test('a receiver that stops reading holds up the sink alone, in constant memory', async (t) => {
+  const world = await makeWorld(t);
+  await world.receiver.start();
+  world.receiver.stall(true);
+  world.sinks.apply(world.settings({ confirmBytes: 1024 * 1024 * 1024, confirmInterval: 3_600_000 }));
+  // More than the kernel's buffers of both ends take.
+  const text = 'x'.repeat(100_000);
+  for (let round = 0; round < 30; round++) await world.append(10, text);
+  const held = world.status().sentSequence;
+  t.ok(held < world.log.head.sequence - 100, `${held} of ${world.log.head.sequence} were taken`);
+  t.equal(world.status().confirmedSequence, 0);
+  world.receiver.stall(false);
+  await until(() => world.receiver.sequences.length >= 300);
+  isComplete(t, world);
+});
+
+void t.test('what another certificate, another name or no client certificate means', async (t) => {
+  const refusals: [string, Partial<SyslogSettings>, RegExp][] = [
+    ['another CA', { ca: other.certificate }, /self.signed certificate/],
+    ['another name', { serverName: 'siem.example' }, /altnames/i],
+  ];
+  for (const [name, settings, message] of refusals) {
+    await t.test(name, async (t) => {
+      const world = await makeWorld(t);
+      await world.receiver.start();
+      await world.append(3);
+      world.sinks.apply(world.settings(settings));
+      await until(() => world.errors.length >= 1);
+      t.match(world.status(), { lastError: message });
+      t.strictSame(world.receiver.messages, []);
+      // As a reload does.
+      world.sinks.apply(world.settings({ serverName: 'logs.example' }));
+      await world.received();
+      isComplete(t, world);
+    });
+  }
+  await t.test('a receiver that asks for a client certificate', async (t) => {
+    const mutual = { requestCert: true, ca: other.certificate };
+    const world = await makeWorld(t, new SyslogReceiver(certificate, mutual));
+    await world.receiver.start();
+    await world.append(3);
+    world.sinks.apply(world.settings());
+    await until(() => world.errors.length >= 1);
+    t.match(world.status(), { lastError: /alert|reset|closed|EPIPE/i, confirmedSequence: 0 });
+    t.strictSame(world.receiver.messages, []);
+    world.sinks.apply(world.settings({ certificate: other.certificate, key: other.key }));
+    await world.received();
+    isComplete(t, world);
+  });
+  await t.test('one that speaks nothing newer than TLS 1.1', async (t) => {
+    const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
+    const world = await makeWorld(t, new SyslogReceiver(certificate, old));
+    await world.receiver.start();
+    await world.append(3);
+    world.sinks.apply(world.settings());
+    await until(() => world.errors.length >= 1);
+    t.strictSame(world.receiver.messages, []);
+  });
+});
+
+void t.test('a position is kept: a sink that comes again goes on where it was', async (t) => {
+  const world = await makeWorld(t);
+  await world.receiver.start();
+  await world.append(50);
+  world.sinks.apply(world.settings());
+  await world.received();
+  world.sinks.apply(new Map());
+  await world.append(50);
+  const before = world.receiver.messages.length;
+  world.sinks.apply(world.settings());
+  await until(() => world.receiver.messages.length >= before + 50);
+  await world.received();
+  isComplete(t, world);
+  t.equal(world.receiver.messages.length, world.receiver.sequences.length, 'nothing came twice');
+});
+
+void t.test('a log that does not go on at the position is said, and nothing is skipped', async (t) => {
+  const world = await makeWorld(t);
+  await world.receiver.start();
+  await world.append(300, 'x'.repeat(400));
+  const [first = ''] = fileNames(world.directory).map((name) => join(world.directory, name));
+  const cases: [string, () => void, () => void, RegExp][] = [
+    [
+      'a file is gone',
+      () => renameSync(first, `${first}.away`),
+      () => renameSync(`${first}.away`, first),
+      /Record 1 was expected at byte 0 of audit-00000001.jsonl, which is not there/,
+    ],
+    [
+      'another record is there',
+      () => writeFileSync(world.positionFile, '{"file":1,"offset":0,"sequence":3}'),
+      () => rmSync(world.positionFile),
+      /Record 4 was expected at byte 0 of audit-00000001.jsonl, which goes on with another/,
+    ],
+    [
+      'the position is ahead',
+      () => writeFileSync(world.positionFile, '{"file":9,"offset":0,"sequence":99999}'),
+      () => rmSync(world.positionFile),
+      /record 99999 was sent, and the log has \d+/,
+    ],
+    [
+      'the position is none',
+      () => writeFileSync(world.positionFile, '{"file":'),
+      () => rmSync(world.positionFile),
+      /holds no position: remove it/,
+    ],
+  ];
+  world.sinks.apply(world.settings());
+  await world.received();
+  world.sinks.apply(new Map());
+  await until(() => world.sinks.status.siem === undefined);
+  for (const [name, spoil, mend, message] of cases) {
+    if (name === 'a file is gone') rmSync(world.positionFile);
+    spoil();
+    world.errors.length = 0;
+    world.receiver.messages.length = 0;
+    world.sinks.apply(world.settings());
+    await until(() => world.errors.length >= 1);
+    t.match(world.status().lastError, message, name);
+    t.strictSame(world.receiver.messages, [], name);
+    mend();
+    world.sinks.apply(new Map());
+    await until(() => world.sinks.status.siem === undefined);
+    world.sinks.apply(world.settings());
+    await world.received();
+    isComplete(t, world);
+    world.sinks.apply(new Map());
+    await until(() => world.sinks.status.siem === undefined);
+  }
+});

@@ -1,0 +1,149 @@
+// An audit log that was cut, emptied, replaced or deleted while the daemon was stopped: start and verify find it, and
+// `keyhold recover audit` goes on, on record.
+import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { chainAnew } from '../../audit/support.js';
+import { TestDaemon } from '../../support/daemon.js';
+
+const daemon = await TestDaemon.initialise();
+t.teardown(() => daemon.remove());
+const folder = join(daemon.home, 'audit');
+const file = join(folder, 'audit-00000001.jsonl');
+const [older, whole] = [join(daemon.home, 'older'), join(daemon.home, 'whole')];
+
+/** Starts, makes a key, and stops or kills. */
+async function useIt(signal: NodeJS.Signals): Promise<void> {
+  await daemon.start();
+  const client = await daemon.connect();
+  const { keyMetadata } = await client.createKey({});
+  await client.encrypt({ keyId: keyMetadata!.keyId!, plaintext: Buffer.from('text') });
+  await client.close();
+  await daemon.stop(signal);
+}
+
+await useIt('SIGTERM');
+cpSync(folder, older, { recursive: true });
+await useIt('SIGTERM');
+
+const lines = () => readFileSync(file, 'utf8').trimEnd().split('\n');
+const write = (kept: readonly string[]) => writeFileSync(file, kept.map((line) => `${line}\n`).join(''));
+
+const losses: Record<string, { lose: () => void; start: RegExp; verify: RegExp }> = {
+  'without its last record': {
+    lose: () => write(lines().slice(0, -1)),
+    start: /It ends with record \d+, though record \d+ was durable: at least 1 were cut off/,
+    verify: /truncated: the daemon has written \d+ records/,
+  },
+  'of no file': { lose: () => rmSync(file), start: /It holds no record/, verify: /truncated/ },
+  'whose folder is gone': {
+    lose: () => rmSync(folder, { recursive: true }),
+    start: /It holds no record/,
+    verify: /There is no audit log|truncated|ENOENT/,
+  },
+  'that an older copy took the place of': {
+    lose() {
+      rmSync(folder, { recursive: true });
+      cpSync(older, folder, { recursive: true });
+    },
+    start: /cut off/,
+    verify: /truncated/,
+  },
+  'that was chained anew after an edit': {
+    lose: () => write(chainAnew(lines().map((line) => line.replace('"CreateKey"', '"ListKeys"')))),
+    start: /It does not hold record \d+ as the daemon wrote it/,
+    verify: /changed/,
+  },
+};
+
+cpSync(folder, whole, { recursive: true });
+for (const [what, { lose, start, verify }] of Object.entries(losses)) {
+  await t.test(`a log ${what} is found by start and verify`, async (t) => {
+    lose();
+    await t.rejects(daemon.start(), { message: start });
+    t.match(daemon.stderr, /keyhold recover audit/);
+    const verified = await daemon.admin('audit-verify');
+    t.match(verified.stdout + verified.stderr, verify);
+    t.not(verified.code, 0);
+    rmSync(folder, { recursive: true, force: true });
+    cpSync(whole, folder, { recursive: true });
+  });
+}
+
+await t.test('a log that is whole is verified to its end without a daemon', async (t) => {
+  t.match(await daemon.admin('audit-verify'), { code: 0, stdout: /is whole[^]*truncation checked/ });
+  t.match(await daemon.admin('recover-audit'), { code: 0, stdout: /nothing to recover/ });
+});
+
+await t.test('after a kill the log is newer than what the store knows, which is right', async (t) => {
+  await useIt('SIGKILL');
+  t.match(await daemon.admin('audit-verify'), { stdout: /is whole[^]*truncation checked/ });
+  await daemon.start();
+  t.equal(await daemon.stop(), 0);
+});
+
+await t.test('a log that was cut goes on, with the loss on record', async (t) => {
+  const before = lines();
+  write(before.slice(0, -3));
+  t.match(await daemon.admin('recover-audit'), {
+    code: 1,
+    stdout: /at least 3 were cut off[^]*Nothing was changed/,
+  });
+  await t.rejects(daemon.start(), { message: /keyhold recover audit/ });
+  t.match(await daemon.admin('recover-audit', ['--accept-loss']), { code: 0, stdout: /on record/ });
+  const [event] = daemon.events('RecoverAudit');
+  t.match(event, {
+    sequence: before.length - 2,
+    serviceEventDetails: { found: 'cut', expected: { sequence: before.length } },
+  });
+  await daemon.start();
+  t.match(await daemon.admin('audit-verify'), { code: 0 });
+  t.equal(await daemon.stop(), 0);
+  t.match(await daemon.admin('audit-verify'), { code: 0, stdout: /truncation checked/ });
+});
+
+await t.test('a log that was deleted begins anew, with the loss on record', async (t) => {
+  rmSync(folder, { recursive: true });
+  await t.rejects(daemon.start(), { message: /It holds no record[^]*keyhold recover audit/ });
+  t.match(await daemon.admin('recover-audit', ['--accept-loss']), { code: 0 });
+  t.match(daemon.auditRecords()[0], {
+    sequence: 1,
+    eventName: 'RecoverAudit',
+    serviceEventDetails: { found: 'gone' },
+  });
+  await daemon.start();
+  t.equal(await daemon.stop(), 0);
+  t.match(await daemon.admin('audit-verify'), { code: 0, stdout: /truncation checked/ });
+});
+
+await t.test('a log that cannot be continued is set aside', async (t) => {
+  writeFileSync(file, 'no record\n', { flag: 'a' });
+  await t.rejects(daemon.start(), { message: /not a record/ });
+  t.match(await daemon.admin('recover-audit'), { code: 1, stdout: /cannot be continued/ });
+  const { code, stdout } = await daemon.admin('recover-audit', ['--accept-loss']);
+  t.equal(code, 0);
+  const aside = /audit-set-aside-[\w-]+/.exec(stdout)![0];
+  t.match(
+    readFileSync(join(daemon.home, aside, 'audit-00000001.jsonl'), 'utf8'),
+    /"RecoverAudit"[^]*no record\n$/,
+  );
+  t.match(daemon.auditRecords()[0], { eventName: 'RecoverAudit', serviceEventDetails: { setAside: aside } });
+  await daemon.start();
+  t.equal(await daemon.stop(), 0);
+  t.match(await daemon.admin('audit-verify'), { code: 0, stdout: /truncation checked/ });
+});
+
+await t.test('an older store that is accepted does not make a cut log good', async (t) => {
+  const metadata = join(daemon.home, 'metadata');
+  cpSync(metadata, `${metadata}.old`, { recursive: true });
+  await useIt('SIGTERM');
+  renameSync(metadata, `${metadata}.new`);
+  renameSync(`${metadata}.old`, metadata);
+  write(lines().slice(0, -2));
+  t.match(await daemon.admin('recover-audit'), { code: 1, stderr: /keyhold recover store/ });
+  t.match(await daemon.admin('recover-store', ['--accept-older-store']), { code: 0 });
+  await t.rejects(daemon.start(), { message: /keyhold recover audit/ });
+  t.match(await daemon.admin('recover-audit', ['--accept-loss']), { code: 0 });
+  await daemon.start();
+  t.equal(await daemon.stop(), 0);
+});

@@ -1,0 +1,64 @@
+// A disk that hangs: whoever needs it waits, health goes on answering and names it, and nothing is lost.
+import t from 'tap';
+import { errantDisk, freeze, unavailable } from '../../audit/disks.js';
+import { until } from '../../audit/support.js';
+import { aliasesOf, homeOn } from '../../support/home-on-disk.js';
+
+const cannot = unavailable(errantDisk);
+
+interface Case {
+  readonly folder: 'audit' | 'metadata';
+  readonly named: RegExp;
+}
+
+const cases: readonly Case[] = [
+  { folder: 'audit', named: /The audit log in \S+ has not answered for \d+ s/ },
+  { folder: 'metadata', named: /The metadata store in \S+ has not answered for \d+ s/ },
+];
+
+for (const { folder, named } of cases) {
+  await t.test(
+    `health answers while the disk under ${folder} hangs, and names it`,
+    { skip: cannot },
+    async (t) => {
+      const { daemon, disk } = await homeOn(t, folder, errantDisk());
+      await daemon.start();
+      const client = await daemon.connect();
+      const { keyMetadata } = await client.createKey({});
+      const keyId = keyMetadata!.keyId!;
+      const plaintext = Buffer.from('text');
+      // Alone, on a disk that was fast lately.
+      for (let each = 0; each < 20; each++) await client.encrypt({ keyId, plaintext });
+      t.match(await daemon.health(), { healthy: true });
+
+      const thaw = freeze(disk);
+      t.teardown(thaw);
+      let answered = false;
+      const waiting = client.createAlias({ aliasName: 'alias/later', targetKeyId: keyId });
+      void waiting.finally(() => (answered = true));
+      for (;;) {
+        // An event loop that waited for the disk would answer after the thaw, which comes only behind this loop.
+        const { healthy, warnings } = await daemon.health();
+        const names = warnings.some((warning) => named.test(warning));
+        t.equal(healthy, !names, warnings.join());
+        if (names) break;
+        await new Promise((done) => setTimeout(done, 200));
+      }
+      await until(() => named.test(daemon.stderr));
+      t.equal(answered, false, 'what needs the disk waits');
+      await daemon.reload();
+      const others = (await daemon.health()).warnings.filter((warning) => !named.test(warning));
+      t.same(others, [], 'and nothing else is accused');
+      if (folder === 'metadata')
+        t.ok(await client.encrypt({ keyId, plaintext }), 'reading and using keys goes on');
+
+      thaw();
+      await waiting;
+      t.same(await aliasesOf(client, keyId), ['alias/later']);
+      await until(() => daemon.stderr.includes('answers again'));
+      t.match(await daemon.health(), { healthy: true, warnings: [] });
+      await client.close();
+      t.equal(await daemon.stop(), 0);
+    },
+  );
+}

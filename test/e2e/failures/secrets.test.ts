@@ -1,0 +1,180 @@
+// No secret is in any log, error, audit record or record of the store, nor in what the system shows of the processes: a run
+// through everything that handles one, and a search for all of them in all that was written.
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { LevelStore } from '../../../daemon/store/leveldb/leveldb.js';
+import { type FieldShape, type MessageShape, operationShapes } from '../../../proto/schema/descriptor.js';
+import { addTokens } from '../../support/custom-key-store.js';
+import { TestDaemon } from '../../support/daemon.js';
+import {
+  credentials,
+  cryptography,
+  customKeyStore,
+  FullRun,
+  imports,
+  transports,
+} from '../../support/full-run.js';
+import { SecretSearch, writtenForms } from '../../support/secret-search.js';
+import { childrenOf } from '../../torture/processes.js';
+
+/** The files whose purpose is to hold a secret, and the one that each may hold. */
+const holders: Readonly<Record<string, string>> = {
+  credentials: 'secret of the root',
+  'tokens/pin': 'PIN',
+  'tokens/so-pin': 'SO PIN',
+  'tokens/lab/pin': 'PIN of the custom key store',
+};
+
+/** The files under a folder, relative to it. */
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    statSync(join(folder, name), { throwIfNoEntry: false })?.isFile(),
+  );
+}
+
+/** What is found in the files of a home where it may not be: `file: secret (form)`. */
+function findInHome(home: string, secrets: SecretSearch): string[] {
+  return filesIn(home).flatMap((name) =>
+    secrets
+      .find(readFileSync(join(home, name)))
+      .filter((found) => found.replace(/ \([^(]*$/, '') !== holders[name])
+      .map((found) => `${name}: ${found}`),
+  );
+}
+
+/** Whether a message has bytes or a secret in it. */
+function bearsSecrets({ fields }: MessageShape): boolean {
+  const bears = ({ kind, sensitive, message }: FieldShape): boolean =>
+    kind === 'bytes' || sensitive || (message?.fields.some(bears) ?? false);
+  return fields.some(bears);
+}
+
+void t.test('the search finds a secret in every form', (t) => {
+  const secrets = new SecretSearch();
+  const bytes = Buffer.from('9f3b00ff7c1d2ae4558801c3b7e6d90a42f1', 'hex');
+  secrets.add('planted', bytes);
+  for (const [form, text] of Object.entries(writtenForms(bytes))) {
+    t.match(secrets.find(Buffer.from(`some text ${text} more`, 'latin1')), [/^planted /], form);
+    t.match(secrets.find(Buffer.from(text, 'latin1')), [/^planted /], `${form}, nothing else`);
+  }
+  const changed = Buffer.from(bytes.map((byte) => byte ^ 1));
+  for (const text of Object.values(writtenForms(changed)))
+    t.strictSame(secrets.find(Buffer.from(text, 'latin1')), []);
+  t.end();
+});
+
+void t.test('a run through everything that handles secrets', async (t) => {
+  const daemon = await TestDaemon.initialise();
+  t.teardown(() => daemon.remove());
+  const [token] = addTokens(daemon, { label: 'lab', workers: 1 });
+  daemon.configure('logLevel: trace\nallowSeed: true\naudit:\n  checkpointRecords: 10');
+  await daemon.start();
+  const client = await daemon.connect({ maxAttempts: 1, timeout: 90_000 });
+  const secrets = new SecretSearch();
+  const run = new FullRun(daemon, client, secrets);
+  run.keep('PIN', readFileSync(join(daemon.home, 'tokens/pin')));
+  run.keep('SO PIN', readFileSync(join(daemon.home, 'tokens/so-pin')));
+  const folder = t.testdir({});
+  await cryptography(run);
+  await imports(run);
+  await customKeyStore(run, token!);
+  await credentials(run, join(folder, 'credentials'));
+  await transports(run);
+  t.ok(secrets.count > 60, `${secrets.count} secrets were used`);
+
+  await t.test('every operation that bears bytes or secrets had its turn', (t) => {
+    const done = new Set(daemon.auditRecords().map(({ eventName }) => eventName));
+    const bearing = operationShapes.filter(
+      ({ request, response }) => bearsSecrets(request) || bearsSecrets(response),
+    );
+    t.ok(bearing.length >= 19, `${bearing.length} operations`);
+    for (const name of ['AssumeRole', 'CreateAccessKey', 'CreateGrant']) t.ok(done.has(name), name);
+    t.strictSame(
+      bearing.map(({ name }) => name).filter((name) => !done.has(name)),
+      [],
+    );
+    t.end();
+  });
+
+  await t.test('no process shows one, and none leaves a core dump', (t) => {
+    const workers = childrenOf(daemon.pid);
+    t.ok(workers.length >= 3, 'the workers of both stores run');
+    for (const pid of [daemon.pid, ...workers]) {
+      const shown = (name: string) => readFileSync(`/proc/${pid}/${name}`);
+      for (const name of ['cmdline', 'environ']) t.strictSame(secrets.find(shown(name)), [], name);
+      t.match(shown('limits').toString(), /^Max core file size +0 +0 +bytes/m, 'soft and hard');
+      t.match(shown('coredump_filter').toString(), /^0+\n$/, 'no memory in a dump that goes elsewhere');
+    }
+    t.end();
+  });
+
+  await t.test('the home holds none while the daemon runs, and clients are told none', (t) => {
+    t.strictSame(findInHome(daemon.home, secrets), []);
+    t.ok(run.told.length > 5_000, 'much went wrong');
+    t.strictSame(secrets.find(Buffer.from(run.told)), []);
+    t.end();
+  });
+
+  await client.close();
+  const programs = [await daemon.cli(['doctor']), await daemon.cli(['audit', 'verify'])];
+  await daemon.stop();
+  programs.push(await daemon.cli(['init']));
+
+  await t.test('nor does it after a stop, in the logs and in every record of the store', async (t) => {
+    t.strictSame(findInHome(daemon.home, secrets), []);
+    t.ok(daemon.stderr.length > 2_000, 'the log is there');
+    t.strictSame(
+      programs.map(({ code }) => code),
+      [0, 0, 0],
+    );
+    const printed = programs.map(({ stdout, stderr }) => stdout + stderr).join('');
+    t.strictSame(secrets.find(Buffer.from(daemon.stdout + daemon.stderr + printed)), []);
+    const store = await LevelStore.open(join(daemon.home, 'metadata'));
+    const values: Buffer[] = [];
+    // LevelDB compresses its files.
+    for await (const { key, value } of store.range({ from: '', to: '\uffff' }))
+      values.push(Buffer.from(key), value);
+    await store.close();
+    t.ok(values.length > 60, `${values.length} keys and values`);
+    t.strictSame(secrets.find(Buffer.concat(values)), []);
+  });
+
+  await t.test('the search sees what is there', (t) => {
+    const known = new SecretSearch();
+    known.add('known', daemon.credentials.accessKeyId);
+    const found = findInHome(daemon.home, known).map((each) => each.replace(/:.*/, ''));
+    for (const name of ['credentials', /^audit\/audit-/, /^metadata\//])
+      t.ok(
+        found.some((each) => (typeof name === 'string' ? each === name : name.test(each))),
+        String(name),
+      );
+    const folder = join(daemon.home, 'planted');
+    mkdirSync(folder);
+    for (const name of ['PIN', 'SO PIN']) {
+      const file = name === 'PIN' ? 'pin' : 'so-pin';
+      writeFileSync(
+        join(folder, file),
+        `{"pin":${JSON.stringify(readFileSync(join(daemon.home, 'tokens', file)))}}`,
+      );
+      t.match(findInHome(daemon.home, secrets), [`planted/${file}: ${name} (numbers)`]);
+      rmSync(join(folder, file));
+    }
+    t.end();
+  });
+});
+
+void t.test('a PIN from the environment stays in the environment of the daemon alone', async (t) => {
+  const daemon = await TestDaemon.initialise();
+  t.teardown(() => daemon.remove());
+  const path = join(daemon.home, 'keyhold.yaml');
+  const pin = readFileSync(join(daemon.home, 'tokens/pin'), 'utf8');
+  writeFileSync(path, readFileSync(path, 'utf8').replace('file: tokens/pin', 'env: PIN_OF_THE_TOKEN'));
+  await daemon.start({ PIN_OF_THE_TOKEN: pin });
+  const secrets = new SecretSearch();
+  secrets.add('PIN', pin);
+  const workers = childrenOf(daemon.pid);
+  t.ok(workers.length > 0);
+  for (const pid of workers) t.strictSame(secrets.find(readFileSync(`/proc/${pid}/environ`)), []);
+  t.ok(secrets.find(readFileSync(`/proc/${daemon.pid}/environ`)).length > 0, 'where it was put');
+});

@@ -1,0 +1,126 @@
+// Start, stop, reload.
+import { once } from 'node:events';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import t from 'tap';
+import { ensureCertificates } from '../../../daemon/app/opening/certificates.js';
+import { TestDaemon } from '../../support/daemon.js';
+
+/** The worker processes of a daemon. */
+function workersOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .trim()
+    .split(' ')
+    .filter(Boolean)
+    .map(Number);
+}
+
+const isRunning = (pid: number) => existsSync(`/proc/${pid}`);
+
+async function eventually(condition: () => boolean, within: number): Promise<boolean> {
+  for (const end = Date.now() + within; Date.now() < end;) {
+    if (condition()) return true;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  return condition();
+}
+
+void t.test(
+  'a stop drains: what is in flight is answered, the log is checkpointed, nothing is left running',
+  async (t) => {
+    const daemon = await TestDaemon.start(t);
+    const workers = workersOf(daemon.pid);
+    t.ok(workers.length >= 2);
+    const client = await daemon.connect({ maxAttempts: 1 });
+    const { keyMetadata } = await client.createKey({});
+    const keyId = keyMetadata!.keyId!;
+    const work = Array.from({ length: 100 }, () => client.encrypt({ keyId, plaintext: Buffer.from('x') }));
+    // When the first is answered the others have left too: there are fewer than the client keeps in flight.
+    await work[0];
+    const stopped = daemon.stop('SIGTERM');
+    const results = await Promise.allSettled(work);
+    t.equal(results.filter((result) => result.status === 'fulfilled').length, 100);
+    t.equal(await stopped, 0);
+    await client.close();
+    t.ok(await eventually(() => !workers.some(isRunning), 20_000), 'the workers ended');
+    t.notOk(existsSync(join(daemon.home, 'keyhold.sock')));
+    const records = daemon.auditRecords();
+    t.equal(records.filter((record) => record.eventName === 'Encrypt').length, 100);
+    t.match(records.filter((record) => record.eventSource).at(-1), { eventName: 'StopService' });
+    t.match(records.at(-1), { eventType: 'KeyholdCheckpoint' });
+    t.match(await daemon.admin('audit-verify'), { code: 0 });
+    await t.test('SIGINT does the same, and a key made before is there after the restart', async (t) => {
+      await daemon.start();
+      const again = await daemon.connect();
+      t.equal((await again.describeKey({ keyId })).keyMetadata!.arn, keyMetadata!.arn);
+      await again.close();
+      t.equal(await daemon.stop('SIGINT'), 0);
+    });
+  },
+);
+
+void t.test(
+  'a second daemon on the same home refuses to start and says why; a stale socket is replaced',
+  async (t) => {
+    const daemon = await TestDaemon.start(t);
+    const second = await daemon.admin('../main');
+    t.match(second, { code: 1, stderr: /is in use by another daemon/ });
+    const client = await daemon.connect();
+    t.ok(await client.generateRandom({ numberOfBytes: 8 }), 'the first one goes on');
+    await client.close();
+    const workers = workersOf(daemon.pid);
+    t.equal(await daemon.stop('SIGKILL'), 'SIGKILL');
+    t.ok(await eventually(() => !workers.some(isRunning), 20_000), 'killed, it leaves no worker');
+    t.ok(existsSync(join(daemon.home, 'keyhold.sock')));
+    await daemon.start();
+    t.equal(statSync(join(daemon.home, 'keyhold.sock')).mode & 0o777, 0o660);
+  },
+);
+
+void t.test(
+  'SIGHUP reads certificate and log level anew, and a wrong configuration changes nothing',
+  async (t) => {
+    const daemon = await TestDaemon.start(t);
+    const fingerprint = async () => {
+      const { hostname, port } = new URL(daemon.wss);
+      const socket = connectTls({ host: hostname, port: Number(port), ca: daemon.ca });
+      await once(socket, 'secureConnect');
+      const { fingerprint256 } = socket.getPeerCertificate();
+      socket.destroy();
+      return fingerprint256;
+    };
+    const before = await fingerprint();
+    rmSync(join(daemon.home, 'tls/server.pem'));
+    await ensureCertificates(daemon.home);
+    process.kill(daemon.pid, 'SIGHUP');
+    let after = before;
+    for (const end = Date.now() + 30_000; after === before && Date.now() < end;) after = await fingerprint();
+    t.not(after, before);
+    writeFileSync(join(daemon.home, 'keyhold.yaml'), 'nonsense: [');
+    process.kill(daemon.pid, 'SIGHUP');
+    t.ok(await eventually(() => daemon.stderr.includes('the configuration was not reloaded'), 30_000));
+    t.equal(await fingerprint(), after);
+  },
+);
+
+void t.test('/healthz says more over the unix socket than over TCP', async (t) => {
+  const daemon = await TestDaemon.start(t);
+  const local = await new Promise<{ status?: number; body: unknown }>((resolve, reject) => {
+    const asked = request({ socketPath: join(daemon.home, 'keyhold.sock'), path: '/healthz' }, (response) => {
+      let body = '';
+      response.on('data', (data: Buffer) => (body += data.toString()));
+      response.on('end', () => resolve({ status: response.statusCode, body: JSON.parse(body) }));
+    });
+    asked.on('error', reject).end();
+  });
+  t.match(local, {
+    status: 200,
+    body: {
+      healthy: true,
+      keyStores: { default: 'connected' },
+      audit: { available: true, sequence: Number, hash: /^[0-9a-f]{64}$/ },
+    },
+  });
+});

@@ -1,0 +1,220 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pkcs11 from 'pkcs11js';
+import t, { type Test } from 'tap';
+import type { KeyTemplate } from '../../../daemon/hsm/key-store.js';
+import {
+  FrameReader,
+  FrameWriter,
+  forEachMessage,
+  kinds,
+  type StartSettings,
+} from '../../../daemon/hsm/messages.js';
+import { LIBRARY, PIN, SPY, connectTo, lives, makeToken, newKey, pids, until } from '../token.js';
+
+const WORKER = fileURLToPath(new URL('../../../daemon/hsm/worker/main.js', import.meta.url));
+const HERE = dirname(fileURLToPath(import.meta.url));
+
+function spawnWorker(env: Record<string, string>): { child: ChildProcess; channel: Socket } {
+  const child = spawn(process.execPath, [WORKER, String(process.pid)], {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    env,
+  });
+  return { child, channel: child.stdio[3] as Socket };
+}
+
+void t.test('the worker’s end of the channel blocks, and it waits without using the processor', async (t) => {
+  const { events } = await connectTo(t, makeToken(t));
+  const [pid] = pids(events);
+  const flags = /flags:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/fdinfo/3`, 'utf8'))?.[1] ?? '';
+  const O_NONBLOCK = 0o4000;
+  t.equal(parseInt(flags, 8) & O_NONBLOCK, 0);
+  const ticks = (): number => {
+    const [, , , , , , , , , , , user, system] = readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^\d+ \(.*\) /, '')
+      .split(' ');
+    return Number(user) + Number(system);
+  };
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const before = ticks();
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  t.ok(ticks() - before <= 2, 'at most 20 ms in a second');
+});
+
+void t.test(
+  'frames that come byte by byte are answered, and the end of the channel ends the worker',
+  async (t) => {
+    const token = makeToken(t);
+    const { child, channel } = spawnWorker(token.env);
+    const writer = new FrameWriter();
+    const settings: StartSettings = {
+      library: LIBRARY,
+      token: { label: token.label },
+      sessionCopies: 1,
+      quirks: {},
+      sparesTries: false,
+      describeToken: true,
+    };
+    writer.add(7, kinds.start.code, 0, [Buffer.from(JSON.stringify(settings)), Buffer.from(PIN)]);
+    writer.add(8, kinds.random.code, 0, [Buffer.of(16, 0, 0, 0)]);
+    writer.add(9, kinds.random.code, 0, []);
+    writer.add(10, 200, 0, []);
+    for (const byte of writer.take()) {
+      channel.write(Buffer.of(byte));
+      await new Promise(setImmediate);
+    }
+    const answers: { id: number; status: number; parts: string[] }[] = [];
+    const reader = new FrameReader();
+    channel.on('data', (chunk: Buffer) =>
+      reader.push(chunk, (frame) =>
+        forEachMessage(frame, (id, status, _, parts) =>
+          answers.push({ id, status, parts: parts.map((part) => part.toString('latin1')) }),
+        ),
+      ),
+    );
+    await until(() => answers.length === 4);
+    t.match(answers, [
+      { id: 7, status: 0, parts: [/^\{"objects":\[\],"mechanisms":\[\[/] },
+      { id: 8, status: 0, parts: [/^.{16}$/s] },
+      { id: 9, parts: [/does not expect/] },
+      { id: 10, parts: [/does not expect/] },
+    ]);
+    t.ok(answers[2]?.status !== 0 && answers[3]?.status !== 0);
+    const ended = once(child, 'exit');
+    channel.end();
+    t.strictSame(await ended, [0, null]);
+  },
+);
+
+void t.test('a slow job does not hold back the results of those before it', async (t) => {
+  const token = makeToken(t);
+  const { child, channel } = spawnWorker(token.env);
+  const settings: StartSettings = {
+    library: LIBRARY,
+    token: { label: token.label },
+    sessionCopies: 1,
+    quirks: {},
+    sparesTries: false,
+    describeToken: false,
+  };
+  const rsa: KeyTemplate = {
+    mechanism: pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN,
+    attributes: [[pkcs11.CKA_SIGN, true]],
+    publicAttributes: [
+      [pkcs11.CKA_MODULUS_BITS, 2048],
+      [pkcs11.CKA_PUBLIC_EXPONENT, '010001'],
+    ],
+  };
+  const writer = new FrameWriter();
+  const length = Buffer.of(16, 0, 0, 0);
+  writer.add(1, kinds.start.code, 0, [Buffer.from(JSON.stringify(settings)), Buffer.from(PIN)]);
+  writer.add(2, kinds.random.code, 0, [length]);
+  writer.add(3, kinds.random.code, 0, [length]);
+  const pair = [Buffer.alloc(16, 1), Buffer.from('rsa'), Buffer.from(JSON.stringify(rsa))];
+  writer.add(4, kinds.generateKeyPair.code, 0, pair);
+  writer.add(5, kinds.random.code, 0, [length]);
+  channel.write(writer.take());
+  const frames: number[][] = [];
+  const reader = new FrameReader();
+  channel.on('data', (chunk: Buffer) =>
+    reader.push(chunk, (frame) => {
+      const ids: number[] = [];
+      forEachMessage(frame, (id, status) => ids.push(status === 0 ? id : -id));
+      frames.push(ids);
+    }),
+  );
+  await until(() => frames.flat().length === 5);
+  t.strictSame(frames.flat(), [1, 2, 3, 4, 5]);
+  t.notOk(frames.find((ids) => ids.includes(4))?.some((id) => id < 4));
+  channel.end();
+  await once(child, 'exit');
+});
+
+void t.test('jobs before a login are refused', async (t) => {
+  const { child, channel } = spawnWorker({});
+  const writer = new FrameWriter();
+  writer.add(1, kinds.random.code, 0, [Buffer.of(16, 0, 0, 0)]);
+  channel.write(writer.take());
+  const [chunk] = (await once(channel, 'data')) as [Buffer];
+  t.match(chunk.toString('latin1'), /does not expect/);
+  channel.end();
+  await once(child, 'exit');
+});
+
+void t.test('a frame that is none ends the worker', async (t) => {
+  const { child, channel } = spawnWorker({});
+  channel.on('error', () => undefined);
+  channel.write(Buffer.from([4, 0, 0, 0, 9, 9, 9, 9]));
+  const [code] = (await once(child, 'exit')) as [number];
+  t.not(code, 0);
+});
+
+void t.test('SIGINT and SIGTERM do nothing to a worker', async (t) => {
+  const { store, events } = await connectTo(t, makeToken(t));
+  const key = { suite: 1, id: await newKey(store) } as const;
+  const [pid = 0] = pids(events);
+  for (let n = 0; n < 50; n++) {
+    process.kill(pid, 'SIGINT');
+    process.kill(pid, 'SIGTERM');
+    await store.encrypt(key, Buffer.alloc(1), Buffer.alloc(1));
+  }
+  t.ok(lives(pid));
+  t.strictSame(pids(events), [pid]);
+});
+
+function startDaemon(t: Test, library: string, label: string, env: Record<string, string>): ChildProcess {
+  const daemon = spawn(
+    process.execPath,
+    [join(HERE, 'daemon-to-kill.js'), library, label, JSON.stringify(env)],
+    {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  );
+  t.teardown(() => daemon.kill('SIGKILL'));
+  return daemon;
+}
+
+/** The workers of a daemon that run as far as their own threads. */
+function workersOf({ pid }: ChildProcess): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
+    .split(' ')
+    .filter(Boolean)
+    .map(Number)
+    .filter((worker) => readFileSync(`/proc/${worker}/cmdline`, 'latin1').includes('worker/main.js'));
+}
+
+void t.test('a daemon that is killed leaves no worker', async (t) => {
+  const token = makeToken(t);
+  const daemon = startDaemon(t, LIBRARY, token.label, token.env);
+  await until(() => workersOf(daemon).length === 2);
+  const workers = workersOf(daemon);
+  daemon.kill('SIGKILL');
+  await until(() => !workers.some(lives));
+  t.equal(workers.length, 2);
+});
+
+void t.test('nor one whose module hangs in a call: it is gone within 2 s', async (t) => {
+  const token = makeToken(t);
+  // The spy opens its log when it is loaded, which blocks for as long as nothing reads from the other end.
+  const pipe = join(token.home, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const env = { ...token.env, PKCS11SPY: LIBRARY, PKCS11SPY_OUTPUT: pipe };
+  const daemon = startDaemon(t, SPY, token.label, env);
+  await until(() => workersOf(daemon).some((pid) => hangsInOpen(pid)));
+  const workers = workersOf(daemon);
+  daemon.kill('SIGKILL');
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  t.ok(workers.every(lives), 'the end of the channel goes unnoticed');
+  await until(() => !workers.some(lives), 1700);
+});
+
+function hangsInOpen(pid: number): boolean {
+  return (
+    readFileSync(`/proc/${pid}/wchan`, 'latin1').includes('fifo') ||
+    readFileSync(`/proc/${pid}/syscall`, 'latin1').startsWith('257 ')
+  );
+}

@@ -1,0 +1,30 @@
+import t from 'tap';
+import { checkMechanisms, lackingFor, mechanismsOf } from '../../../daemon/keys/specs/mechanisms.js';
+import { keySpecs } from '../../../daemon/keys/specs/table.js';
+import { connectTo, makeToken } from '../../hsm/token.js';
+
+void t.test('SoftHSM2 has all that the available key specs need', async (t) => {
+  const { store } = await connectTo(t, makeToken(t));
+  for (const [spec, { usages, unsupported }] of Object.entries(keySpecs)) {
+    for (const [usage, entry] of Object.entries(usages)) {
+      const lacking = lackingFor(entry, store);
+      if (unsupported === undefined) t.same(lacking, [], `${spec} ${usage}`);
+      else t.not(lacking.length, 0, `${spec} ${usage}`);
+    }
+  }
+  t.end();
+});
+
+void t.test('what a module lacks is refused by name', async (t) => {
+  const { store } = await connectTo(t, makeToken(t));
+  const rsa = keySpecs.RSA_4096.usages.ENCRYPT_DECRYPT!;
+  t.same(mechanismsOf(rsa, store), [0x0, 0x9, 0x3]);
+  const mechanisms = new Map(store.mechanisms);
+  mechanisms.delete(0x9);
+  mechanisms.set(0x0, { minKeySize: 1024, maxKeySize: 3072 });
+  const poorer = { objects: [], mechanisms, traits: store.traits };
+  t.same(lackingFor(rsa, poorer), ['CKM_RSA_PKCS_OAEP', 'CKM_RSA_PKCS_KEY_PAIR_GEN for 4096 bits']);
+  t.same(lackingFor(keySpecs.RSA_3072.usages.SIGN_VERIFY!, poorer), []);
+  const refused = { code: 'UnsupportedOperationException', message: /lacks .*ML_DSA_KEY_PAIR_GEN/ };
+  t.throws(() => checkMechanisms(store, 'ML_DSA_44', 'SIGN_VERIFY'), refused);
+});
