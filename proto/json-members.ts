@@ -1,5 +1,7 @@
-// `JSON.parse` keeps the last of two members of the same name without a word. Another reader, such as a proxy that
-// filters requests, may keep the first.
+// `JSON.parse` silently keeps the last of two members with one name. Another reader, such as a proxy that filters requests,
+// may keep the first. Policies have a parser of their own (daemon/policy/language/json.ts), which also knows where each value is in
+// the text and which characters a policy may have; this check is one pass over text that JSON.parse has accepted, for every
+// request and argument.
 
 const token = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g;
 
@@ -8,7 +10,7 @@ const token = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g;
  * @param text that `JSON.parse` takes
  */
 export function hasDuplicateMember(text: string): boolean {
-  /** Names of the objects around the present place; undefined for an array. */
+  /** Names in each of the open objects; undefined for an array. */
   const open: (Set<string> | undefined)[] = [];
   let last = '';
   for (const [part] of text.matchAll(token)) {

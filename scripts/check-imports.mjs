@@ -14,7 +14,7 @@ const allowed = {
   // Durable files: below everything, like the log.
   'daemon/files': [],
   'daemon/tls': [],
-  'daemon/config': [],
+  'daemon/config': ['proto'],
   'daemon/hsm': ['proto', 'daemon/config', 'daemon/files', 'daemon/observability'],
   'daemon/store': ['proto', 'daemon/files', 'daemon/observability'],
   'daemon/audit': ['proto', 'daemon/files', 'daemon/tls', 'daemon/observability'],

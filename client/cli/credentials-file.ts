@@ -63,6 +63,7 @@ function openForWriting(temporary: string, path: string): number {
   }
 }
 
+/** As in daemon/files/replace-file.ts, which the client does not import. */
 function syncFolder(path: string): void {
   const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {

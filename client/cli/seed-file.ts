@@ -1,8 +1,8 @@
 // The file of `keyhold seed`.
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { type Document, isNode, isPair, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { parseYaml } from '../../proto/yaml.js';
 import { shapeByName } from '../../proto/schema/descriptor.js';
 import type { KeySpec, KeyUsageType, SeedKeyRequest } from '../../proto/generated/messages.js';
 import { UsageError } from './values.js';
@@ -72,17 +72,13 @@ export function readSeedFile(path: string): SeedKeyRequest[] {
   } catch (error) {
     throw new UsageError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? ''}).`);
   }
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const fault = document.errors[0];
-  if (fault)
-    throw new UsageError(`${path}:${lines.linePos(fault.pos[0]).line}: this is not YAML (${fault.code}).`);
-  const parsed = seedFile.safeParse(document.toJS());
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map((issue) => {
-      const at = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path;
-      return `${path}:${lineOf(document, lines, at)}: '${at.join('.')}': ${issue.message}`;
-    });
+  const parsed = parseYaml(text, seedFile);
+  if ('syntax' in parsed)
+    throw new UsageError(`${path}:${parsed.syntax.line}: this is not YAML (${parsed.syntax.code}).`);
+  if ('faults' in parsed) {
+    const faults = parsed.faults.map(
+      ({ line, path: key, message }) => `${path}:${line}: '${key}': ${message}`,
+    );
     throw new UsageError(faults.join('\n'));
   }
   return parsed.data.keys.map((key) => toRequest(key, path));
@@ -121,21 +117,3 @@ function readMaterial({ base64, hex, file }: z.output<typeof material>, path: st
 }
 
 const pemStart = '-----BEGIN ';
-
-/** The line of the deepest part of a path that is in the document. */
-function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
-  let node: unknown = document.contents;
-  let line = 1;
-  for (const name of path) {
-    const collection = node as { items?: unknown[] } | undefined;
-    const item: unknown =
-      typeof name === 'number'
-        ? collection?.items?.[name]
-        : collection?.items?.find((each) => isPair(each) && isNode(each.key) && String(each.key) === name);
-    const here: unknown = isPair(item) ? item.key : item;
-    if (!isNode(here) || !here.range) return line;
-    line = lines.linePos(here.range[0]).line;
-    node = isPair(item) ? item.value : item;
-  }
-  return line;
-}

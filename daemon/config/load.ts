@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { parseYaml } from '../../proto/yaml.js';
 import { type Profile, profileSchema } from './profile.js';
 import { type Config, configSchema } from './schema.js';
 
@@ -83,31 +83,12 @@ function readYaml<Schema extends z.ZodType>(
   } catch (error) {
     throw new ConfigError(`${path} cannot be read: ${reasons(ifMissing)[code(error)] ?? code(error)}.`);
   }
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
-  const fault = document.errors[0];
-  if (fault) {
-    const place = `${path}:${fault.linePos?.[0].line ?? 1}`;
-    const recorded = `${place}: this is not YAML (${fault.code})`;
-    throw new ConfigError(`${place}: ${fault.message.split('\n')[0] ?? ''}`, recorded);
+  const parsed = parseYaml(text, schema);
+  if ('data' in parsed) return parsed.data;
+  if ('syntax' in parsed) {
+    const { line, code, message } = parsed.syntax;
+    throw new ConfigError(`${path}:${line}: ${message}`, `${path}:${line}: this is not YAML (${code})`);
   }
-  const parsed = schema.safeParse(document.toJS());
-  if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => {
-    const keyPath = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path;
-    return `${path}:${lineOf(document, lines, keyPath)}: '${keyPath.join('.')}': ${issue.message}`;
-  });
+  const faults = parsed.faults.map(({ line, path: key, message }) => `${path}:${line}: '${key}': ${message}`);
   throw new ConfigError(faults.join('\n'));
-}
-
-/** The line of the deepest part of a key's path that is in the document. */
-function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
-  for (let length = path.length; length > 0; length--) {
-    const parent = length > 1 ? document.getIn(path.slice(0, length - 1), true) : document.contents;
-    const pair = isMap(parent)
-      ? parent.items.find((item) => isNode(item.key) && String(item.key) === String(path[length - 1]))
-      : undefined;
-    if (pair && isNode(pair.key) && pair.key.range) return lines.linePos(pair.key.range[0]).line;
-  }
-  return 1;
 }

@@ -1,6 +1,7 @@
 // Public key objects to SubjectPublicKeyInfo.
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import pkcs11, { type Handle } from 'pkcs11js';
+import { type Curve, curves } from '../curves.js';
 import { HsmError } from '../key-store.js';
 import type { Token } from './token.js';
 
@@ -17,22 +18,9 @@ const readers = new Map<number, Reader>([
   [CKK_EC_EDWARDS, readEdwardsKey],
 ]);
 
-export interface Curve {
-  readonly crv: string;
-  /** As OpenSSL names it. */
-  readonly name: string;
-  /** Bytes of a coordinate. */
-  readonly size: number;
-}
-
-/** By CKA_EC_PARAMS in hex: the DER of the curve's object identifier (SEC 2, appendix A; RFC 8410, section 3). */
-const curves: Readonly<Record<string, Curve | undefined>> = {
-  '06082a8648ce3d030107': { crv: 'P-256', name: 'prime256v1', size: 32 },
-  '06052b81040022': { crv: 'P-384', name: 'secp384r1', size: 48 },
-  '06052b81040023': { crv: 'P-521', name: 'secp521r1', size: 66 },
-  '06052b8104000a': { crv: 'secp256k1', name: 'secp256k1', size: 32 },
-  '06032b6570': { crv: 'Ed25519', name: 'ed25519', size: 32 },
-};
+const byParameters: ReadonlyMap<string, Curve> = new Map(
+  Object.values(curves).map((curve) => [curve.parameters, curve]),
+);
 
 /** @returns SubjectPublicKeyInfo in DER (RFC 5280, section 4.1.2.7) */
 export function toSubjectPublicKeyInfo(token: Token, key: Handle): Buffer {
@@ -81,7 +69,7 @@ function readCurve(read: AttributeReader): Curve {
 
 /** @param params CKA_EC_PARAMS in hex */
 export function curveOf(params: string): Curve {
-  const curve = curves[params];
+  const curve = byParameters.get(params);
   if (curve === undefined) throw new HsmError('unsupported', `Elliptic curve with CKA_EC_PARAMS ${params}`);
   return curve;
 }

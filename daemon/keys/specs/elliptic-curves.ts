@@ -3,6 +3,7 @@ import { id_ecPublicKey } from '@peculiar/asn1-ecc';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { AlgorithmIdentifier, SubjectPublicKeyInfo } from '@peculiar/asn1-x509';
 import type { SigningAlgorithmSpec } from '../../../proto/generated/messages.js';
+import { type Curve, curves } from '../../hsm/curves.js';
 import type { Conversion } from '../../hsm/key-store.js';
 import type { KeySpecEntry } from './entry.js';
 import {
@@ -20,40 +21,39 @@ import {
   keyPair,
 } from './pkcs11.js';
 
-interface Curve {
-  /** As Node names it. */
-  readonly name: string;
-  /** The DER of its object identifier (SEC 2, appendix A), in hex. */
-  readonly parameters: string;
-  /** Bytes of a coordinate, and of a number modulo the order. */
-  readonly size: 32 | 48 | 66;
+type CurveName = Exclude<keyof typeof curves, 'ed25519'>;
+
+interface Use {
   readonly algorithm: SigningAlgorithmSpec;
   readonly digest: { readonly hash: string; readonly length: number };
-  /** Whether AWS KMS has key agreement on it. */
+  /** Whether AWS KMS has key agreement on the curve. */
   readonly keyAgreement: boolean;
 }
 
-export function ecc(curve: Curve): KeySpecEntry {
+/** The key spec of a curve over a prime field. */
+export function ecc(
+  curve: (typeof curves)[CurveName],
+  { algorithm, digest, keyAgreement }: Use,
+): KeySpecEntry {
   const generation = {
     mechanism: CKM_EC_KEY_PAIR_GEN,
     keyType: CKK_EC,
     parameters: [[CKA_EC_PARAMS, curve.parameters]],
   } as const;
   const conversion: Conversion = `ecdsa-der-${curve.size}`;
-  const { name, algorithm, digest } = curve;
   return {
     usages: {
       SIGN_VERIFY: {
         template: keyPair(generation, { private: CKA_SIGN, public: CKA_VERIFY }),
         signing: { [algorithm]: { mechanism: { type: CKM_ECDSA }, conversion, digest } },
       },
-      ...(curve.keyAgreement && {
+      ...(keyAgreement && {
         KEY_AGREEMENT: {
           template: keyPair(generation, { private: CKA_DERIVE }),
           keyAgreement: {
             ECDH: {
               mechanism: CKM_ECDH1_DERIVE,
-              curve: name,
+              curve: curve.name,
               publicKeyPrefix: publicKeyPrefix(curve),
               pointLength: 1 + 2 * curve.size,
             },
@@ -78,11 +78,10 @@ function publicKeyPrefix({ parameters, size }: Curve): Buffer {
   return Buffer.from(AsnConvert.serialize(info)).subarray(0, -point.length);
 }
 
-/** By the curve's object identifier 1.3.101.112 (RFC 8410, section 3). */
 const ed25519Generation = {
   mechanism: CKM_EC_EDWARDS_KEY_PAIR_GEN,
   keyType: CKK_EC_EDWARDS,
-  parameters: [[CKA_EC_PARAMS, '06032b6570']],
+  parameters: [[CKA_EC_PARAMS, curves.ed25519.parameters]],
 } as const;
 
 export const ed25519: KeySpecEntry = {

@@ -1,6 +1,7 @@
 // The one table of key specs: how to generate the material, and what the key can do.
 import { createHash } from 'node:crypto';
 import type { KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
+import { curves } from '../../hsm/curves.js';
 import type { KeyStore, KeyTemplate, ObjectId, TokenDescription } from '../../hsm/key-store.js';
 import { ecc, ed25519 } from './elliptic-curves.js';
 import type { KeySpecEntry, KeyUsageEntry } from './entry.js';
@@ -27,7 +28,6 @@ import { aes256, symmetricDefault } from './symmetric.js';
 
 export type { KeySpecEntry, KeyUsageEntry } from './entry.js';
 
-const P_256 = '06082a8648ce3d030107';
 const sha256 = { hash: 'sha256', length: 32 };
 const sha384 = { hash: 'sha384', length: 48 };
 const sha512 = { hash: 'sha512', length: 64 };
@@ -41,34 +41,22 @@ export const keySpecs: Readonly<Record<KeySpec, KeySpecEntry>> = {
   RSA_2048: rsa(2048),
   RSA_3072: rsa(3072),
   RSA_4096: rsa(4096),
-  ECC_NIST_P256: ecc({
-    name: 'prime256v1',
-    parameters: P_256,
-    size: 32,
+  ECC_NIST_P256: ecc(curves.prime256v1, {
     algorithm: 'ECDSA_SHA_256',
     digest: sha256,
     keyAgreement: true,
   }),
-  ECC_NIST_P384: ecc({
-    name: 'secp384r1',
-    parameters: '06052b81040022',
-    size: 48,
+  ECC_NIST_P384: ecc(curves.secp384r1, {
     algorithm: 'ECDSA_SHA_384',
     digest: sha384,
     keyAgreement: true,
   }),
-  ECC_NIST_P521: ecc({
-    name: 'secp521r1',
-    parameters: '06052b81040023',
-    size: 66,
+  ECC_NIST_P521: ecc(curves.secp521r1, {
     algorithm: 'ECDSA_SHA_512',
     digest: sha512,
     keyAgreement: true,
   }),
-  ECC_SECG_P256K1: ecc({
-    name: 'secp256k1',
-    parameters: '06052b8104000a',
-    size: 32,
+  ECC_SECG_P256K1: ecc(curves.secp256k1, {
     algorithm: 'ECDSA_SHA_256',
     digest: sha256,
     keyAgreement: false,
@@ -106,7 +94,11 @@ export const internalKeys = {
   secrets: aes256,
   /** Signatures of audit checkpoints. */
   'audit-signing': keyPair(
-    { mechanism: CKM_EC_KEY_PAIR_GEN, keyType: CKK_EC, parameters: [[CKA_EC_PARAMS, P_256]] },
+    {
+      mechanism: CKM_EC_KEY_PAIR_GEN,
+      keyType: CKK_EC,
+      parameters: [[CKA_EC_PARAMS, curves.prime256v1.parameters]],
+    },
     { private: CKA_SIGN, public: CKA_VERIFY },
   ),
 } as const satisfies Record<string, KeyTemplate>;

@@ -1,6 +1,6 @@
-// JSON as policies are written in it. `JSON.parse` keeps the last of two members of the same name without a word: a Deny
-// could hide that way from whoever reads the document. So duplicates are refused, as IAM does. Its errors, too, do not
-// always say where.
+// The JSON of policies. `JSON.parse` silently keeps the last of two members with one name, so a Deny could hide from a reader
+// of the document: duplicates are refused, as IAM does. Unlike proto/json-members.ts, which only looks for duplicates, this
+// parser gives the line and column of each error and the place of each string.
 import { Place, quote } from './document-path.js';
 
 /** Levels of arrays and objects. A policy has at most seven: the list of values of a condition key is the innermost. */

@@ -3,10 +3,11 @@
 import { createECDH, createHash, createPrivateKey, createPublicKey, ECDH, verify } from 'node:crypto';
 import type { JsonWebKey, KeyObject } from 'node:crypto';
 import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
+import type { Curve } from '../../curves.js';
 import { HsmError, type Attributes } from '../../key-store.js';
 import { asn1 } from '../asn1.js';
 import { deriveSharedSecret } from '../key-agreement.js';
-import { attributeReader, curveOf, type Curve } from '../public-keys.js';
+import { attributeReader, curveOf } from '../public-keys.js';
 import { meaningOf } from '../../pkcs11/return-values.js';
 import { isThere, type Token } from '../token.js';
 import type { Material } from './unwrapping.js';
