@@ -11,12 +11,12 @@ export const maxLineLength = 4 * 1024 * 1024;
 export const maxMembersLength = 1024 * 1024;
 
 /** The last record of a chain: its sequence number (0: no record yet), and its hash in lower-case hex. */
-export interface Link {
+export interface ChainHead {
   readonly sequence: number;
   readonly hash: string;
 }
 
-export const genesis: Link = { sequence: 0, hash: genesisHash };
+export const genesis: ChainHead = { sequence: 0, hash: genesisHash };
 
 /** How a record begins. The order and spelling of these two members are part of the format. */
 export function recordPrefix(sequence: number, previous: string): string {

@@ -1,7 +1,7 @@
 // Checkpoints: signed statements in the log that a record which is already durable has this hash. As each hash covers
 // the one before, a checkpoint vouches for every record up to the one that it names.
 import { z } from 'zod';
-import { eventTime, type Link } from './chain.js';
+import { eventTime, type ChainHead } from './chain.js';
 
 /**
  * How far a checkpoint's own record may stand behind the record that it names. A verifier keeps so many hashes, so
@@ -12,7 +12,7 @@ export const checkpointReach = 262_144;
 /** How the members of a checkpoint's record begin; no event begins so. */
 export const checkpointMark = '"eventType":"KeyholdCheckpoint",';
 
-export interface Checkpoint extends Link {
+export interface Checkpoint extends ChainHead {
   /** CKA_ID of the signing key, hex. */
   readonly keyId: string;
   /** ECDSA P-256 over SHA-256 of `checkpointMessage`, DER (RFC 3279, section 2.2.3), base64. */
@@ -34,7 +34,7 @@ const domain = Buffer.from('keyhold audit checkpoint v1\0', 'latin1');
  * What is signed: the 28 bytes `keyhold audit checkpoint v1` and NUL, which no other message that the key signs
  * begins with; the sequence number, 8 bytes, big-endian; the record's hash, 32 bytes.
  */
-export function checkpointMessage({ sequence, hash }: Link): Buffer {
+export function checkpointMessage({ sequence, hash }: ChainHead): Buffer {
   const number = Buffer.alloc(8);
   number.writeBigUInt64BE(BigInt(sequence));
   return Buffer.concat([domain, number, Buffer.from(hash, 'hex')]);

@@ -1,15 +1,15 @@
 // Whether a log still holds the record that was known to be its newest. Synchronous: for a start, and for programs.
 import { existsSync } from 'node:fs';
-import { fileName, genesis, isJson, type Link, parseStart, recordHash } from './chain.js';
+import { fileName, genesis, isJson, type ChainHead, parseStart, recordHash } from './chain.js';
 import { listFiles, readLines } from './lines.js';
 
 /** How a log differs from what it must hold. */
 export interface LogBreak {
   readonly kind: 'gone' | 'cut' | 'another';
   /** The record that was durable. */
-  readonly expected: Link;
+  readonly expected: ChainHead;
   /** The last record that is there; sequence 0: none. */
-  readonly last: Link;
+  readonly last: ChainHead;
 }
 
 /**
@@ -18,13 +18,13 @@ export interface LogBreak {
  * @returns undefined where it is there
  * @throws Error of node:fs where a file cannot be read
  */
-export function findLogBreak(directory: string, expected: Link): LogBreak | undefined {
+export function findLogBreak(directory: string, expected: ChainHead): LogBreak | undefined {
   if (expected.sequence === 0) return undefined;
   const numbers = existsSync(directory) ? listFiles(directory) : [];
   const at = numbers.findLastIndex(
     (number) => (firstSequence(directory, number) ?? Infinity) <= expected.sequence,
   );
-  let last: Link = genesis;
+  let last: ChainHead = genesis;
   let isFound = false;
   for (const { bytes, complete } of readLines(directory, numbers.slice(Math.max(0, at)))) {
     const start = parseStart(bytes);
@@ -33,7 +33,7 @@ export function findLogBreak(directory: string, expected: Link): LogBreak | unde
       last = { sequence: start.sequence, hash: '' };
       continue;
     }
-    const line: Link = { sequence: start.sequence, hash: recordHash(bytes) };
+    const line: ChainHead = { sequence: start.sequence, hash: recordHash(bytes) };
     // What was moved away before the first record that is left is known by the hash that this one gives.
     const before = isFound ? last : expected;
     const follows = start.sequence === before.sequence + 1 && start.previous === before.hash;
@@ -70,9 +70,9 @@ export function canBeContinued(directory: string): boolean {
 }
 
 /** The last record of a log; its newest file may be empty. */
-export function lastRecord(directory: string): Link {
+export function lastRecord(directory: string): ChainHead {
   const numbers = existsSync(directory) ? listFiles(directory) : [];
-  let last: Link = genesis;
+  let last: ChainHead = genesis;
   for (const { bytes, complete } of readLines(directory, numbers.slice(-2))) {
     const start = complete ? parseStart(bytes) : undefined;
     if (start) last = { sequence: start.sequence, hash: recordHash(bytes) };

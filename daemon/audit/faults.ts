@@ -1,5 +1,5 @@
 // What can be wrong with an audit log, and how the kinds are told apart once the chain is found broken.
-import { type Link, parseStart, recordHash } from './chain.js';
+import { type ChainHead, parseStart, recordHash } from './chain.js';
 import type { Line } from './lines.js';
 
 /**
@@ -46,7 +46,7 @@ export interface Place {
  * @param following the lines after it; read as far as is needed, without keeping them
  */
 export function diagnose(
-  last: Link,
+  last: ChainHead,
   lastPlace: Place,
   line: Line,
   isForeign: (line: Buffer) => boolean,

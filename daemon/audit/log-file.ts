@@ -9,7 +9,7 @@ import {
   fileNumbers,
   genesis,
   isJson,
-  type Link,
+  type ChainHead,
   maxLineLength,
   parseStart,
   recordHash,
@@ -32,7 +32,7 @@ export interface TornLine {
 export interface OpenedLogFile {
   readonly file: LogFile;
   /** The last complete record of the log. */
-  readonly last: Link;
+  readonly last: ChainHead;
   /** That record's line without its line feed; undefined: there is no record yet. */
   readonly lastLine: Buffer | undefined;
   /** What was cut off. */
@@ -44,7 +44,7 @@ export class LogFile {
   busySince: number | undefined;
 
   /** The last file that was open when something else took it away: its content can be read until it is closed. */
-  private lost: FileHandle | undefined;
+  #lost: FileHandle | undefined;
 
   private constructor(
     private readonly directory: string,
@@ -80,7 +80,7 @@ export class LogFile {
       let lastLine: Buffer | undefined;
       if (end > 0) lastLine = await readLineBefore(handle, end);
       else if (older !== undefined) lastLine = await lastLineOf(directory, older);
-      const last = lastLine ? linkOf(lastLine, directory) : genesis;
+      const last = lastLine ? headOf(lastLine, directory) : genesis;
       if (end < size) await cutBack(handle, end);
       const torn = end < size ? { file: fileName(number), offset: end, length: size - end } : undefined;
       const file = new LogFile(directory, maxFileSize, number, handle, identity, end);
@@ -103,12 +103,12 @@ export class LogFile {
   async append(lines: Buffer): Promise<void> {
     this.busySince = performance.now();
     try {
-      if (this.position >= this.maxFileSize) await this.rotate();
-      const { fd } = this.openHandle();
+      if (this.position >= this.maxFileSize) await this.#rotate();
+      const { fd } = this.#openHandle();
       await writeAll(fd, lines);
       // Looked at while the disk is busy.
       const [found] = await Promise.all([statOf(this.path), syncData(fd)]);
-      this.compare(found, this.position + lines.length);
+      this.#compare(found, this.position + lines.length);
       this.position += lines.length;
     } finally {
       this.busySince = undefined;
@@ -122,7 +122,7 @@ export class LogFile {
   async check(): Promise<void> {
     this.busySince = performance.now();
     try {
-      this.compare(await statOf(this.path), this.position);
+      this.#compare(await statOf(this.path), this.position);
     } finally {
       this.busySince = undefined;
     }
@@ -132,25 +132,25 @@ export class LogFile {
    * Opens the file anew and cuts it back to what is durable.
    * @param last the last durable record, which must be found where it was written
    */
-  async reopen(last: Link): Promise<void> {
+  async reopen(last: ChainHead): Promise<void> {
     this.busySince = performance.now();
     try {
       this.handle = await openExisting(this.directory, this.number);
       const opened = await this.handle.stat();
       this.identity = opened;
-      const found = opened.size >= this.position && (await this.endsWith(this.handle, last));
+      const found = opened.size >= this.position && (await this.#endsWith(this.handle, last));
       if (!found) {
         throw new AuditError(
           `${this.path} no longer holds record ${last.sequence}, which was durable: it was replaced or damaged. ` +
-            `${this.wayBack}`,
+            `${this.#wayBack}`,
         );
       }
       await cutBack(this.handle, this.position);
-      await this.lost?.close();
-      this.lost = undefined;
+      await this.#lost?.close();
+      this.#lost = undefined;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      throw new AuditError(`${this.path} is not there. ${this.wayBack}`, { cause: error });
+      throw new AuditError(`${this.path} is not there. ${this.#wayBack}`, { cause: error });
     } finally {
       this.busySince = undefined;
     }
@@ -160,12 +160,12 @@ export class LogFile {
   abandon(): void {
     const handle = this.handle;
     this.handle = undefined;
-    if (handle !== this.lost) handle?.close().catch(() => undefined);
+    if (handle !== this.#lost) handle?.close().catch(() => undefined);
   }
 
   async close(): Promise<void> {
-    const handles = new Set([this.handle, this.lost]);
-    this.handle = this.lost = undefined;
+    const handles = new Set([this.handle, this.#lost]);
+    this.handle = this.#lost = undefined;
     for (const handle of handles) await handle?.close();
   }
 
@@ -173,28 +173,28 @@ export class LogFile {
    * @param found by the log's path
    * @param length that the file must have
    */
-  private compare(found: Stats | undefined, length: number): void {
+  #compare(found: Stats | undefined, length: number): void {
     const { ino, dev } = this.identity;
-    if (!found) throw this.lose('was deleted or renamed');
+    if (!found) throw this.#lose('was deleted or renamed');
     if (found.ino !== ino || found.dev !== dev)
-      throw this.lose('is another file than the one that was opened');
+      throw this.#lose('is another file than the one that was opened');
     if (found.size !== length)
-      throw this.lose(
+      throw this.#lose(
         `has ${found.size} bytes instead of ${length}: something else emptied, cut or wrote it`,
       );
   }
 
   /** The open file is kept, since it may be the only way to what was in it. */
-  private lose(what: string): AuditError {
-    this.lost ??= this.handle;
+  #lose(what: string): AuditError {
+    this.#lost ??= this.handle;
     return new AuditError(
-      `${this.path} ${what} while the daemon ran, so nothing more is acknowledged. ${this.wayBack}`,
+      `${this.path} ${what} while the daemon ran, so nothing more is acknowledged. ${this.#wayBack}`,
     );
   }
 
-  private get wayBack(): string {
-    const copy = this.lost
-      ? `, or copy it from /proc/${process.pid}/fd/${this.lost.fd} if it was deleted`
+  get #wayBack(): string {
+    const copy = this.#lost
+      ? `, or copy it from /proc/${process.pid}/fd/${this.#lost.fd} if it was deleted`
       : '';
     return (
       `Put the file back as it was${copy}; the daemon then goes on by itself within 5 s. ` +
@@ -202,15 +202,15 @@ export class LogFile {
     );
   }
 
-  private async endsWith(handle: FileHandle, last: Link): Promise<boolean> {
+  async #endsWith(handle: FileHandle, last: ChainHead): Promise<boolean> {
     if (this.position === 0) return true;
     if ((await endOfLastLine(handle, this.position)) !== this.position) return false;
     return recordHash(await readLineBefore(handle, this.position)) === last.hash;
   }
 
-  private async rotate(): Promise<void> {
+  async #rotate(): Promise<void> {
     const { handle, identity } = await create(this.directory, this.number + 1);
-    const full = this.openHandle();
+    const full = this.#openHandle();
     this.handle = handle;
     this.identity = identity;
     this.number += 1;
@@ -218,7 +218,7 @@ export class LogFile {
     await full.close();
   }
 
-  private openHandle(): FileHandle {
+  #openHandle(): FileHandle {
     if (!this.handle) throw new Error('internal error: the audit file is not open');
     return this.handle;
   }
@@ -301,7 +301,7 @@ async function lastLineOf(directory: string, number: number): Promise<Buffer> {
   }
 }
 
-function linkOf(line: Buffer, directory: string): Link {
+function headOf(line: Buffer, directory: string): ChainHead {
   const start = parseStart(line);
   if (!start || !isJson(line)) {
     throw new AuditError(

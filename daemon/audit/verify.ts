@@ -5,7 +5,7 @@ import {
   fileName,
   genesis,
   isJson,
-  type Link,
+  type ChainHead,
   maxLineLength,
   parseStart,
   recordHash,
@@ -35,7 +35,7 @@ export interface VerifyOptions {
    * The head that a running daemon gave before this call: the log must contain it. Since the daemon goes on writing,
    * a last line without line feed behind it is no fault.
    */
-  readonly expectHead?: Link;
+  readonly expectHead?: ChainHead;
 }
 
 export interface VerifyReport {
@@ -53,7 +53,7 @@ export interface VerifyReport {
   /** Whether a missing end would have been found. */
   readonly truncationChecked: boolean;
   /** The last record up to the fault. */
-  readonly head: Link;
+  readonly head: ChainHead;
 }
 
 /**
@@ -67,18 +67,18 @@ export function verifyLog(options: VerifyOptions): VerifyReport {
 const hashLength = 32;
 
 class Verification {
-  private head: Link = genesis;
-  private place: Place = { file: fileName(1), number: 0 };
-  private checkpoints = 0;
+  #head: ChainHead = genesis;
+  #place: Place = { file: fileName(1), number: 0 };
+  #checkpoints = 0;
   /** The key that the good checkpoints name. */
-  private keyId: string | undefined;
-  private newestCheckpoint = 0;
+  #keyId: string | undefined;
+  #newestCheckpoint = 0;
   /** The hashes of the last `checkpointReach` records, by sequence number modulo that; read only where written. */
-  private readonly hashes = Buffer.allocUnsafe(checkpointReach * hashLength);
+  readonly #hashes = Buffer.allocUnsafe(checkpointReach * hashLength);
 
   /** A copy of the last record's line. */
-  private lastLine: Buffer | undefined;
-  private readonly lineBuffer = Buffer.allocUnsafe(maxLineLength);
+  #lastLine: Buffer | undefined;
+  readonly #lineBuffer = Buffer.allocUnsafe(maxLineLength);
 
   constructor(private readonly options: VerifyOptions) {}
 
@@ -93,168 +93,168 @@ class Verification {
     const lines = readLines(directory, numbers);
     let fault: Fault | undefined;
     try {
-      fault = this.readAll(lines, numbers.at(-1) ?? 0);
+      fault = this.#readAll(lines, numbers.at(-1) ?? 0);
     } finally {
       lines.return(undefined);
     }
     if (!fault && missing >= 0) {
       const file = fileName(missing + 1);
-      fault = this.fault('removed', `${file} is missing, although later files exist`, {
+      fault = this.#fault('removed', `${file} is missing, although later files exist`, {
         file,
         number: 0,
       });
     }
-    fault ??= this.checkEnd();
+    fault ??= this.#checkEnd();
     return {
       fault,
       files: all.length,
-      records: this.head.sequence,
-      checkpoints: this.checkpoints,
-      newestCheckpoint: this.newestCheckpoint,
-      chainedOnly: this.head.sequence - this.newestCheckpoint,
+      records: this.#head.sequence,
+      checkpoints: this.#checkpoints,
+      newestCheckpoint: this.#newestCheckpoint,
+      chainedOnly: this.#head.sequence - this.#newestCheckpoint,
       truncationChecked: expectCheckpoint !== undefined || expectHead !== undefined,
-      head: this.head,
+      head: this.#head,
     };
   }
 
-  private readAll(lines: Generator<Line, void>, lastFile: number): Fault | undefined {
+  #readAll(lines: Generator<Line, void>, lastFile: number): Fault | undefined {
     for (let next = lines.next(); !next.done; next = lines.next()) {
       const line = next.value;
-      const fault = line.complete ? this.readRecord(line, lines) : this.readTorn(line, lastFile);
+      const fault = line.complete ? this.#readRecord(line, lines) : this.#readTorn(line, lastFile);
       if (fault) return fault;
     }
     return undefined;
   }
 
-  private readRecord(line: Line, following: Iterator<Line, void>): Fault | undefined {
-    const { head, place } = this;
+  #readRecord(line: Line, following: Iterator<Line, void>): Fault | undefined {
+    const [head, place] = [this.#head, this.#place];
     const { bytes } = line;
     const sequence = head.sequence + 1;
     const prefix = recordPrefix(sequence, head.hash);
     const start = bytes.toString('latin1', 0, prefix.length + checkpointMark.length);
     if (!start.startsWith(prefix))
-      return diagnose(head, place, line, (bytes) => this.isForeign(bytes), following);
-    this.place = { file: line.file, number: line.number };
+      return diagnose(head, place, line, (bytes) => this.#isForeign(bytes), following);
+    this.#place = { file: line.file, number: line.number };
     if (bytes.length > maxLineLength)
-      return this.fault('changed', `record ${sequence} is longer than any record`);
+      return this.#fault('changed', `record ${sequence} is longer than any record`);
     const hash = recordHash(bytes);
     const { expectHead } = this.options;
     if (sequence === expectHead?.sequence && hash !== expectHead.hash) {
-      return this.fault('changed', `the daemon has another record ${sequence} than the log`);
+      return this.#fault('changed', `the daemon has another record ${sequence} than the log`);
     }
     if (start.endsWith(checkpointMark)) {
-      const fault = this.readCheckpoint(bytes);
+      const fault = this.#readCheckpoint(bytes);
       // Another instance's key has another id; one of this log's that was changed is told by the record after it.
-      const isOther = fault?.kind === 'foreign-checkpoint' && this.isOfOtherKey(bytes);
-      if (fault) return isOther ? fault : (this.changedAfterwards(hash, following) ?? fault);
+      const isOther = fault?.kind === 'foreign-checkpoint' && this.#isOfOtherKey(bytes);
+      if (fault) return isOther ? fault : (this.#changedAfterwards(hash, following) ?? fault);
     }
-    this.lastLine = this.lineBuffer.subarray(0, bytes.copy(this.lineBuffer));
-    this.head = { sequence, hash };
-    this.hashes.write(hash, (sequence % checkpointReach) * hashLength, 'hex');
+    this.#lastLine = this.#lineBuffer.subarray(0, bytes.copy(this.#lineBuffer));
+    this.#head = { sequence, hash };
+    this.#hashes.write(hash, (sequence % checkpointReach) * hashLength, 'hex');
     return undefined;
   }
 
-  private readCheckpoint(line: Buffer): Fault | undefined {
-    const at = this.head.sequence + 1;
+  #readCheckpoint(line: Buffer): Fault | undefined {
+    const at = this.#head.sequence + 1;
     const checkpoint = parseCheckpoint(line);
-    if (!checkpoint) return this.fault('foreign-checkpoint', `the checkpoint in record ${at} is malformed`);
+    if (!checkpoint) return this.#fault('foreign-checkpoint', `the checkpoint in record ${at} is malformed`);
     const { sequence, hash, keyId } = checkpoint;
-    if (!this.isSigned(checkpoint)) {
-      return this.fault(
+    if (!this.#isSigned(checkpoint)) {
+      return this.#fault(
         'foreign-checkpoint',
         `the signature of the checkpoint in record ${at} (key ${keyId}) is not of this public key`,
       );
     }
     if (sequence >= at) {
-      return this.fault(
+      return this.#fault(
         'removed',
         `the checkpoint in record ${at} was signed for record ${sequence}, which comes no more before it: ` +
-          `records after ${this.newestCheckpoint} were removed, and the rest chained anew`,
+          `records after ${this.#newestCheckpoint} were removed, and the rest chained anew`,
       );
     }
     if (at - sequence > checkpointReach) {
-      return this.fault(
+      return this.#fault(
         'foreign-checkpoint',
         `the checkpoint in record ${at} names record ${sequence}, too far back`,
       );
     }
     const offset = (sequence % checkpointReach) * hashLength;
-    if (this.hashes.toString('hex', offset, offset + hashLength) !== hash) {
-      return this.fault(
+    if (this.#hashes.toString('hex', offset, offset + hashLength) !== hash) {
+      return this.#fault(
         'changed',
         `record ${sequence} is not the one that the checkpoint in record ${at} was signed for: ` +
-          `records after ${this.newestCheckpoint} were written anew`,
+          `records after ${this.#newestCheckpoint} were written anew`,
       );
     }
-    this.keyId = keyId;
-    this.checkpoints += 1;
-    this.newestCheckpoint = Math.max(this.newestCheckpoint, sequence);
+    this.#keyId = keyId;
+    this.#checkpoints += 1;
+    this.#newestCheckpoint = Math.max(this.#newestCheckpoint, sequence);
     return undefined;
   }
 
-  private isSigned(checkpoint: Checkpoint): boolean {
+  #isSigned(checkpoint: Checkpoint): boolean {
     const signature = Buffer.from(checkpoint.signature, 'base64');
     return verify('sha256', checkpointMessage(checkpoint), this.options.publicKey, signature);
   }
 
-  private isOfOtherKey(line: Buffer): boolean {
+  #isOfOtherKey(line: Buffer): boolean {
     const checkpoint = parseCheckpoint(line);
-    return checkpoint !== undefined && this.keyId !== undefined && checkpoint.keyId !== this.keyId;
+    return checkpoint !== undefined && this.#keyId !== undefined && checkpoint.keyId !== this.#keyId;
   }
 
-  private isForeign(line: Buffer): boolean {
+  #isForeign(line: Buffer): boolean {
     const start = parseStart(line);
     if (!start || !isCheckpoint(line, start.membersAt)) return false;
     const checkpoint = parseCheckpoint(line);
-    return checkpoint !== undefined && !this.isSigned(checkpoint);
+    return checkpoint !== undefined && !this.#isSigned(checkpoint);
   }
 
-  private readTorn(line: Line, lastFile: number): Fault | undefined {
-    this.place = { file: line.file, number: line.number };
+  #readTorn(line: Line, lastFile: number): Fault | undefined {
+    this.#place = { file: line.file, number: line.number };
     if (line.file !== fileName(lastFile)) {
-      return this.fault('truncated', 'the file ends within a record, although a later file exists');
+      return this.#fault('truncated', 'the file ends within a record, although a later file exists');
     }
-    if (this.containsExpectedHead()) return undefined;
-    return this.fault(
+    if (this.#containsExpectedHead()) return undefined;
+    return this.#fault(
       'truncated',
       'the last line is not complete: after a crash the daemon cuts it off at its next start, and records that',
     );
   }
 
-  private checkEnd(): Fault | undefined {
+  #checkEnd(): Fault | undefined {
     // No record vouches for the last one, so it is the only one that could be no JSON and rightly chained.
-    if (this.lastLine && !isJson(this.lastLine)) {
-      const { sequence } = this.head;
-      return { ...this.fault('changed', `record ${sequence}, the last one, is not JSON`), sequence };
+    if (this.#lastLine && !isJson(this.#lastLine)) {
+      const { sequence } = this.#head;
+      return { ...this.#fault('changed', `record ${sequence}, the last one, is not JSON`), sequence };
     }
     const { expectCheckpoint, expectHead } = this.options;
-    if (expectHead && !this.containsExpectedHead()) {
-      return this.fault('truncated', `the daemon has written ${expectHead.sequence} records`);
+    if (expectHead && !this.#containsExpectedHead()) {
+      return this.#fault('truncated', `the daemon has written ${expectHead.sequence} records`);
     }
-    if (expectCheckpoint !== undefined && this.newestCheckpoint < expectCheckpoint) {
-      return this.fault(
+    if (expectCheckpoint !== undefined && this.#newestCheckpoint < expectCheckpoint) {
+      return this.#fault(
         'truncated',
-        `a checkpoint of record ${expectCheckpoint} or a later one was expected, the newest is of record ${this.newestCheckpoint}`,
+        `a checkpoint of record ${expectCheckpoint} or a later one was expected, the newest is of record ${this.#newestCheckpoint}`,
       );
     }
     return undefined;
   }
 
   /** Whether the log has the daemon's head; its hash was compared when it was read. */
-  private containsExpectedHead(): boolean {
+  #containsExpectedHead(): boolean {
     const { expectHead } = this.options;
-    return expectHead !== undefined && this.head.sequence >= expectHead.sequence;
+    return expectHead !== undefined && this.#head.sequence >= expectHead.sequence;
   }
 
   /** A checkpoint that was good when the record after it was written is not foreign: it was changed later. */
-  private changedAfterwards(hash: string, following: Iterator<Line, void>): Fault | undefined {
+  #changedAfterwards(hash: string, following: Iterator<Line, void>): Fault | undefined {
     const next = following.next().value;
-    const sequence = this.head.sequence + 1;
+    const sequence = this.#head.sequence + 1;
     if (!next || parseStart(next.bytes)?.previous === hash) return undefined;
-    return this.fault('changed', `the record after it gives another hash for record ${sequence}`);
+    return this.#fault('changed', `the record after it gives another hash for record ${sequence}`);
   }
 
-  private fault(kind: FaultKind, reason: string, place: Place = this.place): Fault {
-    return { kind, sequence: this.head.sequence + 1, file: place.file, line: place.number, reason };
+  #fault(kind: FaultKind, reason: string, place: Place = this.#place): Fault {
+    return { kind, sequence: this.#head.sequence + 1, file: place.file, line: place.number, reason };
   }
 }

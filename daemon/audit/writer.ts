@@ -2,7 +2,7 @@
 // fdatasync. A group is what came in while the one before was on its way to the disk; where few of the requests that are
 // under way are among it, it waits a moment for more, since each fdatasync takes CPU from the HSM's workers.
 import { AuditError } from './audit-log.js';
-import { type Link, maxMembersLength, recordHash, recordPrefix } from './chain.js';
+import { type ChainHead, maxMembersLength, recordHash, recordPrefix } from './chain.js';
 import { LineBuffer } from './line-buffer.js';
 import type { LogFile } from './log-file.js';
 
@@ -16,7 +16,7 @@ export type WriterEvent =
 export interface WriterObserver {
   observe(event: WriterEvent): void;
   /** After each group. */
-  durable(head: Link): void;
+  durable(head: ChainHead): void;
   /** How many requests are under way, those included whose records wait. */
   underWay(): number;
 }
@@ -49,37 +49,37 @@ export class AuditWriter {
   commits = 0;
 
   /** The newest chained record, durable or not. */
-  private sequence: number;
-  private hash: string;
+  #sequence: number;
+  #hash: string;
   /** Chained lines that wait for the next group. */
-  private readonly lines = new LineBuffer();
-  private gathering: Group | undefined;
+  readonly #lines = new LineBuffer();
+  #gathering: Group | undefined;
   /** Ends the wait of the group that gathers. */
-  private waiting: NodeJS.Timeout | undefined;
+  #waiting: NodeJS.Timeout | undefined;
   /** The group on its way to the disk. */
-  private committing: Promise<void> | undefined;
+  #committing: Promise<void> | undefined;
   /** Chained lines that could not be made durable. Defined: the log is not available. */
-  private owed: Buffer | undefined;
-  private retryTimer: NodeJS.Timeout | undefined;
-  private recovering: Promise<void> | undefined;
-  private closed = false;
+  #owed: Buffer | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #recovering: Promise<void> | undefined;
+  #closed = false;
   /** Why the log is not available. */
-  private reason: string | undefined;
+  #reason: string | undefined;
   /** A look at the file, which no append may come across. */
-  private checking: Promise<void> | undefined;
-  private readonly checkTimer: NodeJS.Timeout;
+  #checking: Promise<void> | undefined;
+  readonly #checkTimer: NodeJS.Timeout;
 
   /** @param head the last record in the file */
   constructor(
     private readonly file: LogFile,
-    public head: Link,
+    public head: ChainHead,
     private readonly observer: WriterObserver,
   ) {
-    this.sequence = head.sequence;
-    this.hash = head.hash;
+    this.#sequence = head.sequence;
+    this.#hash = head.hash;
     // What it finds it tells by the next append, and by `available`.
-    this.checkTimer = setInterval(() => {
-      this.check().catch(() => undefined);
+    this.#checkTimer = setInterval(() => {
+      this.#check().catch(() => undefined);
     }, checkInterval).unref();
   }
 
@@ -90,36 +90,36 @@ export class AuditWriter {
 
   /** Why the log is not available, and what to do; undefined where it is. */
   get fault(): string | undefined {
-    return this.owed === undefined ? undefined : this.reason;
+    return this.#owed === undefined ? undefined : this.#reason;
   }
 
   get available(): boolean {
-    return this.owed === undefined && !this.closed;
+    return this.#owed === undefined && !this.#closed;
   }
 
   /** The sequence number of the newest record that was appended, durable or not. */
   get lastSequence(): number {
-    return this.sequence;
+    return this.#sequence;
   }
 
   /** See `AuditLog.append`. Order and sequence number are those of the calls. */
   append(members: string): Promise<void> {
-    if (this.owed !== undefined || this.closed) return Promise.reject(this.refusal());
+    if (this.#owed !== undefined || this.#closed) return Promise.reject(this.#refusal());
     if (members.length > maxMembersLength || members.includes('\n')) {
       return Promise.reject(new AuditError('internal error: an audit event has a line feed or is too long'));
     }
-    const line = this.lines.add(recordPrefix(this.sequence + 1, this.hash), members, '}');
-    this.hash = recordHash(line);
-    this.sequence += 1;
-    this.gathering ??= this.newGroup();
-    if (this.waiting && this.isWorthACommit()) this.endWait();
-    return this.gathering.durable;
+    const line = this.#lines.add(recordPrefix(this.#sequence + 1, this.#hash), members, '}');
+    this.#hash = recordHash(line);
+    this.#sequence += 1;
+    this.#gathering ??= this.#newGroup();
+    if (this.#waiting && this.#isWorthACommit()) this.#endWait();
+    return this.#gathering.durable;
   }
 
   /** Returns when everything that was appended is durable or owed. */
   async settle(): Promise<void> {
-    this.commit();
-    while (this.committing) await this.committing;
+    this.#commit();
+    while (this.#committing) await this.#committing;
   }
 
   /**
@@ -127,134 +127,134 @@ export class AuditWriter {
    * @throws AuditError where something is still owed
    */
   async close(): Promise<void> {
-    this.closed = true;
-    clearTimeout(this.retryTimer);
-    clearInterval(this.checkTimer);
-    await this.checking?.catch(() => undefined);
+    this.#closed = true;
+    clearTimeout(this.#retryTimer);
+    clearInterval(this.#checkTimer);
+    await this.#checking?.catch(() => undefined);
     await this.settle();
-    if (this.owed) await (this.recovering ?? this.recover());
-    clearTimeout(this.retryTimer);
+    if (this.#owed) await (this.#recovering ?? this.#recover());
+    clearTimeout(this.#retryTimer);
     await this.file.close();
-    if (this.owed)
-      throw new AuditError(`${this.sequence - this.head.sequence} audit records were lost: see the log.`);
+    if (this.#owed)
+      throw new AuditError(`${this.#sequence - this.head.sequence} audit records were lost: see the log.`);
   }
 
-  private newGroup(): Group {
+  #newGroup(): Group {
     // The end of the tick, so that the answers of a whole batch from a worker share the group.
-    if (!this.committing) setImmediate(() => this.commitOrWait());
+    if (!this.#committing) setImmediate(() => this.#commitOrWait());
     return new Group();
   }
 
-  private commitOrWait(): void {
-    if (!this.gathering || this.committing || this.waiting) return;
-    if (this.isWorthACommit()) this.commit();
-    else this.waiting = setTimeout(() => this.commit(), longestWait);
+  #commitOrWait(): void {
+    if (!this.#gathering || this.#committing || this.#waiting) return;
+    if (this.#isWorthACommit()) this.#commit();
+    else this.#waiting = setTimeout(() => this.#commit(), longestWait);
   }
 
-  private isWorthACommit(): boolean {
-    return this.sequence - this.head.sequence >= this.observer.underWay() * enough;
+  #isWorthACommit(): boolean {
+    return this.#sequence - this.head.sequence >= this.observer.underWay() * enough;
   }
 
   /** Commits at the end of the tick. */
-  private endWait(): void {
-    clearTimeout(this.waiting);
-    this.waiting = undefined;
-    setImmediate(() => this.commitOrWait());
+  #endWait(): void {
+    clearTimeout(this.#waiting);
+    this.#waiting = undefined;
+    setImmediate(() => this.#commitOrWait());
   }
 
-  private commit(): void {
-    const group = this.gathering;
-    if (!group || this.committing) return;
-    clearTimeout(this.waiting);
-    this.waiting = undefined;
-    const lines = this.lines.take();
-    const head = { sequence: this.sequence, hash: this.hash };
-    this.gathering = undefined;
-    this.committing = this.write(lines).then(
+  #commit(): void {
+    const group = this.#gathering;
+    if (!group || this.#committing) return;
+    clearTimeout(this.#waiting);
+    this.#waiting = undefined;
+    const lines = this.#lines.take();
+    const head = { sequence: this.#sequence, hash: this.#hash };
+    this.#gathering = undefined;
+    this.#committing = this.#write(lines).then(
       () => {
-        this.committing = undefined;
+        this.#committing = undefined;
         this.commits += 1;
         this.head = head;
-        this.lines.giveBack(lines);
+        this.#lines.giveBack(lines);
         // The disk works on the next group while the replies of this one go out.
-        this.commitOrWait();
+        this.#commitOrWait();
         group.resolve();
         this.observer.durable(head);
       },
-      (error: unknown) => this.fail(group, lines, error),
+      (error: unknown) => this.#fail(group, lines, error),
     );
   }
 
-  private async write(lines: Buffer): Promise<void> {
-    if (this.checking) await this.checking;
+  async #write(lines: Buffer): Promise<void> {
+    if (this.#checking) await this.#checking;
     await this.file.append(lines);
   }
 
   /** Looks after the file while nothing is appended: health is to say what became of it before a request finds out. */
-  private async check(): Promise<void> {
-    if (this.committing || this.owed || this.checking || this.recovering || this.closed) return;
-    this.checking = this.file.check();
+  async #check(): Promise<void> {
+    if (this.#committing || this.#owed || this.#checking || this.#recovering || this.#closed) return;
+    this.#checking = this.file.check();
     try {
-      await this.checking;
+      await this.#checking;
     } catch (error) {
       // A group that waits for the check fails with it.
-      if (!this.committing) this.fail(undefined, noLines, error);
+      if (!this.#committing) this.#fail(undefined, noLines, error);
     } finally {
-      this.checking = undefined;
+      this.#checking = undefined;
     }
   }
 
-  private fail(group: Group | undefined, lines: Buffer, error: unknown): void {
-    this.committing = undefined;
+  #fail(group: Group | undefined, lines: Buffer, error: unknown): void {
+    this.#committing = undefined;
     // The group that waits is refused; the next one must not take its wait for its own.
-    clearTimeout(this.waiting);
-    this.waiting = undefined;
+    clearTimeout(this.#waiting);
+    this.#waiting = undefined;
     // These events have happened, so they are written when that is possible, although their callers are told that
     // they failed: no reply may leave without a durable record.
-    this.owed = Buffer.concat([lines, this.lines.take()]);
+    this.#owed = Buffer.concat([lines, this.#lines.take()]);
     // After a failed fdatasync the kernel takes the pages for clean; another one on this descriptor would succeed
     // and mean nothing (https://wiki.postgresql.org/wiki/Fsync_Errors).
     this.file.abandon();
-    this.reason = reasonOf(this.file.path, error);
-    const refusal = new AuditError(this.reason, { cause: error });
+    this.#reason = reasonOf(this.file.path, error);
+    const refusal = new AuditError(this.#reason, { cause: error });
     group?.reject(refusal);
-    this.gathering?.reject(refusal);
-    this.gathering = undefined;
-    this.observer.observe({ type: 'failed', owed: this.sequence - this.head.sequence, error });
-    if (!this.closed) this.retryIn(firstDelay);
+    this.#gathering?.reject(refusal);
+    this.#gathering = undefined;
+    this.observer.observe({ type: 'failed', owed: this.#sequence - this.head.sequence, error });
+    if (!this.#closed) this.#retryIn(firstDelay);
   }
 
-  private retryIn(delay: number): void {
-    this.retryTimer = setTimeout(() => {
-      this.recovering = this.recover().then(() => {
-        this.recovering = undefined;
-        if (this.owed && !this.closed) this.retryIn(Math.min(2 * delay, lastDelay));
+  #retryIn(delay: number): void {
+    this.#retryTimer = setTimeout(() => {
+      this.#recovering = this.#recover().then(() => {
+        this.#recovering = undefined;
+        if (this.#owed && !this.#closed) this.#retryIn(Math.min(2 * delay, lastDelay));
       });
     }, delay).unref();
   }
 
   /** Tries to write what is owed; `owed` tells whether it succeeded. */
-  private async recover(): Promise<void> {
-    if (!this.owed) return;
-    const written = this.sequence - this.head.sequence;
+  async #recover(): Promise<void> {
+    if (!this.#owed) return;
+    const written = this.#sequence - this.head.sequence;
     try {
       await this.file.reopen(this.head);
-      await this.file.append(this.owed);
+      await this.file.append(this.#owed);
     } catch (error) {
       this.file.abandon();
-      this.reason = reasonOf(this.file.path, error);
+      this.#reason = reasonOf(this.file.path, error);
       this.observer.observe({ type: 'failed', owed: written, error });
       return;
     }
     this.commits += 1;
-    this.owed = undefined;
-    this.head = { sequence: this.sequence, hash: this.hash };
+    this.#owed = undefined;
+    this.head = { sequence: this.#sequence, hash: this.#hash };
     this.observer.observe({ type: 'recovered', written });
     this.observer.durable(this.head);
   }
 
-  private refusal(): AuditError {
-    return new AuditError(this.closed ? 'The audit log is closed.' : (this.reason ?? ''));
+  #refusal(): AuditError {
+    return new AuditError(this.#closed ? 'The audit log is closed.' : (this.#reason ?? ''));
   }
 }
 

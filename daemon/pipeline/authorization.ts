@@ -4,16 +4,16 @@ import {
   authorize,
   type AuthorizationRequest,
   decisionAbout,
-  isRootsAlways,
+  isAllowedForRoot,
 } from '../policy/engine/authorize.js';
 import { conditionsOf } from './condition-keys.js';
-import type { Asked, Permission } from './operation.js';
+import type { ConditionContext, Permission } from './operation.js';
 
 type Message = Record<string, unknown>;
 
 /** @throws AccessDeniedException, or what the permission tells a denied caller instead */
-export function checkPermission(permission: Permission<Message>, asked: Asked<Message>): void {
-  if (asked.key && !permission.trust && isRootsAlways(asked.caller, permission.action, asked.key.record))
+export function checkPermission(permission: Permission<Message>, asked: ConditionContext<Message>): void {
+  if (asked.key && !permission.trust && isAllowedForRoot(asked.caller, permission.action, asked.key.record))
     return;
   try {
     authorize(authorizationRequest(permission, asked));
@@ -23,13 +23,13 @@ export function checkPermission(permission: Permission<Message>, asked: Asked<Me
 }
 
 /** Whether a caller would be let in. */
-export function isPermitted(permission: Permission<Message>, asked: Asked<Message>): boolean {
+export function isPermitted(permission: Permission<Message>, asked: ConditionContext<Message>): boolean {
   return decisionAbout(authorizationRequest(permission, asked)).allowed;
 }
 
 function authorizationRequest(
   permission: Permission<Message>,
-  asked: Asked<Message>,
+  asked: ConditionContext<Message>,
 ): AuthorizationRequest<Grant> {
   const { action, encryptionContext } = permission;
   const { request, key, services, caller } = asked;

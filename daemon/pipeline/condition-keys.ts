@@ -3,7 +3,7 @@
 import type { StringMap, Tag } from '../../proto/generated/messages.js';
 import type { Lookup } from '../policy/language/patterns.js';
 import { globalConditionKeys } from './global-context.js';
-import type { Asked, ConditionKey, ConditionKeys, Permission } from './operation.js';
+import type { ConditionContext, ConditionKey, ConditionKeys, Permission } from './operation.js';
 
 /** Of the key that a permission is about, as it is now. */
 const keyConditionKeys: ConditionKeys<unknown> = {
@@ -22,7 +22,10 @@ const keyConditionKeys: ConditionKeys<unknown> = {
 /** The alias by which a request names its key. @param field of the request that names it */
 export function requestAlias<Name extends string>(field: Name) {
   return {
-    'kms:RequestAlias': ({ request, services }: Asked<Readonly<Partial<Record<Name, string>>>>) => {
+    'kms:RequestAlias': ({
+      request,
+      services,
+    }: ConditionContext<Readonly<Partial<Record<Name, string>>>>) => {
       const named = request[field];
       const parsed = named === undefined ? undefined : services.keyring.namer.parse(named);
       return parsed?.kind === 'alias' ? parsed.aliasName : undefined;
@@ -35,9 +38,9 @@ export const symmetricEncryption = { 'kms:EncryptionAlgorithm': () => 'SYMMETRIC
 
 /** Of tags that a request brings. */
 export const requestTags = {
-  'aws:RequestTag/': ({ request }: Asked<{ readonly tags?: readonly Tag[] }>, name: string) =>
+  'aws:RequestTag/': ({ request }: ConditionContext<{ readonly tags?: readonly Tag[] }>, name: string) =>
     valuesOf(request.tags ?? [], name),
-  'aws:TagKeys': ({ request }: Asked<{ readonly tags?: readonly Tag[] }>) =>
+  'aws:TagKeys': ({ request }: ConditionContext<{ readonly tags?: readonly Tag[] }>) =>
     request.tags?.map(({ tagKey }) => tagKey),
 };
 
@@ -113,7 +116,10 @@ function supplyOf(permission: AnyPermission): Supply {
 }
 
 /** The condition keys of one request. Nothing is computed that no policy asks for. */
-export function conditionsOf(permission: AnyPermission, asked: Asked<Record<string, unknown>>): Lookup {
+export function conditionsOf(
+  permission: AnyPermission,
+  asked: ConditionContext<Record<string, unknown>>,
+): Lookup {
   return (name) => {
     const { single, families } = supplyOf(permission);
     const found = single.get(name);

@@ -132,7 +132,7 @@ export class HandlerContext<Request> {
 }
 
 /** What condition keys tell of: a request, and who makes it. */
-export interface Asked<Request> {
+export interface ConditionContext<Request> {
   readonly request: Request;
   /** The permission's key. */
   readonly key: Key | undefined;
@@ -147,7 +147,7 @@ export interface Asked<Request> {
  * @param rest of a name that stands for many: what follows it, in lower case
  */
 export type ConditionKey<Request> = (
-  asked: Asked<Request>,
+  asked: ConditionContext<Request>,
   rest: string,
 ) => string | readonly string[] | undefined;
 
@@ -178,7 +178,7 @@ export interface Permission<Request> {
    * Finds a grant that gives the permission, where operation and encryption context do not say it all.
    * @param granteeId unique id of a user or role, id of a role session, or for root the account
    */
-  readonly grant?: (asked: Asked<Request>, granteeId: string) => Grant | undefined;
+  readonly grant?: (asked: ConditionContext<Request>, granteeId: string) => Grant | undefined;
   /** Whether a request needs this permission, where some do not. */
   readonly when?: (request: Request, caller: Caller) => boolean;
   /**

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { z } from 'zod';
-import type { Link } from '../../audit/chain.js';
+import type { ChainHead } from '../../audit/chain.js';
 import { type VerifyReport, verifyLog } from '../../audit/verify.js';
 import { expectedLogHead, readRecords } from '../../app/opening/open-home.js';
 import { addHomeOption, exitCodes, homeOf, runProgram, UsageError, wholeNumber } from '../program.js';
@@ -23,7 +23,7 @@ interface Options {
 
 /** The newest record that the log must hold; or why it is not known. */
 interface DaemonHead {
-  readonly head?: Link;
+  readonly head?: ChainHead;
   readonly reason?: string;
 }
 

@@ -46,7 +46,7 @@ export class Anchoring {
   #timer: NodeJS.Timeout | undefined;
   #notBefore = 0;
   #failure: HsmError | undefined;
-  /** Asked for while one was written. */
+  /** ConditionContext for while one was written. */
   #again = false;
   #closed = false;
   /** The HSM was put back, or somebody destroyed the anchor in it; undefined: neither. */

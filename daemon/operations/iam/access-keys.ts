@@ -5,14 +5,19 @@ import type { Caller } from '../../identity/caller.js';
 import type { Principal } from '../../identity/identities.js';
 import { existingUser, quotaExceeded } from './identity-changes.js';
 import { namedUser, ofUser, resourceTags } from './identity-conditions.js';
-import { type AnyOperation, type Asked, operation, type Services } from '../../pipeline/operation.js';
+import {
+  type AnyOperation,
+  type ConditionContext,
+  operation,
+  type Services,
+} from '../../pipeline/operation.js';
 import { page } from '../shared/paging.js';
 import { callingUser, userArn } from './users.js';
 
 /** Two, so that one can be replaced by another without an outage. */
 const accessKeysPerUser = 2;
 
-const ofOwner = resourceTags((asked: Asked<AccessKeyRequest>) => {
+const ofOwner = resourceTags((asked: ConditionContext<AccessKeyRequest>) => {
   const { request, services, caller } = asked;
   return find(request, services, caller)?.principal ?? namedUser(asked);
 });

@@ -1,7 +1,7 @@
 // Condition keys of operations on users and roles: their tags, and those that a request brings.
 import type { IdentityTag } from '../../../proto/generated/messages.js';
 import type { Principal, Role, User } from '../../identity/identities.js';
-import type { Asked } from '../../pipeline/operation.js';
+import type { ConditionContext } from '../../pipeline/operation.js';
 
 interface UserRequest {
   readonly userName?: string;
@@ -12,8 +12,8 @@ interface TagRequest {
 }
 
 /** @param find the user or role that a request is about */
-export function resourceTags<Request>(find: (asked: Asked<Request>) => Principal | undefined) {
-  const value = (asked: Asked<Request>, name: string) => {
+export function resourceTags<Request>(find: (asked: ConditionContext<Request>) => Principal | undefined) {
+  const value = (asked: ConditionContext<Request>, name: string) => {
     const record = find(asked)?.record;
     return record && record.type !== 'Root' ? valueOf(record.tags, name) : undefined;
   };
@@ -21,12 +21,12 @@ export function resourceTags<Request>(find: (asked: Asked<Request>) => Principal
 }
 
 /** The user whom a request names, else the caller. */
-export function namedUser({ request, services, caller }: Asked<UserRequest>): User | undefined {
+export function namedUser({ request, services, caller }: ConditionContext<UserRequest>): User | undefined {
   if (request.userName !== undefined) return services.identities.user(request.userName);
   return caller.type === 'User' ? caller.user : undefined;
 }
 
-function namedRole({ request, services }: Asked<{ readonly roleName: string }>): Role | undefined {
+function namedRole({ request, services }: ConditionContext<{ readonly roleName: string }>): Role | undefined {
   return services.identities.role(request.roleName);
 }
 
@@ -39,18 +39,18 @@ export const ofRole = resourceTags(namedRole);
 
 /** ARN of the managed policy that a request attaches or detaches. */
 export const namedPolicy = {
-  'iam:PolicyARN': ({ request }: Asked<{ readonly policyArn?: string }>) => request.policyArn,
+  'iam:PolicyARN': ({ request }: ConditionContext<{ readonly policyArn?: string }>) => request.policyArn,
 };
 
 /** ARN of the permissions boundary that a request sets, where it sets one. */
 export const givenBoundary = {
-  'iam:PermissionsBoundary': ({ request }: Asked<{ readonly permissionsBoundary?: string }>) =>
+  'iam:PermissionsBoundary': ({ request }: ConditionContext<{ readonly permissionsBoundary?: string }>) =>
     request.permissionsBoundary,
 };
 
 /** ARN of the permissions boundary that a user or role has. @param find the one that a request is about */
-function presentBoundary<Request>(find: (asked: Asked<Request>) => User | Role | undefined) {
-  const value = (asked: Asked<Request>) => {
+function presentBoundary<Request>(find: (asked: ConditionContext<Request>) => User | Role | undefined) {
+  const value = (asked: ConditionContext<Request>) => {
     const { boundary } = find(asked)?.record ?? {};
     return boundary === undefined ? undefined : asked.services.identities.policy(boundary)?.arn;
   };
@@ -63,13 +63,14 @@ export const boundaryOfRole = presentBoundary(namedRole);
 
 /** Of tags that a request brings. */
 export const givenTags = {
-  'aws:RequestTag/': ({ request }: Asked<TagRequest>, name: string) => valueOf(request.tags ?? [], name),
-  'aws:TagKeys': ({ request }: Asked<TagRequest>) => request.tags?.map(({ key }) => key),
+  'aws:RequestTag/': ({ request }: ConditionContext<TagRequest>, name: string) =>
+    valueOf(request.tags ?? [], name),
+  'aws:TagKeys': ({ request }: ConditionContext<TagRequest>) => request.tags?.map(({ key }) => key),
 };
 
 /** Of tags that a request takes away. */
 export const namedTags = {
-  'aws:TagKeys': ({ request }: Asked<{ readonly tagKeys: readonly string[] }>) => request.tagKeys,
+  'aws:TagKeys': ({ request }: ConditionContext<{ readonly tagKeys: readonly string[] }>) => request.tagKeys,
 };
 
 function valueOf(tags: readonly IdentityTag[], name: string): string | undefined {

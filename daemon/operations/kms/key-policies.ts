@@ -3,7 +3,12 @@ import { exceptions } from '../../../proto/errors.js';
 import { Key, putKey } from '../../keys/keyring.js';
 import type { KeyRecord } from '../../keys/record.js';
 import { isPermitted } from '../../pipeline/authorization.js';
-import { type AnyOperation, type Asked, operation, type Permission } from '../../pipeline/operation.js';
+import {
+  type AnyOperation,
+  type ConditionContext,
+  operation,
+  type Permission,
+} from '../../pipeline/operation.js';
 import { page } from '../shared/paging.js';
 import { keyPolicy, shownPolicy } from '../shared/policy-documents.js';
 import { keyIdOrArn } from '../shared/key-resolvers.js';
@@ -12,7 +17,9 @@ import { keyIdOrArn } from '../shared/key-resolvers.js';
 const defaultName = 'default';
 
 const bypass = {
-  'kms:BypassPolicyLockoutSafetyCheck': ({ request }: Asked<{ bypassPolicyLockoutSafetyCheck?: boolean }>) =>
+  'kms:BypassPolicyLockoutSafetyCheck': ({
+    request,
+  }: ConditionContext<{ bypassPolicyLockoutSafetyCheck?: boolean }>) =>
     String(request.bypassPolicyLockoutSafetyCheck ?? false),
 };
 
@@ -83,7 +90,7 @@ function checkName(policyName = defaultName): void {
  */
 export function checkLockout(
   record: KeyRecord,
-  asked: Omit<Asked<{ bypassPolicyLockoutSafetyCheck?: boolean }>, 'key'>,
+  asked: Omit<ConditionContext<{ bypassPolicyLockoutSafetyCheck?: boolean }>, 'key'>,
 ): void {
   const key = new Key(record, asked.services.keyring.namer);
   const [permission] = putKeyPolicy.permissions as [Permission<Record<string, unknown>>];

@@ -1,16 +1,16 @@
 // Condition keys about grants (KMS Developer Guide, "AWS KMS condition keys").
 import type { CreateGrantRequest } from '../../../proto/generated/messages.js';
 import { type Constraint, suppliedConstraints } from '../../keys/grants/grant-constraints.js';
-import type { Asked, ConditionKeys } from '../../pipeline/operation.js';
+import type { ConditionContext, ConditionKeys } from '../../pipeline/operation.js';
 
 /** No service of AWS makes, lists or revokes grants for its users here. */
 export const notForService = { 'kms:GrantIsForAWSResource': () => 'false' };
 
 /** Of a grant's constraint: what it is, and its encryption context. */
 export function constraintConditions<Request>(
-  read: (asked: Asked<Request>) => Constraint | undefined,
+  read: (asked: ConditionContext<Request>) => Constraint | undefined,
 ): ConditionKeys<Request> {
-  const pairs = (asked: Asked<Request>) => read(asked)?.pairs ?? [];
+  const pairs = (asked: ConditionContext<Request>) => read(asked)?.pairs ?? [];
   return {
     'kms:GrantConstraintType': (asked) => read(asked)?.type,
     'kms:EncryptionContext:': (asked, name) =>

@@ -8,7 +8,7 @@ import type { Session } from '../../identity/sessions/sessions.js';
 import { checkTags } from '../iam/identity-changes.js';
 import {
   type AnyOperation,
-  type Asked,
+  type ConditionContext,
   type ConditionKeys,
   operation,
   type Services,
@@ -34,11 +34,17 @@ const conditionKeys: ConditionKeys<AssumeRoleRequest> = {
   'iam:ResourceTag/': roleTag,
 };
 
-function tagsOf({ request: { tags = [] }, caller }: Asked<AssumeRoleRequest>): readonly IdentityTag[] {
+function tagsOf({
+  request: { tags = [] },
+  caller,
+}: ConditionContext<AssumeRoleRequest>): readonly IdentityTag[] {
   return [...transitiveTags(caller), ...tags];
 }
 
-function roleTag({ request, services }: Asked<AssumeRoleRequest>, name: string): string | undefined {
+function roleTag(
+  { request, services }: ConditionContext<AssumeRoleRequest>,
+  name: string,
+): string | undefined {
   return valueOf(services.identities.roleByArn(request.roleArn)?.record.tags ?? [], name);
 }
 

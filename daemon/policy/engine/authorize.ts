@@ -39,7 +39,7 @@ export function authorize(request: AuthorizationRequest<unknown>): void {
  * Whether a key's policy lets the account root do something whatever the request is, which is so of nearly all keys: then
  * nothing of the request need be put together for {@link authorize}, which would say the same.
  */
-export function isRootsAlways(caller: Caller, action: string, key: KeyPolicySource): boolean {
+export function isAllowedForRoot(caller: Caller, action: string, key: KeyPolicySource): boolean {
   if (caller.type !== 'Root') return false;
   const { unconditional } = keyPolicyOf(key).about(action);
   return unconditional.some((allow) => allow.match(caller) === 'own');

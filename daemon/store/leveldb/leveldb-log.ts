@@ -4,11 +4,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** https://github.com/google/leveldb/blob/main/doc/log_format.md: blocks of records, each with a header. */
-const BLOCK = 32 * 1024;
+const blockLength = 32 * 1024;
 /** Masked CRC-32C of type and data, u16 length of the data, u8 type; little-endian. */
-const HEADER = 7;
+const headerLength = 7;
 /** FULL and FIRST begin a batch, MIDDLE and LAST continue it. */
-const TYPES = { full: 1, first: 2, last: 4 };
+const recordTypes = { full: 1, first: 2, last: 4 };
 
 /** CRC-32C (RFC 3720, appendix B.4), by byte. */
 const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
@@ -26,11 +26,11 @@ function maskedCrc(bytes: Buffer): number {
 
 /** Where the record that begins here ends; undefined where there is no whole record. */
 function endOfRecord(log: Buffer, at: number): number | undefined {
-  const blockEnd = Math.min(at - (at % BLOCK) + BLOCK, log.length);
-  if (at + HEADER > blockEnd) return undefined;
-  const end = at + HEADER + log.readUInt16LE(at + 4);
+  const blockEnd = Math.min(at - (at % blockLength) + blockLength, log.length);
+  if (at + headerLength > blockEnd) return undefined;
+  const end = at + headerLength + log.readUInt16LE(at + 4);
   const type = log[at + 6]!;
-  if (end > blockEnd || type < TYPES.full || type > TYPES.last) return undefined;
+  if (end > blockEnd || type < recordTypes.full || type > recordTypes.last) return undefined;
   return maskedCrc(log.subarray(at + 6, end)) === log.readUInt32LE(at) ? end : undefined;
 }
 
@@ -51,13 +51,13 @@ export function findLogDamage(folder: string): string[] {
 function findDamage(log: Buffer): number | undefined {
   let at = 0;
   while (at < log.length) {
-    const inBlock = BLOCK - (at % BLOCK);
-    const end = inBlock < HEADER ? at + inBlock : endOfRecord(log, at);
+    const inBlock = blockLength - (at % blockLength);
+    const end = inBlock < headerLength ? at + inBlock : endOfRecord(log, at);
     if (end === undefined) break;
     at = end;
   }
   // A batch that begins after a record that is not whole: that is no torn end.
-  for (let later = at + 1; later + HEADER <= log.length; later++)
-    if (log[later + 6]! <= TYPES.first && endOfRecord(log, later) !== undefined) return at;
+  for (let later = at + 1; later + headerLength <= log.length; later++)
+    if (log[later + 6]! <= recordTypes.first && endOfRecord(log, later) !== undefined) return at;
   return undefined;
 }
