@@ -1,4 +1,4 @@
-// The options that every command has: those of the AWS CLI v2. What has no meaning here is refused with the reason.
+// The global options of the AWS CLI v2, which every command takes. Those without a meaning here are refused, with the reason.
 import { type Command, Option } from 'commander';
 import { defaultCredentials } from '../credentials.js';
 import type { ConnectOptions } from '../options.js';
@@ -15,27 +15,28 @@ export interface GlobalOptions {
   readonly debug?: boolean;
 }
 
-/** For commands that reach the daemon. One that has an option of the same name takes these before its name. */
+/** For commands that connect. Where a command has an option of the same name, these are given before its name. */
 const options: readonly (readonly [flags: string, description: string, choices?: readonly string[]])[] = [
-  ['--region <region>', 'part of the signature; AWS_REGION if not given'],
-  ['--profile <name>', 'profile of the AWS credentials file to sign with'],
-  ['--endpoint-url <url>', 'https://host:port, wss://host:port/ or unix:/path; KEYHOLD_URL if not given'],
-  ['--ca-bundle <path>', 'certificates to trust, PEM; AWS_CA_BUNDLE if not given'],
-  ['--cli-read-timeout <seconds>', 'for a request with all its repetitions; 0: none'],
-  ['--cli-connect-timeout <seconds>', 'for making the connection; 0: none'],
-  ['--debug', 'tells on standard error what is done, and where an error comes from'],
-  ['--no-cli-pager', 'has no effect: there is no pager'],
-  ['--no-cli-auto-prompt', 'has no effect: there are no prompts'],
-  ['--color <when>', 'has no effect: there are no colors', ['on', 'off', 'auto']],
-  ['--cli-binary-format <format>', 'how blobs are given', binaryFormats],
+  ['--region <region>', 'the Region to sign for; AWS_REGION if not given'],
+  ['--profile <name>', 'the profile of the AWS credentials file to sign with'],
+  ['--endpoint-url <url>', 'where the daemon is: https://host:port or unix:/path; KEYHOLD_URL if not given'],
+  ['--ca-bundle <path>', 'certificates to trust, in PEM; AWS_CA_BUNDLE if not given'],
+  ['--cli-read-timeout <seconds>', 'how long a request may take, with its repetitions; 0: no limit'],
+  ['--cli-connect-timeout <seconds>', 'how long connecting may take; 0: no limit'],
+  ['--debug', 'say on standard error what is done, and where an error comes from'],
+  ['--no-cli-pager', 'no effect: there is no pager'],
+  ['--no-cli-auto-prompt', 'no effect: there are no prompts'],
+  ['--color <when>', 'no effect: there are no colors', ['on', 'off', 'auto']],
+  ['--cli-binary-format <format>', 'how bytes are given', binaryFormats],
 ];
+const heading = 'Global options:';
 
 const noOperation = 'this command is not one operation of the API';
-const noPages = 'this command gives no pages';
+const noPages = 'this command returns no list in pages';
 
-/** What the AWS CLI has and a command does not, with the reason; unless the command has an option of that name. */
+/** Options of the AWS CLI that are refused, with the reason, where a command has none of that name. */
 const refused: Readonly<Record<string, string>> = {
-  '--no-verify-ssl': 'the certificate of the daemon is always verified; name its authority with --ca-bundle',
+  '--no-verify-ssl': 'the certificate of the daemon is always verified; trust its authority with --ca-bundle',
   '--no-sign-request': 'every request is signed',
   '--cli-auto-prompt': 'there are no prompts',
   '--cli-input-json <value>': noOperation,
@@ -47,17 +48,18 @@ const refused: Readonly<Record<string, string>> = {
   '--no-paginate': noPages,
 };
 
-/** Options that were added here, in contrast to a command's own of the same name. */
+/** The options added here, to tell them from a command's own of the same name. */
 const added = new WeakSet<Option>();
 
 const printing = [
-  new Option('--output <format>', 'how to print').choices(formats),
-  new Option('--query <expression>', 'a JMESPath expression that picks what to print'),
+  new Option('--output <format>', 'how to print').choices(formats).helpGroup(heading),
+  new Option('--query <expression>', 'a JMESPath expression that selects what to print').helpGroup(heading),
 ];
 
 /**
- * Adds the options to the program, where they stand before the command's name, and to its commands, where they stand behind.
- * @param isOfClient whether a command reaches the daemon; others read their own options
+ * Adds the options to the program, to be given before a command's name, and to its commands, to be given after it.
+ * @param isOfClient whether a command connects to the daemon; the others get none of these options
+ * @param apply is called with the options before the command runs
  */
 export function addGlobalOptions(
   program: Command,
@@ -79,7 +81,7 @@ export function addGlobalOptions(
 function addTo(command: Command): void {
   const has = (flag: string) => command.options.some(({ long }) => long === flag);
   for (const [flags, description, choices] of options) {
-    const option = new Option(flags, description);
+    const option = new Option(flags, description).helpGroup(heading);
     if (choices) option.choices(choices);
     if (has(option.long!)) continue;
     added.add(option);
@@ -96,7 +98,7 @@ function leaves(command: Command): Command[] {
   return command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
 }
 
-/** Gives a command the options that stand before its name. @throws UsageError where it has no use for one */
+/** Gives a command the options that were given before its name. @throws UsageError for one that it does not have */
 function inherit(program: Command, command: Command): void {
   const given = program.options.filter(
     (option) => program.getOptionValueSource(option.attributeName()) === 'cli',
@@ -104,16 +106,16 @@ function inherit(program: Command, command: Command): void {
   for (const option of given) {
     const attribute = option.attributeName();
     const own = command.options.find(({ long }) => long === option.long);
-    if (!own) throw new UsageError(`'${command.name()}' has no use for ${option.long}.`);
-    // A command's own option of the same name means something else: this one is of the connection.
+    if (!own) throw new UsageError(`'${command.name()}' does not take ${option.long}.`);
+    // A command's own option of the same name means something else: this one is for the connection.
     if (added.has(option) && !added.has(own)) continue;
-    // That of the same name which stands behind the command's name wins.
+    // The option after the command's name takes precedence.
     if (command.getOptionValueSource(attribute) !== 'cli')
       command.setOptionValueWithSource(attribute, program.getOptionValue(attribute), 'cli');
   }
 }
 
-/** What a command was given of the options that are added here, before its name or behind it. */
+/** The options added here that were given, before the command's name or after it. */
 function globalsOf(program: Command, command: Command): GlobalOptions {
   const isOwn = ({ long }: Option) => !command.options.some((each) => each.long === long && added.has(each));
   return Object.fromEntries(
@@ -126,21 +128,21 @@ function globalsOf(program: Command, command: Command): GlobalOptions {
   );
 }
 
-/** @throws UsageError where the option is one that was added to be refused */
+/** @throws UsageError where the option was given and is one of `refused` */
 function refuse(command: Command, flags: string, reason: string): void {
   const option = command.options.find((each) => each.flags === flags && each.hidden);
   if (!option || command.getOptionValueSource(option.attributeName()) !== 'cli') return;
-  // Of --this and --no-this, which have one value, only the one.
+  // --this and --no-this share one value.
   if ((command.getOptionValue(option.attributeName()) === false) === option.negate)
     throw new UsageError(`${option.long} is not available: ${reason}.`);
 }
 
-/** What the options say of the connection. @throws UsageError */
+/** The options of a connection. @throws UsageError for a value that cannot be used */
 export async function connectionOf(options: GlobalOptions): Promise<ConnectOptions> {
   const { region, profile, endpointUrl, caBundle, cliReadTimeout, cliConnectTimeout } = options;
   return {
     ...(region !== undefined && { region }),
-    // As with the AWS CLI, a profile that is named counts before the variables.
+    // As with the AWS CLI, --profile takes precedence over the environment variables.
     ...(profile !== undefined && {
       credentials: () =>
         defaultCredentials({ ...process.env, AWS_PROFILE: profile, AWS_ACCESS_KEY_ID: undefined }),
@@ -154,7 +156,7 @@ export async function connectionOf(options: GlobalOptions): Promise<ConnectOptio
   };
 }
 
-/** The address of the AWS endpoint is that of the native one. */
+/** The AWS endpoint and the native one have the same address. */
 function urlOf(text: string): string {
   if (text.startsWith('http:'))
     throw new UsageError('--endpoint-url: the daemon is reached by TLS; give https://host:port.');

@@ -1,11 +1,12 @@
-// keyhold identity: the everyday commands on users, roles and access keys. Each is one or two operations, which are
-// there as commands of their own too, with all their options.
-import { type Command, Option } from 'commander';
+// keyhold identity: everyday commands for users, roles and access keys. Each calls one or two operations, which also have
+// commands of their own with all their options.
+import type { Command } from 'commander';
 import { type OperationName, shapeByName } from '../../proto/schema/descriptor.js';
 import type { Client } from '../client.js';
 import { ServiceError } from '../errors.js';
 import { writeCredentials } from './credentials-file.js';
-import { type Format, formats, render, toAwsNames } from './output.js';
+import { addOutputOptions, type OutputOptions, printResponse, render, toAwsNames } from './output.js';
+import { pagesOf } from './pages.js';
 import { withClient } from './session.js';
 import { readMap, readValue, UsageError } from './values.js';
 
@@ -14,125 +15,111 @@ interface Identity {
   readonly name: string;
 }
 
-interface CommonOptions {
-  readonly output: Format;
-  readonly query?: string;
-}
-
 const principalForms = 'NAME, user/NAME, role/NAME, or an ARN';
 
 /** Adds `keyhold identity create-user` and its siblings. */
 export function addIdentityCommands(program: Command): void {
-  const group = program.command('identity').description('Users, roles and their access keys.');
+  const group = program
+    .command('identity')
+    .description('Everyday commands for users, roles and their access keys.')
+    .helpGroup('Users, roles and policies:');
   const add = (name: string, description: string) =>
-    group
-      .command(name)
-      .description(description)
-      .addOption(new Option('--output <format>', 'how to print').choices(formats).default('json'))
-      .option('--query <expression>', 'a JMESPath expression that picks what to print');
+    addOutputOptions(group.command(name).description(description));
 
-  add('create-user', 'Makes a user.')
-    .argument('<name>')
-    .option('--path <path>', 'begins and ends with /')
-    .option('--tags <value>', 'name=value,other=value')
-    .option('--permissions-boundary <arn>', 'ARN of a managed policy')
+  add('create-user', 'Creates a user.')
+    .argument('<name>', 'its name')
+    .option('--path <path>', 'its path, which begins and ends with /')
+    .option('--tags <value>', 'its tags: name=value,other=value')
+    .option('--permissions-boundary <arn>', 'ARN of a managed policy that limits what others can allow')
     .action((userName: string, options: CreateOptions) =>
       run('CreateUser', options, (client) => client.createUser({ userName, ...created(options) })),
     );
-  add('create-role', 'Makes a role.')
-    .argument('<name>')
+  add('create-role', 'Creates a role.')
+    .argument('<name>', 'its name')
     .requiredOption('--trust-policy <document>', 'who may assume it: JSON, or a file as file://path')
-    .option('--description <text>')
-    .option('--max-session-duration <seconds>', '3600 to 43200')
-    .option('--path <path>', 'begins and ends with /')
-    .option('--tags <value>', 'name=value,other=value')
-    .option('--permissions-boundary <arn>', 'ARN of a managed policy')
+    .option('--description <text>', 'a text for people')
+    .option('--max-session-duration <seconds>', 'the most seconds of a session, 3600 to 43200')
+    .option('--path <path>', 'its path, which begins and ends with /')
+    .option('--tags <value>', 'its tags: name=value,other=value')
+    .option('--permissions-boundary <arn>', 'ARN of a managed policy that limits what others can allow')
     .action((roleName: string, options: CreateOptions & CreateRoleOptions) =>
       run('CreateRole', options, (client) => client.createRole(roleRequest(roleName, options))),
     );
-  add('list', 'Lists users and roles.').action((options: CommonOptions) => list(options));
-  add('delete', 'Removes a user or role that has neither policies nor access keys.')
+  add('list', 'Lists users and roles.').action((options: OutputOptions) => list(options));
+  add('delete', 'Deletes a user or role that has no policies and no access keys.')
     .argument('<principal>', principalForms)
-    .action((principal: string, options: CommonOptions) =>
+    .action((principal: string, options: OutputOptions) =>
       onIdentity(principal, options, {
         user: ['DeleteUser', (client, userName) => client.deleteUser({ userName })],
         role: ['DeleteRole', (client, roleName) => client.deleteRole({ roleName })],
       }),
     );
-  add('attach-policy', 'Gives a managed policy to a user or role.')
-    .argument('<principal>', principalForms)
-    .argument('<policy>', 'its name or ARN')
-    .action((principal: string, policy: string, options: CommonOptions) =>
-      onIdentity(principal, options, {
-        user: [
-          'AttachUserPolicy',
-          async (client, userName) =>
-            client.attachUserPolicy({ userName, policyArn: await policyArn(client, policy) }),
-        ],
-        role: [
-          'AttachRolePolicy',
-          async (client, roleName) =>
-            client.attachRolePolicy({ roleName, policyArn: await policyArn(client, policy) }),
-        ],
-      }),
-    );
-  add('detach-policy', 'Takes a managed policy from a user or role.')
-    .argument('<principal>', principalForms)
-    .argument('<policy>', 'its name or ARN')
-    .action((principal: string, policy: string, options: CommonOptions) =>
-      onIdentity(principal, options, {
-        user: [
-          'DetachUserPolicy',
-          async (client, userName) =>
-            client.detachUserPolicy({ userName, policyArn: await policyArn(client, policy) }),
-        ],
-        role: [
-          'DetachRolePolicy',
-          async (client, roleName) =>
-            client.detachRolePolicy({ roleName, policyArn: await policyArn(client, policy) }),
-        ],
-      }),
-    );
-  add('tag', 'Tags a user or role.')
+  for (const [name, ofUser, ofRole, description] of [
+    ['attach-policy', 'attachUserPolicy', 'attachRolePolicy', 'Attaches a managed policy to a user or role.'],
+    [
+      'detach-policy',
+      'detachUserPolicy',
+      'detachRolePolicy',
+      'Detaches a managed policy from a user or role.',
+    ],
+  ] as const)
+    add(name, description)
+      .argument('<principal>', principalForms)
+      .argument('<policy>', 'its name or ARN')
+      .action((principal: string, policy: string, options: OutputOptions) =>
+        onIdentity(principal, options, {
+          user: [
+            operationOf(ofUser),
+            async (client, userName) =>
+              client[ofUser]({ userName, policyArn: await policyArn(client, policy) }),
+          ],
+          role: [
+            operationOf(ofRole),
+            async (client, roleName) =>
+              client[ofRole]({ roleName, policyArn: await policyArn(client, policy) }),
+          ],
+        }),
+      );
+  add('tag', 'Adds tags to a user or role, or changes them.')
     .argument('<principal>', principalForms)
     .argument('<tags>', 'name=value,other=value')
-    .action((principal: string, text: string, options: CommonOptions) => {
+    .action((principal: string, text: string, options: OutputOptions) => {
       const tags = readTags(text);
       return onIdentity(principal, options, {
         user: ['TagUser', (client, userName) => client.tagUser({ userName, tags })],
         role: ['TagRole', (client, roleName) => client.tagRole({ roleName, tags })],
       });
     });
-  add('create-access-key', 'Makes an access key and shows its secret, or writes it into a credentials file.')
-    .argument('[user]', 'without it, of the caller')
-    .option('--credentials-file <path>', 'a file as AWS tools read it; the secret is then not printed')
-    .option('--profile <name>', 'profile in that file', 'default')
+  add('create-access-key', 'Creates an access key. Shows its secret, or writes it to a credentials file.')
+    .argument('[user]', 'the name of the user; the caller if not given')
+    .option('--credentials-file <path>', 'write the secret to this AWS credentials file, and do not print it')
+    .option('--profile <name>', 'the profile in that file', 'default')
     .action(createAccessKey);
   add('list-access-keys', 'Lists the access keys of a user.')
-    .argument('[user]', 'without it, of the caller')
-    .action((user: string | undefined, options: CommonOptions) =>
+    .argument('[user]', 'the name of the user; the caller if not given')
+    .action((user: string | undefined, options: OutputOptions) =>
       run('ListAccessKeys', options, (client) => client.listAccessKeys({ userName: userIn(user) })),
     );
-  add('deactivate', 'Keeps an access key from signing, from the next request on.')
-    .argument('<access-key-id>')
-    .action((accessKeyId: string, options: CommonOptions) =>
+  add('deactivate', 'Deactivates an access key, from the next request on.')
+    .argument('<access-key-id>', 'its ID')
+    .action((accessKeyId: string, options: OutputOptions) =>
       run('UpdateAccessKey', options, (client) =>
         client.updateAccessKey({ accessKeyId, status: 'Inactive' }),
       ),
     );
-  add('activate', 'Lets an access key sign again.')
-    .argument('<access-key-id>')
-    .action((accessKeyId: string, options: CommonOptions) =>
+  add('activate', 'Activates an access key again.')
+    .argument('<access-key-id>', 'its ID')
+    .action((accessKeyId: string, options: OutputOptions) =>
       run('UpdateAccessKey', options, (client) => client.updateAccessKey({ accessKeyId, status: 'Active' })),
     );
-  add('delete-access-key', 'Removes an access key.')
-    .argument('<access-key-id>')
-    .action((accessKeyId: string, options: CommonOptions) =>
+  add('delete-access-key', 'Deletes an access key.')
+    .argument('<access-key-id>', 'its ID')
+    .action((accessKeyId: string, options: OutputOptions) =>
       run('DeleteAccessKey', options, (client) => client.deleteAccessKey({ accessKeyId })),
     );
 }
 
-interface CreateOptions extends CommonOptions {
+interface CreateOptions extends OutputOptions {
   readonly path?: string;
   readonly tags?: string;
   readonly permissionsBoundary?: string;
@@ -168,14 +155,14 @@ function readTags(text: string): { key: string; value: string }[] {
 /** Calls an operation and prints its response. */
 function run(
   operation: OperationName,
-  { output, query }: CommonOptions,
+  options: OutputOptions,
   call: (client: Client) => Promise<object>,
 ): Promise<void> {
-  return withClient(async (client) => {
-    const response = await call(client);
-    const { response: shape } = shapeByName.get(operation)!;
-    process.stdout.write(await render(toAwsNames(shape, response as Record<string, unknown>), output, query));
-  }, operation);
+  return withClient(async (client) => printResponse(operation, await call(client), options), operation);
+}
+
+function operationOf<Method extends string>(method: Method) {
+  return `${method.charAt(0).toUpperCase()}${method.slice(1)}` as Capitalize<Method>;
 }
 
 type Call = (client: Client, name: string) => Promise<object>;
@@ -183,7 +170,7 @@ type Call = (client: Client, name: string) => Promise<object>;
 /** Calls the operation for the kind of identity that is named. */
 function onIdentity(
   text: string,
-  options: CommonOptions,
+  options: OutputOptions,
   calls: Readonly<Record<Identity['kind'], readonly [OperationName, Call]>>,
 ): Promise<void> {
   let operation: OperationName = 'GetUser';
@@ -192,9 +179,7 @@ function onIdentity(
       const { kind, name } = await findIdentity(client, text);
       const [named, call] = calls[kind];
       operation = named;
-      const response = (await call(client, name)) as Record<string, unknown>;
-      const shape = shapeByName.get(operation)!.response;
-      process.stdout.write(await render(toAwsNames(shape, response), options.output, options.query));
+      await printResponse(operation, await call(client, name), options);
     },
     () => operation,
   );
@@ -218,12 +203,12 @@ async function findIdentity(client: Client, text: string): Promise<Identity> {
   if (isUser !== isRole) return { kind: isUser ? 'user' : 'role', name: text };
   throw new UsageError(
     isUser
-      ? `'${text}' is a user and a role: say user/${text} or role/${text}.`
+      ? `'${text}' is the name of a user and of a role: give user/${text} or role/${text}.`
       : `There is no user and no role '${text}'.`,
   );
 }
 
-/** The name of a user in any of the forms. */
+/** The name of a user, given as NAME, user/NAME or an ARN. */
 function userIn(text: string | undefined): string | undefined {
   return text?.replace(/^(arn:aws:iam::[0-9]{12}:)?user\/(.*\/)?/, '');
 }
@@ -231,31 +216,22 @@ function userIn(text: string | undefined): string | undefined {
 /** Finds a policy by its name, whatever its path. */
 async function policyArn(client: Client, policy: string): Promise<string> {
   if (policy.startsWith('arn:')) return policy;
-  let marker: string | undefined;
-  do {
-    const { policies = [], nextMarker } = await client.listPolicies({ marker });
+  for await (const { policies = [] } of pagesOf((marker) => client.listPolicies({ marker }))) {
     const found = policies.find(({ policyName }) => policyName?.toLowerCase() === policy.toLowerCase());
     if (found?.arn !== undefined) return found.arn;
-    marker = nextMarker;
-  } while (marker !== undefined);
-  throw new UsageError(`There is no managed policy '${policy}': make one with 'keyhold create-policy'.`);
+  }
+  throw new UsageError(`There is no managed policy '${policy}': create one with 'keyhold create-policy'.`);
 }
 
-/** Every page of both lists. */
-function list({ output, query }: CommonOptions): Promise<void> {
+/** Prints all users and all roles. */
+function list({ output, query }: OutputOptions): Promise<void> {
   return withClient(async (client) => {
     const users: object[] = [];
     const roles: object[] = [];
-    for (let marker: string | undefined, more = true; more; more = marker !== undefined) {
-      const page = await client.listUsers({ marker });
+    for await (const page of pagesOf((marker) => client.listUsers({ marker })))
       users.push(...(page.users ?? []));
-      marker = page.nextMarker;
-    }
-    for (let marker: string | undefined, more = true; more; more = marker !== undefined) {
-      const page = await client.listRoles({ marker });
+    for await (const page of pagesOf((marker) => client.listRoles({ marker })))
       roles.push(...(page.roles ?? []));
-      marker = page.nextMarker;
-    }
     const named = {
       ...toAwsNames(shapeByName.get('ListUsers')!.response, { users }),
       ...toAwsNames(shapeByName.get('ListRoles')!.response, { roles }),
@@ -264,7 +240,7 @@ function list({ output, query }: CommonOptions): Promise<void> {
   }, 'ListUsers');
 }
 
-interface AccessKeyOptions extends CommonOptions {
+interface AccessKeyOptions extends OutputOptions {
   readonly credentialsFile?: string;
   readonly profile: string;
 }

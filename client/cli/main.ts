@@ -2,6 +2,7 @@
 // keyhold: the command line.
 import { Command } from 'commander';
 import { addGlobalOptions } from './global-options.js';
+import { layOutHelp } from './help.js';
 import { addIdentityCommands } from './identity.js';
 import { addMigrateCommand } from './migrate.js';
 import { addOperationCommands } from './operations.js';
@@ -12,7 +13,7 @@ import { addSeedCommand } from './seed.js';
 import { applyGlobals, reportFailure } from './session.js';
 import { addVerifyOffline } from './verify-offline.js';
 
-const program = new Command('keyhold')
+const program = layOutHelp(new Command('keyhold'))
   .description('Keys that never leave your HSM, with the API of AWS KMS.')
   .showHelpAfterError("('keyhold --help' lists the commands, 'keyhold COMMAND --help' its options)")
   .exitOverride();

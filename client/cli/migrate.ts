@@ -1,13 +1,14 @@
-// keyhold migrate: gives the keys of one key store a home in another one.
+// keyhold migrate: moves the keys of one key store to another.
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Client } from '../client.js';
 import { ServiceError } from '../errors.js';
+import { pagesOf } from './pages.js';
 import { withClient } from './session.js';
 
 const defaultStore = 'default';
 const whatItDoes =
-  'Nothing is exported and nothing re-encrypted: key material never leaves an HSM. Each symmetric key gets a new material ' +
-  'in the other key store and uses it from then on; what it encrypted before still decrypts where it was made.';
+  'Nothing is exported or re-encrypted: key material never leaves an HSM. Each symmetric key gets new key material in the ' +
+  'other key store and encrypts with it from then on. Older ciphertexts decrypt in the old key store.';
 
 interface Options {
   readonly from: string;
@@ -15,13 +16,16 @@ interface Options {
   readonly keyId?: string[];
 }
 
+/** Adds `keyhold migrate`. */
 export function addMigrateCommand(program: Command): void {
   program
     .command('migrate')
-    .description(`Gives the keys of a key store a home in another one. ${whatItDoes}`)
+    .summary('Moves the keys of a key store to another one.')
+    .helpGroup('Key stores:')
+    .description(`Moves the keys of a key store to another one. ${whatItDoes}`)
     .requiredOption('--from <store>', "'default', or the ID or name of a custom key store", notEmpty)
-    .requiredOption('--to <store>', 'the same', notEmpty)
-    .option('--key-id <ids...>', 'only these; all keys of the store if not given')
+    .requiredOption('--to <store>', "'default', or the ID or name of a custom key store", notEmpty)
+    .option('--key-id <ids...>', 'only these keys; all keys of the store if not given')
     .action((options: Options) => migrate(options));
 }
 
@@ -48,10 +52,10 @@ async function migrate({ from, to, keyId: only }: Options): Promise<void> {
         stayed++;
       }
     }
-    process.stdout.write(`${moved} moved, ${stayed} stayed\n`);
+    process.stdout.write(`${moved} moved, ${stayed} not moved\n`);
     if (moved > 0)
       process.stdout.write(
-        `Keep '${from}' connected for as long as there are older ciphertexts; 're-encrypt' moves those that you have.\n`,
+        `Keep '${from}' connected while there are older ciphertexts; 're-encrypt' moves those that you have.\n`,
       );
   }, 'MigrateKey');
 }
@@ -76,10 +80,6 @@ async function* keysOf(
 }
 
 async function* allKeys(client: Client): AsyncIterable<string> {
-  let marker: string | undefined;
-  do {
-    const { keys = [], nextMarker } = await client.listKeys({ marker });
+  for await (const { keys = [] } of pagesOf((marker) => client.listKeys({ marker })))
     for (const { keyId } of keys) if (keyId !== undefined) yield keyId;
-    marker = nextMarker;
-  } while (marker !== undefined);
 }

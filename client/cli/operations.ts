@@ -1,42 +1,45 @@
 // One command for each operation of the schema: its name in kebab case, the request's fields as options.
 import { type Command, Option } from 'commander';
-import {
-  type FieldShape,
-  type OperationShape,
-  operationShapes,
-  type Service,
-} from '../../proto/schema/descriptor.js';
-import { type Format, formats, render, toAwsNames } from './output.js';
+import { namedFields } from '../../proto/aws/names.js';
+import { type FieldShape, type OperationShape, operationShapes } from '../../proto/schema/descriptor.js';
+import { addOutputOptions, type OutputOptions, render, toAwsNames } from './output.js';
 import { hasPages, type Listed, type Message, type PageOptions, readPages } from './pages.js';
+import { operationTexts } from './operation-texts.js';
+import { optionText } from './option-texts.js';
 import { withClient } from './session.js';
 import type { Tree } from './shorthand.js';
-import { type BinaryFormat, kebab, parseJson, readRequest, readValue, textOf, UsageError } from './values.js';
+import {
+  type BinaryFormat,
+  blobText,
+  kebab,
+  parseJson,
+  readRequest,
+  readValue,
+  textOf,
+  UsageError,
+} from './values.js';
 
-/** Names beside those of the operations. */
+/** Shorter names for commands. */
 const shorterNames: Readonly<Partial<Record<string, string>>> = { AdoptKey: 'adopt' };
 
 /** Adds `keyhold encrypt`, `keyhold create-key` and so on. */
 export function addOperationCommands(program: Command): void {
   for (const shape of operationShapes) {
     if (shape.name === 'SeedKey') continue; // keyhold seed: key material has no place among a command's arguments.
-    const command = program
-      .command(kebab(shape.field))
-      .description(`The operation ${shape.name} of ${serviceNames[shape.service]}.`);
+    const { text, group } = operationTexts.get(shape.name)!;
+    const command = program.command(kebab(shape.field)).description(text).helpGroup(group);
     const shorter = shorterNames[shape.name];
     if (shorter) command.alias(shorter);
     for (const field of shape.request.fields)
-      for (const option of optionsOf(field)) command.addOption(option);
-    command.addOption(new Option('--output <format>', 'how to print').choices(formats).default('json'));
-    command.option('--query <expression>', 'a JMESPath expression that picks what to print');
+      for (const option of optionsOf(shape, field)) command.addOption(option);
+    addOutputOptions(command);
     for (const option of inputOptions()) command.addOption(option);
     if (hasPages(shape)) for (const option of pageOptions()) command.addOption(option);
     command.action((options: OperationOptions) => run(shape, options));
   }
 }
 
-interface OperationOptions extends PageOptions, Readonly<Record<string, unknown>> {
-  readonly output: Format;
-  readonly query?: string;
+interface OperationOptions extends OutputOptions, PageOptions, Readonly<Record<string, unknown>> {
   readonly cliInputJson?: string;
   readonly cliInputYaml?: string;
   readonly generateCliSkeleton?: string | true;
@@ -45,9 +48,12 @@ interface OperationOptions extends PageOptions, Readonly<Record<string, unknown>
 
 function inputOptions(): Option[] {
   return [
-    new Option('--cli-input-json <json>', "the request as JSON with AWS's names; other options go before it"),
-    new Option('--cli-input-yaml <yaml>', 'the same in YAML'),
-    new Option('--generate-cli-skeleton [form]', 'prints a request to fill in, and sends nothing').choices([
+    new Option(
+      '--cli-input-json <json>',
+      "the request as JSON with AWS's names; other options take precedence",
+    ),
+    new Option('--cli-input-yaml <yaml>', 'the request as YAML'),
+    new Option('--generate-cli-skeleton [form]', 'print a request to fill in, and send nothing').choices([
       'input',
       'output',
       'yaml-input',
@@ -57,10 +63,10 @@ function inputOptions(): Option[] {
 
 function pageOptions(): Option[] {
   return [
-    new Option('--max-items <number>', 'how many items are shown; NextToken is for the rest'),
-    new Option('--page-size <number>', 'items a request'),
+    new Option('--max-items <number>', 'the most items to show; NextToken then leads to the rest'),
+    new Option('--page-size <number>', 'the most items of one request'),
     new Option('--starting-token <token>', 'NextToken of an earlier list'),
-    new Option('--no-paginate', 'one request alone'),
+    new Option('--no-paginate', 'make one request only'),
   ];
 }
 
@@ -87,33 +93,39 @@ async function run(shape: OperationShape, options: OperationOptions): Promise<vo
   }, shape.name);
 }
 
-const serviceNames: Readonly<Record<Service, string>> = {
-  kms: 'AWS KMS',
-  sts: 'AWS STS',
-  keyhold: 'Keyhold',
-};
-
-function optionsOf(field: FieldShape): Option[] {
+function optionsOf({ name: operation }: OperationShape, field: FieldShape): Option[] {
   const flag = `--${kebab(field.name)}`;
-  if (field.kind === 'boolean') return [new Option(flag), new Option(`--no-${kebab(field.name)}`)];
-  const what = [field.required ? 'required' : '', description(field)]
-    .filter((each) => each !== '')
-    .join('; ');
-  return [new Option(`${flag} <${field.repeated ? 'value...' : 'value'}>`, what)];
+  const text = optionText(operation, field.name);
+  if (field.kind === 'boolean')
+    return [new Option(flag, text), new Option(`--no-${kebab(field.name)}`).hideHelp()];
+  const sentence = [field.required ? `required; ${text}` : text, valueText(field)].filter(
+    (each) => each !== '',
+  );
+  return [new Option(`${flag} <${field.repeated ? 'value...' : 'value'}>`, sentence.join('; '))];
 }
 
-function description(field: FieldShape): string {
-  const what: Readonly<Partial<Record<FieldShape['kind'], string>>> = {
-    bytes: 'base64, or a file as fileb://path, or one of base64 as file://path',
-    enum: [...(field.numbers?.keys() ?? [])].join(', '),
+/** How the value of an option is written. */
+function valueText(field: FieldShape): string {
+  const texts: Readonly<Partial<Record<FieldShape['kind'], string>>> = {
+    bytes: blobText,
+    enum: `one of ${[...(field.numbers?.keys() ?? [])].join(', ')}`,
     map: 'name=value,other=value, or JSON',
-    message: 'Name=value,Other=value, or JSON',
+    message: `${membersOf(field)}, or JSON`,
     timestamp: 'a time such as 2027-01-31T12:00:00Z',
   };
-  return what[field.kind] ?? '';
+  return texts[field.kind] ?? '';
 }
 
-/** The request that options say. @throws UsageError */
+/** The members of a structure in shorthand, such as `TagKey=...,TagValue=...`. */
+function membersOf({ message }: FieldShape): string {
+  return message
+    ? namedFields(message)
+        .map(({ awsName }) => `${awsName}=...`)
+        .join(',')
+    : '';
+}
+
+/** The request that the options make up. @throws UsageError */
 async function requestOf(shape: OperationShape, options: OperationOptions): Promise<Message> {
   const { cliBinaryFormat } = options;
   const request = await inputOf(shape, options);
@@ -133,11 +145,11 @@ async function requestOf(shape: OperationShape, options: OperationOptions): Prom
   return request;
 }
 
-/** What --cli-input-json or --cli-input-yaml gives. @throws UsageError */
+/** The request of --cli-input-json or --cli-input-yaml; an empty one without them. @throws UsageError */
 async function inputOf(shape: OperationShape, options: OperationOptions): Promise<Message> {
   const { cliInputJson, cliInputYaml, cliBinaryFormat = 'base64' } = options;
   if (cliInputJson !== undefined && cliInputYaml !== undefined)
-    throw new UsageError('--cli-input-json and --cli-input-yaml do not go together.');
+    throw new UsageError('--cli-input-json and --cli-input-yaml cannot be combined.');
   if (cliInputJson !== undefined) {
     const json = parseJson('--cli-input-json', textOf('--cli-input-json', cliInputJson));
     return readRequest(shape.request, '--cli-input-json', json, cliBinaryFormat);
@@ -154,7 +166,7 @@ async function inputOf(shape: OperationShape, options: OperationOptions): Promis
   return readRequest(shape.request, '--cli-input-yaml', tree, cliBinaryFormat);
 }
 
-/** Under which name commander keeps the option's value. */
+/** The name under which commander keeps the option's value. */
 function optionKey(field: FieldShape): string {
   return kebab(field.name).replace(/-([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
 }

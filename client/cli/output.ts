@@ -1,11 +1,37 @@
 // Responses as the AWS CLI v2 prints them.
+import { type Command, Option } from 'commander';
 import { search } from '@jmespath-community/jmespath';
 import { type Json, toAwsJson } from '../../proto/aws/json.js';
-import type { MessageShape } from '../../proto/schema/descriptor.js';
+import { type MessageShape, type OperationName, shapeByName } from '../../proto/schema/descriptor.js';
 import { UsageError } from './values.js';
 
 export const formats = ['json', 'text', 'table', 'yaml', 'yaml-stream', 'off'] as const;
 export type Format = (typeof formats)[number];
+
+/** How a command was asked to print. */
+export interface OutputOptions {
+  readonly output: Format;
+  /** A JMESPath expression. */
+  readonly query?: string;
+}
+
+/** Adds the options of OutputOptions to a command. @returns the command */
+export function addOutputOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--output <format>', 'how to print').choices(formats).default('json'))
+    .option('--query <expression>', 'a JMESPath expression that selects what to print');
+}
+
+/** Prints the response of an operation. @throws UsageError for an expression that is not JMESPath */
+export async function printResponse(
+  operation: OperationName,
+  response: object,
+  { output, query }: OutputOptions,
+): Promise<void> {
+  const { response: shape } = shapeByName.get(operation)!;
+  const named = toAwsNames(shape, response as Readonly<Record<string, unknown>>);
+  process.stdout.write(await render(named, output, query));
+}
 
 /** A message with AWS's names, base64 for bytes and ISO 8601 for times. */
 export function toAwsNames(

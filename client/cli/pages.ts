@@ -22,7 +22,7 @@ export function hasPages(shape: OperationShape): boolean {
   return shape.request.byName.has('marker');
 }
 
-/** Where a list was left: the marker of a page, and how many of its items were shown already. As botocore has it. */
+/** A position in a list: the marker of a page, and how many of its items were shown already. Botocore's tokens have both. */
 interface Place {
   readonly marker: string | undefined;
   readonly skip: number;
@@ -46,31 +46,56 @@ export async function readPages(
       ? '--no-paginate'
       : ['limit', 'marker'].filter((name) => request[name] !== undefined).map((name) => `--${name}`)[0];
   if (single !== undefined) {
-    if (paging !== undefined) throw new UsageError(`${single} and ${paging} do not go together.`);
+    if (paging !== undefined) throw new UsageError(`${single} and ${paging} cannot be combined.`);
     return { response: await invoke(request) };
   }
   const list = shape.response.fields.find((field) => field.repeated)!;
   const most = maxItems === undefined ? Infinity : count('--max-items', maxItems);
   const limit = pageSize === undefined ? undefined : count('--page-size', pageSize);
   const items: unknown[] = [];
-  let place: Place = startingToken === undefined ? { marker: undefined, skip: 0 } : openToken(startingToken);
-  for (;;) {
-    const { marker, skip } = place;
-    const page = await invoke({
+  const start: Place =
+    startingToken === undefined ? { marker: undefined, skip: 0 } : openToken(startingToken);
+  let { marker, skip } = start;
+  const read = (from: string | undefined) =>
+    invoke({
       ...request,
       ...(limit && { limit }),
-      ...(marker !== undefined && { marker }),
-    });
-    const found = (page[list.name] as unknown[] | undefined) ?? [];
+      ...(from !== undefined && { marker: from }),
+    }) as Promise<Page>;
+  for await (const page of pagesOf(read, marker)) {
+    const found = ((page as Message)[list.name] as unknown[] | undefined) ?? [];
     const taken = found.slice(skip, skip + most - items.length);
     items.push(...taken);
     const shown = skip + taken.length;
-    const next = page.truncated === true ? (page.nextMarker as string) : undefined;
     if (shown < found.length) return listed(list.name, items, { marker, skip: shown });
-    if (next === undefined) return listed(list.name, items);
-    place = { marker: next, skip: 0 };
-    if (items.length >= most) return listed(list.name, items, place);
+    marker = page.nextMarker;
+    skip = 0;
+    if (marker !== undefined && items.length >= most) return listed(list.name, items, { marker, skip });
   }
+  return listed(list.name, items);
+}
+
+/** What every list answers beside its items. */
+export interface Page {
+  /** Absent on the last page. */
+  readonly nextMarker?: string;
+}
+
+/**
+ * Reads a list page by page, to its end.
+ * @param read asks for the page at a marker; for the first one without a marker
+ * @param marker where to begin; at the beginning if not given
+ */
+export async function* pagesOf<Answer extends Page>(
+  read: (marker: string | undefined) => Promise<Answer>,
+  marker?: string,
+): AsyncGenerator<Answer, void, undefined> {
+  let next = marker;
+  do {
+    const page = await read(next);
+    yield page;
+    next = page.nextMarker;
+  } while (next !== undefined);
 }
 
 function listed(name: string, items: unknown[], rest?: Place): Listed {

@@ -1,55 +1,43 @@
 // keyhold policy explain.
-import { type Command, Option } from 'commander';
-import { shapeByName } from '../../proto/schema/descriptor.js';
+import type { Command } from 'commander';
 import type { ContextEntry } from '../../proto/generated/messages.js';
-import { type Format, formats, render, toAwsNames } from './output.js';
+import { addOutputOptions, type OutputOptions, printResponse } from './output.js';
 import { withClient } from './session.js';
 import { UsageError } from './values.js';
 
-interface ExplainOptions {
+interface ExplainOptions extends OutputOptions {
   readonly principal: string;
   readonly action: string;
   readonly key?: string;
   readonly resource?: string;
   readonly context?: readonly string[];
-  readonly output: Format;
-  readonly query?: string;
 }
 
 /** Adds `keyhold policy explain`. */
 export function addPolicyCommands(program: Command): void {
-  program
+  const explainCommand = program
     .command('policy')
-    .description('Policy documents, and what they decide.')
+    .description('Checks policy documents, and explains what they decide.')
+    .helpGroup('Permissions:')
     .command('explain')
-    .description('Tells whether a request would be allowed, and which statement, grant or absence decides.')
-    .requiredOption('--principal <name>', 'root, user/NAME, role/NAME, or an ARN')
-    .requiredOption('--action <action>', 'such as kms:Encrypt')
-    .option('--key <key>', 'key ID, key ARN, alias name or alias ARN')
-    .option('--resource <arn>', 'where the action is about something that is no key')
+    .description('Explains whether a request would be allowed: which statement, grant or gap decides.')
+    .requiredOption('--principal <name>', 'who asks: root, user/NAME, role/NAME, or an ARN')
+    .requiredOption('--action <action>', 'what is asked for, such as kms:Encrypt')
+    .option('--key <key>', 'the key: ID, ARN, alias name or alias ARN')
+    .option('--resource <arn>', 'what the action is about, where that is not a key')
     .option(
       '--context <key=value...>',
-      'a condition key of the request, such as kms:EncryptionContext:app=pay; given again, another value',
+      'a condition key of the request, such as kms:EncryptionContext:app=pay; repeat it for more values',
     )
-    .addOption(new Option('--output <format>', 'how to print').choices(formats).default('json'))
-    .option('--query <expression>', 'a JMESPath expression that picks what to print')
     .action((options: ExplainOptions) => explain(options));
+  addOutputOptions(explainCommand);
 }
 
-function explain({
-  principal,
-  action,
-  key,
-  resource,
-  context,
-  output,
-  query,
-}: ExplainOptions): Promise<void> {
-  const request = { principal, action, keyId: key, resourceArn: resource, context: entriesOf(context ?? []) };
+function explain(options: ExplainOptions): Promise<void> {
+  const { principal, action, key, resource, context = [] } = options;
+  const request = { principal, action, keyId: key, resourceArn: resource, context: entriesOf(context) };
   return withClient(async (client) => {
-    const response = await client.explainPolicy(request);
-    const { response: shape } = shapeByName.get('ExplainPolicy')!;
-    process.stdout.write(await render(toAwsNames(shape, { ...response }), output, query));
+    await printResponse('ExplainPolicy', await client.explainPolicy(request), options);
   }, 'ExplainPolicy');
 }
 

@@ -1,103 +1,67 @@
-// Commands that are programs of their own beside the daemon: they read its home, not its socket.
+// Commands that are programs of their own. They read the daemon's home and do not connect to it.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 
-/** The admin programs: the words of their commands, and their files below daemon/admin. */
-export const programs = [
-  {
-    words: ['init'],
-    file: 'init',
-    description: 'Makes what a home needs: configuration, token, root credentials.',
-  },
-  {
-    words: ['login-retry'],
-    file: 'hsm/login-retry',
-    description: 'Lets the daemon try a PIN again after it was refused.',
-  },
-  {
-    words: ['doctor'],
-    file: 'hsm/doctor',
-    description: 'Says what the HSM can do, and what its module lacks.',
-  },
-  {
-    words: ['hsm', 'list'],
-    file: 'hsm/list',
-    description: 'Lists slots, tokens, mechanisms and objects of the HSM, and whose the objects are.',
-  },
-  { words: ['audit', 'verify'], file: 'audit/verify', description: 'Checks the audit log for any edit.' },
-  {
-    words: ['audit', 'query'],
-    file: 'audit/query',
-    description: 'Finds audit records by key, principal, event and time.',
-  },
-  {
-    words: ['audit', 'tail'],
-    file: 'audit/tail',
-    description: 'Prints the newest audit records; -f follows.',
-  },
-  {
-    words: ['recover', 'key-policy'],
-    file: 'recover/key-policy',
-    description: 'Gives a key that nobody can manage back to the account root; with the daemon stopped.',
-  },
-  {
-    words: ['recover', 'store'],
-    file: 'recover/store',
-    description: 'Accepts an older metadata store, restored on purpose; with the daemon stopped.',
-  },
-  {
-    words: ['recover', 'root-credentials'],
-    file: 'recover/root-credentials',
-    description: 'Makes a new access key for the account root; with the daemon stopped.',
-  },
-  {
-    words: ['recover', 'audit'],
-    file: 'recover/audit',
-    description: 'Accepts an audit log of which records are lost, on record; with the daemon stopped.',
-  },
-  {
-    words: ['recover', 'materials'],
-    file: 'recover/materials',
-    description: 'Takes up key material that is in the HSM and in no record; with the daemon stopped.',
-  },
-  {
-    words: ['policy', 'lint'],
-    file: 'policy-lint',
-    description: 'Checks a policy document, without a daemon.',
-  },
-] as const;
+/** An admin program: the words of its command, its file below daemon/admin, and what it does. */
+type Program = readonly [words: string, file: string, description: string];
 
-const groupDescriptions = {
-  audit: 'The audit log.',
-  hsm: 'The HSM, by its PKCS#11 module.',
-  policy: 'Policy documents.',
+/** The admin programs. */
+export const programs: readonly Program[] = [
+  ['init', 'init', 'Sets up a home: configuration, token, certificates, root credentials.'],
+  ['doctor', 'hsm/doctor', 'Shows what the HSM can do, and what its module lacks.'],
+  ['login-retry', 'hsm/login-retry', 'Lets the daemon try a refused PIN once more.'],
+  ['hsm list', 'hsm/list', 'Lists slots, tokens, mechanisms and objects, and whose the objects are.'],
+  ['audit verify', 'audit/verify', 'Verifies that the audit log is complete and unchanged.'],
+  ['audit query', 'audit/query', 'Finds audit records by key, principal, event and time.'],
+  ['audit tail', 'audit/tail', 'Prints the newest audit records; -f follows the log.'],
+  ['policy lint', 'policy-lint', 'Checks a policy document for mistakes.'],
+  ['recover key-policy', 'recover/key-policy', 'Replaces a key policy that locks everybody out.'],
+  ['recover store', 'recover/store', 'Accepts a metadata store that was restored from a backup.'],
+  ['recover root-credentials', 'recover/root-credentials', 'Creates a new access key for the account root.'],
+  ['recover audit', 'recover/audit', 'Accepts an audit log that lost records.'],
+  ['recover materials', 'recover/materials', 'Takes in key material of the HSM that no record names.'],
+];
+
+const groups: Readonly<Record<string, string>> = {
+  audit: 'Verifies and searches the audit log.',
+  hsm: 'Shows the HSM through its PKCS#11 module.',
   recover: 'Disaster recovery, with the daemon stopped.',
-} as const;
+};
+const heading = 'Running Keyhold (on its own machine):';
 
 /**
- * Adds `keyhold init`, `keyhold audit verify` and so on. Their arguments are theirs to read.
+ * Adds `keyhold init`, `keyhold audit verify` and so on. They read their own arguments.
  * @returns their commands
  */
 export function addPrograms(program: Command): ReadonlySet<Command> {
-  const added = new Set<Command>();
-  for (const { words, file, description } of programs) {
-    let parent = program;
-    if (words.length === 2) {
-      const group = program.commands.find((command) => command.name() === words[0]);
-      parent = group ?? program.command(words[0]).description(groupDescriptions[words[0]]);
-    }
-    const own = parent
-      .command(words[words.length - 1] ?? '')
-      .description(description)
-      .allowUnknownOption()
-      .allowExcessArguments()
-      .helpOption(false)
-      .action((_options: unknown, command: Command) => run(file, command.args));
-    added.add(own);
-  }
-  return added;
+  return new Set(
+    programs.map(([words, file, description]) => {
+      const [first = '', second] = words.split(' ');
+      return parentOf(program, second && first)
+        .command(second ?? first)
+        .description(description)
+        .helpGroup(second === undefined ? heading : 'Commands:')
+        .allowUnknownOption()
+        .allowExcessArguments()
+        .helpOption(false)
+        .action((_options: unknown, command: Command) => run(file, command.args));
+    }),
+  );
+}
+
+/** The program itself, or its command of a name, added where there is none yet. */
+function parentOf(program: Command, group: string | undefined): Command {
+  if (!group) return program;
+  const existing = program.commands.find((command) => command.name() === group);
+  return (
+    existing ??
+    program
+      .command(group)
+      .description(groups[group] ?? '')
+      .helpGroup(heading)
+  );
 }
 
 async function run(file: string, args: readonly string[]): Promise<void> {

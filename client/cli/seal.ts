@@ -7,6 +7,7 @@ import { withClient } from './session.js';
 import { readMap, UsageError } from './values.js';
 
 const suffix = '.sealed';
+const heading = 'Files:';
 
 interface Options {
   readonly keyId: string;
@@ -15,29 +16,31 @@ interface Options {
   readonly force?: boolean;
 }
 
-/** Adds both commands. */
+/** Adds `keyhold seal` and `keyhold open`. */
 export function addSealCommands(program: Command): void {
   program
     .command('seal')
-    .description(`Encrypts FILE under a data key of the daemon, as FILE${suffix}.`)
-    .argument('<file>', "the file, or '-' for standard input")
-    .requiredOption('--key-id <value>', 'key ID, key ARN, alias name or alias ARN')
+    .helpGroup(heading)
+    .description(`Encrypts a file of any size under a data key, as FILE${suffix}.`)
+    .argument('<file>', "the file to seal, or '-' for standard input")
+    .requiredOption('--key-id <value>', 'the key: ID, ARN, alias name or alias ARN')
     .option(
       '--encryption-context <value>',
-      'name=value,other=value, or JSON; kept in the clear in the sealed file',
+      'pairs that are kept in the clear in the sealed file; name=value,other=value, or JSON',
     )
-    .option('--output-file <path>', "another name, or '-' for standard output")
-    .option('--force', 'replaces an output that exists')
+    .option('--output-file <path>', "the sealed file, or '-' for standard output; FILE.sealed if not given")
+    .option('--force', 'replace a file that exists')
     .action((file: string, options: Options) => seal(file, options));
   program
     .command('open')
+    .helpGroup(heading)
     .description('Decrypts a sealed file.')
     .argument('<file>', "the sealed file, or '-' for standard input")
     .option(
       '--output-file <path>',
-      "where to write; '-' for standard output; default: the name without .sealed",
+      "the file to write, or '-' for standard output; the name without .sealed if not given",
     )
-    .option('--force', 'replaces an output that exists')
+    .option('--force', 'replace a file that exists')
     .action((file: string, options: Options) => open(file, options));
 }
 
@@ -72,5 +75,5 @@ async function open(file: string, { outputFile, force }: Options): Promise<void>
 function defaultOutput(file: string): string {
   if (file === '-') return '-';
   if (file.endsWith(suffix) && file.length > suffix.length) return file.slice(0, -suffix.length);
-  throw new UsageError(`${file} does not end in ${suffix}: say where to write with --output-file.`);
+  throw new UsageError(`${file} does not end in ${suffix}; name the output with --output-file.`);
 }

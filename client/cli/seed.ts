@@ -4,20 +4,22 @@ import type { SeedKeyRequest, SeedKeyResponse } from '../../proto/generated/mess
 import { ServiceError } from '../errors.js';
 import { OperationError, withClient } from './session.js';
 
+/** Adds `keyhold seed`. */
 export function addSeedCommand(program: Command): void {
   program
     .command('seed')
-    .description('Makes the keys of a YAML file, for development. Run twice it changes nothing.')
-    .argument('<file>', 'the file; see docs/seed.md')
+    .helpGroup('Import and adoption:')
+    .description('Creates the keys of a YAML file, for development. Keys that exist stay.')
+    .argument('<file>', 'the YAML file; docs/seed.md describes it')
     .action((file: string) => seed(file));
 }
 
 async function seed(file: string): Promise<void> {
-  // Its libraries take as long to load as all of another command does.
+  // Loaded here: its libraries take as long to load as a whole other command.
   const { readSeedFile } = await import('./seed-file.js');
   const keys = readSeedFile(file);
   await withClient(async (client) => {
-    // All are looked at before any is made, so that a difference leaves everything as it was.
+    // All keys are checked before any is created, so that a difference changes nothing.
     await all(keys, (key) => client.seedKey({ ...key, checkOnly: true }));
     const outcomes = await all(keys, (key) => client.seedKey(key));
     for (const { keyMaterial } of keys) keyMaterial?.fill(0);
@@ -27,7 +29,7 @@ async function seed(file: string): Promise<void> {
   }, 'SeedKey');
 }
 
-/** Calls for one key after another. @throws ServiceError with what is wrong with each of them */
+/** Makes one call for each key, one after another. @throws OperationError with what is wrong with each of them */
 async function all(
   keys: readonly SeedKeyRequest[],
   call: (key: SeedKeyRequest) => Promise<SeedKeyResponse>,

@@ -16,6 +16,9 @@ export class UsageError extends Error {
 export const binaryFormats = ['base64', 'raw-in-base64-out'] as const;
 export type BinaryFormat = (typeof binaryFormats)[number];
 
+/** How blobs are given, as help says it. */
+export const blobText = 'base64, or a file as fileb://path (bytes) or file://path (base64)';
+
 /** `keyId` → `key-id` */
 export function kebab(name: string): string {
   return name.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();

@@ -4,35 +4,31 @@ import { shapeByName } from '../../proto/schema/descriptor.js';
 import type { MessageType, SigningAlgorithmSpec } from '../../proto/generated/messages.js';
 import { verify } from '../verify.js';
 import { hintFor } from './hints.js';
-import { type Format, formats, render } from './output.js';
-import { binaryFormats, type BinaryFormat, readValue } from './values.js';
+import { addOutputOptions, type OutputOptions, render } from './output.js';
+import { binaryFormats, type BinaryFormat, blobText, readValue } from './values.js';
 
-interface Options {
+interface Options extends OutputOptions {
   readonly publicKey: string;
   readonly message: string;
   readonly signature: string;
   readonly signingAlgorithm: string;
   readonly messageType: string;
   readonly cliBinaryFormat: BinaryFormat;
-  readonly output: Format;
-  readonly query?: string;
 }
 
 const request = shapeByName.get('Verify')!.request.byName;
 const publicKeyField = shapeByName.get('GetPublicKey')!.response.byName.get('publicKey')!;
 const namesOf = (field: string) => [...(request.get(field)?.numbers?.keys() ?? [])];
-const blob = 'base64, or a file as fileb://path, or one of base64 as file://path';
 
 /** Adds `keyhold verify-offline`. @returns the command, which reaches no daemon */
 export function addVerifyOffline(program: Command): Command {
-  return program
+  const command = program
     .command('verify-offline')
-    .description(
-      'Verifies a signature with a public key that get-public-key returned. Needs no daemon and no credentials.',
-    )
-    .requiredOption('--public-key <value>', `the public key in DER: ${blob}`)
-    .requiredOption('--message <value>', `what was signed, of any length: ${blob}`)
-    .requiredOption('--signature <value>', blob)
+    .helpGroup('Signatures, MACs and key agreement:')
+    .description('Verifies a signature with a public key, without a daemon.')
+    .requiredOption('--public-key <value>', `what get-public-key returned: ${blobText}`)
+    .requiredOption('--message <value>', `what was signed, of any length: ${blobText}`)
+    .requiredOption('--signature <value>', `the signature, as sign returned it: ${blobText}`)
     .addOption(
       new Option('--signing-algorithm <value>', 'the algorithm of the signature')
         .choices(namesOf('signingAlgorithm'))
@@ -48,9 +44,8 @@ export function addVerifyOffline(program: Command): Command {
         .choices(binaryFormats)
         .default('base64'),
     )
-    .addOption(new Option('--output <format>', 'how to print').choices(formats).default('json'))
-    .option('--query <expression>', 'a JMESPath expression that picks what to print')
     .action((options: Options) => run(options));
+  return addOutputOptions(command);
 }
 
 async function run(options: Options): Promise<void> {

@@ -166,7 +166,7 @@ export class TestDaemon {
 
   /** Runs an admin program. @param name the words of its command, such as `audit-verify`, or its file */
   async admin(name: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
-    const file = programs.find(({ words }) => words.join('-') === name)?.file ?? name;
+    const file = programs.find(([words]) => words.replace(' ', '-') === name)?.[1] ?? name;
     return await this.#run(program(`daemon/admin/${file}.js`), args, { env });
   }
 

@@ -140,10 +140,10 @@ void t.test('the command line', { timeout: 600_000 }, async (t) => {
       3,
     );
     await refused(['list-keys', '--endpoint-url', 'http://127.0.0.1:1'], /by TLS/);
-    await refused(['list-keys', '--no-verify-ssl'], /always verified; name its authority with --ca-bundle/);
-    await refused(['create-key', '--max-items', '1'], /gives no pages/);
+    await refused(['list-keys', '--no-verify-ssl'], /always verified; trust its authority with --ca-bundle/);
+    await refused(['create-key', '--max-items', '1'], /returns no list in pages/);
     await refused(['identity', 'list', '--cli-input-json', '{}'], /is not one operation/);
-    await refused(['--region', 'x', 'doctor'], /'doctor' has no use for --region/);
+    await refused(['--region', 'x', 'doctor'], /'doctor' does not take --region/);
     await refused(['list-keys', '--regoin', 'x'], /Did you mean --region\?/);
     await refused(['encrypt', '--key-idd', 'x'], /Did you mean --key-id\?/);
   });
@@ -182,7 +182,7 @@ void t.test('the command line', { timeout: 600_000 }, async (t) => {
     }
     t.same(read, all, 'each once, in order');
     t.match(JSON.parse(await out('list-keys', '--no-paginate', '--limit', '1')), { Truncated: true });
-    await refused(['list-keys', '--limit', '1', '--max-items', '1'], /do not go together/);
+    await refused(['list-keys', '--limit', '1', '--max-items', '1'], /cannot be combined/);
     await refused(['list-keys', '--starting-token', 'x'], /NextToken/);
   });
 });

@@ -1,0 +1,173 @@
+// What each option of an operation's command is for.
+import type { OperationName } from '../../proto/schema/descriptor.js';
+
+const anyForm = 'the key: ID, ARN, alias name or alias ARN';
+const inAnyForm: readonly OperationName[] = [
+  'Decapsulate',
+  'Decrypt',
+  'DeriveSharedSecret',
+  'DescribeKey',
+  'Encapsulate',
+  'Encrypt',
+  'ExplainPolicy',
+  'GenerateDataKey',
+  'GenerateDataKeyPair',
+  'GenerateDataKeyPairWithoutPlaintext',
+  'GenerateDataKeyWithoutPlaintext',
+  'GenerateMac',
+  'GetPublicKey',
+  'Sign',
+  'Verify',
+  'VerifyMac',
+];
+const context = 'pairs that are not secret, and that decryption must be given again';
+const unsupportedRecipient = 'for Nitro enclaves; not available';
+const external = 'of external key stores (XKS); not available';
+const cluster = 'a token that keyhold.yaml names under clusters';
+
+/** By the field's name, where one text serves all operations. */
+export const texts: Readonly<Record<string, string>> = {
+  accessKeyId: 'the access key',
+  action: 'such as kms:Encrypt',
+  alias: 'an alias for the key, such as alias/app',
+  aliasName: 'begins with alias/, such as alias/app',
+  assumeRolePolicyDocument: 'the trust policy: who may assume the role; JSON, or file://path',
+  bypassPolicyLockoutSafetyCheck: 'accept a policy by which you could not change it again',
+  ciphertextBlob: 'what Encrypt or a data key operation returned',
+  cloudHsmClusterId: cluster,
+  constraints: 'an encryption context that requests must have',
+  context: 'condition keys of the request',
+  customKeyStoreId: 'the key store',
+  customKeyStoreName: 'the name of the key store',
+  customKeyStoreType: 'the kind of the key store',
+  customerMasterKeySpec: 'the old name of --key-spec',
+  description: 'a text for people',
+  destinationEncryptionAlgorithm: 'the algorithm to encrypt with',
+  destinationEncryptionContext: 'the encryption context to encrypt with',
+  destinationKeyId: 'the key to encrypt with: ID, ARN, alias name or alias ARN',
+  dryRun: 'check whether the request would be allowed, and do nothing',
+  dryRunModifiers: 'for a dry run without a ciphertext',
+  durationSeconds: 'how long the credentials are valid',
+  encapsulationAlgorithm: 'the algorithm',
+  encryptedKeyMaterial: 'the key material, wrapped with the public key of get-parameters-for-import',
+  encryptionAlgorithm: 'the algorithm; needed for RSA keys',
+  encryptionContext: context,
+  expirationModel: 'whether the key material expires; it does if not given',
+  externalId: 'a value that the trust policy asks for (sts:ExternalId)',
+  grantId: 'the grant',
+  grantTokens: 'tokens of grants that are new',
+  granteePrincipal: 'who may use the key: ARN of a user, a role or a session',
+  granteeServicePrincipal: 'a service of AWS; not available',
+  id: 'the CKA_ID of the object, in hex; this or --label',
+  importToken: 'what get-parameters-for-import returned',
+  importType: 'whether the key material is new to the key, or was imported before',
+  includeKeyMaterial: 'which key material to list',
+  keyAgreementAlgorithm: 'the algorithm',
+  keyId: 'the key: ID or ARN',
+  keyMaterialDescription: 'a text for people about the key material',
+  keyMaterialId: 'the key material; the current one if not given',
+  keyPairSpec: 'the kind of the key pair',
+  keySpec: 'the kind of the key',
+  keyStorePassword: "the PIN of the token, as file://path, or 'from-configuration'",
+  keyUsage: 'what the key is for; needed for all but symmetric encryption keys',
+  label: 'the CKA_LABEL of the object; this or --id',
+  limit: 'the most items of one page',
+  mac: 'the HMAC to verify',
+  macAlgorithm: 'the algorithm',
+  marker: 'NextMarker of the page before',
+  maxSessionDuration: 'the most seconds of a session, 3600 to 43200',
+  message: 'up to 4,096 bytes; with --message-type DIGEST the digest',
+  messageType: 'RAW if not given; DIGEST where the message is a digest',
+  multiRegion: 'give the key an ID of a multi-Region key (mrk-...)',
+  name: 'a name: a grant of the same name is made once',
+  newCustomKeyStoreName: 'the new name',
+  numberOfBytes: 'how many bytes, 1 to 1024',
+  operations: 'what the grant allows',
+  origin: 'where the key material comes from; AWS_KMS if not given, EXTERNAL for import',
+  path: 'begins and ends with /',
+  pathPrefix: 'only those whose path begins so',
+  pendingWindowInDays: 'how many days to wait, 7 to 30; 30 if not given',
+  permissionsBoundary: 'ARN of a managed policy that limits what others can allow',
+  plaintext: 'up to 4,096 bytes',
+  policy: 'the key policy: JSON, or file://path',
+  policyArn: 'the managed policy',
+  policyArns: 'managed policies that limit the session',
+  policyDocument: 'the policy: JSON, or file://path',
+  policyName: 'the name of the policy',
+  principal: 'root, user/NAME, role/NAME, or an ARN',
+  providedContexts: 'not available',
+  publicKey: 'the public key of the other side, SubjectPublicKeyInfo in DER',
+  recipient: unsupportedRecipient,
+  resourceArn: 'what the action is about, where that is not a key',
+  retiringPrincipal: 'who may retire the grant: ARN of a user, a role or a session',
+  retiringServicePrincipal: 'a service of AWS; not available',
+  roleArn: 'the role to assume',
+  roleName: 'the name of the role',
+  roleSessionName: 'a name for the session, as the audit log shows it',
+  rotationPeriodInDays: 'how many days between rotations, 90 to 2560; 365 if not given',
+  serialNumber: 'of a device for MFA; not available',
+  sharedSecretCiphertextBlob: 'what Encapsulate returned',
+  signature: 'the signature to verify; of ECDSA in DER',
+  signingAlgorithm: 'the algorithm',
+  sourceEncryptionAlgorithm: 'the algorithm that the ciphertext was made with',
+  sourceEncryptionContext: 'the encryption context that the ciphertext was made with',
+  sourceIdentity: 'not available',
+  sourceKeyId: 'the key that made the ciphertext: ID, ARN, alias name or alias ARN',
+  status: 'whether the access key can sign',
+  tagKeys: 'names of the tags to remove',
+  tags: 'the tags',
+  targetKeyId: 'the key that the alias names: ID or ARN',
+  tokenCode: 'of a device for MFA; not available',
+  transitiveTagKeys: 'session tags that later sessions inherit',
+  trustAnchorCertificate: 'kept and shown, and not used; needed to create a key store',
+  userName: 'the name of the user',
+  validTo: 'when the key material expires',
+  wrappingAlgorithm: 'how the key material will be wrapped',
+  wrappingKeySpec: 'the size of the wrapping key',
+  xksKeyId: external,
+  xksProxyAuthenticationCredential: external,
+  xksProxyConnectivity: external,
+  xksProxyUriEndpoint: external,
+  xksProxyUriPath: external,
+  xksProxyVpcEndpointServiceName: external,
+  xksProxyVpcEndpointServiceOwner: external,
+};
+
+const ofCaller = 'the name of the user; the caller if not given';
+
+/** Where one operation means something else by a name. */
+const exceptions: Readonly<Partial<Record<OperationName, Readonly<Record<string, string>>>>> = {
+  AssumeRole: { policy: 'a policy that limits the session: JSON, or file://path' },
+  CreateAccessKey: { userName: ofCaller },
+  CreateKey: { customKeyStoreId: 'the key store to create the key in' },
+  Decrypt: { encryptionContext: 'the encryption context that the ciphertext was made with' },
+  DeleteAccessKey: { userName: ofCaller },
+  GenerateDataKey: { keySpec: 'the length of the data key; this or --number-of-bytes' },
+  GenerateDataKeyWithoutPlaintext: { keySpec: 'the length of the data key; this or --number-of-bytes' },
+  GenerateMac: { message: 'up to 4,096 bytes' },
+  GenerateRandom: { customKeyStoreId: 'the key store whose HSM makes them' },
+  GetUser: { userName: ofCaller },
+  ListAccessKeys: { userName: ofCaller },
+  ListAliases: { keyId: 'only those of this key: ID or ARN' },
+  ListGrants: {
+    grantId: 'only this grant',
+    granteePrincipal: 'only those of this user, role or session',
+  },
+  ListRetirableGrants: { retiringPrincipal: 'who may retire them: ARN of a user or role' },
+  MigrateKey: { customKeyStoreId: 'the key store to move to; the default one if not given' },
+  RetireGrant: { grantToken: 'the token of the grant; this or --key-id and --grant-id' },
+  UpdateAccessKey: { userName: ofCaller },
+  VerifyMac: { message: 'up to 4,096 bytes' },
+};
+
+/**
+ * What an option is for.
+ * @param field of the operation's request, in camelCase
+ * @returns '' where no text is known
+ */
+export function optionText(operation: OperationName, field: string): string {
+  const own = exceptions[operation]?.[field];
+  if (own !== undefined) return own;
+  if (field === 'keyId' && inAnyForm.includes(operation)) return anyForm;
+  return texts[field] ?? '';
+}

@@ -1,0 +1,70 @@
+// The help of the command line: every operation and option has a sentence, on 80 columns.
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { operationTexts } from '../../client/cli/operation-texts.js';
+import { optionText, texts } from '../../client/cli/option-texts.js';
+import { kebab } from '../../client/cli/values.js';
+import { operationShapes } from '../../proto/schema/descriptor.js';
+
+const keyhold = fileURLToPath(new URL('../../client/cli/main.js', import.meta.url));
+
+function help(...words: string[]): string {
+  const { status, stdout } = spawnSync(process.execPath, [keyhold, ...words, '--help'], {
+    env: { PATH: process.env.PATH },
+    encoding: 'utf8',
+  });
+  t.equal(status, 0, words.join(' '));
+  return stdout;
+}
+
+const withCommand = operationShapes.filter(({ name }) => name !== 'SeedKey');
+
+void t.test('every operation has a short sentence, and every option a text', (t) => {
+  const fields = new Set<string>();
+  for (const { name, request } of withCommand) {
+    t.match(operationTexts.get(name)?.text, /^[A-Z].{8,78}[.']$/, name);
+    for (const { name: field } of request.fields) {
+      fields.add(field);
+      t.match(optionText(name, field), /^[^ ].+[^.]$/, `${name} ${field}`);
+    }
+  }
+  t.equal(operationTexts.size, withCommand.length, 'and no operation that does not exist');
+  t.strictSame(
+    Object.keys(texts).filter((field) => !fields.has(field)),
+    [],
+    'no text is left without its option',
+  );
+  t.end();
+});
+
+void t.test('keyhold --help lists every command with its sentence and fits 80 columns', (t) => {
+  const text = help();
+  const flat = text.replace(/\s+/g, ' ');
+  for (const { name, field } of withCommand)
+    t.ok(flat.includes(` ${kebab(field)} ${operationTexts.get(name)!.text}`), name);
+  t.notMatch(text, /The operation/);
+  for (const words of [
+    [],
+    ['encrypt'],
+    ['create-custom-key-store'],
+    ['identity'],
+    ['identity', 'create-role'],
+  ])
+    for (const line of help(...words).split('\n')) t.ok(line.length <= 80, line);
+  t.end();
+});
+
+void t.test('the help of a command shows its sentence, its options and the global options', (t) => {
+  const text = help('encrypt');
+  t.match(
+    text,
+    /^Usage: keyhold encrypt \[options\]\n\nEncrypts up to 4,096 bytes with a key\.\n\nOptions:\n/,
+  );
+  t.match(
+    text,
+    /--key-id <value> +required; the key: ID, ARN, alias name or alias ARN|--key-id <value> +required; the key: ID, ARN, alias name or\n/,
+  );
+  t.match(text, /\n\nGlobal options:\n {2}--region <region>/);
+  t.end();
+});
