@@ -1,6 +1,6 @@
 // Verification of signatures without a daemon.
 import { type KeyObject, verify as verifyInNode, type webcrypto } from 'node:crypto';
-import { ecdsaFromDer, type ScalarLength } from '../proto/ecdsa-signature.js';
+import { ecdsaFromDer, type ScalarLength } from '../proto/formats/ecdsa-signature.js';
 import type { KeySpec, MessageType, SigningAlgorithmSpec } from '../proto/generated/messages.js';
 import { type Hash, verifyEcdsaDigest, verifyPkcs1Digest, verifyPssDigest } from './digest-verification.js';
 import { CryptoError } from './errors.js';

@@ -3,7 +3,7 @@ import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, sign 
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { CryptoError, type SigningAlgorithmSpec, verify, type VerifyOptions } from '../../client/index.js';
-import { ecdsaToDer } from '../../proto/ecdsa-signature.js';
+import { ecdsaToDer } from '../../proto/formats/ecdsa-signature.js';
 import { openssl } from '../support/certificates/openssl.js';
 import {
   hasNistVectors,

@@ -1,5 +1,5 @@
 // Signatures between PKCS#11's forms and those of the API.
-import { ecdsaFromDer, ecdsaToDer, type ScalarLength } from '../../../proto/ecdsa-signature.js';
+import { ecdsaFromDer, ecdsaToDer, type ScalarLength } from '../../../proto/formats/ecdsa-signature.js';
 import { HsmError, type Conversion } from '../key-store.js';
 
 interface SignatureForms {
