@@ -1,4 +1,4 @@
-// What the daemon asks of the audit log. Every event is one line of JSON with CloudTrail's field names.
+// The interface of the audit log. Every event is one line of JSON with CloudTrail's field names.
 
 /** The newest durable record. */
 export interface AuditHead {
@@ -10,11 +10,11 @@ export interface AuditHead {
 export interface AuditLog {
   /** The newest durable record. */
   readonly head: AuditHead;
-  /** False after a failed write until the log is whole again. Operations are refused before they execute. */
+  /** False after a failed write until the log is whole again; until then operations are refused before they execute. */
   readonly available: boolean;
   /** Why it is not available, and what to do. */
   readonly fault: string | undefined;
-  /** Since when a call to its disk is under way, as performance.now tells it. */
+  /** When the present call to the disk began, by performance.now; undefined: none is in progress. */
   readonly busySince: number | undefined;
   /**
    * Appends an event and returns when it is durable (written and fdatasync'ed, shared by all that wait).

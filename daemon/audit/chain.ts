@@ -1,7 +1,7 @@
 // The format of the audit log: one record is one line of JSON, and each record carries the hash of the one before.
 import { hash } from 'node:crypto';
 
-/** What stands for the hash of the record before the first one: 64 zeros. */
+/** The previous hash of the first record: 64 zeros. */
 export const genesisHash = '0'.repeat(64);
 
 /** Bytes of the longest line that a reader takes for a record. Bounds the memory of everything that reads the log. */
@@ -31,7 +31,7 @@ export function recordHash(line: string | Uint8Array): string {
   return hash('sha256', line);
 }
 
-/** A record's sequence number, the hash that it gives for the record before, and where its members begin (bytes). */
+/** A record's sequence number, the previous record's hash that it names, and the offset of its members in bytes. */
 export interface RecordStart {
   readonly sequence: number;
   readonly previous: string;
@@ -44,7 +44,7 @@ const longestStart = recordPrefix(999_999_999_999_999, genesisHash).length;
 /**
  * Reads how a line begins. Members may contain text that looks like a prefix, so only the first bytes decide.
  * @param line without its line feed
- * @returns undefined where no record begins like this
+ * @returns undefined if it does not begin as a record
  */
 export function parseStart(line: Buffer): RecordStart | undefined {
   const match = startPattern.exec(line.toString('latin1', 0, longestStart));

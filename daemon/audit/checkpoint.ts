@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { eventTime, type ChainHead } from './chain.js';
 
 /**
- * How far a checkpoint's own record may stand behind the record that it names. A verifier keeps so many hashes, so
- * the bound makes its memory constant; it is 8 s at 30,000 records a second.
+ * Most records between a checkpoint and the record that it names. A verifier keeps that many hashes, so its memory is
+ * constant; at 30,000 records a second it is 8 s.
  */
 export const checkpointReach = 262_144;
 

@@ -1,9 +1,9 @@
-// Whether a log still holds the record that was known to be its newest. Synchronous: for a start, and for programs.
+// Whether a log still has the record that was known to be its newest. Synchronous: for the start and for programs.
 import { existsSync } from 'node:fs';
 import { fileName, genesis, isJson, type ChainHead, parseStart, recordHash } from './chain.js';
 import { listFiles, readLines } from './lines.js';
 
-/** How a log differs from what it must hold. */
+/** How a log differs from the expected head. */
 export interface LogBreak {
   readonly kind: 'gone' | 'cut' | 'another';
   /** The record that was durable. */
@@ -46,7 +46,7 @@ export function findLogBreak(directory: string, expected: ChainHead): LogBreak |
   return { kind: last.sequence === 0 ? 'gone' : 'cut', expected, last: lastRecord(directory) };
 }
 
-/** In a sentence. */
+/** Describes the difference in a sentence. */
 export function describeLogBreak({ kind, expected, last }: LogBreak): string {
   const { sequence } = expected;
   if (kind === 'gone')

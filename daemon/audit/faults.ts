@@ -1,4 +1,4 @@
-// What can be wrong with an audit log, and how the kinds are told apart once the chain is found broken.
+// Kinds of faults of an audit log, and how they are distinguished once the chain is broken.
 import { type ChainHead, parseStart, recordHash } from './chain.js';
 import type { Line } from './lines.js';
 
@@ -8,12 +8,12 @@ import type { Line } from './lines.js';
  *   which is intact, gives another hash for it; or it is chained to P under another number than E; or a checkpoint
  *   with a good signature names another hash for a record: then the chain was computed anew after the edit, and whether
  *   that was a change, an insertion or another order nothing tells any more.
- * - `removed`: a later record stands where E had to, and E stands nowhere behind it; or a checkpoint with a good
+ * - `removed`: a later record is where E should be, and E does not follow; or a checkpoint with a good
  *   signature names a record that does not come before it (then the chain was computed anew after the removal); or a
  *   number is left out in the numbering of the files, which begins at 1.
  * - `inserted`: a line that is not the log's next record, and the next one follows it; or a second record under a
  *   number that has passed.
- * - `reordered`: a later record stands where E had to, and E stands somewhere behind it.
+ * - `reordered`: a later record is where E should be, and E follows later.
  * - `truncated`: the log ends before a record that is known to have been in it (the head of a running daemon, an
  *   expected checkpoint), or a file ends within a line. At the log's end a crash leaves such a line too, and the daemon
  *   cuts it off at its next start.
@@ -32,14 +32,14 @@ export interface Fault {
   readonly reason: string;
 }
 
-/** Where a line stands, kept beyond the life of its bytes. */
+/** The place of a line, which outlives its bytes. */
 export interface Place {
   readonly file: string;
   readonly number: number;
 }
 
 /**
- * Tells what happened where a line is not the next record of the chain.
+ * Classifies a line that is not the next record of the chain.
  * @param last the record before it, whose place is `lastPlace`
  * @param line the line; its bytes are read before the next one is
  * @param isForeign whether a line is a checkpoint that the log's key did not sign

@@ -1,14 +1,14 @@
-// Lines put together as bytes. One string of a whole group, turned into bytes at the end, takes seven times as long: V8
-// joins such a string piece by piece, and those of hundreds of lines count as large objects.
+// Builds the lines of a group as bytes. Building one string and encoding it at the end takes seven times as long: V8 joins
+// such a string piece by piece, and those of hundreds of lines are large objects.
 
-/** Bytes that a buffer begins with, and those past which it is not used again. */
+/** Initial bytes of a buffer, and the size from which it is not reused. */
 const [initial, largestKept] = [256 * 1024, 1024 * 1024];
 /** Most bytes of UTF-8 that one UTF-16 unit takes. */
 const bytesPerUnit = 3;
 
 export class LineBuffer {
   #bytes: Buffer = Buffer.allocUnsafeSlow(initial);
-  /** The one that was taken before, when it is not needed any more. */
+  /** A returned buffer, for reuse. */
   #spare: Buffer | undefined = Buffer.allocUnsafeSlow(initial);
   #length = 0;
 
@@ -25,7 +25,7 @@ export class LineBuffer {
     return line;
   }
 
-  /** Takes all lines out. What is returned must be given back, or dropped, before the next time. */
+  /** Takes all lines out. The buffer must be given back, or dropped, before the next call. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#length);
     this.#bytes = this.#spare ?? Buffer.allocUnsafeSlow(initial);

@@ -1,4 +1,4 @@
-// The file that the log is being written to: durable appends, rotation, and what is true of it when it is opened.
+// The newest file of the log: opening and repair, durable appends, rotation.
 import { constants, fdatasync, stat, type Stats, write } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -15,12 +15,12 @@ import {
   recordHash,
 } from './chain.js';
 
-/** Appends, so that a file that something else emptied shows by its length. */
+/** O_APPEND, so that the length shows when another program has truncated the file. */
 const appending = constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW;
 
 const blockLength = 64 * 1024;
 
-/** A last line that a crash left without its line feed. */
+/** A last line without line feed, as a crash leaves it. */
 export interface TornLine {
   readonly file: string;
   /** Bytes before it in its file. */
@@ -40,10 +40,10 @@ export interface OpenedLogFile {
 }
 
 export class LogFile {
-  /** Since when a call to the disk is under way, as performance.now tells it. */
+  /** When the present call to the disk began, by performance.now. */
   busySince: number | undefined;
 
-  /** The last file that was open when something else took it away: its content can be read until it is closed. */
+  /** The last open file that another program removed: its content can be read until it is closed. */
   #lost: FileHandle | undefined;
 
   private constructor(
@@ -106,7 +106,7 @@ export class LogFile {
       if (this.position >= this.maxFileSize) await this.#rotate();
       const { fd } = this.#openHandle();
       await writeAll(fd, lines);
-      // Looked at while the disk is busy.
+      // In parallel with the disk.
       const [found] = await Promise.all([statOf(this.path), syncData(fd)]);
       this.#compare(found, this.position + lines.length);
       this.position += lines.length;
@@ -116,7 +116,7 @@ export class LogFile {
   }
 
   /**
-   * Looks whether the log's path still names the open file, with all that is durable. Nothing may be appended meanwhile.
+   * Checks that the log's path still names the open file, with all durable bytes. Nothing may be appended meanwhile.
    * @throws AuditError as {@link append}
    */
   async check(): Promise<void> {
@@ -129,8 +129,8 @@ export class LogFile {
   }
 
   /**
-   * Opens the file anew and cuts it back to what is durable.
-   * @param last the last durable record, which must be found where it was written
+   * Reopens the file and truncates it to its durable bytes.
+   * @param last the last durable record, which must still be in its place
    */
   async reopen(last: ChainHead): Promise<void> {
     this.busySince = performance.now();
@@ -156,7 +156,7 @@ export class LogFile {
     }
   }
 
-  /** Gives up the descriptor after an error. What closing it says no longer counts: its data is written anew. */
+  /** Closes the descriptor after an error. Errors of closing are ignored: its data is written again. */
   abandon(): void {
     const handle = this.handle;
     this.handle = undefined;
@@ -224,10 +224,10 @@ export class LogFile {
   }
 }
 
-/** What tells one file from another. */
+/** Identity of a file. */
 type Identity = Pick<Stats, 'ino' | 'dev'>;
 
-/** Makes a file of the log, and its name durable. One that a failure left empty is taken. */
+/** Creates a file of the log durably. An empty one, left by a failure, is reused. */
 async function create(
   directory: string,
   number: number,
@@ -250,13 +250,13 @@ function openExisting(directory: string, number: number): Promise<FileHandle> {
   return open(join(directory, fileName(number)), appending);
 }
 
-/** Cuts a file, durably. */
+/** Truncates a file durably. */
 async function cutBack(handle: FileHandle, length: number): Promise<void> {
   await handle.truncate(length);
   await handle.datasync();
 }
 
-// By callbacks: 10 us less than a FileHandle's methods.
+// Callbacks take 10 µs less than a FileHandle's methods.
 
 async function writeAll(fd: number, lines: Buffer): Promise<void> {
   for (let written = 0; written < lines.length;) {

@@ -4,10 +4,10 @@
 export const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 
 /**
- * The text of `eventTime`, `eventName` or `eventType`. A member's name with its quotes stands in no string, where quotes
- * are escaped, and records have these members before all that callers name.
+ * The text of `eventTime`, `eventName` or `eventType`. A member's name in quotes cannot be inside a string, where quotes are
+ * escaped, and these members come before all text that callers choose.
  * @param line of a record
- * @returns undefined where there is none, or it does not match
+ * @returns undefined if there is none, or it does not match
  */
 export function memberOf(line: Buffer, name: string, pattern: RegExp): string | undefined {
   const start = `"${name}":"`;

@@ -1,4 +1,4 @@
-// Puts the audit log together: opens the newest file, repairs a torn line, and appends with checkpoints.
+// Opens the audit log: repairs a torn line in the newest file, and appends with checkpoints.
 import { randomUUID } from 'node:crypto';
 import type { AuditHead, AuditLog, CheckpointSigner } from './audit-log.js';
 import { eventTime, parseStart } from './chain.js';
@@ -17,11 +17,11 @@ export interface AuditLogOptions {
   /** `$KEYHOLD_HOME/audit`; made (mode 0700) where it does not exist. */
   readonly directory: string;
   readonly signer: CheckpointSigner;
-  /** Hears what must be logged. */
+  /** Receives events for the daemon's log. */
   readonly observe: (event: AuditLogEvent) => void;
   /** Called after each group of records that has become durable. */
   readonly durable?: () => void;
-  /** How many requests are under way: with many, a group of few records waits for more. None: no group waits. */
+  /** Number of requests in flight: with many, a group of few records waits for more. Absent: no group waits. */
   readonly underWay?: () => number;
   /** Bytes after which a new file is begun; 64 MiB. */
   readonly maxFileSize?: number;
@@ -31,14 +31,14 @@ export interface AuditLogOptions {
   readonly checkpointInterval?: number;
 }
 
-/** The audit log in files. Beside the interface it counts its durable writes. */
+/** The audit log in files, with a count of its durable writes. */
 export interface FileAuditLog extends AuditLog {
   /** Durable writes since the log was opened. */
   readonly commits: number;
 }
 
 /**
- * Opens the audit log, one daemon at a time (the metadata store's lock sees to that).
+ * Opens the audit log. Only one daemon does, which holds the metadata store's lock.
  * @throws AuditError where the log's last complete line is not a record
  */
 export async function openAuditLog(options: AuditLogOptions): Promise<FileAuditLog> {

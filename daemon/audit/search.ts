@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { fileName, fileNumbers } from './chain.js';
 
 /**
- * Whether the log holds an event beyond a sequence. Reads only the files that can hold it, the newest first.
+ * Whether the log has an event after a sequence number. Reads only the files that can hold it, the newest first.
  * @param directory of the audit files
  * @param eventId UUID of the event
  */

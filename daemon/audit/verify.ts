@@ -27,7 +27,7 @@ export type { Fault, FaultKind } from './faults.js';
 export interface VerifyOptions {
   /** The directory with the log's files. */
   readonly directory: string;
-  /** The checkpoints' key, ECDSA P-256, from a place that who can change the log cannot change. */
+  /** The checkpoints' key, ECDSA P-256, from a place that nobody who can change the log can change. */
   readonly publicKey: KeyObject;
   /** A checkpoint that names this record or a later one must be there. */
   readonly expectCheckpoint?: number;
@@ -48,9 +48,9 @@ export interface VerifyReport {
   readonly checkpoints: number;
   /** Sequence number of the newest record that a checkpoint names; 0: none. Records up to it are vouched for. */
   readonly newestCheckpoint: number;
-  /** Records after that one: only chained, so who can write the file could have made them. */
+  /** Records after that one: only chained, so anyone who can write the file could have made them. */
   readonly chainedOnly: number;
-  /** Whether a missing end would have been found. */
+  /** Whether a truncation would have been found. */
   readonly truncationChecked: boolean;
   /** The last record up to the fault. */
   readonly head: ChainHead;
@@ -144,7 +144,7 @@ class Verification {
     }
     if (start.endsWith(checkpointMark)) {
       const fault = this.#readCheckpoint(bytes);
-      // Another instance's key has another id; one of this log's that was changed is told by the record after it.
+      // Another instance's key has another id; the record after it shows whether one of this log was changed.
       const isOther = fault?.kind === 'foreign-checkpoint' && this.#isOfOtherKey(bytes);
       if (fault) return isOther ? fault : (this.#changedAfterwards(hash, following) ?? fault);
     }

@@ -1,40 +1,40 @@
-// Group commit: records are chained at once, and all that have gathered are made durable by one write and one
-// fdatasync. A group is what came in while the one before was on its way to the disk; where few of the requests that are
-// under way are among it, it waits a moment for more, since each fdatasync takes CPU from the HSM's workers.
+// Group commit: records are chained at once, and one write and one fdatasync make a group durable. A group is what arrived
+// while the one before was being written. A group of few of the requests in flight waits a moment for more, since each
+// fdatasync takes CPU from the HSM workers.
 import { AuditError } from './audit-log.js';
 import { type ChainHead, maxMembersLength, recordHash, recordPrefix } from './chain.js';
 import { LineBuffer } from './line-buffer.js';
 import type { LogFile } from './log-file.js';
 
-/** What the writer tells: to be logged, and counted. */
+/** Events of the writer, for log and metrics. */
 export type WriterEvent =
-  /** A write or fdatasync failed; so many records are owed. */
+  /** A write or fdatasync failed; `owed` records are not durable. */
   | { readonly type: 'failed'; readonly owed: number; readonly error: unknown }
-  /** What was owed is durable, and appends are accepted again. */
+  /** The owed records are durable, and appends are accepted again. */
   | { readonly type: 'recovered'; readonly written: number };
 
 export interface WriterObserver {
   observe(event: WriterEvent): void;
   /** After each group. */
   durable(head: ChainHead): void;
-  /** How many requests are under way, those included whose records wait. */
+  /** Number of requests in flight, including those whose records wait. */
   underWay(): number;
 }
 
-/** A group that holds this part of what is under way waits for no more: one of one, one of sixteen, two of 32. */
+/** Flush once the group reaches this fraction of the requests in flight: one of 16, two of 32. */
 const enough = 1 / 16;
-/** Milliseconds for which it waits for them at most. */
+/** Longest wait of a group, in milliseconds. */
 const longestWait = 10;
 
-/** Milliseconds between two looks at the file while nothing is appended. */
+/** Milliseconds between two checks of the file while nothing is appended. */
 const checkInterval = 2_000;
 
-/** Milliseconds before the first try to make the log whole again; doubled after each that fails, up to the last. */
+/** Milliseconds before the first attempt to repair the log; doubled after each failure, up to the last. */
 const [firstDelay, lastDelay] = [100, 5000];
 
 const noLines = Buffer.alloc(0);
 
-/** Records that become durable together, and the one promise that all who appended them wait for. */
+/** Records that become durable together, and the promise that all their callers wait for. */
 class Group {
   resolve!: () => void;
   reject!: (error: AuditError) => void;
@@ -45,7 +45,7 @@ class Group {
 }
 
 export class AuditWriter {
-  /** fdatasyncs done: with the head's sequence number it tells how many records share one. */
+  /** Number of fdatasyncs: the head's sequence number divided by it is the size of a group. */
   commits = 0;
 
   /** The newest chained record, durable or not. */
@@ -65,7 +65,7 @@ export class AuditWriter {
   #closed = false;
   /** Why the log is not available. */
   #reason: string | undefined;
-  /** A look at the file, which no append may come across. */
+  /** A check of the file; no append runs at the same time. */
   #checking: Promise<void> | undefined;
   readonly #checkTimer: NodeJS.Timeout;
 
@@ -77,13 +77,13 @@ export class AuditWriter {
   ) {
     this.#sequence = head.sequence;
     this.#hash = head.hash;
-    // What it finds it tells by the next append, and by `available`.
+    // The next append and `available` show its result.
     this.#checkTimer = setInterval(() => {
       this.#check().catch(() => undefined);
     }, checkInterval).unref();
   }
 
-  /** Since when a call to the disk is under way, as performance.now tells it. */
+  /** When the present call to the disk began, by performance.now. */
   get busySince(): number | undefined {
     return this.file.busySince;
   }
@@ -140,7 +140,7 @@ export class AuditWriter {
   }
 
   #newGroup(): Group {
-    // The end of the tick, so that the answers of a whole batch from a worker share the group.
+    // At the end of the tick, so that the results of a whole batch of a worker share the group.
     if (!this.#committing) setImmediate(() => this.#commitOrWait());
     return new Group();
   }
@@ -190,7 +190,7 @@ export class AuditWriter {
     await this.file.append(lines);
   }
 
-  /** Looks after the file while nothing is appended: health is to say what became of it before a request finds out. */
+  /** Checks the file while nothing is appended, so that health shows a fault before a request meets it. */
   async #check(): Promise<void> {
     if (this.#committing || this.#owed || this.#checking || this.#recovering || this.#closed) return;
     this.#checking = this.file.check();
@@ -206,14 +206,14 @@ export class AuditWriter {
 
   #fail(group: Group | undefined, lines: Buffer, error: unknown): void {
     this.#committing = undefined;
-    // The group that waits is refused; the next one must not take its wait for its own.
+    // The waiting group is refused; its timer must not end the wait of the next one.
     clearTimeout(this.#waiting);
     this.#waiting = undefined;
-    // These events have happened, so they are written when that is possible, although their callers are told that
-    // they failed: no reply may leave without a durable record.
+    // These events have happened, so they are written as soon as possible, although their callers get an error: no reply may
+    // leave without a durable record.
     this.#owed = Buffer.concat([lines, this.#lines.take()]);
-    // After a failed fdatasync the kernel takes the pages for clean; another one on this descriptor would succeed
-    // and mean nothing (https://wiki.postgresql.org/wiki/Fsync_Errors).
+    // After a failed fdatasync the kernel marks the pages clean: another one on this descriptor would succeed without effect
+    // (https://wiki.postgresql.org/wiki/Fsync_Errors).
     this.file.abandon();
     this.#reason = reasonOf(this.file.path, error);
     const refusal = new AuditError(this.#reason, { cause: error });
@@ -233,7 +233,7 @@ export class AuditWriter {
     }, delay).unref();
   }
 
-  /** Tries to write what is owed; `owed` tells whether it succeeded. */
+  /** Tries to write the owed records; `owed` is undefined after success. */
   async #recover(): Promise<void> {
     if (!this.#owed) return;
     const written = this.#sequence - this.head.sequence;

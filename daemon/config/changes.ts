@@ -1,14 +1,14 @@
-// Which settings differ between readings of the configuration: their names, never their values.
+// The names of settings that differ between two readings of the configuration; never their values.
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from './schema.js';
 
-/** Settings that a reload takes up, by the beginning of their names; the others count from the next start. */
+/** Settings that a reload applies, by prefix; the others require a restart. */
 const reloadable = ['audit.sinks', 'clusters', 'logLevel', 'tls'];
 
 export interface ConfigChanges {
-  /** Settings that count from now on, such as `tls.mapping`. */
+  /** Settings that apply from now on, such as `tls.mapping`. */
   readonly changed: readonly string[];
-  /** Settings that differ from those of the start, and count from the next one. */
+  /** Settings that differ from those of the start, and require a restart. */
   readonly afterRestart: readonly string[];
 }
 

@@ -10,7 +10,7 @@ import { type Config, configSchema } from './schema.js';
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 
-  /** @param recorded what the audit log may say: the message without what it quotes from the file */
+  /** @param recorded the message for the audit log, without quotes from the file */
   constructor(
     message: string,
     readonly recorded = message,

@@ -1,4 +1,4 @@
-// What a file of hsm-config says of a kind of module.
+// The schema of hsm-config: one profile for each kind of module.
 import { z } from 'zod';
 
 /** A name of pkcs11t.h, or a number for a vendor's own. */
@@ -8,9 +8,9 @@ const constant = (prefix: string) =>
 const tokenNames = ['label', 'serial', 'slot'] as const;
 
 const mechanisms = z.strictObject({
-  /** What `keyhold doctor` expects to find. */
+  /** Mechanisms that `keyhold doctor` expects. */
   wanted: z.array(constant('CKM')).default([]),
-  /** What the module lists and is not used. */
+  /** Mechanisms that the module lists but that are not used. */
   avoided: z.array(constant('CKM')).default([]),
 });
 
@@ -27,8 +27,8 @@ const quirks = z.strictObject({
     })
     .optional(),
   /**
-   * Who takes the padding of RSAES-OAEP with SHA-256 off: the worker, after CKM_RSA_X_509, or the module. SHA-1 is always
-   * the module's.
+   * Who removes the padding of RSAES-OAEP with SHA-256: the worker, after CKM_RSA_X_509, or the module. With SHA-1 it is
+   * always the module.
    */
   oaepSha256: z.enum(['worker', 'module']).default('worker'),
   /** Who draws the IV of AES-GCM. `module`: it writes its own over the one in CK_GCM_PARAMS, at C_EncryptInit. */
@@ -76,14 +76,14 @@ export const profileSchema = z.strictObject({
     .optional(),
   /** For development: `tokens/so-pin`, with which init makes the token, stays. Otherwise init removes it. */
   keepSoPin: z.boolean().default(false),
-  /** Arguments of C_Initialize, for modules that want some. */
+  /** Arguments of C_Initialize, for modules that need them. */
   initialize: z
     .strictObject({
       flags: z.number().int().nonnegative().optional(),
       libraryParameters: z.string().optional(),
     })
     .optional(),
-  /** What may name a token of this module; slot ids move with most. */
+  /** How a token of this module may be named; slot ids change with most modules. */
   selectBy: z.array(z.enum(tokenNames)).min(1).default(['label', 'serial']),
   login: login.prefault({}),
   mechanisms: mechanisms.prefault({}),
@@ -95,7 +95,7 @@ export const profileSchema = z.strictObject({
   tokenFiles: z.enum(['softhsm2']).optional(),
   /** How symmetric keys encrypt from now on: 1 = AES-GCM, 2 = AES-CBC with HMAC, for modules without GCM. */
   suite: z.union([z.literal(1), z.literal(2)]).default(1),
-  /** For a human, before production. */
+  /** Advice for operators before production. */
   advice: z.array(z.string().min(1)).default([]),
   /** What the module lacks of the table of key specs, as `keyhold doctor --lacks` prints it. */
   lacks: z.array(lack).optional(),

@@ -1,4 +1,4 @@
-// Files that cannot be used, in a sentence that says what to do.
+// Errors of the file system as a sentence that says what to do.
 
 const advice: Readonly<Record<string, string>> = {
   EROFS: 'Its file system is read-only: mend the disk, mount it for writing',
@@ -13,7 +13,7 @@ const advice: Readonly<Record<string, string>> = {
   EISDIR: 'A folder is in its place: move it away',
 };
 
-/** @returns what a failed call on a file says and what to do about it; undefined where an error is of another kind */
+/** @returns what failed, on which file, and what to do; undefined for other kinds of errors */
 export function fileFault(error: unknown): string | undefined {
   const { code = '', message, path } = error as NodeJS.ErrnoException;
   const what = advice[code];
@@ -24,7 +24,7 @@ export function fileFault(error: unknown): string | undefined {
     : `${subject(path)}${message}. ${what}, and start the daemon again; what was acknowledged is kept.`;
 }
 
-/** What a path in a home is, where its name alone may not say it. */
+/** What a path in a home is, if its name does not say it. */
 function subject(path = ''): string {
   return /\/audit(\/[^/]*)?$/.test(path) ? 'The audit log cannot be opened. ' : '';
 }

@@ -1,4 +1,4 @@
-// Durable files: whole or not at all, and still there after a power cut.
+// Durable files: replaced atomically, and safe from power cuts.
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -15,7 +15,7 @@ import {
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
-/** A temporary file is made anew and is never a link that somebody put in its place. */
+/** A temporary file is always new, and never a link that somebody placed there. */
 const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /** Beside the file, since a rename is atomic only within one file system. Nobody can guess it. */
@@ -49,7 +49,7 @@ export function replaceFileSync(path: string, content: string | Uint8Array, mode
   syncFolderSync(dirname(path));
 }
 
-/** As {@link replaceFileSync}, without keeping the event loop; the folder must be there. */
+/** Like {@link replaceFileSync}, without blocking the event loop; the folder must exist. */
 export async function replaceFile(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
   const temporary = temporaryName(path);
   try {
@@ -69,7 +69,7 @@ export async function replaceFile(path: string, content: string | Uint8Array, mo
   await syncFolder(dirname(path));
 }
 
-/** As {@link makeFolderSync}, without keeping the event loop. */
+/** Like {@link makeFolderSync}, without blocking the event loop. */
 export async function makeFolder(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
@@ -104,8 +104,8 @@ export function syncFolderSync(path: string): void {
 }
 
 /**
- * Syncs all that is in a folder, made by whatever program, and the names of the folders that lead to it. Folders above
- * that this user may not read are somebody else's and are left out.
+ * Syncs everything in a folder, whichever program made it, and the folders above it. Those above that this user may not
+ * read are skipped.
  * @throws what the file system says
  */
 export function syncTreeSync(path: string): void {

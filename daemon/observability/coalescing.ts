@@ -1,4 +1,4 @@
-// Log lines that repeat: of one sentence some are written, the others are counted.
+// Repeated log lines: the first of each sentence are written, the others are counted.
 
 /** Milliseconds over which lines are counted. */
 const period = 60_000;
@@ -7,7 +7,7 @@ const mostErrors = 10;
 const mostWarnings = 100;
 /** The level of errors, as pino has it. */
 const errorLevel = 50;
-/** Sentences that are told apart: they are texts of the program, but some name what they are about. */
+/** Most distinct sentences: they are texts of the program, but some contain names. */
 const mostSentences = 1_000;
 
 interface Repeated {
@@ -22,7 +22,7 @@ export class Coalescing {
   #report: Report = () => undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Sets who hears, when a minute is over, of each sentence that had more lines than were written. */
+  /** Sets the callback that, after each minute, gets every sentence with more lines than were written. */
   onRepeated(report: Report): void {
     this.#report = report;
   }
@@ -38,7 +38,7 @@ export class Coalescing {
     return repeated.lines <= limitOf(level);
   }
 
-  /** Reports what was counted, and begins anew. */
+  /** Reports the counts and resets them. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -46,7 +46,7 @@ export class Coalescing {
     this.#sentences.clear();
     for (const [sentence, { level, lines }] of counted)
       if (lines > limitOf(level)) this.#report(sentence, level, lines - limitOf(level));
-    // The reports are lines themselves, and no repetition of anything.
+    // The reports are log lines too, but never repetitions.
     this.#sentences.clear();
     clearTimeout(this.#timer);
     this.#timer = undefined;

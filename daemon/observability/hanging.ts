@@ -1,16 +1,16 @@
-// Calls to disks that do not return: health names them, and the log says when it begins and ends.
+// Hanging disk calls: health names them, and the log has their beginning and end.
 import type { Logger } from './log.js';
 
 /** Milliseconds after which a call counts as hanging. */
 const patience = 2_000;
-/** Milliseconds between two looks. */
+/** Milliseconds between two checks. */
 const interval = 1_000;
 
 /** Something that waits for a disk. */
 export interface Waiting {
   /** Completes `… has not answered for 7 s`. */
   readonly name: string;
-  /** Since when a call is under way, as performance.now tells it; undefined: none is. */
+  /** When the present call began, by performance.now; undefined: there is none. */
   readonly busySince: () => number | undefined;
 }
 
@@ -24,7 +24,7 @@ export class HangingDisks {
     setInterval(() => this.#look(), interval).unref();
   }
 
-  /** For health: one sentence for each that hangs now. */
+  /** For health: a sentence for each call that hangs now. */
   get warnings(): string[] {
     return this.watched.flatMap((waiting) => {
       const duration = durationOf(waiting);

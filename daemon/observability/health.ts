@@ -17,7 +17,7 @@ export class Health {
 
   /**
    * @param faults why operations do not succeed now, a sentence each
-   * @param warnings what an operator should know, and what stops nothing
+   * @param warnings what an operator should know although all operations succeed
    */
   constructor(faults: readonly string[], warnings: readonly string[], { keyStores, audit }: HealthDetails) {
     this.healthy = faults.length === 0;

@@ -2,10 +2,9 @@
 import type { Logger } from './log.js';
 
 /**
- * Notes promises that were rejected and that nobody waits for. The daemon goes on: no reply and no acknowledged change
- * depends on a promise that nobody waits for, and one that ended the process would let a single request end the service.
- * An exception that nobody caught is another matter, since it may have left state half changed: see `main.ts`.
- * docs/decisions/unhandled-failures.md has the reasons.
+ * Logs and counts unhandled rejections. The daemon continues: no reply and no acknowledged change depends on a promise that
+ * nobody awaits, and if one ended the process, a single request could end the service. An uncaught exception does end it,
+ * since it may leave state half changed. See docs/decisions/unhandled-failures.md.
  */
 export class UnhandledFailures {
   #count = 0;
@@ -21,7 +20,7 @@ export class UnhandledFailures {
       const err = reason instanceof Error ? reason : new Error(String(reason));
       this.log.error({ err }, 'an internal failure was not handled');
     } catch {
-      // What cannot be logged is counted all the same.
+      // Counted even if it cannot be logged.
     }
   };
 

@@ -3,7 +3,7 @@ import { shown } from '../../proto/text.js';
 import { Coalescing } from './coalescing.js';
 import { StandardError } from './standard-error.js';
 
-/** Structured log: `log.info({ field }, 'sentence')`. Secrets are never handed to it; redaction is the second net. */
+/** Structured log: `log.info({ field }, 'sentence')`. Secrets are never passed to it; redaction is the second net. */
 export type Logger = PinoLogger;
 
 /** Most UTF-16 units of a text in a line: a failure may carry what a client sent. */
@@ -52,7 +52,7 @@ function partsOf([first, second]: readonly unknown[]): [fields: object, sentence
   return [fields, shown(sentence, longestText)];
 }
 
-/** A copy whose texts are printable and bounded; those below its members' members are left to JSON. */
+/** A copy whose texts are printable and bounded; deeper ones are left to JSON. */
 function bounded<T extends object>(fields: T): T {
   const entries = Object.entries(fields).map(([name, value]): [string, unknown] => {
     if (typeof value !== 'string') return [name, value];

@@ -3,16 +3,16 @@
 import { write, writeSync } from 'node:fs';
 
 const standardError = 2;
-/** Bytes of lines that wait; past that lines are dropped. */
+/** Most bytes of waiting lines; further lines are dropped. */
 const mostWaiting = 4 * 1024 * 1024;
-/** Milliseconds before a reader that is slow is tried again. */
+/** Milliseconds before a write to a slow reader is tried again. */
 const pause = 100;
 /** Tries at the end of the process. */
 const lastTries = 10;
 
 /**
- * Lines to standard error. They leave through the thread pool, so that a full pipe or a disk that hangs keeps nobody
- * waiting; what waits at the end of the process is written then. Lines that cannot be written are lost, and nothing else is.
+ * Writes lines to standard error through the thread pool, so that a full pipe or a hanging disk blocks nothing. Waiting lines
+ * are written at the end of the process. Lines that cannot be written are lost, and nothing else is.
  */
 export class StandardError {
   #waiting: Buffer[] = [];
@@ -32,7 +32,7 @@ export class StandardError {
     if (!this.#isBusy) this.#next();
   }
 
-  /** Writes what waits, now. Never throws, and waits a second at most. */
+  /** Writes the waiting lines now. Never throws, and takes a second at most. */
   flushSync(): void {
     let rest = this.#take();
     for (let tries = 0; rest.length > 0 && tries < lastTries;) {

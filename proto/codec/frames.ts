@@ -1,5 +1,5 @@
-// Between the bytes of a frame and the shape that programs see: plain objects with camelCase names, where an unset
-// field is absent, enums are AWS KMS's strings, timestamps are epoch seconds, and maps have no prototype.
+// Encodes and decodes frames: protobuf bytes on the wire, plain objects for programs. Names are camelCase, unset fields are
+// absent, enums are AWS KMS's strings, timestamps are epoch seconds, and maps have no prototype.
 import {
   type MessageShape,
   type OperationName,
@@ -14,10 +14,10 @@ import { type Plain, readMessage, writeMessage } from './messages.js';
 import { Reader } from 'protobufjs/minimal.js';
 import { encode, readEnd, reading, readTag, skipField } from './wire.js';
 
-/** A request as it came off the wire; `message` is not validated yet. `error` is set where it cannot be used. */
+/** A decoded request; `message` is not validated yet. `error` is set if the request cannot be executed. */
 export interface DecodedRequest {
   readonly id: number;
-  /** Milliseconds for which the client waits, 0 for no end. */
+  /** Milliseconds that the client waits; 0: without limit. */
   readonly deadline: number;
   readonly operation: OperationShape | undefined;
   readonly message: Plain;
@@ -37,8 +37,8 @@ const errorShape = messageShape('Error');
 
 /**
  * Decodes a Request frame.
- * @throws WireError where the bytes are no Request at all; a request with an id but unusable content is returned with
- *   `error` set (ValidationException or UnsupportedOperationException).
+ * @throws WireError if the bytes are not a Request; one with an id but unusable content is returned with `error` set
+ *   (ValidationException or UnsupportedOperationException)
  */
 export function decodeRequest(frame: Uint8Array): DecodedRequest {
   const { id, deadline, operation, several, reader, bodies } = openFrame(frame);
@@ -56,7 +56,7 @@ export function decodeRequest(frame: Uint8Array): DecodedRequest {
   }
 }
 
-/** Encodes a Request frame. @throws ValidationException where a value has no encoding, such as an unknown enum value */
+/** Encodes a Request frame. @throws ValidationException if a value has no encoding, such as an unknown enum value */
 export function encodeRequest(
   id: number,
   deadline: number,
@@ -72,8 +72,8 @@ export function encodeResponse(id: number, operation: OperationShape, message: P
 }
 
 /**
- * Encodes the Response frame of a request that failed. Never throws: a client that waits is always told something.
- * @param requestId by which the request is found in the audit log
+ * Encodes the Response frame of a request that failed. Never throws: a waiting client always gets an answer.
+ * @param requestId the request's id in the audit log
  */
 export function encodeError(id: number, error: ServiceError, requestId?: string): Uint8Array {
   const { code, message, retryable, retryAfter } = error;
@@ -89,7 +89,7 @@ export function encodeError(id: number, error: ServiceError, requestId?: string)
   }
 }
 
-/** Decodes a Response frame. @throws WireError where the bytes are no Response; ServiceError */
+/** Decodes a Response frame. @throws WireError if the bytes are not a Response; ServiceError */
 export function decodeResponse(frame: Uint8Array): DecodedResponse {
   const { id, operation, isError, reader, bodies } = openFrame(frame);
   if (isError) return { id, error: toError(readBodies(reader, errorShape, bodies)) };
@@ -100,7 +100,7 @@ export function decodeResponse(frame: Uint8Array): DecodedResponse {
     };
   }
   const message = readBodies(reader, operation.response, bodies);
-  // The result of a list is a list, also where it is empty; protobuf does not tell that from unset.
+  // The result of a list operation is a list even if it is empty, which protobuf cannot distinguish from unset.
   for (const field of operation.response.fields) if (field.repeated) message[field.name] ??= [];
   return { id, operation: operation.name, message };
 }
@@ -113,7 +113,7 @@ export function operationShape(name: string): OperationShape {
   return shape;
 }
 
-/** A Request or Response, of which what its operation holds is not read yet. */
+/** A Request or Response whose body is not read yet. */
 interface Frame {
   readonly reader: Reader;
   id: number;
@@ -122,7 +122,7 @@ interface Frame {
   /** There is more than one operation. */
   several: boolean;
   isError: boolean;
-  /** Where each part of the operation's message, or of the error, begins and ends; an encoder writes one. */
+  /** Start and end of each part of the body; encoders write one part. */
   readonly bodies: number[];
 }
 

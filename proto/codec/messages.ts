@@ -1,4 +1,4 @@
-// Between the wire format of a message and the plain object that programs see.
+// Maps messages between the wire format and plain objects, driven by the schema.
 import type { FieldShape, MessageShape } from '../schema/descriptor.js';
 import { exceptions, type ServiceError } from '../errors.js';
 import { quote, shown } from '../text.js';
@@ -10,8 +10,8 @@ export type Plain = Record<string, unknown>;
 
 /**
  * Reads up to the reader's end.
- * @param into what was read of the message before: an encoder may give it in several parts
- * @throws WireError; ValidationException where a value has no meaning: an unknown enum value, a key given twice
+ * @param into the parts read so far: an encoder may write a message in several parts
+ * @throws WireError or an error of protobufjs; ValidationException for an unknown enum value, or a key given twice
  */
 export function readMessage(reader: Reader, shape: MessageShape, into: Plain): void {
   while (reader.pos < reader.len) {
@@ -30,7 +30,7 @@ export function readMessage(reader: Reader, shape: MessageShape, into: Plain): v
   }
 }
 
-/** @throws ValidationException where a value has no encoding, such as an unknown enum value */
+/** Writes the fields that are set. @throws ValidationException if a value has no encoding, such as an unknown enum value */
 export function writeMessage(writer: Writer, shape: MessageShape, plain: Plain): void {
   for (const field of shape.fields) {
     const value = plain[field.name];

@@ -3,11 +3,11 @@ import type { Reader, Writer } from 'protobufjs/minimal.js';
 import { readString, wireTypes } from './wire.js';
 
 export interface Scalar {
-  /** What programs see. */
+  /** The type that programs see. */
   readonly kind: 'string' | 'bytes' | 'boolean' | 'number' | 'timestamp';
   /** One of {@link wireTypes}. */
   readonly wireType: number;
-  /** What a program has to give, for the error of one that gives something else. */
+  /** The accepted values, for error messages. */
   readonly takes: string;
   /** Whether a value can be written. */
   readonly accepts: (value: unknown) => boolean;
@@ -32,7 +32,7 @@ const { varint, fixed64, delimited } = wireTypes;
 
 /** By their names in the schema. */
 export const scalars: Readonly<Record<string, Scalar>> = {
-  // A lone surrogate has no UTF-8 encoding; encoders would replace it, and two different contexts would become one.
+  // Encoders replace a lone surrogate, which has no UTF-8 encoding: two different contexts would become one.
   string: scalar(
     'string',
     delimited,

@@ -18,7 +18,7 @@ interface SuiteLengths {
   /** Bytes. */
   readonly iv: number;
   readonly tag: number;
-  /** The ciphertext without its tag is a multiple of so many bytes, and no shorter. */
+  /** The ciphertext without its tag is one or more blocks of this size; 0: any length. */
   readonly block: number;
 }
 
@@ -27,7 +27,7 @@ const lengths: Readonly<Record<CipherSuite, SuiteLengths>> = {
   [cipherSuites.AES_256_CBC_HMAC_SHA_256]: { iv: 16, tag: 32, block: 16 },
 };
 
-/** The fields of a blob. */
+/** The fields of a ciphertext blob. */
 export interface CiphertextBlob {
   readonly suite: CipherSuite;
   readonly keyId: string;
@@ -41,7 +41,7 @@ export interface CiphertextBlob {
   readonly ciphertext: Buffer;
 }
 
-/** The header of the blobs that a material makes: constant, so made once. @param materialId 64 hex characters */
+/** The header of all blobs of one material. @param keyId 1 to 255 ASCII characters @param materialId 64 hex characters */
 export function blobHeader(suite: CipherSuite, keyId: string, materialId: string): Buffer {
   return Buffer.concat([
     Buffer.from([version, suite, keyId.length]),
@@ -50,14 +50,14 @@ export function blobHeader(suite: CipherSuite, keyId: string, materialId: string
   ]);
 }
 
-/** Puts a blob together. */
+/** Encodes a blob. */
 export function encodeBlob(header: Buffer, iv: Buffer, ciphertext: Buffer): Buffer {
   return Buffer.concat([header, iv, ciphertext], header.length + iv.length + ciphertext.length);
 }
 
 /**
- * Takes a blob apart; encoding the result gives the same bytes.
- * @returns views of the blob; undefined where it is not one
+ * Decodes a blob; encoding the result gives the same bytes.
+ * @returns views of the blob; undefined if it is malformed
  */
 export function decodeBlob(blob: Buffer): CiphertextBlob | undefined {
   const suite: number | undefined = blob[1];

@@ -1,6 +1,6 @@
 import { longestMessage, shown } from '../text.js';
 
-/** What may be wrong with a sealed file, or with the files that it is made from and written to. */
+/** Codes of errors of sealed files, and of their input and output. */
 export type SealErrorCode =
   | 'NotASealedFile'
   | 'UnsupportedFormat'
@@ -10,7 +10,7 @@ export type SealErrorCode =
   | 'UnusableOutput'
   | 'OutputExists';
 
-/** A refusal to seal or to open: a stable code, and a sentence that says what to do. */
+/** An error of sealing or opening, with a stable code and a sentence that says what to do. */
 export class SealError extends Error {
   readonly code: SealErrorCode;
   readonly retryable = false;
@@ -22,7 +22,7 @@ export class SealError extends Error {
   }
 }
 
-/** The one error for everything that is found in what was sealed: which check failed would help only an attacker. */
+/** The one error for all failed checks of a sealed file: which one failed would help only an attacker. */
 export function invalidSealedFile(): SealError {
   return new SealError(
     'InvalidSealedFile',

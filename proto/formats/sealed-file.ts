@@ -1,4 +1,4 @@
-// The bytes of a sealed file's header and nothing else; docs/sealed-file-format.md describes them.
+// The header of a sealed file (docs/sealed-file-format.md).
 import type { StringMap } from '../generated/messages.js';
 import { decodeSealedContext, encodeSealedContext, maxSealedContextBytes } from './encryption-context.js';
 import { invalidSealedFile, SealError } from './seal-error.js';
@@ -32,8 +32,8 @@ const maxHeaderLength = contextOffset + maxSealedContextBytes + maxEncryptedData
 const frameExponents = { min: 10, max: 20 };
 
 /**
- * The header up to the commitment.
- * @throws SealError UnusableInput for a frame size, context or encrypted data key that the format cannot hold
+ * Encodes the header up to the commitment.
+ * @throws SealError UnusableInput for a frame size, context or encrypted data key out of the format's bounds
  */
 export function encodeHeader(header: Header): Buffer {
   const { frameSize, salt, encryptedDataKey } = header;
@@ -54,7 +54,7 @@ export function encodeHeader(header: Header): Buffer {
 }
 
 /**
- * How long the header is up to the commitment, from its first 13 bytes.
+ * Reads the length of the header up to the commitment from its first 13 bytes.
  * @throws SealError NotASealedFile, UnsupportedFormat, or InvalidSealedFile
  */
 export function readHeaderLength(prefix: Buffer): number {
@@ -72,7 +72,7 @@ export function readHeaderLength(prefix: Buffer): number {
 }
 
 /**
- * Reads a header, given up to the commitment. Strict: encodeHeader of the result gives the same bytes.
+ * Decodes a header up to the commitment. Strict: encodeHeader of the result gives the same bytes.
  * @throws SealError NotASealedFile, UnsupportedFormat, or InvalidSealedFile
  */
 export function decodeHeader(bytes: Buffer): Header {

@@ -7,17 +7,17 @@ import { type Scalar, scalars } from '../codec/scalars.js';
 /** The name of an operation, as AWS KMS spells it: `Encrypt`. */
 export type OperationName = keyof Operations;
 
-/** What a field holds, from which transports, CLI and validation derive what they do with it. */
+/** A field of a message. Transports, CLI and validation are derived from it. */
 export interface FieldShape {
   /** camelCase, as programs use it: `keyId`. */
   readonly name: string;
   readonly kind: Scalar['kind'] | 'enum' | 'map' | 'message';
   readonly repeated: boolean;
-  /** Field number and wire type, as they stand before the value. */
+  /** Field number << 3 | wire type. */
   readonly tag: number;
-  /** The same before a list of numbers in one piece, as protobuf's encoders write it. */
+  /** The tag of a packed list. */
   readonly packedTag: number;
-  /** How it is read and written, where it is neither a map nor a message. */
+  /** How it is read and written, unless it is a map or a message. */
   readonly scalar?: Scalar;
   /** The enum's values without their prefix, by number. */
   readonly values?: ReadonlyMap<number, string>;

@@ -5,7 +5,7 @@ import { parseTime } from './time.js';
 
 /** What an argument means. */
 export interface Filter {
-  /** False turns a line away unparsed, as happens to most. */
+  /** False rejects a line without parsing it: most lines. */
   readonly mayPass?: (line: Buffer) => boolean;
   readonly passes: (record: AuditRecord) => boolean;
 }
@@ -91,7 +91,7 @@ function timeFilter(
   const bound = parseTime(argument, now);
   if (bound === undefined)
     return 'a time in ISO 8601, such as 2027-01-31T12:00:00Z, or so long ago, such as 15m, 2h or 7d';
-  // Events tell whole seconds, so the second that the bound lies in belongs to it.
+  // Events have whole seconds, so the second of the bound is included.
   const second = Math.floor(bound);
   const isWithin = (time: string) => compare(Date.parse(time) / 1000, second);
   return {
@@ -118,7 +118,7 @@ function holds(text: string): (line: Buffer) => boolean {
   return (line) => line.includes(bytes);
 }
 
-/** A text as it stands in a record's JSON. */
+/** A text as written in a record's JSON. */
 function escaped(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }

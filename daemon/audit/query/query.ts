@@ -1,5 +1,5 @@
-// Finds records in the log. It reads all of it: times do not tell which files can be left out, since an event that a crash
-// left owing is written by the next start with the time when it happened, and clocks are set.
+// Finds records in the log. It reads all files: times are not in order, since the next start writes owed events with the time
+// when they happened, and clocks are set.
 import { AuditError } from '../audit-log.js';
 import { fileName } from '../chain.js';
 import { listFiles, readLines } from '../lines.js';
@@ -12,7 +12,7 @@ export interface Match {
   readonly record: AuditRecord;
 }
 
-/** A line that is no record; somebody else wrote it. */
+/** A line that is not a record; another program wrote it. */
 export interface Unreadable {
   readonly file: string;
   readonly number: number;
@@ -20,7 +20,7 @@ export interface Unreadable {
 
 /**
  * The records that pass all filters, in the log's order, in constant memory. A last line that is not complete is left out.
- * @param unreadable hears of complete lines that could have passed and are no records
+ * @param unreadable called for complete lines that could have passed but are not records
  * @throws AuditError where there is no log; Error of node:fs where it cannot be read
  */
 export function* query(

@@ -1,4 +1,4 @@
-// How far a sink has come, kept across restarts.
+// The position of a sink in the log, kept across restarts.
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -8,9 +8,9 @@ import { AuditError } from '../audit-log.js';
 const position = z.strictObject({
   /** Number of the log's file. */
   file: z.int().positive(),
-  /** Bytes of that file that are behind. */
+  /** Bytes of that file that are done. */
   offset: z.int().nonnegative(),
-  /** The last record that is behind; 0: none. */
+  /** Sequence number of the last record that is done; 0: none. */
   sequence: z.int().nonnegative(),
 });
 
@@ -37,13 +37,13 @@ export async function loadPosition(path: string): Promise<Position> {
   }
 }
 
-/** Keeps a position: durable when it returns, and whole or not at all. */
+/** Saves a position durably and atomically. */
 export async function savePosition(path: string, position: Position): Promise<void> {
   await makeFolder(dirname(path));
   await replaceFile(path, `${JSON.stringify(position)}\n`);
 }
 
-/** Forgets the positions of sinks that are beyond a record, so that these begin with the log's first one again. */
+/** Deletes the positions of sinks that are beyond a record, so that these begin at the log's first record again. */
 export async function dropPositionsBeyond(folder: string, sequence: number): Promise<void> {
   let names: string[];
   try {

@@ -10,11 +10,11 @@ export interface SinksEnvironment {
   readonly positions: string;
   /** Sequence number of the newest durable record. */
   readonly durable: () => number;
-  /** Hears of each failure of a sink, and of the first good end after one (undefined). */
+  /** Called for each failure of a sink, and with undefined after the first clean end that follows. */
   readonly observe: (name: string, error: Error | undefined) => void;
 }
 
-/** Milliseconds that a sink has at a stop or a change of its settings to bring its records home. */
+/** Milliseconds that a sink has to deliver its records at a stop or a change of its settings. */
 const patience = 5_000;
 
 interface Named {
@@ -32,7 +32,7 @@ export class Sinks {
     return Object.fromEntries([...this.#sinks].map(([name, { sink }]) => [name, sink.status]));
   }
 
-  /** Sentences about sinks whose receivers take nothing. */
+  /** A sentence for each sink whose receiver does not accept records. */
   get warnings(): string[] {
     return Object.entries(this.status).flatMap(([name, { lastError, recordsBehind }]) =>
       lastError === undefined
@@ -41,14 +41,14 @@ export class Sinks {
     );
   }
 
-  /** Says that there are more durable records. */
+  /** Notifies the sinks of new durable records. */
   ring(): void {
     for (const { sink } of this.#sinks.values()) sink.ring();
   }
 
   /**
-   * Starts, stops and restarts sinks, so that there are these. Positions stay kept: a name that comes again goes on where
-   * it was.
+   * Starts, stops and restarts sinks to match these settings. Positions are kept: a sink that is added again continues
+   * where it was.
    */
   apply(wanted: ReadonlyMap<string, SyslogSettings>): void {
     this.#changing = this.#changing

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
 import { tlsSuites } from '../../tls/suites.js';
 
-/** Where a receiver is, and what it and its sender prove who they are with. */
+/** The address of a receiver, and the certificates of both sides. */
 export interface ReceiverSettings {
   readonly host: string;
   readonly port: number;
@@ -16,11 +16,11 @@ export interface ReceiverSettings {
   readonly key?: Buffer | undefined;
 }
 
-/** Milliseconds for TCP and TLS to come about. */
+/** Milliseconds for the TCP and TLS handshakes. */
 const connectTimeout = 10_000;
 /** Milliseconds of silence after which the kernel asks whether the peer is still there. */
 const keepAlive = 30_000;
-/** Milliseconds that a receiver has to close after it was given the end of the stream. It reads what lies before. */
+/** Milliseconds that a receiver has to read the rest and close after the end of the stream. */
 const closeTimeout = 600_000;
 
 export class SyslogConnection {
@@ -38,7 +38,7 @@ export class SyslogConnection {
     socket.on('end', () => {
       if (!this.#finishing) this.#fail(new Error('the receiver closed the connection'));
     });
-    // Syslog has no answers; what comes is the end, or an alert of TLS, which is only seen by who reads.
+    // Syslog has no answers. Reading is necessary to see the end of the stream, or an alert of TLS.
     socket.resume();
   }
 

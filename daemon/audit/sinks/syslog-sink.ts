@@ -1,7 +1,7 @@
 // Sends the audit log to a syslog receiver. It has no queue: it reads the files from a position that it keeps, so a slow
-// or absent receiver holds up the sink alone and loses nothing. Syslog has no acknowledgements; what stands in for them is
-// the clean end of a connection, which a receiver gives when it has read everything. So connections are ended now and
-// then, the position moves on with each clean end, and what was sent on a connection that broke is sent again.
+// or absent receiver delays only its sink, and nothing is lost. Syslog has no acknowledgements; the clean end of a connection
+// serves as one, since a receiver closes cleanly only when it has read everything. So connections are ended at intervals, each
+// clean end advances the position, and what was sent on a broken connection is sent again.
 import { AuditError } from '../audit-log.js';
 import { Signal } from '../signal.js';
 import { loadPosition, type Position, savePosition } from './position.js';
@@ -16,14 +16,14 @@ export interface SyslogSettings extends ReceiverSettings, MessageSettings {
   readonly confirmBytes: number;
 }
 
-/** `idle`: all is received; `confirming`: the receiver is to close; `waiting`: for the next try after a failure. */
+/** `idle`: all is received; `confirming`: the receiver should close; `waiting`: for the next attempt after a failure. */
 export type SinkState = 'idle' | 'connecting' | 'sending' | 'confirming' | 'waiting' | 'closed';
 
 export interface SinkStatus {
   readonly state: SinkState;
-  /** Durable records that the receiver is not known to have. */
+  /** Durable records without confirmation. */
   readonly recordsBehind: number;
-  /** The newest record that the receiver is known to have. */
+  /** The newest confirmed record. */
   readonly confirmedSequence: number;
   /** The newest record that was sent on the present connection. */
   readonly sentSequence: number;
@@ -38,13 +38,13 @@ export interface SinkEnvironment {
   readonly positionFile: string;
   /** Sequence number of the newest durable record. */
   readonly durable: () => number;
-  /** Hears of each failure, and of the first good end after one (undefined). */
+  /** Called for each failure, and with undefined after the first clean end that follows. */
   readonly observe: (error: Error | undefined) => void;
 }
 
-/** Milliseconds before the first try after a failure; doubled after each that fails, up to the last. */
+/** Milliseconds before the first attempt after a failure; doubled after each further one, up to the last. */
 const [firstDelay, lastDelay] = [500, 60_000];
-/** How small a share of the confirmation's bounds may become while connections break before they are confirmed. */
+/** Smallest fraction of the confirmation bounds, which shrink while connections break before confirmation. */
 const leastShare = 1 / 64;
 
 export class SyslogSink {
@@ -77,14 +77,14 @@ export class SyslogSink {
     };
   }
 
-  /** Says that there are more durable records. */
+  /** Notifies the sink of new durable records. */
   ring(): void {
     this.#signal.raise();
   }
 
   /**
-   * Sends what there is, if the receiver takes it, and ends. What is left is sent after the next start.
-   * @param patience milliseconds
+   * Sends the remaining records if the receiver accepts them, and ends. What is left is sent after the next start.
+   * @param patience milliseconds to wait at most
    */
   async close(patience: number): Promise<void> {
     this.#stopping = true;
@@ -120,7 +120,7 @@ export class SyslogSink {
         this.#note(error);
         this.#state = 'waiting';
         [isGood, this.#share] = [false, Math.max(leastShare, this.#share / 4)];
-        // Half of it at random, so that daemons whose receiver comes back do not come at the same instant.
+        // Half of it is random, so that daemons do not all reconnect at the same instant.
         await this.#pause(delay * (0.5 + Math.random() / 2));
         delay = Math.min(2 * delay, lastDelay);
       }

@@ -36,8 +36,8 @@ export function authorize(request: AuthorizationRequest<unknown>): void {
 }
 
 /**
- * Whether a key's policy lets the account root do something whatever the request is, which is so of nearly all keys: then
- * nothing of the request need be put together for {@link authorize}, which would say the same.
+ * Whether a key's policy allows an action to the account root regardless of the request, as nearly all key policies do. Then
+ * {@link authorize} would allow it too, and no condition keys have to be collected.
  */
 export function isAllowedForRoot(caller: Caller, action: string, key: KeyPolicySource): boolean {
   if (caller.type !== 'Root') return false;
@@ -45,15 +45,15 @@ export function isAllowedForRoot(caller: Caller, action: string, key: KeyPolicyS
   return unconditional.some((allow) => allow.match(caller) === 'own');
 }
 
-/** What STS tells the root, whatever a trust policy says. */
+/** STS's message to the root, whatever the trust policy says. */
 export function rootAssumesNothing(): ServiceError {
   return new exceptions.AccessDeniedException('Roles may not be assumed by root accounts.');
 }
 
-/** The decision, with what made it. */
+/** The decision, with its reason. */
 export function decisionAbout<Grant>(request: AuthorizationRequest<Grant>): Decision<Grant> {
   const { principal: caller, action, resource, key, trust, identities, context, grant } = request;
-  // A role that there is not is told apart by nobody: as at STS, it is one that does not trust the caller.
+  // As at STS, a role that does not exist looks like one that does not trust the caller.
   if (trust && !trust.role) return { allowed: false, missing: 'role trust policy' };
   const ofResource = trust?.role ? trustPolicyOf(trust.role) : key && keyPolicyOf(key);
   return decide<Grant>(

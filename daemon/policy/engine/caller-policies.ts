@@ -1,4 +1,4 @@
-// The caller as policies see it: who it is, and which policies have a say about what it may do.
+// The caller's principal, and the policies that apply to it.
 import { type AssumedRoleCaller, type Caller, identityOf } from '../../identity/caller.js';
 import type { Identities, ManagedPolicy } from '../../identity/identities.js';
 import type { RoleRecord } from '../../identity/records.js';
@@ -7,12 +7,12 @@ import type { Policies } from './decide.js';
 import { compileIdentityPolicy, compileTrustPolicy, Policy } from '../language/document.js';
 import type { Principal } from '../language/principals.js';
 
-/** Policies compiled once: what they are made from is replaced, never changed. */
+/** Compiled policies by source; sources are replaced, never changed. */
 const managed = new WeakMap<ManagedPolicy, Policy>();
 const trusts = new WeakMap<TrustedRole, Policy>();
 const inline = new WeakMap<Session, Policy>();
 
-/** A role as its trust policy says who may assume it. */
+/** A role's trust policy. */
 export type TrustedRole = Pick<RoleRecord, 'trustPolicy' | 'trustBindings'>;
 
 export function principalOf(caller: Caller): Principal {
@@ -22,7 +22,7 @@ export function principalOf(caller: Caller): Principal {
   return { type: 'AssumedRole', arn, account, id, roleId: caller.role.id };
 }
 
-/** The policies that the caller bears, as they are now. */
+/** The caller's present policies. */
 export function policiesOf(
   caller: Caller,
   identities: Identities,
@@ -41,7 +41,7 @@ export function trustPolicyOf(role: TrustedRole): Policy {
   return policy;
 }
 
-/** One that there is no more allows nothing: as a boundary or session policy it must not be left out. */
+/** A deleted policy allows nothing: as a boundary or session policy it must not be skipped. */
 function compiled(source: ManagedPolicy | undefined, name: string): Policy {
   if (!source) return new Policy('identity', name, []);
   let policy = managed.get(source);

@@ -12,11 +12,11 @@ export interface PolicyRequest {
   readonly action: string;
   /** ARN of the resource, or `*` where the operation has none. */
   readonly resource: string;
-  /** The request's condition keys. It is asked only for keys that a statement about the action names. */
+  /** The request's condition keys; called only for keys in statements about the action. */
   readonly context: Lookup;
 }
 
-/** The policies that have a say, and the grants. */
+/** The policies and grants that apply. */
 export interface Policies<Grant> {
   /** Of the key; or the trust policy of a role that is to be assumed. Undefined: the operation has no such resource. */
   readonly resource: Policy | undefined;
@@ -32,7 +32,7 @@ export interface Policies<Grant> {
   readonly grant?: ((grantee: string) => Grant | undefined) | undefined;
 }
 
-/** A statement, and the policy that it stands in. */
+/** A statement and its policy. */
 export interface Found {
   readonly policy: Policy;
   readonly statement: Statement;
@@ -45,7 +45,7 @@ export type PolicyType =
   | 'permissions boundary'
   | 'session policy';
 
-/** A decision, with the statement, the grant or the absence that made it. */
+/** A decision, with the statement, grant or absence behind it. */
 export type Decision<Grant = unknown> =
   | {
       readonly allowed: true;
@@ -55,14 +55,14 @@ export type Decision<Grant = unknown> =
       readonly delegation?: Found;
     }
   | { readonly allowed: true; readonly by: 'grant'; readonly grant: Grant }
-  /** Root, for an operation that no resource policy has a say about. */
+  /** Root, for an operation without a resource policy. */
   | { readonly allowed: true; readonly by: 'account root' }
   | { readonly allowed: false; readonly by: PolicyType; readonly found: Found }
   | {
       readonly allowed: false;
       /** No policy of this type allows it. */
       readonly missing: PolicyType;
-      /** What allows it otherwise, and does not suffice. */
+      /** What allows it otherwise, but does not suffice. */
       readonly found?: Found;
     };
 
@@ -71,7 +71,7 @@ export type Decision<Grant = unknown> =
  * principal itself; then one of an identity policy, which for a resource with a policy of its own counts only where a
  * statement of that, naming the account, allows the same request; then grants. Permissions boundary and session policies
  * limit all that is not given to the very user or session.
- * @throws AccessDeniedException where policies and values would take too long
+ * @throws AccessDeniedException if the evaluation would take too long
  */
 export function decide<Grant>(request: PolicyRequest, policies: Policies<Grant>): Decision<Grant> {
   return bounded(() => decideUnbounded(request, policies));

@@ -1,8 +1,8 @@
-// Key policies as decisions need them.
+// Compiled key policies.
 import { type Policy, compileKeyPolicy } from '../language/document.js';
 import type { Bindings } from '../language/principals.js';
 
-/** What a key's record keeps of its policy. */
+/** A key's policy in its record. */
 export interface KeyPolicySource {
   readonly policy: string;
   /** Absent: it names nobody but the account. */

@@ -1,8 +1,8 @@
 /**
  * The key policy of the key that Keyhold makes for a service. As with AWS's own keys of this kind it is the policy, which
- * nobody may change, that refuses all management: it allows principals of the account to use the key and to read what
- * is known of it, where their own policies allow it too. AWS's has, for use, the condition that the request comes through
- * the service (kms:ViaService); here there is no service between, so the principals that stand for it are the account's.
+ * nobody may change, that refuses all management: it allows principals of the account to use the key and to describe
+ * it, if their own policies allow it too. AWS's has, for use, the condition that the request comes through
+ * the service (kms:ViaService); here no service calls on their behalf, so it allows the account's principals.
  */
 export function managedKeyPolicy(account: string, service: string): string {
   const Principal = { AWS: `arn:aws:iam::${account}:root` };

@@ -1,4 +1,4 @@
-// Decisions in words.
+// Messages about decisions.
 import { exceptions, type ServiceError } from '../../../proto/errors.js';
 import type { Decision, Found, PolicyRequest, PolicyType } from './decide.js';
 
@@ -11,8 +11,8 @@ const withArticle: Readonly<Record<PolicyType, string>> = {
 };
 
 /**
- * What a caller is told who is denied, worded as AWS does (IAM User Guide, "Troubleshooting access denied error
- * messages"). It names the type of policy, and nothing that stands in one.
+ * The error for a denied caller, in AWS's words (IAM User Guide, "Troubleshooting access denied error messages"). It names the
+ * type of policy, and nothing from its content.
  * @returns AccessDeniedException
  */
 export function accessDenied(
@@ -28,11 +28,11 @@ export function accessDenied(
   );
 }
 
-/** A decision for somebody who may see the policies. */
+/** An explained decision, for those who may read the policies. */
 export interface Explanation {
   /** As IAM's policy simulator calls it. */
   readonly decision: 'allowed' | 'explicitDeny' | 'implicitDeny';
-  /** A sentence: the statement, grant or absence that made the decision. */
+  /** A sentence with the statement, grant or absence behind the decision. */
   readonly reason: string;
 }
 

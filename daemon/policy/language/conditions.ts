@@ -7,7 +7,7 @@ import { spend } from './work.js';
 
 /** One key of one operator. */
 export interface Condition {
-  /** As it stands in the document. */
+  /** As written in the document. */
   readonly operator: string;
   readonly key: string;
   readonly isTrue: (lookup: Lookup) => boolean;
@@ -97,7 +97,7 @@ function compare(
     spend(perValue + (ignoreCase ? actual.length : 0));
     const isNamed = literals.size > 0 && literals.has(ignoreCase ? actual.toLowerCase() : actual);
     const matched = isNamed || matchesAny(patterns, actual, lookup);
-    // Nobody can tell whether a value differs from a variable without one. Then the statement must not allow.
+    // Whether a value differs from a variable without a value is undefined. Then the statement must not allow.
     if (matched === undefined) return negated && effect === 'Deny';
     return matched !== negated;
   };

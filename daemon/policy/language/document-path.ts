@@ -4,9 +4,9 @@ import { quote as quoteText, shown } from '../../../proto/text.js';
 /** Most UTF-16 units that a message shows of one text of a document: a message may quote several. */
 const longestText = 120;
 
-/** Where in a policy document something stands: `Statement[2].Condition.StringEquals`. */
+/** A path in a policy document: `Statement[2].Condition.StringEquals`. */
 export class Place {
-  /** @param preface what goes before all that is said of this place */
+  /** @param preface the beginning of all messages about this place */
   constructor(
     readonly path: string,
     private readonly preface = '',
@@ -21,7 +21,7 @@ export class Place {
     return new Place(`${this.path}[${index}]`, this.preface);
   }
 
-  /** The same place, of which messages begin with a sentence. */
+  /** The same path, with a sentence that begins its messages. */
   prefaced(sentence: string): Place {
     return new Place(this.path, `${sentence} `);
   }

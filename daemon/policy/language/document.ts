@@ -13,7 +13,7 @@ export interface Applicable {
   readonly unconditional: readonly Statement[];
 }
 
-/** Actions whose statements are remembered: there are fewer operations, and a caller cannot make them more. */
+/** Most actions with remembered statements: more than there are operations, and callers cannot add any. */
 const rememberedActions = 256;
 
 /** A compiled policy. Immutable; the same one may belong to many keys or principals. */
@@ -103,8 +103,8 @@ function compile(kind: PolicyKind, name: string, text: string, bindings: Binding
 const mostCost = 250;
 
 /**
- * Bounds what a decision by a policy may cost. To be asked when it is put, and not when it is loaded: what was accepted once
- * goes on counting.
+ * Bounds the cost of a decision by a policy. Called when a policy is put, not when it is loaded: an accepted policy stays
+ * valid.
  * @throws LimitExceededException
  */
 export function checkCost({ statements }: Policy): void {
@@ -121,9 +121,9 @@ export function checkCost({ statements }: Policy): void {
 export type Resolve = (name: PrincipalName) => string | undefined;
 
 /**
- * Finds out whom a key policy names, when it is put.
- * @param account the one that there is
- * @returns to be kept beside the document, for `compileKeyPolicy`
+ * Resolves the principals of a key policy when it is put.
+ * @param account the account's id
+ * @returns bindings for `compileKeyPolicy`, to be stored with the document
  * @throws MalformedPolicyDocumentException also for principals that do not exist, as KMS does; LimitExceededException
  */
 export function bindKeyPolicy(text: string, account: string, resolve: Resolve): Bindings {
@@ -135,7 +135,7 @@ export function bindTrustPolicy(text: string, account: string, resolve: Resolve)
   return bind('trust', text, account, resolve);
 }
 
-/** What KMS tells of a principal that there is not, and how clients recognize it. What is malformed is told behind it. */
+/** KMS's sentence about an unknown principal, by which clients recognize it. The details follow it. */
 const invalidPrincipals = 'Policy contains a statement with one or more invalid principals.';
 
 function bind(kind: PolicyKind, text: string, account: string, resolve: Resolve): Bindings {

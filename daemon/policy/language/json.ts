@@ -14,7 +14,7 @@ class Parser {
   #offset = 0;
   #depth = 0;
 
-  /** @param onString is told of each string that is a value: its place, and where in the text it begins and ends */
+  /** @param onString called for each string value with its path, and its begin and end in the text */
   constructor(
     readonly text: string,
     readonly onString?: (value: string, at: Place, start: number, end: number) => void,
@@ -97,8 +97,8 @@ class Parser {
 
 /**
  * Parses a policy document's text.
- * @throws MalformedPolicyDocumentException with line and column where it is no JSON (RFC 8259) or has a character that is
- *   not among those of the IAM and KMS API references; with the path where a member comes twice
+ * @throws MalformedPolicyDocumentException with line and column if it is not JSON (RFC 8259) or has a character outside those
+ *   of the IAM and KMS API references; with the path if a member comes twice
  */
 export function parseJson(text: string): unknown {
   const at = text.search(/[^\t\n\r\u0020-\u00ff]/);
@@ -115,9 +115,9 @@ export function parseJson(text: string): unknown {
 const principalPath = /^Statement(?:\[\d+\])?\.(?:Not)?Principal\.AWS(?:\[\d+\])?$/;
 
 /**
- * A policy document with other names in its Principal and NotPrincipal elements; the rest stays byte for byte.
- * @param text a document that `parseJson` takes
- * @param rename gives what stands in the place of a name; undefined: the name
+ * Replaces names in the Principal and NotPrincipal elements of a policy document; the rest stays byte for byte.
+ * @param text a document that `parseJson` accepts
+ * @param rename returns the new name; undefined: the name stays
  */
 export function renamePrincipals(text: string, rename: (name: string) => string | undefined): string {
   let renamed = '';

@@ -40,7 +40,7 @@ function arn(value: string, variables: boolean, at: Place): Test {
   return Object.assign(test, { cost: pattern.cost });
 }
 
-/** Operators over numbers that both values are read as. A value of the request that is none matches nothing. */
+/** Operators that compare both values as numbers. A value of the request that is not one matches nothing. */
 function ordered(
   readAnew: (text: string) => number | undefined,
   what: string,
@@ -56,7 +56,7 @@ function ordered(
   };
 }
 
-/** Each value of the policy is compared with the same value of the request, which may be long: that is read once. */
+/** Each value of the policy is compared with the same value of the request, which may be long: it is parsed once. */
 function rememberingLast<T>(read: (text: string) => T): (text: string) => T {
   let last: { readonly text: string; readonly value: T } | undefined;
   return (text) => {

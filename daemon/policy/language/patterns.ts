@@ -1,4 +1,4 @@
-// Texts of a policy that values of a request are matched against, with wildcards and policy variables (IAM User Guide,
+// Patterns of a policy with wildcards and policy variables, matched against values of a request (IAM User Guide,
 // "IAM policy elements: Variables and tags").
 import { type Place, quote } from './document-path.js';
 import { any, one, Wildcards } from './wildcards.js';
@@ -73,7 +73,7 @@ export class Pattern {
     return this.literal === undefined ? (this.#wildcards?.cost ?? 1) : 0;
   }
 
-  /** Whether a value matches. Undefined: a variable has no single value in this request, so nobody can tell. */
+  /** Whether a value matches. Undefined: a variable has no single value in this request. */
   matches(value: string, lookup: Lookup): boolean | undefined {
     if (this.literal !== undefined) return (this.#ignoreCase ? value.toLowerCase() : value) === this.literal;
     spend(perPattern + (this.#ignoreCase ? value.length : 0));
@@ -108,7 +108,7 @@ export class Pattern {
 
   /**
    * Code units and wildcards with the request's values in place of the variables; these hold no wildcards.
-   * @param longest units of the text that is to be matched: a pattern of more is cut behind them, and matches it no more
+   * @param longest units of the text that is to be matched: a longer pattern is cut there, and cannot match
    * @returns undefined where a variable has no single value
    */
   resolve(lookup: Lookup, longest: number): readonly number[] | undefined {

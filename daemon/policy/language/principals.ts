@@ -1,8 +1,8 @@
-// Who is meant by the Principal and NotPrincipal of a statement (IAM User Guide, "AWS JSON policy elements: Principal").
+// Matches the Principal and NotPrincipal of a statement (IAM User Guide, "AWS JSON policy elements: Principal").
 import { type Place, quote } from './document-path.js';
 import type { RawPrincipal } from './schema.js';
 
-/** Who asks. */
+/** The principal of a request. */
 export type Principal =
   | { readonly type: 'Root'; readonly arn: string; readonly account: string }
   | { readonly type: 'IAMUser'; readonly arn: string; readonly account: string; readonly id: string }
@@ -19,7 +19,7 @@ export type Principal =
   /** `name` as in `Principal: {"Service": …}`. */
   | { readonly type: 'AWSService'; readonly arn: string; readonly name: string };
 
-/** A user, role or role session that a document names, which stands for the unique id behind it. */
+/** A user, role or role session named in a document; it is bound to the unique id behind it. */
 export interface PrincipalName {
   readonly kind: 'user' | 'role' | 'role session';
   readonly arn: string;
@@ -29,14 +29,14 @@ export interface PrincipalName {
 }
 
 /**
- * The unique ids that the names in a document stood for when it was put, by ARN; of a role session the role's. Kept
- * beside the document: whoever is made later under an old name has another id, and inherits nothing.
+ * The unique ids of the principals in a document when it was put, by ARN; for a role session, the role's. Stored with the
+ * document: a principal created later under an old name has another id and inherits nothing.
  */
 export type Bindings = Readonly<Record<string, string>>;
 
 /**
- * How a statement's Principal means somebody. `own`: everybody, or the very user, role session or service; what it allows
- * is limited by no implicit deny. `role`: the session's role; boundary and session policies limit what it allows.
+ * How a statement's Principal matches. `own`: everybody, or exactly this user, role session or service; no implicit deny
+ * limits what it allows. `role`: the session's role; boundary and session policies limit what it allows.
  * `account`: the account; an allow lets identity policies decide (and is one, for root).
  */
 export type Match = 'own' | 'role' | 'account';
@@ -48,7 +48,7 @@ const sessionPattern =
   /^arn:aws:sts::([0-9]{12}):assumed-role\/([A-Za-z0-9_+=,.@-]{1,64})\/([A-Za-z0-9_+=,.@-]{2,64})$/;
 const servicePattern = /^[a-z0-9-]+(\.[a-z0-9-]+)+$/;
 
-/** What one name in a document says. */
+/** One parsed principal of a document. */
 export type Named =
   | { readonly kind: 'everybody' }
   | { readonly kind: 'account'; readonly account: string }
@@ -97,7 +97,7 @@ function readService(text: string, at: Place): Named {
   return at.fail(`${quote(text)} is no service principal, such as "logs.amazonaws.com".`);
 }
 
-/** The principals of one statement, ready to be asked. */
+/** The compiled principals of one statement. */
 export class PrincipalSet {
   readonly #everybody: boolean;
   readonly #accounts: ReadonlySet<string>;
@@ -110,7 +110,7 @@ export class PrincipalSet {
     this.#ids = new Set(names.flatMap((named) => idOf(named, bindings) ?? []));
   }
 
-  /** How a Principal with these names means somebody; the strongest way, if several. */
+  /** How a Principal with these names matches; the strongest way if several do. */
   match(principal: Principal): Match | undefined {
     if (this.#everybody || this.#names(principal)) return 'own';
     if (principal.type === 'AssumedRole' && this.#ids.has(principal.roleId)) return 'role';
@@ -118,7 +118,7 @@ export class PrincipalSet {
   }
 
   /**
-   * Whether a NotPrincipal with these names, in a Deny, spares somebody. The account is looked at first, then user or role,
+   * Whether a NotPrincipal with these names, in a Deny, exempts a principal. The account is checked first, then user or role,
    * then the session: each must be named (IAM User Guide, "Specifying NotPrincipal with Deny").
    */
   spares(principal: Principal): boolean {

@@ -11,7 +11,7 @@ export interface StatementOptions {
   readonly bindings: Bindings;
   /** What a statement without Resource is about. */
   readonly withoutResource: 'every' | 'none';
-  /** A statement without Action is taken, and has no effect. */
+  /** A statement without Action is accepted and has no effect. */
   readonly actionIsOptional?: boolean;
 }
 
@@ -66,14 +66,14 @@ export class Statement {
     return this.#actions.some((pattern) => pattern.matches(action, noLookup)) !== this.#isActionExcluded;
   }
 
-  /** Of an allow in a policy that names principals: how it means somebody. */
+  /** How an allow in a policy with principals matches. */
   match(principal: Principal): Match | undefined {
     return this.#principals?.match(principal);
   }
 
   /**
-   * Of a deny: whether it means somebody. Where it names no principals it means whoever has its policy.
-   * @param hasBoundary a NotPrincipal spares nobody who has a permissions boundary (IAM User Guide, "Specifying
+   * Whether a deny matches. Without principals it matches everyone who has the policy.
+   * @param hasBoundary a NotPrincipal exempts nobody who has a permissions boundary (IAM User Guide, "Specifying
    *   NotPrincipal with Deny")
    */
   means(principal: Principal, hasBoundary: boolean): boolean {
@@ -86,7 +86,7 @@ export class Statement {
     return this.#resources === 'every' && this.conditions.length === 0;
   }
 
-  /** Whether resource and conditions are those of a request. */
+  /** Whether resource and conditions match a request. */
   applies(resource: string, lookup: Lookup): boolean {
     return this.#covers(resource, lookup) && this.conditions.every(({ isTrue }) => isTrue(lookup));
   }
@@ -99,7 +99,7 @@ export class Statement {
       if (matched) return !this.#isResourceExcluded;
       if (matched === undefined) covered = undefined;
     }
-    // A variable without a value excludes nothing for sure: the statement must not allow for that.
+    // A variable without a value excludes nothing reliably: the statement must not allow.
     if (covered === undefined) return this.#isResourceExcluded && this.effect === 'Deny';
     return this.#isResourceExcluded;
   }

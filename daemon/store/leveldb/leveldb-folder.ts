@@ -1,16 +1,16 @@
-// What LevelDB finds in its folder, looked at before LevelDB is let in: version 1.20 takes a folder without CURRENT for a
-// new store, and deletes the files of the old one.
+// Checks a store's folder before LevelDB opens it: version 1.20 takes a folder without CURRENT for a new store, and deletes
+// the files of the old one.
 import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { findLogDamage } from './leveldb-log.js';
 
 /** https://github.com/google/leveldb/blob/main/doc/impl.md */
 const storeFile = /^(CURRENT|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp))$/;
-/** Files that hold something; a store that was never whole has none of them. */
+/** Files with records; a store whose creation was interrupted has none. */
 const dataFile = /^\d+\.(log|ldb|sst)$/;
 
 export type FolderFault =
-  /** No file of a store is there. */
+  /** The folder has no file of a store. */
   | { readonly kind: 'missing' }
   /** LevelDB was killed before it had made its first files: nothing was ever written to this store. */
   | { readonly kind: 'unfinished' }
@@ -18,8 +18,8 @@ export type FolderFault =
   | { readonly kind: 'damaged'; readonly what: readonly string[] };
 
 /**
- * Looks at the folder of a store that is closed. Nothing is changed.
- * @returns undefined where LevelDB may open it
+ * Checks the folder of a closed store without changing it.
+ * @returns what is wrong; undefined if LevelDB may open it
  */
 export function findFolderFault(folder: string): FolderFault | undefined {
   const names = namesIn(folder).filter((name) => storeFile.test(name));
@@ -33,7 +33,7 @@ export function findFolderFault(folder: string): FolderFault | undefined {
   return what.length === 0 ? undefined : { kind: 'damaged', what };
 }
 
-/** Whether a folder holds records of a store, whole or not. */
+/** Whether a folder has records of a store, whole or not. */
 export function holdsData(folder: string): boolean {
   return namesIn(folder).some((name) => dataFile.test(name));
 }

@@ -1,5 +1,5 @@
-// LevelDB's write-ahead log, checked before LevelDB reads it: where a record's checksum is wrong LevelDB leaves the record
-// out, with all that follow it in the block of 32 KiB, and says nothing. What was acknowledged would be gone.
+// Checks LevelDB's write-ahead log before LevelDB reads it. LevelDB silently skips a record with a wrong checksum and all that
+// follow in its block of 32 KiB: acknowledged changes would be lost.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -24,7 +24,7 @@ function maskedCrc(bytes: Buffer): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }
 
-/** Where the record that begins here ends; undefined where there is no whole record. */
+/** The end of the record that begins here; undefined if it is not whole. */
 function endOfRecord(log: Buffer, at: number): number | undefined {
   const blockEnd = Math.min(at - (at % blockLength) + blockLength, log.length);
   if (at + headerLength > blockEnd) return undefined;
@@ -35,9 +35,9 @@ function endOfRecord(log: Buffer, at: number): number | undefined {
 }
 
 /**
- * Looks for damage in the logs of a store that is closed. A log that ends with a torn record is whole: a crash does that,
- * and nobody was told that the record counts. Nor can damage to the very last record be told from that.
- * @param folder of the store, which need not be there
+ * Looks for damage in the logs of a closed store. A torn record at the end is none: a crash leaves one, and it was never
+ * acknowledged. Damage to the very last record looks the same.
+ * @param folder of the store; it may be missing
  * @returns a sentence for each damaged file
  */
 export function findLogDamage(folder: string): string[] {

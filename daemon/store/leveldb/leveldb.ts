@@ -13,7 +13,7 @@ import {
   type StoreErrorCode,
 } from '../store.js';
 
-/** Of LevelDB; after the start all records are in memory, so its tables are read by compactions alone. */
+/** LevelDB's cache. After the start all records are in memory, so only compactions read its tables. */
 const maxOpenFiles = 128;
 
 type Listener = (changes: readonly Change[]) => void;
@@ -22,9 +22,9 @@ type Listener = (changes: readonly Change[]) => void;
 export class LevelStore implements MetadataStore {
   readonly #db: Level<string, Buffer>;
   readonly #listeners = new Set<readonly [prefix: string, listener: Listener]>();
-  /** Batches run one after another, so that nothing comes between a batch's preconditions and its changes. */
+  /** Batches run one after another, so nothing changes between a batch's preconditions and its changes. */
   #tail: Promise<unknown> = Promise.resolve();
-  /** After a batch that could not be written: what its keys held before. */
+  /** After a failed batch: the values of its keys before it. */
   #unwritten: readonly Precondition[] | undefined;
   #busySince: number | undefined;
 
@@ -33,10 +33,10 @@ export class LevelStore implements MetadataStore {
   }
 
   /**
-   * Opens a store that is there. It never makes one: an absence says that a disk is not mounted, or that files are lost.
+   * Opens an existing store. It never creates one: a missing store means a disk that is not mounted, or lost files.
    * @param path the folder
-   * @throws StoreError 'missing', 'locked' where another process has it open, 'corrupt' where not all of it can be read;
-   * then its files are as they were
+   * @throws StoreError 'missing'; 'locked' if another process has it open; 'corrupt' if not all of it can be read, and then
+   *   its files are unchanged
    */
   static async open(path: string): Promise<LevelStore> {
     const fault = faultOf(path);
@@ -50,9 +50,9 @@ export class LevelStore implements MetadataStore {
   }
 
   /**
-   * Makes a store where there is none, or finishes making one.
-   * @param path the folder, which need not be there
-   * @throws StoreError 'corrupt' where anything of a store is there, 'locked', 'unavailable'
+   * Creates a store, or finishes an interrupted creation.
+   * @param path the folder; it may be missing
+   * @throws StoreError 'corrupt' if the folder has records, 'locked', 'unavailable'
    */
   static async create(path: string): Promise<LevelStore> {
     const fault = faultOf(path);
@@ -91,7 +91,7 @@ export class LevelStore implements MetadataStore {
     }
   }
 
-  /** Since when a batch is being written, as performance.now tells it. */
+  /** When the present write began, by performance.now. */
   get busySince(): number | undefined {
     return this.#busySince;
   }
@@ -129,7 +129,7 @@ export class LevelStore implements MetadataStore {
     this.#notify(changes);
   }
 
-  /** All in one call: each is a way to the thread pool and back. */
+  /** One call for all: each takes a trip to the thread pool. */
   async #check(preconditions: readonly Precondition[]): Promise<void> {
     let present: (Buffer | undefined)[];
     try {
@@ -158,9 +158,9 @@ export class LevelStore implements MetadataStore {
   }
 
   /**
-   * Opens the database anew after a failed write. LevelDB 1.20 would go on behind the torn record that the failure
-   * left in its log, and, when it reads the log at the next start, drop what was acknowledged after that record.
-   * @param before what the failed batch would have changed: whether it was written is not known, so it is undone
+   * Reopens the database after a failed write. LevelDB 1.20 would append behind the torn record that the failure left in its
+   * log, and at the next start drop everything acknowledged after that record.
+   * @param before the values before the failed batch: whether it was written is unknown, so it is undone
    */
   async #reopen(before: readonly Precondition[]): Promise<void> {
     try {

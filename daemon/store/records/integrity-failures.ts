@@ -1,4 +1,4 @@
-// What can be wrong with a store each of whose records is authentic.
+// Integrity failures of a store whose records are each authentic: its root or anchor does not match.
 import type { Anchor, Root, RootRecord } from './root.js';
 import { StoreError } from '../store.js';
 
@@ -12,13 +12,13 @@ interface Facts {
   readonly found: number;
 }
 
-/** What is wrong, by kind, and what is known of it. */
+/** An integrity failure, with what is known of it. */
 export interface Break extends Facts {
   readonly kind: keyof typeof kinds;
 }
 
 const kinds = {
-  /** Not the records that the root stands for. */
+  /** The records are not those of the root. */
   'other-records': ({ root, anchor, found }: Facts) => {
     const count = root?.count ?? 0;
     const difference =
@@ -33,7 +33,7 @@ const kinds = {
         : '';
     return `Its root (${dated(root)}) stands for ${count} records. ${difference}.${older}`;
   },
-  /** A root must be there. */
+  /** The root is missing. */
   'no-root': ({ anchor, found }: Facts) =>
     `Its root is missing, without which nobody can tell whether the ${found} records are all, and the newest` +
     `${anchor ? `; the HSM's anchor is of ${dated(anchor)}` : ''}.`,
@@ -46,7 +46,7 @@ const kinds = {
     'its own way was put back, or one has used the HSM.',
 } as const;
 
-/** Compares a store with what the HSM was last told of it. A newer store is right: the anchor follows later. */
+/** Compares a store with its anchor in the HSM. A newer store is right: the anchor is written after the store. */
 export function compareWithAnchor(
   root: RootRecord,
   anchor: Anchor | undefined,
@@ -57,12 +57,12 @@ export function compareWithAnchor(
   return root.root === anchor.root ? undefined : { kind: 'other-store', root, anchor, found };
 }
 
-/** In a sentence or two, with all that can be told. */
+/** Describes a failure in a sentence or two. */
 export function describeBreak(broken: Break): string {
   return kinds[broken.kind](broken);
 }
 
-/** What a start says of it. */
+/** The message of a start that refuses the store. */
 export function breakError(broken: Break): StoreError {
   return new StoreError(
     'rolled-back',

@@ -1,4 +1,4 @@
-/** Keys in one list: few enough that one more is cheap, enough that lists are few. */
+/** Keys in one list: few enough that an insertion is cheap, enough that lists are few. */
 const chunkLength = 512;
 
 /** A set of strings in order. Adding or deleting one of 100,000 moves a few hundred, not all that follow. */
@@ -40,7 +40,7 @@ export class OrderedKeys {
     if (chunk.length === 0) this.#chunks.splice(index, 1);
   }
 
-  /** Keys in order. @param start the first, or what comes before it */
+  /** Keys in order. @param start lower bound, inclusive */
   *from(start: string): Iterable<string> {
     for (let index = this.#chunkOf(start); index < this.#chunks.length; index++) {
       const chunk = this.#chunks[index]!;
@@ -67,7 +67,7 @@ function firstNotBelow(keys: readonly string[], start: string): number {
   return firstWhere(keys.length, (index) => keys[index]! >= start);
 }
 
-/** The first index for which something holds that holds for all after it too. */
+/** Binary search: the first index for which the predicate is true; it is true for all after it. */
 function firstWhere(length: number, holds: (index: number) => boolean): number {
   let low = 0;
   let high = length;

@@ -1,4 +1,4 @@
-// Every kind of record that this Keyhold writes. A store that holds another kind was written by a newer one.
+// Every kind of record that this version writes. A store with another kind was written by a newer version.
 import { StoreError } from '../store.js';
 
 /** The part of a record's key before its first slash, or all of it. */
@@ -25,8 +25,8 @@ const kinds: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Refuses records of kinds that are not known here: what they mean would be ignored, and a change could contradict it.
- * @param keys of records whose MACs were found right
+ * Refuses records of unknown kinds: ignoring them could lead to changes that contradict them.
+ * @param keys of records whose MACs are correct
  * @throws StoreError 'newer'
  */
 export function refuseUnknownKinds(keys: Iterable<string>): void {

@@ -1,5 +1,5 @@
-// Records: what the metadata store holds, each under a MAC made in the HSM. The verified records are kept in memory,
-// so that reading one costs nothing on the way of a request and nothing unverified is ever seen.
+// Authenticated records of the metadata store, each under a MAC made in the HSM. The verified records are kept in memory, so
+// a read costs nothing on the hot path and nothing unverified is ever used.
 import { timingSafeEqual } from 'node:crypto';
 import { type Break, breakError } from './integrity-failures.js';
 import { OrderedKeys } from './ordered-keys.js';
@@ -10,13 +10,13 @@ import { type Entry, type MetadataStore, StoreError } from '../store.js';
 /** HMAC-SHA-256 (32 bytes) under a key that lives in the HSM. */
 export type MacFunction = (message: Buffer) => Promise<Buffer>;
 
-/** Where records lie in the store, apart from what must be read before a MAC can be checked. */
+/** Prefix of records in the store; what must be read before any MAC can be checked has another one. */
 const recordPrefix = 'record/';
 const macLength = 32;
 const versionLength = 8;
-/** Of this the set hash's key is the MAC. Records begin with a length, so none is like it. */
+/** The set hash's key is the MAC of this message. Records begin with a length, so none equals it. */
 const setKeyMessage = 'keyhold set hash v1\0';
-/** MACs asked for at once: enough to fill the workers' batches. */
+/** MACs requested at once: enough to fill the workers' batches. */
 const verifiedAtOnce = 256;
 
 export interface RecordChange {
@@ -25,7 +25,7 @@ export interface RecordChange {
   readonly value: string | undefined;
 }
 
-/** Hears of a record that was committed. @param text undefined: it was deleted */
+/** Called for each committed record. @param text undefined: it was deleted */
 export type RecordObserver = (key: string, text: string | undefined) => void;
 
 interface Stored {
@@ -57,13 +57,13 @@ export class Records {
   #tail: Promise<unknown> = Promise.resolve();
   readonly #observers: { prefix: string; observer: RecordObserver }[] = [];
   #set: SetHash;
-  /** As it lies in the store. */
+  /** As stored. */
   #storedRoot: Stored | undefined;
   #root: RootRecord | undefined;
-  /** Epochs up to this one are not used any more. */
+  /** Epochs up to this one are used up. */
   #usedEpoch = 0;
   #anchored = 0;
-  /** What roots say of the audit log: until it is open, what the last one said. */
+  /** The head of the audit log for the next root; until the log is open, that of the last root. */
   #logHead: () => LogHead | undefined = () => this.#root?.audit;
 
   private constructor(store: MetadataStore, storeId: string, mac: MacFunction, set: SetHash) {
@@ -74,8 +74,8 @@ export class Records {
   }
 
   /**
-   * Reads and verifies every record, and that they are those which the root stands for.
-   * @param storeId the id of this store, so that records of another one are refused
+   * Reads and verifies every record, and the root over all of them.
+   * @param storeId the id of this store; records of another one are refused
    * @throws StoreError 'corrupt' naming the first record that fails its check, 'rolled-back'
    */
   static async load(store: MetadataStore, storeId: string, mac: MacFunction): Promise<Records> {
@@ -86,8 +86,8 @@ export class Records {
   }
 
   /**
-   * As {@link load}, for who decides himself what a wrong root means: {@link broken} tells of it. The next commit writes
-   * a root for the records that are there.
+   * Like {@link load}, but returns an integrity failure of the root in {@link broken} instead of throwing. The next commit
+   * writes a root over the records as they are.
    * @throws StoreError 'corrupt'
    */
   static async read(store: MetadataStore, storeId: string, mac: MacFunction): Promise<Records> {
@@ -121,7 +121,7 @@ export class Records {
     return this.#records.size;
   }
 
-  /** What is wrong with the root, if anything. */
+  /** The integrity failure of the root, if any. */
   get broken(): Break | undefined {
     const found = this.size;
     const root = this.#root;
@@ -130,17 +130,17 @@ export class Records {
     return isWhole ? undefined : { kind: 'other-records', root, found };
   }
 
-  /** The next commit's epoch is greater than this one. */
+  /** Makes the next commit's epoch greater than this one. */
   skipEpochs(epoch: number): void {
     this.#usedEpoch = Math.max(this.#usedEpoch, epoch);
   }
 
-  /** The HSM holds an anchor of this epoch; roots say so from now on. */
+  /** Notes that the HSM has an anchor of this epoch; roots name it from now on. */
   noteAnchor(epoch: number): void {
     this.#anchored = Math.max(this.#anchored, epoch);
   }
 
-  /** Roots name the head of the audit log that this gives, from now on: each record up to it must be durable. */
+  /** Sets the source of the audit log's head that roots name: each record up to it must be durable. */
   followLog(head: () => LogHead | undefined): void {
     this.#logHead = head;
   }
@@ -165,15 +165,15 @@ export class Records {
     return this.#order.countBelow(`${prefix}\uffff`) - this.#order.countBelow(prefix);
   }
 
-  /** Calls back after each commit for every changed record whose key begins with a prefix, for indexes over records. */
+  /** Calls the observer after each commit for every changed record with a key prefix: for indexes over records. */
   observe(prefix: string, observer: RecordObserver): void {
     this.#observers.push({ prefix, observer });
   }
 
   /**
-   * Applies changes atomically and durably. Commits run one after another; a commit that depends on what is there
-   * now is given as a function, which sees the records as they are when its turn has come.
-   * @throws StoreError 'unavailable' where nothing was written; what the function throws
+   * Applies changes atomically and durably. Commits run one after another. A change that depends on the present records is
+   * a function, which is called when all earlier commits are done.
+   * @throws StoreError 'unavailable' if nothing was written; what the function throws
    */
   commit(changes: readonly RecordChange[] | (() => readonly RecordChange[])): Promise<void> {
     const committed = this.#tail.then(() =>
@@ -183,7 +183,7 @@ export class Records {
     return committed;
   }
 
-  /** Writes a root for the records as they are, under a new epoch and with the present head of the audit log. */
+  /** Writes a root over the present records, with a new epoch and the present head of the audit log. */
   commitRoot(): Promise<void> {
     const committed = this.#tail.then(() => this.#write([]));
     this.#tail = committed.catch(() => undefined);
@@ -210,7 +210,7 @@ export class Records {
     });
     const root = this.#rootOf(set);
     const [rootVersion, rootText] = [BigInt(root.epoch), JSON.stringify(root)];
-    // All MACs are asked for in the same tick, so they travel together.
+    // All MACs are requested in the same tick, so they share a frame to the worker.
     const sealed = await Promise.all([
       ...sealing,
       this.#seal(rootKey, rootVersion, rootText, this.#authenticated(rootKey, rootVersion, rootText)),
@@ -306,8 +306,8 @@ export class Records {
 }
 
 /**
- * An index that did not take up a record differs from what is stored from then on, and the daemon would decide by it. So a
- * failure is an exception that nobody catches, which ends the process; the next start reads the records anew.
+ * An index that missed a record differs from the store from then on, and the daemon would decide by it. So a failing
+ * observer throws an exception that nobody catches and that ends the process; the next start reads all records again.
  */
 function tell(observer: RecordObserver, key: string, text: string | undefined): void {
   try {

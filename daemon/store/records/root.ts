@@ -1,5 +1,5 @@
-// The authenticated root of a store: what its records are together. Each record's own MAC says that it was written by
-// this Keyhold; the root says that it is the newest of its name, and that none is missing.
+// The authenticated root of a store. A record's MAC proves that this Keyhold wrote it; the root proves that each record is the
+// newest of its name, and that none is missing.
 import { z } from 'zod';
 
 /** The newest durable record of the audit log at one time. */
@@ -9,7 +9,7 @@ export interface LogHead {
   readonly hash: string;
 }
 
-/** What stands for all records of a store at one time. */
+/** The state of all records of a store at one time. */
 export interface Root {
   /** One more with every batch. */
   readonly epoch: number;
@@ -17,14 +17,14 @@ export interface Root {
   readonly root: string;
   /** When it was written, seconds since 1970 by this machine's clock. */
   readonly at: number;
-  /** What the audit log held then, at least; undefined: an earlier Keyhold wrote it. */
+  /** A record that was durable in the audit log then; undefined: an earlier version wrote the root. */
   readonly audit?: LogHead | undefined;
 }
 
-/** What the HSM was last told of a store's root. */
+/** The copy of a store's root in the HSM. */
 export type Anchor = Root;
 
-/** The name of the record that holds the root; it is no member of the set. */
+/** The name of the root's own record, which is not in the set. */
 export const rootKey = 'root';
 
 const epoch = z.int().nonnegative();
@@ -40,15 +40,15 @@ const rootFields = {
 
 const rootRecord = z.strictObject({
   ...rootFields,
-  /** Records that it stands for. */
+  /** Number of records in the set. */
   count: z.int().nonnegative(),
-  /** Epoch of the newest anchor that the HSM was known to hold then; 0: none. */
+  /** Epoch of the newest anchor known to be in the HSM then; 0: none. */
   anchored: epoch,
 });
 
 export type RootRecord = z.output<typeof rootRecord>;
 
-/** Reads the root's record, whose MAC was found right. */
+/** Reads the root's record, whose MAC is correct. */
 export function parseRoot(text: string): RootRecord {
   return rootRecord.parse(JSON.parse(text));
 }
@@ -60,7 +60,7 @@ export function anchorBytes({ epoch, root, at, audit }: Root): Buffer {
   return Buffer.from(JSON.stringify({ format: audit ? 2 : 1, epoch, root, at, audit }));
 }
 
-/** Reads an anchor. @returns undefined where these bytes are none */
+/** Reads an anchor. @returns undefined if the bytes are not one */
 export function parseAnchor(bytes: Buffer): Anchor | undefined {
   try {
     return anchorContent.parse(JSON.parse(bytes.toString()));
