@@ -1,4 +1,4 @@
-import { exceptions } from '../../proto/errors.js';
+import { IdentityError } from './errors.js';
 import type { KeyStore } from '../hsm/key-store.js';
 import type { Secrets } from '../hsm/secrets.js';
 import type { RecordChange, Records } from '../store/records/records.js';
@@ -111,7 +111,7 @@ export class AccessKeys {
    * that does not exist the key comes from a secret that nobody has, without the HSM.
    * @param date YYYYMMDD
    * @returns 32 bytes, which the caller wipes
-   * @throws KMSInternalException where the HSM cannot decrypt the secret
+   * @throws IdentityError (unreadable-secret) where the HSM cannot decrypt the secret
    */
   signingKey(
     found: ActiveAccessKey | undefined,
@@ -149,7 +149,7 @@ export class AccessKeys {
     try {
       return await this.secrets.open(prefix + accessKeyId, sealed);
     } catch (error) {
-      throw new exceptions.KMSInternalException('The secret of this access key cannot be read.', {
+      throw new IdentityError('unreadable-secret', 'The secret of this access key cannot be read.', {
         cause: error,
       });
     }

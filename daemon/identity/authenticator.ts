@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import { exceptions, type ServiceError } from '../../proto/errors.js';
+import { IdentityError } from './errors.js';
 import type { AccessKeys, ActiveAccessKey } from './access-keys.js';
 import type { AssumedRoleCaller, Caller, RootCaller, UserCaller } from './caller.js';
 import { identityOf, sessionOf, withIdentity } from './caller.js';
@@ -74,8 +74,8 @@ export class Authenticator {
    * Authenticates a WebSocket upgrade, each signature once. The random Sec-WebSocket-Key must be among the signed
    * headers, else one signature would open any number of connections. A verified certificate does without a signature;
    * where there are both they must name the same principal.
-   * @throws IncompleteSignatureException, MissingAuthenticationTokenException, InvalidSignatureException for a time
-   *   that is off or a replay; UnrecognizedClientException for everything that depends on the credential. Its cause
+   * @throws IdentityError (incomplete-signature, missing-credential, invalid-signature) for a time
+   *   that is off or a replay; IdentityError (unrecognized-credential) for everything that depends on the credential. Its cause
    *   tells the log why
    */
   async authenticateUpgrade({ request, certificate, source = unixSource }: Evidence): Promise<Caller> {
@@ -87,7 +87,8 @@ export class Authenticator {
     const time = headerValue(request.rawHeaders, 'x-amz-date');
     const signedAt = this.#checkSigned(request, authorization, now, ['sec-websocket-key']);
     if (signedAt < this.#notBefore) {
-      throw new exceptions.InvalidSignatureException(
+      throw new IdentityError(
+        'invalid-signature',
         'Signature expired: it was made before this daemon started. Sign the connection anew.',
       );
     }
@@ -102,8 +103,8 @@ export class Authenticator {
    * is not refused: the time window and TLS are the protection, as at AWS. A verified certificate does without a
    * signature; where there are both they must name the same principal.
    * @param service that the request is for, as the credential's scope must name it
-   * @throws IncompleteSignatureException, MissingAuthenticationTokenException, InvalidSignatureException,
-   *   UnrecognizedClientException, ExpiredTokenException
+   * @throws IdentityError (incomplete-signature, missing-credential, invalid-signature),
+   *   IdentityError (unrecognized-credential, expired-token)
    */
   async authenticateRequest({ request, certificate }: Evidence, service: string): Promise<Caller> {
     const byCertificate = certificate && this.#byCertificate(certificate);
@@ -121,7 +122,7 @@ export class Authenticator {
 
   /**
    * The caller as it is now; asked for every request.
-   * @throws UnrecognizedClientException, ExpiredTokenException where its credential does not count any more
+   * @throws IdentityError (unrecognized-credential, expired-token) where its credential does not count any more
    */
   current(caller: Caller): Caller {
     const { accessKey, certificate } = caller;
@@ -161,7 +162,8 @@ export class Authenticator {
     const token = headerValue(request.rawHeaders, 'x-amz-security-token') ? ['x-amz-security-token'] : [];
     for (const name of ['host', 'x-amz-date', ...required, ...token]) {
       if (authorization.signedHeaders.includes(name)) continue;
-      throw new exceptions.IncompleteSignatureException(
+      throw new IdentityError(
+        'incomplete-signature',
         `The header '${name}' must be among the signed headers.`,
       );
     }
@@ -173,7 +175,8 @@ export class Authenticator {
 
   #checkScope({ region, service }: Authorization, expected: string): void {
     if (region === this.scope.region && service === expected) return;
-    throw new exceptions.InvalidSignatureException(
+    throw new IdentityError(
+      'invalid-signature',
       `Credential should be scoped to the Region '${this.scope.region}' and the service '${expected}'.`,
     );
   }
@@ -243,7 +246,7 @@ export class Authenticator {
     };
   }
 
-  /** @throws UnrecognizedClientException */
+  /** @throws IdentityError (unrecognized-credential) */
   #byCertificate(leaf: Buffer): Caller {
     const certificate = this.credentials.certificates?.identify(leaf) ?? {
       refused: 'there is no tls.mapping',
@@ -278,7 +281,7 @@ export class Authenticator {
   }
 }
 
-/** @throws UnrecognizedClientException where signature and certificate name different principals */
+/** @throws IdentityError (unrecognized-credential) where signature and certificate name different principals */
 function both(signed: Caller, certified: Caller | undefined): Caller {
   if (!certified) return signed;
   if (identityOf(signed)?.id !== identityOf(certified)?.id)
@@ -286,8 +289,9 @@ function both(signed: Caller, certified: Caller | undefined): Caller {
   return { ...signed, certificate: certified.certificate };
 }
 
-function unrecognized(reason: string): ServiceError {
-  return new exceptions.UnrecognizedClientException(
+function unrecognized(reason: string): IdentityError {
+  return new IdentityError(
+    'unrecognized-credential',
     'The security token included in the request is invalid.',
     {
       cause: new Error(reason),
@@ -295,6 +299,6 @@ function unrecognized(reason: string): ServiceError {
   );
 }
 
-function expired(): ServiceError {
-  return new exceptions.ExpiredTokenException('The security token included in the request is expired');
+function expired(): IdentityError {
+  return new IdentityError('expired-token', 'The security token included in the request is expired');
 }

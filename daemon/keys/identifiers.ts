@@ -1,4 +1,4 @@
-import { exceptions } from '../../proto/errors.js';
+import { KeyError } from './errors.js';
 
 /** What names a key in a request. */
 export type KeyIdentifier =
@@ -26,16 +26,15 @@ export class Namer {
 
   /**
    * Reads a key id, key ARN, alias name or alias ARN.
-   * @throws NotFoundException for an ARN of another partition, Region or account, and for what is none of the four;
-   *   InvalidArnException for an ARN of something else
+   * @throws KeyError (not-found) for an ARN of another partition, Region or account, and for what is none of the four;
+   *   KeyError (invalid-arn) for an ARN of something else
    */
   parse(identifier: string): KeyIdentifier {
     if (keyIdPattern.test(identifier)) return { kind: 'key', keyId: identifier };
     if (identifier.startsWith('alias/')) return { kind: 'alias', aliasName: identifier };
-    if (!identifier.startsWith('arn:'))
-      throw new exceptions.NotFoundException(`Invalid keyId '${identifier}'`);
+    if (!identifier.startsWith('arn:')) throw new KeyError('not-found', `Invalid keyId '${identifier}'`);
     const arn = arnPattern.exec(identifier);
-    if (!arn) throw new exceptions.InvalidArnException(`Invalid arn ${identifier}`);
+    if (!arn) throw new KeyError('invalid-arn', `Invalid arn ${identifier}`);
     const [, ofPartition, region, account, kind, name] = arn as unknown as [string, ...string[]];
     this.#checkScope(identifier, {
       ofPartition: ofPartition!,
@@ -46,7 +45,7 @@ export class Namer {
     return kind === 'key' ? { kind, keyId: name! } : { kind: 'alias', aliasName: `alias/${name}` };
   }
 
-  /** @throws NotFoundException in AWS's words: `Invalid arn us-west-2` for a key of that Region */
+  /** @throws KeyError (not-found) in AWS's words: `Invalid arn us-west-2` for a key of that Region */
   #checkScope(
     arn: string,
     {
@@ -56,10 +55,10 @@ export class Namer {
       kind,
     }: Readonly<Record<'ofPartition' | 'region' | 'account' | 'kind', string>>,
   ): void {
-    if (ofPartition !== partition) throw new exceptions.NotFoundException(`Invalid arn ${ofPartition}`);
-    if (region !== this.region) throw new exceptions.NotFoundException(`Invalid arn ${region}`);
+    if (ofPartition !== partition) throw new KeyError('not-found', `Invalid arn ${ofPartition}`);
+    if (region !== this.region) throw new KeyError('not-found', `Invalid arn ${region}`);
     if (account === this.account) return;
     const absent = kind === 'key' ? `Key '${arn}' does not exist.` : `Alias ${arn} is not found.`;
-    throw new exceptions.NotFoundException(`${absent} The account of this Keyhold is ${this.account}.`);
+    throw new KeyError('not-found', `${absent} The account of this Keyhold is ${this.account}.`);
   }
 }

@@ -1,4 +1,4 @@
-import { exceptions } from '../../proto/errors.js';
+import { KeyError } from './errors.js';
 import type { KeyState } from '../../proto/generated/messages.js';
 import type { CipherKey, ObjectId } from '../hsm/key-store.js';
 import type { RecordChange, Records } from '../store/records/records.js';
@@ -92,11 +92,11 @@ export class Key {
 
   /**
    * The material that encrypts, or does whatever else the key is for.
-   * @throws KMSInvalidStateException where none was imported yet
+   * @throws KeyError (invalid-state) where none was imported yet
    */
   get current(): Material {
     if (this.#current) return this.#current;
-    throw new exceptions.KMSInvalidStateException(`${this.arn} is pending import.`);
+    throw new KeyError('invalid-state', `${this.arn} is pending import.`);
   }
 
   material(materialId: string): Material | undefined {
@@ -207,7 +207,7 @@ export class Keyring {
 
   /**
    * Finds a key by key id, key ARN, alias name or alias ARN.
-   * @throws NotFoundException, as ManagedKeyNotMade where the alias is of a service that has no key yet
+   * @throws KeyError (not-found), as ManagedKeyNotMade where the alias is of a service that has no key yet
    */
   find(identifier: string): Key {
     const parsed = this.namer.parse(identifier);
@@ -219,24 +219,25 @@ export class Keyring {
 
   /**
    * Finds a key by key id or key ARN, as management operations name it.
-   * @throws NotFoundException, InvalidArnException for an alias
+   * @throws KeyError (not-found, invalid-arn) for an alias
    */
   findByKeyId(identifier: string): Key {
     const parsed = this.namer.parse(identifier);
     if (parsed.kind === 'alias') {
       throw identifier.startsWith('arn:')
-        ? new exceptions.InvalidArnException('Key Aliases are not supported for this operation.')
-        : new exceptions.NotFoundException(
+        ? new KeyError('invalid-arn', 'Key Aliases are not supported for this operation.')
+        : new KeyError(
+            'not-found',
             `Invalid keyId '${identifier}'. This operation takes a key ID or key ARN, not an alias.`,
           );
     }
     return this.existing(parsed.keyId);
   }
 
-  /** @throws NotFoundException */
+  /** @throws KeyError (not-found) */
   existing(keyId: string): Key {
     const key = this.key(keyId);
-    if (!key) throw new exceptions.NotFoundException(`Key '${this.namer.keyArn(keyId)}' does not exist`);
+    if (!key) throw new KeyError('not-found', `Key '${this.namer.keyArn(keyId)}' does not exist`);
     return key;
   }
 
@@ -275,7 +276,7 @@ export class Keyring {
     const arn = this.namer.aliasArn(aliasName);
     const service = managedService(aliasName);
     if (service !== undefined) return new ManagedKeyNotMade(service, arn);
-    return new exceptions.NotFoundException(`Alias ${arn} is not found.`);
+    return new KeyError('not-found', `Alias ${arn} is not found.`);
   }
 
   #decode(text: string): Key {

@@ -1,5 +1,5 @@
 // The keys that Keyhold makes for services, as AWS KMS does: one for each `alias/aws/<service>`, on its first use.
-import { exceptions } from '../../proto/errors.js';
+import { KeyError } from './errors.js';
 
 /**
  * What the key of each service protects, by the service's name in its alias: those for which AWS has such a key (it
@@ -68,11 +68,11 @@ export function managedDescription(service: string): string {
 }
 
 /** The alias of a service was named that has no key yet. */
-export class ManagedKeyNotMade extends exceptions.NotFoundException {
+export class ManagedKeyNotMade extends KeyError {
   constructor(
     readonly service: string,
     aliasArn: string,
   ) {
-    super(`Alias ${aliasArn} is not found.`);
+    super('not-found', `Alias ${aliasArn} is not found.`);
   }
 }

@@ -1,18 +1,18 @@
 // Key states, and which operations they let through: the table "Key state × operation" of AWS KMS, as data.
-import { type ErrorCode, ServiceError } from '../../proto/errors.js';
 import type { KeyState } from '../../proto/generated/messages.js';
+import { KeyError, type KeyErrorCode } from './errors.js';
 import type { Key } from './keyring.js';
 import type { KeyRecord } from './record.js';
 
-type Verdict = 'ok' | ErrorCode;
+type Verdict = 'ok' | KeyErrorCode;
 
 type Row = Readonly<Partial<Record<KeyState, Verdict>>>;
 
-const Disabled = 'DisabledException';
-const Unsupported = 'UnsupportedOperationException';
+const Disabled = 'disabled';
+const Unsupported = 'unsupported-operation';
 
 /**
- * Rows by what an operation does; a state that a row does not name is refused with KMSInvalidStateException. Keys are
+ * Rows by what an operation does; a state that a row does not name is refused as an invalid state. Keys are
  * Creating and Updating only while they are replicated: the first can be read, the second also used.
  */
 const rows = {
@@ -74,17 +74,17 @@ export function earliestExpiry({ materials }: KeyRecord): number | undefined {
 
 /** What the table says of a state. */
 export function verdictOf(row: StateRow, state: KeyState): Verdict {
-  return (rows[row] as Row)[state] ?? 'KMSInvalidStateException';
+  return (rows[row] as Row)[state] ?? 'invalid-state';
 }
 
 /**
  * @param state of the key, where the operation uses another material than its current one
- * @throws DisabledException, KMSInvalidStateException, UnsupportedOperationException as the table says
+ * @throws KeyError as the table says
  */
 export function checkState(key: Key, row: StateRow, state = key.state): void {
   const verdict = verdictOf(row, state);
   if (verdict === 'ok') return;
-  throw new ServiceError(verdict, `${key.arn} ${sentenceOf(key, verdict, state)}`);
+  throw new KeyError(verdict, `${key.arn} ${sentenceOf(key, verdict, state)}`);
 }
 
 /** In AWS KMS's words, on which clients rely. */
@@ -99,9 +99,9 @@ const sentences: Readonly<Record<KeyState, string>> = {
   PendingReplicaDeletion: 'is pending replica deletion.',
 };
 
-function sentenceOf({ record }: Key, verdict: ErrorCode, state: KeyState): string {
-  if (verdict === 'DisabledException') return 'is disabled.';
-  if (verdict === 'UnsupportedOperationException' && record.origin !== 'AWS_KMS')
+function sentenceOf({ record }: Key, verdict: KeyErrorCode, state: KeyState): string {
+  if (verdict === Disabled) return 'is disabled.';
+  if (verdict === Unsupported && record.origin !== 'AWS_KMS')
     return `origin is ${record.origin} which is not valid for this operation.`;
   return sentences[state];
 }

@@ -2,6 +2,9 @@
 import { type ErrorCode, ServiceError } from '../../proto/errors.js';
 import { AuditError } from '../audit/audit-log.js';
 import { HsmError, type HsmErrorCode } from '../hsm/key-store.js';
+import { IdentityError, type IdentityErrorCode } from '../identity/errors.js';
+import { KeyError, type KeyErrorCode } from '../keys/errors.js';
+import { PolicyError, type PolicyErrorCode } from '../policy/errors.js';
 import { StoreError } from '../store/store.js';
 
 /** The message undefined: that of the error, which is written for clients. */
@@ -44,9 +47,55 @@ const hsmFailures: Readonly<Record<HsmErrorCode, readonly [code: ErrorCode, mess
   internal: ['KMSInternalException', 'The HSM failed: see the log of the daemon.'],
 };
 
+export const keyErrors: Readonly<Record<KeyErrorCode, ErrorCode>> = {
+  disabled: 'DisabledException',
+  'expired-import-token': 'ExpiredImportTokenException',
+  'incorrect-key-material': 'IncorrectKeyMaterialException',
+  'invalid-arn': 'InvalidArnException',
+  'invalid-grant-token': 'InvalidGrantTokenException',
+  'invalid-import-token': 'InvalidImportTokenException',
+  'invalid-key-usage': 'InvalidKeyUsageException',
+  'invalid-request': 'ValidationException',
+  'invalid-state': 'KMSInvalidStateException',
+  'key-store-invalid-state': 'CustomKeyStoreInvalidStateException',
+  'key-store-not-found': 'CustomKeyStoreNotFoundException',
+  'limit-exceeded': 'LimitExceededException',
+  'not-found': 'NotFoundException',
+  'unsupported-operation': 'UnsupportedOperationException',
+};
+
+const identityErrors: Readonly<Record<IdentityErrorCode, ErrorCode>> = {
+  'expired-token': 'ExpiredTokenException',
+  'incomplete-signature': 'IncompleteSignatureException',
+  'invalid-signature': 'InvalidSignatureException',
+  'missing-credential': 'MissingAuthenticationTokenException',
+  'session-too-large': 'PackedPolicyTooLargeException',
+  throttled: 'ThrottlingException',
+  'unreadable-secret': 'KMSInternalException',
+  'unrecognized-credential': 'UnrecognizedClientException',
+};
+
+const policyErrors: Readonly<Record<PolicyErrorCode, ErrorCode>> = {
+  'access-denied': 'AccessDeniedException',
+  'limit-exceeded': 'LimitExceededException',
+  'malformed-policy': 'MalformedPolicyDocumentException',
+};
+
+/** The code for an error of the domain; undefined: it is another error. */
+function codeOf(error: unknown): ErrorCode | undefined {
+  if (error instanceof KeyError) return keyErrors[error.code];
+  if (error instanceof IdentityError) return identityErrors[error.code];
+  return error instanceof PolicyError ? policyErrors[error.code] : undefined;
+}
+
 /** The error that a client is told, with the cause for the log. */
 export function toServiceError(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
+  const code = codeOf(error);
+  if (code !== undefined) {
+    const { message, cause } = error as Error;
+    return new ServiceError(code, message, { cause });
+  }
   if (error instanceof HsmError) {
     const [code, message] = hsmFailures[error.code];
     return new ServiceError(code, message ?? error.message, { cause: error });

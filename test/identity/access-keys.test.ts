@@ -115,7 +115,7 @@ void t.test('signing keys around midnight', async (t) => {
     const broken = { ...found, text: found.text.replace(/"secret":"..../, '"secret":"AAAA') };
     hsm.letGo = [];
     await t.rejects(accessKeys.signingKey(broken, days[1], 'us-east-1', 'kms'), {
-      code: 'KMSInternalException',
+      code: 'unreadable-secret',
     });
     const key = accessKeys.signingKey(found, days[1], 'us-east-1', 'kms');
     await until(1);

@@ -3,7 +3,7 @@
 // made-up or expired token never reaches the HSM.
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
-import { exceptions } from '../../../proto/errors.js';
+import { IdentityError } from '../errors.js';
 import { HsmError, type KeyStore } from '../../hsm/key-store.js';
 import type { Secrets } from '../../hsm/secrets.js';
 import { uniqueId } from '../names.js';
@@ -113,14 +113,15 @@ export class Sessions {
     return sessions;
   }
 
-  /** @throws PackedPolicyTooLargeException, HsmError */
+  /** @throws IdentityError (session-too-large), HsmError */
   async create(session: AnySession): Promise<TemporaryCredentials> {
     const accessKeyId = uniqueId('session');
     const secretAccessKey = (await this.store.random(30)).toString('base64');
     const content = Buffer.from(JSON.stringify({ secret: secretAccessKey, session }));
     const packedSize = Math.ceil((content.length / maxContent) * 100);
     if (content.length > maxContent) {
-      throw new exceptions.PackedPolicyTooLargeException(
+      throw new IdentityError(
+        'session-too-large',
         `Packed policy consumes ${packedSize}% of allotted space, please use smaller policies and fewer tags.`,
       );
     }

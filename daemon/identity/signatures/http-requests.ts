@@ -1,6 +1,6 @@
 // What is peculiar to signed HTTP requests of the AWS endpoint, beside what they share with the WebSocket upgrade.
 import { hash } from 'node:crypto';
-import { exceptions, type ServiceError } from '../../../proto/errors.js';
+import { IdentityError } from '../errors.js';
 import { type Authorization, headerValue, headerValues, type SignedRequest } from './sigv4.js';
 
 /** Headers whose value the service acts on: each of those that is there must be signed, and be there once. */
@@ -13,7 +13,7 @@ const single = ['authorization', 'host', 'date', 'x-amz-date', 'content-type', .
  * A request's signed parts.
  * @param rawHeaders names and values in turn
  * @param body the bytes that came
- * @throws IncompleteSignatureException for a header that is there twice, InvalidSignatureException for a body that is
+ * @throws IdentityError (incomplete-signature) for a header that is there twice, IdentityError (invalid-signature) for a body that is
  *   not signed or another than was signed
  */
 export function signedHttpRequest(
@@ -24,12 +24,13 @@ export function signedHttpRequest(
 ): SignedRequest {
   for (const name of single) {
     if (headerValues(rawHeaders, name).length < 2) continue;
-    throw new exceptions.IncompleteSignatureException(`The header '${name}' must be there once.`);
+    throw new IdentityError('incomplete-signature', `The header '${name}' must be there once.`);
   }
   const payloadHash = hash('sha256', body, 'hex');
   const claimed = headerValue(rawHeaders, 'x-amz-content-sha256');
   if (claimed !== '' && claimed !== payloadHash) {
-    throw new exceptions.InvalidSignatureException(
+    throw new IdentityError(
+      'invalid-signature',
       /^[0-9a-f]{64}$/.test(claimed)
         ? "'X-Amz-Content-SHA256' is not the hash of the body that came."
         : "The body must be signed: 'X-Amz-Content-SHA256' takes its SHA-256 in hex, and may be left out.",
@@ -41,7 +42,7 @@ export function signedHttpRequest(
 /**
  * When a request was signed: X-Amz-Date, or Date where that is absent.
  * @returns `YYYYMMDDTHHMMSSZ`, or what was given instead
- * @throws IncompleteSignatureException where neither is there, or a header that counts is not signed
+ * @throws IdentityError (incomplete-signature) where neither is there, or a header that counts is not signed
  */
 export function signedDate({ rawHeaders }: SignedRequest, { signedHeaders }: Authorization): string {
   const header = headerValue(rawHeaders, 'x-amz-date') === '' ? 'date' : 'x-amz-date';
@@ -64,18 +65,18 @@ export function signedDate({ rawHeaders }: SignedRequest, { signedHeaders }: Aut
 /** Why a credential is none. The upgrade tells no reason, the AWS endpoint tells AWS's. */
 export type CredentialFault = 'unknown' | 'signature' | 'expired';
 
-export const credentialErrors: Readonly<Record<CredentialFault, () => ServiceError>> = {
+export const credentialErrors: Readonly<Record<CredentialFault, () => IdentityError>> = {
   unknown: () =>
-    new exceptions.UnrecognizedClientException('The security token included in the request is invalid.'),
+    new IdentityError('unrecognized-credential', 'The security token included in the request is invalid.'),
   signature: () =>
-    new exceptions.InvalidSignatureException(
+    new IdentityError(
+      'invalid-signature',
       'The request signature we calculated does not match the signature you provided. ' +
         'Check your AWS Secret Access Key and signing method. Consult the service documentation for details.',
     ),
-  expired: () =>
-    new exceptions.ExpiredTokenException('The security token included in the request is expired'),
+  expired: () => new IdentityError('expired-token', 'The security token included in the request is expired'),
 };
 
-function incomplete(message: string): ServiceError {
-  return new exceptions.IncompleteSignatureException(message);
+function incomplete(message: string): IdentityError {
+  return new IdentityError('incomplete-signature', message);
 }

@@ -1,4 +1,4 @@
-import { exceptions } from '../../../proto/errors.js';
+import { IdentityError } from '../errors.js';
 import { type Exceeded, type Holder, type Share, type ShareLimits, Shares } from '../shares.js';
 
 /** A signature that was seen. */
@@ -29,13 +29,14 @@ export class Replays {
   /**
    * Remembers a valid signature.
    * @param now epoch milliseconds
-   * @throws InvalidSignatureException where it was seen before, ThrottlingException where its holder, or all, have opened too
+   * @throws IdentityError (invalid-signature) where it was seen before, IdentityError (throttled) where its holder, or all, have opened too
    *   many connections within the window
    */
   claim(signature: string, now: number, holder: Holder): void {
     this.#forget(now);
     if (this.#seen.has(signature)) {
-      throw new exceptions.InvalidSignatureException(
+      throw new IdentityError(
+        'invalid-signature',
         'This signature was used before: sign each connection anew.',
       );
     }
@@ -44,7 +45,7 @@ export class Replays {
     const exceeded = share.take(1);
     if (share.held > 0) this.#open.set(name, share);
     else share.close();
-    if (exceeded !== undefined) throw new exceptions.ThrottlingException(this.#tooMany(exceeded));
+    if (exceeded !== undefined) throw new IdentityError('throttled', this.#tooMany(exceeded));
     this.#seen.set(signature, { expiry: now + this.window, holder: name });
   }
 

@@ -1,4 +1,4 @@
-import { exceptions } from '../../../proto/errors.js';
+import { IdentityError } from '../errors.js';
 
 /** How far a client's clock may be off, in milliseconds; AWS's five minutes. */
 export const maxSkew = 5 * 60 * 1000;
@@ -9,7 +9,7 @@ export const maxSkew = 5 * 60 * 1000;
  * @param date the day in Credential
  * @param now epoch milliseconds
  * @returns it in epoch milliseconds
- * @throws IncompleteSignatureException, InvalidSignatureException
+ * @throws IdentityError (incomplete-signature, invalid-signature)
  */
 export function checkSigningTime(time: string, date: string, now: number): number {
   const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(time);
@@ -17,7 +17,8 @@ export function checkSigningTime(time: string, date: string, now: number): numbe
     ? Date.UTC(+parts[1]!, +parts[2]! - 1, +parts[3]!, +parts[4]!, +parts[5]!, +parts[6]!)
     : NaN;
   if (Number.isNaN(signedAt) || !time.startsWith(date)) {
-    throw new exceptions.IncompleteSignatureException(
+    throw new IdentityError(
+      'incomplete-signature',
       "'X-Amz-Date' must be YYYYMMDDTHHMMSSZ and of the day in Credential.",
     );
   }
@@ -26,7 +27,8 @@ export function checkSigningTime(time: string, date: string, now: number): numbe
     const [off, bound, sign] =
       signedAt < now ? ['expired', 'now earlier', '-'] : ['not yet current', 'still later', '+'];
     const limit = basicTime(signedAt < now ? now - maxSkew : now + maxSkew);
-    throw new exceptions.InvalidSignatureException(
+    throw new IdentityError(
+      'invalid-signature',
       `Signature ${off}: ${time} is ${bound} than ${limit} (${basicTime(now)} ${sign} ${maxSkew / 60_000} min.)`,
     );
   }

@@ -1,6 +1,6 @@
 // AWS Signature Version 4, the verifying side ("Signature Version 4 signing process", AWS General Reference).
 import { createHash, createHmac } from 'node:crypto';
-import { exceptions } from '../../../proto/errors.js';
+import { IdentityError } from '../errors.js';
 
 const algorithm = 'AWS4-HMAC-SHA256';
 
@@ -29,11 +29,12 @@ export interface Authorization {
 
 /**
  * Reads an Authorization header.
- * @throws MissingAuthenticationTokenException without one, IncompleteSignatureException for one that is not of the form
+ * @throws IdentityError (missing-credential) without one, IdentityError (incomplete-signature) for one that is not of the form
  */
 export function parseAuthorization(header: string | undefined): Authorization {
   if (!header?.startsWith(algorithm)) {
-    throw new exceptions.MissingAuthenticationTokenException(
+    throw new IdentityError(
+      'missing-credential',
       'Missing Authentication Token: sign the request with SigV4, in its Authorization header and not in its query.',
     );
   }
@@ -49,13 +50,13 @@ export function parseAuthorization(header: string | undefined): Authorization {
   const part = (name: string): string => {
     const value = parts.get(name);
     if (value) return value;
-    throw new exceptions.IncompleteSignatureException(`Authorization header requires '${name}' parameter.`);
+    throw new IdentityError('incomplete-signature', `Authorization header requires '${name}' parameter.`);
   };
   const credential = part('Credential').split('/');
   const [accessKeyId = '', date = '', region = '', service = '', terminator] = credential;
   if (credential.length !== 5 || terminator !== 'aws4_request' || !/^[0-9]{8}$/.test(date)) {
     const form = 'Credential must be ACCESS_KEY_ID/YYYYMMDD/REGION/SERVICE/aws4_request.';
-    throw new exceptions.IncompleteSignatureException(form);
+    throw new IdentityError('incomplete-signature', form);
   }
   const signedHeaders = part('SignedHeaders').split(';');
   return { accessKeyId, date, region, service, signedHeaders, signature: part('Signature') };

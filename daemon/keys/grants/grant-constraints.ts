@@ -1,5 +1,5 @@
 // What a grant may hold, and its encryption-context constraints (AWS KMS API Reference, "GrantConstraints").
-import { exceptions } from '../../../proto/errors.js';
+import { KeyError } from '../errors.js';
 import type {
   GrantConstraints,
   GrantOperation,
@@ -59,14 +59,15 @@ export function takesContext(operation: string): boolean {
   return contextual.has(operation);
 }
 
-/** @throws ValidationException where the key has no such operation */
+/** @throws KeyError (invalid-request) where the key has no such operation */
 export function checkOperations(operations: readonly GrantOperation[], key: KeyRecord): void {
   const { keySpec, keyUsage } = key;
   const own = keySpec === 'SYMMETRIC_DEFAULT' ? withContext : ofUsage[keyUsage];
   const wrong = operations.filter((name) => !own.includes(name) && !ofEveryKey.includes(name));
   if (wrong.length === 0) return;
   const kind = own.includes('GetPublicKey') ? 'an asymmetric' : 'a symmetric';
-  throw new exceptions.ValidationException(
+  throw new KeyError(
+    'invalid-request',
     `Operations [${wrong.join(', ')}] are not supported when creating a grant for ${kind} KMS key with key usage ` +
       `${keyUsage}. Valid operations are [${[...ofEveryKey, ...own].join(', ')}]`,
   );
@@ -88,12 +89,13 @@ export function suppliedConstraints(given: GrantConstraints | undefined): readon
 
 /**
  * Reads the constraints of a request.
- * @throws ValidationException
- * @throws UnsupportedOperationException for a SourceArn
+ * @throws KeyError (invalid-request)
+ * @throws KeyError (unsupported-operation) for a SourceArn
  */
 export function constraintOf(given: GrantConstraints | undefined, key: KeyRecord): Constraint | undefined {
   if (given?.sourceArn !== undefined) {
-    throw new exceptions.UnsupportedOperationException(
+    throw new KeyError(
+      'unsupported-operation',
       'The grant constraint SourceArn is for requests on behalf of AWS resources, of which Keyhold has none: leave it out.',
     );
   }
@@ -160,5 +162,5 @@ function isAsStrict(child: Constraint, parent: Constraint): boolean {
 }
 
 function invalid(message: string) {
-  return new exceptions.ValidationException(message);
+  return new KeyError('invalid-request', message);
 }

@@ -1,7 +1,7 @@
 // Grant tokens: what CreateGrant returns beside the grant's id, for use at once. Here a grant counts at once without its
 // token too, so a token gives nothing; it only names its grant, and is refused where Keyhold did not make it.
 import { randomBytes } from 'node:crypto';
-import { exceptions } from '../../../proto/errors.js';
+import { KeyError } from '../errors.js';
 import type { KeyStore, ObjectId } from '../../hsm/key-store.js';
 import { hmacSha256 } from '../specs/table.js';
 
@@ -30,7 +30,7 @@ export async function makeGrantToken(
   return Buffer.concat([mac, text]).toString('base64');
 }
 
-/** @throws InvalidGrantTokenException where one of the tokens is not one that CreateGrant returned */
+/** @throws KeyError (invalid-grant-token) where one of the tokens is not one that CreateGrant returned */
 export async function checkGrantTokens(
   store: KeyStore,
   macKey: ObjectId,
@@ -57,7 +57,8 @@ export function grantOfToken(token: string): GrantName {
 }
 
 function invalidToken() {
-  return new exceptions.InvalidGrantTokenException(
+  return new KeyError(
+    'invalid-grant-token',
     'The grant token is not valid: give it as CreateGrant returned it, or leave it out.',
   );
 }

@@ -1,6 +1,6 @@
 // What imports, deletions and expiries do to a key's record.
 import { cipherSuites } from '../../../proto/formats/ciphertext.js';
-import { exceptions } from '../../../proto/errors.js';
+import { KeyError } from '../errors.js';
 import type { ImportType } from '../../../proto/generated/messages.js';
 import type { KeyStore, ObjectId } from '../../hsm/key-store.js';
 import type { Key } from '../keyring.js';
@@ -52,7 +52,7 @@ export interface Imported {
 
 /**
  * @param isMissing whether the token lacks something of a material
- * @throws IncorrectKeyMaterialException, KMSInvalidStateException
+ * @throws KeyError (incorrect-key-material, invalid-state)
  */
 export function withImport(
   record: KeyRecord,
@@ -65,7 +65,8 @@ export function withImport(
   const known = materialsOf(record).find((material) => material.materialId === materialId);
   if (importType === 'NEW_KEY_MATERIAL') {
     if (known) {
-      throw new exceptions.IncorrectKeyMaterialException(
+      throw new KeyError(
+        'incorrect-key-material',
         `Key material (id: ${materialId}) being imported as NEW_KEY_MATERIAL is already associated with KMS key ${imported.arn}.`,
       );
     }
@@ -73,7 +74,8 @@ export function withImport(
     if (materials.length === 0)
       return { record: { ...record, materials: [made], enabled: true }, takesObject: true };
     if (pendingMaterial) {
-      throw new exceptions.KMSInvalidStateException(
+      throw new KeyError(
+        'invalid-state',
         `New key material (id: ${materialId}) cannot be imported into KMS key ${imported.arn}, because another key ` +
           `material (id: ${pendingMaterial.materialId}) is pending rotation.`,
       );
@@ -82,7 +84,8 @@ export function withImport(
   }
   const { expectedId = known?.materialId ?? materials.at(-1)?.materialId } = imported;
   if (!known || expectedId !== materialId) {
-    throw new exceptions.IncorrectKeyMaterialException(
+    throw new KeyError(
+      'incorrect-key-material',
       `Imported key material does not have the expected identifier (${expectedId ?? 'none was imported before'}).`,
     );
   }
@@ -112,14 +115,12 @@ export function expiredMaterial(record: KeyRecord, now: number): MaterialRecord 
   );
 }
 
-/** @throws KMSInvalidStateException where no imported material waits. @param at epoch seconds */
+/** @throws KeyError (invalid-state) where no imported material waits. @param at epoch seconds */
 export function withRotation({ record, arn }: Pick<Key, 'record' | 'arn'>, at: number): KeyRecord {
   const { materials, pendingMaterial } = record;
   const { validTo = Infinity } = pendingMaterial?.imported ?? {};
   if (!pendingMaterial || validTo <= at) {
-    throw new exceptions.KMSInvalidStateException(
-      `No available key material pending rotation for the key: ${arn}.`,
-    );
+    throw new KeyError('invalid-state', `No available key material pending rotation for the key: ${arn}.`);
   }
   const rotated: MaterialRecord = { ...pendingMaterial, createdAt: at, rotationType: 'ON_DEMAND' };
   return { ...record, materials: [...materials, rotated], pendingMaterial: undefined };

@@ -1,7 +1,7 @@
 // Wrapping pairs that wait for imports, and the import tokens that go with them.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { exceptions } from '../../../proto/errors.js';
+import { KeyError } from '../errors.js';
 import type { AlgorithmSpec, WrappingKeySpec } from '../../../proto/generated/messages.js';
 import type { KeyStore, ObjectId } from '../../hsm/key-store.js';
 import type { RecordChange, Records } from '../../store/records/records.js';
@@ -81,7 +81,7 @@ export async function sealToken(store: KeyStore, macKey: ObjectId, token: Import
 /**
  * The wrapping pair that a token names.
  * @param keyId of the key that it must be for
- * @throws InvalidImportTokenException, ExpiredImportTokenException
+ * @throws KeyError (invalid-import-token, expired-import-token)
  */
 export async function openToken(
   store: KeyStore,
@@ -96,7 +96,8 @@ export async function openToken(
   const token = importToken.parse(JSON.parse(text.toString()));
   if (token.keyId !== keyId) throw invalidToken();
   if (token.expiresAt <= Date.now() / 1000) {
-    throw new exceptions.ExpiredImportTokenException(
+    throw new KeyError(
+      'expired-import-token',
       'The import token has expired: get new parameters with GetParametersForImport, and wrap the material anew.',
     );
   }
@@ -111,5 +112,5 @@ export async function openToken(
 }
 
 function invalidToken() {
-  return new exceptions.InvalidImportTokenException('');
+  return new KeyError('invalid-import-token', '');
 }

@@ -1,5 +1,5 @@
 // What goes with what in an import: wrapping algorithms, wrapping keys and key specs.
-import { exceptions } from '../../../proto/errors.js';
+import { KeyError } from '../errors.js';
 import type { AlgorithmSpec, WrappingKeySpec } from '../../../proto/generated/messages.js';
 import type { ImportTarget, KeyTemplate, Wrapping } from '../../hsm/key-store.js';
 import type { KeyRecord } from '../record.js';
@@ -41,7 +41,7 @@ export function wrappingOf(algorithm: AlgorithmSpec): Wrapping {
 
 /**
  * How to make a pair that unwraps material for a key.
- * @throws ValidationException where the three do not go together, as at AWS KMS
+ * @throws KeyError (invalid-request) where the three do not go together, as at AWS KMS
  */
 export function wrappingKeyTemplate(
   { keySpec }: KeyRecord,
@@ -55,7 +55,8 @@ export function wrappingKeyTemplate(
     (keySpec.startsWith('RSA_') || (keySpec === 'ECC_NIST_P521' && bits === 2_048));
   // Symmetric material is wrapped by RSAES_OAEP alone at AWS KMS; Keyhold takes the others too.
   if (!wrapping || bits === undefined || isTooLong) {
-    throw new exceptions.ValidationException(
+    throw new KeyError(
+      'invalid-request',
       `Wrapping algorithm ${algorithm} and wrapping key spec ${wrappingKeySpec} cannot be used to import a ${keySpec} key.`,
     );
   }

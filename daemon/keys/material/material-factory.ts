@@ -1,6 +1,6 @@
 // The one place that makes key material: for new keys, rotations, migrations, imports, seeds and adoptions.
 import type { RotationType } from '../../../proto/generated/messages.js';
-import { exceptions } from '../../../proto/errors.js';
+import { KeyError } from '../errors.js';
 import type { ImportedMaterial, ObjectId } from '../../hsm/key-store.js';
 import type { RecordChange, Records } from '../../store/records/records.js';
 import { finishDestruction, intendDestruction } from './destructions.js';
@@ -47,7 +47,7 @@ export class MaterialFactory {
   /**
    * Generates material in the HSM, under an intent.
    * @param customKeyStoreId the store; undefined: the default one
-   * @throws UnsupportedOperationException where the module lacks a mechanism; HsmError; then nothing is left in the HSM
+   * @throws KeyError (unsupported-operation) where the module lacks a mechanism; HsmError; then nothing is left in the HSM
    */
   async generate(
     { keyId, keySpec, keyUsage }: Pick<KeyRecord, 'keyId' | 'keySpec' | 'keyUsage'>,
@@ -106,7 +106,7 @@ export class MaterialFactory {
   /**
    * Generates material that becomes a key's current one.
    * @param check what must hold of the key when the change is committed; it throws where it does not
-   * @throws UnsupportedOperationException, HsmError
+   * @throws KeyError (unsupported-operation), HsmError
    */
   async prepareRotation(
     key: Key,
@@ -114,9 +114,7 @@ export class MaterialFactory {
     check: (key: Key) => void,
   ): Promise<PreparedMaterial> {
     if (!isRotatable(key.record))
-      throw new exceptions.UnsupportedOperationException(
-        `${key.arn} gets no material that the HSM generates.`,
-      );
+      throw new KeyError('unsupported-operation', `${key.arn} gets no material that the HSM generates.`);
     const { material, commit, undo } = await this.generate(key.record, key.record.customKeyStoreId);
     const changes = () => {
       const now = this.keyring.existing(key.record.keyId);
@@ -137,7 +135,7 @@ export class MaterialFactory {
   /**
    * Imports material into a key of origin EXTERNAL.
    * @returns also what is left to do once the change is committed
-   * @throws HsmError, IncorrectKeyMaterialException, KMSInvalidStateException; then nothing is left in the HSM
+   * @throws HsmError, KeyError (incorrect-key-material, invalid-state); then nothing is left in the HSM
    */
   async prepareImport(
     key: Key,

@@ -2,7 +2,7 @@
 // reserved in blocks ahead in the store, so a crash loses what is left of a block and never undercounts; a request
 // takes one from a number in memory and waits for the store only where that is used up.
 import { z } from 'zod';
-import { exceptions } from '../../../proto/errors.js';
+import { KeyError } from '../errors.js';
 import type { Logger } from '../../observability/log.js';
 import type { Records } from '../../store/records/records.js';
 import type { Key, Keyring } from '../keyring.js';
@@ -44,7 +44,7 @@ export interface MessageCountOptions {
   readonly keyring: Keyring;
   /** Most messages under one material. */
   readonly bound: number;
-  /** Gives a key new material. @throws ServiceError where it cannot be rotated */
+  /** Gives a key new material. @throws KeyError where it cannot be rotated */
   readonly rotate: (keyId: string) => Promise<void>;
   readonly log: Logger;
 }
@@ -73,7 +73,7 @@ export class MessageCounts {
   /**
    * Counts one message under the key's current material.
    * @returns the key to encrypt with: as it is after a rotation, where the bound asked for one
-   * @throws LimitExceededException where the material has reached its bound and the key cannot be rotated
+   * @throws KeyError (limit-exceeded) where the material has reached its bound and the key cannot be rotated
    */
   claim(key: Key): Key | Promise<Key> {
     if (!key.current.symmetric) return key;
@@ -170,8 +170,9 @@ export class MessageCounts {
     try {
       await rotate(key.record.keyId);
     } catch (error) {
-      if (!(error instanceof exceptions.UnsupportedOperationException)) throw error;
-      throw new exceptions.LimitExceededException(
+      if (!(error instanceof KeyError && error.code === 'unsupported-operation')) throw error;
+      throw new KeyError(
+        'limit-exceeded',
         `The key material of ${key.arn} has encrypted as many messages as AES-GCM allows (${bound}), and the key ` +
           'cannot be rotated. It still decrypts: encrypt with another key.',
         { cause: error },

@@ -1,6 +1,6 @@
 // What the table of key specs says of a key: its algorithms, and the refusal of those that it does not have.
 import { shapeByName } from '../../../proto/schema/descriptor.js';
-import { exceptions } from '../../../proto/errors.js';
+import { KeyError } from '../errors.js';
 import type { CustomerMasterKeySpec, KeyMetadata, KeySpec } from '../../../proto/generated/messages.js';
 import type { Mechanism } from '../../hsm/key-store.js';
 import type { Key } from '../keyring.js';
@@ -23,7 +23,7 @@ export function usageOf({ record }: Key): KeyUsageEntry {
 
 /**
  * The entry of an algorithm that a request names.
- * @throws InvalidKeyUsageException where the key does not have it, UnsupportedOperationException where Keyhold does not
+ * @throws KeyError (invalid-key-usage) where the key does not have it, KeyError (unsupported-operation) where Keyhold does not
  */
 export function algorithmOf<Family extends keyof Entries>(
   key: Key,
@@ -36,8 +36,9 @@ export function algorithmOf<Family extends keyof Entries>(
   if (entry !== undefined) return entry;
   const reason = (usage.unsupported as Readonly<Record<string, string | undefined>> | undefined)?.[name];
   if (reason !== undefined)
-    throw new exceptions.UnsupportedOperationException(`${name} is not available: ${reason}.`);
-  throw new exceptions.InvalidKeyUsageException(
+    throw new KeyError('unsupported-operation', `${name} is not available: ${reason}.`);
+  throw new KeyError(
+    'invalid-key-usage',
     `Algorithm ${name} is incompatible with key spec ${key.record.keySpec}.`,
   );
 }

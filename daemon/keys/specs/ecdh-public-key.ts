@@ -1,7 +1,7 @@
 // The public key of a peer in key agreement, checked before the HSM works with it: a point that is not on the curve, or
 // on another one, would let its sender learn the private key from the results (invalid-curve attacks).
 import { ECDH } from 'node:crypto';
-import { exceptions } from '../../../proto/errors.js';
+import { KeyError } from '../errors.js';
 import type { KeyAgreementAlgorithm } from './entry.js';
 
 /**
@@ -9,7 +9,7 @@ import type { KeyAgreementAlgorithm } from './entry.js';
  * with the point uncompressed, so it is compared with that: other curves, explicit parameters, BER, compressed points,
  * trailing bytes and the point at infinity all differ from it. The curves have no points of small order (cofactor 1).
  * @returns the uncompressed point (SEC 1, section 2.3.3)
- * @throws ValidationException
+ * @throws KeyError (invalid-request)
  */
 export function readPeerKey(der: Buffer, agreement: KeyAgreementAlgorithm): Buffer {
   const { curve, publicKeyPrefix, pointLength } = agreement;
@@ -19,7 +19,7 @@ export function readPeerKey(der: Buffer, agreement: KeyAgreementAlgorithm): Buff
     point.length === pointLength &&
     point[0] === 0x04;
   // AWS KMS sends no message here.
-  if (!isOfForm || !isOnCurve(point, curve)) throw new exceptions.ValidationException('');
+  if (!isOfForm || !isOnCurve(point, curve)) throw new KeyError('invalid-request', '');
   return point;
 }
 

@@ -1,6 +1,6 @@
 // What keys of a spec need of a module, and what the module lacks of it.
 import { cipherSuites } from '../../../proto/formats/ciphertext.js';
-import { exceptions } from '../../../proto/errors.js';
+import { KeyError } from '../errors.js';
 import type { KeyStore, TokenDescription } from '../../hsm/key-store.js';
 import type { KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
 import { keySpecs, usageIn } from './table.js';
@@ -116,20 +116,22 @@ function foundLack(
   return found?.reason;
 }
 
-/** @throws UnsupportedOperationException where the token cannot have keys of the spec for the usage */
+/** @throws KeyError (unsupported-operation) where the token cannot have keys of the spec for the usage */
 export function checkMechanisms(store: KeyStore, keySpec: KeySpec, keyUsage: KeyUsageType): void {
   const usage = usageIn(store, keySpec, keyUsage)!;
   const reason = shortOf(usage, store) ?? foundLack(store, keySpec, keyUsage);
   if (reason === undefined) return;
-  throw new exceptions.UnsupportedOperationException(
+  throw new KeyError(
+    'unsupported-operation',
     `The HSM of key store '${store.name}' cannot have such a key: ${reason.replace(/^the module/, 'its module')}.`,
   );
 }
 
-/** @throws UnsupportedOperationException for symmetric keys of AES_256_CBC_HMAC_SHA_256, whose HSM makes two keys for each material */
+/** @throws KeyError (unsupported-operation) for symmetric keys of AES_256_CBC_HMAC_SHA_256, whose HSM makes two keys for each material */
 export function checkImportable(store: KeyStore, { suite }: KeyUsageEntry): void {
   if (suite !== cipherSuites.AES_256_CBC_HMAC_SHA_256) return;
-  throw new exceptions.UnsupportedOperationException(
+  throw new KeyError(
+    'unsupported-operation',
     `Key store '${store.name}' encrypts with AES-CBC and HMAC, with two keys that its HSM makes: symmetric key material is neither imported nor adopted there.`,
   );
 }

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { exceptions } from '../../../proto/errors.js';
+import { KeyError } from '../errors.js';
 import type { KeySpec, MessageType, SigningAlgorithmSpec } from '../../../proto/generated/messages.js';
 import type { SigningAlgorithm } from './entry.js';
 
 /**
  * What the mechanism signs for a message or digest. No key takes part, so the message is hashed here.
- * @throws ValidationException where the message type does not fit the algorithm, or the digest its hash
+ * @throws KeyError (invalid-request) where the message type does not fit the algorithm, or the digest its hash
  */
 export function signingInput(
   name: SigningAlgorithmSpec,
@@ -15,7 +15,8 @@ export function signingInput(
   keySpec?: KeySpec,
 ): Buffer {
   if (messageType !== 'RAW' && (messageType !== 'DIGEST' || digest === undefined)) {
-    throw new exceptions.ValidationException(
+    throw new KeyError(
+      'invalid-request',
       messageType === 'DIGEST'
         ? `Message type DIGEST is incompatible with algorithm ${name}.`
         : `Message type ${messageType} is incompatible with key spec ${keySpec}.`,
@@ -23,7 +24,7 @@ export function signingInput(
   }
   if (digest === undefined) return message;
   if (messageType === 'DIGEST' && message.length !== digest.length) {
-    throw new exceptions.ValidationException(`Digest is invalid length for algorithm ${name}.`);
+    throw new KeyError('invalid-request', `Digest is invalid length for algorithm ${name}.`);
   }
   const hashed = messageType === 'DIGEST' ? message : createHash(digest.hash).update(message).digest();
   return digest.prefix ? Buffer.concat([digest.prefix, hashed]) : hashed;

@@ -1,6 +1,6 @@
 // What the metadata store keeps of custom key stores.
 import { z } from 'zod';
-import { exceptions } from '../../../proto/errors.js';
+import { KeyError } from '../errors.js';
 import type { RecordChange, Records } from '../../store/records/records.js';
 
 /** As `custom-key-store/<custom key store id>`. */
@@ -37,13 +37,11 @@ export function findCustomKeyStore(
   return text === undefined ? undefined : customKeyStoreRecord.parse(JSON.parse(text));
 }
 
-/** @throws CustomKeyStoreNotFoundException */
+/** @throws KeyError (key-store-not-found) */
 export function existingCustomKeyStore(records: Records, customKeyStoreId: string): CustomKeyStoreRecord {
   const record = findCustomKeyStore(records, customKeyStoreId);
   if (record) return record;
-  throw new exceptions.CustomKeyStoreNotFoundException(
-    `There is no custom key store with the ID ${customKeyStoreId}.`,
-  );
+  throw new KeyError('key-store-not-found', `There is no custom key store with the ID ${customKeyStoreId}.`);
 }
 
 /** In the order of their ids. @param after only those with a greater id */

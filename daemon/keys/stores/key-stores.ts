@@ -1,5 +1,5 @@
 // The tokens in which keys live: the default one, and those of custom key stores.
-import { exceptions } from '../../../proto/errors.js';
+import { KeyError } from '../errors.js';
 import type { CustomKeyStoresListEntry } from '../../../proto/generated/messages.js';
 import type { CipherKey, Ciphertext, KeyStore } from '../../hsm/key-store.js';
 import type { KeyStoreEvent } from '../../hsm/pool/config.js';
@@ -90,27 +90,29 @@ export class KeyStores {
 
   /**
    * The store of a key.
-   * @throws KMSInvalidStateException where it is not connected
+   * @throws KeyError (invalid-state) where it is not connected
    */
   of({ record: { customKeyStoreId } }: OfKey): KeyStore {
     if (customKeyStoreId === undefined) return this.main;
     const store = this.#connections.get(customKeyStoreId)?.store;
     if (store) return store;
-    throw new exceptions.KMSInvalidStateException(
+    throw new KeyError(
+      'invalid-state',
       `The custom key store ${customKeyStoreId} of this key is not connected.`,
     );
   }
 
   /**
    * The store that a request names.
-   * @throws CustomKeyStoreNotFoundException, CustomKeyStoreInvalidStateException where it is not connected
+   * @throws KeyError (key-store-not-found, key-store-invalid-state) where it is not connected
    */
   named(customKeyStoreId: string | undefined): KeyStore {
     if (customKeyStoreId === undefined) return this.main;
     existingCustomKeyStore(this.options.records, customKeyStoreId);
     const connection = this.#connections.get(customKeyStoreId);
     if (connection?.store) return connection.store;
-    throw new exceptions.CustomKeyStoreInvalidStateException(
+    throw new KeyError(
+      'key-store-invalid-state',
       `The custom key store ${customKeyStoreId} is ${this.connectionOf(customKeyStoreId).connectionState}: ` +
         'it must be CONNECTED.',
     );

@@ -1,6 +1,7 @@
 // Encrypt, Decrypt, ReEncrypt.
 import { exceptions, type ServiceError } from '../../../proto/errors.js';
 import type { ReEncryptRequest } from '../../../proto/generated/messages.js';
+import { KeyError } from '../../keys/errors.js';
 import { HsmError } from '../../hsm/key-store.js';
 import type { Key } from '../../keys/keyring.js';
 import {
@@ -96,7 +97,7 @@ const onSameKey: ConditionKeys<ReEncryptRequest> = {
       return String(source.arn === services.keyring.find(request.destinationKeyId).arn);
     } catch (error) {
       // A destination that there is not, or not yet: the key of a service is made on its first use.
-      if (error instanceof exceptions.NotFoundException) return 'false';
+      if (error instanceof KeyError && error.code === 'not-found') return 'false';
       throw error;
     }
   },

@@ -1,4 +1,4 @@
-import { exceptions, type ServiceError } from '../../../proto/errors.js';
+import { PolicyError } from '../errors.js';
 import type { Caller } from '../../identity/caller.js';
 import type { Identities } from '../../identity/identities.js';
 import { policiesOf, principalOf, type TrustedRole, trustPolicyOf } from './caller-policies.js';
@@ -26,7 +26,7 @@ export interface AuthorizationRequest<Grant> {
 
 /**
  * The one decision about every operation.
- * @throws AccessDeniedException
+ * @throws PolicyError (access-denied)
  */
 export function authorize(request: AuthorizationRequest<unknown>): void {
   const { principal: caller, action, resource, trust } = request;
@@ -46,8 +46,8 @@ export function isAllowedForRoot(caller: Caller, action: string, key: KeyPolicyS
 }
 
 /** STS's message to the root, whatever the trust policy says. */
-export function rootAssumesNothing(): ServiceError {
-  return new exceptions.AccessDeniedException('Roles may not be assumed by root accounts.');
+export function rootAssumesNothing(): PolicyError {
+  return new PolicyError('access-denied', 'Roles may not be assumed by root accounts.');
 }
 
 /** The decision, with its reason. */

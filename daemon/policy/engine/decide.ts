@@ -71,7 +71,7 @@ export type Decision<Grant = unknown> =
  * principal itself; then one of an identity policy, which for a resource with a policy of its own counts only where a
  * statement of that, naming the account, allows the same request; then grants. Permissions boundary and session policies
  * limit all that is not given to the very user or session.
- * @throws AccessDeniedException if the evaluation would take too long
+ * @throws PolicyError (access-denied) if the evaluation would take too long
  */
 export function decide<Grant>(request: PolicyRequest, policies: Policies<Grant>): Decision<Grant> {
   return bounded(() => decideUnbounded(request, policies));

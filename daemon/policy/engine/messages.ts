@@ -1,5 +1,5 @@
 // Messages about decisions.
-import { exceptions, type ServiceError } from '../../../proto/errors.js';
+import { PolicyError } from '../errors.js';
 import type { Decision, Found, PolicyRequest, PolicyType } from './decide.js';
 
 const withArticle: Readonly<Record<PolicyType, string>> = {
@@ -13,17 +13,18 @@ const withArticle: Readonly<Record<PolicyType, string>> = {
 /**
  * The error for a denied caller, in AWS's words (IAM User Guide, "Troubleshooting access denied error messages"). It names the
  * type of policy, and nothing from its content.
- * @returns AccessDeniedException
+ * @returns PolicyError (access-denied)
  */
 export function accessDenied(
   { principal, action, resource }: Pick<PolicyRequest, 'principal' | 'action' | 'resource'>,
   decision: Decision & { readonly allowed: false },
-): ServiceError {
+): PolicyError {
   const reason =
     'missing' in decision
       ? `because no ${decision.missing} allows the ${action} action`
       : `with an explicit deny in ${withArticle[decision.by]}`;
-  return new exceptions.AccessDeniedException(
+  return new PolicyError(
+    'access-denied',
     `User: ${principal.arn} is not authorized to perform: ${action} on resource: ${resource} ${reason}`,
   );
 }

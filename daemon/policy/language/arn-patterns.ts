@@ -26,7 +26,7 @@ export class ArnPattern {
 
   /**
    * Parses an ARN with wildcards, and with variables where they are allowed. `*` alone is any ARN.
-   * @throws MalformedPolicyDocumentException where it has fewer than six parts and no variable that could bring them
+   * @throws PolicyError (malformed-policy) where it has fewer than six parts and no variable that could bring them
    */
   static parse(text: string, variables: boolean, at: Place): ArnPattern {
     const pattern = new ArnPattern(Pattern.parse(text, { wildcards: true, variables }, at), text === '*');

@@ -36,7 +36,7 @@ interface Options {
   readonly variables: boolean;
 }
 
-/** @throws MalformedPolicyDocumentException */
+/** @throws PolicyError (malformed-policy) */
 export function compileConditions(
   block: NonNullable<RawStatement['Condition']>,
   options: Options,

@@ -1,4 +1,4 @@
-import { exceptions } from '../../../proto/errors.js';
+import { PolicyError } from '../errors.js';
 import { quote as quoteText, shown } from '../../../proto/text.js';
 
 /** Most UTF-16 units that a message shows of one text of a document: a message may quote several. */
@@ -26,9 +26,10 @@ export class Place {
     return new Place(this.path, `${sentence} `);
   }
 
-  /** @throws MalformedPolicyDocumentException that says where and what */
+  /** @throws PolicyError (malformed-policy) that says where and what */
   fail(what: string): never {
-    throw new exceptions.MalformedPolicyDocumentException(
+    throw new PolicyError(
+      'malformed-policy',
       this.preface + (this.path === '' ? what : `${this.path}: ${what}`),
     );
   }

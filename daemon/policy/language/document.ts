@@ -1,5 +1,5 @@
 // Compiled policies. A document is compiled when it is put or loaded, and from then on only evaluated.
-import { exceptions } from '../../../proto/errors.js';
+import { PolicyError } from '../errors.js';
 import { kinds, type PolicyKind, readPolicy } from './kinds.js';
 import { quote } from './document-path.js';
 import { type Bindings, type PrincipalName, readPrincipals } from './principals.js';
@@ -52,8 +52,8 @@ export class Policy {
  * Compiles the policy of a key.
  * @param text JSON of at most 32,768 bytes
  * @param bindings what `bindKeyPolicy` gave when the policy was put; a name that is not in it means nobody
- * @throws MalformedPolicyDocumentException saying where in the document and what is wrong
- * @throws LimitExceededException where the document is too long
+ * @throws PolicyError (malformed-policy) saying where in the document and what is wrong
+ * @throws PolicyError (limit-exceeded) where the document is too long
  */
 export function compileKeyPolicy(text: string, bindings: Bindings): Policy {
   return compile('key', 'key policy', text, bindings);
@@ -63,7 +63,7 @@ export function compileKeyPolicy(text: string, bindings: Bindings): Policy {
  * Compiles a policy of users and roles; also a permissions boundary or a session policy.
  * @param text JSON of at most 6,144 characters without white space
  * @param name of the policy, for explanations
- * @throws MalformedPolicyDocumentException, LimitExceededException
+ * @throws PolicyError (malformed-policy, limit-exceeded)
  */
 export function compileIdentityPolicy(text: string, name: string): Policy {
   return compile('identity', name, text, {});
@@ -73,7 +73,7 @@ export function compileIdentityPolicy(text: string, name: string): Policy {
  * Compiles the trust policy of a role.
  * @param text JSON of at most 2,048 characters without white space
  * @param bindings what `bindTrustPolicy` gave when the policy was put
- * @throws MalformedPolicyDocumentException, LimitExceededException
+ * @throws PolicyError (malformed-policy, limit-exceeded)
  */
 export function compileTrustPolicy(text: string, bindings: Bindings): Policy {
   return compile('trust', 'trust policy', text, bindings);
@@ -105,13 +105,14 @@ const mostCost = 250;
 /**
  * Bounds the cost of a decision by a policy. Called when a policy is put, not when it is loaded: an accepted policy stays
  * valid.
- * @throws LimitExceededException
+ * @throws PolicyError (limit-exceeded)
  */
 export function checkCost({ statements }: Policy): void {
   const conditions = statements.flatMap((statement) => statement.conditions);
   const all = conditions.reduce((sum, { cost }) => sum + cost, 0);
   if (all <= mostCost) return;
-  throw new exceptions.LimitExceededException(
+  throw new PolicyError(
+    'limit-exceeded',
     `The values with wildcards or variables in the conditions of the policy document count as ${all}; ${mostCost} are allowed. ` +
       'Those with more than 32 characters between two "*" count more than once.',
   );
@@ -124,7 +125,7 @@ export type Resolve = (name: PrincipalName) => string | undefined;
  * Resolves the principals of a key policy when it is put.
  * @param account the account's id
  * @returns bindings for `compileKeyPolicy`, to be stored with the document
- * @throws MalformedPolicyDocumentException also for principals that do not exist, as KMS does; LimitExceededException
+ * @throws PolicyError (malformed-policy) also for principals that do not exist, as KMS does; PolicyError (limit-exceeded)
  */
 export function bindKeyPolicy(text: string, account: string, resolve: Resolve): Bindings {
   return bind('key', text, account, resolve);
@@ -148,7 +149,7 @@ function bind(kind: PolicyKind, text: string, account: string, resolve: Resolve)
       for (const { named, at: name } of readPrincipals(raw[element], at)) {
         if (named.kind === 'everybody' || named.kind === 'service') continue;
         const refuse = (reason: string) => {
-          if (kind === 'key') throw new exceptions.MalformedPolicyDocumentException(invalidPrincipals);
+          if (kind === 'key') throw new PolicyError('malformed-policy', invalidPrincipals);
           return name.fail(reason);
         };
         if (named.account !== account) refuse(`There is no account ${named.account} here, only ${account}.`);

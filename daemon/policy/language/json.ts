@@ -97,7 +97,7 @@ class Parser {
 
 /**
  * Parses a policy document's text.
- * @throws MalformedPolicyDocumentException with line and column if it is not JSON (RFC 8259) or has a character outside those
+ * @throws PolicyError (malformed-policy) with line and column if it is not JSON (RFC 8259) or has a character outside those
  *   of the IAM and KMS API references; with the path if a member comes twice
  */
 export function parseJson(text: string): unknown {

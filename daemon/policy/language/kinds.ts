@@ -1,5 +1,5 @@
 // The kinds of policy documents, and what each may say.
-import { exceptions } from '../../../proto/errors.js';
+import { PolicyError } from '../errors.js';
 import type { Place } from './document-path.js';
 import { type RawDocument, type RawStatement, readDocument } from './schema.js';
 
@@ -46,14 +46,15 @@ export const kinds: Readonly<Record<PolicyKind, Kind>> = {
 
 /**
  * Reads a document and checks what it may say, apart from the values that are compiled.
- * @throws MalformedPolicyDocumentException
- * @throws LimitExceededException where it is too long
+ * @throws PolicyError (malformed-policy)
+ * @throws PolicyError (limit-exceeded) where it is too long
  */
 export function readPolicy(kind: PolicyKind, text: string): RawDocument {
   const { limit, check, allowsId, hasStrictSids } = kinds[kind];
   const size = limit.of(text);
   if (size > limit.most) {
-    throw new exceptions.LimitExceededException(
+    throw new PolicyError(
+      'limit-exceeded',
       `The policy document has ${size} ${limit.unit}; ${limit.most} are allowed.`,
     );
   }

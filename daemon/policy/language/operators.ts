@@ -21,7 +21,7 @@ export interface Operator {
   /**
    * Reads a value of the policy.
    * @param variables whether `${…}` in it is a variable
-   * @throws MalformedPolicyDocumentException for a value that is not of the operator's type
+   * @throws PolicyError (malformed-policy) for a value that is not of the operator's type
    */
   compile(value: string, variables: boolean, at: Place): Test;
 }

@@ -52,7 +52,7 @@ export class Pattern {
     }
   }
 
-  /** @throws MalformedPolicyDocumentException for a variable that is none */
+  /** @throws PolicyError (malformed-policy) for a variable that is none */
   static parse(
     text: string,
     { wildcards, variables, ignoreCase = false }: PatternOptions,

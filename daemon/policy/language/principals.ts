@@ -55,7 +55,7 @@ export type Named =
   | (PrincipalName & { readonly session?: string })
   | { readonly kind: 'service'; readonly name: string };
 
-/** Lists what a Principal or NotPrincipal names. @throws MalformedPolicyDocumentException */
+/** Lists what a Principal or NotPrincipal names. @throws PolicyError (malformed-policy) */
 export function readPrincipals(raw: RawPrincipal, at: Place): { named: Named; at: Place }[] {
   for (const type of ['Federated', 'CanonicalUser'] as const)
     if (raw[type])

@@ -75,7 +75,7 @@ export interface RawDocument {
 
 /**
  * Parses a policy document and checks its shape.
- * @throws MalformedPolicyDocumentException
+ * @throws PolicyError (malformed-policy)
  */
 export function readDocument(text: string): RawDocument {
   const top = new Place('');

@@ -32,7 +32,7 @@ export class Statement {
   readonly #principals: PrincipalSet | undefined;
   readonly #spared: PrincipalSet | undefined;
 
-  /** @throws MalformedPolicyDocumentException */
+  /** @throws PolicyError (malformed-policy) */
   constructor(
     raw: RawStatement,
     at: Place,

@@ -47,7 +47,7 @@ export class Wildcards {
   /**
    * Whether a part of a text matches. Each segment is taken where it comes first: if the pattern matches in any way it also
    * matches in that one.
-   * @throws AccessDeniedException in a decision that takes too long
+   * @throws PolicyError (access-denied) in a decision that takes too long
    */
   matches(text: string, start: number, end: number): boolean {
     const last = this.#last;

@@ -1,5 +1,5 @@
 // What is wrong with a policy document, or probably not meant.
-import { ServiceError } from '../../../proto/errors.js';
+import { longestMessage, shown } from '../../../proto/text.js';
 import {
   checkCost,
   compileIdentityPolicy,
@@ -7,6 +7,7 @@ import {
   compileTrustPolicy,
   type Policy,
 } from '../language/document.js';
+import { PolicyError } from '../errors.js';
 import { type PolicyKind, readPolicy } from '../language/kinds.js';
 import { Pattern } from '../language/patterns.js';
 import { Place, quote } from '../language/document-path.js';
@@ -37,8 +38,8 @@ export function lintPolicy(text: string, kind?: PolicyKind): Finding[] {
     for (const { raw, at } of document.statements) lintStatement(raw, at, chosen, report);
     lintDocument(document, text, report);
   } catch (error) {
-    if (!(error instanceof ServiceError)) throw error;
-    findings.push({ severity: 'error', message: error.message });
+    if (!(error instanceof PolicyError)) throw error;
+    findings.push({ severity: 'error', message: shown(error.message, longestMessage) });
   }
   return findings;
 }

@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { exceptions } from '../../../proto/errors.js';
+import { KeyError } from '../../../daemon/keys/errors.js';
 import { Namer } from '../../../daemon/keys/identifiers.js';
 import { type Key, Keyring, putKey } from '../../../daemon/keys/keyring.js';
 import { MessageCounts } from '../../../daemon/keys/material/message-counts.js';
@@ -69,7 +69,7 @@ async function openStore(t: Test): Promise<LevelStore> {
   return store;
 }
 
-const cannot = () => Promise.reject(new exceptions.UnsupportedOperationException('not this key'));
+const cannot = () => Promise.reject(new KeyError('unsupported-operation', 'not this key'));
 
 for (const bound of [1, 7, 1_000, 5_000]) {
   void t.test(`material that cannot be rotated makes exactly ${bound} messages, then refuses`, async (t) => {
@@ -80,8 +80,8 @@ for (const bound of [1, 7, 1_000, 5_000]) {
     const refusals = results.flatMap((result) =>
       result.status === 'rejected' ? [result.reason as unknown] : [],
     );
-    t.ok(refusals.every((reason) => reason instanceof exceptions.LimitExceededException));
-    await t.rejects(async () => counts.claim(key()), { code: 'LimitExceededException' });
+    t.ok(refusals.every((reason) => reason instanceof KeyError && reason.code === 'limit-exceeded'));
+    await t.rejects(async () => counts.claim(key()), { code: 'limit-exceeded' });
   });
 }
 

@@ -11,15 +11,15 @@ import {
 import { parseJson } from '../../../daemon/policy/language/json.js';
 import { accessDenied, explain } from '../../../daemon/policy/engine/messages.js';
 import { operators } from '../../../daemon/policy/language/operators.js';
-import { ServiceError } from '../../../proto/errors.js';
+import { PolicyError } from '../../../daemon/policy/errors.js';
 import { account, bindings, keyArn, names, principals, type Who } from './world.js';
 
 function compiled(work: () => Policy): Policy | undefined {
   try {
     return work();
   } catch (error) {
-    if (error instanceof ServiceError && error.code === 'MalformedPolicyDocumentException') return undefined;
-    if (error instanceof ServiceError && error.code === 'LimitExceededException') return undefined;
+    if (error instanceof PolicyError && error.code === 'malformed-policy') return undefined;
+    if (error instanceof PolicyError && error.code === 'limit-exceeded') return undefined;
     throw error;
   }
 }

@@ -31,8 +31,7 @@ const context: Lookup = (key) => values[key];
 const decided = (policies: Policies<unknown>) =>
   decide({ principal: principals.alice, action: 'kms:Encrypt', resource: keyArn, context }, policies);
 const refusal = {
-  code: 'AccessDeniedException',
-  retryable: false,
+  code: 'access-denied',
   message: /values are too long or too many/,
 };
 

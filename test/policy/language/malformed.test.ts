@@ -7,16 +7,16 @@ import {
   compileKeyPolicy,
   compileTrustPolicy,
 } from '../../../daemon/policy/language/document.js';
-import { ServiceError } from '../../../proto/errors.js';
+import { PolicyError } from '../../../daemon/policy/errors.js';
 import { identityPolicies, keyPolicies, type Malformed, notJson, trustPolicies } from './malformed.js';
 import { account, allow, aws, bindings, delegate, deny, names, textOf } from '../engine/world.js';
 
-function failure(work: () => unknown): ServiceError | undefined {
+function failure(work: () => unknown): PolicyError | undefined {
   try {
     work();
     return undefined;
   } catch (error) {
-    if (error instanceof ServiceError) return error;
+    if (error instanceof PolicyError) return error;
     throw error;
   }
 }
@@ -32,7 +32,7 @@ for (const [what, documents, compile] of kinds) {
   void t.test(`${what}: malformed ones are refused, with the place in the document`, (t) => {
     for (const [document, place, rest] of documents) {
       const error = failure(() => compile(document));
-      t.equal(error?.code, 'MalformedPolicyDocumentException', document.slice(0, 120));
+      t.equal(error?.code, 'malformed-policy', document.slice(0, 120));
       t.equal(error?.message.slice(0, place.length), place);
       t.match(error?.message.slice(place.length), rest);
     }
@@ -45,7 +45,7 @@ void t.test('documents past their bound are refused, and those at it taken', (t)
   const key = textOf([delegate()]);
   t.ok(compileKeyPolicy(padded(32_768, key), {}));
   const tooLong = failure(() => compileKeyPolicy(padded(32_769, key), {}));
-  t.equal(tooLong?.code, 'LimitExceededException');
+  t.equal(tooLong?.code, 'limit-exceeded');
   t.match(tooLong?.message, /32769 bytes; 32768/);
 
   const withResource = (length: number) => {
@@ -53,13 +53,13 @@ void t.test('documents past their bound are refused, and those at it taken', (t)
     return textOf([allow({ Resource: `arn:aws:s3:::${'x'.repeat(length - empty.length)}` })]);
   };
   t.ok(compileIdentityPolicy(`${withResource(6_144)}\n   `, 'white space does not count'));
-  t.equal(failure(() => compileIdentityPolicy(withResource(6_145), 'p'))?.code, 'LimitExceededException');
+  t.equal(failure(() => compileIdentityPolicy(withResource(6_145), 'p'))?.code, 'limit-exceeded');
 
   const trust = (length: number) =>
     textOf([{ Effect: 'Allow', Principal: '*', Action: 'sts:AssumeRole', Sid: 'x'.repeat(length) }]);
   const { length } = trust(0);
   t.ok(compileTrustPolicy(trust(2_048 - length), {}));
-  t.equal(failure(() => compileTrustPolicy(trust(2_049 - length), {}))?.code, 'LimitExceededException');
+  t.equal(failure(() => compileTrustPolicy(trust(2_049 - length), {}))?.code, 'limit-exceeded');
   t.end();
 });
 
@@ -114,7 +114,7 @@ void t.test(
       t.match(
         error,
         {
-          code: 'MalformedPolicyDocumentException',
+          code: 'malformed-policy',
           message: 'Policy contains a statement with one or more invalid principals.',
         },
         principals.join(),
@@ -163,7 +163,7 @@ void t.test('what a decision may cost is bounded when a policy is put', (t) => {
   checkCost(compileIdentityPolicy(withValues(250), 'policy'));
   const error = failure(() => checkCost(compileIdentityPolicy(withValues(251), 'policy')));
   t.match(error, {
-    code: 'LimitExceededException',
+    code: 'limit-exceeded',
     message: /with wildcards.* count as 251; 250 are allowed/,
   });
   // The time of one long value is that of some short ones.
@@ -173,7 +173,7 @@ void t.test('what a decision may cost is bounded when a policy is put', (t) => {
   const longKeyPolicy = textOf([
     delegate({ Condition: { StringLike: { 'aws:UserAgent': `*?${'a'.repeat(8_000)}*` } } }),
   ]);
-  t.throws(() => checkCost(compileKeyPolicy(longKeyPolicy, {})), { code: 'LimitExceededException' });
+  t.throws(() => checkCost(compileKeyPolicy(longKeyPolicy, {})), { code: 'limit-exceeded' });
   const literals = textOf([
     allow({
       Condition: { StringLike: { 'aws:UserAgent': Array.from({ length: 600 }, (_each, n) => `${n}`) } },
