@@ -4,13 +4,13 @@ import type { DataKeyOptions, DataKeySource, DecryptDataKey, GenerateDataKey } f
 import { canonicalContext } from '../proto/formats/encryption-context.js';
 
 export interface CacheLimits {
-  /** Milliseconds after which a data key is not used any more. */
+  /** Milliseconds after which a data key is no longer used. */
   readonly maxAge: number;
   /** Files or messages that are encrypted under one data key. */
   readonly maxMessages: number;
   /** Bytes that are encrypted under one data key. */
   readonly maxBytes: number;
-  /** Data keys that are kept; past it the one that was not used for longest goes. */
+  /** Data keys in the cache. Past it the least recently used one is removed. */
   readonly capacity: number;
 }
 
@@ -24,9 +24,21 @@ interface Entry {
 }
 
 /**
- * Uses data keys again within limits, which saves the way to the daemon and has a price: while a key is kept, a use of
- * it is neither authorized nor recorded by the daemon. Keys that are to encrypt are shared by key id and encryption
- * context; keys to decrypt by encrypted data key, context and expected key id. Everyone gets a copy and may wipe it.
+ * Reuses data keys within limits. This saves requests to the daemon, at a price: the daemon neither authorizes nor records
+ * the use of a cached key. A key for encryption is shared by key ID and encryption context; a key for decryption by
+ * encrypted data key, context and expected key ID. Callers get copies, and may wipe them.
+ * @example
+ *   import { Readable } from 'node:stream';
+ *   import { buffer } from 'node:stream/consumers';
+ *   import { connect, seal } from 'keyhold/client';
+ *
+ *   const limits = { maxAge: 60_000, maxMessages: 100, maxBytes: 1e9, capacity: 10 };
+ *   const client = await connect({ dataKeyCache: limits });
+ *   const { keyMetadata } = await client.createKey({});
+ *   const options = { dataKeys: client.dataKeys, keyId: keyMetadata.keyId, length: 5 };
+ *   for (const word of ['first', 'again'])
+ *     await buffer(seal(Readable.from([Buffer.from(word)]), options)); // one data key for both
+ *   await client.close(); // wipes it
  */
 export class DataKeyCache implements DataKeySource {
   readonly #source: DataKeySource;
@@ -42,14 +54,14 @@ export class DataKeyCache implements DataKeySource {
       if (!(value > 0)) throw new RangeError(`The limit ${name} of a data key cache must be greater than 0.`);
     this.#source = source;
     this.#limits = limits;
-    // Keys that nobody asks for again must not stay in memory either.
+    // Keys that nobody asks for again must leave memory too.
     const interval = Math.min(limits.maxAge, 0x7fffffff);
     this.#sweep = setInterval(() => {
       this.#removeExpired();
     }, interval).unref();
   }
 
-  /** A data key with which one message of `options.bytes` may be encrypted; of unknown length, always a new one. */
+  /** A data key for one message of `options.bytes` bytes. A message of unknown length always gets a new one. */
   async generateDataKey(request: GenerateDataKey, options: DataKeyOptions = {}) {
     const { bytes } = options;
     const { maxMessages, maxBytes } = this.#limits;
@@ -70,6 +82,7 @@ export class DataKeyCache implements DataKeySource {
     return result;
   }
 
+  /** The plaintext of a data key, from the cache if it is there. */
   async decrypt(request: DecryptDataKey, options: DataKeyOptions = {}) {
     const { ciphertextBlob, keyId, encryptionContext } = request;
     const id = cacheId('decrypt', [ciphertextBlob, keyId ?? ''], encryptionContext);
@@ -82,7 +95,7 @@ export class DataKeyCache implements DataKeySource {
     return result;
   }
 
-  /** Wipes all keys; from then on every request goes to the source. */
+  /** Wipes all keys. From then on every request goes to the source. */
   close(): void {
     this.#closed = true;
     clearInterval(this.#sweep);
@@ -105,7 +118,7 @@ export class DataKeyCache implements DataKeySource {
   #keep(id: string, asked: number, fields: Omit<Entry, 'expires'>): void {
     if (this.#closed) return;
     const { maxAge, capacity } = this.#limits;
-    // An answer that comes late does not take the place of one that was asked for after it.
+    // A late response must not replace the one to a later request.
     if ((this.#entries.get(id)?.expires ?? 0) > asked + maxAge) return;
     this.#remove(id);
     const { plaintext, ciphertextBlob } = copyOf(fields);

@@ -26,6 +26,19 @@ const chunkSize = 512 * 1024;
  * @param input path of a regular file, or `-` for standard input
  * @param output path, or `-` for standard output
  * @throws SealError UnusableInput, OutputExists, UnusableOutput; what `seal` throws
+ * @example
+ *   import { readFile, writeFile } from 'node:fs/promises';
+ *   import { connect, openFile, sealFile } from 'keyhold/client';
+ *
+ *   const client = await connect();
+ *   const { keyMetadata } = await client.createKey({});
+ *   const { dataKeys } = client;
+ *   const encryptionContext = { project: 'example' };
+ *   await writeFile('report.txt', 'attack at dawn');
+ *   await sealFile('report.txt', 'report.txt.sealed', { dataKeys, keyId: keyMetadata.keyId, encryptionContext });
+ *   await openFile('report.txt.sealed', 'report-again.txt', { dataKeys, encryptionContext });
+ *   console.log(await readFile('report-again.txt', 'utf8')); // attack at dawn
+ *   await client.close();
  */
 export async function sealFile(
   input: string,
@@ -37,8 +50,8 @@ export async function sealFile(
 
 /**
  * Opens a sealed file. The output appears under its name once all of it is verified, with mode 0600, or not at all.
- * With `-` as output a reader of the pipe gets each frame when it is verified: it must heed this program's failure,
- * which alone says that the end is missing.
+ * With `-` as output a reader of the pipe gets each frame once that frame is verified. It must check how this process ends:
+ * only its failure shows that the end is missing.
  * @param input path of a regular file, or `-` for standard input
  * @param output path, or `-` for standard output
  * @throws SealError UnusableInput, OutputExists, UnusableOutput; what `open` throws

@@ -12,9 +12,9 @@ export interface SealOptions {
   readonly dataKeys: DataKeySource;
   /** The KMS key, by id, ARN or alias. */
   readonly keyId: string;
-  /** Kept in the file in clear, authenticated, and needed by policies that ask for it. */
+  /** Pairs that the file keeps in the clear, authenticated. Opening gives them to Decrypt, whose policies may ask for them. */
   readonly encryptionContext?: StringMap;
-  /** Bytes that the source will give; it must give exactly these. Without it the data key is never taken from a cache. */
+  /** The exact number of bytes of the source. Without it the data key never comes from a cache. */
   readonly length?: number;
   /** Bytes of plaintext in a frame: a power of two from 1024 to 1048576; 65536 if not given. */
   readonly frameSize?: number;
@@ -22,11 +22,24 @@ export interface SealOptions {
 }
 
 /**
- * Seals a stream of any length in constant memory.
- * @returns the bytes of the sealed file
+ * Seals a stream of any length in constant memory: encrypts it with AES-256-GCM under a data key
+ * (docs/sealed-file-format.md).
+ * @param source chunks of any size
+ * @returns the bytes of the sealed file, in chunks
  * @throws SealError UnusableInput; what the data key source and `source` throw; the signal's reason
  * @example
- *   await pipeline(createReadStream('a'), (chunks) => seal(chunks, { dataKeys, keyId }), createWriteStream('a.sealed'))
+ *   import { Readable } from 'node:stream';
+ *   import { buffer } from 'node:stream/consumers';
+ *   import { connect, open, seal } from 'keyhold/client';
+ *
+ *   const client = await connect();
+ *   const { keyMetadata } = await client.createKey({});
+ *   const { dataKeys } = client;
+ *   const chunks = Readable.from([Buffer.from('attack '), Buffer.from('at dawn')]);
+ *   const sealed = await buffer(seal(chunks, { dataKeys, keyId: keyMetadata.keyId }));
+ *   const opened = await buffer(open(Readable.from([sealed]), { dataKeys }));
+ *   console.log(opened.toString()); // attack at dawn
+ *   await client.close();
  */
 export async function* seal(
   source: AsyncIterable<Uint8Array>,
