@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { z } from 'zod';
+import { crypto } from '../../../client/crypto.js';
 import type { DataKeySource } from '../../../client/data-key-source.js';
 import { BlockReader } from '../../../client/seal/blocks.js';
 import { sealFrame } from '../../../client/seal/frames.js';
@@ -12,6 +13,7 @@ import {
 } from '../../../proto/formats/sealed-file.js';
 import { deriveFileKeys } from '../../../client/seal/keys.js';
 import { open } from '../../../client/seal/open.js';
+import { seal } from '../../../client/seal/seal.js';
 import { chunksOf, collect } from './software-key.js';
 
 const hex = z.string().transform((text) => Buffer.from(text, 'hex'));
@@ -61,3 +63,38 @@ for (const { name, dataKey, sealed, plaintext, error } of cases) {
     });
   }
 }
+
+void t.test('@peculiar/webcrypto opens what Node sealed, by the page on the format alone', async (t) => {
+  const { subtle } = crypto;
+  const dataKey = Buffer.alloc(32, 7);
+  const plaintext = Buffer.alloc(2500, 'attack at dawn');
+  const dataKeys: DataKeySource = {
+    generateDataKey: () => Promise.resolve({ plaintext: Buffer.from(dataKey), ciphertextBlob: Buffer.of(1) }),
+    decrypt: () => Promise.reject(new Error('not needed to seal a file')),
+  };
+  const options = { dataKeys, keyId: 'alias/files', encryptionContext: { a: 'b' }, frameSize: 1024 };
+  const sealed = await collect(seal(chunksOf(plaintext, 100), options));
+  const headerLength = sealed.readUInt16BE(11);
+  const header = sealed.subarray(0, headerLength);
+  const info = Buffer.concat([
+    Buffer.from('keyhold sealed file, version 1'),
+    Buffer.from(await subtle.digest('SHA-256', header)),
+  ]);
+  const base = await subtle.importKey('raw', dataKey, 'HKDF', false, ['deriveBits']);
+  const hkdf = { name: 'HKDF', hash: 'SHA-256', salt: sealed.subarray(13, 45), info };
+  const bits = Buffer.from(await subtle.deriveBits(hkdf, base, 512));
+  const frames = headerLength + 32;
+  t.ok(bits.subarray(32).equals(sealed.subarray(headerLength, frames)), 'the commitment');
+  const key = await subtle.importKey('raw', bits.subarray(0, 32), 'AES-GCM', false, ['decrypt']);
+  const opened: Buffer[] = [];
+  for (let at = frames, number = 0; at < sealed.length; number++) {
+    const frame = sealed.subarray(at, at + 1024 + 16);
+    at += frame.length;
+    const iv = Buffer.alloc(12);
+    iv.writeUInt32BE(number, 7);
+    iv[11] = at === sealed.length ? 1 : 0;
+    opened.push(Buffer.from(await subtle.decrypt({ name: 'AES-GCM', iv }, key, frame)));
+  }
+  t.equal(opened.length, 3);
+  t.ok(Buffer.concat(opened).equals(plaintext));
+});
