@@ -188,7 +188,7 @@ export interface KeyStore extends TokenDescription {
    * Lets every worker see the objects with that CKA_ID, which another program made. Some modules show a process that
    * writes no such objects any more; such a worker is replaced.
    */
-  meet(id: ObjectId): Promise<void>;
+  refreshObject(id: ObjectId): Promise<void>;
 
   /** Random bytes of the HSM. @param length 1 to 1,024 bytes */
   random(length: number): Promise<Buffer>;

@@ -13,7 +13,15 @@ import { StoreLoad } from './store-load.js';
 const deadline = 2_500;
 const deadlines = Object.fromEntries(
   [
-    ...['learn', 'forget', 'generateKey', 'generateKeyPair', 'importPlaintext', 'destroy', 'exists'],
+    ...[
+      'refreshHandles',
+      'forgetKey',
+      'generateKey',
+      'generateKeyPair',
+      'importPlaintext',
+      'destroy',
+      'exists',
+    ],
     ...['publicKey', 'random', 'encrypt', 'decrypt', 'dataKeyPair', 'sign', 'verify', 'deriveSharedSecret'],
   ].map((kind) => [kind, deadline]),
 ) as KeyStoreConfig['deadlines'];

@@ -56,7 +56,7 @@ void t.test('every worker sees an object, also the one that writes', async (t) =
   await newKey(store);
   const match = [[pkcs11.CKA_ID, id.toString('hex')]] as const;
   t.equal((await store.inspect(match, [pkcs11.CKA_CLASS])).length, 1);
-  await store.meet(id);
+  await store.refreshObject(id);
   await Promise.all(Array.from({ length: 2_000 }, () => encrypts(store, id)));
   await newKey(store);
   await Promise.all(Array.from({ length: 2_000 }, () => encrypts(store, id)));

@@ -11,7 +11,7 @@ const config = {
   workers: 2,
   maxWait: 800,
   patience: 1_500,
-  deadlines: { encrypt: deadline, probe: deadline, learn: deadline, generateKey: deadline },
+  deadlines: { encrypt: deadline, probe: deadline, refreshHandles: deadline, generateKey: deadline },
 };
 
 /** Stops processes, this one last, for three seconds; goes on before this process does. @returns the shell's end */

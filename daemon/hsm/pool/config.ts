@@ -1,7 +1,9 @@
 // What the composer of the daemon gives a key store, and what it hears from it.
 import type { CipherSuite } from '../../../proto/formats/ciphertext.js';
 import type { HsmError, HsmErrorCode, KeyStoreState, Lack } from '../key-store.js';
-import type { JobName, ModuleQuirks, TokenFileFormat } from '../messages.js';
+import type { TokenFileFormat } from '../jobs/start.js';
+import type { JobName } from '../jobs/table.js';
+import type { ModuleQuirks } from '../module-quirks.js';
 import type { TokenName } from '../pkcs11/find-token.js';
 import type { ModuleSettings } from '../pkcs11/module.js';
 

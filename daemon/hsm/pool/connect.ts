@@ -21,7 +21,7 @@ import {
   type TokenObject,
   type Wrapping,
 } from '../key-store.js';
-import { cipherCodes, kinds } from '../messages.js';
+import { jobs } from '../jobs/table.js';
 import type { KeyStoreConfig } from './config.js';
 import type { Pool } from './pool.js';
 import { Supervisor } from './supervisor.js';
@@ -46,24 +46,11 @@ export async function connect(config: KeyStoreConfig, signal?: AbortSignal): Pro
   }
 }
 
-const MOST_RANDOM = 1024;
-const SUITES = Object.fromEntries(
-  Object.entries(cipherCodes).map(([suite, code]) => [suite, Buffer.of(code)]),
-) as Readonly<Record<CipherKey['suite'], Buffer>>;
-const CONVERSIONS: Readonly<Record<Conversion, Buffer>> = {
-  none: Buffer.from('none'),
-  'ecdsa-der-32': Buffer.from('ecdsa-der-32'),
-  'ecdsa-der-48': Buffer.from('ecdsa-der-48'),
-  'ecdsa-der-66': Buffer.from('ecdsa-der-66'),
-};
-
 class PoolKeyStore implements KeyStore {
   readonly objects: readonly TokenObject[];
   readonly mechanisms: ReadonlyMap<number, MechanismInfo>;
   readonly traits: StoreTraits;
   private readonly pool: Pool;
-  // Mechanisms and templates are entries of a table that lives as long as the daemon.
-  private readonly encoded = new WeakMap<Mechanism | KeyTemplate | Wrapping | ImportTarget, Buffer>();
 
   constructor(
     readonly name: string,
@@ -85,11 +72,8 @@ class PoolKeyStore implements KeyStore {
   }
 
   generate(id: ObjectId, label: string, template: KeyTemplate): Promise<void> {
-    return this.pool.submit(
-      template.publicAttributes ? kinds.generateKeyPair : kinds.generateKey,
-      [id, Buffer.from(label), Buffer.from(JSON.stringify(template))],
-      (_, maker) => this.pool.keyMade(id, maker),
-    );
+    const job = template.publicAttributes ? jobs.generateKeyPair : jobs.generateKey;
+    return this.pool.submit(job, { id, label, template }, (_, maker) => this.pool.keyMade(id, maker));
   }
 
   importWrapped(
@@ -100,11 +84,11 @@ class PoolKeyStore implements KeyStore {
     label: string,
     target: ImportTarget,
   ): Promise<ImportedMaterial> {
-    return this.pool.submit(
-      kinds.importWrapped,
-      [wrappingKey, this.encode(wrapping), wrapped, id, Buffer.from(label), this.encode(target)],
-      (parts, maker) => this.imported(id, parts, maker),
-    );
+    const values = { wrappingKey, wrapping, wrapped, id, label, target };
+    return this.pool.submit(jobs.importWrapped, values, (made, maker) => {
+      this.pool.keyMade(id, maker);
+      return made;
+    });
   }
 
   importPlaintext(
@@ -113,108 +97,90 @@ class PoolKeyStore implements KeyStore {
     label: string,
     target: ImportTarget,
   ): Promise<ImportedMaterial> {
-    return this.pool.submit(
-      kinds.importPlaintext,
-      [material, id, Buffer.from(label), this.encode(target)],
-      (parts, maker) => this.imported(id, parts, maker),
-    );
+    return this.pool.submit(jobs.importPlaintext, { material, id, label, target }, (made, maker) => {
+      this.pool.keyMade(id, maker);
+      return made;
+    });
   }
 
   destroy(id: ObjectId): Promise<void> {
     return this.pool.whileBeingDestroyed(id, async () => {
       const forget = (worker: WorkerProcess) =>
         this.pool
-          .submitTo(worker, kinds.forget, [id])
+          .submitTo(worker, jobs.forgetKey, { id })
           .catch((error: HsmError) => worker.kill({ reason: error.message, timedOut: false }));
       // One that starts has no copies yet, and does it before anything else.
       for (const worker of this.pool.workers) if (!worker.ready) forget(worker).catch(() => undefined);
       await Promise.all(this.pool.ready.map(forget));
-      await this.pool.submit(kinds.destroy, [id], nothing);
+      await this.pool.submit(jobs.destroy, { id }, nothing);
     });
   }
 
   publicKey(id: ObjectId): Promise<Buffer> {
-    return this.pool.submit(kinds.publicKey, [id], first);
+    return this.pool.submit(jobs.publicKey, { id }, ({ publicKey }) => publicKey);
   }
 
   exists(id: ObjectId): Promise<boolean> {
-    return this.pool.submit(kinds.exists, [id], isTrue);
+    return this.pool.submit(jobs.exists, { id }, ({ exists }) => exists);
   }
 
   async inspect(match: Attributes, types: readonly number[]): Promise<readonly InspectedObject[]> {
-    const parts = [match, types].map((part) => Buffer.from(JSON.stringify(part)));
-    const found = await this.pool.submit(kinds.inspect, parts, inspected);
+    const found = await this.pool.submit(jobs.inspect, { match, types }, inspected);
     if (found.length > 0) return found;
     // That may have been the worker that writes, which some modules make blind to what other programs made.
     const all = this.pool.ready.map((worker) =>
-      this.pool.submitTo(worker, kinds.inspect, parts).then(inspected, (): InspectedObject[] => []),
+      this.pool.submitTo(worker, jobs.inspect, { match, types }).then(inspected, (): InspectedObject[] => []),
     );
     return (await Promise.all(all)).find((each) => each.length > 0) ?? [];
   }
 
-  async meet(id: ObjectId): Promise<void> {
+  async refreshObject(id: ObjectId): Promise<void> {
     const reason = 'it does not see an object that another program made';
-    const meets = async (worker: WorkerProcess) => {
-      const sees = await this.pool.submitTo(worker, kinds.exists, [id]).then(isTrue, () => false);
+    const refresh = async (worker: WorkerProcess) => {
+      const sees = await this.pool.submitTo(worker, jobs.exists, { id }).then(
+        ({ exists }) => exists,
+        () => false,
+      );
       if (!sees) worker.kill({ reason, timedOut: false });
     };
-    for (const worker of this.pool.workers) if (!worker.ready) meets(worker).catch(() => undefined);
-    await Promise.all(this.pool.ready.map(meets));
+    for (const worker of this.pool.workers) if (!worker.ready) refresh(worker).catch(() => undefined);
+    await Promise.all(this.pool.ready.map(refresh));
   }
 
-  async random(length: number): Promise<Buffer> {
-    return this.pool.submit(kinds.random, [lengthPart(length)], first);
+  random(length: number): Promise<Buffer> {
+    return this.pool.submit(jobs.random, { length }, ({ bytes }) => bytes);
   }
 
   encrypt({ id, suite }: CipherKey, aad: Buffer, plaintext: Buffer): Promise<Ciphertext> {
-    return this.pool.submit(kinds.encrypt, [id, SUITES[suite], aad, plaintext], ciphertext);
+    return this.pool.submit(jobs.encrypt, { id, suite, aad, plaintext }, asItIs);
   }
 
-  decrypt({ id, suite }: CipherKey, aad: Buffer, message: Ciphertext): Promise<Buffer> {
-    return this.pool.submit(kinds.decrypt, [id, SUITES[suite], aad, message.iv, message.ciphertext], first);
+  decrypt({ id, suite }: CipherKey, aad: Buffer, { iv, ciphertext }: Ciphertext): Promise<Buffer> {
+    return this.pool.submit(jobs.decrypt, { id, suite, aad, iv, ciphertext }, plaintextOf);
   }
 
   reEncrypt(
-    source: CipherKey,
-    sourceAad: Buffer,
-    message: Ciphertext,
-    destination: CipherKey,
+    { id, suite }: CipherKey,
+    aad: Buffer,
+    { iv, ciphertext }: Ciphertext,
+    { id: destinationId, suite: destinationSuite }: CipherKey,
     destinationAad: Buffer,
   ): Promise<Ciphertext> {
-    return this.pool.submit(
-      kinds.reEncrypt,
-      [
-        source.id,
-        SUITES[source.suite],
-        sourceAad,
-        message.iv,
-        message.ciphertext,
-        destination.id,
-        SUITES[destination.suite],
-        destinationAad,
-      ],
-      ciphertext,
-    );
+    const source = { id, suite, aad, iv, ciphertext };
+    const values = { ...source, destinationId, destinationSuite, destinationAad };
+    return this.pool.submit(jobs.reEncrypt, values, asItIs);
   }
 
-  async dataKey(
+  dataKey(
     { id, suite }: CipherKey,
     aad: Buffer,
     length: number,
   ): Promise<Ciphertext & { readonly plaintext: Buffer }> {
-    return this.pool.submit(
-      kinds.dataKey,
-      [id, SUITES[suite], aad, lengthPart(length)],
-      ciphertextAndPlaintext,
-    );
+    return this.pool.submit(jobs.dataKey, { id, suite, aad, length }, asItIs);
   }
 
-  async dataKeyWithoutPlaintext({ id, suite }: CipherKey, aad: Buffer, length: number): Promise<Ciphertext> {
-    return this.pool.submit(
-      kinds.dataKeyWithoutPlaintext,
-      [id, SUITES[suite], aad, lengthPart(length)],
-      ciphertext,
-    );
+  dataKeyWithoutPlaintext({ id, suite }: CipherKey, aad: Buffer, length: number): Promise<Ciphertext> {
+    return this.pool.submit(jobs.dataKeyWithoutPlaintext, { id, suite, aad, length }, asItIs);
   }
 
   dataKeyPair(
@@ -222,14 +188,7 @@ class PoolKeyStore implements KeyStore {
     aad: Buffer,
     template: KeyTemplate,
   ): Promise<DataKeyPair & { readonly privateKey: Buffer }> {
-    return this.pool.submit(
-      kinds.dataKeyPair,
-      [id, SUITES[suite], aad, this.encode(template)],
-      (parts): DataKeyPair & { readonly privateKey: Buffer } => ({
-        ...keyPair(parts),
-        privateKey: part(parts, 3),
-      }),
-    );
+    return this.pool.submit(jobs.dataKeyPair, { id, suite, aad, template }, asItIs);
   }
 
   dataKeyPairWithoutPlaintext(
@@ -237,15 +196,11 @@ class PoolKeyStore implements KeyStore {
     aad: Buffer,
     template: KeyTemplate,
   ): Promise<DataKeyPair> {
-    return this.pool.submit(
-      kinds.dataKeyPairWithoutPlaintext,
-      [id, SUITES[suite], aad, this.encode(template)],
-      keyPair,
-    );
+    return this.pool.submit(jobs.dataKeyPairWithoutPlaintext, { id, suite, aad, template }, asItIs);
   }
 
   sign(id: ObjectId, mechanism: Mechanism, conversion: Conversion, data: Buffer): Promise<Buffer> {
-    return this.pool.submit(kinds.sign, [id, this.encode(mechanism), CONVERSIONS[conversion], data], first);
+    return this.pool.submit(jobs.sign, { id, mechanism, conversion, data }, ({ signature }) => signature);
   }
 
   verify(
@@ -255,70 +210,33 @@ class PoolKeyStore implements KeyStore {
     data: Buffer,
     signature: Buffer,
   ): Promise<boolean> {
-    return this.pool.submit(
-      kinds.verify,
-      [id, this.encode(mechanism), CONVERSIONS[conversion], data, signature],
-      isTrue,
-    );
+    const values = { id, mechanism, conversion, data, signature };
+    return this.pool.submit(jobs.verify, values, ({ isValid }) => isValid);
   }
 
   deriveSharedSecret(id: ObjectId, point: Buffer): Promise<Buffer> {
-    return this.pool.submit(kinds.deriveSharedSecret, [id, point], first);
+    return this.pool.submit(jobs.deriveSharedSecret, { id, point }, ({ secret }) => secret);
   }
 
   readData(label: string): Promise<readonly Buffer[]> {
-    return this.pool.submit(kinds.readData, [Buffer.from(label)], (parts) => parts);
+    return this.pool.submit(jobs.readData, { label }, ({ contents }) => contents);
   }
 
   replaceData(label: string, value: Buffer): Promise<void> {
-    return this.pool.submit(kinds.replaceData, [Buffer.from(label), value], nothing);
+    return this.pool.submit(jobs.replaceData, { label, value }, nothing);
   }
 
   close(): Promise<void> {
     return this.supervisor.close();
   }
-
-  private imported(id: ObjectId, parts: Buffer[], maker: WorkerProcess): ImportedMaterial {
-    this.pool.keyMade(id, maker);
-    return { checkValue: part(parts, 0), leftHsm: part(parts, 1)[0] === 1 };
-  }
-
-  private encode(entry: Mechanism | KeyTemplate | Wrapping | ImportTarget): Buffer {
-    let json = this.encoded.get(entry);
-    if (json === undefined) {
-      json = Buffer.from(JSON.stringify(entry));
-      this.encoded.set(entry, json);
-    }
-    return json;
-  }
-}
-
-function lengthPart(length: number): Buffer {
-  if (!Number.isInteger(length) || length < 1 || length > MOST_RANDOM)
-    throw new HsmError('internal', `${length} random bytes, not 1 to ${MOST_RANDOM}`);
-  const part = Buffer.alloc(4);
-  part.writeUInt32LE(length);
-  return part;
-}
-
-function part(parts: Buffer[], index: number): Buffer {
-  const found = parts[index];
-  if (found === undefined) throw new HsmError('internal', 'The HSM worker’s answer lacks a part');
-  return found;
 }
 
 const nothing = (): void => undefined;
-const first = (parts: Buffer[]): Buffer => part(parts, 0);
-const isTrue = (parts: Buffer[]): boolean => first(parts)[0] === 1;
-const ciphertext = (parts: Buffer[]): Ciphertext => ({ iv: part(parts, 0), ciphertext: part(parts, 1) });
-const ciphertextAndPlaintext = (parts: Buffer[]): Ciphertext & { readonly plaintext: Buffer } => ({
-  iv: part(parts, 0),
-  ciphertext: part(parts, 1),
-  plaintext: part(parts, 2),
-});
+const asItIs = <T>(result: T): T => result;
+const plaintextOf = ({ plaintext }: { readonly plaintext: Buffer }): Buffer => plaintext;
+// A worker shares its memory with a vendor's module.
 const inspectedObjects = z.array(z.array(z.tuple([z.number(), z.string()])));
-const inspected = (parts: Buffer[]): InspectedObject[] =>
+const inspected = ({ objects }: { readonly objects: unknown }): InspectedObject[] =>
   inspectedObjects
-    .parse(JSON.parse(first(parts).toString()))
+    .parse(objects)
     .map((values) => new Map(values.map(([type, hex]) => [type, Buffer.from(hex, 'hex')])));
-const keyPair = (parts: Buffer[]): DataKeyPair => ({ ...ciphertext(parts), publicKey: part(parts, 2) });

@@ -1,6 +1,7 @@
 // Jobs to workers: batches without a timer, deadlines, one retry.
 import { HsmError } from '../key-store.js';
-import { kinds, kindsByCode, type JobKind, type JobName } from '../messages.js';
+import type { JobKind } from '../jobs/job.js';
+import { type AnyJob, type JobName, jobs, jobsByCode } from '../jobs/table.js';
 import type { KeyStoreConfig } from './config.js';
 import { Fifo } from './fifo.js';
 import { Job } from './job.js';
@@ -30,6 +31,8 @@ const MOST_WAITING = 15_000;
 /** Learning takes this part of the time at most. */
 const LEARNING_SHARE = 1 / 10;
 
+type QueuedJob = Job<WorkerProcess>;
+
 /** A key whose maker knows its handle, while others would have to search for it. */
 interface NewKey {
   readonly number: number;
@@ -40,11 +43,11 @@ export class Pool implements WorkerEvents {
   /** Logged-in workers and one that starts. */
   readonly workers: WorkerProcess[] = [];
   /** Microseconds of each kind, by code, as measured. */
-  readonly costs = Float64Array.from(kindsByCode, (kind) => kind.cost);
+  readonly costs = Float64Array.from(jobsByCode, (job) => job.cost);
 
-  private readonly queue = new Fifo<Job>();
+  private readonly queue = new Fifo<QueuedJob>();
   /** Jobs that share a worker with no other: not repeatable, writing, or suspect. */
-  private aloneJobs: Job[] = [];
+  private aloneJobs: QueuedJob[] = [];
   private flushing = false;
   private drained: (() => void) | undefined;
   /** Why no job is taken. */
@@ -77,12 +80,13 @@ export class Pool implements WorkerEvents {
 
   /**
    * Queues a job.
-   * @param decode makes the promise's value of the result's parts
+   * @param convert makes the promise's value of the result
+   * @throws HsmError
    */
-  submit<T>(
-    kind: JobKind,
-    parts: readonly Buffer[],
-    decode: (parts: Buffer[], worker: WorkerProcess) => T,
+  submit<Arguments extends object, Result extends object, T>(
+    kind: JobKind<Arguments, Result> & AnyJob,
+    values: Arguments,
+    convert: (result: Result, worker: WorkerProcess) => T,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.refusal !== undefined) throw this.refusal;
@@ -91,14 +95,14 @@ export class Pool implements WorkerEvents {
           'overloaded',
           `Key store "${this.config.name}" has too many jobs waiting; try again.`,
         );
-      const answered = (answer: Buffer[], worker: WorkerProcess): void => {
+      const answered = (parts: readonly Buffer[], worker: WorkerProcess): void => {
         try {
-          resolve(decode(answer, worker));
+          resolve(convert(kind.result.decode(parts), worker));
         } catch (error) {
           reject(new HsmError('internal', (error as Error).message, { cause: error }));
         }
       };
-      const job = new Job(kind, parts, this.now, answered, reject);
+      const job = new Job<WorkerProcess>(kind, kind.arguments.encode(values), this.now, answered, reject);
       if (kind.repeatable && !kind.writes) this.queue.push(job);
       else this.aloneJobs.push(job);
       this.scheduleFlush();
@@ -106,9 +110,14 @@ export class Pool implements WorkerEvents {
   }
 
   /** Gives a job to one worker, whatever else that has to do. */
-  submitTo(worker: WorkerProcess, kind: JobKind, parts: readonly Buffer[]): Promise<Buffer[]> {
+  submitTo<Arguments extends object, Result extends object>(
+    worker: WorkerProcess,
+    kind: JobKind<Arguments, Result> & AnyJob,
+    values: Arguments,
+  ): Promise<Result> {
     return new Promise((resolve, reject) => {
-      worker.give(new Job(kind, parts, this.now, resolve, reject));
+      const answered = (parts: readonly Buffer[]) => resolve(kind.result.decode(parts));
+      worker.give(new Job<WorkerProcess>(kind, kind.arguments.encode(values), this.now, answered, reject));
       worker.send();
     });
   }
@@ -195,7 +204,7 @@ export class Pool implements WorkerEvents {
     this.onAnswers();
   }
 
-  private unanswered(job: Job, loss: Loss, oldest: boolean): void {
+  private unanswered(job: QueuedJob, loss: Loss, oldest: boolean): void {
     if (job.kind.repeatable && !job.suspect) {
       job.suspect = true;
       this.aloneJobs.push(job);
@@ -240,7 +249,7 @@ export class Pool implements WorkerEvents {
   private giveAloneJobs(): void {
     for (const worker of this.workers) worker.reserved = false;
     if (this.aloneJobs.length === 0) return;
-    const waiting: Job[] = [];
+    const waiting: QueuedJob[] = [];
     const held = this.isEnumerating();
     const sharing = this.sharing();
     for (const job of this.aloneJobs) {
@@ -287,11 +296,11 @@ export class Pool implements WorkerEvents {
     return this.writer;
   }
 
-  private usesDestroyed(job: Job): boolean {
+  private usesDestroyed(job: QueuedJob): boolean {
     return this.beingDestroyed.size > 0 && job.keys().some((key) => this.beingDestroyed.has(key));
   }
 
-  private giveByKey(job: Job, worker: WorkerProcess): void {
+  private giveByKey(job: QueuedJob, worker: WorkerProcess): void {
     if (this.usesDestroyed(job)) {
       job.reject(destroyed());
       return;
@@ -329,7 +338,7 @@ export class Pool implements WorkerEvents {
       this.queue.length + this.aloneJobs.length === 0 &&
       this.workers.every((worker) => {
         const kind = worker.inFlight.peek()?.kind;
-        return kind === undefined || kind.enumerates || kind === kinds.probe;
+        return kind === undefined || kind.enumerates || kind === jobs.probe;
       })
     );
   }
@@ -354,14 +363,14 @@ export class Pool implements WorkerEvents {
   /** A worker that hangs while nobody asks it for anything is found out too. */
   private probe(worker: WorkerProcess): void {
     // Where it fails, the worker is lost or says so at its next job.
-    void this.submitTo(worker, kinds.probe, []).catch(() => undefined);
+    void this.submitTo(worker, jobs.probe, {}).catch(() => undefined);
   }
 
   private failOverdue(): void {
     const { name, maxWait = 5000, patience = MOST_WAITING } = this.config;
     const absent = this.readyWorkers === 0;
-    const isOverdue = ({ kind, queuedAt }: Job): boolean =>
-      this.now - queuedAt > (kind.writes ? kinds.generateKeyPair.deadline : patience) ||
+    const isOverdue = ({ kind, queuedAt }: QueuedJob): boolean =>
+      this.now - queuedAt > (kind.writes ? jobs.generateKeyPair.deadline : patience) ||
       (absent && this.now - Math.max(queuedAt, this.lastReady) > maxWait);
     const overdue = this.aloneJobs.filter(isOverdue);
     if (overdue.length > 0) this.aloneJobs = this.aloneJobs.filter((job) => !isOverdue(job));
@@ -397,7 +406,7 @@ export class Pool implements WorkerEvents {
       const end = performance.now();
       this.nextLesson = end + (end - start) / LEARNING_SHARE;
     };
-    this.submitTo(worker, kinds.learn, []).then(taught, taught);
+    this.submitTo(worker, jobs.refreshHandles, {}).then(taught, taught);
   }
 }
 

@@ -3,7 +3,8 @@ import { cipherSuites } from '../../../proto/formats/ciphertext.js';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { HsmError, type KeyStoreState, type StoreTraits, type TokenDescription } from '../key-store.js';
-import { kinds, type StartSettings } from '../messages.js';
+import type { StartSettings, TokenListing } from '../jobs/start.js';
+import { jobs } from '../jobs/table.js';
 import type { KeyStoreConfig, LoginRefusal } from './config.js';
 import { isRefusal, refusalText } from './latch.js';
 import { Pool } from './pool.js';
@@ -63,7 +64,7 @@ export class Supervisor {
   /** Starts the first worker; the others follow. */
   async connect(): Promise<TokenDescription> {
     try {
-      const listing = tokenListing.parse(JSON.parse((await this.startOne(true))?.toString('utf8') ?? ''));
+      const listing = tokenListing.parse(await this.startOne(true));
       for (const notice of listing.notices) this.config.onEvent?.({ type: 'notice', notice });
       const token = describe(listing, this.traits());
       this.maintain();
@@ -140,7 +141,7 @@ export class Supervisor {
   }
 
   /** @returns what the worker answered: a listing of the token where it was to describe it */
-  private async startOne(describeToken: boolean): Promise<Buffer | undefined> {
+  private async startOne(describeToken: boolean): Promise<TokenListing | null> {
     const {
       name,
       library,
@@ -172,9 +173,9 @@ export class Supervisor {
     const worker = this.spawn();
     const began = performance.now();
     try {
-      const started = this.pool.submitTo(worker, kinds.start, [Buffer.from(JSON.stringify(settings)), pin]);
+      const started = this.pool.submitTo(worker, jobs.start, { settings, pin });
       pin.fill(0);
-      const [listing] = await started;
+      const { listing } = await started;
       this.pool.isReady(worker, keysMade);
       this.started(performance.now() - began);
       this.config.onEvent?.({ type: 'worker-ready', pid: worker.pid });
@@ -192,7 +193,7 @@ export class Supervisor {
     this.mostReady = Math.max(this.mostReady, this.pool.readyWorkers);
     this.longestStart = Math.max(this.longestStart, took);
     const patience = Math.max(PATIENCE_WITH_START * this.longestStart, SHORTEST_START_DEADLINE);
-    this.pool.limitStart(Math.min(patience, kinds.start.deadline));
+    this.pool.limitStart(Math.min(patience, jobs.start.deadline));
   }
 
   private spawn(): WorkerProcess {

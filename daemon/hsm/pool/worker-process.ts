@@ -10,7 +10,7 @@ import {
   SESSION_LOST,
   errorCodes,
   forEachMessage,
-} from '../messages.js';
+} from '../frames.js';
 import type { KeyStoreConfig } from './config.js';
 import { Fifo } from './fifo.js';
 import type { Job } from './job.js';
@@ -46,7 +46,7 @@ export interface WorkerEvents {
 }
 
 export class WorkerProcess {
-  readonly inFlight = new Fifo<Job>();
+  readonly inFlight = new Fifo<Job<WorkerProcess>>();
   /** Logged in. */
   ready = false;
   /** Executes a job that shares a worker with no other. */
@@ -127,7 +127,7 @@ export class WorkerProcess {
   }
 
   /** Adds a job to the frame that {@link send} sends. */
-  give(job: Job): void {
+  give(job: Job<WorkerProcess>): void {
     if (this.inFlight.length === 0) this.headSince = this.events.time;
     job.expected = this.costs[job.kind.code] ?? 0;
     this.expectedWork += job.expected;

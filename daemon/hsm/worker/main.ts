@@ -8,16 +8,15 @@ import {
   countMessages,
   errorCodes,
   forEachMessage,
-  kindsByCode,
-  type JobName,
-  type StartSettings,
-  type TokenListing,
-} from '../messages.js';
+} from '../frames.js';
+import type { JobKind } from '../jobs/job.js';
+import type { TokenListing } from '../jobs/start.js';
+import { jobs, jobsByCode } from '../jobs/table.js';
 import { HsmError } from '../key-store.js';
-import { IvSource } from './ciphers/iv-source.js';
-import { createHandlers, type Handler } from './jobs.js';
-import { KeyObjects } from './objects.js';
 import { toHsmError } from '../pkcs11/return-values.js';
+import { IvSource } from './ciphers/iv-source.js';
+import { KeyObjects } from './objects.js';
+import { WorkerSession } from './session.js';
 import { closeToken, isSessionLost, listMechanisms, openToken, type Token } from './token.js';
 import { restoreTokenFiles, TokenFiles } from './token-files.js';
 import { watchParent } from './watchdog.js';
@@ -36,23 +35,24 @@ watchParent(Number(process.argv[2]));
 
 const results = new FrameWriter();
 /** Microseconds that the last job of each kind took, by code. */
-const lastTook = Float64Array.from(kindsByCode, (kind) => kind.cost);
+const lastTook = Float64Array.from(jobsByCode, (job) => job.cost);
 let token: Token | undefined;
 let files: TokenFiles | undefined;
 let ivs: IvSource | undefined;
-let handlers: Readonly<Partial<Record<JobName, Handler>>> = { start };
+let session: WorkerSession | undefined;
 
-function start(settingsJson: Buffer, pin: Buffer): Buffer[] {
-  const settings = JSON.parse(settingsJson.toString('utf8')) as StartSettings;
+/** Does the first job. @returns the parts of its result */
+function start(parts: readonly Buffer[]): Buffer[] {
+  const { settings, pin } = jobs.start.arguments.decode(parts);
   const notices = settings.tokenFiles && settings.describeToken ? restoreTokenFiles() : [];
   token = openToken(settings, pin);
   if (settings.tokenFiles) files = TokenFiles.of(token.slot);
   files?.loggedIn();
   ivs = new IvSource(token);
   const objects = new KeyObjects(token, settings.sessionCopies);
-  const found = objects.learn();
-  handlers = createHandlers(token, objects, ivs, settings.quirks);
-  if (!settings.describeToken) return [];
+  const found = objects.refreshHandles();
+  session = new WorkerSession(token, objects, ivs, settings.quirks);
+  if (!settings.describeToken) return jobs.start.result.encode({ listing: null });
   // Objects that a crash left half written, which the module does not show.
   const torn = Math.max(0, (files?.count ?? 0) - found.length);
   const listing: TokenListing = {
@@ -63,7 +63,7 @@ function start(settingsJson: Buffer, pin: Buffer): Buffer[] {
     mechanisms: listMechanisms(token, settings.quirks),
     notices,
   };
-  return [Buffer.from(JSON.stringify(listing))];
+  return jobs.start.result.encode({ listing });
 }
 
 function execute(frame: Buffer): void {
@@ -92,12 +92,7 @@ function execute(frame: Buffer): void {
 
 function perform(code: number, parts: Buffer[]): { status: number; answer: readonly Buffer[] } {
   try {
-    const kind = kindsByCode[code];
-    const handler = kind && handlers[kind.name];
-    if (handler === undefined || parts.length !== kind?.parts)
-      throw new HsmError('internal', `The worker does not expect a job of kind ${kind?.name ?? code} now`);
-    const answer = kind.writes && files ? writing(files, handler, parts) : handler(...parts);
-    return { status: 0, answer };
+    return { status: 0, answer: answerTo(jobsByCode[code], parts) };
   } catch (error) {
     const { code: reason, message } = toHsmError(error);
     const status = isSessionLost(error, token) ? SESSION_LOST : 1 + errorCodes.indexOf(reason);
@@ -105,11 +100,24 @@ function perform(code: number, parts: Buffer[]): { status: number; answer: reado
   }
 }
 
+/** Does a job: first `start`, then any other. @returns the parts of its result */
+function answerTo(job: JobKind | undefined, parts: readonly Buffer[]): readonly Buffer[] {
+  if (job?.code === jobs.start.code && session === undefined) return start(parts);
+  if (job === undefined || job.code === jobs.start.code || session === undefined)
+    throw new HsmError('internal', `The worker does not expect a job '${job?.name ?? 'unknown'}' now`);
+  return job.writes && files ? writing(files, job, session, parts) : job.execute(session, parts);
+}
+
 /** Does a job that writes to the token; what it did is durable when it is answered. */
-function writing(files: TokenFiles, handler: Handler, parts: Buffer[]): readonly Buffer[] {
+function writing(
+  files: TokenFiles,
+  job: JobKind,
+  session: WorkerSession,
+  parts: readonly Buffer[],
+): readonly Buffer[] {
   let answer: readonly Buffer[];
   try {
-    answer = handler(...parts);
+    answer = job.execute(session, parts);
   } catch (error) {
     throw files.explain(error);
   }

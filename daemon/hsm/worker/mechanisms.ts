@@ -2,20 +2,16 @@
 import pkcs11, { type Mechanism as Pkcs11Mechanism } from 'pkcs11js';
 import type { Mechanism } from '../key-store.js';
 
-const decoded = new Map<string, Pkcs11Mechanism>();
+const converted = new WeakMap<Mechanism, Pkcs11Mechanism>();
 
-/** @param json of a {@link Mechanism}; there are as many as the table of key specs has, so each is decoded once */
-export function mechanismOf(json: Buffer): Pkcs11Mechanism {
-  const text = json.toString('latin1');
-  let mechanism = decoded.get(text);
-  if (mechanism === undefined) {
-    mechanism = toPkcs11(JSON.parse(text) as Mechanism);
-    decoded.set(text, mechanism);
-  }
-  return mechanism;
+/** Converts a mechanism; each object once, since a worker decodes each mechanism of the table once. */
+export function toPkcs11Mechanism(mechanism: Mechanism): Pkcs11Mechanism {
+  let result = converted.get(mechanism);
+  if (result === undefined) converted.set(mechanism, (result = convert(mechanism)));
+  return result;
 }
 
-function toPkcs11({ type, pss }: Mechanism): Pkcs11Mechanism {
+function convert({ type, pss }: Mechanism): Pkcs11Mechanism {
   if (pss === undefined) return { mechanism: type };
   const parameter = {
     type: pkcs11.CK_PARAMS_RSA_PSS,

@@ -97,7 +97,7 @@ export class KeyObjects {
   }
 
   /** Reads the attributes of all token objects that are not known yet. */
-  learn(): ObjectDescription[] {
+  refreshHandles(): ObjectDescription[] {
     const unknown = this.find([]).filter((handle) => !this.known.has(handle.toString('latin1')));
     return unknown.map((handle) => this.add(handle)).filter((description) => description !== undefined);
   }

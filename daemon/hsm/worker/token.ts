@@ -3,7 +3,8 @@
 import type { Slot } from 'graphene-pk11';
 import pkcs11, { type Handle } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
-import type { ModuleQuirks, StartSettings, TokenListing } from '../messages.js';
+import type { StartSettings, TokenListing } from '../jobs/start.js';
+import type { ModuleQuirks } from '../module-quirks.js';
 import { assertUsable, findToken } from '../pkcs11/find-token.js';
 import { SessionFlag } from '../pkcs11/graphene.js';
 import { loadModule } from '../pkcs11/module.js';

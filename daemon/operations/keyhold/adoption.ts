@@ -45,7 +45,7 @@ const adoptKey = operation({
     const { found, checked, shortfalls } = await examine(request, services);
     const { keySpec, keyUsage, usage } = checked;
     if (usage.suite !== undefined) checkImportable(stores.main, usageIn(stores.main, keySpec, keyUsage)!);
-    await stores.main.meet(found.id);
+    await stores.main.refreshObject(found.id);
     await checkWorks(stores.main, found.id, usage);
     const material = await services.materials.adopt(found.id, usage.suite, shortfalls);
     const { createdAt } = material;

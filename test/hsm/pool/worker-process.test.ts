@@ -7,13 +7,9 @@ import { fileURLToPath } from 'node:url';
 import pkcs11 from 'pkcs11js';
 import t, { type Test } from 'tap';
 import type { KeyTemplate } from '../../../daemon/hsm/key-store.js';
-import {
-  FrameReader,
-  FrameWriter,
-  forEachMessage,
-  kinds,
-  type StartSettings,
-} from '../../../daemon/hsm/messages.js';
+import { FrameReader, FrameWriter, forEachMessage } from '../../../daemon/hsm/frames.js';
+import type { StartSettings } from '../../../daemon/hsm/jobs/start.js';
+import { jobs } from '../../../daemon/hsm/jobs/table.js';
 import { LIBRARY, PIN, SPY, connectTo, lives, makeToken, newKey, pids, until } from '../token.js';
 
 const WORKER = fileURLToPath(new URL('../../../daemon/hsm/worker/main.js', import.meta.url));
@@ -59,9 +55,9 @@ void t.test(
       sparesTries: false,
       describeToken: true,
     };
-    writer.add(7, kinds.start.code, 0, [Buffer.from(JSON.stringify(settings)), Buffer.from(PIN)]);
-    writer.add(8, kinds.random.code, 0, [Buffer.of(16, 0, 0, 0)]);
-    writer.add(9, kinds.random.code, 0, []);
+    writer.add(7, jobs.start.code, 0, jobs.start.arguments.encode({ settings, pin: Buffer.from(PIN) }));
+    writer.add(8, jobs.random.code, 0, jobs.random.arguments.encode({ length: 16 }));
+    writer.add(9, jobs.random.code, 0, []);
     writer.add(10, 200, 0, []);
     for (const byte of writer.take()) {
       channel.write(Buffer.of(byte));
@@ -80,7 +76,7 @@ void t.test(
     t.match(answers, [
       { id: 7, status: 0, parts: [/^\{"objects":\[\],"mechanisms":\[\[/] },
       { id: 8, status: 0, parts: [/^.{16}$/s] },
-      { id: 9, parts: [/does not expect/] },
+      { id: 9, parts: [/0 parts, not 1/] },
       { id: 10, parts: [/does not expect/] },
     ]);
     t.ok(answers[2]?.status !== 0 && answers[3]?.status !== 0);
@@ -110,13 +106,17 @@ void t.test('a slow job does not hold back the results of those before it', asyn
     ],
   };
   const writer = new FrameWriter();
-  const length = Buffer.of(16, 0, 0, 0);
-  writer.add(1, kinds.start.code, 0, [Buffer.from(JSON.stringify(settings)), Buffer.from(PIN)]);
-  writer.add(2, kinds.random.code, 0, [length]);
-  writer.add(3, kinds.random.code, 0, [length]);
-  const pair = [Buffer.alloc(16, 1), Buffer.from('rsa'), Buffer.from(JSON.stringify(rsa))];
-  writer.add(4, kinds.generateKeyPair.code, 0, pair);
-  writer.add(5, kinds.random.code, 0, [length]);
+  const length = jobs.random.arguments.encode({ length: 16 });
+  writer.add(1, jobs.start.code, 0, jobs.start.arguments.encode({ settings, pin: Buffer.from(PIN) }));
+  writer.add(2, jobs.random.code, 0, length);
+  writer.add(3, jobs.random.code, 0, length);
+  const pair = jobs.generateKeyPair.arguments.encode({
+    id: Buffer.alloc(16, 1),
+    label: 'rsa',
+    template: rsa,
+  });
+  writer.add(4, jobs.generateKeyPair.code, 0, pair);
+  writer.add(5, jobs.random.code, 0, length);
   channel.write(writer.take());
   const frames: number[][] = [];
   const reader = new FrameReader();
@@ -137,7 +137,7 @@ void t.test('a slow job does not hold back the results of those before it', asyn
 void t.test('jobs before a login are refused', async (t) => {
   const { child, channel } = spawnWorker({});
   const writer = new FrameWriter();
-  writer.add(1, kinds.random.code, 0, [Buffer.of(16, 0, 0, 0)]);
+  writer.add(1, jobs.random.code, 0, jobs.random.arguments.encode({ length: 16 }));
   channel.write(writer.take());
   const [chunk] = (await once(channel, 'data')) as [Buffer];
   t.match(chunk.toString('latin1'), /does not expect/);

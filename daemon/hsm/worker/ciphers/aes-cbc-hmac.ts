@@ -1,7 +1,8 @@
 // Suite 2, for modules without AES-GCM: AES-256-CBC, then HMAC-SHA-256 with a key of its own over all of it, in the order
 // of RFC 7518, section 5.2.2.1. Both keys are in the HSM.
 import pkcs11 from 'pkcs11js';
-import type { Cipher } from './ciphers.js';
+import type { Ciphertext } from '../../key-store.js';
+import type { Cipher } from './cipher.js';
 import { invalidCiphertext } from './decryption.js';
 import type { IvSource } from './iv-source.js';
 import type { KeyObjects } from '../objects.js';
@@ -19,7 +20,7 @@ export class AesCbcHmac implements Cipher {
     private readonly ivs: IvSource,
   ) {}
 
-  encrypt(id: Buffer, aad: Buffer, plaintext: Buffer): [Buffer, Buffer] {
+  encrypt(id: Buffer, aad: Buffer, plaintext: Buffer): Ciphertext {
     const { module, session } = this.token;
     // CKM_AES_CBC and not CKM_AES_CBC_PAD, which fewer modules have.
     const padded = Buffer.alloc(plaintext.length + BLOCK - (plaintext.length % BLOCK));
@@ -31,7 +32,7 @@ export class AesCbcHmac implements Cipher {
         const encrypted = module.C_Encrypt(session, padded, Buffer.alloc(padded.length));
         module.C_SignInit(session, HMAC, mac);
         const tag = module.C_Sign(session, authenticated(aad, iv, encrypted), Buffer.alloc(MAC_LENGTH));
-        return [iv, Buffer.concat([encrypted, tag])];
+        return { iv, ciphertext: Buffer.concat([encrypted, tag]) };
       });
     } finally {
       padded.fill(0);

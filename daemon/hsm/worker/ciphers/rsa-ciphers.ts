@@ -1,8 +1,8 @@
 // RSAES-OAEP (RFC 8017, section 7.1) with MGF1 over the same hash and an empty label.
 import { constants, createPublicKey, publicEncrypt } from 'node:crypto';
 import pkcs11, { type Handle } from 'pkcs11js';
-import { HsmError } from '../../key-store.js';
-import type { Cipher } from './ciphers.js';
+import { type Ciphertext, HsmError } from '../../key-store.js';
+import type { Cipher } from './cipher.js';
 import { decryptInto, invalidCiphertext } from './decryption.js';
 import { unpadOaep } from './oaep.js';
 import type { KeyObjects } from '../objects.js';
@@ -30,7 +30,7 @@ abstract class RsaOaep implements Cipher {
   ) {}
 
   // No secret key takes part, so OpenSSL does it for every module alike, with the public key that the token holds.
-  encrypt(id: Buffer, aad: Buffer, plaintext: Buffer): [Buffer, Buffer] {
+  encrypt(id: Buffer, aad: Buffer, plaintext: Buffer): Ciphertext {
     refuseExtras(aad, NO_IV);
     const der = this.objects.usePublic(id, (key) => toSubjectPublicKeyInfo(this.token, key));
     const key = createPublicKey({ key: der, type: 'spki', format: 'der' });
@@ -38,7 +38,7 @@ abstract class RsaOaep implements Cipher {
     if (plaintext.length > longest)
       throw new HsmError('plaintext-too-long', `${plaintext.length} bytes; this key takes ${longest}`);
     const padding = constants.RSA_PKCS1_OAEP_PADDING;
-    return [NO_IV, publicEncrypt({ key, padding, oaepHash: this.hash }, plaintext)];
+    return { iv: NO_IV, ciphertext: publicEncrypt({ key, padding, oaepHash: this.hash }, plaintext) };
   }
 
   decrypt(id: Buffer, aad: Buffer, iv: Buffer, ciphertext: Buffer): Buffer {

@@ -4,7 +4,7 @@ import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
 import { HsmError, type Attributes, type ImportTarget } from '../../key-store.js';
 import { merge, promisedOfPublic, promisedOfSecret } from '../generation.js';
 import { ecPublicKey, edwardsPair, notPkcs8, type PublicKey, rsaPublicKey } from './imported-pairs.js';
-import { mechanismOf } from '../mechanisms.js';
+import { toPkcs11Mechanism } from '../mechanisms.js';
 import { CKK_EC_EDWARDS, attributeReader } from '../public-keys.js';
 import { meaningOf } from '../../pkcs11/return-values.js';
 import type { Token } from '../token.js';
@@ -156,7 +156,7 @@ function checkValueOf(
       module.C_EncryptInit(session, { mechanism: pkcs11.CKM_AES_ECB }, key);
       return Buffer.from(module.C_Encrypt(session, CHECK_TEXT, output));
     }
-    module.C_SignInit(session, mechanismOf(Buffer.from(JSON.stringify(mac))), key);
+    module.C_SignInit(session, toPkcs11Mechanism(mac), key);
     return Buffer.from(module.C_Sign(session, CHECK_TEXT, output));
   } catch (error) {
     // SoftHSM 2.6.1 refuses a key of an impossible length only when it is used.

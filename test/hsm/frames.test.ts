@@ -8,7 +8,7 @@ import {
   MAX_FRAME,
   countMessages,
   forEachMessage,
-} from '../../daemon/hsm/messages.js';
+} from '../../daemon/hsm/frames.js';
 
 interface Message {
   id: number;

@@ -1,0 +1,165 @@
+// The frames of jobs and of results between the pool and a worker.
+import type { HsmErrorCode } from './key-store.js';
+
+/** Status byte of a result: 0 is success, else 1 + the index in this list; the only part is then the message. */
+export const errorCodes: readonly HsmErrorCode[] = [
+  'invalid-ciphertext',
+  'plaintext-too-long',
+  'no-such-object',
+  'unsupported',
+  'token-full',
+  'unavailable',
+  'disconnected',
+  'no-token',
+  'no-user-pin',
+  'timeout',
+  'overloaded',
+  'login-refused',
+  'pin-locked',
+  'internal',
+  'incorrect-key-material',
+  'no-session',
+  'read-only',
+];
+
+/** Status byte of a worker's last result: it did not do this job and ends, since it lost its session; as above. */
+export const SESSION_LOST = 255;
+
+/** Longest frame; the longest real one lists the objects of a token, some 100 bytes each. */
+export const MAX_FRAME = 64 * 1024 * 1024;
+
+const MESSAGE_HEADER = 10;
+
+/** A frame that is not what {@link FrameWriter} writes. */
+export class ChannelError extends Error {}
+
+/**
+ * Puts messages together to a frame: u32 length of what follows, u32 count, then for each message u32 id,
+ * u32 microseconds, u8 code, u8 number of parts, a u32 length for each part, the parts. Little-endian.
+ */
+export class FrameWriter {
+  private buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  private end = 8;
+  count = 0;
+
+  /**
+   * @param code kind of a job or status of a result
+   * @param microseconds how long the job took; 0 in a job
+   */
+  add(id: number, code: number, microseconds: number, parts: readonly Buffer[]): void {
+    let size = MESSAGE_HEADER + 4 * parts.length;
+    for (const part of parts) size += part.length;
+    if (this.end + size > this.buffer.length) this.grow(size);
+    const { buffer } = this;
+    let at = this.end;
+    buffer.writeUInt32LE(id, at);
+    buffer.writeUInt32LE(microseconds, at + 4);
+    buffer[at + 8] = code;
+    buffer[at + 9] = parts.length;
+    at += MESSAGE_HEADER;
+    for (const part of parts) at = buffer.writeUInt32LE(part.length, at);
+    for (const part of parts) {
+      buffer.set(part, at);
+      at += part.length;
+    }
+    this.end = at;
+    this.count++;
+  }
+
+  /** The frame, a view that is good until the next {@link add}, which begins a new one. The caller wipes it. */
+  take(): Buffer {
+    const frame = this.buffer.subarray(0, this.end);
+    frame.writeUInt32LE(this.end - 4, 0);
+    frame.writeUInt32LE(this.count, 4);
+    this.end = 8;
+    this.count = 0;
+    return frame;
+  }
+
+  private grow(size: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.buffer.length, this.end + size));
+    larger.set(this.buffer.subarray(0, this.end));
+    this.buffer.fill(0, 0, this.end);
+    this.buffer = larger;
+  }
+}
+
+/** Cuts what comes from the channel into frames. */
+export class FrameReader {
+  private partial: Buffer | undefined;
+  private filled = 0;
+
+  /**
+   * @param chunk what was read; parts that are copied out of it are wiped
+   * @param each gets the frame without its length: a view of the chunk, or of a buffer of its own
+   * @throws ChannelError where a length is impossible
+   */
+  push(chunk: Buffer, each: (frame: Buffer) => void): void {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.partial === undefined && chunk.length - at >= 4) {
+        const end = at + 4 + checkedSize(chunk.readUInt32LE(at));
+        if (end <= chunk.length) {
+          each(chunk.subarray(at + 4, end));
+          at = end;
+          continue;
+        }
+      }
+      this.partial ??= Buffer.alloc(4);
+      const copied = chunk.copy(this.partial, this.filled, at);
+      chunk.fill(0, at, at + copied);
+      at += copied;
+      this.filled += copied;
+      if (this.filled === this.partial.length) this.completed(this.partial, each);
+    }
+  }
+
+  private completed(partial: Buffer, each: (frame: Buffer) => void): void {
+    if (partial.length === 4) {
+      this.partial = Buffer.alloc(4 + checkedSize(partial.readUInt32LE(0)));
+      return;
+    }
+    this.partial = undefined;
+    this.filled = 0;
+    each(partial.subarray(4));
+  }
+}
+
+function checkedSize(size: number): number {
+  if (size < 4 || size > MAX_FRAME) throw new ChannelError(`A frame of ${size} bytes`);
+  return size;
+}
+
+/** Number of messages in a frame. */
+export function countMessages(frame: Buffer): number {
+  return frame.readUInt32LE(0);
+}
+
+/**
+ * Calls back for each message of a frame; parts are views of it.
+ * @throws ChannelError where it is malformed, perhaps after some calls
+ */
+export function forEachMessage(
+  frame: Buffer,
+  each: (id: number, code: number, microseconds: number, parts: Buffer[]) => void,
+): void {
+  const count = countMessages(frame);
+  let at = 4;
+  for (let n = 0; n < count; n++) {
+    if (at + MESSAGE_HEADER > frame.length) throw new ChannelError('A message is cut short');
+    const header = at;
+    const partCount = frame[at + 9] ?? 0;
+    let length = at + MESSAGE_HEADER;
+    at = length + 4 * partCount;
+    if (at > frame.length) throw new ChannelError('A message is cut short');
+    const parts = new Array<Buffer>(partCount);
+    for (let part = 0; part < partCount; part++, length += 4) {
+      const end = at + frame.readUInt32LE(length);
+      if (end > frame.length) throw new ChannelError('A message is cut short');
+      parts[part] = frame.subarray(at, end);
+      at = end;
+    }
+    each(frame.readUInt32LE(header), frame[header + 8] ?? 0, frame.readUInt32LE(header + 4), parts);
+  }
+  if (at !== frame.length) throw new ChannelError('Bytes after the last message');
+}

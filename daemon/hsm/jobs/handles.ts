@@ -1,0 +1,36 @@
+// Jobs that keep a worker's view of the token up to date.
+import { bytes } from './fields.js';
+import { defineJob } from './job.js';
+
+/** Finds the handles of all objects, also of those that other workers made. */
+export const refreshHandles = defineJob({
+  ...{ deadline: 20_000, cost: 100_000, repeatable: false, enumerates: true },
+  arguments: {},
+  result: {},
+  perform({ objects }) {
+    objects.refreshHandles();
+    return {};
+  },
+});
+
+/** Gives up the handles and the session copy of a key. */
+export const forgetKey = defineJob({
+  ...{ deadline: 10_000, cost: 100, repeatable: false },
+  arguments: { id: bytes },
+  result: {},
+  perform({ objects }, { id }) {
+    objects.forget(id.toString('latin1'));
+    return {};
+  },
+});
+
+/** Asks the device for something small: whether it still answers. */
+export const probe = defineJob({
+  ...{ deadline: 10_000, cost: 100, repeatable: false },
+  arguments: {},
+  result: {},
+  perform(session) {
+    session.random(8);
+    return {};
+  },
+});

@@ -1,0 +1,31 @@
+// Jobs of signing keys, MAC keys and key agreement.
+import { bytes, conversion, flag, keyId, mechanism } from './fields.js';
+import { defineJob } from './job.js';
+
+/** A signature or MAC over a message or digest. */
+export const sign = defineJob({
+  ...{ deadline: 10_000, cost: 60, repeatable: true },
+  arguments: { id: keyId, mechanism, conversion, data: bytes },
+  result: { signature: bytes },
+  perform: (session, { id, mechanism: how, conversion: form, data }) => ({
+    signature: session.sign(id, how, form, data),
+  }),
+});
+
+/** Whether a signature or MAC is right. */
+export const verify = defineJob({
+  ...{ deadline: 10_000, cost: 60, repeatable: true },
+  arguments: { id: keyId, mechanism, conversion, data: bytes, signature: bytes },
+  result: { isValid: flag },
+  perform: (session, { id, mechanism: how, conversion: form, data, signature }) => ({
+    isValid: session.verify(id, how, form, data, signature),
+  }),
+});
+
+/** The x coordinate of an ECDH secret. */
+export const deriveSharedSecret = defineJob({
+  ...{ deadline: 10_000, cost: 100, repeatable: true },
+  arguments: { id: keyId, point: bytes },
+  result: { secret: bytes },
+  perform: (session, { id, point }) => ({ secret: session.deriveSharedSecret(id, point) }),
+});

@@ -1,0 +1,136 @@
+// What jobs work with in a worker: a logged-in session with its objects and ciphers.
+import type {
+  Attributes,
+  CipherKey,
+  Conversion,
+  ImportedMaterial,
+  ImportTarget,
+  KeyTemplate,
+  Mechanism,
+  Wrapping,
+} from '../key-store.js';
+import type { ModuleQuirks } from '../module-quirks.js';
+import type { Cipher } from './ciphers/cipher.js';
+import { createCiphers } from './ciphers/ciphers.js';
+import { conversions } from './conversions.js';
+import { generate, generateDataKeyPair, toTemplate } from './generation.js';
+import { importMaterial, tellingUnusable } from './import/import-material.js';
+import type { IvSource } from './ciphers/iv-source.js';
+import { deriveSharedSecret } from './key-agreement.js';
+import { toPkcs11Mechanism } from './mechanisms.js';
+import type { KeyObjects } from './objects.js';
+import { toSubjectPublicKeyInfo } from './public-keys.js';
+import type { Token } from './token.js';
+import { type Material, openPlaintext, openWrapped } from './import/unwrapping.js';
+import { verify } from './verification.js';
+
+/** Bytes for any signature or MAC: RSA_4096 has 512. */
+const longestSignature = 1024;
+
+/** Names a key to be made. */
+interface NewKey {
+  /** CKA_ID. */
+  readonly id: Buffer;
+  /** CKA_LABEL. */
+  readonly label: string;
+}
+
+/** A logged-in session; a worker has one. Results hold secrets or views of memory that the next call uses again. */
+export class WorkerSession {
+  /** By cipher suite. */
+  readonly ciphers: Readonly<Record<CipherKey['suite'], Cipher>>;
+  readonly #signature = Buffer.alloc(longestSignature);
+
+  constructor(
+    readonly token: Token,
+    readonly objects: KeyObjects,
+    ivs: IvSource,
+    quirks: ModuleQuirks,
+  ) {
+    this.ciphers = createCiphers(token, objects, ivs, quirks);
+  }
+
+  /** Random bytes of the HSM. */
+  random(length: number): Buffer {
+    const { module, session } = this.token;
+    return module.C_GenerateRandom(session, Buffer.alloc(length));
+  }
+
+  /** Generates a key or pair, and remembers its handles. */
+  generate({ id, label, template }: NewKey & { readonly template: KeyTemplate }): void {
+    const made = generate(this.token, id, Buffer.from(label), template);
+    for (const handle of made) this.objects.add(handle);
+    if (template.ofSession) this.objects.ownSession(id, made);
+  }
+
+  /** Generates a pair of session objects, reads it and destroys it. The caller wipes the private key. */
+  generateDataKeyPair(template: KeyTemplate): { publicKey: Buffer; privateKey: Buffer } {
+    return generateDataKeyPair(this.token, template);
+  }
+
+  /** As {@link KeyStore.importWrapped}. */
+  importWrapped(
+    wrappingKey: Buffer,
+    wrapping: Wrapping,
+    wrapped: Buffer,
+    target: NewKey & { readonly target: ImportTarget },
+  ): ImportedMaterial {
+    return this.#import(openWrapped(this.token, this.objects, wrappingKey, wrapping, wrapped), target);
+  }
+
+  /** As {@link KeyStore.importPlaintext}. */
+  importPlaintext(material: Buffer, target: NewKey & { readonly target: ImportTarget }): ImportedMaterial {
+    return this.#import(openPlaintext(this.token, material), target);
+  }
+
+  #import(
+    material: Material,
+    { id, label, target }: NewKey & { readonly target: ImportTarget },
+  ): ImportedMaterial {
+    try {
+      const made = tellingUnusable(this.token, material, target, () =>
+        importMaterial(this.token, material, id, Buffer.from(label), target),
+      );
+      for (const handle of made.handles) this.objects.add(handle);
+      return { checkValue: made.checkValue, leftHsm: material.leftHsm || made.leftHsm };
+    } finally {
+      material.close();
+    }
+  }
+
+  /** Attributes of the objects that match, values in hex. */
+  inspect(match: Attributes, types: readonly number[]): [type: number, value: string][][] {
+    return this.objects
+      .inspect(toTemplate(match), types)
+      .map((values) => values.map(([type, value]) => [type, value.toString('hex')]));
+  }
+
+  /** SubjectPublicKeyInfo of a pair, DER. */
+  publicKey(id: Buffer): Buffer {
+    return this.objects.usePublic(id, (key) => toSubjectPublicKeyInfo(this.token, key));
+  }
+
+  /** A signature or MAC, as the API has it. */
+  sign(id: Buffer, mechanism: Mechanism, conversion: Conversion, data: Buffer): Buffer {
+    const { module, session } = this.token;
+    const made = this.objects.use(id, (key) => {
+      module.C_SignInit(session, toPkcs11Mechanism(mechanism), key);
+      return module.C_Sign(session, data, this.#signature);
+    });
+    return conversions[conversion].toApi(made);
+  }
+
+  /** Whether a signature or MAC is right. */
+  verify(id: Buffer, mechanism: Mechanism, conversion: Conversion, data: Buffer, signature: Buffer): boolean {
+    const converted = conversions[conversion].fromApi(signature);
+    if (converted === undefined) return false;
+    return this.objects.useVerifying(id, (key) =>
+      verify(this.token, key, toPkcs11Mechanism(mechanism), data, converted),
+    );
+  }
+
+  /** The x coordinate of an ECDH secret; the caller wipes it. */
+  deriveSharedSecret(id: Buffer, point: Buffer): Buffer {
+    return this.objects.use(id, (key) => deriveSharedSecret(this.token, key, point));
+  }
+}
