@@ -1,6 +1,6 @@
 // A process that connects to a token and waits to be killed. Arguments: library, token label, environment as JSON.
 import { connect } from '../../../daemon/hsm/pool/connect.js';
-import { PIN } from './token.js';
+import { PIN } from '../token.js';
 
 const [library = '', label = '', env = '{}'] = process.argv.slice(2);
 await connect({
