@@ -14,16 +14,17 @@ import type { Settings } from './options.js';
 import { backoff, isRepeatable, mayRetry } from './retry.js';
 import { endpointName, notConnected, openSocket } from './socket.js';
 
+/** Options of one request. */
 export interface CallOptions {
-  /** Ends the wait; the daemon may still do what it was asked. */
+  /** Ends the wait. The daemon may still execute the request. */
   readonly signal?: AbortSignal;
   /** Milliseconds for this request with all its repetitions. */
   readonly timeout?: number;
 }
 
 /**
- * Requests over one WebSocket at a time. When it breaks, a new one is made as soon as there is something to send, and
- * what had no answer is sent again where that is safe.
+ * Sends requests over one WebSocket at a time. When it breaks, the next request opens a new one, and unanswered requests
+ * are sent again where that is safe.
  */
 export class Connection {
   readonly #settings: Settings;
@@ -37,9 +38,9 @@ export class Connection {
   #connecting = false;
   #closing: Promise<void> | undefined;
   #drained: (() => void) | undefined;
-  /** Why the last try to connect failed, for those who wait in vain. */
+  /** Why the last attempt to connect failed, for requests that time out waiting. */
   #connectFailure: Error | undefined;
-  /** What the daemon said before it closed the connection. */
+  /** The error that the daemon sent before it closed the connection. */
   #complaint: Error | undefined;
 
   constructor(settings: Settings) {
@@ -47,12 +48,16 @@ export class Connection {
     this.#liveness = livenessFor(settings.timeout);
   }
 
-  /** Makes the first connection, in one try. @throws what openSocket throws */
+  /** Connects for the first time, in one attempt. @throws what openSocket throws */
   async open(signal?: AbortSignal): Promise<void> {
     this.#attach(await this.#openLink(signal));
   }
 
-  /** Sends a request and returns its response's message. */
+  /**
+   * Sends a request.
+   * @returns the message of the response
+   * @throws ServiceError, ConnectionError or TimeoutError; the signal's reason
+   */
   request(operation: OperationShape, message: object, options: CallOptions = {}): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const { signal, timeout = this.#settings.timeout } = options;
@@ -79,7 +84,7 @@ export class Connection {
     });
   }
 
-  /** Refuses new requests, waits for the answers of those that are under way, and closes. */
+  /** Refuses new requests, waits for the responses to those in flight, and closes the connection. */
   close(): Promise<void> {
     return (this.#closing ??= this.#drainAndClose());
   }
@@ -100,7 +105,7 @@ export class Connection {
     };
   }
 
-  /** The link, where a request may be sent over it now. */
+  /** The link, if the request may be sent over it now. */
   #readyFor({ operation }: Pending): Link | undefined {
     const link = this.#link;
     if (!link?.usable || this.#sent >= this.#settings.maxInFlight) return undefined;
@@ -137,10 +142,10 @@ export class Connection {
     }
   }
 
-  /** The request is answered or given up. */
+  /** Removes a request that is answered or given up. */
   #settle(pending: Pending): void {
     this.#inFlight.delete(pending);
-    // It may hold a plaintext. ws has sent a masked copy.
+    // It may contain a plaintext. ws has sent a masked copy.
     pending.frame.fill(0);
     this.#leave(pending);
     if (this.#inFlight.size === 0) this.#drained?.();
@@ -166,7 +171,7 @@ export class Connection {
       return;
     }
     const pending = this.#inFlight.get(response.id);
-    // Otherwise it comes for a request that was given up.
+    // Otherwise the request was given up.
     if (pending?.state === 'sent') this.#answer(link, pending, response);
     // The daemon could not read a frame and closes.
     else if (response.id === 0 && 'error' in response) this.#complaint = response.error;
@@ -203,7 +208,7 @@ export class Connection {
   #expire(pending: Pending): void {
     const { name } = pending.operation;
     const unsent = pending.state === 'waiting' ? this.#connectFailure : undefined;
-    // First, so that nothing else is sent over a connection that may be dead.
+    // Probe first, so that nothing else is sent over a connection that may be dead.
     if (pending.state === 'sent') this.#link?.probe();
     this.#fail(pending, unsent ?? new TimeoutError(`No reply to ${name} came in time.`));
   }
@@ -215,7 +220,7 @@ export class Connection {
     this.#sendWaiting();
   }
 
-  /** The connection is gone: decides what becomes of the requests that it carried. */
+  /** Handles the loss of a connection: its requests are sent again, or fail. */
   #lose(link: Link, why: Error): void {
     if (link !== this.#link) return;
     this.#link = undefined;
@@ -270,7 +275,7 @@ export class Connection {
       } catch (error) {
         const failure = error as Error & { retryable?: boolean };
         this.#connectFailure = failure;
-        // Another try with the same credentials or certificates would be refused as well.
+        // The same credentials or certificates would be refused again.
         if (!failure.retryable) for (const pending of this.#waiting) this.#fail(pending, failure);
       }
       if (this.#waiting.size > 0) await sleep(backoff(attempt));

@@ -3,20 +3,22 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { ConnectionError } from './errors.js';
 
+/** An access key, and the token of temporary credentials. */
 export interface Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken?: string;
 }
 
-/** Called for each connection that is made, so credentials may change in between. */
+/** Returns credentials. It is called for each connection, so that they may change. */
 export type CredentialsProvider = () => Promise<Credentials>;
 
 /**
  * Credentials as AWS tools find them: the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN),
  * else the profile AWS_PROFILE (default `default`) of the file AWS_SHARED_CREDENTIALS_FILE (default
  * `~/.aws/credentials`).
- * @throws ConnectionError NoCredentials
+ * @param env the environment; that of this process if not given
+ * @throws ConnectionError NoCredentials where there are none, or the file cannot be read
  */
 export async function defaultCredentials(env: NodeJS.ProcessEnv = process.env): Promise<Credentials> {
   const fromEnvironment = complete(env.AWS_ACCESS_KEY_ID, env.AWS_SECRET_ACCESS_KEY, env.AWS_SESSION_TOKEN);
@@ -32,7 +34,7 @@ export async function defaultCredentials(env: NodeJS.ProcessEnv = process.env): 
     section?.get('aws_secret_access_key'),
     section?.get('aws_session_token'),
   );
-  if (!fromFile) throw missing(`The profile '${profile}' of '${path}' holds no access key`);
+  if (!fromFile) throw missing(`The profile '${profile}' of '${path}' has no access key`);
   return fromFile;
 }
 
@@ -46,7 +48,7 @@ function missing(what: string, cause?: unknown): ConnectionError {
   return new ConnectionError('NoCredentials', message, { cause });
 }
 
-/** The profiles of an AWS credentials file: `[name]`, `key = value`, and comments that begin a line with # or ;. */
+/** Reads the profiles of an AWS credentials file: `[name]`, `key = value`, and comment lines with # or ;. */
 export function parseProfiles(text: string): Map<string, Map<string, string>> {
   const profiles = new Map<string, Map<string, string>>();
   let section = new Map<string, string>();
@@ -63,7 +65,7 @@ export function parseProfiles(text: string): Map<string, Map<string, string>> {
   return profiles;
 }
 
-/** A credentials file's text with a profile put in, or put in the place of the one of that name. */
+/** Adds a profile to the text of a credentials file, or replaces the one of that name. */
 export function setProfile(
   text: string,
   profile: string,

@@ -2,30 +2,31 @@ import { longestMessage, shown } from '../proto/text.js';
 
 export { exceptions, type ErrorCode, ServiceError } from '../proto/errors.js';
 
-/** Whether the same request may succeed later, by what happened to the connection. */
+/** The codes of connection errors, and whether the same request may succeed later. */
 const connectionErrors = {
   /** Nothing answers at the address. */
   NotConnected: true,
-  /** The connection broke, and the request was sent again as often as is allowed. */
+  /** The connection broke each time that the request was sent. */
   ConnectionLost: true,
-  /** The connection broke before the reply to a request that must not be repeated blindly. */
+  /** The connection broke before the response to a request that is not safe to repeat. */
   OutcomeUnknown: true,
   /** The client was closed. */
   Closed: false,
-  /** What answers is no daemon, or not one that this client trusts. */
+  /** The peer is not a daemon, or not one that this client trusts. */
   NotADaemon: false,
-  /** The address or the socket cannot be used by this process. */
+  /** This process cannot use the address or the socket. */
   InvalidEndpoint: false,
   /** There are no credentials to sign with. */
   NoCredentials: false,
 } as const;
 
+/** Why a daemon could not be asked. */
 export type ConnectionErrorCode = keyof typeof connectionErrors;
 
-/** The daemon could not be asked, or its answer was lost. */
+/** The daemon could not be reached, or its response was lost. */
 export class ConnectionError extends Error {
   readonly code: ConnectionErrorCode;
-  /** The same request may succeed later. */
+  /** Whether the same request may succeed later. */
   readonly retryable: boolean;
 
   constructor(code: ConnectionErrorCode, message: string, options?: ErrorOptions) {
@@ -36,16 +37,16 @@ export class ConnectionError extends Error {
   }
 }
 
-/** The error for a request that must not be repeated blindly, and whose reply was lost. */
+/** The error for a request that is not safe to repeat, and whose response was lost. */
 export function outcomeUnknown(daemon: string, operation: string, cause: Error): ConnectionError {
   return new ConnectionError(
     'OutcomeUnknown',
-    `The connection to ${daemon} broke before the reply to ${operation}: it may or may not have been done. Look before you repeat it.`,
+    `The connection to ${daemon} broke before the reply to ${operation}: it may or may not have been executed. Check before you repeat it.`,
     { cause },
   );
 }
 
-/** The error for a request that was sent as often as is allowed, and lost its connection each time. */
+/** The error for a request whose connection broke each time that it was sent. */
 export function connectionLost(
   daemon: string,
   operation: string,
@@ -56,7 +57,7 @@ export function connectionLost(
   return new ConnectionError('ConnectionLost', message, { cause });
 }
 
-/** No reply came in time; the daemon may have done what it was asked. */
+/** No response came in time. The daemon may have executed the request. */
 export class TimeoutError extends Error {
   readonly code = 'Timeout';
   readonly retryable = true;

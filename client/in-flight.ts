@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers';
 import type { OperationShape } from '../proto/schema/descriptor.js';
 
-/** A request that has no answer yet. */
+/** A request without a response. */
 export interface Pending {
   readonly id: number;
   readonly operation: OperationShape;
@@ -11,14 +11,14 @@ export interface Pending {
   readonly expires: number;
   readonly resolve: (message: unknown) => void;
   readonly reject: (error: unknown) => void;
-  /** `waiting`: for a connection or its turn; `paused`: before a repetition. */
+  /** `waiting`: to be sent; `paused`: before a repetition. */
   state: 'waiting' | 'sent' | 'paused';
   attempts: number;
-  /** Takes the listener off the request's signal. */
+  /** Removes the listener from the request's signal. */
   release: (() => void) | undefined;
 }
 
-/** The unanswered requests of one client by id, and the one timer for all of their deadlines. */
+/** The unanswered requests of a client by ID, with one timer for all their deadlines. */
 export class InFlight {
   readonly #byId = new Map<number, Pending>();
   readonly #onExpired: (pending: Pending) => void;
@@ -34,7 +34,7 @@ export class InFlight {
     return this.#byId.size;
   }
 
-  /** An id that no unanswered request has, from 1 to 2^32 − 1. */
+  /** An ID that no unanswered request has, from 1 to 2^32 − 1. */
   newId(): number {
     do this.#lastId = this.#lastId === 0xffffffff ? 1 : this.#lastId + 1;
     while (this.#byId.has(this.#lastId));
@@ -59,12 +59,12 @@ export class InFlight {
     return this.#byId.values();
   }
 
-  // The timer stays where it is when requests are answered, which is nearly always; it then finds nothing to do.
+  // The timer is not moved when requests are answered, as nearly all are; it then finds nothing to do.
   #arm(due: number): void {
     clearTimeout(this.#timer);
     this.#timerDue = due;
     const delay = Math.min(Math.max(0, due - performance.now()), 0x7fffffff);
-    // After the poll phase: replies that have arrived by now still count, however late this process got its turn.
+    // After the poll phase, so that responses that have arrived still count, however late this process runs.
     this.#timer = setTimeout(() => setImmediate(() => this.#sweep()), Math.ceil(delay)).unref();
   }
 

@@ -2,32 +2,32 @@ import { nextTick } from 'node:process';
 import type { OpenSocket } from './socket.js';
 
 export interface LinkHandlers {
-  /** A binary frame came. */
+  /** A binary frame arrived. */
   readonly onFrame: (link: Link, frame: Buffer) => void;
-  /** The peer has shown that it is alive after `usable` was false for a probe. */
+  /** The peer has answered a probe, which had made `usable` false. */
   readonly onProven: (link: Link) => void;
-  /** Called once, when the connection ended or was given up. */
+  /** Called once, when the connection has ended or is given up. */
   readonly onDown: (link: Link, why: Error) => void;
-  /** Whether requests that were sent have no reply yet. */
+  /** Whether responses are due. */
   readonly isAwaited: () => boolean;
 }
 
-/** When a connection is probed, and given up. NATs and load balancers forget connections without telling either end. */
+/** When a connection is probed and given up. NATs and load balancers forget connections without notice to either end. */
 export interface Liveness {
-  /** Milliseconds between looks. A connection that is silent from one look to the next while replies are due is probed. */
+  /** Milliseconds between checks. A connection that is silent between two checks while responses are due is probed. */
   readonly interval: number;
-  /** Looks after a probe by which something must have come, or the connection is given up. */
+  /** Checks after an unanswered probe until the connection is given up. */
   readonly patience: number;
-  /** Looks without a sign of life after which an idle connection is probed. */
+  /** Silent checks after which an idle connection is probed. */
   readonly idle: number;
 }
 
 /** The daemon pings every 30 s; an idle connection is probed when one of these pings is missing. */
 const longestSilence = 40_000;
-/** Milliseconds that a probe may stay unanswered at most, however long a request may take. */
+/** The most milliseconds for an answer to a probe, however long a request may take. */
 const longestPatience = 30_000;
 
-/** @param timeout milliseconds that a request has: a dead connection is given up within half of it */
+/** @param timeout milliseconds for a request; a dead connection is given up within half of it */
 export function livenessFor(timeout: number): Liveness {
   const interval = Math.min(Math.max(timeout / 30, 20), 1_000);
   return {
@@ -58,9 +58,9 @@ export class Link {
   readonly #looks: NodeJS.Timeout;
   #corked = false;
   #down = false;
-  /** Looks since the last sign of life. */
+  /** Checks since the peer was last heard. */
   #silentLooks = 0;
-  /** Looks since the probe that is unanswered; undefined: there is none. */
+  /** Checks since an unanswered probe; undefined without one. */
   #probedLooks: number | undefined;
 
   constructor(socket: OpenSocket, handlers: LinkHandlers, liveness: Liveness) {
@@ -85,7 +85,7 @@ export class Link {
     });
   }
 
-  /** Whether what is sent has a chance to arrive; not while it closes, nor while a probe is unanswered. */
+  /** Whether to send: the connection is open and no probe is unanswered. */
   get usable(): boolean {
     return this.isOpen && this.#probedLooks === undefined;
   }
@@ -94,7 +94,7 @@ export class Link {
     return this.#socket.webSocket.readyState === this.#socket.webSocket.OPEN;
   }
 
-  /** Whether nothing was heard from the peer for a while, so that it may be gone. */
+  /** Whether the peer was silent for a while, and may be gone. */
   get isQuiet(): boolean {
     return this.#silentLooks > 1;
   }
@@ -114,7 +114,7 @@ export class Link {
     webSocket.send(frame, binary);
   }
 
-  /** Pings the peer. The link is not usable until it shows a sign of life, and is given up if it shows none in time. */
+  /** Pings the peer. The link is unusable until the peer is heard, and is given up if that takes too long. */
   probe(): void {
     if (this.#probedLooks !== undefined || !this.isOpen) return;
     this.#probedLooks = 0;
@@ -128,7 +128,7 @@ export class Link {
     this.#handlers.onProven(this);
   }
 
-  // Looks are counted, not milliseconds: after a pause of this process, one look is one look.
+  // Checks are counted, not milliseconds, so that a pause of this process counts as one check.
   #look(): void {
     const { patience, idle } = this.#liveness;
     this.#silentLooks++;
@@ -148,7 +148,7 @@ export class Link {
     this.#handlers.onDown(this, why);
   }
 
-  /** Ends the connection with a closing handshake, or without one if the daemon takes no part in it. */
+  /** Closes the connection, with a closing handshake if the daemon takes part in it. */
   close(): Promise<void> {
     const { webSocket } = this.#socket;
     return new Promise((resolve) => {

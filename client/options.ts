@@ -3,33 +3,34 @@ import { type Credentials, type CredentialsProvider, defaultCredentials } from '
 import type { CacheLimits } from './data-key-cache.js';
 import { ConnectionError } from './errors.js';
 
+/** Options of `connect`. What is not given comes from the environment, as `. var/env` sets it. */
 export interface ConnectOptions {
   /** `unix:/path/to/socket` or `wss://host:port/`; KEYHOLD_URL if not given. */
   readonly url?: string;
   /** An access key, or a function that returns one for each connection; found as AWS tools do if not given. */
   readonly credentials?: Credentials | CredentialsProvider;
-  /** AWS_REGION if not given, else us-east-1. */
+  /** The Region to sign for; AWS_REGION if not given, else us-east-1. */
   readonly region?: string;
   /** Certificates to trust instead of the system's, PEM; the file that AWS_CA_BUNDLE names if not given. */
   readonly ca?: string | Buffer;
   /**
-   * A client certificate with its chain, and its private key, PEM; the files that KEYHOLD_CERTIFICATE and
-   * KEYHOLD_CERTIFICATE_KEY name if not given. With one the connection needs no access key, and has one only where
-   * `credentials` are given.
+   * A client certificate with its chain, PEM; the file that KEYHOLD_CERTIFICATE names if not given. A connection with a
+   * certificate is signed with an access key only if `credentials` are given too.
    */
   readonly certificate?: string | Buffer;
+  /** The private key of the certificate, PEM; the file that KEYHOLD_CERTIFICATE_KEY names if not given. */
   readonly certificateKey?: string | Buffer;
   /** Milliseconds for a request with all its repetitions; 30,000 if not given. */
   readonly timeout?: number;
-  /** Milliseconds for a connection to be made; 5,000 if not given. */
+  /** Milliseconds for one attempt to connect; 5,000 if not given. */
   readonly connectTimeout?: number;
-  /** How often a request is sent at most; 3 if not given. */
+  /** The most times that a request is sent; 3 if not given. */
   readonly maxAttempts?: number;
-  /** Requests that are sent and unanswered at one time; others wait their turn. 128 if not given. */
+  /** Unanswered requests at a time; others wait. 128 if not given. */
   readonly maxInFlight?: number;
-  /** Data keys that `client.dataKeys` uses again within these limits; none if not given. */
+  /** Lets `client.dataKeys` reuse data keys within these limits. No data key is reused if not given. */
   readonly dataKeyCache?: CacheLimits;
-  /** Gives up connecting. It does not end the client afterwards. */
+  /** Aborts connecting. It does not close the client later. */
   readonly signal?: AbortSignal;
 }
 
@@ -38,7 +39,7 @@ export type Endpoint = { readonly path: string } | { readonly url: string };
 
 export interface Settings {
   readonly endpoint: Endpoint;
-  /** undefined: the certificate alone says who is calling. */
+  /** Absent where the certificate alone identifies the caller. */
   readonly credentials: CredentialsProvider | undefined;
   readonly region: string;
   readonly ca: string | Buffer | undefined;
@@ -50,10 +51,10 @@ export interface Settings {
   readonly maxInFlight: number;
 }
 
-/** Options with what the environment and the defaults add. @throws ConnectionError InvalidEndpoint */
+/** Completes options from the environment and the defaults. @throws ConnectionError InvalidEndpoint */
 export async function settings(options: ConnectOptions, env = process.env): Promise<Settings> {
   const endpoint = parseEndpoint(options.url ?? env.KEYHOLD_URL);
-  // A unix socket has no certificates.
+  // Unix sockets have no certificates.
   const files = 'url' in endpoint ? env : {};
   const certificate = options.certificate ?? (await readNamed('KEYHOLD_CERTIFICATE', files));
   const certificateKey = options.certificateKey ?? (await readNamed('KEYHOLD_CERTIFICATE_KEY', files));
@@ -83,11 +84,11 @@ function parseEndpoint(url: string | undefined): Endpoint {
   if (URL.canParse(url) && new URL(url).protocol === 'wss:') return { url };
   throw new ConnectionError(
     'InvalidEndpoint',
-    `'${url}' is no address of a daemon; use unix:/path/to/socket or wss://host:port/.`,
+    `'${url}' is not the address of a daemon; use unix:/path/to/socket or wss://host:port/.`,
   );
 }
 
-/** The file that a variable names; Node itself reads NODE_EXTRA_CA_CERTS when it starts. */
+/** Reads the file that a variable names. */
 async function readNamed(variable: string, env: NodeJS.ProcessEnv): Promise<Buffer | undefined> {
   const path = env[variable];
   if (!path) return undefined;

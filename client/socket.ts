@@ -1,4 +1,4 @@
-// One WebSocket to the daemon: made, signed, and its failures told apart.
+// Opens and signs one WebSocket to the daemon, and names what went wrong.
 import { connect as netConnect, type Socket } from 'node:net';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
@@ -9,17 +9,17 @@ import { signUpgrade } from './sigv4.js';
 
 export interface OpenSocket {
   readonly webSocket: WebSocket;
-  /** What lies under it, to send several frames in one write. */
+  /** The stream below it, to send several frames in one write. */
   readonly stream: Socket;
 }
 
 const subprotocol = 'keyhold.v1';
-// Larger than any reply of the API; a bound for what a faulty peer can make this process hold.
+// Larger than any response of the API. It limits how much memory a faulty peer can occupy.
 const maxFrame = 4 * 1024 * 1024;
 const maxRefusal = 65_536;
 
 /**
- * Makes one connection and returns when the daemon has accepted the signature.
+ * Opens one connection. It resolves once the daemon has accepted the signature.
  * @throws ConnectionError NotConnected, NotADaemon, InvalidEndpoint or NoCredentials; the ServiceError with which the
  *   daemon refused the upgrade; the signal's reason
  */
@@ -82,7 +82,7 @@ function socketOptions({ endpoint, ca, certificate, certificateKey }: Settings) 
   return { ...common, createConnection: (() => netConnect({ path })) as typeof netConnect };
 }
 
-/** The address as people write it. */
+/** The address in its usual notation. */
 export function endpointName(endpoint: Endpoint): string {
   return 'url' in endpoint ? endpoint.url : `unix:${endpoint.path}`;
 }
@@ -93,7 +93,7 @@ export function notConnected(endpoint: Endpoint, why: string, cause?: unknown): 
   return new ConnectionError('NotConnected', message, { cause });
 }
 
-/** System errors that pass when the daemon is started or the network is back. */
+/** System errors that end when the daemon starts or the network is back. */
 const passing: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such socket',
   ECONNREFUSED: 'nothing listens there',
@@ -125,7 +125,7 @@ function failure(endpoint: Endpoint, error: NodeJS.ErrnoException): ConnectionEr
     );
   return new ConnectionError(
     'NotADaemon',
-    `What answers at ${name} is no keyhold daemon that this client trusts: ${message}. Check KEYHOLD_URL, and the option ca or AWS_CA_BUNDLE.`,
+    `What answers at ${name} is not a Keyhold daemon that this client trusts: ${message}. Check KEYHOLD_URL, and the option ca or AWS_CA_BUNDLE.`,
     { cause: error },
   );
 }
@@ -140,16 +140,16 @@ async function refusal(endpoint: Endpoint, response: IncomingMessage): Promise<E
       if (length > maxRefusal) break;
       parts.push(part);
     }
-    // Loaded where a daemon refuses, since it takes a quarter of the time that a command of the command line has.
+    // Loaded only here: it would take a quarter of the run time of a command.
     const { z } = await import('zod');
     const refusalBody = z.object({ __type: z.string(), message: z.string().optional() });
     const body = refusalBody.parse(JSON.parse(Buffer.concat(parts).toString('utf8')));
     const code = body.__type.replace(/^.*#/, '');
     if (isErrorCode(code)) return new exceptions[code](body.message ?? '');
   } catch {
-    // Not the daemon's own words: what follows says so.
+    // The response is not the daemon's; the errors below say so.
   }
-  // 502 to 504 come from a proxy before a daemon that is away.
+  // A proxy answers 502 to 504 for a daemon that is away.
   if (status >= 502 && status <= 504) return notConnected(endpoint, `HTTP status ${status}`);
   return failure(endpoint, new Error(`it refused the connection with HTTP status ${status}`));
 }

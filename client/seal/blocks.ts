@@ -5,7 +5,7 @@ export interface Block {
   readonly bytes: Buffer;
 }
 
-/** Cuts a stream of chunks of any size into what the format is made of. Holds one block and one chunk at a time. */
+/** Cuts a stream of chunks of any size into blocks. Keeps one block and one chunk in memory. */
 export class BlockReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
   #rest: Buffer = Buffer.alloc(0);
@@ -45,7 +45,7 @@ export class BlockReader {
     }
   }
 
-  /** Lets go of the source. */
+  /** Releases the source. */
   async close(): Promise<void> {
     await this.#chunks.return?.();
   }
@@ -69,7 +69,7 @@ export async function* inOrder(
   const running: Promise<Buffer>[] = [];
   for await (const block of blocks) {
     const result = work(block);
-    // An earlier failure ends the loop with later results still running; theirs must not count as unhandled.
+    // When an earlier block fails, later ones are still running; their failures must not count as unhandled.
     result.catch(() => undefined);
     running.push(result);
     if (running.length >= inFlight) yield (await running.shift())!;

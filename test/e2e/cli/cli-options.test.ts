@@ -136,7 +136,7 @@ void t.test('the command line', { timeout: 600_000 }, async (t) => {
     await refused(['list-keys', '--region', 'eu-west-1'], /eu-west-1|us-east-1/, 1);
     await refused(
       ['list-keys', '--profile', 'none'],
-      /profile 'none' of '.*credentials' holds no access key/,
+      /profile 'none' of '.*credentials' has no access key/,
       3,
     );
     await refused(['list-keys', '--endpoint-url', 'http://127.0.0.1:1'], /by TLS/);
