@@ -40,7 +40,8 @@ import { HangingDisks } from './observability/hanging.js';
 import { UnhandledFailures } from './observability/last-resort.js';
 import { createLog, type Logger } from './observability/log.js';
 import { Admission } from './pipeline/admission/fair-queue.js';
-import { makeFailureEvent, makeServiceEvent } from './pipeline/audit-event.js';
+import { makeFailureEvent } from './pipeline/audit-event.js';
+import { makeServiceEvent } from './audit/event.js';
 import { fieldLimitCheck } from './pipeline/field-limits.js';
 import { ManagedKeys } from './operations/kms/managed-keys.js';
 import { NotedRequests } from './pipeline/noted-requests.js';
@@ -201,7 +202,8 @@ async function start(home: string): Promise<Daemon> {
   const managedKeys = new ManagedKeys(services, recorder);
   const checkLimits = fieldLimitCheck(limits, defaultFieldLimits);
   const noted = new NotedRequests(instance.account, instance.region, audit, log);
-  const pipeline = new Pipeline(
+  const pipeline = new Pipeline({
+    operations: operationTable,
     services,
     audit,
     recorder,
@@ -211,7 +213,7 @@ async function start(home: string): Promise<Daemon> {
     checkLimits,
     noted,
     log,
-  );
+  });
   const clock = await ObservedClock.open(records, config.deletionCautionHours);
   const scheduler = new Scheduler(keyring, acts, lastUsage, clock, log);
   const failures = new FailedAuthentications(limits.failedAuthentications, {

@@ -10,7 +10,8 @@ import { assumedRoleArn } from './names.js';
 import { Replays } from './signatures/replays.js';
 import { type ShareLimits, shareNameOf } from './shares.js';
 import { unixSource } from './source.js';
-import type { OpenedSession, Session, Sessions } from './sessions/sessions.js';
+import type { OpenedSession, Sessions } from './sessions/sessions.js';
+import type { Session } from './sessions/session.js';
 import { checkSigningTime, maxSkew } from './signatures/signing-time.js';
 import {
   type Authorization,

@@ -3,7 +3,7 @@ import type { ActiveAccessKey } from './access-keys.js';
 import type { ClientCertificate } from './certificates/certificates.js';
 import type { Principal, Role, User } from './identities.js';
 import type { IdentityTag } from './records.js';
-import type { AnySession, PrincipalSession, Session } from './sessions/sessions.js';
+import type { AnySession, PrincipalSession, Session } from './sessions/session.js';
 
 interface Authenticated {
   /** `aws:userid`: the unique id; of a session the role's, a colon and the session's name; of the root the account. */

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { RecordChange, Records } from '../store/records/records.js';
-import type { ServiceEvent } from '../pipeline/audit-event.js';
+import type { ServiceEvent } from '../audit/event.js';
 
 const owedRecord = z.strictObject({
   /** Sequence of the newest durable audit record when the change was made: the event's own is greater. */

@@ -3,7 +3,7 @@ import { exceptions } from '../../proto/errors.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { RecordChange, Records } from '../store/records/records.js';
 import { StoreError } from '../store/store.js';
-import type { ServiceEvent } from '../pipeline/audit-event.js';
+import type { ServiceEvent } from '../audit/event.js';
 import type { OwedEvents } from './audit-outbox.js';
 
 export interface Change {

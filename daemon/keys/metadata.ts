@@ -1,7 +1,7 @@
 import type { KeyMetadata } from '../../proto/generated/messages.js';
 import { algorithmsOf, customerMasterKeySpec } from './specs/algorithms.js';
 import type { Namer } from './identifiers.js';
-import type { Key } from './keyring.js';
+import type { Key } from './key.js';
 import { shortfallsOf } from './material/material-warnings.js';
 import { earliestExpiry } from './states.js';
 

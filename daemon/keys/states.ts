@@ -1,8 +1,14 @@
 // Key states, and which operations they let through: the table "Key state × operation" of AWS KMS, as data.
 import type { KeyState } from '../../proto/generated/messages.js';
 import { KeyError, type KeyErrorCode } from './errors.js';
-import type { Key } from './keyring.js';
 import type { KeyRecord } from './record.js';
+
+/** What the state table needs of a key. */
+interface StatefulKey {
+  readonly arn: string;
+  readonly record: KeyRecord;
+  readonly state: KeyState;
+}
 
 type Verdict = 'ok' | KeyErrorCode;
 
@@ -81,7 +87,7 @@ export function verdictOf(row: StateRow, state: KeyState): Verdict {
  * @param state of the key, where the operation uses another material than its current one
  * @throws KeyError as the table says
  */
-export function checkState(key: Key, row: StateRow, state = key.state): void {
+export function checkState(key: StatefulKey, row: StateRow, state = key.state): void {
   const verdict = verdictOf(row, state);
   if (verdict === 'ok') return;
   throw new KeyError(verdict, `${key.arn} ${sentenceOf(key, verdict, state)}`);
@@ -99,7 +105,7 @@ const sentences: Readonly<Record<KeyState, string>> = {
   PendingReplicaDeletion: 'is pending replica deletion.',
 };
 
-function sentenceOf({ record }: Key, verdict: KeyErrorCode, state: KeyState): string {
+function sentenceOf({ record }: StatefulKey, verdict: KeyErrorCode, state: KeyState): string {
   if (verdict === Disabled) return 'is disabled.';
   if (verdict === Unsupported && record.origin !== 'AWS_KMS')
     return `origin is ${record.origin} which is not valid for this operation.`;

@@ -1,6 +1,7 @@
 // When something is due for a key, kept up with the keys' records: no tick walks all of them.
 import { destructionPrefix } from '../keys/material/destructions.js';
-import type { Key, Keyring } from '../keys/keyring.js';
+import type { Keyring } from '../keys/keyring.js';
+import type { Key } from '../keys/key.js';
 import { materialsOf, periodBegins } from '../keys/record.js';
 import { wrappingKey, wrappingKeyPrefix } from '../keys/import/wrapping-keys.js';
 import type { Records } from '../store/records/records.js';

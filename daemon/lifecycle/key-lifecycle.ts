@@ -2,12 +2,14 @@
 import { exceptions } from '../../proto/errors.js';
 import { finishDestruction, intendDestruction } from '../keys/material/destructions.js';
 import { expiredMaterial, withoutMaterial } from '../keys/import/imported-material.js';
-import { type Key, putKey, removeKey } from '../keys/keyring.js';
+import { putKey } from '../keys/keyring.js';
+import { removeKey } from '../keys/removal.js';
+import type { Key } from '../keys/key.js';
 import type { OfKey } from '../keys/stores/key-stores.js';
 import { type MaterialRecord, materialsOf, storeIdOf, withPlausiblePeriods } from '../keys/record.js';
 import { checkState } from '../keys/states.js';
 import { wrappingKey, wrappingKeyNames } from '../keys/import/wrapping-keys.js';
-import { makeServiceEvent } from '../pipeline/audit-event.js';
+import { makeServiceEvent } from '../audit/event.js';
 import type { Services } from '../pipeline/operation.js';
 import type { Recorder } from '../journal/recorder.js';
 
@@ -165,7 +167,7 @@ export class ServiceActs {
 
   #event(name: string, key: Key, details: object) {
     const { account, region } = this.services.keyring.namer;
-    return makeServiceEvent(name, account, region, details, key);
+    return makeServiceEvent(name, account, region, details, key.arn);
   }
 }
 

@@ -1,18 +1,27 @@
 // How events show requests and responses: CloudTrail's spelling, times as text, and the defaults that AWS KMS writes out.
 // Source: "Examples of AWS KMS log entries", AWS KMS Developer Guide.
-import { createHash } from 'node:crypto';
-import { type FieldShape, type MessageShape, shapeByName } from '../../proto/schema/descriptor.js';
-import type { AnyOperation } from './operation.js';
+import {
+  type FieldShape,
+  type MessageShape,
+  type Service,
+  shapeByName,
+} from '../../proto/schema/descriptor.js';
 
 type Message = Readonly<Record<string, unknown>>;
 
-/** UTF-16 units of members past which long texts in them are cut: no receiver of the log takes more than 256 KiB. */
-const longestMembers = 128 * 1024;
-/** UTF-16 units of the longest text that is then kept whole, and of what is kept of a longer one. */
-const [longestText, keptText] = [1024, 256];
-
 const symmetric = 'SYMMETRIC_DEFAULT';
 const wholePolicy = { policyName: 'default' };
+
+/** What events need of an operation. */
+export interface AuditedOperation {
+  readonly name: string;
+  readonly service: Service;
+  readonly readOnly: boolean;
+  /** The fields of requests that events show. */
+  readonly audited: readonly string[];
+  /** The part of a response that events show. */
+  auditedResponse?(response: object): object | undefined;
+}
 
 /** What a request means that leaves a field out, by operation, where CloudTrail shows it. */
 const defaults: Readonly<Record<string, Message>> = {
@@ -45,10 +54,10 @@ interface AuditedField {
   readonly fallback: string | undefined;
 }
 
-const audited = new WeakMap<AnyOperation, readonly AuditedField[]>();
+const audited = new WeakMap<AuditedOperation, readonly AuditedField[]>();
 
 /** The audited fields of a request as JSON, or `null` where there are none. */
-export function requestParameters(operation: AnyOperation, request: Message): string {
+export function requestParameters(operation: AuditedOperation, request: Message): string {
   let members = '';
   const seen = operation.name === 'CreateKey' ? withBothSpecs(request) : request;
   for (const { name, start, shape, fallback } of fieldsOf(operation)) {
@@ -71,7 +80,7 @@ function withBothSpecs(request: Message): Message {
   return { ...request, keySpec: spec, customerMasterKeySpec: spec };
 }
 
-function fieldsOf(operation: AnyOperation): readonly AuditedField[] {
+function fieldsOf(operation: AuditedOperation): readonly AuditedField[] {
   let fields = audited.get(operation);
   if (!fields) {
     const shapes = shapeByName.get(operation.name)?.request.byName;
@@ -126,41 +135,4 @@ export function cloudTrailTime(at: number): string {
   const day = `${months[date.getUTCMonth()]} ${date.getUTCDate()}, ${date.getUTCFullYear()}`;
   const time = `${hours % 12 || 12}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}`;
   return `${day}, ${time} ${hours < 12 ? 'AM' : 'PM'}`;
-}
-
-/**
- * Members that fit into a record. Where they are too long, each text of more than 1,024 UTF-16 units is replaced by its
- * first 256, its length in bytes of UTF-8 and its SHA-256; where that is not enough, request, response and details as a whole.
- * @param members JSON members without braces
- */
-export function fitting(members: string): string {
-  if (members.length <= longestMembers) return members;
-  const event = cut(JSON.parse(`{${members}}`)) as Record<string, unknown>;
-  let text = JSON.stringify(event);
-  for (const name of ['requestParameters', 'responseElements', 'serviceEventDetails', 'resources']) {
-    if (text.length <= longestMembers) break;
-    const value = event[name];
-    if (value === undefined || value === null) continue;
-    event[name] = { cut: cutText(JSON.stringify(value)) };
-    text = JSON.stringify(event);
-  }
-  return text.slice(1, -1);
-}
-
-function cut(value: unknown): unknown {
-  if (typeof value === 'string') return value.length > longestText ? cutText(value) : value;
-  if (Array.isArray(value)) return value.map(cut);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, each]) => [
-      name.length > longestText ? cutText(name) : name,
-      cut(each),
-    ]),
-  );
-}
-
-function cutText(text: string): string {
-  const bytes = Buffer.from(text);
-  const hash = createHash('sha256').update(bytes).digest('hex');
-  return `${text.slice(0, keptText).toWellFormed()}… [cut: ${bytes.length} bytes, SHA-256 ${hash}]`;
 }

@@ -2,39 +2,18 @@
 // a minute is recorded at once, the others as a count when the minute is over, so that no flood of them fills the disk.
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Logger } from '../observability/log.js';
-import { makeNotedEvent, type Origin } from './audit-event.js';
-
-/** What is told of a request or a connection. */
-export interface Noted {
-  readonly eventName: 'OpenConnection' | 'RefuseRequest';
-  /** Why it was refused. */
-  readonly errorCode?: string;
-  readonly requestId?: string;
-  /** Of the operation that was asked for, if there is such an operation. */
-  readonly operation?: string;
-}
-
-/** What one record tells. */
-export interface NotedSummary extends Noted {
-  readonly count: number;
-  /** Epoch milliseconds of the first and of the last. */
-  readonly first: number;
-  readonly last: number;
-  /** Of the first few. */
-  readonly requestIds: readonly string[];
-  /** Counts by operation. */
-  readonly operations: Readonly<Record<string, number>>;
-}
+import { makeNotedEvent, type Noted } from './audit-event.js';
+import type { RequestContext } from './request-context.js';
 
 /** Who asked: a caller on a connection; or, where a request was refused before its signature was looked at, an address. */
-export type Asker = Origin | { readonly address: string };
+export type Asker = RequestContext | { readonly address: string };
 
 /** UTF-16 units of a user agent by which kinds are told apart. */
 const userAgentLength = 256;
 
 interface Counted {
   /** What its records need, and no more. */
-  readonly asker: Pick<Origin, 'members'> | { readonly address: string };
+  readonly asker: Pick<RequestContext, 'members'> | { readonly address: string };
   readonly noted: Noted;
   /** Those that are not in a record yet. */
   count: number;

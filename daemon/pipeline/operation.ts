@@ -2,14 +2,16 @@
 import type { ServiceError } from '../../proto/errors.js';
 import type { OperationName, Service } from '../../proto/schema/descriptor.js';
 import type { KeyUsageType, Operations, StringMap } from '../../proto/generated/messages.js';
-import type { Grant, Grants } from '../keys/grants/grants.js';
+import type { Grants } from '../keys/grants/grants.js';
+import type { Grant } from '../keys/grants/grant.js';
 import type { InternalKeys } from '../keys/material/internal-keys.js';
 import type { KeyStores } from '../keys/stores/key-stores.js';
 import type { AccessKeys } from '../identity/access-keys.js';
 import type { Caller } from '../identity/caller.js';
 import type { Identities } from '../identity/identities.js';
 import type { Sessions } from '../identity/sessions/sessions.js';
-import type { Key, Keyring, Material } from '../keys/keyring.js';
+import type { Keyring } from '../keys/keyring.js';
+import type { Key, Material } from '../keys/key.js';
 import type { LastUsage } from '../keys/last-usage.js';
 import type { MaterialFactory } from '../keys/material/material-factory.js';
 import type { MessageCounts } from '../keys/material/message-counts.js';
@@ -18,7 +20,7 @@ import type { UnknownMaterials } from '../keys/material/unknown-materials.js';
 import type { StateRow } from '../keys/states.js';
 import type { TrustedRole } from '../policy/engine/caller-policies.js';
 import type { RecordChange, Records } from '../store/records/records.js';
-import type { Origin } from './audit-event.js';
+import type { RequestContext } from './request-context.js';
 
 export type RequestOf<Name extends OperationName> = Operations[Name]['request'];
 export type ResponseOf<Name extends OperationName> = Operations[Name]['response'];
@@ -103,7 +105,7 @@ export class HandlerContext<Request> {
     readonly services: Services,
     /** As it is now. */
     readonly caller: Caller,
-    readonly origin: Origin,
+    readonly origin: RequestContext,
   ) {}
 
   get key(): Key {
@@ -139,7 +141,7 @@ export interface ConditionContext<Request> {
   readonly services: Services;
   /** As it is now. */
   readonly caller: Caller;
-  readonly origin: Pick<Origin, 'region' | 'sourceAddress' | 'userAgent' | 'plainHttp'>;
+  readonly origin: Pick<RequestContext, 'region' | 'sourceAddress' | 'userAgent' | 'plainHttp'>;
 }
 
 /**

@@ -7,7 +7,7 @@ import type { AuditLog } from '../audit/audit-log.js';
 import type { Authenticator } from '../identity/authenticator.js';
 import { type Caller, identityOf } from '../identity/caller.js';
 import { checkGrantTokens } from '../keys/grants/grant-tokens.js';
-import type { Key } from '../keys/keyring.js';
+import type { Key } from '../keys/key.js';
 import { isPair } from '../keys/material/inspection.js';
 import { ManagedKeyNotMade } from '../keys/managed-keys.js';
 import { checkState, type StateRow } from '../keys/states.js';
@@ -15,9 +15,9 @@ import { UnknownMaterial } from '../keys/material/unknown-materials.js';
 import type { Logger } from '../observability/log.js';
 import { checkPermission } from './authorization.js';
 import type { Admission, Ticket } from './admission/fair-queue.js';
-import { type Event, makeEvent, type Origin } from './audit-event.js';
+import { type Event, makeEvent } from './audit-event.js';
+import type { RequestContext } from './request-context.js';
 import { toServiceError } from './error-mapping.js';
-import type { ManagedKeys } from '../operations/kms/managed-keys.js';
 import type { NotedRequests } from './noted-requests.js';
 import {
   type AnyOperation,
@@ -28,7 +28,6 @@ import {
   type Services,
 } from './operation.js';
 import type { Recorder } from '../journal/recorder.js';
-import { operationTable } from '../operations/table.js';
 import { validate } from './validation.js';
 
 type Message = Record<string, unknown>;
@@ -46,18 +45,56 @@ interface Subject {
   readonly permission: Permission<Message>;
 }
 
+/** Makes the keys of services (`alias/aws/<service>`). */
+export interface ManagedKeyMaker {
+  /** The key as it will be, for the decision whether a caller may use it. */
+  prospective(service: string): Key;
+  /**
+   * Makes the key and alias of a service.
+   * @throws HsmError, StoreError, AuditError
+   */
+  make(service: string): Promise<Key>;
+}
+
+export interface PipelineOptions {
+  /** By name. */
+  readonly operations: ReadonlyMap<string, AnyOperation>;
+  readonly services: Services;
+  readonly audit: AuditLog;
+  readonly recorder: Recorder;
+  readonly authenticator: Authenticator;
+  readonly managedKeys: ManagedKeyMaker;
+  readonly admission: Admission;
+  /** @throws LimitExceededException where a field is longer than the configuration allows */
+  readonly checkLimits: (request: Message) => void;
+  readonly noted: NotedRequests;
+  readonly log: Logger;
+}
+
 export class Pipeline {
-  constructor(
-    private readonly services: Services,
-    private readonly audit: AuditLog,
-    private readonly recorder: Recorder,
-    private readonly authenticator: Authenticator,
-    private readonly managedKeys: ManagedKeys,
-    private readonly admission: Admission,
-    private readonly checkLimits: (request: Message) => void,
-    private readonly noted: NotedRequests,
-    private readonly log: Logger,
-  ) {}
+  readonly #operations: ReadonlyMap<string, AnyOperation>;
+  readonly #services: Services;
+  readonly #audit: AuditLog;
+  readonly #recorder: Recorder;
+  readonly #authenticator: Authenticator;
+  readonly #managedKeys: ManagedKeyMaker;
+  readonly #admission: Admission;
+  readonly #checkLimits: (request: Message) => void;
+  readonly #noted: NotedRequests;
+  readonly #log: Logger;
+
+  constructor(options: PipelineOptions) {
+    this.#operations = options.operations;
+    this.#services = options.services;
+    this.#audit = options.audit;
+    this.#recorder = options.recorder;
+    this.#authenticator = options.authenticator;
+    this.#managedKeys = options.managedKeys;
+    this.#admission = options.admission;
+    this.#checkLimits = options.checkLimits;
+    this.#noted = options.noted;
+    this.#log = options.log;
+  }
 
   /**
    * Executes a request.
@@ -67,33 +104,33 @@ export class Pipeline {
    * @throws ServiceError
    */
   async execute(
-    origin: Origin,
+    origin: RequestContext,
     shape: OperationShape,
     request: Message,
     requestId: string,
     refusal?: ServiceError,
     expires = Infinity,
   ): Promise<Answer> {
-    const operation = operationTable.get(shape.name)!;
+    const operation = this.#operations.get(shape.name)!;
     const subjects: Subject[] = [];
     const keys = new RequestKeys();
     let outcome: Outcome<object> | undefined;
     let ticket: Ticket | undefined;
     try {
-      this.recorder.checkAvailable();
+      this.#recorder.checkAvailable();
       if (refusal) throw refusal;
-      const first = this.authenticator.current(origin.caller);
-      ticket = this.admission.enter(identityOf(first)?.id ?? first.account, operation);
+      const first = this.#authenticator.current(origin.caller);
+      ticket = this.#admission.enter(identityOf(first)?.id ?? first.account, operation);
       if (ticket.turn) {
         await ticket.turn;
         if (performance.now() > expires) throw tooLate();
       }
-      const caller = ticket.turn ? this.authenticator.current(first) : first;
+      const caller = ticket.turn ? this.#authenticator.current(first) : first;
       if (operation.service === 'keyhold') refuseTemporary(caller);
       validate(shape.request, request);
-      this.checkLimits(request);
+      this.#checkLimits(request);
       const grantTokens = grantTokensOf(request);
-      if (grantTokens) await checkTokens(grantTokens, this.services);
+      if (grantTokens) await checkTokens(grantTokens, this.#services);
       for (const permission of operation.permissions) {
         if (permission.when?.(request, caller) === false) continue;
         const found = this.#resolve(origin, caller, permission, request);
@@ -108,8 +145,8 @@ export class Pipeline {
       for (const subject of subjects) checkSubject(operation, request, subject);
       const { encrypts } = operation;
       if (encrypts && !request.dryRun)
-        keys.set(encrypts, await this.services.messageCounts.claim(keys.get(encrypts)));
-      const result = operation.handle(new HandlerContext(request, keys, this.services, caller, origin));
+        keys.set(encrypts, await this.#services.messageCounts.claim(keys.get(encrypts)));
+      const result = operation.handle(new HandlerContext(request, keys, this.#services, caller, origin));
       outcome = result instanceof Promise ? await result : result;
       const { response, made, keyMaterialId, sourceKeyMaterialId, grantId } = outcome;
       const event = makeEvent(origin, {
@@ -131,17 +168,17 @@ export class Pipeline {
           for (const subject of subjects) checkSubject(operation, request, this.#asItIsNow(subject));
           return changes();
         };
-        await this.recorder.commit({ changes: checked, undo }, event);
+        await this.#recorder.commit({ changes: checked, undo }, event);
         await outcome.finish?.();
       } else {
-        await this.recorder.append(event);
+        await this.#recorder.append(event);
       }
       if (trackedOperations.has(operation.name)) this.#noteUsage(keys.all, operation.name, event);
     } catch (error) {
       wipe(outcome);
       throw await this.#fail(origin, operation, request, requestId, keys.all, error);
     } finally {
-      if (ticket) this.admission.leave(ticket);
+      if (ticket) this.#admission.leave(ticket);
     }
     const done = outcome;
     return { response: done.response, wipe: () => wipe(done) };
@@ -149,52 +186,52 @@ export class Pipeline {
 
   /** The key of a permission. That of a service is made where this is its first use, and the caller may use it. */
   #resolve(
-    origin: Origin,
+    origin: RequestContext,
     caller: Caller,
     permission: Permission<Message>,
     request: Message,
   ): Key | undefined | Promise<Key> {
     try {
-      return permission.key?.(request, this.services);
+      return permission.key?.(request, this.#services);
     } catch (error) {
       if (!(error instanceof ManagedKeyNotMade)) throw error;
-      this.#permit(origin, caller, permission, request, this.managedKeys.prospective(error.service));
-      return this.managedKeys.make(error.service);
+      this.#permit(origin, caller, permission, request, this.#managedKeys.prospective(error.service));
+      return this.#managedKeys.make(error.service);
     }
   }
 
   #permit(
-    origin: Origin,
+    origin: RequestContext,
     caller: Caller,
     permission: Permission<Message>,
     request: Message,
     key: Key | undefined,
   ): void {
-    checkPermission(permission, { request, key, services: this.services, caller, origin });
+    checkPermission(permission, { request, key, services: this.#services, caller, origin });
   }
 
   /** Once more, of a change whose turn to be written has come. @throws as for the first time */
-  #permitAgain(origin: Origin, before: Caller, operation: AnyOperation, request: Message): void {
-    const caller = this.authenticator.current(before);
+  #permitAgain(origin: RequestContext, before: Caller, operation: AnyOperation, request: Message): void {
+    const caller = this.#authenticator.current(before);
     for (const permission of operation.permissions) {
       if (permission.when?.(request, caller) === false) continue;
-      this.#permit(origin, caller, permission, request, permission.key?.(request, this.services));
+      this.#permit(origin, caller, permission, request, permission.key?.(request, this.#services));
     }
   }
 
   #asItIsNow(subject: Subject): Subject {
-    return { ...subject, key: this.services.keyring.existing(subject.key.record.keyId) };
+    return { ...subject, key: this.#services.keyring.existing(subject.key.record.keyId) };
   }
 
   #noteUsage(keys: readonly Key[], name: string, { eventId, requestId }: Event): void {
     const operation = name as KeyLastUsageTrackingOperation;
     const usage = { operation, at: Date.now() / 1000, eventId, requestId };
-    for (const key of keys) this.services.lastUsage.note(key.record.keyId, usage);
+    for (const key of keys) this.#services.lastUsage.note(key.record.keyId, usage);
   }
 
   /** Records a failure. @returns the error that the client is told */
   async #fail(
-    origin: Origin,
+    origin: RequestContext,
     operation: AnyOperation,
     request: Message,
     requestId: string,
@@ -203,23 +240,23 @@ export class Pipeline {
   ): Promise<ServiceError> {
     const error = toServiceError(cause);
     if (errorTable[error.code].httpStatus === 500)
-      this.log.error({ operation: operation.name, requestId, err: error.cause }, error.message);
-    if (error.cause instanceof UnknownMaterial && this.services.unknownMaterials.note(error.cause))
-      this.log.warn(
+      this.#log.error({ operation: operation.name, requestId, err: error.cause }, error.message);
+    if (error.cause instanceof UnknownMaterial && this.#services.unknownMaterials.note(error.cause))
+      this.#log.warn(
         { err: error.cause, requestId },
         "the metadata store is older than a ciphertext: 'keyhold recover materials'",
       );
     // Nothing was done, and nobody is to fill the disk with asking for it.
-    if (!this.audit.available || error.code === 'ThrottlingException') {
+    if (!this.#audit.available || error.code === 'ThrottlingException') {
       const noted = { eventName: 'RefuseRequest', errorCode: error.code, requestId } as const;
-      this.noted.note(origin, { ...noted, operation: operation.name });
+      this.#noted.note(origin, { ...noted, operation: operation.name });
       return error;
     }
     try {
-      await this.audit.append(makeEvent(origin, { operation, request, requestId, keys, error }).members);
+      await this.#audit.append(makeEvent(origin, { operation, request, requestId, keys, error }).members);
       return error;
     } catch (auditError) {
-      this.log.error({ operation: operation.name, requestId, err: auditError }, error.message);
+      this.#log.error({ operation: operation.name, requestId, err: auditError }, error.message);
       return toServiceError(auditError);
     }
   }

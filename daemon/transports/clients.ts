@@ -7,7 +7,7 @@ import type { Authenticator } from '../identity/authenticator.js';
 import type { FailedAuthentications } from '../identity/failed-authentications.js';
 import { headerValue } from '../identity/signatures/sigv4.js';
 import type { Logger } from '../observability/log.js';
-import type { TlsDetails } from '../pipeline/audit-event.js';
+import type { TlsDetails } from '../pipeline/request-context.js';
 import type { NotedRequests } from '../pipeline/noted-requests.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import type { Gate } from './gate.js';

@@ -3,7 +3,8 @@
 import { join } from 'node:path';
 import pkcs11 from 'pkcs11js';
 import t, { type Test } from 'tap';
-import type { KeyStoreConfig, KeyStoreEvent } from '../../daemon/hsm/pool/config.js';
+import type { KeyStoreConfig } from '../../daemon/hsm/pool/config.js';
+import type { KeyStoreEvent } from '../../daemon/hsm/key-store-event.js';
 import { connect } from '../../daemon/hsm/pool/connect.js';
 import { LIBRARY, connectTo, lives, makeToken, newKey, pids, until, type TestToken } from '../hsm/token.js';
 import { type Action, Faults, type Harm, buildModule } from './faults.js';

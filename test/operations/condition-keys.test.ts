@@ -6,7 +6,7 @@ import { operationTable } from '../../daemon/operations/table.js';
 import type { Caller } from '../../daemon/identity/caller.js';
 import { encodeBlob, blobHeader } from '../../proto/formats/ciphertext.js';
 import { Namer } from '../../daemon/keys/identifiers.js';
-import type { Key } from '../../daemon/keys/keyring.js';
+import type { Key } from '../../daemon/keys/key.js';
 import { isKnownKey, multivaluedKeys } from '../../daemon/policy/lint/vocabulary.js';
 import { exceptions } from '../../proto/errors.js';
 

@@ -17,7 +17,7 @@ import { SessionFlag } from '../../hsm/pkcs11/graphene.js';
 import { closeModule, loadModule } from '../../hsm/pkcs11/module.js';
 import { toHsmError } from '../../hsm/pkcs11/return-values.js';
 import { fileLatch, isRefusal, refusalText } from '../../hsm/pool/latch.js';
-import { TokenFiles } from '../../hsm/worker/token-files.js';
+import { TokenFiles } from '../../hsm/pkcs11/token-files.js';
 import { defaultStore } from '../../app/opening/open-key-store.js';
 import { writeModuleFiles } from '../../app/opening/module-files.js';
 import {

@@ -6,7 +6,7 @@ import { Command } from 'commander';
 import { canBeContinued, describeLogBreak, lastRecord } from '../../audit/expected-head.js';
 import { dropPositionsBeyond } from '../../audit/sinks/position.js';
 import { auditBreak, readRecords } from '../../app/opening/open-home.js';
-import { makeServiceEvent } from '../../pipeline/audit-event.js';
+import { makeServiceEvent } from '../../audit/event.js';
 import { breakError } from '../../store/records/integrity-failures.js';
 import { syncFolderSync } from '../../files/replace-file.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';

@@ -5,7 +5,7 @@ import { ConfigError } from '../../config/load.js';
 import { Namer } from '../../keys/identifiers.js';
 import { Keyring, putKey } from '../../keys/keyring.js';
 import { checkAudit, loadRecords } from '../../app/opening/open-home.js';
-import { makeServiceEvent } from '../../pipeline/audit-event.js';
+import { makeServiceEvent } from '../../audit/event.js';
 import { defaultKeyPolicy } from '../../policy/engine/key-policies.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
@@ -23,7 +23,7 @@ async function recover(home: StoppedHome, identifier: string): Promise<string> {
   const policy = defaultKeyPolicy(account);
   const changes = () => [putKey({ ...record, policy, policyBindings: undefined })];
   const details = { keyId: record.keyId, replacedPolicy: record.policy };
-  const event = makeServiceEvent('RecoverKeyPolicy', account, region, details, key);
+  const event = makeServiceEvent('RecoverKeyPolicy', account, region, details, key.arn);
   await commitAudited(home, opened, { changes }, event, true);
   return arn;
 }

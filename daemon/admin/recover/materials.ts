@@ -9,10 +9,11 @@ import { canonicalContext } from '../../../proto/formats/encryption-context.js';
 import { Namer } from '../../keys/identifiers.js';
 import { inspectToken } from '../../keys/material/inspection.js';
 import { intendedObjects } from '../../keys/material/intents.js';
-import { type Key, Keyring, putKey } from '../../keys/keyring.js';
+import { Keyring, putKey } from '../../keys/keyring.js';
+import type { Key } from '../../keys/key.js';
 import { type KeyRecord, locationOf } from '../../keys/record.js';
 import { loadRecords } from '../../app/opening/open-home.js';
-import { makeServiceEvent } from '../../pipeline/audit-event.js';
+import { makeServiceEvent } from '../../audit/event.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 
@@ -65,7 +66,7 @@ async function recover(home: StoppedHome, identifier: string, options: Options):
     home,
     opened,
     { changes },
-    makeServiceEvent('RecoverKeyMaterial', account, region, details, key),
+    makeServiceEvent('RecoverKeyMaterial', account, region, details, key.arn),
     false,
   );
   console.log(

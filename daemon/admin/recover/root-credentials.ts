@@ -10,7 +10,7 @@ import { AccessKeys } from '../../identity/access-keys.js';
 import { Identities } from '../../identity/identities.js';
 import { secretsKey } from '../../app/opening/instance.js';
 import { checkAudit, loadRecords } from '../../app/opening/open-home.js';
-import { makeServiceEvent } from '../../pipeline/audit-event.js';
+import { makeServiceEvent } from '../../audit/event.js';
 import type { RecordChange } from '../../store/records/records.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';

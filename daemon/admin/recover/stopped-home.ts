@@ -15,7 +15,7 @@ import {
   type OpenedRecords,
   readOwnInstance,
 } from '../../app/opening/open-home.js';
-import type { ServiceEvent } from '../../pipeline/audit-event.js';
+import type { ServiceEvent } from '../../audit/event.js';
 import { OwedEvents } from '../../journal/audit-outbox.js';
 import { type Change, Recorder } from '../../journal/recorder.js';
 import { LevelStore } from '../../store/leveldb/leveldb.js';

@@ -2,7 +2,7 @@
 // Without --accept-older-store it explains what it finds, and changes nothing.
 import { Command } from 'commander';
 import { readRecords, rootedInstance, storeInstance } from '../../app/opening/open-home.js';
-import { makeServiceEvent } from '../../pipeline/audit-event.js';
+import { makeServiceEvent } from '../../audit/event.js';
 import { type Break, describeBreak, skippedEpochs } from '../../store/records/integrity-failures.js';
 import type { Root } from '../../store/records/root.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';

@@ -19,7 +19,7 @@ import {
 } from './instance.js';
 import { ecdsaSha256, hmacSha256 } from '../../keys/specs/table.js';
 import type { Logger } from '../../observability/log.js';
-import { makeServiceEvent } from '../../pipeline/audit-event.js';
+import { makeServiceEvent } from '../../audit/event.js';
 import { OwedEvents } from '../../journal/audit-outbox.js';
 import { type Break, breakError, compareWithAnchor } from '../../store/records/integrity-failures.js';
 import { refuseUnknownKinds } from '../../store/records/record-kinds.js';

@@ -1,14 +1,12 @@
-// What the composer of the daemon gives a key store, and what it hears from it.
+// What the composer of the daemon gives a key store.
 import type { CipherSuite } from '../../../proto/formats/ciphertext.js';
-import type { HsmError, HsmErrorCode, KeyStoreState, Lack } from '../key-store.js';
-import type { TokenFileFormat } from '../jobs/start.js';
+import type { Lack } from '../key-store.js';
+import type { KeyStoreEvent, LoginRefusal } from '../key-store-event.js';
+import type { TokenFileFormat } from '../start-settings.js';
 import type { JobName } from '../jobs/table.js';
 import type { ModuleQuirks } from '../module-quirks.js';
 import type { TokenName } from '../pkcs11/find-token.js';
 import type { ModuleSettings } from '../pkcs11/module.js';
-
-/** How a token refuses a login. */
-export type LoginRefusal = Extract<HsmErrorCode, 'login-refused' | 'pin-locked'>;
 
 /** Keeps a store from logging in again after the token refused its PIN: tokens lock after a few tries. */
 export interface LoginLatch {
@@ -18,28 +16,6 @@ export interface LoginLatch {
   /** Durable when it returns. @param reason for a human; never the PIN or a hash of it */
   set(refusal: LoginRefusal, reason: string): void;
 }
-
-export type KeyStoreEvent =
-  | { readonly type: 'state'; readonly state: KeyStoreState }
-  | { readonly type: 'worker-ready'; readonly pid: number }
-  | {
-      readonly type: 'worker-lost';
-      readonly pid: number;
-      readonly reason: string;
-      /** How many jobs it had not answered. */
-      readonly unanswered: number;
-    }
-  /** Something that was put right before the login. */
-  | { readonly type: 'notice'; readonly notice: string }
-  | { readonly type: 'start-failed'; readonly error: HsmError; readonly retryIn: number }
-  | { readonly type: 'login-refused'; readonly refusal: LoginRefusal; readonly reason: string }
-  /** Two workers died while they had this job. */
-  | {
-      readonly type: 'job-abandoned';
-      readonly kind: JobName;
-      readonly ids: string[];
-      readonly reason: string;
-    };
 
 export interface KeyStoreConfig extends ModuleSettings {
   readonly name: string;

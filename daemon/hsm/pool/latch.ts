@@ -12,7 +12,8 @@ import {
 import { dirname, join } from 'node:path';
 import { makeFolderSync, syncFolderSync } from '../../files/replace-file.js';
 import type { HsmError, HsmErrorCode } from '../key-store.js';
-import type { LoginLatch, LoginRefusal } from './config.js';
+import type { LoginLatch } from './config.js';
+import type { LoginRefusal } from '../key-store-event.js';
 
 const latchFile = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 

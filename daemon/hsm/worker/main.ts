@@ -10,7 +10,7 @@ import {
   forEachMessage,
 } from '../frames.js';
 import type { JobKind } from '../jobs/job.js';
-import type { TokenListing } from '../jobs/start.js';
+import type { TokenListing } from '../start-settings.js';
 import { jobs, jobsByCode } from '../jobs/table.js';
 import { HsmError } from '../key-store.js';
 import { toHsmError } from '../pkcs11/return-values.js';
@@ -18,7 +18,7 @@ import { IvSource } from './ciphers/iv-source.js';
 import { KeyObjects } from './objects.js';
 import { WorkerSession } from './session.js';
 import { closeToken, isSessionLost, listMechanisms, openToken, type Token } from './token.js';
-import { restoreTokenFiles, TokenFiles } from './token-files.js';
+import { restoreTokenFiles, TokenFiles } from '../pkcs11/token-files.js';
 import { watchParent } from './watchdog.js';
 
 const CHANNEL = 3;

@@ -3,7 +3,7 @@
 import type { Slot } from 'graphene-pk11';
 import pkcs11, { type Handle } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
-import type { StartSettings, TokenListing } from '../jobs/start.js';
+import type { StartSettings, TokenListing } from '../start-settings.js';
 import type { ModuleQuirks } from '../module-quirks.js';
 import { assertUsable, findToken } from '../pkcs11/find-token.js';
 import { SessionFlag } from '../pkcs11/graphene.js';

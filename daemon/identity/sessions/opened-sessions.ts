@@ -1,6 +1,6 @@
 // Sessions whose tokens were opened: clients of AWS send theirs with every request, and the HSM need not open it each time.
 import { hash } from 'node:crypto';
-import type { AnySession } from './sessions.js';
+import type { AnySession } from './session.js';
 import { signingKey } from '../signatures/sigv4.js';
 import type { SigningScope } from '../signatures/signing-keys.js';
 

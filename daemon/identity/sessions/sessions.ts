@@ -8,40 +8,8 @@ import { HsmError, type KeyStore } from '../../hsm/key-store.js';
 import type { Secrets } from '../../hsm/secrets.js';
 import { uniqueId } from '../names.js';
 import { OpenedSessions, RememberedSession } from './opened-sessions.js';
+import { type AnySession, principalSessionSchema, sessionSchema } from './session.js';
 import type { SigningScope } from '../signatures/signing-keys.js';
-
-const sessionSchema = z.strictObject({
-  roleId: z.string(),
-  name: z.string(),
-  /** Epoch seconds: `aws:TokenIssueTime`. */
-  issuedAt: z.number(),
-  /** Epoch seconds. */
-  expiresAt: z.number(),
-  /** A policy document that bounds the session, as given. */
-  policy: z.string().optional(),
-  /** Managed policies that bound it. One that is deleted, or made anew under its name, allows nothing any more. */
-  policies: z.array(z.strictObject({ name: z.string(), id: z.string() })),
-  tags: z.array(z.strictObject({ key: z.string(), value: z.string() })),
-  /** Keys of the tags that sessions which this one assumes get too. */
-  transitiveTagKeys: z.array(z.string()),
-});
-
-/** A session of a role. */
-export type Session = z.output<typeof sessionSchema>;
-
-const principalSessionSchema = z.strictObject({
-  /** Unique id of the user, or the account's number for its root. */
-  principalId: z.string(),
-  /** Epoch seconds: `aws:TokenIssueTime`. */
-  issuedAt: z.number(),
-  /** Epoch seconds. */
-  expiresAt: z.number(),
-});
-
-/** Temporary credentials of a user or of the root (GetSessionToken): they have the permissions of their principal. */
-export type PrincipalSession = z.output<typeof principalSessionSchema>;
-
-export type AnySession = Session | PrincipalSession;
 
 const contentSchema = z.strictObject({
   secret: z.string(),

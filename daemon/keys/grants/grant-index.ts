@@ -1,6 +1,6 @@
 import type { StringMap } from '../../../proto/generated/messages.js';
 import { type Constraint, includesAll, pairsOf, takesContext } from './grant-constraints.js';
-import type { Grant } from './grants.js';
+import type { Grant } from './grant.js';
 
 /**
  * The grants that allow one operation with one key to one grantee. Programs give one grantee a grant for each of its

@@ -1,57 +1,11 @@
 // Grants: who else may use a key, and for what (AWS KMS Developer Guide, "Grants in AWS KMS").
 import { createHash, randomBytes } from 'node:crypto';
-import { z } from 'zod';
-import type { GrantOperation, StringMap } from '../../../proto/generated/messages.js';
+import type { StringMap } from '../../../proto/generated/messages.js';
 import { OrderedKeys } from '../../store/records/ordered-keys.js';
-import type { RecordChange, Records } from '../../store/records/records.js';
-import { constraintTypes, contextOf, covers, type Permissions } from './grant-constraints.js';
+import type { Records } from '../../store/records/records.js';
+import { contextOf, covers, type Permissions } from './grant-constraints.js';
+import { type Grant, grantPrefix, type GrantRecord, grantRecord } from './grant.js';
 import { GrantsOfUse } from './grant-index.js';
-
-const grantRecord = z.strictObject({
-  /** As its maker called it, so that making it once more makes no second one. */
-  name: z.string().optional(),
-  /** Unique id of a user or role, `<unique id of a role>:<session name>`, or of the root the account. */
-  granteeId: z.string(),
-  /** As granteeId. */
-  retiringId: z.string().optional(),
-  operations: z.array(z.custom<GrantOperation>((value) => typeof value === 'string')),
-  constraint: z
-    .strictObject({
-      type: z.enum(constraintTypes),
-      /** Sorted by their keys. */
-      pairs: z.array(z.tuple([z.string(), z.string()]).readonly()).readonly(),
-    })
-    .optional(),
-  /** Epoch seconds. */
-  createdAt: z.number(),
-});
-
-/** What the metadata store keeps of a grant, as `grant/<key id>/<grant id>`. */
-export type GrantRecord = z.output<typeof grantRecord>;
-
-/** A grant. It is never changed. */
-export interface Grant extends Readonly<GrantRecord> {
-  readonly keyId: string;
-  /** 64 hex characters. */
-  readonly grantId: string;
-}
-
-const prefix = 'grant/';
-
-/** Names of the records of a key's grants. */
-export function grantNames(records: Records, keyId: string): Iterable<string> {
-  return records.keys(`${prefix}${keyId}/`);
-}
-
-/** The change that stores a grant. */
-export function putGrant({ keyId, grantId, ...record }: Grant): RecordChange {
-  return { key: `${prefix}${keyId}/${grantId}`, value: JSON.stringify(record) };
-}
-
-/** The change that removes a grant. */
-export function removeGrant({ keyId, grantId }: Pick<Grant, 'keyId' | 'grantId'>): RecordChange {
-  return { key: `${prefix}${keyId}/${grantId}`, value: undefined };
-}
 
 /** The grants as the records say they are now. */
 export class Grants {
@@ -67,8 +21,8 @@ export class Grants {
   readonly #named = new Map<string, string>();
 
   constructor(private readonly records: Records) {
-    for (const key of records.keys(prefix)) this.#set(key, records.get(key));
-    records.observe(prefix, (key, text) => this.#set(key, text));
+    for (const key of records.keys(grantPrefix)) this.#set(key, records.get(key));
+    records.observe(grantPrefix, (key, text) => this.#set(key, text));
   }
 
   get(keyId: string, grantId: string): Grant | undefined {
@@ -77,12 +31,12 @@ export class Grants {
 
   /** How many grants a key has. */
   count(keyId: string): number {
-    return this.records.count(`${prefix}${keyId}/`);
+    return this.records.count(`${grantPrefix}${keyId}/`);
   }
 
   /** Grants of a key in the order of their ids. @param after only those greater than this id */
   *of(keyId: string, after = ''): Iterable<Grant> {
-    const own = `${prefix}${keyId}/`;
+    const own = `${grantPrefix}${keyId}/`;
     for (const key of this.records.keys(own, after && own + after)) yield this.#grants.get(nameOf(key))!;
   }
 
@@ -171,7 +125,7 @@ export class Grants {
 }
 
 function nameOf(key: string): string {
-  return key.slice(prefix.length);
+  return key.slice(grantPrefix.length);
 }
 
 function useOf({ keyId, granteeId }: Grant, operation: string): string {

@@ -3,7 +3,7 @@ import { cipherSuites } from '../../../proto/formats/ciphertext.js';
 import { KeyError } from '../errors.js';
 import type { ImportType } from '../../../proto/generated/messages.js';
 import type { KeyStore, ObjectId } from '../../hsm/key-store.js';
-import type { Key } from '../keyring.js';
+import type { Key } from '../key.js';
 import type { ImportedRecord, KeyRecord, MaterialRecord } from '../record.js';
 import { materialsOf } from '../record.js';
 import { hmacSha256, keySpecs } from '../specs/table.js';

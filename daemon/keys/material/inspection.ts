@@ -1,7 +1,6 @@
 import { cipherSuites } from '../../../proto/formats/ciphertext.js';
 import type { KeySpec } from '../../../proto/generated/messages.js';
 import type { TokenObject } from '../../hsm/key-store.js';
-import type { Key } from '../keyring.js';
 import { type KeyRecord, type MaterialRecord, materialsOf, storeIdOf } from '../record.js';
 import { keySpecs } from '../specs/table.js';
 import { CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY } from '../specs/pkcs11.js';
@@ -48,7 +47,7 @@ const keyLabel = /^keyhold\/([0-9a-f-]{36}|mrk-[0-9a-f]{32})$/;
  */
 export function inspectToken(
   objects: readonly TokenObject[],
-  keys: Iterable<Key>,
+  keys: Iterable<{ readonly record: KeyRecord }>,
   customKeyStoreId: string | undefined,
   others: Iterable<string>,
   ownLabel?: string,

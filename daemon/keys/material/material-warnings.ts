@@ -1,5 +1,5 @@
 // In what a key falls short of what Keyhold promises of keys. Material that the HSM generated for Keyhold never does.
-import type { Key } from '../keyring.js';
+import type { Key } from '../key.js';
 import { materialsOf } from '../record.js';
 import { isRotatable } from './rotation.js';
 

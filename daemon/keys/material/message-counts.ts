@@ -5,7 +5,8 @@ import { z } from 'zod';
 import { KeyError } from '../errors.js';
 import type { Logger } from '../../observability/log.js';
 import type { Records } from '../../store/records/records.js';
-import type { Key, Keyring } from '../keyring.js';
+import type { Keyring } from '../keyring.js';
+import type { Key } from '../key.js';
 
 const countRecord = z.strictObject({
   /** Messages reserved under the material until the start that `start` names, that one included. */

@@ -1,6 +1,6 @@
 // What a key's record says of its rotations.
 import type { RotationsListEntry } from '../../../proto/generated/messages.js';
-import type { Key } from '../keyring.js';
+import type { Key } from '../key.js';
 import { type ImportedRecord, type KeyRecord, materialsOf } from '../record.js';
 
 const secondsPerDay = 86_400;

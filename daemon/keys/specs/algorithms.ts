@@ -3,7 +3,7 @@ import { shapeByName } from '../../../proto/schema/descriptor.js';
 import { KeyError } from '../errors.js';
 import type { CustomerMasterKeySpec, KeyMetadata, KeySpec } from '../../../proto/generated/messages.js';
 import type { Mechanism } from '../../hsm/key-store.js';
-import type { Key } from '../keyring.js';
+import type { Key } from '../key.js';
 import { keySpecs, type KeyUsageEntry } from './table.js';
 import type { EncryptionAlgorithm, KeyAgreementAlgorithm, SigningAlgorithm } from './entry.js';
 

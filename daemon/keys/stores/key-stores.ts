@@ -2,7 +2,7 @@
 import { KeyError } from '../errors.js';
 import type { CustomKeyStoresListEntry } from '../../../proto/generated/messages.js';
 import type { CipherKey, Ciphertext, KeyStore } from '../../hsm/key-store.js';
-import type { KeyStoreEvent } from '../../hsm/pool/config.js';
+import type { KeyStoreEvent } from '../../hsm/key-store-event.js';
 import type { Logger } from '../../observability/log.js';
 import type { Records } from '../../store/records/records.js';
 import {

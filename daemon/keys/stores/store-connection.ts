@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectionErrorCodeType, ConnectionStateType } from '../../../proto/generated/messages.js';
 import { HsmError, type HsmErrorCode, type KeyStore } from '../../hsm/key-store.js';
-import type { KeyStoreEvent } from '../../hsm/pool/config.js';
+import type { KeyStoreEvent } from '../../hsm/key-store-event.js';
 import { watchedTimeout } from '../../hsm/watched-timeout.js';
 
 /** Milliseconds between two attempts: they double up to the longest. */

@@ -14,7 +14,8 @@ import {
   specOf,
 } from '../../keys/adoption/adoption.js';
 import { destructionPrefix } from '../../keys/material/destructions.js';
-import { Key, putAlias, putKey } from '../../keys/keyring.js';
+import { putAlias, putKey } from '../../keys/keyring.js';
+import { Key } from '../../keys/key.js';
 import { checkImportable } from '../../keys/specs/mechanisms.js';
 import { keyMetadata } from '../../keys/metadata.js';
 import { keyDefaults } from '../../keys/new-key.js';

@@ -2,7 +2,8 @@
 // older ones encrypted they still decrypt, where they are.
 import { exceptions } from '../../../proto/errors.js';
 import { existingCustomKeyStore } from '../../keys/stores/custom-key-stores.js';
-import { type Key, putKey } from '../../keys/keyring.js';
+import { putKey } from '../../keys/keyring.js';
+import type { Key } from '../../keys/key.js';
 import { type KeyRecord, locationOf, storeIdOf } from '../../keys/record.js';
 import { checkState } from '../../keys/states.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';

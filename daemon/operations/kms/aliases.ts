@@ -1,6 +1,7 @@
 // CreateAlias, UpdateAlias, DeleteAlias, ListAliases.
 import { exceptions } from '../../../proto/errors.js';
-import { type Alias, type Key, type Keyring, putAlias } from '../../keys/keyring.js';
+import { type Alias, type Keyring, putAlias } from '../../keys/keyring.js';
+import type { Key } from '../../keys/key.js';
 import { managedAliases, managedAliasPrefix } from '../../keys/managed-keys.js';
 import type { KeyRecord } from '../../keys/record.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';

@@ -3,7 +3,7 @@ import { exceptions, type ServiceError } from '../../../proto/errors.js';
 import type { ReEncryptRequest } from '../../../proto/generated/messages.js';
 import { KeyError } from '../../keys/errors.js';
 import { HsmError } from '../../hsm/key-store.js';
-import type { Key } from '../../keys/keyring.js';
+import type { Key } from '../../keys/key.js';
 import {
   checkDecryptingKey,
   decryptingSide,

@@ -3,7 +3,7 @@ import { exceptions } from '../../../proto/errors.js';
 import type { RetireGrantRequest } from '../../../proto/generated/messages.js';
 import type { Caller } from '../../identity/caller.js';
 import { type GrantName, grantOfToken } from '../../keys/grants/grant-tokens.js';
-import { type Grant, removeGrant } from '../../keys/grants/grants.js';
+import { type Grant, removeGrant } from '../../keys/grants/grant.js';
 import { refuseDryRun } from './cryptographic.js';
 import { constraintConditions, notForService } from '../shared/grant-conditions.js';
 import { checkGrantId } from './grants.js';

@@ -11,7 +11,7 @@ import {
 } from '../../keys/grants/grant-constraints.js';
 import type { KeyRecord } from '../../keys/record.js';
 import { makeGrantToken } from '../../keys/grants/grant-tokens.js';
-import { type Grant, putGrant } from '../../keys/grants/grants.js';
+import { type Grant, putGrant } from '../../keys/grants/grant.js';
 import { refuseDryRun } from './cryptographic.js';
 import { createGrantConditions, notForService } from '../shared/grant-conditions.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';

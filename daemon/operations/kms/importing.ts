@@ -6,7 +6,8 @@ import { finishDestruction, intendDestruction } from '../../keys/material/destru
 import { withoutMaterial } from '../../keys/import/imported-material.js';
 import { importTarget, wrappingKeyTemplate, wrappingOf } from '../../keys/import/wrapping.js';
 import { generateMaterial } from '../../keys/material/intents.js';
-import { type Key, putKey } from '../../keys/keyring.js';
+import { putKey } from '../../keys/keyring.js';
+import type { Key } from '../../keys/key.js';
 import { type KeyRecord, materialsOf } from '../../keys/record.js';
 import {
   importParametersValid,

@@ -1,6 +1,7 @@
 // PutKeyPolicy, GetKeyPolicy, ListKeyPolicies.
 import { exceptions } from '../../../proto/errors.js';
-import { Key, putKey } from '../../keys/keyring.js';
+import { putKey } from '../../keys/keyring.js';
+import { Key } from '../../keys/key.js';
 import type { KeyRecord } from '../../keys/record.js';
 import { isPermitted } from '../../pipeline/authorization.js';
 import {

@@ -1,5 +1,6 @@
 // CreateKey, DescribeKey, ListKeys, EnableKey, DisableKey, UpdateKeyDescription, GetKeyLastUsage.
-import { type Key, putKey } from '../../keys/keyring.js';
+import { putKey } from '../../keys/keyring.js';
+import type { Key } from '../../keys/key.js';
 import { keyMetadata } from '../../keys/metadata.js';
 import type { KeyRecord } from '../../keys/record.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';

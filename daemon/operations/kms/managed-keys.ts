@@ -1,12 +1,13 @@
 // Makes the keys of services (`alias/aws/<service>`) when they are first used.
 import { randomUUID } from 'node:crypto';
-import { Key, putAlias, putKey } from '../../keys/keyring.js';
+import { putAlias, putKey } from '../../keys/keyring.js';
+import { Key } from '../../keys/key.js';
 import { managedAliasPrefix, managedDescription } from '../../keys/managed-keys.js';
 import { keyDefaults } from '../../keys/new-key.js';
 import type { KeyRecord, MaterialRecord } from '../../keys/record.js';
 import { rotationFrom } from '../../keys/material/rotation.js';
 import { managedKeyPolicy } from '../../policy/engine/managed-key-policy.js';
-import { makeServiceEvent } from '../../pipeline/audit-event.js';
+import { makeServiceEvent } from '../../audit/event.js';
 import type { Services } from '../../pipeline/operation.js';
 import type { Recorder } from '../../journal/recorder.js';
 
@@ -59,7 +60,7 @@ export class ManagedKeys {
         changes: () => [putKey(record), putAlias(aliasName, alias), commit],
         undo,
       },
-      makeServiceEvent('CreateKey', account, region, { keyId, aliasName }, key),
+      makeServiceEvent('CreateKey', account, region, { keyId, aliasName }, key.arn),
     );
     return keyring.existing(keyId);
   }

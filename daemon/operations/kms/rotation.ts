@@ -2,7 +2,7 @@
 import { exceptions, type ServiceError } from '../../../proto/errors.js';
 import type { EnableKeyRotationRequest } from '../../../proto/generated/messages.js';
 import { withRotation } from '../../keys/import/imported-material.js';
-import type { Key } from '../../keys/keyring.js';
+import type { Key } from '../../keys/key.js';
 import { putKey } from '../../keys/keyring.js';
 import {
   hasRotations,

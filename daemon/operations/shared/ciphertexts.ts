@@ -11,7 +11,7 @@ import { algorithmOf } from '../../keys/specs/algorithms.js';
 import { encodeBlob } from '../../../proto/formats/ciphertext.js';
 import { canonicalContext } from '../../../proto/formats/encryption-context.js';
 import type { OfKey } from '../../keys/stores/key-stores.js';
-import type { Key, Material, SymmetricMaterial } from '../../keys/keyring.js';
+import type { Key, Material, SymmetricMaterial } from '../../keys/key.js';
 import { UnknownMaterial } from '../../keys/material/unknown-materials.js';
 import type { EncryptionAlgorithm } from '../../keys/specs/entry.js';
 import { requireBlob, requireCiphertext } from './key-resolvers.js';

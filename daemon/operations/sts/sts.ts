@@ -4,7 +4,7 @@ import type { AssumeRoleRequest, IdentityTag } from '../../../proto/generated/me
 import { type Caller, sessionOf } from '../../identity/caller.js';
 import { assumedRoleArn } from '../../identity/names.js';
 import type { RoleRecord } from '../../identity/records.js';
-import type { Session } from '../../identity/sessions/sessions.js';
+import type { Session } from '../../identity/sessions/session.js';
 import { checkTags } from '../iam/identity-changes.js';
 import {
   type AnyOperation,

@@ -2,7 +2,7 @@
 import { type AssumedRoleCaller, type Caller, identityOf } from '../../identity/caller.js';
 import type { Identities, ManagedPolicy } from '../../identity/identities.js';
 import type { RoleRecord } from '../../identity/records.js';
-import type { Session } from '../../identity/sessions/sessions.js';
+import type { Session } from '../../identity/sessions/session.js';
 import type { Policies } from './decide.js';
 import { compileIdentityPolicy, compileTrustPolicy, Policy } from '../language/document.js';
 import type { Principal } from '../language/principals.js';

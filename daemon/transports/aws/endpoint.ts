@@ -9,9 +9,8 @@ import { shown } from '../../../proto/text.js';
 import type { Caller } from '../../identity/caller.js';
 import type { Share } from '../../identity/shares.js';
 import { signedHttpRequest } from '../../identity/signatures/http-requests.js';
-import { makeOrigin, type Origin } from '../../pipeline/audit-event.js';
+import { makeRequestContext, type RequestContext } from '../../pipeline/request-context.js';
 import { toServiceError } from '../../pipeline/error-mapping.js';
-import { operationTable } from '../../operations/table.js';
 import {
   asSigned,
   countFailure,
@@ -56,7 +55,7 @@ interface Connection {
   /** It found no place, or takes no further request: it is closed after the answer. */
   isRefused: boolean;
   /** Of the last request. */
-  origin?: Origin;
+  origin?: RequestContext;
 }
 
 export class AwsEndpoint {
@@ -184,7 +183,7 @@ export class AwsEndpoint {
   }
 
   async #execute(
-    origin: Origin,
+    origin: RequestContext,
     protocol: Protocol,
     shape: OperationShape,
     body: Buffer,
@@ -215,7 +214,7 @@ export class AwsEndpoint {
     body: Buffer,
     protocol: Protocol,
     requestId: string,
-  ): Promise<Origin> {
+  ): Promise<RequestContext> {
     try {
       refuseThrottled(this.rooms, request);
       const { method = '', url = '' } = request;
@@ -249,7 +248,7 @@ export class AwsEndpoint {
     connection: Connection,
     caller: Caller,
     forwarded: Forwarded | undefined,
-  ): Origin {
+  ): RequestContext {
     const { origin: known, gated } = connection;
     const userAgent = headers['user-agent'] ?? '';
     const address = forwarded?.address ?? gated.address;
@@ -263,7 +262,7 @@ export class AwsEndpoint {
       const clientHost = typeof host === 'string' ? host : undefined;
       // Behind a proxy nobody here knows the client's TLS.
       const tls = gated.isTls && !forwarded ? tlsDetailsOf(socket, clientHost) : undefined;
-      connection.origin = { ...makeOrigin(caller, this.region, address, userAgent, tls), plainHttp };
+      connection.origin = { ...makeRequestContext(caller, this.region, address, userAgent, tls), plainHttp };
     }
     return connection.origin;
   }
@@ -341,7 +340,8 @@ function protocolOf({ method, headers }: IncomingMessage): Protocol | undefined 
 }
 
 function shapeOf({ service }: Protocol, name: string): OperationShape | undefined {
-  return operationTable.get(name)?.service === service ? shapeByName.get(name) : undefined;
+  const shape = shapeByName.get(name);
+  return shape?.service === service ? shape : undefined;
 }
 
 /** Why a request is refused before its operation begins. */

@@ -10,7 +10,7 @@ import {
 import { type ErrorCode, exceptions, type ServiceError } from '../../../proto/errors.js';
 import type { Share } from '../../identity/shares.js';
 import type { Logger } from '../../observability/log.js';
-import type { Origin } from '../../pipeline/audit-event.js';
+import type { RequestContext } from '../../pipeline/request-context.js';
 import { toServiceError } from '../../pipeline/error-mapping.js';
 import type { NotedRequests } from '../../pipeline/noted-requests.js';
 import type { Pipeline } from '../../pipeline/pipeline.js';
@@ -45,7 +45,7 @@ export class Connection {
   constructor(
     private readonly webSocket: WebSocket,
     socket: Socket,
-    private readonly origin: Origin,
+    private readonly origin: RequestContext,
     private readonly pipeline: Pipeline,
     private readonly noted: NotedRequests,
     private readonly limits: ConnectionLimits,

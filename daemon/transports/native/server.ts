@@ -7,7 +7,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { errorTable, exceptions, type ServiceError } from '../../../proto/errors.js';
 import type { Caller } from '../../identity/caller.js';
 import type { Share } from '../../identity/shares.js';
-import { makeOrigin } from '../../pipeline/audit-event.js';
+import { makeRequestContext } from '../../pipeline/request-context.js';
 import { toServiceError } from '../../pipeline/error-mapping.js';
 import {
   asSigned,
@@ -175,7 +175,7 @@ export class NativeServer {
     const address = this.rooms.proxies.forwarded(request, gated.address)?.address ?? gated.address;
     this.rooms.failures.noteSuccess(address ?? 'unix', caller.accessKeyId);
     const tls = tlsDetailsOf(socket, request.headers.host);
-    const origin = makeOrigin(caller, this.region, address, userAgent, tls);
+    const origin = makeRequestContext(caller, this.region, address, userAgent, tls);
     this.rooms.noted.note(origin, { eventName: 'OpenConnection' });
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true);

@@ -8,7 +8,7 @@ import pkcs11 from 'pkcs11js';
 import t, { type Test } from 'tap';
 import type { KeyTemplate } from '../../../daemon/hsm/key-store.js';
 import { FrameReader, FrameWriter, forEachMessage } from '../../../daemon/hsm/frames.js';
-import type { StartSettings } from '../../../daemon/hsm/jobs/start.js';
+import type { StartSettings } from '../../../daemon/hsm/start-settings.js';
 import { jobs } from '../../../daemon/hsm/jobs/table.js';
 import { LIBRARY, PIN, SPY, connectTo, lives, makeToken, newKey, pids, until } from '../token.js';
 

@@ -8,7 +8,8 @@ import {
   pairsOf,
   type Permissions,
 } from '../../../daemon/keys/grants/grant-constraints.js';
-import { type GrantRecord, Grants, putGrant, removeGrant } from '../../../daemon/keys/grants/grants.js';
+import { Grants } from '../../../daemon/keys/grants/grants.js';
+import { type GrantRecord, putGrant, removeGrant } from '../../../daemon/keys/grants/grant.js';
 import { LevelStore } from '../../../daemon/store/leveldb/leveldb.js';
 import { Records } from '../../../daemon/store/records/records.js';
 import type { GrantOperation } from '../../../proto/generated/messages.js';

@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path';
 import type { Slot } from 'graphene-pk11';
 import { HsmError } from '../key-store.js';
-import { meaningOf } from '../pkcs11/return-values.js';
+import { meaningOf } from './return-values.js';
 
 const tokenFile = 'token.object';
 

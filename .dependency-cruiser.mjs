@@ -1,0 +1,143 @@
+// Which part may import which. `npm run lint` checks it; type imports count like all others.
+// Every folder of `allowed` may import itself and what is listed; all of them may import the libraries in node_modules.
+
+/** By folder of daemon/, what it may import of daemon/. proto/ and observability/ are open to all. */
+const allowed = {
+  config: [],
+  files: [],
+  tls: [],
+  observability: [],
+  store: ['files'],
+  hsm: ['config', 'files'],
+  audit: ['files', 'tls'],
+  keys: [
+    'hsm/key-store',
+    'hsm/key-store-event',
+    'hsm/curves',
+    'hsm/watched-timeout',
+    'store/records',
+    'hsm/secrets',
+  ],
+  identity: ['hsm/key-store', 'hsm/secrets', 'store/records'],
+  policy: ['identity'],
+  journal: ['store', 'audit'],
+  pipeline: ['journal', 'keys', 'identity', 'policy', 'audit', 'store', 'hsm/key-store', 'hsm/secrets'],
+  operations: [
+    'pipeline',
+    'journal',
+    'keys',
+    'identity',
+    'policy',
+    'audit/event',
+    'hsm/key-store',
+    'hsm/secrets',
+  ],
+  lifecycle: ['pipeline/operation', 'journal', 'keys', 'identity', 'policy', 'audit/event', 'store/records'],
+  transports: ['pipeline', 'identity', 'config/schema', 'tls'],
+};
+
+const open = ['proto', 'daemon/observability'];
+
+const directions = Object.entries(allowed).map(([folder, others]) => ({
+  name: `imports-of-${folder}`,
+  severity: 'error',
+  from: { path: `^daemon/${folder}/` },
+  to: {
+    path: '^(daemon|client|proto)/',
+    pathNot: [...open, `daemon/${folder}`, ...others.map((other) => `daemon/${other}`)].map(
+      (each) => `^${each}(/|\\.ts$)`,
+    ),
+  },
+}));
+
+/**
+ * Programs that are started by the path of their file, which no import shows. Each is started by one file; nothing
+ * outside the program's own folder imports it.
+ */
+const startedByPath = [
+  { starter: 'client/cli/programs.ts', programs: 'daemon/admin/' },
+  { starter: 'daemon/app/client-files.ts', programs: 'client/cli/' },
+  { starter: 'daemon/hsm/pool/worker-process.ts', programs: 'daemon/hsm/worker/' },
+];
+
+const programs = startedByPath.map(({ starter, programs }) => ({
+  name: `started-by-${starter.split('/').at(-1).replace('.ts', '')}`,
+  comment: `${starter} starts programs of ${programs} as processes: nothing else may import them.`,
+  severity: 'error',
+  from: { pathNot: `^${programs}` },
+  // The codec of a job names the type of the session that executes it.
+  to: { path: `^${programs}`, dependencyTypesNot: ['type-only'] },
+}));
+
+export default {
+  forbidden: [
+    {
+      name: 'no-cycle',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'proto-imports-nothing',
+      severity: 'error',
+      from: { path: '^proto/' },
+      to: { path: '^(client|daemon)/' },
+    },
+    {
+      name: 'client-imports-proto-alone',
+      severity: 'error',
+      from: { path: '^client/' },
+      to: { path: '^daemon/' },
+    },
+    {
+      name: 'daemon-imports-no-client',
+      severity: 'error',
+      from: { path: '^daemon/' },
+      // Its provider of WebCrypto, with which @peculiar/x509 makes the certificates of a new home.
+      to: { path: '^client/', pathNot: '^client/crypto\\.ts$' },
+    },
+    {
+      name: 'every-folder-has-a-direction',
+      comment: 'A new folder of daemon/ is added to the table above.',
+      severity: 'error',
+      from: {
+        path: '^daemon/',
+        pathNot: `^daemon/(main\\.ts$|(app|admin|${Object.keys(allowed).join('|')})/)`,
+      },
+      to: {},
+    },
+    {
+      name: 'only-main-and-admin-import-app',
+      severity: 'error',
+      from: { path: '^daemon/', pathNot: '^daemon/(main\\.ts$|(app|admin)/)' },
+      to: { path: '^daemon/(app|admin)/' },
+    },
+    {
+      name: 'app-imports-no-program',
+      severity: 'error',
+      from: { path: '^daemon/app/' },
+      to: { path: '^daemon/admin/' },
+    },
+    {
+      name: 'only-app-knows-implementations',
+      comment: 'LevelDB, the pool of workers and the listeners stand behind interfaces everywhere else.',
+      severity: 'error',
+      from: { path: '^daemon/', pathNot: '^daemon/(main\\.ts$|(app|admin|hsm|store|transports)/)' },
+      to: { path: '^daemon/(hsm/(pool|worker|pkcs11)|store/leveldb|transports)/' },
+    },
+    {
+      name: 'the-daemon-loads-no-module',
+      comment: 'PKCS#11 modules run in workers and in programs of admin/hsm; types alone may be shared.',
+      severity: 'error',
+      from: { path: '^daemon/', pathNot: '^daemon/(hsm/(worker|pkcs11)|admin/hsm)/' },
+      to: { path: '^daemon/hsm/pkcs11/', dependencyTypesNot: ['type-only'] },
+    },
+    ...directions,
+    ...programs,
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    includeOnly: '^(daemon|client|proto)/',
+  },
+};
