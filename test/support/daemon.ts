@@ -153,7 +153,8 @@ export class TestDaemon {
 
   connect(options: ConnectOptions = {}): Promise<Client> {
     // Other tests are on the machine too.
-    return connect({ url: this.url, credentials: this.credentials, timeout: 120_000, ...options });
+    const patience = { timeout: 120_000, connectTimeout: 60_000 };
+    return connect({ url: this.url, credentials: this.credentials, ...patience, ...options });
   }
 
   /** Runs the CLI. */
