@@ -4,7 +4,7 @@ import { fileName, genesis, isJson, type ChainHead, parseStart, recordHash } fro
 import { listFiles, readLines } from './lines.js';
 
 /** How a log differs from the expected head. */
-export interface LogBreak {
+export interface HeadMismatch {
   readonly kind: 'gone' | 'cut' | 'another';
   /** The record that was durable. */
   readonly expected: ChainHead;
@@ -18,7 +18,7 @@ export interface LogBreak {
  * @returns undefined where it is there
  * @throws Error of node:fs where a file cannot be read
  */
-export function findLogBreak(directory: string, expected: ChainHead): LogBreak | undefined {
+export function findHeadMismatch(directory: string, expected: ChainHead): HeadMismatch | undefined {
   if (expected.sequence === 0) return undefined;
   const numbers = existsSync(directory) ? listFiles(directory) : [];
   const at = numbers.findLastIndex(
@@ -47,10 +47,10 @@ export function findLogBreak(directory: string, expected: ChainHead): LogBreak |
 }
 
 /** Describes the difference in a sentence. */
-export function describeLogBreak({ kind, expected, last }: LogBreak): string {
+export function describeHeadMismatch({ kind, expected, last }: HeadMismatch): string {
   const { sequence } = expected;
   if (kind === 'gone')
-    return `It holds no record, though record ${sequence} was durable: it was deleted or emptied.`;
+    return `It has no record, although record ${sequence} was durable: it was deleted or emptied.`;
   if (kind === 'cut')
     return `It ends with record ${last.sequence}, though record ${sequence} was durable: at least ${sequence - last.sequence} were cut off.`;
   return `It does not hold record ${sequence} as the daemon wrote it: the log was replaced or written anew.`;

@@ -3,11 +3,11 @@ import { type ChainHead, parseStart, recordHash } from './chain.js';
 import type { Line } from './lines.js';
 
 /**
- * E is the sequence number that had to come, P the hash that its record had to give for the one before.
+ * E is the expected sequence number, P the hash that its record should name for the one before.
  * - `changed`: the record itself is not what was written. It does not begin as a record does; or the record after it,
  *   which is intact, gives another hash for it; or it is chained to P under another number than E; or a checkpoint
  *   with a good signature names another hash for a record: then the chain was computed anew after the edit, and whether
- *   that was a change, an insertion or another order nothing tells any more.
+ *   that was a change, an insertion or another order cannot be determined any more.
  * - `removed`: a later record is where E should be, and E does not follow; or a checkpoint with a good
  *   signature names a record that does not come before it (then the chain was computed anew after the removal); or a
  *   number is left out in the numbering of the files, which begins at 1.
@@ -72,22 +72,22 @@ export function diagnose(
   if (foreign) {
     return here(
       'foreign-checkpoint',
-      `a checkpoint that another key signed stands where record ${expected} had to`,
+      `a checkpoint that another key signed is where record ${expected} should be`,
     );
   }
   if (!start) {
     return nextFits
-      ? here('inserted', `a line that is not a record stands before record ${expected}`)
+      ? here('inserted', `a line that is not a record comes before record ${expected}`)
       : here('changed', `record ${expected} is not a record any more`);
   }
   if (nextBytes && nextFits) {
     const nextHash = recordHash(nextBytes);
     if (start.sequence <= expected) {
-      return here('inserted', `a line numbered ${start.sequence} stands before record ${expected}`);
+      return here('inserted', `a line numbered ${start.sequence} comes before record ${expected}`);
     }
-    return start.previous === nextHash || !standsBehind(following, start.sequence)
-      ? here('reordered', `record ${start.sequence} stands before record ${expected}`)
-      : here('inserted', `a copy of record ${start.sequence} stands before record ${expected}`);
+    return start.previous === nextHash || !followsLater(following, start.sequence)
+      ? here('reordered', `record ${start.sequence} comes before record ${expected}`)
+      : here('inserted', `a copy of record ${start.sequence} comes before record ${expected}`);
   }
   if (start.sequence === expected) {
     const intact = next?.previous === lineHash;
@@ -103,10 +103,10 @@ export function diagnose(
     return here('changed', `record ${expected} has the number ${start.sequence}`);
   }
   if (start.sequence < expected) {
-    return here('inserted', `a second record ${start.sequence} stands where record ${expected} had to come`);
+    return here('inserted', `a second record ${start.sequence} is where record ${expected} should be`);
   }
-  if (next?.sequence === expected || standsBehind(following, expected)) {
-    return here('reordered', `record ${start.sequence} stands before record ${expected}`);
+  if (next?.sequence === expected || followsLater(following, expected)) {
+    return here('reordered', `record ${start.sequence} comes before record ${expected}`);
   }
   const gone =
     start.sequence - 1 > expected
@@ -115,7 +115,7 @@ export function diagnose(
   return here('removed', `${gone} missing`);
 }
 
-function standsBehind(following: Iterator<Line, void>, sequence: number): boolean {
+function followsLater(following: Iterator<Line, void>, sequence: number): boolean {
   for (let line = following.next(); !line.done; line = following.next()) {
     if (parseStart(line.value.bytes)?.sequence === sequence) return true;
   }

@@ -141,7 +141,7 @@ export class LogFile {
       const found = opened.size >= this.position && (await this.#endsWith(this.handle, last));
       if (!found) {
         throw new AuditError(
-          `${this.path} no longer holds record ${last.sequence}, which was durable: it was replaced or damaged. ` +
+          `${this.path} no longer has record ${last.sequence}, which was durable: it was replaced or damaged. ` +
             `${this.#wayBack}`,
         );
       }

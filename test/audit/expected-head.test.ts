@@ -2,7 +2,7 @@ import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import t from 'tap';
 import { recordHash } from '../../daemon/audit/chain.js';
-import { canBeContinued, findLogBreak, lastRecord } from '../../daemon/audit/expected-head.js';
+import { canBeContinued, findHeadMismatch, lastRecord } from '../../daemon/audit/expected-head.js';
 import { chainAnew, fileNames, members, openLog, readLog, writeLog } from './support.js';
 
 const linkOf = (lines: readonly string[], sequence: number) => ({
@@ -17,16 +17,16 @@ await t.test('a log that still holds the record, and goes on from it, is right',
   await log.close();
   const lines = readLog(directory);
   for (let sequence = 1; sequence <= lines.length; sequence++)
-    t.equal(findLogBreak(directory, linkOf(lines, sequence)), undefined);
-  t.equal(findLogBreak(directory, { sequence: 0, hash: '' }), undefined);
+    t.equal(findHeadMismatch(directory, linkOf(lines, sequence)), undefined);
+  t.equal(findHeadMismatch(directory, { sequence: 0, hash: '' }), undefined);
   t.same(lastRecord(directory), linkOf(lines, lines.length));
   const [first, ...others] = fileNames(directory);
   const inFirst = readFileSync(join(directory, first!), 'utf8').trimEnd().split('\n').length;
   rmSync(join(directory, first!));
-  t.equal(findLogBreak(directory, linkOf(lines, inFirst)), undefined, 'older files may be moved away');
-  t.equal(findLogBreak(directory, linkOf(lines, lines.length)), undefined);
+  t.equal(findHeadMismatch(directory, linkOf(lines, inFirst)), undefined, 'older files may be moved away');
+  t.equal(findHeadMismatch(directory, linkOf(lines, lines.length)), undefined);
   for (const name of others) truncateSync(join(directory, name));
-  t.match(findLogBreak(directory, linkOf(lines, lines.length)), { kind: 'gone', last: { sequence: 0 } });
+  t.match(findHeadMismatch(directory, linkOf(lines, lines.length)), { kind: 'gone', last: { sequence: 0 } });
 });
 
 await t.test('a log that does not is told from one that was cut or emptied', async (t) => {
@@ -67,11 +67,11 @@ await t.test('a log that does not is told from one that was cut or emptied', asy
   cpSync(directory, join(folder, 'whole'), { recursive: true });
   for (const [name, [change, found]] of Object.entries(cases)) {
     change();
-    t.match(findLogBreak(directory, end), found, name);
+    t.match(findHeadMismatch(directory, end), found, name);
     rmSync(directory, { recursive: true, force: true });
     cpSync(join(folder, 'whole'), directory, { recursive: true });
   }
-  t.equal(findLogBreak(directory, end), undefined);
+  t.equal(findHeadMismatch(directory, end), undefined);
   t.equal(canBeContinued(directory), true);
   writeFileSync(file, 'no record\n', { flag: 'a' });
   t.equal(canBeContinued(directory), false);

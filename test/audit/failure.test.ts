@@ -180,7 +180,7 @@ await t.test(
     t.same(fileNames(directory), []);
     writeFileSync(file, forged);
     await until(() =>
-      events.some((event) => event.type === 'failed' && String(event.error).includes('no longer holds')),
+      events.some((event) => event.type === 'failed' && String(event.error).includes('no longer has')),
     );
     t.equal(log.available, false);
     t.equal(readFileSync(file, 'utf8'), forged);

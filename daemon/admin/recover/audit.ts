@@ -3,11 +3,11 @@
 import { mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { canBeContinued, describeLogBreak, lastRecord } from '../../audit/expected-head.js';
+import { canBeContinued, describeHeadMismatch, lastRecord } from '../../audit/expected-head.js';
 import { dropPositionsBeyond } from '../../audit/sinks/position.js';
-import { auditBreak, readRecords } from '../../app/opening/open-home.js';
+import { auditMismatch, readRecords } from '../../app/opening/open-home.js';
 import { makeServiceEvent } from '../../audit/event.js';
-import { breakError } from '../../store/records/integrity-failures.js';
+import { integrityError } from '../../store/records/integrity-failures.js';
 import { syncFolderSync } from '../../files/replace-file.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
@@ -24,9 +24,9 @@ async function recover(stopped: StoppedHome, isAccepted: boolean): Promise<numbe
   const { home, store, instance, keyStore } = stopped;
   const opened = await readRecords(store, instance, keyStore);
   // Its next root would accept the store, too.
-  if (opened.broken) throw breakError(opened.broken);
+  if (opened.broken) throw integrityError(opened.broken);
   const directory = join(home, 'audit');
-  const broken = auditBreak(home, opened);
+  const broken = auditMismatch(home, opened);
   const isUsable = canBeContinued(directory);
   if (!broken && isUsable) {
     console.log(
@@ -34,7 +34,7 @@ async function recover(stopped: StoppedHome, isAccepted: boolean): Promise<numbe
     );
     return 0;
   }
-  if (broken) console.log(describeLogBreak(broken));
+  if (broken) console.log(describeHeadMismatch(broken));
   if (!isUsable)
     console.log('Its last line is not a record, or a file does not end in one, so it cannot be continued.');
   if (!isAccepted) {

@@ -3,7 +3,7 @@
 import { Command } from 'commander';
 import { readRecords, rootedInstance, storeInstance } from '../../app/opening/open-home.js';
 import { makeServiceEvent } from '../../audit/event.js';
-import { type Break, describeBreak, skippedEpochs } from '../../store/records/integrity-failures.js';
+import { type IntegrityFailure, describeIntegrityFailure, skippedEpochs } from '../../store/records/integrity-failures.js';
 import type { Root } from '../../store/records/root.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
@@ -28,7 +28,7 @@ async function recover(home: StoppedHome, isAccepted: boolean): Promise<number> 
     );
     return 0;
   }
-  console.log(describeBreak(broken));
+  console.log(describeIntegrityFailure(broken));
   if (!isAccepted) {
     console.log(consequences);
     return 1;
@@ -48,7 +48,7 @@ async function recover(home: StoppedHome, isAccepted: boolean): Promise<number> 
 }
 
 /** For the audit event. */
-function details({ kind, root, anchor, found }: Break, droppedIntents: number) {
+function details({ kind, root, anchor, found }: IntegrityFailure, droppedIntents: number) {
   const shown = (one: Root | undefined) =>
     one && { epoch: one.epoch, writtenAt: new Date(one.at * 1000).toISOString() };
   const recordsExpected = root?.count;

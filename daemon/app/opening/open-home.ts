@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { readAnchor } from './anchor.js';
 import { AuditError } from '../../audit/audit-log.js';
-import { describeLogBreak, findLogBreak, type LogBreak } from '../../audit/expected-head.js';
+import { describeHeadMismatch, findHeadMismatch, type HeadMismatch } from '../../audit/expected-head.js';
 import { openAuditLog } from '../../audit/open.js';
 import { ConfigError } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
@@ -21,7 +21,11 @@ import { ecdsaSha256, hmacSha256 } from '../../keys/specs/table.js';
 import type { Logger } from '../../observability/log.js';
 import { makeServiceEvent } from '../../audit/event.js';
 import { OwedEvents } from '../../journal/audit-outbox.js';
-import { type Break, breakError, compareWithAnchor } from '../../store/records/integrity-failures.js';
+import {
+  type IntegrityFailure,
+  integrityError,
+  compareWithAnchor,
+} from '../../store/records/integrity-failures.js';
 import { refuseUnknownKinds } from '../../store/records/record-kinds.js';
 import { Records } from '../../store/records/records.js';
 import type { Anchor, LogHead } from '../../store/records/root.js';
@@ -60,7 +64,7 @@ export async function readRecords(
   store: MetadataStore,
   instance: Instance,
   keyStore: KeyStore,
-): Promise<OpenedRecords & { readonly broken: Break | undefined; readonly isRooted: boolean }> {
+): Promise<OpenedRecords & { readonly broken: IntegrityFailure | undefined; readonly isRooted: boolean }> {
   checkInternalKeys(instance, keyStore);
   const macKey = internalObjectId(instance, 'record-mac');
   const mac = (message: Buffer) => keyStore.sign(macKey, hmacSha256, 'none', message);
@@ -76,10 +80,14 @@ export async function readRecords(
   // The copy counts, since it has a MAC. It is written first, so no crash leaves the older format there alone.
   const isRooted = parseInstance(copy).format === 2 || instance.format === 2;
   const anchor = await readAnchor(keyStore, instance);
-  return { records, anchor, broken: breakOf(records, anchor, isRooted), isRooted };
+  return { records, anchor, broken: integrityFailureOf(records, anchor, isRooted), isRooted };
 }
 
-function breakOf(records: Records, anchor: Anchor | undefined, isRooted: boolean): Break | undefined {
+function integrityFailureOf(
+  records: Records,
+  anchor: Anchor | undefined,
+  isRooted: boolean,
+): IntegrityFailure | undefined {
   const { root, broken, size } = records;
   if (!broken) return root && compareWithAnchor(root, anchor, size);
   const isFirstStart = broken.kind === 'no-root' && !isRooted && !anchor;
@@ -96,7 +104,7 @@ export async function loadRecords(
   keyStore: KeyStore,
 ): Promise<OpenedRecords> {
   const { records, anchor, broken, isRooted } = await readRecords(store, instance, keyStore);
-  if (broken) throw breakError(broken);
+  if (broken) throw integrityError(broken);
   if (!isRooted) {
     const event = makeServiceEvent('UpgradeStore', instance.account, instance.region, {
       records: records.size,
@@ -126,9 +134,9 @@ export function expectedLogHead({ records: { root }, anchor }: OpenedRecords): L
 }
 
 /** What is missing of the audit log of a home. */
-export function auditBreak(home: string, opened: OpenedRecords): LogBreak | undefined {
+export function auditMismatch(home: string, opened: OpenedRecords): HeadMismatch | undefined {
   const expected = expectedLogHead(opened);
-  return expected && findLogBreak(join(home, 'audit'), expected);
+  return expected && findHeadMismatch(join(home, 'audit'), expected);
 }
 
 /**
@@ -136,10 +144,10 @@ export function auditBreak(home: string, opened: OpenedRecords): LogBreak | unde
  * @throws AuditError where it was cut, emptied, replaced or deleted
  */
 export function checkAudit(home: string, opened: OpenedRecords): void {
-  const broken = auditBreak(home, opened);
+  const broken = auditMismatch(home, opened);
   if (!broken) return;
   throw new AuditError(
-    `The audit log in ${join(home, 'audit')} was changed while the daemon was stopped. ${describeLogBreak(broken)} ` +
+    `The audit log in ${join(home, 'audit')} was changed while the daemon was stopped. ${describeHeadMismatch(broken)} ` +
       'Put the newest log back; where it is lost for good, `keyhold recover audit` explains what is missing, and puts it on record.',
   );
 }

@@ -19,7 +19,7 @@ export type Position = Readonly<z.output<typeof position>>;
 
 export const beginning: Position = { file: 1, offset: 0, sequence: 0 };
 
-/** @returns the log's beginning where nothing is kept yet @throws AuditError where the file holds something else */
+/** Reads the saved position. @returns the beginning of the log if there is none @throws AuditError if the file is malformed */
 export async function loadPosition(path: string): Promise<Position> {
   let text: string;
   try {
@@ -31,9 +31,12 @@ export async function loadPosition(path: string): Promise<Position> {
   try {
     return position.parse(JSON.parse(text));
   } catch (error) {
-    throw new AuditError(`${path} holds no position: remove it, and the sink sends the whole log again.`, {
-      cause: error,
-    });
+    throw new AuditError(
+      `${path} is not a position file: remove it, and the sink sends the whole log again.`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

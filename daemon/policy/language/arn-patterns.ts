@@ -1,7 +1,7 @@
 // ARNs with wildcards. Each of the six parts between colons is matched by itself, so that a wildcard never reaches over
 // a colon (IAM User Guide, "ARN condition operators"); all behind the fifth colon is the last part.
 import { literalOf, type Lookup, Pattern } from './patterns.js';
-import { type Place, quote } from './document-path.js';
+import { type DocumentPath, quote } from './document-path.js';
 import { Wildcards } from './wildcards.js';
 import { spend } from './work.js';
 
@@ -28,7 +28,7 @@ export class ArnPattern {
    * Parses an ARN with wildcards, and with variables where they are allowed. `*` alone is any ARN.
    * @throws PolicyError (malformed-policy) where it has fewer than six parts and no variable that could bring them
    */
-  static parse(text: string, variables: boolean, at: Place): ArnPattern {
+  static parse(text: string, variables: boolean, at: DocumentPath): ArnPattern {
     const pattern = new ArnPattern(Pattern.parse(text, { wildcards: true, variables }, at), text === '*');
     if (text !== '*' && pattern.#parts && pattern.#parts.length < 6) {
       at.fail(

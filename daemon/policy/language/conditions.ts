@@ -1,7 +1,7 @@
 // The Condition of a statement: all operators of it, and all keys of an operator, must be true.
 import { type Operator, operators, type Test } from './operators.js';
 import type { Lookup } from './patterns.js';
-import { type Place, quote } from './document-path.js';
+import { type DocumentPath, quote } from './document-path.js';
 import type { RawStatement } from './schema.js';
 import { spend } from './work.js';
 
@@ -40,7 +40,7 @@ interface Options {
 export function compileConditions(
   block: NonNullable<RawStatement['Condition']>,
   options: Options,
-  at: Place,
+  at: DocumentPath,
 ): Condition[] {
   return Object.entries(block).flatMap(([name, keys]) => {
     const place = at.member(name);
@@ -55,9 +55,9 @@ export function compileConditions(
 }
 
 type Compiled = Pick<Condition, 'isTrue' | 'cost'>;
-type Compile = (key: string, values: readonly string[], at: Place) => Compiled;
+type Compile = (key: string, values: readonly string[], at: DocumentPath) => Compiled;
 
-function compiler(name: string, options: Options, at: Place): Compile {
+function compiler(name: string, options: Options, at: DocumentPath): Compile {
   if (name === 'Null') return compileNull;
   const [, set, base = '', ifExists] = operatorPattern.exec(name) ?? [];
   const operator = operators.get(base);
@@ -74,7 +74,7 @@ function compiler(name: string, options: Options, at: Place): Compile {
   };
 }
 
-function compileNull(key: string, values: readonly string[], at: Place): Compiled {
+function compileNull(key: string, values: readonly string[], at: DocumentPath): Compiled {
   const wanted = values.map((value) => {
     const lower = value.toLowerCase();
     return lower === 'true' || lower === 'false' ? lower === 'true' : at.fail('Null takes true or false.');

@@ -5,25 +5,25 @@ import { quote as quoteText, shown } from '../../../proto/text.js';
 const longestText = 120;
 
 /** A path in a policy document: `Statement[2].Condition.StringEquals`. */
-export class Place {
+export class DocumentPath {
   /** @param preface the beginning of all messages about this place */
   constructor(
     readonly path: string,
     private readonly preface = '',
   ) {}
 
-  member(name: string): Place {
+  member(name: string): DocumentPath {
     const step = shown(name, longestText);
-    return new Place(this.path === '' ? step : `${this.path}.${step}`, this.preface);
+    return new DocumentPath(this.path === '' ? step : `${this.path}.${step}`, this.preface);
   }
 
-  item(index: number): Place {
-    return new Place(`${this.path}[${index}]`, this.preface);
+  item(index: number): DocumentPath {
+    return new DocumentPath(`${this.path}[${index}]`, this.preface);
   }
 
   /** The same path, with a sentence that begins its messages. */
-  prefaced(sentence: string): Place {
-    return new Place(this.path, `${sentence} `);
+  prefaced(sentence: string): DocumentPath {
+    return new DocumentPath(this.path, `${sentence} `);
   }
 
   /** @throws PolicyError (malformed-policy) that says where and what */

@@ -1,7 +1,7 @@
 // The JSON of policies. `JSON.parse` silently keeps the last of two members with one name, so a Deny could hide from a reader
 // of the document: duplicates are refused, as IAM does. Unlike proto/json-members.ts, which only looks for duplicates, this
 // parser gives the line and column of each error and the place of each string.
-import { Place, quote } from './document-path.js';
+import { DocumentPath, quote } from './document-path.js';
 
 /** Levels of arrays and objects. A policy has at most seven: the list of values of a condition key is the innermost. */
 const deepest = 16;
@@ -17,56 +17,56 @@ class Parser {
   /** @param onString called for each string value with its path, and its begin and end in the text */
   constructor(
     readonly text: string,
-    readonly onString?: (value: string, at: Place, start: number, end: number) => void,
+    readonly onString?: (value: string, at: DocumentPath, start: number, end: number) => void,
   ) {}
 
   document(): unknown {
-    const value = this.#value(new Place(''));
-    if (this.#next() !== '') this.#fail('The document should end');
+    const value = this.#value(new DocumentPath(''));
+    if (this.#next() !== '') this.#fail('expected the end of the document');
     return value;
   }
 
-  #value(at: Place): unknown {
+  #value(at: DocumentPath): unknown {
     const next = this.#next();
     if (next === '{') return this.#nested(() => this.#object(at));
     if (next === '[') return this.#nested(() => this.#array(at));
     const start = this.#offset;
-    const value = this.#scalar('A value should stand');
+    const value = this.#scalar('expected a value');
     if (typeof value === 'string') this.onString?.(value, at, start, this.#offset);
     return value;
   }
 
   #nested<T>(read: () => T): T {
-    if (++this.#depth > deepest) this.#fail('No further array or object is allowed');
+    if (++this.#depth > deepest) this.#fail('the document is nested too deeply');
     this.#offset++;
     const value = read();
     this.#depth--;
     return value;
   }
 
-  #object(at: Place): Record<string, unknown> {
+  #object(at: DocumentPath): Record<string, unknown> {
     const members: Record<string, unknown> = {};
     if (this.#skip('}')) return members;
     do {
-      if (this.#next() !== '"') this.#fail('The name of a member, in double quotes, should stand');
-      const name = this.#scalar('The name of a member should stand') as string;
+      if (this.#next() !== '"') this.#fail('expected a member name in double quotes');
+      const name = this.#scalar('expected a member name') as string;
       const member = at.member(name);
-      if (Object.hasOwn(members, name)) member.fail('It is there twice.');
+      if (Object.hasOwn(members, name)) member.fail('It is given twice.');
       // No element, operator or condition key has this name, and an assignment to it would be lost.
       if (name === '__proto__') at.fail(`There is no ${quote(name)}.`);
-      if (!this.#skip(':')) this.#fail('A colon should stand');
+      if (!this.#skip(':')) this.#fail('expected a colon');
       members[name] = this.#value(member);
     } while (this.#skip(','));
-    if (!this.#skip('}')) this.#fail('A comma or "}" should stand');
+    if (!this.#skip('}')) this.#fail('expected a comma or "}"');
     return members;
   }
 
-  #array(at: Place): unknown[] {
+  #array(at: DocumentPath): unknown[] {
     const items: unknown[] = [];
     if (this.#skip(']')) return items;
     do items.push(this.#value(at.item(items.length)));
     while (this.#skip(','));
-    if (!this.#skip(']')) this.#fail('A comma or "]" should stand');
+    if (!this.#skip(']')) this.#fail('expected a comma or "]"');
     return items;
   }
 
@@ -91,7 +91,7 @@ class Parser {
   }
 
   #fail(what: string): never {
-    return new Place('').fail(`This is not JSON. ${what} at ${position(this.text, this.#offset)}.`);
+    return new DocumentPath('').fail(`This is not JSON: ${what} at ${position(this.text, this.#offset)}.`);
   }
 }
 
@@ -104,7 +104,7 @@ export function parseJson(text: string): unknown {
   const at = text.search(/[^\t\n\r\u0020-\u00ff]/);
   if (at >= 0) {
     const character = text.codePointAt(at)!.toString(16).toUpperCase().padStart(4, '0');
-    new Place('').fail(
+    new DocumentPath('').fail(
       `The character U+${character} at ${position(text, at)} is not allowed. Policies are written in Latin-1; ` +
         'escape others as \\uXXXX.',
     );
@@ -122,7 +122,7 @@ const principalPath = /^Statement(?:\[\d+\])?\.(?:Not)?Principal\.AWS(?:\[\d+\])
 export function renamePrincipals(text: string, rename: (name: string) => string | undefined): string {
   let renamed = '';
   let done = 0;
-  const replace = (value: string, { path }: Place, start: number, end: number) => {
+  const replace = (value: string, { path }: DocumentPath, start: number, end: number) => {
     const name = principalPath.test(path) ? rename(value) : undefined;
     if (name === undefined) return;
     renamed += text.slice(done, start) + JSON.stringify(name);

@@ -1,6 +1,6 @@
 // The kinds of policy documents, and what each may say.
 import { PolicyError } from '../errors.js';
-import type { Place } from './document-path.js';
+import type { DocumentPath } from './document-path.js';
 import { type RawDocument, type RawStatement, readDocument } from './schema.js';
 
 export type PolicyKind = 'key' | 'identity' | 'trust';
@@ -9,7 +9,7 @@ interface Kind {
   /** As `AccessDeniedException` names it. */
   readonly title: string;
   readonly limit: { readonly most: number; readonly unit: string; readonly of: (text: string) => number };
-  readonly check: (raw: RawStatement, at: Place) => void;
+  readonly check: (raw: RawStatement, at: DocumentPath) => void;
   /** IAM knows no Id in identity policies, and wants a Sid that is unique and alphanumeric. KMS takes any. */
   readonly allowsId: boolean;
   readonly hasStrictSids: boolean;
@@ -68,14 +68,14 @@ export function readPolicy(kind: PolicyKind, text: string): RawDocument {
   return document;
 }
 
-function checkSid(sid: string | undefined, sids: Set<string>, at: Place): void {
+function checkSid(sid: string | undefined, sids: Set<string>, at: DocumentPath): void {
   if (!sid) return;
   if (!/^[A-Za-z0-9]+$/.test(sid)) at.fail('It must consist of letters and digits.');
   if (sids.has(sid)) at.fail('Another statement has the same one. Statement ids must be unique in a policy.');
   sids.add(sid);
 }
 
-function checkKeyStatement(raw: RawStatement, at: Place): void {
+function checkKeyStatement(raw: RawStatement, at: DocumentPath): void {
   if (raw.Principal && raw.NotPrincipal) at.fail('It has both Principal and NotPrincipal.');
   if (!raw.Principal && !raw.NotPrincipal) at.fail('It has no Principal. A key policy says who is meant.');
   if (raw.NotPrincipal && raw.Effect === 'Allow')
@@ -94,13 +94,16 @@ function checkKeyStatement(raw: RawStatement, at: Place): void {
   }
 }
 
-function checkIdentityStatement(raw: RawStatement, at: Place): void {
+function checkIdentityStatement(raw: RawStatement, at: DocumentPath): void {
   for (const name of ['Principal', 'NotPrincipal'] as const)
-    if (raw[name]) at.member(name).fail('An identity policy names no principal: it is about whoever has it.');
+    if (raw[name])
+      at.member(name).fail(
+        'An identity policy has no principal element: it applies to those it is attached to.',
+      );
   if (!raw.Resource && !raw.NotResource) at.fail('It has no Resource.');
 }
 
-function checkTrustStatement(raw: RawStatement, at: Place): void {
+function checkTrustStatement(raw: RawStatement, at: DocumentPath): void {
   if (!raw.Principal) at.fail('It has no Principal. A trust policy says who may assume the role.');
   for (const name of ['NotPrincipal', 'Resource', 'NotResource', 'NotAction'] as const)
     if (raw[name]) at.member(name).fail('A trust policy cannot have it.');

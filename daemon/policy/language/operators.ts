@@ -2,7 +2,7 @@
 import { ArnPattern } from './arn-patterns.js';
 import { IpRange } from './ip-ranges.js';
 import { type Lookup, Pattern } from './patterns.js';
-import { type Place, quote } from './document-path.js';
+import { type DocumentPath, quote } from './document-path.js';
 
 /** Compares a value of the request with one of the policy. Undefined: its variable has no single value. */
 export interface Test {
@@ -23,7 +23,7 @@ export interface Operator {
    * @param variables whether `${…}` in it is a variable
    * @throws PolicyError (malformed-policy) for a value that is not of the operator's type
    */
-  compile(value: string, variables: boolean, at: Place): Test;
+  compile(value: string, variables: boolean, at: DocumentPath): Test;
 }
 
 function text(wildcards: boolean, ignoreCase: boolean): Operator['compile'] {
@@ -34,7 +34,7 @@ function text(wildcards: boolean, ignoreCase: boolean): Operator['compile'] {
   };
 }
 
-function arn(value: string, variables: boolean, at: Place): Test {
+function arn(value: string, variables: boolean, at: DocumentPath): Test {
   const pattern = ArnPattern.parse(value, variables, at);
   const test = (actual: string, lookup: Lookup) => pattern.matches(actual, lookup);
   return Object.assign(test, { cost: pattern.cost });
@@ -94,13 +94,13 @@ const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 
 const bytesOf = rememberingLast((text) => (base64.test(text) ? Buffer.from(text, 'base64') : undefined));
 
-function binary(value: string, _variables: boolean, at: Place): Test {
+function binary(value: string, _variables: boolean, at: DocumentPath): Test {
   if (!base64.test(value)) at.fail(`${quote(value)} is not base64.`);
   const expected = Buffer.from(value, 'base64');
   return (actual) => bytesOf(actual)?.equals(expected) === true;
 }
 
-function address(value: string, _variables: boolean, at: Place): Test {
+function address(value: string, _variables: boolean, at: DocumentPath): Test {
   const range =
     IpRange.parse(value) ??
     at.fail(`${quote(value)} is no IP address or range, such as "192.0.2.0/24" or "2001:db8::/32".`);

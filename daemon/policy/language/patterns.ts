@@ -1,6 +1,6 @@
 // Patterns of a policy with wildcards and policy variables, matched against values of a request (IAM User Guide,
 // "IAM policy elements: Variables and tags").
-import { type Place, quote } from './document-path.js';
+import { type DocumentPath, quote } from './document-path.js';
 import { any, one, Wildcards } from './wildcards.js';
 import { spend } from './work.js';
 
@@ -56,7 +56,7 @@ export class Pattern {
   static parse(
     text: string,
     { wildcards, variables, ignoreCase = false }: PatternOptions,
-    at: Place,
+    at: DocumentPath,
   ): Pattern {
     const tokens: (number | Variable)[] = [];
     const folded = ignoreCase ? (part: string) => part.toLowerCase() : (part: string) => part;
@@ -156,7 +156,7 @@ function piecesOf(tokens: readonly (number | Variable)[]): (string | Variable)[]
 const wildcardOf: Readonly<Record<number, number>> = { [0x2a]: any, [0x3f]: one };
 
 /** A variable, or the one character that `${*}`, `${?}` and `${$}` stand for. */
-function variable(text: string, folded: (part: string) => string, at: Place): (number | Variable)[] {
+function variable(text: string, folded: (part: string) => string, at: DocumentPath): (number | Variable)[] {
   const inner = text.endsWith('}')
     ? text.slice(2, -1)
     : at.fail(`The variable ${quote(text)} has no closing brace.`);

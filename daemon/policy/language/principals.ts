@@ -1,5 +1,5 @@
 // Matches the Principal and NotPrincipal of a statement (IAM User Guide, "AWS JSON policy elements: Principal").
-import { type Place, quote } from './document-path.js';
+import { type DocumentPath, quote } from './document-path.js';
 import type { RawPrincipal } from './schema.js';
 
 /** The principal of a request. */
@@ -56,11 +56,11 @@ export type Named =
   | { readonly kind: 'service'; readonly name: string };
 
 /** Lists what a Principal or NotPrincipal names. @throws PolicyError (malformed-policy) */
-export function readPrincipals(raw: RawPrincipal, at: Place): { named: Named; at: Place }[] {
+export function readPrincipals(raw: RawPrincipal, at: DocumentPath): { named: Named; at: DocumentPath }[] {
   for (const type of ['Federated', 'CanonicalUser'] as const)
     if (raw[type])
       at.member(type).fail('There are no such principals here; name users, roles, sessions or the account.');
-  const list = (type: 'AWS' | 'Service', read: (text: string, at: Place) => Named) =>
+  const list = (type: 'AWS' | 'Service', read: (text: string, at: DocumentPath) => Named) =>
     (raw[type] ?? []).map((text, index, all) => {
       const place = all.length === 1 ? at.member(type) : at.member(type).item(index);
       return { named: read(text, place), at: place };
@@ -80,7 +80,7 @@ export function principalNamed(arn: string): (PrincipalName & { readonly session
     : undefined;
 }
 
-function readName(text: string, at: Place): Named {
+function readName(text: string, at: DocumentPath): Named {
   if (text === '*') return { kind: 'everybody' };
   const account = accountPattern.exec(text);
   if (account) return { kind: 'account', account: account[1] ?? account[2]! };
@@ -92,7 +92,7 @@ function readName(text: string, at: Place): Named {
   );
 }
 
-function readService(text: string, at: Place): Named {
+function readService(text: string, at: DocumentPath): Named {
   if (servicePattern.test(text)) return { kind: 'service', name: text };
   return at.fail(`${quote(text)} is no service principal, such as "logs.amazonaws.com".`);
 }

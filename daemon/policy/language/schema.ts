@@ -2,7 +2,7 @@
 // JSON policy language"). What they say is checked where they are compiled.
 import { z } from 'zod';
 import { parseJson } from './json.js';
-import { Place, quote } from './document-path.js';
+import { DocumentPath, quote } from './document-path.js';
 
 /** A scalar or a list of them, as a list. */
 function listOf<T extends z.ZodType>(item: T, what: string) {
@@ -67,10 +67,10 @@ export type RawStatement = z.output<typeof statement>;
 export type RawPrincipal = z.output<typeof principal>;
 
 export interface RawDocument {
-  readonly at: Place;
+  readonly at: DocumentPath;
   readonly version: '2012-10-17' | '2008-10-17';
   readonly id: string | undefined;
-  readonly statements: readonly { readonly at: Place; readonly raw: RawStatement }[];
+  readonly statements: readonly { readonly at: DocumentPath; readonly raw: RawStatement }[];
 }
 
 /**
@@ -78,7 +78,7 @@ export interface RawDocument {
  * @throws PolicyError (malformed-policy)
  */
 export function readDocument(text: string): RawDocument {
-  const top = new Place('');
+  const top = new DocumentPath('');
   const { Version: version, Id: id, Statement: given } = decode(document, parseJson(text), top);
   const at = top.member('Statement');
   if (given === undefined) top.fail('It has no Statement.');
@@ -92,7 +92,7 @@ export function readDocument(text: string): RawDocument {
   return { at: top, version, id, statements };
 }
 
-function decode<T extends z.ZodType>(schema: T, value: unknown, at: Place): z.output<T> {
+function decode<T extends z.ZodType>(schema: T, value: unknown, at: DocumentPath): z.output<T> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const { path, message } = result.error.issues[0]!;

@@ -2,7 +2,7 @@
 import { ArnPattern } from './arn-patterns.js';
 import { compileConditions, type Condition } from './conditions.js';
 import { type Lookup, Pattern } from './patterns.js';
-import { type Place, quote } from './document-path.js';
+import { type DocumentPath, quote } from './document-path.js';
 import { type Bindings, type Match, type Principal, PrincipalSet, readPrincipals } from './principals.js';
 import type { RawPrincipal, RawStatement } from './schema.js';
 
@@ -35,7 +35,7 @@ export class Statement {
   /** @throws PolicyError (malformed-policy) */
   constructor(
     raw: RawStatement,
-    at: Place,
+    at: DocumentPath,
     { variables, bindings, withoutResource, actionIsOptional = false }: StatementOptions,
   ) {
     this.effect = raw.Effect;
@@ -106,7 +106,7 @@ export class Statement {
 }
 
 /** None: the statement is about nothing, as KMS takes it in a key policy. */
-function readActions(raw: RawStatement, isOptional: boolean, at: Place): Pattern[] {
+function readActions(raw: RawStatement, isOptional: boolean, at: DocumentPath): Pattern[] {
   const given = oneOf(raw, 'Action', 'NotAction', at);
   if (!given && isOptional) return [];
   const [name, actions] = given ?? at.fail('It has no Action.');
@@ -122,7 +122,7 @@ function readActions(raw: RawStatement, isOptional: boolean, at: Place): Pattern
   });
 }
 
-function readResources(raw: RawStatement, variables: boolean, at: Place): ArnPattern[] | undefined {
+function readResources(raw: RawStatement, variables: boolean, at: DocumentPath): ArnPattern[] | undefined {
   const [name, resources] = oneOf(raw, 'Resource', 'NotResource', at) ?? [];
   if (name === undefined || resources === undefined) return undefined;
   const place = at.member(name);
@@ -144,7 +144,7 @@ function oneOf<Name extends 'Action' | 'NotAction' | 'Resource' | 'NotResource'>
   raw: RawStatement,
   name: Name,
   opposite: Name,
-  at: Place,
+  at: DocumentPath,
 ): [Name, readonly string[]] | undefined {
   if (raw[name] && raw[opposite]) at.fail(`It has both ${name} and ${opposite}.`);
   if (raw[name]) return [name, raw[name]];

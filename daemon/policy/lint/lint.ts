@@ -10,7 +10,7 @@ import {
 import { PolicyError } from '../errors.js';
 import { type PolicyKind, readPolicy } from '../language/kinds.js';
 import { Pattern } from '../language/patterns.js';
-import { Place, quote } from '../language/document-path.js';
+import { DocumentPath, quote } from '../language/document-path.js';
 import { type RawDocument, type RawStatement, readDocument } from '../language/schema.js';
 import { isKnownKey, knownActions, multivaluedKeys, services } from './vocabulary.js';
 
@@ -21,7 +21,7 @@ export interface Finding {
   readonly message: string;
 }
 
-type Report = (at: Place, what: string) => void;
+type Report = (at: DocumentPath, what: string) => void;
 
 /**
  * Checks a policy document without a daemon. Whether its principals exist cannot be known here.
@@ -66,7 +66,7 @@ function lintDocument({ at, version, statements }: RawDocument, text: string, re
   }
 }
 
-function lintStatement(raw: RawStatement, at: Place, kind: PolicyKind, report: Report): void {
+function lintStatement(raw: RawStatement, at: DocumentPath, kind: PolicyKind, report: Report): void {
   lintActions(raw, at, report);
   if (kind === 'key') lintKeyStatement(raw, at, report);
   if (raw.NotPrincipal) lintNotPrincipal(raw.NotPrincipal.AWS ?? [], at.member('NotPrincipal'), report);
@@ -95,7 +95,7 @@ const isTrue = (value: string) => value.toLowerCase() === 'true';
 const sameKey = (one: string, other: string) => one.toLowerCase() === other.toLowerCase();
 const needsValue = (operator: string) => !/Not|IfExists$|^ForAllValues:/.test(operator);
 
-function lintActions(raw: RawStatement, at: Place, report: Report): void {
+function lintActions(raw: RawStatement, at: DocumentPath, report: Report): void {
   const name = raw.Action ? 'Action' : 'NotAction';
   const actions = raw[name] ?? [];
   for (const [index, action] of actions.entries()) {
@@ -108,13 +108,13 @@ function lintActions(raw: RawStatement, at: Place, report: Report): void {
   }
 }
 
-function isKnownAction(action: string, at: Place): boolean {
+function isKnownAction(action: string, at: DocumentPath): boolean {
   const options = { wildcards: true, variables: false, ignoreCase: true };
   const pattern = Pattern.parse(action, options, at);
   return knownActions.some((known) => pattern.matches(known, () => undefined));
 }
 
-function lintKeyStatement(raw: RawStatement, at: Place, report: Report): void {
+function lintKeyStatement(raw: RawStatement, at: DocumentPath, report: Report): void {
   if (!raw.Action && !raw.NotAction)
     report(at, 'It has no Action, so it has no effect. Name the actions, such as "kms:Decrypt".');
   if (!raw.Resource && !raw.NotResource)
@@ -130,7 +130,7 @@ function lintKeyStatement(raw: RawStatement, at: Place, report: Report): void {
     report(at.member('Principal'), 'Everybody may do this, without a condition.');
 }
 
-function lintNotPrincipal(names: readonly string[], at: Place, report: Report): void {
+function lintNotPrincipal(names: readonly string[], at: DocumentPath, report: Report): void {
   if (names.includes('*')) report(at, 'It never applies: everybody is spared.');
   else if (!names.some((name) => /^[0-9]{12}$|:root$/.test(name)))
     report(at, 'It spares nobody, unless the account is named too.');
@@ -141,7 +141,7 @@ function lintCondition(
   key: string,
   values: readonly string[],
   effect: 'Allow' | 'Deny',
-  at: Place,
+  at: DocumentPath,
   report: Report,
 ): void {
   const known = key.toLowerCase();

@@ -34,7 +34,7 @@ export function findFolderFault(folder: string): FolderFault | undefined {
 }
 
 /** Whether a folder has records of a store, whole or not. */
-export function holdsData(folder: string): boolean {
+export function hasRecords(folder: string): boolean {
   return namesIn(folder).some((name) => dataFile.test(name));
 }
 

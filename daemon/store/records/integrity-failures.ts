@@ -13,7 +13,7 @@ interface Facts {
 }
 
 /** An integrity failure, with what is known of it. */
-export interface Break extends Facts {
+export interface IntegrityFailure extends Facts {
   readonly kind: keyof typeof kinds;
 }
 
@@ -23,19 +23,19 @@ const kinds = {
     const count = root?.count ?? 0;
     const difference =
       found === count
-        ? `As many are there (${found}), but at least one of them is an earlier version, or another one`
+        ? `There are as many (${found}), but at least one of them is an earlier version or another record`
         : found < count
           ? `There are ${found}: at least ${count - found} were deleted`
-          : `There are ${found}: at least ${found - count} that had been deleted were put back`;
+          : `There are ${found}: at least ${found - count} deleted records were put back`;
     const older =
       root && anchor && root.epoch < anchor.epoch
         ? ` It is older than the HSM's anchor (${dated(anchor)}), too.`
         : '';
-    return `Its root (${dated(root)}) stands for ${count} records. ${difference}.${older}`;
+    return `Its root (${dated(root)}) is of ${count} records. ${difference}.${older}`;
   },
   /** The root is missing. */
   'no-root': ({ anchor, found }: Facts) =>
-    `Its root is missing, without which nobody can tell whether the ${found} records are all, and the newest` +
+    `Its root is missing, without which it is unknown whether the ${found} records are complete and the newest` +
     `${anchor ? `; the HSM's anchor is of ${dated(anchor)}` : ''}.`,
   /** The HSM has seen a newer one. */
   older: ({ root, anchor }: Facts) =>
@@ -51,22 +51,22 @@ export function compareWithAnchor(
   root: RootRecord,
   anchor: Anchor | undefined,
   found: number,
-): Break | undefined {
+): IntegrityFailure | undefined {
   if (!anchor || root.epoch > anchor.epoch) return undefined;
   if (root.epoch < anchor.epoch) return { kind: 'older', root, anchor, found };
   return root.root === anchor.root ? undefined : { kind: 'other-store', root, anchor, found };
 }
 
 /** Describes a failure in a sentence or two. */
-export function describeBreak(broken: Break): string {
+export function describeIntegrityFailure(broken: IntegrityFailure): string {
   return kinds[broken.kind](broken);
 }
 
 /** The message of a start that refuses the store. */
-export function breakError(broken: Break): StoreError {
+export function integrityError(broken: IntegrityFailure): StoreError {
   return new StoreError(
     'rolled-back',
-    `The metadata store was changed outside Keyhold. ${describeBreak(broken)} Policies, grants and access keys in it ` +
+    `The metadata store was changed outside Keyhold. ${describeIntegrityFailure(broken)} Policies, grants and access keys in it ` +
       'may have been changed or revoked since. Put the newest metadata store back; or, where a backup was restored on ' +
       "purpose, let 'keyhold recover store' explain what accepting it means.",
   );

@@ -39,7 +39,7 @@ export function refuseUnknownKinds(keys: Iterable<string>): void {
   const names = [...unknown].map((kind) => `'${kind}'`).join(', ');
   throw new StoreError(
     'newer',
-    `The metadata store was written by a newer Keyhold: it holds records of kinds that this one does not know (${names}). ` +
+    `The metadata store was written by a newer Keyhold: it has records of kinds that this version does not know (${names}). ` +
       'Nothing was changed. Run the newer Keyhold, or restore a backup that was made before it ran.',
   );
 }

@@ -1,7 +1,7 @@
 // Authenticated records of the metadata store, each under a MAC made in the HSM. The verified records are kept in memory, so
 // a read costs nothing on the hot path and nothing unverified is ever used.
 import { timingSafeEqual } from 'node:crypto';
-import { type Break, breakError } from './integrity-failures.js';
+import { type IntegrityFailure, integrityError } from './integrity-failures.js';
 import { OrderedKeys } from './ordered-keys.js';
 import { type LogHead, parseRoot, rootKey, type RootRecord } from './root.js';
 import { SetHash } from './set-hash.js';
@@ -81,7 +81,7 @@ export class Records {
   static async load(store: MetadataStore, storeId: string, mac: MacFunction): Promise<Records> {
     const records = await Records.read(store, storeId, mac);
     const { broken } = records;
-    if (broken) throw breakError(broken);
+    if (broken) throw integrityError(broken);
     return records;
   }
 
@@ -122,7 +122,7 @@ export class Records {
   }
 
   /** The integrity failure of the root, if any. */
-  get broken(): Break | undefined {
+  get broken(): IntegrityFailure | undefined {
     const found = this.size;
     const root = this.#root;
     if (!root) return found === 0 ? undefined : { kind: 'no-root', found };

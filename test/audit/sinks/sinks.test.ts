@@ -267,7 +267,7 @@ void t.test('a log that does not go on at the position is said, and nothing is s
       'the position is none',
       () => writeFileSync(world.positionFile, '{"file":'),
       () => rmSync(world.positionFile),
-      /holds no position: remove it/,
+      /is not a position file: remove it/,
     ],
   ];
   world.sinks.apply(world.settings());

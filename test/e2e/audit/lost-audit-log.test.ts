@@ -35,10 +35,10 @@ const losses: Record<string, { lose: () => void; start: RegExp; verify: RegExp }
     start: /It ends with record \d+, though record \d+ was durable: at least 1 were cut off/,
     verify: /truncated: the daemon has written \d+ records/,
   },
-  'of no file': { lose: () => rmSync(file), start: /It holds no record/, verify: /truncated/ },
+  'of no file': { lose: () => rmSync(file), start: /It has no record/, verify: /truncated/ },
   'whose folder is gone': {
     lose: () => rmSync(folder, { recursive: true }),
-    start: /It holds no record/,
+    start: /It has no record/,
     verify: /There is no audit log|truncated|ENOENT/,
   },
   'that an older copy took the place of': {
@@ -104,7 +104,7 @@ await t.test('a log that was cut goes on, with the loss on record', async (t) =>
 
 await t.test('a log that was deleted begins anew, with the loss on record', async (t) => {
   rmSync(folder, { recursive: true });
-  await t.rejects(daemon.start(), { message: /It holds no record[^]*keyhold recover audit/ });
+  await t.rejects(daemon.start(), { message: /It has no record[^]*keyhold recover audit/ });
   t.match(await daemon.admin('recover-audit', ['--accept-loss']), { code: 0 });
   t.match(daemon.auditRecords()[0], {
     sequence: 1,

@@ -171,7 +171,7 @@ void t.test('a store that a newer Keyhold wrote is refused before anything is wr
   await copies.write(new Map([['meta/instance', Buffer.from(JSON.stringify(instance))]]));
   const unknown = await copies.authentic('replica/1', '{}');
   await copies.write(new Map([['record/replica/1', unknown]]));
-  const message = /written by a newer Keyhold: it holds records of kinds.*'replica'/;
+  const message = /written by a newer Keyhold: it has records of kinds.*'replica'/;
   await t.rejects(daemon.start(), { message });
   t.match(await daemon.admin('recover-store', ['--accept-older-store']), { code: 1, stderr: message });
 });

@@ -26,7 +26,7 @@ export const notJson: readonly Malformed[] = [
   ['{"a": "tab\there"}', 'This is not JSON', /column 7\./],
   ['{"a": "\\x41"}', 'This is not JSON', /column 7\./],
   ['{"a": nul}', 'This is not JSON', /column 7\./],
-  ['{} {}', 'This is not JSON', /should end at line 1, column 4\./],
+  ['{} {}', 'This is not JSON', /expected the end of the document at line 1, column 4\./],
   ['{"Statement": [\n{"Effect" "Allow"}]}', 'This is not JSON', /line 2, column 11\./],
   ['['.repeat(5_000), 'This is not JSON', /column 17\./],
   ['{"a": "\u20ac"}', 'The character U+20AC at line 1, column 8', /Latin-1/],

@@ -3,7 +3,10 @@
 import { createHmac } from 'node:crypto';
 import * as fc from 'fast-check';
 import t from 'tap';
-import { compareWithAnchor, describeBreak } from '../../../daemon/store/records/integrity-failures.js';
+import {
+  compareWithAnchor,
+  describeIntegrityFailure,
+} from '../../../daemon/store/records/integrity-failures.js';
 import { LevelStore } from '../../../daemon/store/leveldb/leveldb.js';
 import { Records } from '../../../daemon/store/records/records.js';
 import { anchorBytes, parseAnchor } from '../../../daemon/store/records/root.js';
@@ -86,17 +89,17 @@ void t.test('what was done to a store is told as far as it can be', async (t) =>
   };
   const without = (state: Map<string, Buffer>, name: string) =>
     new Map([...state].filter(([key]) => key !== name));
-  await refused(without(newest, 'record/b'), /stands for 2 records. There are 1: at least 1 were deleted/);
+  await refused(without(newest, 'record/b'), /is of 2 records. There are 1: at least 1 were deleted/);
   await refused(
     new Map([...newest, ['record/c', older.get('record/c')!]]),
-    /at least 1 that had been deleted/,
+    /at least 1 deleted records were put back/,
   );
   await refused(
     new Map([...newest, ['record/a', older.get('record/a')!]]),
     /at least one of them is an earlier/,
   );
   await refused(without(newest, 'record/root'), /Its root is missing.* 2 records/);
-  await refused(new Map([...newest, ['record/root', older.get('record/root')!]]), /stands for 3 records/);
+  await refused(new Map([...newest, ['record/root', older.get('record/root')!]]), /is of 3 records/);
 
   await t.test(
     'a root that is no longer right is replaced by the next commit, beyond all epochs',
@@ -147,7 +150,10 @@ void t.test('a store that is older than its anchor, or another one of its epoch,
   t.equal(compare({ epoch: 6, root: 'b'.repeat(64) }), undefined, 'a crash came before the anchor');
   t.match(compare({ epoch: 8 }), { kind: 'older' });
   t.match(compare({ root: 'b'.repeat(64) }), { kind: 'other-store' });
-  t.match(describeBreak(compare({ epoch: 8 })!), /epoch 7, 2023-11-14T22:13:20Z.*anchor of epoch 8/);
+  t.match(
+    describeIntegrityFailure(compare({ epoch: 8 })!),
+    /epoch 7, 2023-11-14T22:13:20Z.*anchor of epoch 8/,
+  );
   for (const text of ['', '{}', '{"format":2}', 'null', '\u0000'])
     t.equal(parseAnchor(Buffer.from(text)), undefined);
   t.end();
