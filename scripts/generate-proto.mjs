@@ -1,4 +1,4 @@
-// Builds proto/generated from proto/schema/*.proto: the schema that the codec works from, and the TypeScript types
+// Builds proto/generated from proto/schema: the schema that the codec works from, and the TypeScript types
 // of every message in the shape that programs see (see proto/codec/frames.ts). Generated files are never edited.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -58,7 +58,7 @@ const rows = operations.map((field) => {
   return `  ${name}: { request: ${field.type}; response: ${result.type} };\n`;
 });
 const types = [
-  '// Built from proto/schema/*.proto by scripts/generate-proto.mjs; never edited.\n',
+  '// Built from proto/schema by scripts/generate-proto.mjs; never edited.\n',
   '/** A map of strings; what the decoder returns has no prototype, so every key is an ordinary key. */\nexport type StringMap = Record<string, string>;\n',
   ...pkg.nestedArray
     .filter((type) => !framing.includes(type.name))
@@ -101,7 +101,7 @@ const tables = {
   ),
   enums: Object.fromEntries(ofType(protobuf.Enum).map((type) => [type.name, valuesOf(type)])),
 };
-const schema = `// Built from proto/schema/*.proto by scripts/generate-proto.mjs; never edited.
+const schema = `// Built from proto/schema by scripts/generate-proto.mjs; never edited.
 import type { Schema } from '../schema/schema.js';
 
 export const schema: Schema = ${JSON.stringify(tables, null, 1)};

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { setProfile } from '../credentials.js';
-import { UsageError } from './values.js';
+import { UsageError } from './input/values.js';
 
 interface Secret {
   readonly accessKeyId?: string;

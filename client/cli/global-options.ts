@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { defaultCredentials } from '../credentials.js';
 import type { ConnectOptions } from '../options.js';
 import { formats } from './output.js';
-import { binaryFormats, UsageError } from './values.js';
+import { binaryFormats, UsageError } from './input/values.js';
 
 export interface GlobalOptions {
   readonly region?: string;

@@ -8,7 +8,7 @@ import { writeCredentials } from './credentials-file.js';
 import { addOutputOptions, type OutputOptions, printResponse, render, toAwsNames } from './output.js';
 import { pagesOf } from './pages.js';
 import { withClient } from './session.js';
-import { readMap, readValue, UsageError } from './values.js';
+import { readMap, readValue, UsageError } from './input/values.js';
 
 interface Identity {
   readonly kind: 'user' | 'role';

@@ -2,7 +2,7 @@
 // keyhold: the command line.
 import { Command } from 'commander';
 import { addGlobalOptions } from './global-options.js';
-import { layOutHelp } from './help.js';
+import { layOutHelp } from './help/help.js';
 import { addIdentityCommands } from './identity.js';
 import { addMigrateCommand } from './migrate.js';
 import { addOperationCommands } from './operations.js';

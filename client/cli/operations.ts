@@ -4,10 +4,10 @@ import { namedFields } from '../../proto/aws/names.js';
 import { type FieldShape, type OperationShape, operationShapes } from '../../proto/schema/descriptor.js';
 import { addOutputOptions, type OutputOptions, render, toAwsNames } from './output.js';
 import { hasPages, type Listed, type Message, type PageOptions, readPages } from './pages.js';
-import { operationTexts } from './operation-texts.js';
-import { optionText } from './option-texts.js';
+import { operationTexts } from './help/operation-texts.js';
+import { optionText } from './help/option-texts.js';
 import { withClient } from './session.js';
-import type { Tree } from './shorthand.js';
+import type { Tree } from './input/shorthand.js';
 import {
   type BinaryFormat,
   blobText,
@@ -17,7 +17,7 @@ import {
   readValue,
   textOf,
   UsageError,
-} from './values.js';
+} from './input/values.js';
 
 /** Shorter names for commands. */
 const shorterNames: Readonly<Partial<Record<string, string>>> = { AdoptKey: 'adopt' };
@@ -73,7 +73,7 @@ function pageOptions(): Option[] {
 async function run(shape: OperationShape, options: OperationOptions): Promise<void> {
   const { output, query, generateCliSkeleton: skeleton } = options;
   if (skeleton !== undefined) {
-    const { skeletonOf } = await import('./skeleton.js');
+    const { skeletonOf } = await import('./input/skeleton.js');
     const message = skeletonOf(skeleton === 'output' ? shape.response : shape.request);
     process.stdout.write(await render(message, skeleton === 'yaml-input' ? 'yaml' : 'json', undefined));
     return;

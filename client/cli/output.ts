@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { search } from '@jmespath-community/jmespath';
 import { type Json, toAwsJson } from '../../proto/aws/json.js';
 import { type MessageShape, type OperationName, shapeByName } from '../../proto/schema/descriptor.js';
-import { UsageError } from './values.js';
+import { UsageError } from './input/values.js';
 
 export const formats = ['json', 'text', 'table', 'yaml', 'yaml-stream', 'off'] as const;
 export type Format = (typeof formats)[number];

@@ -1,6 +1,6 @@
 // Lists in pages, with the options of the AWS CLI: --max-items, --page-size, --starting-token, --no-paginate.
 import type { OperationShape } from '../../proto/schema/descriptor.js';
-import { UsageError } from './values.js';
+import { UsageError } from './input/values.js';
 
 export type Message = Record<string, unknown>;
 

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { ContextEntry } from '../../proto/generated/messages.js';
 import { addOutputOptions, type OutputOptions, printResponse } from './output.js';
 import { withClient } from './session.js';
-import { UsageError } from './values.js';
+import { UsageError } from './input/values.js';
 
 interface ExplainOptions extends OutputOptions {
   readonly principal: string;

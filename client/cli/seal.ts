@@ -4,7 +4,7 @@ import type { StringMap } from '../../proto/generated/messages.js';
 import { openFile, sealFile } from '../seal/files.js';
 import { progressBar } from './progress.js';
 import { withClient } from './session.js';
-import { readMap, UsageError } from './values.js';
+import { readMap, UsageError } from './input/values.js';
 
 const suffix = '.sealed';
 const heading = 'Files:';

@@ -4,8 +4,8 @@ import type { Client } from '../client.js';
 import { ConnectionError, ServiceError, TimeoutError } from '../errors.js';
 import { connect } from '../index.js';
 import { connectionOf, type GlobalOptions } from './global-options.js';
-import { hintFor } from './hints.js';
-import { UsageError } from './values.js';
+import { hintFor } from './help/hints.js';
+import { UsageError } from './input/values.js';
 
 /** Exit statuses. */
 export const exitCodes = { refused: 1, usage: 2, noDaemon: 3, interrupted: 130 } as const;

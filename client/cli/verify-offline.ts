@@ -3,9 +3,9 @@ import { type Command, Option } from 'commander';
 import { shapeByName } from '../../proto/schema/descriptor.js';
 import type { MessageType, SigningAlgorithmSpec } from '../../proto/generated/messages.js';
 import { verify } from '../verify.js';
-import { hintFor } from './hints.js';
+import { hintFor } from './help/hints.js';
 import { addOutputOptions, type OutputOptions, render } from './output.js';
-import { binaryFormats, type BinaryFormat, blobText, readValue } from './values.js';
+import { binaryFormats, type BinaryFormat, blobText, readValue } from './input/values.js';
 
 interface Options extends OutputOptions {
   readonly publicKey: string;

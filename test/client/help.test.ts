@@ -2,9 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { operationTexts } from '../../client/cli/operation-texts.js';
-import { optionText, texts } from '../../client/cli/option-texts.js';
-import { kebab } from '../../client/cli/values.js';
+import { operationTexts } from '../../client/cli/help/operation-texts.js';
+import { optionText, texts } from '../../client/cli/help/option-texts.js';
+import { kebab } from '../../client/cli/input/values.js';
 import { operationShapes } from '../../proto/schema/descriptor.js';
 
 const keyhold = fileURLToPath(new URL('../../client/cli/main.js', import.meta.url));

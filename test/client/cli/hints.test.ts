@@ -1,6 +1,6 @@
 // The command line's hints: for errors that exist, of operations that exist, and only where the daemon's words are too few.
 import t from 'tap';
-import { hintFor } from '../../../client/cli/hints.js';
+import { hintFor } from '../../../client/cli/help/hints.js';
 import { OperationError } from '../../../client/cli/session.js';
 
 void t.test('an error without a message has a hint, and one with a message has none', (t) => {

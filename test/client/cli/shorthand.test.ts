@@ -1,8 +1,8 @@
 // Whether shorthand is read as the AWS CLI reads it. Its own parser is asked too, where Debian's awscli is installed.
 import { execFileSync } from 'node:child_process';
 import t from 'tap';
-import { parseShorthand } from '../../../client/cli/shorthand.js';
-import { readValue } from '../../../client/cli/values.js';
+import { parseShorthand } from '../../../client/cli/input/shorthand.js';
+import { readValue } from '../../../client/cli/input/values.js';
 import { shapeByName } from '../../../proto/schema/descriptor.js';
 import { absent, aws, python } from '../../support/programs.js';
 

@@ -1,10 +1,10 @@
 // Between the words of a command line and the fields of a request, as the AWS CLI v2 has it.
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { namedFields } from '../../proto/aws/names.js';
-import type { FieldShape, MessageShape } from '../../proto/schema/descriptor.js';
-import type { StringMap } from '../../proto/generated/messages.js';
-import { hasDuplicateMember } from '../../proto/json-members.js';
+import { namedFields } from '../../../proto/aws/names.js';
+import type { FieldShape, MessageShape } from '../../../proto/schema/descriptor.js';
+import type { StringMap } from '../../../proto/generated/messages.js';
+import { hasDuplicateMember } from '../../../proto/json-members.js';
 import { parseShorthand, ShorthandError, type Tree } from './shorthand.js';
 
 /** A command line that cannot be understood; exit status 2. */

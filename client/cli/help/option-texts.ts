@@ -1,5 +1,5 @@
 // What each option of an operation's command is for.
-import type { OperationName } from '../../proto/schema/descriptor.js';
+import type { OperationName } from '../../../proto/schema/descriptor.js';
 
 const anyForm = 'the key: ID, ARN, alias name or alias ARN';
 const inAnyForm: readonly OperationName[] = [

@@ -1,5 +1,5 @@
 // What each operation does, as the help of its command says it, in the groups of `keyhold --help`.
-import type { OperationName } from '../../proto/schema/descriptor.js';
+import type { OperationName } from '../../../proto/schema/descriptor.js';
 
 type Texts = Readonly<Partial<Record<OperationName, string>>>;
 

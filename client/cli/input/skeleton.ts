@@ -1,7 +1,7 @@
 // --generate-cli-skeleton: a message with a value for each member, to fill in for --cli-input-json.
-import type { Json } from '../../proto/aws/json.js';
-import { namedFields } from '../../proto/aws/names.js';
-import type { FieldShape, MessageShape } from '../../proto/schema/descriptor.js';
+import type { Json } from '../../../proto/aws/json.js';
+import { namedFields } from '../../../proto/aws/names.js';
+import type { FieldShape, MessageShape } from '../../../proto/schema/descriptor.js';
 
 /** Empty values, and the first of each enum, as the AWS CLI has them. */
 export function skeletonOf(shape: MessageShape): Record<string, Json> {
