@@ -113,6 +113,12 @@ export default {
       to: { path: '^daemon/(app|admin)/' },
     },
     {
+      name: 'main-imports-app-alone',
+      severity: 'error',
+      from: { path: '^daemon/main\\.ts$' },
+      to: { path: '^(daemon|client|proto)/', pathNot: '^daemon/app/' },
+    },
+    {
       name: 'app-imports-no-program',
       severity: 'error',
       from: { path: '^daemon/app/' },
@@ -122,7 +128,7 @@ export default {
       name: 'only-app-knows-implementations',
       comment: 'LevelDB, the pool of workers and the listeners stand behind interfaces everywhere else.',
       severity: 'error',
-      from: { path: '^daemon/', pathNot: '^daemon/(main\\.ts$|(app|admin|hsm|store|transports)/)' },
+      from: { path: '^daemon/', pathNot: '^daemon/(app|admin|hsm|store|transports)/' },
       to: { path: '^daemon/(hsm/(pool|worker|pkcs11)|store/leveldb|transports)/' },
     },
     {

@@ -1,0 +1,57 @@
+// Phase 2: the audit log, its sinks, and what the last run still owes it.
+import { makeServiceEvent } from '../../audit/event.js';
+import { hasEvent } from '../../audit/search.js';
+import type { Config } from '../../config/schema.js';
+import { OwedEvents } from '../../journal/audit-outbox.js';
+import { Recorder } from '../../journal/recorder.js';
+import type { Logger } from '../../observability/log.js';
+import { LogSeal } from '../opening/log-seal.js';
+import { checkAudit, openAudit } from '../opening/open-home.js';
+import { makeSinks } from '../sink-settings.js';
+import { join } from 'node:path';
+import type { Storage } from './storage.js';
+
+/** The audit log with its sinks, and the recorder of changes. */
+export type Journal = Awaited<ReturnType<typeof openJournal>>;
+
+/**
+ * Opens the audit log and writes the events that the last run owes it.
+ * @param underWay how many requests are executed now
+ * @throws AuditError, StoreError
+ */
+export async function openJournal(
+  home: string,
+  config: Config,
+  log: Logger,
+  { instance, keyStore, records, anchor, anchoring }: Storage,
+  underWay: () => number,
+) {
+  const isLogged = (eventId: string, after: number) => hasEvent(join(home, 'audit'), eventId, after);
+  const event = (name: string, data: object, error?: { code: string; message: string }) => {
+    const { account, region } = instance;
+    return audit.append(makeServiceEvent(name, account, region, data, undefined, error).members);
+  };
+  const eventBeside = (...args: Parameters<typeof event>) => {
+    event(...args).catch((error: unknown) => log.error({ err: error }, `${args[0]} could not be recorded`));
+  };
+  const sinks = makeSinks(home, () => audit.head.sequence, log);
+  const seal = new LogSeal(records, log, () => anchoring.request());
+  checkAudit(home, { records, anchor });
+  const audit = await openAudit(home, config, instance, keyStore, log, {
+    recovered: async (writtenRecords) => {
+      eventBeside('AuditLogRecovered', { writtenRecords });
+      await owed.completeRefused(isLogged);
+    },
+    durable: () => sinks.ring(),
+    checkpoint: () => {
+      seal.request();
+      anchoring.request();
+    },
+    underWay,
+  });
+  records.followLog(() => audit.head);
+  const owed = new OwedEvents(records, audit);
+  const completed = await owed.complete(isLogged);
+  const recorder = new Recorder(records, audit, owed);
+  return { audit, sinks, seal, owed, completed, recorder, event, eventBeside };
+}

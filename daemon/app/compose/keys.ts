@@ -1,0 +1,97 @@
+// Phase 3: keys and key stores, after the repair of what a crash left.
+import type { Config } from '../../config/schema.js';
+import { Secrets } from '../../hsm/secrets.js';
+import { Namer } from '../../keys/identifiers.js';
+import { wrappingObjects } from '../../keys/import/wrapping-keys.js';
+import { Keyring } from '../../keys/keyring.js';
+import { LastUsage } from '../../keys/last-usage.js';
+import { finishDestructions } from '../../keys/material/destructions.js';
+import { type Inspection, inspectToken } from '../../keys/material/inspection.js';
+import { repairIntents } from '../../keys/material/intents.js';
+import { openInternalKeys } from '../../keys/material/internal-keys.js';
+import { MaterialFactory } from '../../keys/material/material-factory.js';
+import { MessageCounts } from '../../keys/material/message-counts.js';
+import { UnknownMaterials } from '../../keys/material/unknown-materials.js';
+import { KeyStores } from '../../keys/stores/key-stores.js';
+import { ServiceActs } from '../../lifecycle/key-lifecycle.js';
+import type { Logger } from '../../observability/log.js';
+import { anchorLabel } from '../opening/anchor.js';
+import { secretsKey } from '../opening/instance.js';
+import { Clusters } from '../opening/open-key-store.js';
+import { MadeKeys } from '../opening/orphan-recovery.js';
+import { join } from 'node:path';
+import type { Journal } from './journal.js';
+import type { Storage } from './storage.js';
+
+/** The configuration's limits, as far as open files allow. */
+type Limits = Config['limits'];
+
+/** Keys, their stores and materials. */
+export type Keys = Awaited<ReturnType<typeof openKeys>>;
+
+/**
+ * Undoes what a crash left in the token, and opens keys and key stores.
+ * @throws HsmError, StoreError
+ */
+export async function openKeys(
+  home: string,
+  config: Config,
+  limits: Limits,
+  log: Logger,
+  { instance, keyStore, records }: Storage,
+  { recorder }: Journal,
+) {
+  const madeKeys = new MadeKeys(join(home, 'audit'), records, keyStore, log);
+  const repaired = await repairIntents(records, keyStore, { isKept: (id) => madeKeys.isKept(id) });
+  const repairs = repaired.length + (await finishDestructions(records, keyStore));
+  const internalKeys = await openInternalKeys(records, keyStore);
+  const keyring = new Keyring(records, new Namer(instance.account, instance.region));
+  const secrets = new Secrets(keyStore, secretsKey(instance));
+  const clusters = new Clusters(home, config, secrets, log);
+  const stores = new KeyStores(keyStore, { records, keyring, clusters, log });
+  const ownKeys = Object.values(internalKeys).map((id) => id.toString('hex'));
+  const ownObjects = new Set([...Object.values(instance.internalKeys), ...ownKeys]);
+  const others = [...ownObjects, ...wrappingObjects(records), ...repaired];
+  const inspection = inspectToken(
+    keyStore.objects,
+    keyring.keysIn(undefined),
+    undefined,
+    others,
+    anchorLabel(instance),
+  );
+  keyring.connected(undefined, inspection.missing);
+  report(log, inspection);
+
+  const materials = new MaterialFactory(keyring, records, stores, internalKeys['material-ids']);
+  const acts = new ServiceActs({ keyring, records, stores, materials }, recorder);
+  const messageCounts = await MessageCounts.open(records, {
+    keyring,
+    bound: limits.messagesPerMaterial,
+    rotate: (keyId) => acts.rotateKey(keyId),
+    log,
+  });
+  const lastUsage = new LastUsage(records);
+  const unknownMaterials = new UnknownMaterials();
+  return {
+    madeKeys,
+    repairs,
+    internalKeys,
+    keyring,
+    secrets,
+    clusters,
+    stores,
+    ownObjects,
+    inspection,
+    materials,
+    acts,
+    messageCounts,
+    lastUsage,
+    unknownMaterials,
+  };
+}
+
+function report(log: Logger, { missing, unclaimed, foreign }: Inspection): void {
+  if (missing.length > 0) log.error({ missing }, 'the token does not hold this key material');
+  if (unclaimed.length > 0) log.error({ unclaimed }, 'the token holds key material that no record names');
+  if (foreign > 0) log.info({ foreign }, 'the token also holds objects that are not of this Keyhold');
+}

@@ -1,0 +1,103 @@
+// Phase 4: identities, the pipeline with its operations, and the background work.
+import { type Config, defaultFieldLimits } from '../../config/schema.js';
+import { AccessKeys } from '../../identity/access-keys.js';
+import { Authenticator } from '../../identity/authenticator.js';
+import { ClientCertificates } from '../../identity/certificates/certificates.js';
+import { FailedAuthentications } from '../../identity/failed-authentications.js';
+import { Identities } from '../../identity/identities.js';
+import { Sessions } from '../../identity/sessions/sessions.js';
+import { Grants } from '../../keys/grants/grants.js';
+import { hmacSha256 } from '../../keys/specs/table.js';
+import { Scheduler } from '../../lifecycle/scheduler.js';
+import { ObservedClock } from '../../lifecycle/trusted-clock.js';
+import type { Logger } from '../../observability/log.js';
+import { ManagedKeys } from '../../operations/kms/managed-keys.js';
+import { operationTable } from '../../operations/table.js';
+import { Admission } from '../../pipeline/admission/fair-queue.js';
+import { makeFailureEvent } from '../../pipeline/audit-event.js';
+import { fieldLimitCheck } from '../../pipeline/field-limits.js';
+import { NotedRequests } from '../../pipeline/noted-requests.js';
+import { Pipeline } from '../../pipeline/pipeline.js';
+import { upgradeLimitsOf } from '../../transports/gate.js';
+import { internalObjectId } from '../opening/instance.js';
+import type { Loaded } from '../reload.js';
+import type { Journal } from './journal.js';
+import type { Keys } from './keys.js';
+import type { Storage } from './storage.js';
+
+/** Identities, the pipeline and the background work. */
+export type Services = Awaited<ReturnType<typeof makeServices>>;
+
+/**
+ * Makes what decides about requests and executes them.
+ * @throws StoreError, HsmError
+ */
+export async function makeServices(
+  config: Config,
+  limits: Config['limits'],
+  loaded: Loaded,
+  admission: Admission,
+  log: Logger,
+  storage: Storage,
+  { audit, recorder }: Journal,
+  keys: Keys,
+) {
+  const { records, keyStore, instance, startedAt } = storage;
+  const { keyring, stores, materials, messageCounts, lastUsage, unknownMaterials } = keys;
+  const { secrets, internalKeys, ownObjects, acts } = keys;
+  const identities = new Identities(records, instance.account);
+  const accessKeys = new AccessKeys(records, keyStore, secrets);
+  const sessions = await Sessions.start(keyStore, secrets, instance.storeId, (message) =>
+    keyStore.sign(internalObjectId(instance, 'record-mac'), hmacSha256, 'none', message),
+  );
+  const { tls } = loaded;
+  const certificates = tls.clientTrust && new ClientCertificates(tls.clientTrust);
+  const credentials = { identities, accessKeys, sessions, certificates };
+  const authenticator = new Authenticator(credentials, instance, startedAt, upgradeLimitsOf(limits));
+  const services = {
+    grants: new Grants(records),
+    identities,
+    accessKeys,
+    sessions,
+    keyring,
+    records,
+    stores,
+    materials,
+    messageCounts,
+    lastUsage,
+    unknownMaterials,
+    secrets,
+    internalKeys,
+    ownObjects,
+    allowSeed: config.allowSeed,
+    limits,
+  };
+  const managedKeys = new ManagedKeys(services, recorder);
+  const checkLimits = fieldLimitCheck(limits, defaultFieldLimits);
+  const noted = new NotedRequests(instance.account, instance.region, audit, log);
+  const pipeline = new Pipeline({
+    operations: operationTable,
+    services,
+    audit,
+    recorder,
+    authenticator,
+    managedKeys,
+    admission,
+    checkLimits,
+    noted,
+    log,
+  });
+  const clock = await ObservedClock.open(records, config.deletionCautionHours);
+  const scheduler = new Scheduler(keyring, acts, lastUsage, clock, log);
+  const failures = new FailedAuthentications(limits.failedAuthentications, {
+    record: async (summary) => {
+      const { members } = makeFailureEvent(instance.account, instance.region, summary);
+      await audit.append(members).catch((error: unknown) => {
+        log.error({ err: error, ...summary }, 'failed authentications could not be recorded');
+      });
+    },
+    logRest: (source, unlogged) =>
+      log.warn({ source, unlogged }, 'more requests or connections were refused'),
+  });
+  return { authenticator, certificates, noted, pipeline, scheduler, failures };
+}

@@ -1,0 +1,34 @@
+// Phase 1: the metadata store, the HSM, and what each says of the other.
+import type { Config } from '../../config/schema.js';
+import type { Logger } from '../../observability/log.js';
+import { LevelStore } from '../../store/leveldb/leveldb.js';
+import { Anchoring } from '../opening/anchor.js';
+import { restoreAuditPublicKey } from '../opening/audit-public-key.js';
+import { notePlace } from '../opening/home-place.js';
+import { loadRecords, readOwnInstance } from '../opening/open-home.js';
+import { openKeyStore } from '../opening/open-key-store.js';
+import { join } from 'node:path';
+
+/** The metadata store and the default key store of a home, both open and compared with each other. */
+export type Storage = Awaited<ReturnType<typeof openStorage>>;
+
+/**
+ * Opens the metadata store and the HSM.
+ * @param home absolute path
+ * @throws StoreError, HsmError
+ */
+export async function openStorage(home: string, config: Config, log: Logger) {
+  const store = await LevelStore.open(join(home, 'metadata'));
+  const startedAt = Date.now();
+  const instance = await readOwnInstance(store, config);
+  const keyStore = await openKeyStore(home, config, log);
+  const { records, anchor } = await loadRecords(store, instance, keyStore);
+  const place = await notePlace(home, config, records);
+  if (place) log.warn(place.sentence);
+  if (await restoreAuditPublicKey(home, instance, keyStore))
+    log.warn('audit-public-key.pem was missing: it was made again from the HSM');
+  const anchoring = new Anchoring(keyStore, instance, records, log, anchor);
+  // Until the HSM knows of a root, an earlier store is as good as this one.
+  if (!anchor) await anchoring.flush();
+  return { store, startedAt, instance, keyStore, records, anchor, anchoring, place };
+}

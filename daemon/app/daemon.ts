@@ -1,0 +1,184 @@
+// The daemon's life: start, reload, stop.
+import { ConfigError, inHome, loadConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
+import { HangingDisks } from '../observability/hanging.js';
+import { UnhandledFailures } from '../observability/last-resort.js';
+import { createLog } from '../observability/log.js';
+import { operationTable } from '../operations/table.js';
+import { Admission } from '../pipeline/admission/fair-queue.js';
+import { Quotas } from '../pipeline/admission/rate-limits.js';
+import { ExpiryWatch } from './certificate-expiry.js';
+import { readyText, writeClientFiles } from './client-files.js';
+import { openJournal } from './compose/journal.js';
+import { openKeys } from './compose/keys.js';
+import { makeServices } from './compose/services.js';
+import { openStorage } from './compose/storage.js';
+import { makeTransports } from './compose/transports.js';
+import { turnOffCoreDumps } from './core-dumps.js';
+import { healthOf } from './health.js';
+import { fitConnections, openFilesLimit, workersOf } from './open-files.js';
+import { prepareHome } from './opening/home-preparation.js';
+import { load, Reloader } from './reload.js';
+import { join } from 'node:path';
+
+/** How long a stop waits for requests in flight, in milliseconds. */
+const drainTimeout = 10_000;
+
+/** A daemon that serves requests. */
+export interface Daemon {
+  /** To be printed when signals are heeded. */
+  readonly ready: string;
+  /** Counts what fails without anybody who handles it. */
+  readonly unhandled: UnhandledFailures;
+  /** Logs an exception that ends the daemon. */
+  fatal(error: unknown): void;
+  /** Drains, and leaves everything durable. */
+  stop(): Promise<void>;
+  /** Certificates, log level, clusters and sinks anew from the configuration. */
+  reload(): void;
+}
+
+/**
+ * Starts the daemon: opens everything, phase by phase, then listens.
+ * @param home absolute path
+ * @throws ConfigError, StoreError, HsmError, AuditError, ListenError
+ */
+export async function start(home: string): Promise<Daemon> {
+  const config = loadConfig(home);
+  const port = portOf(config);
+  const log = createLog(config.logLevel);
+  const unhandled = new UnhandledFailures(log);
+  for (const sentence of await prepareHome(home, config)) log.warn(sentence);
+  const loaded = load(home, config);
+  const dumps = turnOffCoreDumps();
+  if (dumps !== undefined) log.warn(dumps);
+  const { limits, warnings: cutLimits } = fitConnections(config.limits, openFilesLimit(), workersOf(config));
+  for (const warning of cutLimits) log.warn(warning);
+  const admission = new Admission(new Quotas(config.quotas, operationTable.values()), limits);
+  const storage = await openStorage(home, config, log);
+  const { store, instance, keyStore, anchoring, place } = storage;
+  const journal = await openJournal(home, config, log, storage, () => admission.executing);
+  const { audit, sinks, seal, owed, completed, event, eventBeside } = journal;
+  const keys = await openKeys(home, config, limits, log, storage, journal);
+  const { keyring, stores, clusters, madeKeys, repairs, inspection, unknownMaterials } = keys;
+  const services = await makeServices(config, limits, loaded, admission, log, storage, journal, keys);
+  const { authenticator, certificates, failures, noted, scheduler } = services;
+  const certificateExpiry = new ExpiryWatch(loaded.expiries, (warning) => log.warn(warning));
+  const disks = new HangingDisks(
+    [
+      { name: `The audit log in ${join(home, 'audit')}`, busySince: () => audit.busySince },
+      { name: `The metadata store in ${join(home, 'metadata')}`, busySince: () => store.busySince },
+    ],
+    log,
+  );
+  const health = () =>
+    healthOf(
+      stores,
+      audit,
+      sinks,
+      keyring,
+      inspection,
+      [...listeners.problems, ...disks.warnings],
+      [
+        ...cutLimits,
+        ...scheduler.warnings,
+        ...anchoring.warnings,
+        ...madeKeys.warnings,
+        ...unknownMaterials.warnings,
+        ...certificateExpiry.warnings,
+        ...unhandled.warnings,
+      ],
+    );
+  const transports = makeTransports(config, limits, loaded, log, storage, journal, services, health);
+  const { listeners, native, aws, verdicts } = transports;
+
+  await event('StartService', {
+    repairedIntents: repairs,
+    completedEvents: completed,
+    lostKeys: madeKeys.lost.length > 0 ? madeKeys.lost : undefined,
+    lostAnchor: anchoring.lost,
+    home: place?.facts,
+  });
+  stores.start();
+  sinks.apply(loaded.sinks);
+  // A client that signs in the second in which the daemon started would be taken for a replay.
+  await new Promise((done) => setTimeout(done, Math.max(0, authenticator.notBefore - Date.now())));
+  const socket = inHome(home, config.listen.socket);
+  const { host, http } = config.listen;
+  const endpoint = { home, socket, host, region: instance.region, ca: inHome(home, config.tls.ca) };
+  const ports = await listeners.listen({ socket, host, port, http });
+  const bound = { ...endpoint, port: ports.port, http: http && { host: http.host, port: ports.httpPort! } };
+  writeClientFiles(bound);
+  scheduler.start();
+
+  const reloader = new Reloader(home, loaded, {
+    canRecord: () => audit.available,
+    record: (data, error) => eventBeside('ReloadConfiguration', data, error),
+    apply: ({ config: changed, tls: files, sinks: wanted, expiries }) => {
+      // What can still fail comes first.
+      listeners.reload(files);
+      if (files.clientTrust) certificates?.reload(files.clientTrust);
+      certificateExpiry.watch(expiries);
+      log.level = changed.logLevel;
+      clusters.reload(changed);
+      verdicts.renew();
+      native.endStale();
+      aws.endStale();
+      sinks.apply(wanted);
+    },
+  });
+  return {
+    ready: readyText(bound),
+    unhandled,
+    fatal: (error) => {
+      log.fatal(
+        { err: error },
+        'an exception was not caught: the daemon ends; what was acknowledged is kept',
+      );
+    },
+    async stop() {
+      listeners.close();
+      await Promise.all([native.drain(drainTimeout), aws.drain(drainTimeout)]);
+      // Each of them, whatever becomes of the others: on a disk that fails the HSM is still told of the newest root.
+      await inTurn([
+        () => scheduler.stop(),
+        () => failures.flush(),
+        () => noted.flush(),
+        () => event('StopService', {}),
+        () => owed.flush(),
+        () => audit.close(),
+        () => seal.close(),
+        () => sinks.close(),
+        () => stores.close(),
+        () => anchoring.close(),
+        () => keyStore.close(),
+        () => store.close(),
+      ]);
+    },
+    reload() {
+      reloader.reload();
+      log.info('the configuration was reloaded');
+    },
+  };
+}
+
+/** @throws what failed first, when all were tried */
+async function inTurn(steps: readonly (() => unknown)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+}
+
+function portOf({ listen }: Config): number {
+  const text = process.env.KEYHOLD_PORT;
+  if (!text) return listen.port;
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65535) return port;
+  throw new ConfigError(`KEYHOLD_PORT is '${text}': it takes a port number, 0 for any free one.`);
+}
