@@ -166,7 +166,8 @@ class Run implements World {
     } finally {
       // A device that hangs does so for the workers of a dead daemon too.
       const gone = () => strayWorkers(daemon.home, daemon.pid).length === 0;
-      if (strike.daemonDies && !(await within(farewell, gone))) this.find('workers of a dead daemon are alive');
+      if (strike.daemonDies && !(await within(farewell, gone)))
+        this.find('workers of a dead daemon are alive');
       faults.clear();
       await Promise.all([load.end(), lives(daemon.pid) ? this.#becomesWhole() : undefined]);
     }

@@ -3,7 +3,11 @@
 import { Command } from 'commander';
 import { readRecords, rootedInstance, storeInstance } from '../../app/opening/open-home.js';
 import { makeServiceEvent } from '../../audit/event.js';
-import { type IntegrityFailure, describeIntegrityFailure, skippedEpochs } from '../../store/records/integrity-failures.js';
+import {
+  type IntegrityFailure,
+  describeIntegrityFailure,
+  skippedEpochs,
+} from '../../store/records/integrity-failures.js';
 import type { Root } from '../../store/records/root.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
