@@ -23,12 +23,12 @@ export const errorCodes: readonly HsmErrorCode[] = [
 ];
 
 /** Status byte of a worker's last result: it did not do this job and ends, since it lost its session; as above. */
-export const SESSION_LOST = 255;
+export const sessionLostStatus = 255;
 
 /** Longest frame; the longest real one lists the objects of a token, some 100 bytes each. */
-export const MAX_FRAME = 64 * 1024 * 1024;
+export const maxFrameLength = 64 * 1024 * 1024;
 
-const MESSAGE_HEADER = 10;
+const messageHeader = 10;
 
 /** A frame that is not what {@link FrameWriter} writes. */
 export class ChannelError extends Error {}
@@ -38,8 +38,8 @@ export class ChannelError extends Error {}
  * u32 microseconds, u8 code, u8 number of parts, a u32 length for each part, the parts. Little-endian.
  */
 export class FrameWriter {
-  private buffer = Buffer.allocUnsafeSlow(64 * 1024);
-  private end = 8;
+  #buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  #end = 8;
   count = 0;
 
   /**
@@ -47,47 +47,47 @@ export class FrameWriter {
    * @param microseconds how long the job took; 0 in a job
    */
   add(id: number, code: number, microseconds: number, parts: readonly Buffer[]): void {
-    let size = MESSAGE_HEADER + 4 * parts.length;
+    let size = messageHeader + 4 * parts.length;
     for (const part of parts) size += part.length;
-    if (this.end + size > this.buffer.length) this.grow(size);
-    const { buffer } = this;
-    let at = this.end;
+    if (this.#end + size > this.#buffer.length) this.#grow(size);
+    const buffer = this.#buffer;
+    let at = this.#end;
     buffer.writeUInt32LE(id, at);
     buffer.writeUInt32LE(microseconds, at + 4);
     buffer[at + 8] = code;
     buffer[at + 9] = parts.length;
-    at += MESSAGE_HEADER;
+    at += messageHeader;
     for (const part of parts) at = buffer.writeUInt32LE(part.length, at);
     for (const part of parts) {
       buffer.set(part, at);
       at += part.length;
     }
-    this.end = at;
+    this.#end = at;
     this.count++;
   }
 
   /** The frame, a view that is good until the next {@link add}, which begins a new one. The caller wipes it. */
   take(): Buffer {
-    const frame = this.buffer.subarray(0, this.end);
-    frame.writeUInt32LE(this.end - 4, 0);
+    const frame = this.#buffer.subarray(0, this.#end);
+    frame.writeUInt32LE(this.#end - 4, 0);
     frame.writeUInt32LE(this.count, 4);
-    this.end = 8;
+    this.#end = 8;
     this.count = 0;
     return frame;
   }
 
-  private grow(size: number): void {
-    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.buffer.length, this.end + size));
-    larger.set(this.buffer.subarray(0, this.end));
-    this.buffer.fill(0, 0, this.end);
-    this.buffer = larger;
+  #grow(size: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.#buffer.length, this.#end + size));
+    larger.set(this.#buffer.subarray(0, this.#end));
+    this.#buffer.fill(0, 0, this.#end);
+    this.#buffer = larger;
   }
 }
 
 /** Cuts what comes from the channel into frames. */
 export class FrameReader {
-  private partial: Buffer | undefined;
-  private filled = 0;
+  #partial: Buffer | undefined;
+  #filled = 0;
 
   /**
    * @param chunk what was read; parts that are copied out of it are wiped
@@ -97,7 +97,7 @@ export class FrameReader {
   push(chunk: Buffer, each: (frame: Buffer) => void): void {
     let at = 0;
     while (at < chunk.length) {
-      if (this.partial === undefined && chunk.length - at >= 4) {
+      if (this.#partial === undefined && chunk.length - at >= 4) {
         const end = at + 4 + checkedSize(chunk.readUInt32LE(at));
         if (end <= chunk.length) {
           each(chunk.subarray(at + 4, end));
@@ -105,28 +105,28 @@ export class FrameReader {
           continue;
         }
       }
-      this.partial ??= Buffer.alloc(4);
-      const copied = chunk.copy(this.partial, this.filled, at);
+      this.#partial ??= Buffer.alloc(4);
+      const copied = chunk.copy(this.#partial, this.#filled, at);
       chunk.fill(0, at, at + copied);
       at += copied;
-      this.filled += copied;
-      if (this.filled === this.partial.length) this.completed(this.partial, each);
+      this.#filled += copied;
+      if (this.#filled === this.#partial.length) this.#completed(this.#partial, each);
     }
   }
 
-  private completed(partial: Buffer, each: (frame: Buffer) => void): void {
+  #completed(partial: Buffer, each: (frame: Buffer) => void): void {
     if (partial.length === 4) {
-      this.partial = Buffer.alloc(4 + checkedSize(partial.readUInt32LE(0)));
+      this.#partial = Buffer.alloc(4 + checkedSize(partial.readUInt32LE(0)));
       return;
     }
-    this.partial = undefined;
-    this.filled = 0;
+    this.#partial = undefined;
+    this.#filled = 0;
     each(partial.subarray(4));
   }
 }
 
 function checkedSize(size: number): number {
-  if (size < 4 || size > MAX_FRAME) throw new ChannelError(`A frame of ${size} bytes`);
+  if (size < 4 || size > maxFrameLength) throw new ChannelError(`A frame of ${size} bytes`);
   return size;
 }
 
@@ -146,10 +146,10 @@ export function forEachMessage(
   const count = countMessages(frame);
   let at = 4;
   for (let n = 0; n < count; n++) {
-    if (at + MESSAGE_HEADER > frame.length) throw new ChannelError('A message is cut short');
+    if (at + messageHeader > frame.length) throw new ChannelError('A message is cut short');
     const header = at;
     const partCount = frame[at + 9] ?? 0;
-    let length = at + MESSAGE_HEADER;
+    let length = at + messageHeader;
     at = length + 4 * partCount;
     if (at > frame.length) throw new ChannelError('A message is cut short');
     const parts = new Array<Buffer>(partCount);

@@ -16,11 +16,11 @@ export type KeyStoreEvent =
       /** How many jobs it had not answered. */
       readonly unanswered: number;
     }
-  /** Something that was put right before the login. */
+  /** Something that was repaired before the login. */
   | { readonly type: 'notice'; readonly notice: string }
   | { readonly type: 'start-failed'; readonly error: HsmError; readonly retryIn: number }
   | { readonly type: 'login-refused'; readonly refusal: LoginRefusal; readonly reason: string }
-  /** Two workers died while they had this job. */
+  /** Two workers died of this job. */
   | {
       readonly type: 'job-abandoned';
       readonly kind: JobName;

@@ -1,4 +1,4 @@
-// What the daemon asks of a token. hsm/pool implements it with worker processes; nothing above knows PKCS#11 handles.
+// The interface to one token. hsm/pool implements it with worker processes; no caller knows PKCS#11 handles.
 import type { CipherSuite } from '../../proto/formats/ciphertext.js';
 
 /**
@@ -11,7 +11,7 @@ export type ObjectId = Buffer;
 export type Attributes = readonly (readonly [type: number, value: boolean | number | string])[];
 
 /**
- * How to generate key material. The worker itself adds what Keyhold promises of every object: CKA_TOKEN,
+ * How to generate key material. The worker adds what Keyhold promises of every object: CKA_TOKEN,
  * CKA_PRIVATE, CKA_SENSITIVE, not CKA_EXTRACTABLE, CKA_ID, CKA_LABEL.
  */
 export interface KeyTemplate {
@@ -50,11 +50,13 @@ export type Conversion = 'none' | 'ecdsa-der-32' | 'ecdsa-der-48' | 'ecdsa-der-6
 /** RSAES-OAEP (RFC 8017, section 7.1), without a label: it has neither IV nor additional authenticated data. */
 export type RsaCipher = 'rsa-oaep-sha1' | 'rsa-oaep-sha256';
 
+/** A key and its way to encrypt. */
 export interface CipherKey {
   readonly suite: CipherSuite | RsaCipher;
   readonly id: ObjectId;
 }
 
+/** An encrypted message. */
 export interface Ciphertext {
   /** 12 bytes with AES_256_GCM, 16 with AES_256_CBC_HMAC_SHA_256, drawn from the HSM for this one message; none with RSA. */
   readonly iv: Buffer;
@@ -71,7 +73,7 @@ export interface Wrapping {
   readonly aes: boolean;
 }
 
-/** What imported material becomes, and must be. */
+/** The key that imported material becomes, and what the material must be for it. */
 export interface ImportTarget {
   /** As for generating it. The numbers of a pair, modulus length and curve, must be those of the material. */
   readonly template: KeyTemplate;
@@ -79,10 +81,11 @@ export interface ImportTarget {
   readonly secret?: { readonly shortest: number; readonly longest: number; readonly mac?: Mechanism };
 }
 
+/** The result of an import. */
 export interface ImportedMaterial {
-  /** Tells the material: 32 bytes of ciphertext, a MAC, or SubjectPublicKeyInfo in DER, computed by the HSM. */
+  /** Identifies the material: 32 bytes of ciphertext, a MAC, or SubjectPublicKeyInfo in DER, computed by the HSM. */
   readonly checkValue: Buffer;
-  /** Whether it, or the AES key that wrapped it, was in the memory of a worker, since the module cannot unwrap it so. */
+  /** Whether it, or the AES key that wrapped it, was in a worker's memory, because the module cannot unwrap it itself. */
   readonly leftHsm: boolean;
 }
 
@@ -101,29 +104,30 @@ export interface TokenObject {
   readonly label: string;
 }
 
-/** Values by CKA number. */
+/** Attribute values by CKA number. */
 export type InspectedObject = ReadonlyMap<number, Buffer>;
+
 /** What a module says of a mechanism (CK_MECHANISM_INFO), in whatever unit it counts the key sizes. */
 export interface MechanismInfo {
   readonly minKeySize: number;
   readonly maxKeySize: number;
 }
 
-/** What a token was found to be when the key store connected. */
+/** A token as it was when the key store connected. */
 export interface TokenDescription {
   readonly objects: readonly TokenObject[];
-  /** By CKM number; without those that its profile avoids. */
+  /** Mechanisms by CKM number, without those that the profile avoids. */
   readonly mechanisms: ReadonlyMap<number, MechanismInfo>;
   readonly traits: StoreTraits;
 }
 
-/** What a profile decides of the keys in a token. */
+/** Properties of the keys in a token, from its profile. */
 export interface StoreTraits {
   /** Of symmetric materials that are made from now on. */
   readonly suite: CipherSuite;
-  /** Whether the module takes the padding of RSAES-OAEP with SHA-256 off, and not the worker. */
+  /** Whether the module removes the padding of RSAES-OAEP with SHA-256, not the worker. */
   readonly oaepSha256InModule: boolean;
-  /** What it was found not to do, beyond what its list of mechanisms tells. */
+  /** What it cannot do although it lists the mechanisms. */
   readonly lacks: readonly Lack[];
 }
 
@@ -131,20 +135,22 @@ export interface StoreTraits {
 export interface Lack {
   readonly keySpec: string;
   readonly keyUsage: string;
-  /** None: all of the usage. */
+  /** Absent: every algorithm of the usage. */
   readonly algorithm?: string | undefined;
   readonly reason: string;
 }
 
+/** State of the connection to the token. `login-refused`: no login until an operator has corrected the PIN. */
 export type KeyStoreState = 'connecting' | 'connected' | 'disconnected' | 'login-refused' | 'closed';
 
 /**
  * One token. Every method throws only {@link HsmError}. Results that hold secrets are wiped by the caller.
  */
 export interface KeyStore extends TokenDescription {
+  /** `default`, or the ID of a custom key store. */
   readonly name: string;
   readonly state: KeyStoreState;
-  /** Whether no worker answers, though some are logged in: each has been in one call for seconds. */
+  /** Whether workers are logged in and each of them has been in one call for seconds. */
   readonly hangs: boolean;
 
   /** Generates a key or pair as token objects. @param label UTF-8, at most 64 bytes */
@@ -153,8 +159,8 @@ export interface KeyStore extends TokenDescription {
    * Unwraps key material into token objects, as {@link generate} makes them; of a pair also the public key.
    * @param wrappingKey an RSA pair whose private key may unwrap and, for SHA-256, decrypt
    * @param wrapped material as bytes, of a pair its private key as PKCS #8 in DER
-   * @throws HsmError 'invalid-ciphertext' whatever is wrong with what is wrapped, 'incorrect-key-material' where it is
-   * unwrapped and not what the target says; then nothing is left of it
+   * @throws HsmError 'invalid-ciphertext' for everything that is wrong with the wrapped bytes, 'incorrect-key-material' where
+   * they unwrap to something else than the target says; no object is left then
    */
   importWrapped(
     wrappingKey: ObjectId,
@@ -164,14 +170,14 @@ export interface KeyStore extends TokenDescription {
     label: string,
     target: ImportTarget,
   ): Promise<ImportedMaterial>;
-  /** As {@link importWrapped}, with material in the clear, for which the caller answers. */
+  /** As {@link importWrapped}, with material in the clear, which the caller wipes. */
   importPlaintext(
     material: Buffer,
     id: ObjectId,
     label: string,
     target: ImportTarget,
   ): Promise<ImportedMaterial>;
-  /** Destroys every object with that CKA_ID, after every worker gave up its copy. Succeeds where there is none. */
+  /** Destroys every key object with that CKA_ID, after every worker has dropped its copy. Succeeds where there is none. */
   destroy(id: ObjectId): Promise<void>;
   /** SubjectPublicKeyInfo (DER, RFC 5280 section 4.1.2.7) of a pair. */
   publicKey(id: ObjectId): Promise<Buffer>;
@@ -185,15 +191,24 @@ export interface KeyStore extends TokenDescription {
    */
   inspect(match: Attributes, types: readonly number[]): Promise<readonly InspectedObject[]>;
   /**
-   * Lets every worker see the objects with that CKA_ID, which another program made. Some modules show a process that
-   * writes no such objects any more; such a worker is replaced.
+   * Makes externally created objects with that CKA_ID visible in every worker. Some modules show a process that writes no
+   * objects that other processes make; such a worker is replaced.
    */
   refreshObject(id: ObjectId): Promise<void>;
 
   /** Random bytes of the HSM. @param length 1 to 1,024 bytes */
   random(length: number): Promise<Buffer>;
+  /**
+   * Encrypts a message.
+   * @param aad additional authenticated data; empty with RSA
+   * @throws HsmError 'plaintext-too-long', 'no-such-object'
+   */
   encrypt(key: CipherKey, aad: Buffer, plaintext: Buffer): Promise<Ciphertext>;
-  /** @throws HsmError 'invalid-ciphertext', whatever is wrong with it */
+  /**
+   * Decrypts a message.
+   * @returns the plaintext, which the caller wipes
+   * @throws HsmError 'invalid-ciphertext' for everything that is wrong with it
+   */
   decrypt(key: CipherKey, aad: Buffer, message: Ciphertext): Promise<Buffer>;
   /** Decrypts under one key and encrypts under another; the plaintext never leaves the worker. */
   reEncrypt(
@@ -209,7 +224,7 @@ export interface KeyStore extends TokenDescription {
   dataKeyWithoutPlaintext(key: CipherKey, aad: Buffer, length: number): Promise<Ciphertext>;
   /**
    * Generates a pair in the HSM for use outside of it, as session objects that are gone when this returns.
-   * @param template what is special to the pair; no usage is needed
+   * @param template mechanism and parameters of the pair; no usage is needed
    * @returns also the private key as PKCS #8 (RFC 5958) in DER
    * @throws HsmError 'unsupported' where the module makes no private keys that can be read
    */
@@ -243,17 +258,17 @@ export interface KeyStore extends TokenDescription {
    */
   readData(label: string): Promise<readonly Buffer[]>;
   /**
-   * Puts a private data object in the place of those with the same label: the new one is made before they are destroyed.
+   * Replaces the private data objects with a label by one, which is made before the others are destroyed.
    * @param label UTF-8, at most 64 bytes
-   * @throws HsmError 'unsupported' where the module holds no such objects
+   * @throws HsmError 'unsupported' where the module stores no private data objects
    */
   replaceData(label: string, value: Buffer): Promise<void>;
 
-  /** Answers what is in flight, ends the workers; what comes later gets HsmError 'disconnected'. */
+  /** Finishes the jobs in flight and ends the workers; later calls fail with HsmError 'disconnected'. */
   close(): Promise<void>;
 }
 
-/** What can go wrong in the HSM layer. PKCS#11 return values are mapped to these once, in hsm/worker. */
+/** What can go wrong in the HSM layer. PKCS#11 return values are mapped to these once, in hsm/pkcs11/return-values. */
 export type HsmErrorCode =
   /** A ciphertext, tag or IV that does not decrypt; one code for all reasons. */
   | 'invalid-ciphertext'
@@ -269,11 +284,11 @@ export type HsmErrorCode =
   | 'token-full'
   /** Nothing can be written to the token. */
   | 'read-only'
-  /** The token is gone, the session lost, the device failed: reconnecting may help. */
+  /** The token is gone, the session is lost or the device failed: reconnecting may help. */
   | 'unavailable'
   /** The key store was closed. */
   | 'disconnected'
-  /** The module shows no such token. */
+  /** The module has no such token. */
   | 'no-token'
   /** The token allows no more sessions. */
   | 'no-session'
@@ -283,13 +298,14 @@ export type HsmErrorCode =
   | 'timeout'
   /** The queue of this store is full. */
   | 'overloaded'
-  /** CKR_PIN_INCORRECT and its like: latched until an operator acts. */
+  /** CKR_PIN_INCORRECT and similar: latched until an operator acts. */
   | 'login-refused'
-  /** CKR_PIN_LOCKED and its like: latched too, and the token's security officer has to unlock it. */
+  /** CKR_PIN_LOCKED and similar: latched too, and the token's security officer has to unlock the PIN. */
   | 'pin-locked'
   /** A fault of Keyhold or of the module that none of the others describes. */
   | 'internal';
 
+/** The error of every method of a key store. Its message is for an operator. */
 export class HsmError extends Error {
   constructor(
     readonly code: HsmErrorCode,

@@ -5,7 +5,7 @@ import {
   ChannelError,
   FrameReader,
   FrameWriter,
-  MAX_FRAME,
+  maxFrameLength,
   countMessages,
   forEachMessage,
 } from '../../daemon/hsm/frames.js';
@@ -95,7 +95,7 @@ void t.test('a frame that is cut anywhere, or has a byte more, is refused', (t) 
 });
 
 void t.test('a length that no frame has is refused before memory is taken for it', (t) => {
-  for (const length of [0, 3, MAX_FRAME + 1, 0xffffffff]) {
+  for (const length of [0, 3, maxFrameLength + 1, 0xffffffff]) {
     const header = Buffer.alloc(4);
     header.writeUInt32LE(length);
     throws(

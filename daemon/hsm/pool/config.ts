@@ -1,4 +1,4 @@
-// What the composer of the daemon gives a key store.
+// The configuration of a key store.
 import type { CipherSuite } from '../../../proto/formats/ciphertext.js';
 import type { Lack } from '../key-store.js';
 import type { KeyStoreEvent, LoginRefusal } from '../key-store-event.js';
@@ -26,7 +26,7 @@ export interface KeyStoreConfig extends ModuleSettings {
   readonly quirks?: ModuleQuirks;
   /** How the module keeps tokens in files that it does not sync. */
   readonly tokenFiles?: TokenFileFormat | undefined;
-  /** Not to log in where the token says that a wrong PIN was given before. Default: false. */
+  /** No login where the token says that a wrong PIN was given before. Default: false. */
   readonly sparesTries?: boolean;
   readonly lacks?: readonly Lack[];
   /** Of symmetric materials made from now on; default 1. */
@@ -38,7 +38,7 @@ export interface KeyStoreConfig extends ModuleSettings {
   /** Reads the PIN from its source, for each start of a worker; the buffer is wiped. */
   readonly readPin: () => Promise<Buffer>;
   readonly latch: LoginLatch;
-  /** Session copies of keys that a worker holds at most; 0 for a module that does not gain from them. Default 16,384 (8 KB each in SoftHSM). */
+  /** Maximum number of session copies of keys in a worker; 0 for a module that does not gain from them. Default 16,384 (8 KB each in SoftHSM). */
   readonly sessionCopies?: number;
   /** Jobs that may wait for a worker. Default 4,096. */
   readonly maxQueued?: number;

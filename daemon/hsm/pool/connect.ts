@@ -1,4 +1,4 @@
-// The KeyStore that the rest of the daemon sees.
+// The key store of the daemon: one pool of workers on one token.
 import { z } from 'zod';
 import {
   HsmError,
@@ -50,7 +50,7 @@ class PoolKeyStore implements KeyStore {
   readonly objects: readonly TokenObject[];
   readonly mechanisms: ReadonlyMap<number, MechanismInfo>;
   readonly traits: StoreTraits;
-  private readonly pool: Pool;
+  readonly #pool: Pool;
 
   constructor(
     readonly name: string,
@@ -60,7 +60,7 @@ class PoolKeyStore implements KeyStore {
     this.objects = objects;
     this.mechanisms = mechanisms;
     this.traits = traits;
-    this.pool = supervisor.pool;
+    this.#pool = supervisor.pool;
   }
 
   get state(): KeyStoreState {
@@ -68,12 +68,12 @@ class PoolKeyStore implements KeyStore {
   }
 
   get hangs(): boolean {
-    return this.pool.hangs;
+    return this.#pool.hangs;
   }
 
   generate(id: ObjectId, label: string, template: KeyTemplate): Promise<void> {
     const job = template.publicAttributes ? jobs.generateKeyPair : jobs.generateKey;
-    return this.pool.submit(job, { id, label, template }, (_, maker) => this.pool.keyMade(id, maker));
+    return this.#pool.submit(job, { id, label, template }, (_, maker) => this.#pool.keyMade(id, maker));
   }
 
   importWrapped(
@@ -85,8 +85,8 @@ class PoolKeyStore implements KeyStore {
     target: ImportTarget,
   ): Promise<ImportedMaterial> {
     const values = { wrappingKey, wrapping, wrapped, id, label, target };
-    return this.pool.submit(jobs.importWrapped, values, (made, maker) => {
-      this.pool.keyMade(id, maker);
+    return this.#pool.submit(jobs.importWrapped, values, (made, maker) => {
+      this.#pool.keyMade(id, maker);
       return made;
     });
   }
@@ -97,39 +97,41 @@ class PoolKeyStore implements KeyStore {
     label: string,
     target: ImportTarget,
   ): Promise<ImportedMaterial> {
-    return this.pool.submit(jobs.importPlaintext, { material, id, label, target }, (made, maker) => {
-      this.pool.keyMade(id, maker);
+    return this.#pool.submit(jobs.importPlaintext, { material, id, label, target }, (made, maker) => {
+      this.#pool.keyMade(id, maker);
       return made;
     });
   }
 
   destroy(id: ObjectId): Promise<void> {
-    return this.pool.whileBeingDestroyed(id, async () => {
+    return this.#pool.whileBeingDestroyed(id, async () => {
       const forget = (worker: WorkerProcess) =>
-        this.pool
+        this.#pool
           .submitTo(worker, jobs.forgetKey, { id })
           .catch((error: HsmError) => worker.kill({ reason: error.message, timedOut: false }));
-      // One that starts has no copies yet, and does it before anything else.
-      for (const worker of this.pool.workers) if (!worker.ready) forget(worker).catch(() => undefined);
-      await Promise.all(this.pool.ready.map(forget));
-      await this.pool.submit(jobs.destroy, { id }, nothing);
+      // A worker that starts has no copies yet; this is its second job.
+      for (const worker of this.#pool.workers) if (!worker.ready) forget(worker).catch(() => undefined);
+      await Promise.all(this.#pool.ready.map(forget));
+      await this.#pool.submit(jobs.destroy, { id }, nothing);
     });
   }
 
   publicKey(id: ObjectId): Promise<Buffer> {
-    return this.pool.submit(jobs.publicKey, { id }, ({ publicKey }) => publicKey);
+    return this.#pool.submit(jobs.publicKey, { id }, ({ publicKey }) => publicKey);
   }
 
   exists(id: ObjectId): Promise<boolean> {
-    return this.pool.submit(jobs.exists, { id }, ({ exists }) => exists);
+    return this.#pool.submit(jobs.exists, { id }, ({ exists }) => exists);
   }
 
   async inspect(match: Attributes, types: readonly number[]): Promise<readonly InspectedObject[]> {
-    const found = await this.pool.submit(jobs.inspect, { match, types }, inspected);
+    const found = await this.#pool.submit(jobs.inspect, { match, types }, inspected);
     if (found.length > 0) return found;
-    // That may have been the worker that writes, which some modules make blind to what other programs made.
-    const all = this.pool.ready.map((worker) =>
-      this.pool.submitTo(worker, jobs.inspect, { match, types }).then(inspected, (): InspectedObject[] => []),
+    // The writer may have been asked, to which some modules show nothing that other programs make.
+    const all = this.#pool.ready.map((worker) =>
+      this.#pool
+        .submitTo(worker, jobs.inspect, { match, types })
+        .then(inspected, (): InspectedObject[] => []),
     );
     return (await Promise.all(all)).find((each) => each.length > 0) ?? [];
   }
@@ -137,26 +139,26 @@ class PoolKeyStore implements KeyStore {
   async refreshObject(id: ObjectId): Promise<void> {
     const reason = 'it does not see an object that another program made';
     const refresh = async (worker: WorkerProcess) => {
-      const sees = await this.pool.submitTo(worker, jobs.exists, { id }).then(
+      const sees = await this.#pool.submitTo(worker, jobs.exists, { id }).then(
         ({ exists }) => exists,
         () => false,
       );
       if (!sees) worker.kill({ reason, timedOut: false });
     };
-    for (const worker of this.pool.workers) if (!worker.ready) refresh(worker).catch(() => undefined);
-    await Promise.all(this.pool.ready.map(refresh));
+    for (const worker of this.#pool.workers) if (!worker.ready) refresh(worker).catch(() => undefined);
+    await Promise.all(this.#pool.ready.map(refresh));
   }
 
   random(length: number): Promise<Buffer> {
-    return this.pool.submit(jobs.random, { length }, ({ bytes }) => bytes);
+    return this.#pool.submit(jobs.random, { length }, ({ bytes }) => bytes);
   }
 
   encrypt({ id, suite }: CipherKey, aad: Buffer, plaintext: Buffer): Promise<Ciphertext> {
-    return this.pool.submit(jobs.encrypt, { id, suite, aad, plaintext }, asItIs);
+    return this.#pool.submit(jobs.encrypt, { id, suite, aad, plaintext }, asItIs);
   }
 
   decrypt({ id, suite }: CipherKey, aad: Buffer, { iv, ciphertext }: Ciphertext): Promise<Buffer> {
-    return this.pool.submit(jobs.decrypt, { id, suite, aad, iv, ciphertext }, plaintextOf);
+    return this.#pool.submit(jobs.decrypt, { id, suite, aad, iv, ciphertext }, plaintextOf);
   }
 
   reEncrypt(
@@ -168,7 +170,7 @@ class PoolKeyStore implements KeyStore {
   ): Promise<Ciphertext> {
     const source = { id, suite, aad, iv, ciphertext };
     const values = { ...source, destinationId, destinationSuite, destinationAad };
-    return this.pool.submit(jobs.reEncrypt, values, asItIs);
+    return this.#pool.submit(jobs.reEncrypt, values, asItIs);
   }
 
   dataKey(
@@ -176,11 +178,11 @@ class PoolKeyStore implements KeyStore {
     aad: Buffer,
     length: number,
   ): Promise<Ciphertext & { readonly plaintext: Buffer }> {
-    return this.pool.submit(jobs.dataKey, { id, suite, aad, length }, asItIs);
+    return this.#pool.submit(jobs.dataKey, { id, suite, aad, length }, asItIs);
   }
 
   dataKeyWithoutPlaintext({ id, suite }: CipherKey, aad: Buffer, length: number): Promise<Ciphertext> {
-    return this.pool.submit(jobs.dataKeyWithoutPlaintext, { id, suite, aad, length }, asItIs);
+    return this.#pool.submit(jobs.dataKeyWithoutPlaintext, { id, suite, aad, length }, asItIs);
   }
 
   dataKeyPair(
@@ -188,7 +190,7 @@ class PoolKeyStore implements KeyStore {
     aad: Buffer,
     template: KeyTemplate,
   ): Promise<DataKeyPair & { readonly privateKey: Buffer }> {
-    return this.pool.submit(jobs.dataKeyPair, { id, suite, aad, template }, asItIs);
+    return this.#pool.submit(jobs.dataKeyPair, { id, suite, aad, template }, asItIs);
   }
 
   dataKeyPairWithoutPlaintext(
@@ -196,11 +198,11 @@ class PoolKeyStore implements KeyStore {
     aad: Buffer,
     template: KeyTemplate,
   ): Promise<DataKeyPair> {
-    return this.pool.submit(jobs.dataKeyPairWithoutPlaintext, { id, suite, aad, template }, asItIs);
+    return this.#pool.submit(jobs.dataKeyPairWithoutPlaintext, { id, suite, aad, template }, asItIs);
   }
 
   sign(id: ObjectId, mechanism: Mechanism, conversion: Conversion, data: Buffer): Promise<Buffer> {
-    return this.pool.submit(jobs.sign, { id, mechanism, conversion, data }, ({ signature }) => signature);
+    return this.#pool.submit(jobs.sign, { id, mechanism, conversion, data }, ({ signature }) => signature);
   }
 
   verify(
@@ -211,19 +213,19 @@ class PoolKeyStore implements KeyStore {
     signature: Buffer,
   ): Promise<boolean> {
     const values = { id, mechanism, conversion, data, signature };
-    return this.pool.submit(jobs.verify, values, ({ isValid }) => isValid);
+    return this.#pool.submit(jobs.verify, values, ({ isValid }) => isValid);
   }
 
   deriveSharedSecret(id: ObjectId, point: Buffer): Promise<Buffer> {
-    return this.pool.submit(jobs.deriveSharedSecret, { id, point }, ({ secret }) => secret);
+    return this.#pool.submit(jobs.deriveSharedSecret, { id, point }, ({ secret }) => secret);
   }
 
   readData(label: string): Promise<readonly Buffer[]> {
-    return this.pool.submit(jobs.readData, { label }, ({ contents }) => contents);
+    return this.#pool.submit(jobs.readData, { label }, ({ contents }) => contents);
   }
 
   replaceData(label: string, value: Buffer): Promise<void> {
-    return this.pool.submit(jobs.replaceData, { label, value }, nothing);
+    return this.#pool.submit(jobs.replaceData, { label, value }, nothing);
   }
 
   close(): Promise<void> {

@@ -1,37 +1,37 @@
 /** A queue whose ends are both cheap; Array.shift moves all elements. */
 export class Fifo<T> {
-  private items: (T | undefined)[] = [];
-  private head = 0;
+  #items: (T | undefined)[] = [];
+  #head = 0;
 
   get length(): number {
-    return this.items.length - this.head;
+    return this.#items.length - this.#head;
   }
 
   push(item: T): void {
-    this.items.push(item);
+    this.#items.push(item);
   }
 
   peek(): T | undefined {
-    return this.items[this.head];
+    return this.#items[this.#head];
   }
 
   shift(): T | undefined {
-    const item = this.items[this.head];
+    const item = this.#items[this.#head];
     if (item === undefined) return undefined;
-    this.items[this.head++] = undefined;
-    if (this.head === this.items.length) {
-      this.items.length = this.head = 0;
-    } else if (this.head > 1024) {
-      this.items = this.items.slice(this.head);
-      this.head = 0;
+    this.#items[this.#head++] = undefined;
+    if (this.#head === this.#items.length) {
+      this.#items.length = this.#head = 0;
+    } else if (this.#head > 1024) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
     }
     return item;
   }
 
   /** Takes everything out. */
   drain(): T[] {
-    const rest = this.items.slice(this.head) as T[];
-    this.items.length = this.head = 0;
+    const rest = this.#items.slice(this.#head) as T[];
+    this.#items.length = this.#head = 0;
     return rest;
   }
 }

@@ -7,33 +7,33 @@ import { Fifo } from './fifo.js';
 import { Job } from './job.js';
 import type { Loss, WorkerEvents, WorkerProcess } from './worker-process.js';
 
-const SWEEP_EVERY = 100;
+const sweepEvery = 100;
 /**
  * Milliseconds that count between two sweeps at most. What is more the daemon itself stood still (SIGSTOP, a paused
  * virtual machine, a blocked event loop), and no worker can be blamed for it.
  */
-const LONGEST_STEP = 2 * SWEEP_EVERY;
+const longestStep = 2 * sweepEvery;
 /** Milliseconds without work after which a worker is asked whether it still answers. */
-const PROBE_AFTER = 1_000;
-/** A call of a fast kind that takes more milliseconds than this hangs, for the health report. */
-const HANGS_AFTER = 2_000;
+const probeAfter = 1_000;
+/** Milliseconds after which a call of a fast job counts as hanging, for the health report. */
+const hangsAfter = 2_000;
 /**
  * Milliseconds for which jobs that write wait for one that reads the whole token. While one process writes, SoftHSM
  * 2.6.1 lists the token's folder anew at each attribute that another reads (OSToken::index): with 10,000 objects and
  * keys made all the time a worker did not get ready within 60 s.
  */
-const MOST_HELD = 5_000;
+const mostHeld = 5_000;
 /**
  * Milliseconds that a job waits for its turn, also where workers come and go. With its deadline once it has begun, that is
  * less than the 30 s that clients wait. Jobs that write wait as long as the slowest of them takes.
  */
-const MOST_WAITING = 15_000;
-/** Learning takes this part of the time at most. */
-const LEARNING_SHARE = 1 / 10;
+const mostWaiting = 15_000;
+/** Maximum fraction of time spent refreshing handles. */
+const refreshShare = 1 / 10;
 
 type QueuedJob = Job<WorkerProcess>;
 
-/** A key whose maker knows its handle, while others would have to search for it. */
+/** A key that one worker made: that worker knows its handle, others have to search the token. */
 interface NewKey {
   readonly number: number;
   readonly maker: WorkerProcess;
@@ -45,37 +45,37 @@ export class Pool implements WorkerEvents {
   /** Microseconds of each kind, by code, as measured. */
   readonly costs = Float64Array.from(jobsByCode, (job) => job.cost);
 
-  private readonly queue = new Fifo<QueuedJob>();
+  readonly #queue = new Fifo<QueuedJob>();
   /** Jobs that share a worker with no other: not repeatable, writing, or suspect. */
-  private aloneJobs: QueuedJob[] = [];
-  private flushing = false;
-  private drained: (() => void) | undefined;
+  #aloneJobs: QueuedJob[] = [];
+  #flushing = false;
+  #drained: (() => void) | undefined;
   /** Why no job is taken. */
-  private refusal: HsmError | undefined;
+  #refusal: HsmError | undefined;
 
   /** The worker that does all jobs that write. */
-  private writer: WorkerProcess | undefined;
-  private newestKey = 0;
-  private readonly newKeys = new Map<string, NewKey>();
-  private readonly beingDestroyed = new Set<string>();
+  #writer: WorkerProcess | undefined;
+  #newestKey = 0;
+  readonly #newKeys = new Map<string, NewKey>();
+  readonly #beingDestroyed = new Set<string>();
 
-  private nextLesson = 0;
+  #nextRefresh = 0;
 
   /** Milliseconds, in place of those of the kinds. */
-  private readonly deadlines: Partial<Record<JobName, number>>;
+  readonly #deadlines: Partial<Record<JobName, number>>;
 
-  private sweptAt = performance.now();
+  #sweptAt = performance.now();
   /** Milliseconds for which the pool could look after its workers; stands still while the daemon does. */
-  private now = 0;
-  private lastReady = 0;
-  private readonly sweeper = setInterval(() => this.sweep(), SWEEP_EVERY).unref();
+  #now = 0;
+  #lastReady = 0;
+  readonly #sweeper = setInterval(() => this.#sweep(), sweepEvery).unref();
 
   /** @param lost hears of each worker that ended */
   constructor(
     private readonly config: KeyStoreConfig,
     private readonly lost: (worker: WorkerProcess, loss: Loss, unanswered: number) => void,
   ) {
-    this.deadlines = { ...config.deadlines };
+    this.#deadlines = { ...config.deadlines };
   }
 
   /**
@@ -89,8 +89,8 @@ export class Pool implements WorkerEvents {
     convert: (result: Result, worker: WorkerProcess) => T,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.refusal !== undefined) throw this.refusal;
-      if (this.queue.length + this.aloneJobs.length >= (this.config.maxQueued ?? 4096))
+      if (this.#refusal !== undefined) throw this.#refusal;
+      if (this.#queue.length + this.#aloneJobs.length >= (this.config.maxQueued ?? 4096))
         throw new HsmError(
           'overloaded',
           `Key store "${this.config.name}" has too many jobs waiting; try again.`,
@@ -102,14 +102,14 @@ export class Pool implements WorkerEvents {
           reject(new HsmError('internal', (error as Error).message, { cause: error }));
         }
       };
-      const job = new Job<WorkerProcess>(kind, kind.arguments.encode(values), this.now, answered, reject);
-      if (kind.repeatable && !kind.writes) this.queue.push(job);
-      else this.aloneJobs.push(job);
-      this.scheduleFlush();
+      const job = new Job<WorkerProcess>(kind, kind.arguments.encode(values), this.#now, answered, reject);
+      if (kind.repeatable && !kind.writes) this.#queue.push(job);
+      else this.#aloneJobs.push(job);
+      this.#scheduleFlush();
     });
   }
 
-  /** Gives a job to one worker, whatever else that has to do. */
+  /** Gives a job to a certain worker, behind its other jobs. */
   submitTo<Arguments extends object, Result extends object>(
     worker: WorkerProcess,
     kind: JobKind<Arguments, Result> & AnyJob,
@@ -117,32 +117,32 @@ export class Pool implements WorkerEvents {
   ): Promise<Result> {
     return new Promise((resolve, reject) => {
       const answered = (parts: readonly Buffer[]) => resolve(kind.result.decode(parts));
-      worker.give(new Job<WorkerProcess>(kind, kind.arguments.encode(values), this.now, answered, reject));
+      worker.give(new Job<WorkerProcess>(kind, kind.arguments.encode(values), this.#now, answered, reject));
       worker.send();
     });
   }
 
   /** Milliseconds of watched time; deadlines and waits are measured in it. */
   get time(): number {
-    return this.now + Math.min(performance.now() - this.sweptAt, LONGEST_STEP);
+    return this.#now + Math.min(performance.now() - this.#sweptAt, longestStep);
   }
 
   /** Whether workers are logged in and every one of them is stuck in a call. */
   get hangs(): boolean {
     const { ready } = this;
-    return ready.length > 0 && ready.every((worker) => worker.stuckFor(this.now) > HANGS_AFTER);
+    return ready.length > 0 && ready.every((worker) => worker.stuckFor(this.#now) > hangsAfter);
   }
 
-  /** A worker has logged in and read the token's objects. @param learned what keysMade was when it began */
-  isReady(worker: WorkerProcess, learned: number): void {
+  /** A worker has logged in and read the token's objects. @param knownKeys the value of keysMade when its start began */
+  isReady(worker: WorkerProcess, knownKeys: number): void {
     worker.ready = true;
-    worker.learned = learned;
-    this.scheduleFlush();
+    worker.knownKeys = knownKeys;
+    this.#scheduleFlush();
   }
 
   /** @param deadline milliseconds that workers have to start, where the configuration says nothing else */
   limitStart(deadline: number): void {
-    this.deadlines.start = this.config.deadlines?.start ?? deadline;
+    this.#deadlines.start = this.config.deadlines?.start ?? deadline;
   }
 
   /** Workers that are logged in. One that starts may hang in the module: nobody waits for it. */
@@ -154,60 +154,60 @@ export class Pool implements WorkerEvents {
     return this.workers.reduce((count, worker) => count + (worker.ready ? 1 : 0), 0);
   }
 
-  /** Number of keys that this pool made; what a worker that starts now will find. */
+  /** Number of keys that this pool made. A worker that starts now finds all of them. */
   get keysMade(): number {
-    return this.newestKey;
+    return this.#newestKey;
   }
 
-  /** A key was made: until they have learnt it, the others are given its jobs only where its maker has no room. */
+  /** A key was made: until the other workers know it, they get its jobs only where its maker has no room. */
   keyMade(id: Buffer, maker: WorkerProcess): void {
-    this.newKeys.set(id.toString('latin1'), { number: ++this.newestKey, maker });
+    this.#newKeys.set(id.toString('latin1'), { number: ++this.#newestKey, maker });
   }
 
   /** Refuses all jobs, also those that wait; undefined takes jobs again. */
   refuse(error: HsmError | undefined): void {
-    this.refusal = error;
-    if (error) for (const job of [...this.queue.drain(), ...this.aloneJobs.splice(0)]) job.reject(error);
+    this.#refusal = error;
+    if (error) for (const job of [...this.#queue.drain(), ...this.#aloneJobs.splice(0)]) job.reject(error);
   }
 
   /** No job that uses this key starts until the promise that comes back settles. */
   async whileBeingDestroyed(id: Buffer, work: () => Promise<void>): Promise<void> {
     const name = id.toString('latin1');
-    this.beingDestroyed.add(name);
+    this.#beingDestroyed.add(name);
     try {
       await work();
     } finally {
-      this.beingDestroyed.delete(name);
-      this.newKeys.delete(name);
+      this.#beingDestroyed.delete(name);
+      this.#newKeys.delete(name);
     }
   }
 
   /** Takes no more jobs; resolves when all are answered. */
   async drain(refusal: HsmError): Promise<void> {
-    this.refusal = refusal;
+    this.#refusal = refusal;
     if (this.readyWorkers === 0) this.refuse(refusal);
-    if (!this.isIdle()) await new Promise<void>((resolve) => (this.drained = resolve));
-    clearInterval(this.sweeper);
+    if (!this.#isIdle()) await new Promise<void>((resolve) => (this.#drained = resolve));
+    clearInterval(this.#sweeper);
   }
 
   onAnswers(): void {
-    if (this.queue.length > 0 || this.aloneJobs.length > 0) this.scheduleFlush();
-    else if (this.drained && this.isIdle()) this.drained();
+    if (this.#queue.length > 0 || this.#aloneJobs.length > 0) this.#scheduleFlush();
+    else if (this.#drained && this.#isIdle()) this.#drained();
   }
 
   onLost(worker: WorkerProcess, loss: Loss): void {
     this.workers.splice(this.workers.indexOf(worker), 1);
-    for (const [name, key] of this.newKeys) if (key.maker === worker) this.newKeys.delete(name);
+    for (const [name, key] of this.#newKeys) if (key.maker === worker) this.#newKeys.delete(name);
     const unanswered = worker.inFlight.drain();
-    unanswered.forEach((job, position) => this.unanswered(job, loss, position === 0));
+    unanswered.forEach((job, position) => this.#unanswered(job, loss, position === 0));
     this.lost(worker, loss, unanswered.length);
     this.onAnswers();
   }
 
-  private unanswered(job: QueuedJob, loss: Loss, oldest: boolean): void {
+  #unanswered(job: QueuedJob, loss: Loss, oldest: boolean): void {
     if (job.kind.repeatable && !job.suspect) {
       job.suspect = true;
-      this.aloneJobs.push(job);
+      this.#aloneJobs.push(job);
       return;
     }
     if (job.suspect)
@@ -225,89 +225,89 @@ export class Pool implements WorkerEvents {
   }
 
   // After all input that is there has been read, so that a batch holds what came with it.
-  private scheduleFlush(): void {
-    if (this.flushing) return;
-    this.flushing = true;
-    setImmediate(this.flush);
+  #scheduleFlush(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(this.#flush);
   }
 
-  private readonly flush = (): void => {
-    this.flushing = false;
-    this.giveAloneJobs();
+  readonly #flush = (): void => {
+    this.#flushing = false;
+    this.#giveAloneJobs();
     let worker: WorkerProcess | undefined;
-    while (this.queue.length > 0) {
-      if (!worker?.hasRoom()) worker = this.busiestWithRoom();
+    while (this.#queue.length > 0) {
+      if (!worker?.hasRoom()) worker = this.#busiestWithRoom();
       if (worker === undefined) break;
-      const job = this.queue.shift()!;
-      if (this.newKeys.size + this.beingDestroyed.size === 0) worker.give(job);
-      else this.giveByKey(job, worker);
+      const job = this.#queue.shift()!;
+      if (this.#newKeys.size + this.#beingDestroyed.size === 0) worker.give(job);
+      else this.#giveByKey(job, worker);
     }
     for (const each of this.workers) each.send();
-    if (this.drained && this.isIdle()) this.drained();
+    if (this.#drained && this.#isIdle()) this.#drained();
   };
 
-  private giveAloneJobs(): void {
+  #giveAloneJobs(): void {
     for (const worker of this.workers) worker.reserved = false;
-    if (this.aloneJobs.length === 0) return;
+    if (this.#aloneJobs.length === 0) return;
     const waiting: QueuedJob[] = [];
-    const held = this.isEnumerating();
-    const sharing = this.sharing();
-    for (const job of this.aloneJobs) {
+    const held = this.#isEnumerating();
+    const sharing = this.#sharing();
+    for (const job of this.#aloneJobs) {
       if (job.kind.writes && held) {
         waiting.push(job);
         continue;
       }
-      const worker = job.kind.writes ? this.findWriter() : this.leastBusy();
+      const worker = job.kind.writes ? this.#findWriter() : this.#leastBusy();
       if (worker === undefined || worker === sharing || worker.inFlight.length > 0) {
         waiting.push(job);
         if (worker && worker !== sharing) worker.reserved = true;
-      } else if (this.usesDestroyed(job)) {
+      } else if (this.#usesDestroyed(job)) {
         job.reject(destroyed());
       } else {
         worker.give(job);
         worker.alone = worker.wasAlone = true;
       }
     }
-    this.aloneJobs = waiting;
+    this.#aloneJobs = waiting;
   }
 
-  /** The only worker, after a job that shared it with no other: those that share it have their turn in between. */
-  private sharing(): WorkerProcess | undefined {
+  /** The only worker, after a job that ran alone: jobs that share a worker run before the next one that does not. */
+  #sharing(): WorkerProcess | undefined {
     const [only, ...others] = this.ready;
-    if (!only?.wasAlone || others.length > 0 || this.queue.length === 0 || only.inFlight.length > 0)
+    if (!only?.wasAlone || others.length > 0 || this.#queue.length === 0 || only.inFlight.length > 0)
       return undefined;
     only.wasAlone = false;
     return only;
   }
 
-  private isEnumerating(): boolean {
+  #isEnumerating(): boolean {
     return this.workers.some(({ inFlight }) => {
       const job = inFlight.peek();
-      return job?.kind.enumerates && this.now - job.queuedAt < MOST_HELD;
+      return job?.kind.enumerates && this.#now - job.queuedAt < mostHeld;
     });
   }
 
-  private findWriter(): WorkerProcess | undefined {
-    if (this.writer === undefined || !this.workers.includes(this.writer)) {
-      this.writer = this.leastBusy();
-      // What the one before it wrote must be seen before this one writes.
-      if (this.writer) this.teach(this.writer);
+  #findWriter(): WorkerProcess | undefined {
+    if (this.#writer === undefined || !this.workers.includes(this.#writer)) {
+      this.#writer = this.#leastBusy();
+      // It must see what the writer before it wrote, before it writes itself.
+      if (this.#writer) this.#refreshHandles(this.#writer);
     }
-    return this.writer;
+    return this.#writer;
   }
 
-  private usesDestroyed(job: QueuedJob): boolean {
-    return this.beingDestroyed.size > 0 && job.keys().some((key) => this.beingDestroyed.has(key));
+  #usesDestroyed(job: QueuedJob): boolean {
+    return this.#beingDestroyed.size > 0 && job.keys().some((key) => this.#beingDestroyed.has(key));
   }
 
-  private giveByKey(job: QueuedJob, worker: WorkerProcess): void {
-    if (this.usesDestroyed(job)) {
+  #giveByKey(job: QueuedJob, worker: WorkerProcess): void {
+    if (this.#usesDestroyed(job)) {
       job.reject(destroyed());
       return;
     }
     const key = job
       .keys()
-      .map((name) => this.newKeys.get(name))
+      .map((name) => this.#newKeys.get(name))
       .find(Boolean);
     if (key && !knows(worker, key)) {
       // Even if it is busy: a search takes longer than most of what it may be at.
@@ -318,24 +318,24 @@ export class Pool implements WorkerEvents {
     } else worker.give(job);
   }
 
-  private busiestWithRoom(): WorkerProcess | undefined {
+  #busiestWithRoom(): WorkerProcess | undefined {
     let busiest: WorkerProcess | undefined;
     for (const worker of this.workers)
       if (worker.hasRoom() && (busiest === undefined || worker.work > busiest.work)) busiest = worker;
     return busiest;
   }
 
-  private leastBusy(): WorkerProcess | undefined {
+  #leastBusy(): WorkerProcess | undefined {
     let least: WorkerProcess | undefined;
     for (const worker of this.workers)
       if (worker.ready && !worker.alone && (least === undefined || worker.work < least.work)) least = worker;
     return least;
   }
 
-  // Nobody waits for a start, for learning or for a probe, which moreover have a long deadline.
-  private isIdle(): boolean {
+  // Nobody waits for a start, a refresh of handles or a probe, which have long deadlines.
+  #isIdle(): boolean {
     return (
-      this.queue.length + this.aloneJobs.length === 0 &&
+      this.#queue.length + this.#aloneJobs.length === 0 &&
       this.workers.every((worker) => {
         const kind = worker.inFlight.peek()?.kind;
         return kind === undefined || kind.enumerates || kind === jobs.probe;
@@ -343,39 +343,39 @@ export class Pool implements WorkerEvents {
     );
   }
 
-  private sweep(): void {
+  #sweep(): void {
     const now = performance.now();
-    this.now += Math.min(now - this.sweptAt, LONGEST_STEP);
-    this.sweptAt = now;
+    this.#now += Math.min(now - this.#sweptAt, longestStep);
+    this.#sweptAt = now;
     // After the answers that wait in the channels were read.
-    setImmediate(() => this.checkDeadlines());
-    if (this.newKeys.size > 0 && now > this.nextLesson) this.teachOne();
-    if (this.aloneJobs.length > 0) this.scheduleFlush();
+    setImmediate(() => this.#checkDeadlines());
+    if (this.#newKeys.size > 0 && now > this.#nextRefresh) this.#refreshOneWorker();
+    if (this.#aloneJobs.length > 0) this.#scheduleFlush();
   }
 
-  private checkDeadlines(): void {
-    for (const worker of [...this.workers]) worker.checkDeadline(this.now, this.deadlines);
-    for (const worker of this.workers) if (worker.idleFor(this.now) > PROBE_AFTER) this.probe(worker);
-    if (this.readyWorkers > 0) this.lastReady = this.now;
-    this.failOverdue();
+  #checkDeadlines(): void {
+    for (const worker of [...this.workers]) worker.checkDeadline(this.#now, this.#deadlines);
+    for (const worker of this.workers) if (worker.idleFor(this.#now) > probeAfter) this.#probe(worker);
+    if (this.readyWorkers > 0) this.#lastReady = this.#now;
+    this.#failOverdue();
   }
 
-  /** A worker that hangs while nobody asks it for anything is found out too. */
-  private probe(worker: WorkerProcess): void {
-    // Where it fails, the worker is lost or says so at its next job.
+  /** Finds a worker that hangs while it has no jobs. */
+  #probe(worker: WorkerProcess): void {
+    // After a failure the worker is lost, or its next job fails.
     void this.submitTo(worker, jobs.probe, {}).catch(() => undefined);
   }
 
-  private failOverdue(): void {
-    const { name, maxWait = 5000, patience = MOST_WAITING } = this.config;
+  #failOverdue(): void {
+    const { name, maxWait = 5000, patience = mostWaiting } = this.config;
     const absent = this.readyWorkers === 0;
     const isOverdue = ({ kind, queuedAt }: QueuedJob): boolean =>
-      this.now - queuedAt > (kind.writes ? jobs.generateKeyPair.deadline : patience) ||
-      (absent && this.now - Math.max(queuedAt, this.lastReady) > maxWait);
-    const overdue = this.aloneJobs.filter(isOverdue);
-    if (overdue.length > 0) this.aloneJobs = this.aloneJobs.filter((job) => !isOverdue(job));
-    for (let job = this.queue.peek(); job && isOverdue(job); job = this.queue.peek())
-      overdue.push(this.queue.shift()!);
+      this.#now - queuedAt > (kind.writes ? jobs.generateKeyPair.deadline : patience) ||
+      (absent && this.#now - Math.max(queuedAt, this.#lastReady) > maxWait);
+    const overdue = this.#aloneJobs.filter(isOverdue);
+    if (overdue.length > 0) this.#aloneJobs = this.#aloneJobs.filter((job) => !isOverdue(job));
+    for (let job = this.#queue.peek(); job && isOverdue(job); job = this.#queue.peek())
+      overdue.push(this.#queue.shift()!);
     if (overdue.length === 0) return;
     const error = absent
       ? new HsmError('unavailable', `No HSM worker of key store "${name}" is connected now.`)
@@ -385,33 +385,33 @@ export class Pool implements WorkerEvents {
   }
 
   // One at a time and only idle ones: with 10,000 objects in SoftHSM it takes 220 ms.
-  private teachOne(): void {
-    for (const [name, key] of this.newKeys)
-      if (this.workers.every((worker) => knows(worker, key))) this.newKeys.delete(name);
-    if (this.queue.length > 0 || this.workers.some((worker) => worker.inFlight.peek()?.kind.enumerates))
+  #refreshOneWorker(): void {
+    for (const [name, key] of this.#newKeys)
+      if (this.workers.every((worker) => knows(worker, key))) this.#newKeys.delete(name);
+    if (this.#queue.length > 0 || this.workers.some((worker) => worker.inFlight.peek()?.kind.enumerates))
       return;
-    const keys = [...this.newKeys.values()];
-    const pupil = this.workers.find(
+    const keys = [...this.#newKeys.values()];
+    const outdated = this.workers.find(
       (worker) => worker.ready && worker.inFlight.length === 0 && keys.some((key) => !knows(worker, key)),
     );
-    if (pupil) this.teach(pupil);
+    if (outdated) this.#refreshHandles(outdated);
   }
 
-  private teach(worker: WorkerProcess): void {
-    const newest = this.newestKey;
+  #refreshHandles(worker: WorkerProcess): void {
+    const newest = this.#newestKey;
     const start = performance.now();
-    // Where it fails, the worker is either lost or will search when it needs a key.
-    const taught = () => {
-      worker.learned = newest;
+    // After a failure the worker is lost, or searches the token when it needs a key.
+    const refreshed = () => {
+      worker.knownKeys = newest;
       const end = performance.now();
-      this.nextLesson = end + (end - start) / LEARNING_SHARE;
+      this.#nextRefresh = end + (end - start) / refreshShare;
     };
-    this.submitTo(worker, jobs.refreshHandles, {}).then(taught, taught);
+    this.submitTo(worker, jobs.refreshHandles, {}).then(refreshed, refreshed);
   }
 }
 
 function knows(worker: WorkerProcess, key: NewKey): boolean {
-  return worker === key.maker || worker.learned >= key.number;
+  return worker === key.maker || worker.knownKeys >= key.number;
 }
 
 function destroyed(): HsmError {

@@ -1,4 +1,4 @@
-// Starts workers, one at a time, so that a wrong PIN is tried once; replaces the lost ones with back-off.
+// Starts workers one at a time, so that a wrong PIN is tried once, and replaces lost ones with back-off.
 import { cipherSuites } from '../../../proto/formats/ciphertext.js';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
@@ -11,20 +11,20 @@ import { isRefusal, refusalText } from './latch.js';
 import { Pool } from './pool.js';
 import { WorkerProcess, type Loss } from './worker-process.js';
 
-const FIRST_DELAY = 50;
-/** A token that was away is to be of use within 2 s of its return. */
-const LONGEST_DELAY = 1000;
-/** Of a worker more than the sessions that the token allows: nobody waits for it. */
-const NO_SESSION_DELAY = 30_000;
-/** Milliseconds without a loss after which the delays begin anew. */
-const CALM = 10_000;
-const LOOK_AT_LATCH_EVERY = 500;
+const firstDelay = 50;
+/** A token that returns is usable within 2 s. */
+const longestDelay = 1000;
+/** Delay of a worker beyond the token's limit of sessions: nobody waits for it. */
+const noSessionDelay = 30_000;
+/** Milliseconds without a loss after which the delays start again from the shortest. */
+const calm = 10_000;
+const lookAtLatchEvery = 500;
 /**
  * A start that takes this many times as long as the longest one that was seen hangs: nobody else starts meanwhile. It
  * has this many milliseconds at least.
  */
-const PATIENCE_WITH_START = 10;
-const SHORTEST_START_DEADLINE = 10_000;
+const patienceWithStart = 10;
+const shortestStartDeadline = 10_000;
 
 const tokenListing = z.strictObject({
   objects: z.array(z.tuple([z.number(), z.string(), z.string()])),
@@ -34,41 +34,41 @@ const tokenListing = z.strictObject({
 
 export class Supervisor {
   readonly pool: Pool;
-  private readonly wanted: number;
-  private current: KeyStoreState = 'connecting';
-  private refused = false;
-  /** A refusal that could not be written down yet: no login until it was, and was taken back. */
-  private unlatched: { readonly code: LoginRefusal; readonly reason: string } | undefined;
-  private starting = false;
-  private timer: NodeJS.Timeout | undefined;
-  private delay = 0;
-  private lastLoss = 0;
-  private longestStart = 0;
+  readonly #wanted: number;
+  #current: KeyStoreState = 'connecting';
+  #refused = false;
+  /** A refusal that is not on disk yet: no login until it is, and an operator has cleared it. */
+  #unlatched: { readonly code: LoginRefusal; readonly reason: string } | undefined;
+  #starting = false;
+  #timer: NodeJS.Timeout | undefined;
+  #delay = 0;
+  #lastLoss = 0;
+  #longestStart = 0;
   /** Milliseconds of the clock at which the next worker starts, where a timer runs. */
-  private nextStart = 0;
+  #nextStart = 0;
   /** How many workers there were at a time. */
-  private mostReady = 0;
-  private closing: Promise<void> | undefined;
+  #mostReady = 0;
+  #closing: Promise<void> | undefined;
 
   constructor(private readonly config: KeyStoreConfig) {
-    this.wanted = Math.min(
+    this.#wanted = Math.min(
       config.workers ?? Math.max(2, availableParallelism()),
       config.mostWorkers ?? Infinity,
     );
-    this.pool = new Pool(config, (worker, loss, unanswered) => this.lost(worker, loss, unanswered));
+    this.pool = new Pool(config, (worker, loss, unanswered) => this.#lost(worker, loss, unanswered));
   }
 
   get state(): KeyStoreState {
-    return this.current;
+    return this.#current;
   }
 
   /** Starts the first worker; the others follow. */
   async connect(): Promise<TokenDescription> {
     try {
-      const listing = tokenListing.parse(await this.startOne(true));
+      const listing = tokenListing.parse(await this.#startOne(true));
       for (const notice of listing.notices) this.config.onEvent?.({ type: 'notice', notice });
-      const token = describe(listing, this.traits());
-      this.maintain();
+      const token = describe(listing, this.#traits());
+      this.#maintain();
       return token;
     } catch (error) {
       await this.close();
@@ -76,73 +76,73 @@ export class Supervisor {
     }
   }
 
-  private traits(): StoreTraits {
+  #traits(): StoreTraits {
     const { suite = cipherSuites.AES_256_GCM, quirks, lacks = [] } = this.config;
     return { suite, oaepSha256InModule: quirks?.oaepSha256InModule ?? false, lacks };
   }
 
   /** Answers what is there, then ends the workers. */
   close(): Promise<void> {
-    this.closing ??= this.end();
-    return this.closing;
+    this.#closing ??= this.#end();
+    return this.#closing;
   }
 
-  private async end(): Promise<void> {
-    clearTimeout(this.timer);
-    this.enter('closed');
+  async #end(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#enter('closed');
     await this.pool.drain(new HsmError('disconnected', `Key store "${this.config.name}" is closed.`));
     await Promise.all(this.pool.workers.map((worker) => worker.end()));
   }
 
   /** @param delay milliseconds until the next start */
-  private maintain(delay = this.delay): void {
-    if (this.current === 'closed' || this.starting || this.pool.readyWorkers >= this.wanted) return;
-    clearTimeout(this.timer);
-    const wait = this.refused ? LOOK_AT_LATCH_EVERY : delay;
-    this.nextStart = performance.now() + wait;
-    this.timer = setTimeout(() => {
-      this.startNext().catch((error: unknown) => this.startFailed(error));
+  #maintain(delay = this.#delay): void {
+    if (this.#current === 'closed' || this.#starting || this.pool.readyWorkers >= this.#wanted) return;
+    clearTimeout(this.#timer);
+    const wait = this.#refused ? lookAtLatchEvery : delay;
+    this.#nextStart = performance.now() + wait;
+    this.#timer = setTimeout(() => {
+      this.#startNext().catch((error: unknown) => this.#startFailed(error));
     }, wait);
   }
 
-  /** A start failed outside of what {@link startNext} expects: the next one is tried all the same. */
-  private startFailed(cause: unknown): void {
-    this.starting = false;
-    this.backOff();
-    this.maintain();
+  /** A start failed in an unexpected way: the next one is tried all the same. */
+  #startFailed(cause: unknown): void {
+    this.#starting = false;
+    this.#backOff();
+    this.#maintain();
     const error = new HsmError('internal', 'An HSM worker could not be started.', { cause });
-    this.config.onEvent?.({ type: 'start-failed', error, retryIn: this.delay });
+    this.config.onEvent?.({ type: 'start-failed', error, retryIn: this.#delay });
   }
 
-  private async startNext(): Promise<void> {
-    this.timer = undefined;
-    if (this.unlatched) this.writeLatch();
-    if (this.refused && !this.unlatched && !this.config.latch.isSet()) {
-      this.refused = false;
+  async #startNext(): Promise<void> {
+    this.#timer = undefined;
+    if (this.#unlatched) this.#writeLatch();
+    if (this.#refused && !this.#unlatched && !this.config.latch.isSet()) {
+      this.#refused = false;
       this.pool.refuse(undefined);
-      this.update();
+      this.#update();
     }
-    if (this.refused) {
-      this.maintain();
+    if (this.#refused) {
+      this.#maintain();
       return;
     }
-    // The next one need not wait for what the one before was late for.
+    // The delay is for the start that failed, not for the one after it.
     let delay = 0;
-    this.starting = true;
+    this.#starting = true;
     try {
-      await this.startOne(false);
+      await this.#startOne(false);
     } catch (error) {
-      this.backOff();
-      const isSpare = (error as HsmError).code === 'no-session' && this.pool.readyWorkers >= this.mostReady;
-      delay = isSpare ? NO_SESSION_DELAY : this.delay;
+      this.#backOff();
+      const isSpare = (error as HsmError).code === 'no-session' && this.pool.readyWorkers >= this.#mostReady;
+      delay = isSpare ? noSessionDelay : this.#delay;
       this.config.onEvent?.({ type: 'start-failed', error: error as HsmError, retryIn: delay });
     }
-    this.starting = false;
-    this.maintain(delay);
+    this.#starting = false;
+    this.#maintain(delay);
   }
 
   /** @returns what the worker answered: a listing of the token where it was to describe it */
-  private async startOne(describeToken: boolean): Promise<TokenListing | null> {
+  async #startOne(describeToken: boolean): Promise<TokenListing | null> {
     const {
       name,
       library,
@@ -153,13 +153,13 @@ export class Supervisor {
       sparesTries = false,
       sessionCopies = 16_384,
     } = this.config;
-    if (this.unlatched || this.config.latch.isSet()) {
-      this.refused = true;
-      this.update();
-      throw this.refusal(this.refusedHow());
+    if (this.#unlatched || this.config.latch.isSet()) {
+      this.#refused = true;
+      this.#update();
+      throw this.#refusal(this.#refusedHow());
     }
-    const pin = await this.readPin();
-    if (this.current === 'closed') throw new HsmError('disconnected', `Key store "${name}" is closed.`);
+    const pin = await this.#readPin();
+    if (this.#current === 'closed') throw new HsmError('disconnected', `Key store "${name}" is closed.`);
     const settings: StartSettings = {
       library,
       token,
@@ -171,33 +171,33 @@ export class Supervisor {
       describeToken,
     };
     const keysMade = this.pool.keysMade;
-    const worker = this.spawn();
+    const worker = this.#spawn();
     const began = performance.now();
     try {
       const started = this.pool.submitTo(worker, jobs.start, { settings, pin });
       pin.fill(0);
       const { listing } = await started;
       this.pool.isReady(worker, keysMade);
-      this.started(performance.now() - began);
+      this.#started(performance.now() - began);
       this.config.onEvent?.({ type: 'worker-ready', pid: worker.pid });
-      this.update();
+      this.#update();
       return listing;
     } catch (error) {
       const refusal = error instanceof HsmError && isRefusal(error.code) ? error.code : undefined;
-      if (refusal) this.latch(refusal, error as HsmError);
+      if (refusal) this.#latch(refusal, error as HsmError);
       await worker.end();
-      throw refusal ? this.refusal(refusal, error as HsmError) : error;
+      throw refusal ? this.#refusal(refusal, error as HsmError) : error;
     }
   }
 
-  private started(took: number): void {
-    this.mostReady = Math.max(this.mostReady, this.pool.readyWorkers);
-    this.longestStart = Math.max(this.longestStart, took);
-    const patience = Math.max(PATIENCE_WITH_START * this.longestStart, SHORTEST_START_DEADLINE);
+  #started(took: number): void {
+    this.#mostReady = Math.max(this.#mostReady, this.pool.readyWorkers);
+    this.#longestStart = Math.max(this.#longestStart, took);
+    const patience = Math.max(patienceWithStart * this.#longestStart, shortestStartDeadline);
     this.pool.limitStart(Math.min(patience, jobs.start.deadline));
   }
 
-  private spawn(): WorkerProcess {
+  #spawn(): WorkerProcess {
     try {
       const worker = new WorkerProcess(this.config, this.pool.costs, this.pool);
       this.pool.workers.push(worker);
@@ -209,7 +209,7 @@ export class Supervisor {
     }
   }
 
-  private async readPin(): Promise<Buffer> {
+  async #readPin(): Promise<Buffer> {
     try {
       return await this.config.readPin();
     } catch (error) {
@@ -221,67 +221,67 @@ export class Supervisor {
     }
   }
 
-  private latch(code: LoginRefusal, { message }: HsmError): void {
-    this.refused = true;
-    this.unlatched = { code, reason: message };
-    this.writeLatch();
+  #latch(code: LoginRefusal, { message }: HsmError): void {
+    this.#refused = true;
+    this.#unlatched = { code, reason: message };
+    this.#writeLatch();
     this.config.onEvent?.({ type: 'login-refused', refusal: code, reason: message });
-    this.update();
+    this.#update();
   }
 
   // Where that fails (no disk space, no file descriptor) it is tried again: the PIN must not be.
-  private writeLatch(): void {
-    if (!this.unlatched) return;
-    const { code, reason } = this.unlatched;
+  #writeLatch(): void {
+    if (!this.#unlatched) return;
+    const { code, reason } = this.#unlatched;
     try {
       this.config.latch.set(code, reason);
-      this.unlatched = undefined;
+      this.#unlatched = undefined;
     } catch (error) {
       const message = `The refusal of the PIN cannot be written down: ${(error as Error).message}`;
       const failure = new HsmError('internal', message, { cause: error });
-      this.config.onEvent?.({ type: 'start-failed', error: failure, retryIn: LOOK_AT_LATCH_EVERY });
+      this.config.onEvent?.({ type: 'start-failed', error: failure, retryIn: lookAtLatchEvery });
     }
   }
 
-  private refusedHow(): LoginRefusal {
-    return this.unlatched?.code ?? this.config.latch.refusal();
+  #refusedHow(): LoginRefusal {
+    return this.#unlatched?.code ?? this.config.latch.refusal();
   }
 
-  private lost(worker: WorkerProcess, { reason }: Loss, unanswered: number): void {
-    // One that did not get ready is the business of who started it; at the close they all go.
-    if (!worker.ready || this.current === 'closed') return;
+  #lost(worker: WorkerProcess, { reason }: Loss, unanswered: number): void {
+    // The caller of a start handles its failure; at the close all workers end.
+    if (!worker.ready || this.#current === 'closed') return;
     this.config.onEvent?.({ type: 'worker-lost', pid: worker.pid, reason, unanswered });
     const now = performance.now();
-    if (now - this.lastLoss > CALM) this.delay = 0;
-    this.lastLoss = now;
-    this.update();
-    // Those that are lost together, since the device was reset for instance, are one reason to wait.
-    if (this.timer !== undefined && this.nextStart - now < LONGEST_DELAY) return;
-    this.backOff();
-    this.maintain();
+    if (now - this.#lastLoss > calm) this.#delay = 0;
+    this.#lastLoss = now;
+    this.#update();
+    // Workers that are lost together, such as by a reset of the device, delay the next start once.
+    if (this.#timer !== undefined && this.#nextStart - now < longestDelay) return;
+    this.#backOff();
+    this.#maintain();
   }
 
-  private backOff(): void {
-    this.delay = Math.min(Math.max(2 * this.delay, FIRST_DELAY), LONGEST_DELAY);
+  #backOff(): void {
+    this.#delay = Math.min(Math.max(2 * this.#delay, firstDelay), longestDelay);
   }
 
   // Workers that are logged in go on working after a login of another was refused.
-  private update(): void {
-    if (this.pool.readyWorkers > 0) this.enter('connected');
-    else if (this.refused) {
-      this.enter('login-refused');
-      this.pool.refuse(this.refusal(this.refusedHow()));
-    } else this.enter('disconnected');
+  #update(): void {
+    if (this.pool.readyWorkers > 0) this.#enter('connected');
+    else if (this.#refused) {
+      this.#enter('login-refused');
+      this.pool.refuse(this.#refusal(this.#refusedHow()));
+    } else this.#enter('disconnected');
   }
 
-  private enter(state: KeyStoreState): void {
-    if (this.current === state || this.current === 'closed') return;
-    this.current = state;
+  #enter(state: KeyStoreState): void {
+    if (this.#current === state || this.#current === 'closed') return;
+    this.#current = state;
     this.config.onEvent?.({ type: 'state', state });
   }
 
   /** @param cause what the token said, at the login that it refused */
-  private refusal(code: LoginRefusal, cause?: HsmError): HsmError {
+  #refusal(code: LoginRefusal, cause?: HsmError): HsmError {
     return new HsmError(code, refusalText(this.config.name, cause), { cause });
   }
 }

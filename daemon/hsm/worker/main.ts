@@ -1,10 +1,11 @@
-// The worker process: reads frames of jobs from descriptor 3, does them one after another, writes their results.
-// Its only argument is the daemon's process id. Its end of the channel blocks, so there is no event loop in the way; the end of the channel is the end of the worker.
+// The worker process: reads frames of jobs from descriptor 3, does them one after another, writes their results. Its only
+// argument is the daemon's process ID. Its end of the channel blocks, so no event loop adds latency. When the channel closes,
+// the worker logs out and ends.
 import { readSync, writeSync } from 'node:fs';
 import {
   FrameReader,
   FrameWriter,
-  SESSION_LOST,
+  sessionLostStatus,
   countMessages,
   errorCodes,
   forEachMessage,
@@ -21,12 +22,12 @@ import { closeToken, isSessionLost, listMechanisms, openToken, type Token } from
 import { restoreTokenFiles, TokenFiles } from '../pkcs11/token-files.js';
 import { watchParent } from './watchdog.js';
 
-const CHANNEL = 3;
+const channelDescriptor = 3;
 /** CKA_CLASS of an object that cannot be read: CK_UNAVAILABLE_INFORMATION, of 32 bits. */
-const UNREADABLE = 0xffffffff;
-/** Microseconds for which a finished result may wait for others to travel with. */
-const HOLD_RESULTS = 1000;
-const PAUSE = new Int32Array(new SharedArrayBuffer(4));
+const unreadable = 0xffffffff;
+/** Microseconds that a result may wait for others of its frame. */
+const holdResults = 1000;
+const pause = new Int32Array(new SharedArrayBuffer(4));
 
 // A Ctrl-C goes to the whole process group; the daemon then answers what is in flight and closes the channel.
 process.on('SIGINT', () => undefined);
@@ -53,12 +54,12 @@ function start(parts: readonly Buffer[]): Buffer[] {
   const found = objects.refreshHandles();
   session = new WorkerSession(token, objects, ivs, settings.quirks);
   if (!settings.describeToken) return jobs.start.result.encode({ listing: null });
-  // Objects that a crash left half written, which the module does not show.
+  // Half-written objects of a crash, which the module does not show.
   const torn = Math.max(0, (files?.count ?? 0) - found.length);
   const listing: TokenListing = {
     objects: [
       ...found.map((object) => [object.class, object.id.toString('hex'), object.label] as const),
-      ...Array.from({ length: torn }, () => [UNREADABLE, '', ''] as const),
+      ...Array.from({ length: torn }, () => [unreadable, '', ''] as const),
     ],
     mechanisms: listMechanisms(token, settings.quirks),
     notices,
@@ -71,7 +72,7 @@ function execute(frame: Buffer): void {
   let now = performance.now();
   let flushed = now;
   forEachMessage(frame, (id, code, _, parts) => {
-    if (results.count > 0 && (now - flushed) * 1000 + (lastTook[code] ?? 0) > HOLD_RESULTS) {
+    if (results.count > 0 && (now - flushed) * 1000 + (lastTook[code] ?? 0) > holdResults) {
       flush();
       flushed = now;
     }
@@ -81,7 +82,7 @@ function execute(frame: Buffer): void {
     lastTook[code] = (now - began) * 1000;
     results.add(id, status, (now - began) * 1000, answer);
     for (const part of answer) part.fill(0);
-    if (status === SESSION_LOST) {
+    if (status === sessionLostStatus) {
       flush();
       process.exit(1);
     }
@@ -95,7 +96,7 @@ function perform(code: number, parts: Buffer[]): { status: number; answer: reado
     return { status: 0, answer: answerTo(jobsByCode[code], parts) };
   } catch (error) {
     const { code: reason, message } = toHsmError(error);
-    const status = isSessionLost(error, token) ? SESSION_LOST : 1 + errorCodes.indexOf(reason);
+    const status = isSessionLost(error, token) ? sessionLostStatus : 1 + errorCodes.indexOf(reason);
     return { status, answer: [Buffer.from(message)] };
   }
 }
@@ -128,7 +129,7 @@ function writing(
 function flush(): void {
   const frame = results.take();
   for (let sent = 0; sent < frame.length;)
-    sent += retrying(() => writeSync(CHANNEL, frame, sent, frame.length - sent));
+    sent += retrying(() => writeSync(channelDescriptor, frame, sent, frame.length - sent));
   frame.fill(0);
 }
 
@@ -141,7 +142,7 @@ function retrying(call: () => number): number {
       // The daemon is gone.
       if (code === 'EPIPE' || code === 'ECONNRESET') end();
       if (code !== 'EAGAIN' && code !== 'EINTR') throw error;
-      Atomics.wait(PAUSE, 0, 0, 1);
+      Atomics.wait(pause, 0, 0, 1);
     }
   }
 }
@@ -157,7 +158,7 @@ function end(): never {
 const reader = new FrameReader();
 const input = Buffer.alloc(256 * 1024);
 for (;;) {
-  const length = retrying(() => readSync(CHANNEL, input, 0, input.length, null));
+  const length = retrying(() => readSync(channelDescriptor, input, 0, input.length, null));
   if (length === 0) end();
   reader.push(input.subarray(0, length), execute);
 }

@@ -1,4 +1,4 @@
-// Whether a module that fails without a reason decrypts and unwraps at all: else its failure is taken for the ciphertext's.
+// The self-test of a module that fails without giving a reason: does it still decrypt and unwrap with a key of its own?
 import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
 import { meaningOf } from '../pkcs11/return-values.js';
 import type { Token } from './token.js';
@@ -15,7 +15,7 @@ const gcm = {
 };
 const keyWrap = { mechanism: pkcs11.CKM_AES_KEY_WRAP };
 
-/** Of a key that lives as long as its worker, never leaves the token, and encrypts one text of zeros, once. */
+/** A session key for the self-test; it encrypts one text of zeros, once. */
 const attributes: readonly Attribute[] = [
   { type: pkcs11.CKA_TOKEN, value: false },
   { type: pkcs11.CKA_PRIVATE, value: true },
@@ -34,10 +34,10 @@ const unwrapped: readonly Attribute[] = [
   { type: pkcs11.CKA_SENSITIVE, value: true },
 ];
 
-/** A call that a sound module does; and how to make what it takes. */
-type Trial = () => void;
+/** A call that succeeds on a working module. */
+type SelfTest = () => void;
 
-function decryption({ module, session }: Token, key: Handle): Trial {
+function decryption({ module, session }: Token, key: Handle): SelfTest {
   module.C_EncryptInit(session, gcm, key);
   const ciphertext = Buffer.from(module.C_Encrypt(session, Buffer.alloc(16), Buffer.alloc(32)));
   return () => {
@@ -46,7 +46,7 @@ function decryption({ module, session }: Token, key: Handle): Trial {
   };
 }
 
-function unwrapping({ module, session }: Token, key: Handle): Trial {
+function unwrapping({ module, session }: Token, key: Handle): SelfTest {
   const inner = module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
     ...attributes,
     { type: pkcs11.CKA_EXTRACTABLE, value: true },
@@ -57,19 +57,19 @@ function unwrapping({ module, session }: Token, key: Handle): Trial {
     module.C_DestroyObject(session, module.C_UnwrapKey(session, keyWrap, key, wrapped, [...unwrapped]));
 }
 
-const makers = { decryption, unwrapping } as const;
-/** What may be asked. */
-export type Ability = keyof typeof makers;
+const preparations = { decryption, unwrapping } as const;
+/** What is tested. */
+export type Ability = keyof typeof preparations;
 
-/** By token, of which a worker has one: its trials; undefined where the module lacks what they take. */
-const trials = new WeakMap<Token, Map<Ability, Trial | undefined>>();
+/** The calls by token; undefined where the module lacks the mechanisms for one. */
+const selfTests = new WeakMap<Token, Map<Ability, SelfTest | undefined>>();
 
 /**
- * Whether the module does for a key of this module's own what it just failed to do. A module that lacks AES is believed.
+ * Whether the module does with a key of the self-test what it just failed to do. A module that lacks AES passes.
  */
-export function isSound(token: Token, ability: Ability): boolean {
-  const known = trials.get(token) ?? new Map<Ability, Trial | undefined>();
-  trials.set(token, known);
+export function passesSelfTest(token: Token, ability: Ability): boolean {
+  const known = selfTests.get(token) ?? new Map<Ability, SelfTest | undefined>();
+  selfTests.set(token, known);
   try {
     if (!known.has(ability)) known.set(ability, prepare(token, ability));
     known.get(ability)?.();
@@ -79,12 +79,12 @@ export function isSound(token: Token, ability: Ability): boolean {
   }
 }
 
-function prepare(token: Token, ability: Ability): Trial | undefined {
+function prepare(token: Token, ability: Ability): SelfTest | undefined {
   const { module, session } = token;
   let key: Handle | undefined;
   try {
     key = module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [...attributes]);
-    return makers[ability](token, key);
+    return preparations[ability](token, key);
   } catch (error) {
     if (key) module.C_DestroyObject(session, key);
     if (meaningOf(error)?.code === 'unsupported') return undefined;

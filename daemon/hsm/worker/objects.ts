@@ -19,27 +19,27 @@ export interface ObjectDescription {
   readonly label: string;
 }
 
-/** Longest CKA_ID that is worked with; those that Keyhold gives have 16 bytes. An empty one names many objects. */
-const LONGEST_ID = 64;
-const KEY_CLASSES = [pkcs11.CKO_SECRET_KEY, pkcs11.CKO_PRIVATE_KEY, pkcs11.CKO_PUBLIC_KEY];
-const FIND_CHUNK = 1024;
-const MOST_ATTEMPTS = 5;
-/** Behind a CKA_ID it names the copy of the HMAC key; longer than any CKA_ID that is worked with. */
-const MAC = '\0'.repeat(LONGEST_ID + 1);
+/** Bytes of the longest CKA_ID that is indexed. Keyhold's own have 16; an empty one names many objects. */
+const longestId = 64;
+const keyClasses = [pkcs11.CKO_SECRET_KEY, pkcs11.CKO_PRIVATE_KEY, pkcs11.CKO_PUBLIC_KEY];
+const findChunk = 1024;
+const mostAttempts = 5;
+/** After a CKA_ID it names the copy of the HMAC key; longer than any CKA_ID that is indexed. */
+const macSuffix = '\0'.repeat(longestId + 1);
 
 export class KeyObjects {
   // Keys of these maps are CKA_IDs as latin1 strings, the cheapest that a Map can hash.
-  private readonly entries = new Map<string, Entry>();
-  private readonly known = new Set<string>();
+  readonly #entries = new Map<string, Entry>();
+  readonly #known = new Set<string>();
   /** Data objects by label. They are few, and to search for one takes as long as to read the whole token. */
-  private readonly data = new Map<string, Handle[]>();
+  readonly #data = new Map<string, Handle[]>();
   /** Least recently used first. */
-  private readonly copies = new Map<string, Handle>();
-  private newestCopy = '';
+  readonly #copies = new Map<string, Handle>();
+  #newestCopy = '';
   /** Session objects that {@link ownSession} named. */
-  private readonly ofSession = new Map<string, readonly Handle[]>();
+  readonly #ofSession = new Map<string, readonly Handle[]>();
   /** CKA_IDs of adopted objects whose makers allow no copies. */
-  private readonly uncopyable = new Set<string>();
+  readonly #uncopyable = new Set<string>();
 
   /** @param copyLimit how many session copies to hold at most */
   constructor(
@@ -49,111 +49,114 @@ export class KeyObjects {
 
   /** Runs an operation with the handle of a secret or private key; once more where the handle turns out to be stale. */
   use<T>(id: Buffer, operation: (key: Handle) => T): T {
-    return this.retryingStale(id.toString('latin1'), (name) => operation(this.key(name)));
+    return this.#retryingStale(id.toString('latin1'), (name) => operation(this.#key(name)));
   }
 
   /** As {@link use}, with the AES key and the HMAC key of a material of AES_256_CBC_HMAC_SHA_256. */
   useBoth<T>(id: Buffer, operation: (key: Handle, mac: Handle) => T): T {
-    return this.retryingStale(id.toString('latin1'), (name) => {
-      const mac = this.handleOf(name, 'mac');
+    return this.#retryingStale(id.toString('latin1'), (name) => {
+      const mac = this.#handleOf(name, 'mac');
       // With room for one copy the second would push the first one out.
-      if (this.copyLimit < 2) return operation(this.handleOf(name, 'key'), mac);
-      return operation(this.key(name), this.copies.get(name + MAC) ?? this.copy(name + MAC, mac));
+      if (this.copyLimit < 2) return operation(this.#handleOf(name, 'key'), mac);
+      return operation(
+        this.#key(name),
+        this.#copies.get(name + macSuffix) ?? this.#copy(name + macSuffix, mac),
+      );
     });
   }
 
   /** Remembers objects of the session that {@link forget} and {@link destroy} are to destroy. */
   ownSession(id: Buffer, handles: readonly Handle[]): void {
-    this.ofSession.set(id.toString('latin1'), handles);
+    this.#ofSession.set(id.toString('latin1'), handles);
   }
 
   /** As {@link use}, with the public key of a pair. */
   usePublic<T>(id: Buffer, operation: (key: Handle) => T): T {
-    return this.retryingStale(id.toString('latin1'), (name) => operation(this.handleOf(name, 'public')));
+    return this.#retryingStale(id.toString('latin1'), (name) => operation(this.#handleOf(name, 'public')));
   }
 
   /** As {@link use}, with what verifies: the public key of a pair, else the secret key. */
   useVerifying<T>(id: Buffer, operation: (key: Handle) => T): T {
-    return this.retryingStale(id.toString('latin1'), (name) =>
-      operation(this.entry(name).public ?? this.key(name)),
+    return this.#retryingStale(id.toString('latin1'), (name) =>
+      operation(this.#entry(name).public ?? this.#key(name)),
     );
   }
 
   /** Drops the handles of a CKA_ID and destroys the session copy. */
   forget(name: string): void {
-    for (const copied of [name, name + MAC]) {
-      const copy = this.copies.get(copied);
-      this.copies.delete(copied);
-      this.uncopyable.delete(copied);
-      if (copy) this.ignoringStale(() => this.token.module.C_DestroyObject(this.token.session, copy));
+    for (const copied of [name, name + macSuffix]) {
+      const copy = this.#copies.get(copied);
+      this.#copies.delete(copied);
+      this.#uncopyable.delete(copied);
+      if (copy) this.#ignoringStale(() => this.token.module.C_DestroyObject(this.token.session, copy));
     }
-    for (const handle of this.ofSession.get(name) ?? [])
-      this.ignoringStale(() => this.token.module.C_DestroyObject(this.token.session, handle));
-    this.ofSession.delete(name);
-    const entry = this.entries.get(name);
-    this.entries.delete(name);
+    for (const handle of this.#ofSession.get(name) ?? [])
+      this.#ignoringStale(() => this.token.module.C_DestroyObject(this.token.session, handle));
+    this.#ofSession.delete(name);
+    const entry = this.#entries.get(name);
+    this.#entries.delete(name);
     for (const handle of [entry?.key, entry?.mac, entry?.public])
-      if (handle) this.known.delete(handle.toString('latin1'));
+      if (handle) this.#known.delete(handle.toString('latin1'));
   }
 
-  /** Reads the attributes of all token objects that are not known yet. */
+  /** Finds all token objects and adds those that are new to the index. @returns the new ones */
   refreshHandles(): ObjectDescription[] {
-    const unknown = this.find([]).filter((handle) => !this.known.has(handle.toString('latin1')));
+    const unknown = this.#find([]).filter((handle) => !this.#known.has(handle.toString('latin1')));
     return unknown.map((handle) => this.add(handle)).filter((description) => description !== undefined);
   }
 
   exists(id: Buffer): boolean {
-    return this.search(id).length > 0;
+    return this.#search(id).length > 0;
   }
 
   /** Destroys every key with that CKA_ID; certificates that share an adopted one's are others'. */
   destroy(id: Buffer): void {
     this.forget(id.toString('latin1'));
-    for (const handle of this.search(id)) {
-      const description = this.describe(handle);
-      if (description && KEY_CLASSES.includes(description.class))
-        this.ignoringStale(() => this.token.module.C_DestroyObject(this.token.session, handle));
+    for (const handle of this.#search(id)) {
+      const description = this.#describe(handle);
+      if (description && keyClasses.includes(description.class))
+        this.#ignoringStale(() => this.token.module.C_DestroyObject(this.token.session, handle));
     }
-    this.assertThere();
+    this.#assertThere();
   }
 
   /** Attributes of all token objects that match, without those that an object does not have or show. */
   inspect(match: Template, types: readonly number[]): [type: number, value: Buffer][][] {
     const { module, session } = this.token;
-    return this.find(match).map((handle) =>
+    return this.#find(match).map((handle) =>
       types.flatMap((type): [number, Buffer][] => {
         const [read] =
-          this.ignoringRefusal(() => module.C_GetAttributeValue(session, handle, [{ type }])) ?? [];
+          this.#ignoringRefusal(() => module.C_GetAttributeValue(session, handle, [{ type }])) ?? [];
         return read?.value === undefined ? [] : [[type, read.value]];
       }),
     );
   }
 
-  /** Takes up an object that was just made. */
+  /** Adds an object that was just made to the index. */
   add(handle: Handle): ObjectDescription | undefined {
-    const description = this.describe(handle);
+    const description = this.#describe(handle);
     if (description === undefined) return undefined;
-    this.known.add(handle.toString('latin1'));
-    if (description.id.length > 0 && description.id.length <= LONGEST_ID) {
+    this.#known.add(handle.toString('latin1'));
+    if (description.id.length > 0 && description.id.length <= longestId) {
       const name = description.id.toString('latin1');
-      const entry = this.entries.get(name) ?? {};
+      const entry = this.#entries.get(name) ?? {};
       if (description.class === pkcs11.CKO_PUBLIC_KEY) entry.public = handle;
       else if (description.class === pkcs11.CKO_PRIVATE_KEY) entry.key = handle;
-      else if (description.class === pkcs11.CKO_SECRET_KEY) this.addSecret(entry, handle);
-      this.entries.set(name, entry);
+      else if (description.class === pkcs11.CKO_SECRET_KEY) this.#addSecret(entry, handle);
+      this.#entries.set(name, entry);
     }
     if (description.class === pkcs11.CKO_DATA)
-      this.data.set(description.label, [...(this.data.get(description.label) ?? []), handle]);
+      this.#data.set(description.label, [...(this.#data.get(description.label) ?? []), handle]);
     return description;
   }
 
   /** Contents of the data objects with that label, as far as the module shows them. */
   readData(label: string): Buffer[] {
     const { module, session } = this.token;
-    return (this.data.get(label) ?? []).flatMap((handle) => {
+    return (this.#data.get(label) ?? []).flatMap((handle) => {
       const type = pkcs11.CKA_VALUE;
       const [read] =
-        this.ignoringRefusal(() => module.C_GetAttributeValue(session, handle, [{ type }])) ?? [];
+        this.#ignoringRefusal(() => module.C_GetAttributeValue(session, handle, [{ type }])) ?? [];
       return read?.value === undefined ? [] : [read.value];
     });
   }
@@ -161,7 +164,7 @@ export class KeyObjects {
   /** Makes a private data object, then destroys those with the same label: at every moment one is there. */
   replaceData(label: string, value: Buffer): void {
     const { module, session } = this.token;
-    const older = this.data.get(label) ?? [];
+    const older = this.#data.get(label) ?? [];
     const made = module.C_CreateObject(session, [
       { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_DATA },
       { type: pkcs11.CKA_TOKEN, value: true },
@@ -171,28 +174,28 @@ export class KeyObjects {
       { type: pkcs11.CKA_VALUE, value },
     ]);
     for (const handle of older) {
-      this.ignoringStale(() => module.C_DestroyObject(session, handle));
-      this.known.delete(handle.toString('latin1'));
+      this.#ignoringStale(() => module.C_DestroyObject(session, handle));
+      this.#known.delete(handle.toString('latin1'));
     }
-    this.known.add(made.toString('latin1'));
-    this.data.set(label, [made]);
+    this.#known.add(made.toString('latin1'));
+    this.#data.set(label, [made]);
   }
 
   // Only a material of AES_256_CBC_HMAC_SHA_256 has two secret keys. Which is which their types say, whatever the order of a search.
-  private addSecret(entry: Entry, handle: Handle): void {
+  #addSecret(entry: Entry, handle: Handle): void {
     if (entry.key === undefined || entry.key.equals(handle)) entry.key = handle;
-    else if (this.isAes(handle))
-      [entry.key, entry.mac] = [handle, this.isAes(entry.key) ? entry.mac : entry.key];
+    else if (this.#isAes(handle))
+      [entry.key, entry.mac] = [handle, this.#isAes(entry.key) ? entry.mac : entry.key];
     else entry.mac = handle;
   }
 
-  private isAes(handle: Handle): boolean {
+  #isAes(handle: Handle): boolean {
     const { module, session } = this.token;
     const [type] = module.C_GetAttributeValue(session, handle, [{ type: pkcs11.CKA_KEY_TYPE }]);
     return type?.value?.readUInt32LE(0) === pkcs11.CKK_AES;
   }
 
-  private retryingStale<T>(name: string, operation: (name: string) => T): T {
+  #retryingStale<T>(name: string, operation: (name: string) => T): T {
     try {
       return operation(name);
     } catch (error) {
@@ -202,94 +205,94 @@ export class KeyObjects {
     }
   }
 
-  private key(name: string): Handle {
-    const copy = this.copies.get(name);
-    if (copy === undefined) return this.copy(name, this.handleOf(name, 'key'));
-    if (this.newestCopy !== name) {
-      this.copies.delete(name);
-      this.copies.set(name, copy);
-      this.newestCopy = name;
+  #key(name: string): Handle {
+    const copy = this.#copies.get(name);
+    if (copy === undefined) return this.#copy(name, this.#handleOf(name, 'key'));
+    if (this.#newestCopy !== name) {
+      this.#copies.delete(name);
+      this.#copies.set(name, copy);
+      this.#newestCopy = name;
     }
     return copy;
   }
 
-  private entry(name: string): Entry {
-    return this.entries.get(name) ?? this.lookUp(name) ?? fail(name);
+  #entry(name: string): Entry {
+    return this.#entries.get(name) ?? this.#lookUp(name) ?? fail(name);
   }
 
-  // Who learnt of a pair, or of a material of AES_256_CBC_HMAC_SHA_256, while another worker made it may know one half alone.
-  private handleOf(name: string, part: keyof Entry): Handle {
-    return this.entries.get(name)?.[part] ?? this.lookUp(name)?.[part] ?? fail(name);
+  // A worker that refreshed its handles while another one made a pair, or a material of AES_256_CBC_HMAC_SHA_256, may know one half.
+  #handleOf(name: string, part: keyof Entry): Handle {
+    return this.#entries.get(name)?.[part] ?? this.#lookUp(name)?.[part] ?? fail(name);
   }
 
-  private lookUp(name: string): Entry | undefined {
-    for (const handle of this.search(Buffer.from(name, 'latin1'))) this.add(handle);
-    return this.entries.get(name);
+  #lookUp(name: string): Entry | undefined {
+    for (const handle of this.#search(Buffer.from(name, 'latin1'))) this.add(handle);
+    return this.#entries.get(name);
   }
 
   // A copy stays sensitive and not extractable: those attributes only move one way (PKCS #11 v2.40, 4.4).
   // SoftHSM 2.6.1, AES-GCM of 64 bytes: 25 µs with the token object, 9 µs with a copy.
-  private copy(name: string, original: Handle): Handle {
+  #copy(name: string, original: Handle): Handle {
     const { module, session } = this.token;
-    if (this.copyLimit === 0 || this.uncopyable.has(name)) return original;
-    if (this.copies.size >= this.copyLimit) this.evictOldest();
+    if (this.copyLimit === 0 || this.#uncopyable.has(name)) return original;
+    if (this.#copies.size >= this.copyLimit) this.#evictOldest();
     try {
       const copy = module.C_CopyObject(session, original, [{ type: pkcs11.CKA_TOKEN, value: false }]);
-      this.copies.set(name, copy);
-      this.newestCopy = name;
+      this.#copies.set(name, copy);
+      this.#newestCopy = name;
       return copy;
     } catch (error) {
       const meaning = meaningOf(error);
       if (meaning === undefined || meaning.sessionLost) throw error;
       if (meaning.objectOnly) {
-        this.uncopyable.add(name);
+        this.#uncopyable.add(name);
         return original;
       }
       // Out of session memory, or a module that never copies: then this goes to 0 with the first.
-      this.copyLimit = this.copies.size;
+      this.copyLimit = this.#copies.size;
       return original;
     }
   }
 
-  private evictOldest(): void {
-    for (const [name, copy] of this.copies) {
-      this.copies.delete(name);
+  #evictOldest(): void {
+    for (const [name, copy] of this.#copies) {
+      this.#copies.delete(name);
       this.token.module.C_DestroyObject(this.token.session, copy);
       return;
     }
   }
 
-  private search(id: Buffer): Handle[] {
-    if (id.length === 0 || id.length > LONGEST_ID)
-      throw new HsmError('internal', `A CKA_ID of ${id.length} bytes, not 1 to ${LONGEST_ID}`);
-    return this.find([{ type: pkcs11.CKA_ID, value: id }]);
+  #search(id: Buffer): Handle[] {
+    if (id.length === 0 || id.length > longestId)
+      throw new HsmError('internal', `A CKA_ID of ${id.length} bytes, not 1 to ${longestId}`);
+    return this.#find([{ type: pkcs11.CKA_ID, value: id }]);
   }
 
   // CKA_TOKEN keeps the session copies, which share their original's CKA_ID, out of it.
-  private find(template: Template): Handle[] {
+  #find(template: Template): Handle[] {
     const { module, session } = this.token;
     const found: Handle[] = [];
     module.C_FindObjectsInit(session, [{ type: pkcs11.CKA_TOKEN, value: true }, ...template]);
     try {
       let chunk;
       do {
-        chunk = module.C_FindObjects(session, FIND_CHUNK);
+        chunk = module.C_FindObjects(session, findChunk);
         found.push(...chunk);
       } while (chunk.length > 0);
     } finally {
       module.C_FindObjectsFinal(session);
     }
-    this.assertThere();
+    this.#assertThere();
     return found;
   }
 
   // "Not there" is believed only of a token that is there: else a destroyed key would come back with it. Nor is a part
   // of what is there all of it: without the login a pair shows its public half alone, which could be destroyed alone.
-  private assertThere(): void {
+  #assertThere(): void {
     if (!isThere(this.token)) throw new TokenGoneError();
   }
 
-  private describe(handle: Handle): ObjectDescription | undefined {
+  #describe(handle: Handle): ObjectDescription | undefined {
     const read = (...types: number[]): (Buffer | undefined)[] =>
       this.token.module
         .C_GetAttributeValue(
@@ -304,7 +307,7 @@ export class KeyObjects {
       values = read(...types);
     } catch {
       // One attribute that the object does not have (a data object has no CKA_ID) fails the whole call.
-      values = types.map((type) => this.ignoringRefusal(() => read(type)[0]));
+      values = types.map((type) => this.#ignoringRefusal(() => read(type)[0]));
     }
     const [objectClass, id, label] = values;
     if (objectClass === undefined) return undefined;
@@ -317,19 +320,19 @@ export class KeyObjects {
 
   // SoftHSM 2.6.1 fails without a reason where an object was left half written. A device that fails may do so too, and
   // the keys that it holds must not be taken for gone: so that is asked a few times.
-  private ignoringRefusal<T>(call: () => T): T | undefined {
+  #ignoringRefusal<T>(call: () => T): T | undefined {
     for (let attempt = 1; ; attempt++) {
       try {
         return call();
       } catch (error) {
         const meaning = meaningOf(error);
         if (meaning === undefined || (meaning.code === 'unavailable' && !meaning.staleHandle)) throw error;
-        if (meaning.decrypting !== 'doubtful' || attempt === MOST_ATTEMPTS) return undefined;
+        if (meaning.decrypting !== 'doubtful' || attempt === mostAttempts) return undefined;
       }
     }
   }
 
-  private ignoringStale(call: () => void): void {
+  #ignoringStale(call: () => void): void {
     try {
       call();
     } catch (error) {

@@ -2,8 +2,8 @@
 import { Worker } from 'node:worker_threads';
 
 /** The end of the channel comes first and lets the worker log out; only a hanging one lives this long. */
-const GRACE = 700;
-const LOOK_EVERY = 300;
+const grace = 700;
+const lookEvery = 300;
 
 /**
  * Starts a thread (9 MB, nothing else of it is noticeable) that looks whether the daemon is still the parent.
@@ -14,8 +14,8 @@ export function watchParent(daemon: number): void {
     const watch = setInterval(() => {
       if (process.ppid === ${daemon}) return;
       clearInterval(watch);
-      setTimeout(() => process.kill(process.pid, 'SIGKILL'), ${GRACE});
-    }, ${LOOK_EVERY});`;
+      setTimeout(() => process.kill(process.pid, 'SIGKILL'), ${grace});
+    }, ${lookEvery});`;
   new Worker(source, {
     eval: true,
     resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1 },

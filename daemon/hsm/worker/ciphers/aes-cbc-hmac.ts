@@ -1,4 +1,4 @@
-// Suite 2, for modules without AES-GCM: AES-256-CBC, then HMAC-SHA-256 with a key of its own over all of it, in the order
+// Suite 2, for modules without AES-GCM: AES-256-CBC, then hmac-SHA-256 with a key of its own over all of it, in the order
 // of RFC 7518, section 5.2.2.1. Both keys are in the HSM.
 import pkcs11 from 'pkcs11js';
 import type { Ciphertext } from '../../key-store.js';
@@ -9,9 +9,9 @@ import type { KeyObjects } from '../objects.js';
 import type { Token } from '../token.js';
 import { verify } from '../verification.js';
 
-const BLOCK = 16;
-const MAC_LENGTH = 32;
-const HMAC = { mechanism: pkcs11.CKM_SHA256_HMAC };
+const block = 16;
+const macLength = 32;
+const hmac = { mechanism: pkcs11.CKM_SHA256_HMAC };
 
 export class AesCbcHmac implements Cipher {
   constructor(
@@ -23,15 +23,15 @@ export class AesCbcHmac implements Cipher {
   encrypt(id: Buffer, aad: Buffer, plaintext: Buffer): Ciphertext {
     const { module, session } = this.token;
     // CKM_AES_CBC and not CKM_AES_CBC_PAD, which fewer modules have.
-    const padded = Buffer.alloc(plaintext.length + BLOCK - (plaintext.length % BLOCK));
+    const padded = Buffer.alloc(plaintext.length + block - (plaintext.length % block));
     padded.fill(padded.length - plaintext.length).set(plaintext);
     try {
       return this.objects.useBoth(id, (key, mac) => {
-        const iv = this.ivs.next(BLOCK);
+        const iv = this.ivs.next(block);
         module.C_EncryptInit(session, { mechanism: pkcs11.CKM_AES_CBC, parameter: iv }, key);
         const encrypted = module.C_Encrypt(session, padded, Buffer.alloc(padded.length));
-        module.C_SignInit(session, HMAC, mac);
-        const tag = module.C_Sign(session, authenticated(aad, iv, encrypted), Buffer.alloc(MAC_LENGTH));
+        module.C_SignInit(session, hmac, mac);
+        const tag = module.C_Sign(session, authenticated(aad, iv, encrypted), Buffer.alloc(macLength));
         return { iv, ciphertext: Buffer.concat([encrypted, tag]) };
       });
     } finally {
@@ -42,16 +42,16 @@ export class AesCbcHmac implements Cipher {
   // The padding of what the HSM has found authentic is the one that encrypt() made: nothing of it can be learned.
   decrypt(id: Buffer, aad: Buffer, iv: Buffer, ciphertext: Buffer): Buffer {
     const { module, session } = this.token;
-    const length = ciphertext.length - MAC_LENGTH;
-    if (iv.length !== BLOCK || length < BLOCK || length % BLOCK !== 0) throw invalidCiphertext();
+    const length = ciphertext.length - macLength;
+    if (iv.length !== block || length < block || length % block !== 0) throw invalidCiphertext();
     const encrypted = ciphertext.subarray(0, length);
     return this.objects.useBoth(id, (key, mac) => {
       const tag = ciphertext.subarray(length);
-      if (!verify(this.token, mac, HMAC, authenticated(aad, iv, encrypted), tag)) throw invalidCiphertext();
+      if (!verify(this.token, mac, hmac, authenticated(aad, iv, encrypted), tag)) throw invalidCiphertext();
       module.C_DecryptInit(session, { mechanism: pkcs11.CKM_AES_CBC, parameter: iv }, key);
       const padded = module.C_Decrypt(session, encrypted, Buffer.alloc(length));
       const padding = padded[padded.length - 1] ?? 0;
-      if (padded.length !== length || padding === 0 || padding > BLOCK) throw invalidCiphertext();
+      if (padded.length !== length || padding === 0 || padding > block) throw invalidCiphertext();
       return padded.subarray(0, length - padding);
     });
   }

@@ -1,8 +1,8 @@
-// The one refusal of what does not decrypt.
+// Decryption, and the one error for all ciphertexts that do not decrypt.
 import type { Handle, Mechanism } from 'pkcs11js';
 import { HsmError } from '../../key-store.js';
 import { meaningOf } from '../../pkcs11/return-values.js';
-import { type Ability, isSound } from '../module-self-test.js';
+import { type Ability, passesSelfTest } from '../module-self-test.js';
 import { isThere, type Token } from '../token.js';
 
 /**
@@ -18,12 +18,12 @@ export function decryptInto(
   output: Buffer,
 ): Buffer {
   const { module, session } = token;
-  return blaming(token, 'decryption', () => {
+  return classifyDecryptError(token, 'decryption', () => {
     module.C_DecryptInit(session, mechanism, key);
     try {
       return module.C_Decrypt(session, ciphertext, output);
     } catch (error) {
-      // Nothing of what did not authenticate may stay.
+      // No plaintext of an unauthentic message may stay in memory.
       output.fill(0);
       throw error;
     }
@@ -31,18 +31,18 @@ export function decryptInto(
 }
 
 /**
- * Decrypts or unwraps. What the module fails with for a reason that it does not tell is the ciphertext's fault only where
- * the module then does the same with one that is right, and fails again with this one.
+ * Decrypts or unwraps, and classifies what goes wrong. After an error that may mean the ciphertext or the device, such as
+ * CKR_GENERAL_ERROR, the module is self-tested; the ciphertext is blamed only if that passes and a second attempt fails too.
  * @throws HsmError 'invalid-ciphertext'; what the module throws
  */
-export function blaming<T>(token: Token, ability: Ability, attempt: () => T): T {
+export function classifyDecryptError<T>(token: Token, ability: Ability, attempt: () => T): T {
   for (let isFirst = true; ; isFirst = false) {
     try {
       return attempt();
     } catch (error) {
       const about = meaningOf(error)?.decrypting;
       if (about === 'invalid' || (about === 'doubtful' && !isFirst)) throw invalidCiphertext();
-      if (about !== 'doubtful' || !isThere(token) || !isSound(token, ability)) throw error;
+      if (about !== 'doubtful' || !isThere(token) || !passesSelfTest(token, ability)) throw error;
     }
   }
 }

@@ -13,11 +13,11 @@ import type { Token } from '../token.js';
  * Room for a result of the longest modulus, 16,384 bits. With less than the module wants it would answer
  * CKR_BUFFER_TOO_SMALL, whatever the ciphertext's length, and leave the operation open.
  */
-const LONGEST_RESULT = 2048;
-const NO_IV = Buffer.alloc(0);
+const longestResult = 2048;
+const noIv = Buffer.alloc(0);
 
 /** Length in bytes, and how PKCS #11 names them. */
-const HASHES = {
+const hashes = {
   sha1: { length: 20, hashAlg: pkcs11.CKM_SHA_1, mgf: pkcs11.CKG_MGF1_SHA1 },
   sha256: { length: 32, hashAlg: pkcs11.CKM_SHA256, mgf: pkcs11.CKG_MGF1_SHA256 },
 } as const;
@@ -26,19 +26,19 @@ abstract class RsaOaep implements Cipher {
   constructor(
     protected readonly token: Token,
     private readonly objects: KeyObjects,
-    protected readonly hash: keyof typeof HASHES,
+    protected readonly hash: keyof typeof hashes,
   ) {}
 
   // No secret key takes part, so OpenSSL does it for every module alike, with the public key that the token holds.
   encrypt(id: Buffer, aad: Buffer, plaintext: Buffer): Ciphertext {
-    refuseExtras(aad, NO_IV);
+    refuseExtras(aad, noIv);
     const der = this.objects.usePublic(id, (key) => toSubjectPublicKeyInfo(this.token, key));
     const key = createPublicKey({ key: der, type: 'spki', format: 'der' });
-    const longest = (key.asymmetricKeyDetails?.modulusLength ?? 0) / 8 - 2 * HASHES[this.hash].length - 2;
+    const longest = (key.asymmetricKeyDetails?.modulusLength ?? 0) / 8 - 2 * hashes[this.hash].length - 2;
     if (plaintext.length > longest)
       throw new HsmError('plaintext-too-long', `${plaintext.length} bytes; this key takes ${longest}`);
     const padding = constants.RSA_PKCS1_OAEP_PADDING;
-    return { iv: NO_IV, ciphertext: publicEncrypt({ key, padding, oaepHash: this.hash }, plaintext) };
+    return { iv: noIv, ciphertext: publicEncrypt({ key, padding, oaepHash: this.hash }, plaintext) };
   }
 
   decrypt(id: Buffer, aad: Buffer, iv: Buffer, ciphertext: Buffer): Buffer {
@@ -51,18 +51,18 @@ abstract class RsaOaep implements Cipher {
 
 /** By the module. */
 export class ModuleRsaOaep extends RsaOaep {
-  private readonly mechanism = {
+  readonly #mechanism = {
     mechanism: pkcs11.CKM_RSA_PKCS_OAEP,
     parameter: {
       type: pkcs11.CK_PARAMS_RSA_OAEP,
-      hashAlg: HASHES[this.hash].hashAlg,
-      mgf: HASHES[this.hash].mgf,
+      hashAlg: hashes[this.hash].hashAlg,
+      mgf: hashes[this.hash].mgf,
       source: 1,
     },
   };
 
   protected override decryptWith(key: Handle, ciphertext: Buffer): Buffer {
-    return decryptInto(this.token, this.mechanism, key, ciphertext, Buffer.alloc(LONGEST_RESULT));
+    return decryptInto(this.token, this.#mechanism, key, ciphertext, Buffer.alloc(longestResult));
   }
 }
 
@@ -86,7 +86,7 @@ export class RawRsaOaepSha256 extends RsaOaep {
  * @throws HsmError 'invalid-ciphertext'
  */
 export function decryptOaepSha256(token: Token, key: Handle, ciphertext: Buffer): Buffer {
-  const output = Buffer.alloc(LONGEST_RESULT);
+  const output = Buffer.alloc(longestResult);
   const raw = decryptInto(token, { mechanism: pkcs11.CKM_RSA_X_509 }, key, ciphertext, output);
   // RFC 8017, section 7.1.2, step 1b, for a module that takes any length.
   if (raw.length > ciphertext.length) throw invalidCiphertext();

@@ -8,7 +8,7 @@ import { toPkcs11Mechanism } from '../mechanisms.js';
 import { CKK_EC_EDWARDS, attributeReader } from '../public-keys.js';
 import { meaningOf } from '../../pkcs11/return-values.js';
 import type { Token } from '../token.js';
-import { AES_KEY_WRAP_PAD, type Material } from './unwrapping.js';
+import { aesKeyWrapPad, type Material } from './unwrapping.js';
 
 export interface Imported {
   readonly handles: readonly Handle[];
@@ -18,7 +18,7 @@ export interface Imported {
 }
 
 /** 32 bytes, encrypted or authenticated to tell a secret key by; it must never change, since material ids come of it. */
-const CHECK_TEXT = Buffer.from('keyhold key material check value');
+const checkText = Buffer.from('keyhold key material check value');
 
 /**
  * Makes the token objects of a key of imported material.
@@ -154,10 +154,10 @@ function checkValueOf(
     const output = Buffer.alloc(256);
     if (mac === undefined) {
       module.C_EncryptInit(session, { mechanism: pkcs11.CKM_AES_ECB }, key);
-      return Buffer.from(module.C_Encrypt(session, CHECK_TEXT, output));
+      return Buffer.from(module.C_Encrypt(session, checkText, output));
     }
     module.C_SignInit(session, toPkcs11Mechanism(mac), key);
-    return Buffer.from(module.C_Sign(session, CHECK_TEXT, output));
+    return Buffer.from(module.C_Sign(session, checkText, output));
   } catch (error) {
     // SoftHSM 2.6.1 refuses a key of an impossible length only when it is used.
     if (meaningOf(error)?.code !== 'unsupported') throw error;
@@ -198,7 +198,7 @@ function lengthOf(token: Token, material: Material, keyType: number): number {
       { type: pkcs11.CKA_WRAP, value: true },
     ]);
     try {
-      return module.C_WrapKey(session, AES_KEY_WRAP_PAD, key, probe, Buffer.alloc(8_192)).length - 8;
+      return module.C_WrapKey(session, aesKeyWrapPad, key, probe, Buffer.alloc(8_192)).length - 8;
     } finally {
       module.C_DestroyObject(session, key);
     }

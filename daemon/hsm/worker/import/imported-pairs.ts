@@ -20,11 +20,11 @@ export interface PublicKey {
 }
 
 /** Signed to see that private and public key belong together. */
-const CHECK_MESSAGE = Buffer.from('keyhold key material check value');
-const CHECK_DIGEST = createHash('sha256').update(CHECK_MESSAGE).digest();
-const LONGEST_SIGNATURE = 1024;
+const checkMessage = Buffer.from('keyhold key material check value');
+const checkDigest = createHash('sha256').update(checkMessage).digest();
+const longestSignature = 1024;
 /** The exponent of the key specs, which AWS KMS wants of imported keys too. */
-const PUBLIC_EXPONENT = Buffer.from('010001', 'hex');
+const publicExponent = Buffer.from('010001', 'hex');
 
 /**
  * @param wanted attributes of the public key's template
@@ -39,11 +39,11 @@ export function rsaPublicKey(token: Token, material: Material, wanted: Attribute
     const wantedBits = valueOf(wanted, pkcs11.CKA_MODULUS_BITS);
     if (bits !== wantedBits)
       throw incorrect(`its modulus has ${bits} bits, and the key spec takes ${String(wantedBits)}`);
-    if (!exponent.equals(PUBLIC_EXPONENT)) throw incorrect('its public exponent is not 65537');
+    if (!exponent.equals(publicExponent)) throw incorrect('its public exponent is not 65537');
     const [n, e] = [modulus.toString('base64url'), exponent.toString('base64url')];
     const publicKey = toKey({ kty: 'RSA', n, e });
-    const signature = sign(token, key, pkcs11.CKM_SHA256_RSA_PKCS, CHECK_MESSAGE);
-    if (!verify('sha256', CHECK_MESSAGE, publicKey, signature)) throw incorrect(notIntact);
+    const signature = sign(token, key, pkcs11.CKM_SHA256_RSA_PKCS, checkMessage);
+    if (!verify('sha256', checkMessage, publicKey, signature)) throw incorrect(notIntact);
     return {
       spki: toDer(publicKey),
       attributes: [
@@ -65,7 +65,7 @@ export function ecPublicKey(token: Token, material: Material, wanted: Attributes
       throw incorrect('it is on another curve than the key spec');
     const curve = curveOf(parameters);
     const x = deriveSharedSecret(token, key, basePoint(curve));
-    const signature = sign(token, key, pkcs11.CKM_ECDSA, CHECK_DIGEST);
+    const signature = sign(token, key, pkcs11.CKM_ECDSA, checkDigest);
     for (const parity of [0x02, 0x03]) {
       const point = decompressed(curve, Buffer.concat([Buffer.of(parity), x]));
       const [xText, yText] = [point.subarray(1, 1 + curve.size), point.subarray(1 + curve.size)].map(
@@ -73,7 +73,7 @@ export function ecPublicKey(token: Token, material: Material, wanted: Attributes
       );
       const publicKey = toKey({ kty: 'EC', crv: curve.crv, x: xText, y: yText });
       const check = { key: publicKey, dsaEncoding: 'ieee-p1363' } as const;
-      if (verify('sha256', CHECK_MESSAGE, check, signature))
+      if (verify('sha256', checkMessage, check, signature))
         return { spki: toDer(publicKey), attributes: [ecPoint(point)] };
     }
     throw incorrect(notIntact);
@@ -163,7 +163,7 @@ function readMaterial(token: Token, material: Material): Buffer {
 
 function sign({ module, session }: Token, key: Handle, mechanism: number, data: Buffer): Buffer {
   module.C_SignInit(session, { mechanism }, key);
-  return module.C_Sign(session, data, Buffer.alloc(LONGEST_SIGNATURE));
+  return module.C_Sign(session, data, Buffer.alloc(longestSignature));
 }
 
 /** The public key of the private key 1. */

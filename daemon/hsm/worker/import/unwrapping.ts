@@ -5,7 +5,7 @@
 import { createCipheriv } from 'node:crypto';
 import pkcs11, { type Attribute, type Handle, type Mechanism } from 'pkcs11js';
 import type { Wrapping } from '../../key-store.js';
-import { blaming, invalidCiphertext } from '../ciphers/decryption.js';
+import { classifyDecryptError, invalidCiphertext } from '../ciphers/decryption.js';
 import type { KeyObjects } from '../objects.js';
 import { attributeReader } from '../public-keys.js';
 import { meaningOf } from '../../pkcs11/return-values.js';
@@ -26,9 +26,9 @@ export interface Material {
 }
 
 /** SoftHSM's number for AES key wrap with padding as RFC 5649 has it. */
-export const AES_KEY_WRAP_PAD: Mechanism = { mechanism: 0x210a };
+export const aesKeyWrapPad: Mechanism = { mechanism: 0x210a };
 /** The alternative initial value of RFC 5649, section 3. */
-const AES_KEY_WRAP_PAD_IV = Buffer.from('a65959a6', 'hex');
+const aesKeyWrapPadIv = Buffer.from('a65959a6', 'hex');
 
 const hashes = {
   sha1: { hashAlg: pkcs11.CKM_SHA_1, mgf: pkcs11.CKG_MGF1_SHA1 },
@@ -85,7 +85,7 @@ export function openWrapped(
 export function openPlaintext(token: Token, plaintext: Buffer): Material {
   const key = token.module.C_GenerateRandom(token.session, Buffer.alloc(32));
   try {
-    const cipher = createCipheriv('id-aes256-wrap-pad', key, AES_KEY_WRAP_PAD_IV);
+    const cipher = createCipheriv('id-aes256-wrap-pad', key, aesKeyWrapPadIv);
     const wrapped = Buffer.concat([cipher.update(plaintext), cipher.final()]);
     return underKey(token, createUnwrappingKey(token, key), wrapped, true);
   } finally {
@@ -96,7 +96,7 @@ export function openPlaintext(token: Token, plaintext: Buffer): Material {
 function underKey(token: Token, key: Handle, wrapped: Buffer, leftHsm: boolean): Material {
   return {
     leftHsm,
-    make: (attributes) => unwrap(token, AES_KEY_WRAP_PAD, key, wrapped, attributes),
+    make: (attributes) => unwrap(token, aesKeyWrapPad, key, wrapped, attributes),
     close: () => token.module.C_DestroyObject(token.session, key),
   };
 }
@@ -121,7 +121,7 @@ function unwrap(
   wrapped: Buffer,
   attributes: readonly Attribute[],
 ): Handle {
-  return blaming(token, 'unwrapping', () => {
+  return classifyDecryptError(token, 'unwrapping', () => {
     try {
       return token.module.C_UnwrapKey(token.session, mechanism, key, wrapped, [...attributes]);
     } catch (error) {
