@@ -3,7 +3,7 @@
 
 /** By folder of daemon/, what it may import of daemon/. proto/ and observability/ are open to all. */
 const allowed = {
-  config: [],
+  config: ['files'],
   files: [],
   tls: [],
   observability: [],

@@ -28,6 +28,7 @@ import { refuseTracesInHome, refuseTracesInToken } from './init/traces.js';
 import { initializeToken } from './hsm/initialize-token.js';
 import { setTornTokensAside } from './hsm/torn-token.js';
 import { addHomeOption, homeOf, runProgram } from './program.js';
+import { homePaths } from '../files/home.js';
 
 interface InitOptions {
   readonly account: string;
@@ -42,7 +43,7 @@ async function init(home: string, options: InitOptions): Promise<void> {
   for (const sentence of keepHomePrivate(home)) console.error(`keyhold init: ${sentence}.`);
   const journal = await InitJournal.open(home);
   try {
-    const path = join(home, 'metadata');
+    const path = homePaths(home).metadata;
     const fault = findFolderFault(path);
     const isThere = fault === undefined || fault.kind === 'damaged';
     if (isThere && !(await isUnfinished(path, journal))) {
@@ -82,8 +83,8 @@ async function isEmpty(store: MetadataStore): Promise<boolean> {
 
 /** Makes a home, or what an interrupted run did not come to. */
 async function install(home: string, options: InitOptions, journal: InitJournal): Promise<void> {
-  if (!existsSync(join(home, 'keyhold.yaml')))
-    replaceFileSync(join(home, 'keyhold.yaml'), configText(options));
+  if (!existsSync(homePaths(home).configuration))
+    replaceFileSync(homePaths(home).configuration, configText(options));
   const config = loadConfig(home);
   await ensureToken(home, config, journal.plan === undefined);
   await ensureCertificates(home);
@@ -93,7 +94,7 @@ async function install(home: string, options: InitOptions, journal: InitJournal)
     const tokenName = `'${tokenLabel ?? tokenSerial ?? ''}'`;
     if (!options.shareToken) refuseTracesInToken(keyStore.objects, journal.plan, { home, tokenName });
     await journal.begin();
-    const path = join(home, 'metadata');
+    const path = homePaths(home).metadata;
     const store = findFolderFault(path) ? await LevelStore.create(path) : await LevelStore.open(path);
     try {
       const instance = await makeInternalKeys(config, journal, keyStore);
@@ -113,7 +114,7 @@ async function install(home: string, options: InitOptions, journal: InitJournal)
 /** What a home that is there may lack after a restore, and can have again. */
 async function complete(home: string): Promise<void> {
   const config = loadConfig(home);
-  const store = await LevelStore.open(join(home, 'metadata'));
+  const store = await LevelStore.open(homePaths(home).metadata);
   let instance: Instance;
   try {
     instance = await readOwnInstance(store, config);
@@ -132,7 +133,7 @@ async function complete(home: string): Promise<void> {
 
 /** Files of a token that lie in the home were written by its module, which may have synced nothing. */
 function syncTokens(home: string): void {
-  if (existsSync(join(home, 'tokens'))) syncTreeSync(join(home, 'tokens'));
+  if (existsSync(homePaths(home).tokens)) syncTreeSync(homePaths(home).tokens);
 }
 
 function configText({ account, region, profile, tokenLabel }: InitOptions): string {
@@ -155,7 +156,7 @@ async function ensureToken(home: string, { hsm }: Config, isUnused: boolean): Pr
   const profile = loadProfile(hsm.profile, home);
   await runSetup(home, hsm.profile, profile);
   writeModuleFiles(home, profile);
-  const soPinFile = join(home, 'tokens', 'so-pin');
+  const soPinFile = homePaths(home).securityOfficerPin;
   if (hsm.tokenLabel === undefined || hsm.pin === undefined || !existsSync(soPinFile)) return;
   Object.assign(process.env, profile.environment);
   const pin = await readPin(hsm.pin, home);
@@ -185,7 +186,7 @@ async function ensureToken(home: string, { hsm }: Config, isUnused: boolean): Pr
   syncTokens(home);
   if (profile.keepSoPin) return;
   rmSync(soPinFile);
-  syncFolderSync(join(home, 'tokens'));
+  syncFolderSync(homePaths(home).tokens);
   console.error(
     `keyhold init: the token is made, and ${soPinFile} was removed: the security officer's PIN does not belong beside the user's. Keep it elsewhere.`,
   );

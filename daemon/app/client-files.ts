@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { replaceFileSync } from '../files/replace-file.js';
+import { homePaths } from '../files/home.js';
 
 export interface Endpoint {
   readonly home: string;
@@ -19,7 +20,7 @@ const cli = fileURLToPath(new URL('../../client/cli/main.js', import.meta.url));
 
 /** Writes `$KEYHOLD_HOME/env`, a file to source, and `bin/keyhold`. */
 export function writeClientFiles({ home, socket, host, port, region, ca }: Endpoint): void {
-  const credentials = join(home, 'credentials');
+  const credentials = homePaths(home).credentials;
   const url = `https://${hostOf(host)}:${port}`;
   const variables = {
     KEYHOLD_HOME: home,
@@ -34,15 +35,15 @@ export function writeClientFiles({ home, socket, host, port, region, ca }: Endpo
     AWS_DEFAULT_REGION: region,
   };
   const lines = Object.entries(variables).map(([name, value]) => `export ${name}=${quote(value)}`);
-  const bin = join(home, 'bin');
+  const bin = homePaths(home).bin;
   const text = [
     "# To be sourced: '. env'. Written by the daemon at each start.",
     '# These would win over the profile.',
     'unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN',
     ...lines,
     '# It fails where there is no config file at all.',
-    `[ -n "\${AWS_CONFIG_FILE:-}" ] || [ -r "\${HOME:-}/.aws/config" ] || export AWS_CONFIG_FILE=${quote(join(home, 'config'))}`,
-    ...trustLines(join(home, 'tls'), ca),
+    `[ -n "\${AWS_CONFIG_FILE:-}" ] || [ -r "\${HOME:-}/.aws/config" ] || export AWS_CONFIG_FILE=${quote(homePaths(home).clientConfig)}`,
+    ...trustLines(homePaths(home).tls, ca),
     `case ":\${PATH:-}:" in *:${quote(bin)}:*) ;; *) export PATH=${quote(bin)}"\${PATH:+:$PATH}" ;; esac`,
     '',
   ].join('\n');
@@ -52,10 +53,10 @@ export function writeClientFiles({ home, socket, host, port, region, ca }: Endpo
     0o755,
   );
   replaceFileSync(
-    join(home, 'config'),
+    homePaths(home).clientConfig,
     `# Written by the daemon at each start.\n[default]\nregion = ${region}\n`,
   );
-  replaceFileSync(join(home, 'env'), text);
+  replaceFileSync(homePaths(home).env, text);
 }
 
 /** Where systems keep the certificates that everybody trusts. */
@@ -99,7 +100,7 @@ export function readyText({ home, socket, host, port, http }: Endpoint): string 
   return `
 Keyhold answers.${plain} In another terminal:
 
-  . ${quote(join(home, 'env'))}
+  . ${quote(homePaths(home).env)}
   KEY=$(keyhold create-key --description 'my first key' --query KeyMetadata.KeyId --output text)
   keyhold describe-key --key-id "$KEY"
   echo 'a secret' | keyhold seal --key-id "$KEY" - > secret.sealed

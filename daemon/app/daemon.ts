@@ -19,7 +19,7 @@ import { healthOf } from './health.js';
 import { fitConnections, openFilesLimit, workersOf } from './open-files.js';
 import { prepareHome } from './opening/home-preparation.js';
 import { load, Reloader } from './reload.js';
-import { join } from 'node:path';
+import { homePaths } from '../files/home.js';
 
 /** How long a stop waits for requests in flight, in milliseconds. */
 const drainTimeout = 10_000;
@@ -66,8 +66,8 @@ export async function start(home: string): Promise<Daemon> {
   const certificateExpiry = new ExpiryWatch(loaded.expiries, (warning) => log.warn(warning));
   const disks = new HangingDisks(
     [
-      { name: `The audit log in ${join(home, 'audit')}`, busySince: () => audit.busySince },
-      { name: `The metadata store in ${join(home, 'metadata')}`, busySince: () => store.busySince },
+      { name: `The audit log in ${homePaths(home).audit}`, busySince: () => audit.busySince },
+      { name: `The metadata store in ${homePaths(home).metadata}`, busySince: () => store.busySince },
     ],
     log,
   );

@@ -1,5 +1,4 @@
 // What the configuration's part `audit.sinks` says, with the files that it names read.
-import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { Sinks } from '../audit/sinks/sinks.js';
 import type { SyslogSettings } from '../audit/sinks/syslog-sink.js';
@@ -7,6 +6,7 @@ import { ConfigError } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import type { Logger } from '../observability/log.js';
 import { readNamed } from './tls-files.js';
+import { homePaths } from '../files/home.js';
 
 /** @throws ConfigError that names the file or the sink */
 export function readSinks(home: string, sinks: Config['audit']['sinks']): Map<string, SyslogSettings> {
@@ -31,8 +31,8 @@ export function readSinks(home: string, sinks: Config['audit']['sinks']): Map<st
 /** The sinks, none of which runs yet. */
 export function makeSinks(home: string, durable: () => number, log: Logger): Sinks {
   return new Sinks({
-    directory: join(home, 'audit'),
-    positions: join(home, 'audit-sinks'),
+    directory: homePaths(home).audit,
+    positions: homePaths(home).auditSinks,
     durable,
     observe: (sink, error) => {
       if (error) log.error({ sink, err: error }, 'audit sink: what was not received waits');

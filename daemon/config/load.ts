@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import { parseYaml } from '../../proto/yaml.js';
 import { type Profile, profileSchema } from './profile.js';
 import { type Config, configSchema } from './schema.js';
+import { homePaths } from '../files/home.js';
 
 /** A configuration that cannot be used; the message names file, line and key, and what was expected. */
 export class ConfigError extends Error {
@@ -22,7 +23,7 @@ export class ConfigError extends Error {
 /** Reads `keyhold.yaml` in a home. @throws ConfigError */
 export function loadConfig(home: string): Config {
   return readYaml(
-    join(home, 'keyhold.yaml'),
+    homePaths(home).configuration,
     configSchema,
     "for a new home run 'keyhold init'; else restore it from a backup",
   );

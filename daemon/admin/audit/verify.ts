@@ -3,7 +3,6 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
-import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { z } from 'zod';
@@ -13,6 +12,7 @@ import { expectedLogHead, readRecords } from '../../app/opening/open-home.js';
 import { addHomeOption, exitCodes, homeOf, runProgram, UsageError, wholeNumber } from '../program.js';
 import { withStoppedHome } from '../recover/stopped-home.js';
 import { logDirectory } from './log-directory.js';
+import { homePaths } from '../../files/home.js';
 
 interface Options {
   dir?: string;
@@ -40,7 +40,7 @@ const program = addHomeOption(new Command('keyhold audit verify'))
 /** @returns 0 where the log is whole, 1 where it is broken */
 async function verify(): Promise<number> {
   const options = program.opts<Options>();
-  const publicKey = readPublicKey(options.publicKey ?? join(homeOf(program), 'audit-public-key.pem'));
+  const publicKey = readPublicKey(options.publicKey ?? homePaths(homeOf(program)).auditPublicKey);
   const daemon: DaemonHead = options.dir
     ? { reason: 'the log was named by --dir' }
     : await knownHead(homeOf(program));
@@ -87,8 +87,8 @@ const health = z.object({
 
 /** The newest record that is known: by the daemon; where none runs, by the metadata store's root and the HSM's anchor. */
 async function knownHead(home: string): Promise<DaemonHead> {
-  const asked = await askDaemon(join(home, 'keyhold.sock'));
-  if (asked.head || !existsSync(join(home, 'metadata'))) return asked;
+  const asked = await askDaemon(homePaths(home).socket);
+  if (asked.head || !existsSync(homePaths(home).metadata)) return asked;
   try {
     const head = await withStoppedHome(home, async ({ store, instance, keyStore }) =>
       expectedLogHead(await readRecords(store, instance, keyStore)),

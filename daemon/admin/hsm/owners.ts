@@ -1,6 +1,5 @@
 // Whose the objects of a token are: by the records of the metadata store where they can be read, else by their labels.
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Key as TokenKey, ObjectClass, type Session } from 'graphene-pk11';
 import { readInstance } from '../../app/opening/instance.js';
 import { Namer } from '../../keys/identifiers.js';
@@ -10,6 +9,7 @@ import { LevelStore } from '../../store/leveldb/leveldb.js';
 import { Records } from '../../store/records/records.js';
 import { StoreError } from '../../store/store.js';
 import type { ObjectEntry } from './inventory.js';
+import { homePaths } from '../../files/home.js';
 
 /** Whose an object is. */
 export interface Owner {
@@ -61,7 +61,7 @@ export const ownerByLabel: OwnerFinder = ({ label }) => {
  * @param session logged in to the default token
  */
 export async function readOwners(home: string, session: Session): Promise<Owners> {
-  const path = join(home, 'metadata');
+  const path = homePaths(home).metadata;
   if (!existsSync(path)) return byLabel(`There is no metadata store in ${home}.`);
   let store: LevelStore;
   try {

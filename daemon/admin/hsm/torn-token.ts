@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { syncFolderSync } from '../../files/replace-file.js';
+import { homePaths } from '../../files/home.js';
 
 /** Files of a token that holds no object. */
 const emptyTokenFiles: ReadonlySet<string> = new Set(['token.object', 'token.lock', 'generation']);
@@ -12,17 +13,17 @@ const emptyTokenFiles: ReadonlySet<string> = new Set(['token.object', 'token.loc
  * @returns where they are now; none: there were none
  */
 export function setTornTokensAside(home: string): string[] {
-  const folder = join(home, 'tokens', 'softhsm2');
+  const folder = homePaths(home).softhsmTokens;
   if (!existsSync(folder)) return [];
   const torn = readdirSync(folder, { withFileTypes: true }).filter(
     (entry) =>
       entry.isDirectory() && readdirSync(join(folder, entry.name)).every((name) => emptyTokenFiles.has(name)),
   );
   const moved = torn.map(({ name }) => {
-    const aside = join(home, 'tokens', `half-made-${name}`);
+    const aside = join(homePaths(home).tokens, `half-made-${name}`);
     renameSync(join(folder, name), aside);
     return aside;
   });
-  for (const path of [folder, join(home, 'tokens')]) syncFolderSync(path);
+  for (const path of [folder, homePaths(home).tokens]) syncFolderSync(path);
   return moved;
 }

@@ -1,7 +1,6 @@
 // The instance of a new home: the daemon's own keys in the HSM, and the root principal. One batch of the store makes it;
 // until then the store is empty, and whoever finishes an interrupted run takes up the objects that are there.
 import { Secrets } from '../../hsm/secrets.js';
-import { join } from 'node:path';
 import type { Config } from '../../config/schema.js';
 import { replaceFileSync } from '../../files/replace-file.js';
 import { HsmError, type KeyStore } from '../../hsm/key-store.js';
@@ -21,6 +20,7 @@ import { Records } from '../../store/records/records.js';
 import type { MetadataStore } from '../../store/store.js';
 import { writeAuditPublicKey } from '../../app/opening/audit-public-key.js';
 import type { InitJournal, Plan } from './journal.js';
+import { homePaths } from '../../files/home.js';
 
 /**
  * Makes the keys of a plan; those that an interrupted run made are used where they are whole.
@@ -110,7 +110,7 @@ export async function storeNewInstance(
   const root: PrincipalRecord = { type: 'Root', createdAt: Date.now() / 1000 };
   await writeAuditPublicKey(home, instance, keyStore);
   replaceFileSync(
-    join(home, 'credentials'),
+    homePaths(home).credentials,
     `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`,
   );
   await records.commit([

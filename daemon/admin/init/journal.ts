@@ -2,13 +2,13 @@
 // also the lock that keeps two runs apart. Nothing is destroyed or emptied on its word.
 import { rmSync } from 'node:fs';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { syncFolderSync } from '../../files/replace-file.js';
 import { type InternalKeyPurpose, internalKeys } from '../../keys/specs/table.js';
 import { findFolderFault } from '../../store/leveldb/leveldb-folder.js';
 import { LevelStore } from '../../store/leveldb/leveldb.js';
 import { StoreError } from '../../store/store.js';
+import { homePaths } from '../../files/home.js';
 
 const purposes = Object.keys(internalKeys) as InternalKeyPurpose[];
 const objectIds = z.array(z.string().regex(/^[0-9a-f]{32}$/)).min(1);
@@ -83,7 +83,7 @@ export class InitJournal {
 }
 
 function folderOf(home: string): string {
-  return join(home, 'initialising');
+  return homePaths(home).initialising;
 }
 
 /** A journal that was never whole, or is damaged, is none: every trace of an installation counts then. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { ConfigError } from '../../config/load.js';
 import type { TokenObject } from '../../hsm/key-store.js';
 import type { Plan } from './journal.js';
+import { homePaths } from '../../files/home.js';
 
 const isAuditFile = (name: string) => /^audit-\d+\.jsonl$/.test(name);
 const isAny = () => true;
@@ -40,7 +41,7 @@ export function refuseTracesInHome(home: string, isInterrupted: boolean): void {
     .map(({ name }) => name);
   if (found.length === 0) return;
   throw new ConfigError(
-    `${home} is the home of a Keyhold: it has ${list(found)}. But its metadata store, ${join(home, 'metadata')}, is not there. ` +
+    `${home} is the home of a Keyhold: it has ${list(found)}. But its metadata store, ${homePaths(home).metadata}, is not there. ` +
       'Nothing was changed. Mount the disk that it is on, or restore it from a backup, and start again. To begin anew, with ' +
       'other keys and other credentials, move these away first, or use another KEYHOLD_HOME.',
   );
@@ -68,7 +69,7 @@ export function refuseTracesInToken(
   const labels = [...new Set(found.map(({ label }) => label))];
   const examples = labels.slice(0, 3).join(', ') + (labels.length > 3 ? ', …' : '');
   throw new ConfigError(
-    `The token ${tokenName} holds ${found.length} objects of a Keyhold (${examples}), and ${join(home, 'metadata')} is not there. ` +
+    `The token ${tokenName} holds ${found.length} objects of a Keyhold (${examples}), and ${homePaths(home).metadata} is not there. ` +
       'Nothing was changed. If this is the home of that Keyhold, mount the disk that its metadata store is on, or restore it from ' +
       "a backup, and start again. A new home takes a token of its own; 'keyhold init --share-token' has it share this one.",
   );

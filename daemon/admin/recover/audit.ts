@@ -11,6 +11,7 @@ import { integrityError } from '../../store/records/integrity-failures.js';
 import { syncFolderSync } from '../../files/replace-file.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
+import { homePaths } from '../../files/home.js';
 
 const consequences = `What is missing cannot be made anew. Look first for copies: backups, syslog receivers, and files that logrotate made.
 Accepting the loss means:
@@ -25,7 +26,7 @@ async function recover(stopped: StoppedHome, isAccepted: boolean): Promise<numbe
   const opened = await readRecords(store, instance, keyStore);
   // Its next root would accept the store, too.
   if (opened.broken) throw integrityError(opened.broken);
-  const directory = join(home, 'audit');
+  const directory = homePaths(home).audit;
   const broken = auditMismatch(home, opened);
   const isUsable = canBeContinued(directory);
   if (!broken && isUsable) {
@@ -43,7 +44,7 @@ async function recover(stopped: StoppedHome, isAccepted: boolean): Promise<numbe
   }
   const last = lastRecord(directory);
   const setAside = isUsable ? undefined : setLogAside(home);
-  await dropPositionsBeyond(join(home, 'audit-sinks'), setAside === undefined ? last.sequence : 0);
+  await dropPositionsBeyond(homePaths(home).auditSinks, setAside === undefined ? last.sequence : 0);
   const event = makeServiceEvent('RecoverAudit', instance.account, instance.region, {
     found: broken?.kind ?? 'unreadable',
     expected: broken?.expected,
@@ -60,7 +61,7 @@ async function recover(stopped: StoppedHome, isAccepted: boolean): Promise<numbe
 function setLogAside(home: string): string {
   const folder = `audit-set-aside-${new Date().toISOString().replace(/[:.]/g, '')}`;
   mkdirSync(join(home, folder), { mode: 0o700 });
-  const directory = join(home, 'audit');
+  const directory = homePaths(home).audit;
   for (const name of readdirSync(directory)) renameSync(join(directory, name), join(home, folder, name));
   for (const path of [join(home, folder), directory, home]) syncFolderSync(path);
   return folder;

@@ -2,7 +2,7 @@
 // daemon's machine, the daemon stopped, and the HSM with its PIN.
 import { Secrets } from '../../hsm/secrets.js';
 import { lstatSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { ConfigError } from '../../config/load.js';
 import { replaceFileSync } from '../../files/replace-file.js';
@@ -14,6 +14,7 @@ import { makeServiceEvent } from '../../audit/event.js';
 import type { RecordChange } from '../../store/records/records.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
+import { homePaths } from '../../files/home.js';
 
 interface Options {
   readonly credentialsFile?: string;
@@ -30,7 +31,7 @@ interface Recovered {
 
 async function recover(stopped: StoppedHome, options: Options): Promise<Recovered> {
   const { home, store, instance, keyStore } = stopped;
-  const path = resolve(options.credentialsFile ?? join(home, 'credentials'));
+  const path = resolve(options.credentialsFile ?? homePaths(home).credentials);
   const before = readExisting(path);
   const opened = await loadRecords(store, instance, keyStore);
   checkAudit(home, opened);

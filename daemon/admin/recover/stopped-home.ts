@@ -1,6 +1,5 @@
 // What the programs of `keyhold recover` share. They need what only the machine's operator has: the daemon stopped, which
 // is what the lock of the metadata store shows, and the HSM with its PIN, without which no record changes.
-import { join } from 'node:path';
 import { Anchoring } from '../../app/opening/anchor.js';
 import { hasEvent } from '../../audit/search.js';
 import { loadConfig } from '../../config/load.js';
@@ -20,6 +19,7 @@ import { OwedEvents } from '../../journal/audit-outbox.js';
 import { type Change, Recorder } from '../../journal/recorder.js';
 import { LevelStore } from '../../store/leveldb/leveldb.js';
 import type { MetadataStore } from '../../store/store.js';
+import { homePaths } from '../../files/home.js';
 
 /** A home whose daemon is stopped. */
 export interface StoppedHome {
@@ -34,7 +34,7 @@ export interface StoppedHome {
 /** Opens a home for as long as something is done with it. @throws StoreError 'locked' where its daemon runs */
 export async function withStoppedHome<T>(home: string, use: (home: StoppedHome) => Promise<T>): Promise<T> {
   const log = createLog('warn');
-  const store = await LevelStore.open(join(home, 'metadata'));
+  const store = await LevelStore.open(homePaths(home).metadata);
   try {
     const config = loadConfig(home);
     const instance = await readOwnInstance(store, config);
@@ -67,7 +67,7 @@ export async function commitAudited(
   const owed = new OwedEvents(records, audit);
   try {
     await new Recorder(records, audit, owed).commit(change, event);
-    await owed.complete((eventId, after) => hasEvent(join(home, 'audit'), eventId, after));
+    await owed.complete((eventId, after) => hasEvent(homePaths(home).audit, eventId, after));
   } finally {
     await audit.close();
   }

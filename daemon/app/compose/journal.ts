@@ -8,8 +8,8 @@ import type { Logger } from '../../observability/log.js';
 import { LogSeal } from '../opening/log-seal.js';
 import { checkAudit, openAudit } from '../opening/open-home.js';
 import { makeSinks } from '../sink-settings.js';
-import { join } from 'node:path';
 import type { Storage } from './storage.js';
+import { homePaths } from '../../files/home.js';
 
 /** The audit log with its sinks, and the recorder of changes. */
 export type Journal = Awaited<ReturnType<typeof openJournal>>;
@@ -26,7 +26,7 @@ export async function openJournal(
   { instance, keyStore, records, anchor, anchoring }: Storage,
   underWay: () => number,
 ) {
-  const isLogged = (eventId: string, after: number) => hasEvent(join(home, 'audit'), eventId, after);
+  const isLogged = (eventId: string, after: number) => hasEvent(homePaths(home).audit, eventId, after);
   const event = (name: string, data: object, error?: { code: string; message: string }) => {
     const { account, region } = instance;
     return audit.append(makeServiceEvent(name, account, region, data, undefined, error).members);

@@ -19,9 +19,9 @@ import { anchorLabel } from '../opening/anchor.js';
 import { secretsKey } from '../opening/instance.js';
 import { Clusters } from '../opening/open-key-store.js';
 import { MadeKeys } from '../opening/orphan-recovery.js';
-import { join } from 'node:path';
 import type { Journal } from './journal.js';
 import type { Storage } from './storage.js';
+import { homePaths } from '../../files/home.js';
 
 /** The configuration's limits, as far as open files allow. */
 type Limits = Config['limits'];
@@ -41,7 +41,7 @@ export async function openKeys(
   { instance, keyStore, records }: Storage,
   { recorder }: Journal,
 ) {
-  const madeKeys = new MadeKeys(join(home, 'audit'), records, keyStore, log);
+  const madeKeys = new MadeKeys(homePaths(home).audit, records, keyStore, log);
   const repaired = await repairIntents(records, keyStore, { isKept: (id) => madeKeys.isKept(id) });
   const repairs = repaired.length + (await finishDestructions(records, keyStore));
   const internalKeys = await openInternalKeys(records, keyStore);

@@ -7,7 +7,7 @@ import { restoreAuditPublicKey } from '../opening/audit-public-key.js';
 import { notePlace } from '../opening/home-place.js';
 import { loadRecords, readOwnInstance } from '../opening/open-home.js';
 import { openKeyStore } from '../opening/open-key-store.js';
-import { join } from 'node:path';
+import { homePaths } from '../../files/home.js';
 
 /** The metadata store and the default key store of a home, both open and compared with each other. */
 export type Storage = Awaited<ReturnType<typeof openStorage>>;
@@ -18,7 +18,7 @@ export type Storage = Awaited<ReturnType<typeof openStorage>>;
  * @throws StoreError, HsmError
  */
 export async function openStorage(home: string, config: Config, log: Logger) {
-  const store = await LevelStore.open(join(home, 'metadata'));
+  const store = await LevelStore.open(homePaths(home).metadata);
   const startedAt = Date.now();
   const instance = await readOwnInstance(store, config);
   const keyStore = await openKeyStore(home, config, log);

@@ -1,10 +1,10 @@
 // The public key of the audit log's checkpoints, as a file beside the log.
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { replaceFileSync } from '../../files/replace-file.js';
 import type { KeyStore } from '../../hsm/key-store.js';
 import { toPem } from '../../identity/certificates/pem.js';
 import { type Instance, internalObjectId } from './instance.js';
+import { homePaths } from '../../files/home.js';
 
 /** Writes `audit-public-key.pem` from the HSM. @throws HsmError */
 export async function writeAuditPublicKey(
@@ -28,5 +28,5 @@ export async function restoreAuditPublicKey(
 }
 
 function pathIn(home: string): string {
-  return join(home, 'audit-public-key.pem');
+  return homePaths(home).auditPublicKey;
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { crypto } from '../../../client/crypto.js';
 import { replaceFileSync } from '../../files/replace-file.js';
+import { homePaths } from '../../files/home.js';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const day = 24 * 60 * 60 * 1000;
@@ -21,7 +22,7 @@ const renewBefore = 30 * day;
  * @returns whether a server certificate was made
  */
 export async function ensureCertificates(home: string): Promise<boolean> {
-  const path = (name: string) => join(home, 'tls', name);
+  const path = (name: string) => join(homePaths(home).tls, name);
   x509.cryptoProvider.set(crypto);
   if (!existsSync(path('ca.pem'))) {
     // A CA of its own beside a server certificate that another one signed would be of no use.

@@ -1,11 +1,11 @@
 // Where a home is. A record keeps its place, so that a start can tell a home that was moved from one that was copied: a
 // copy has the same instance and the same keys, and must not write into the token of the home that it was copied from.
 import { realpathSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, loadProfile } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
 import type { Records } from '../../store/records/records.js';
+import { homePaths } from '../../files/home.js';
 
 const placeKey = 'home';
 
@@ -72,6 +72,6 @@ function placeOf(home: string): Place {
 /** Whether a place's folder is at a path, with a store in it. */
 function isThere({ inode }: Place, path: string): boolean {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-  const store = statSync(join(path, 'metadata'), { throwIfNoEntry: false });
+  const store = statSync(homePaths(path).metadata, { throwIfNoEntry: false });
   return found !== undefined && String(found.ino) === inode && store !== undefined;
 }

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { inHome } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
 import { keepHomePrivate } from './home-files.js';
+import { homePaths } from '../../files/home.js';
 
 /** A certificate of the development CA that ends sooner than this, in milliseconds, is renewed. */
 const renewBefore = 30 * 24 * 60 * 60 * 1000;
@@ -26,8 +27,8 @@ export async function prepareHome(home: string, { tls }: Config): Promise<string
 /** Whether the configuration names the files that `keyhold init` makes. */
 function isOwn(home: string, { certificate, key }: Config['tls']): boolean {
   return (
-    inHome(home, certificate) === inHome(home, 'tls/server.pem') &&
-    inHome(home, key) === inHome(home, 'tls/server.key')
+    inHome(home, certificate) === homePaths(home).serverCertificate &&
+    inHome(home, key) === homePaths(home).serverKey
   );
 }
 

@@ -1,5 +1,4 @@
 // What daemon and programs open in a home: the instance, its records and its audit log.
-import { join } from 'node:path';
 import { readAnchor } from './anchor.js';
 import { AuditError } from '../../audit/audit-log.js';
 import { describeHeadMismatch, findHeadMismatch, type HeadMismatch } from '../../audit/expected-head.js';
@@ -30,6 +29,7 @@ import { refuseUnknownKinds } from '../../store/records/record-kinds.js';
 import { Records } from '../../store/records/records.js';
 import type { Anchor, LogHead } from '../../store/records/root.js';
 import { type MetadataStore, StoreError } from '../../store/store.js';
+import { homePaths } from '../../files/home.js';
 
 /** @throws ConfigError where the store holds no instance, or one of another account; StoreError 'newer', 'corrupt' */
 export async function readOwnInstance(store: MetadataStore, config: Config): Promise<Instance> {
@@ -136,7 +136,7 @@ export function expectedLogHead({ records: { root }, anchor }: OpenedRecords): L
 /** What is missing of the audit log of a home. */
 export function auditMismatch(home: string, opened: OpenedRecords): HeadMismatch | undefined {
   const expected = expectedLogHead(opened);
-  return expected && findHeadMismatch(join(home, 'audit'), expected);
+  return expected && findHeadMismatch(homePaths(home).audit, expected);
 }
 
 /**
@@ -147,7 +147,7 @@ export function checkAudit(home: string, opened: OpenedRecords): void {
   const broken = auditMismatch(home, opened);
   if (!broken) return;
   throw new AuditError(
-    `The audit log in ${join(home, 'audit')} was changed while the daemon was stopped. ${describeHeadMismatch(broken)} ` +
+    `The audit log in ${homePaths(home).audit} was changed while the daemon was stopped. ${describeHeadMismatch(broken)} ` +
       'Put the newest log back; where it is lost for good, `keyhold recover audit` explains what is missing, and puts it on record.',
   );
 }
@@ -189,7 +189,7 @@ export function openAudit(
   const signingKey = internalObjectId(instance, 'audit-signing');
   const isNews = newsFilter();
   return openAuditLog({
-    directory: join(home, 'audit'),
+    directory: homePaths(home).audit,
     signer: {
       keyId: signingKey.toString('hex'),
       sign: (message) => ecdsaSha256(keyStore, signingKey, message),

@@ -14,12 +14,13 @@ import { makeFolderSync, syncFolderSync } from '../../files/replace-file.js';
 import type { HsmError, HsmErrorCode } from '../key-store.js';
 import type { LoginLatch } from './config.js';
 import type { LoginRefusal } from '../key-store-event.js';
+import { homePaths } from '../../files/home.js';
 
 const latchFile = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
 /** @param home KEYHOLD_HOME; the file is latch/STORE.json in it */
 export function fileLatch(home: string, store: string): LoginLatch & { clear(): void } {
-  const path = join(home, 'latch', `${store}.json`);
+  const path = join(homePaths(home).latches, `${store}.json`);
   return {
     isSet: () => existsSync(path),
     // The code is a word in JSON: a file that a crash cut short still latches.
