@@ -134,9 +134,13 @@ function rsa(
   verifyDigest: (key: KeyObject, hash: Hash, digest: Buffer, signature: Buffer) => boolean,
 ): Algorithm {
   const { webName, name, length } = hashes[bits];
+  const verifyOfAnyLength = inWebCrypto(() => ({ ...algorithm, hash: webName }));
   return {
     keySpecs: ['RSA_2048', 'RSA_3072', 'RSA_4096'],
-    verifyMessage: inWebCrypto(() => ({ ...algorithm, hash: webName })),
+    // OpenSSL takes a PSS signature whose leading zeros were cut off; RFC 8017, section 8.1.2, step 1, refuses it.
+    verifyMessage: (key, message, signature) =>
+      signature.length * 8 === key.key.asymmetricKeyDetails?.modulusLength &&
+      verifyOfAnyLength(key, message, signature),
     digest: { length, verify: ({ key }, digest, signature) => verifyDigest(key, name, digest, signature) },
   };
 }

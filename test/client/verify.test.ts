@@ -1,5 +1,12 @@
 // Verification without a daemon: published vectors, signatures that OpenSSL made, and bytes that are no key or signature.
-import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import {
+  constants,
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+} from 'node:crypto';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { CryptoError, type SigningAlgorithmSpec, verify, type VerifyOptions } from '../../client/index.js';
@@ -306,3 +313,26 @@ void t.test(
 function uint16(value: number): Buffer {
   return Buffer.of(value >> 8, value & 0xff);
 }
+
+void t.test('a signature of RSA is as long as the modulus, also where it begins with a zero', async (t) => {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const der = publicKey.export({ type: 'spki', format: 'der' });
+  const message = Buffer.from('a message');
+  const options = { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 };
+  let signature = sign('sha256', message, options);
+  // One of 256 begins so.
+  while (signature[0] !== 0) signature = sign('sha256', message, options);
+  const digest = createHash('sha256').update(message).digest();
+  for (const [messageType, signed] of [
+    ['RAW', message],
+    ['DIGEST', digest],
+  ] as const) {
+    const request = { message: signed, messageType, signingAlgorithm: 'RSASSA_PSS_SHA_256' } as const;
+    t.equal(await verify(der, { ...request, signature }), true, messageType);
+    t.equal(
+      await verify(der, { ...request, signature: signature.subarray(1) }),
+      false,
+      `${messageType}, cut`,
+    );
+  }
+});

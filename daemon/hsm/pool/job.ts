@@ -1,5 +1,5 @@
 import type { AnyJob } from '../jobs/table.js';
-import type { HsmError } from '../key-store.js';
+import { HsmError } from '../key-store.js';
 
 /** One job on its way through queue, worker, perhaps a second worker, to its promise. */
 export class Job<Worker> {
@@ -21,5 +21,10 @@ export class Job<Worker> {
   /** CKA_IDs of the keys that it uses, as latin1 strings. */
   keys(): string[] {
     return this.kind.arguments.keys.map((part) => this.parts[part]?.toString('latin1') ?? '');
+  }
+
+  /** Rejects it because a key that it uses is being destroyed. */
+  rejectDestroyed(): void {
+    this.reject(new HsmError('no-such-object', 'The key is being destroyed.'));
   }
 }

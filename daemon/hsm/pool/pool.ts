@@ -5,6 +5,7 @@ import { type AnyJob, type JobName, jobs, jobsByCode } from '../jobs/table.js';
 import type { KeyStoreConfig } from './config.js';
 import { Fifo } from './fifo.js';
 import { Job } from './job.js';
+import { knows, NewKeys } from './new-keys.js';
 import type { Loss, WorkerEvents, WorkerProcess } from './worker-process.js';
 
 const sweepEvery = 100;
@@ -33,12 +34,6 @@ const refreshShare = 1 / 10;
 
 type QueuedJob = Job<WorkerProcess>;
 
-/** A key that one worker made: that worker knows its handle, others have to search the token. */
-interface NewKey {
-  readonly number: number;
-  readonly maker: WorkerProcess;
-}
-
 export class Pool implements WorkerEvents {
   /** Logged-in workers and one that starts. */
   readonly workers: WorkerProcess[] = [];
@@ -55,8 +50,7 @@ export class Pool implements WorkerEvents {
 
   /** The worker that does all jobs that write. */
   #writer: WorkerProcess | undefined;
-  #newestKey = 0;
-  readonly #newKeys = new Map<string, NewKey>();
+  readonly #newKeys = new NewKeys();
   readonly #beingDestroyed = new Set<string>();
 
   #nextRefresh = 0;
@@ -156,12 +150,12 @@ export class Pool implements WorkerEvents {
 
   /** Number of keys that this pool made. A worker that starts now finds all of them. */
   get keysMade(): number {
-    return this.#newestKey;
+    return this.#newKeys.made;
   }
 
   /** A key was made: until the other workers know it, they get its jobs only where its maker has no room. */
   keyMade(id: Buffer, maker: WorkerProcess): void {
-    this.#newKeys.set(id.toString('latin1'), { number: ++this.#newestKey, maker });
+    this.#newKeys.add(id, maker);
   }
 
   /** Refuses all jobs, also those that wait; undefined takes jobs again. */
@@ -197,7 +191,7 @@ export class Pool implements WorkerEvents {
 
   onLost(worker: WorkerProcess, loss: Loss): void {
     this.workers.splice(this.workers.indexOf(worker), 1);
-    for (const [name, key] of this.#newKeys) if (key.maker === worker) this.#newKeys.delete(name);
+    this.#newKeys.deleteOf(worker);
     const unanswered = worker.inFlight.drain();
     unanswered.forEach((job, position) => this.#unanswered(job, loss, position === 0));
     this.lost(worker, loss, unanswered.length);
@@ -262,7 +256,7 @@ export class Pool implements WorkerEvents {
         waiting.push(job);
         if (worker && worker !== sharing) worker.reserved = true;
       } else if (this.#usesDestroyed(job)) {
-        job.reject(destroyed());
+        job.rejectDestroyed();
       } else {
         worker.give(job);
         worker.alone = worker.wasAlone = true;
@@ -302,13 +296,10 @@ export class Pool implements WorkerEvents {
 
   #giveByKey(job: QueuedJob, worker: WorkerProcess): void {
     if (this.#usesDestroyed(job)) {
-      job.reject(destroyed());
+      job.rejectDestroyed();
       return;
     }
-    const key = job
-      .keys()
-      .map((name) => this.#newKeys.get(name))
-      .find(Boolean);
+    const key = this.#newKeys.find(job.keys());
     if (key && !knows(worker, key)) {
       // Even if it is busy: a search takes longer than most of what it may be at.
       const knowing = this.workers.find(
@@ -386,19 +377,17 @@ export class Pool implements WorkerEvents {
 
   // One at a time and only idle ones: with 10,000 objects in SoftHSM it takes 220 ms.
   #refreshOneWorker(): void {
-    for (const [name, key] of this.#newKeys)
-      if (this.workers.every((worker) => knows(worker, key))) this.#newKeys.delete(name);
+    this.#newKeys.deleteKnownTo(this.workers);
     if (this.#queue.length > 0 || this.workers.some((worker) => worker.inFlight.peek()?.kind.enumerates))
       return;
-    const keys = [...this.#newKeys.values()];
     const outdated = this.workers.find(
-      (worker) => worker.ready && worker.inFlight.length === 0 && keys.some((key) => !knows(worker, key)),
+      (worker) => worker.ready && worker.inFlight.length === 0 && this.#newKeys.areUnknownTo(worker),
     );
     if (outdated) this.#refreshHandles(outdated);
   }
 
   #refreshHandles(worker: WorkerProcess): void {
-    const newest = this.#newestKey;
+    const newest = this.#newKeys.made;
     const start = performance.now();
     // After a failure the worker is lost, or searches the token when it needs a key.
     const refreshed = () => {
@@ -408,12 +397,4 @@ export class Pool implements WorkerEvents {
     };
     this.submitTo(worker, jobs.refreshHandles, {}).then(refreshed, refreshed);
   }
-}
-
-function knows(worker: WorkerProcess, key: NewKey): boolean {
-  return worker === key.maker || worker.knownKeys >= key.number;
-}
-
-function destroyed(): HsmError {
-  return new HsmError('no-such-object', 'The key is being destroyed.');
 }
