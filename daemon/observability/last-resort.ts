@@ -4,7 +4,7 @@ import type { Logger } from './log.js';
 /**
  * Logs and counts unhandled rejections. The daemon continues: no reply and no acknowledged change depends on a promise that
  * nobody awaits, and if one ended the process, a single request could end the service. An uncaught exception does end it,
- * since it may leave state half changed. See docs/decisions/unhandled-failures.md.
+ * since it may leave state half changed. See docs/decisions/requests/unhandled-failures.md.
  */
 export class UnhandledFailures {
   #count = 0;
