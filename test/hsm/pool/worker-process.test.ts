@@ -35,10 +35,14 @@ void t.test('the worker’s end of the channel blocks, and it waits without usin
       .split(' ');
     return Number(user) + Number(system);
   };
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  const before = ticks();
-  await new Promise((resolve) => setTimeout(resolve, 1000));
-  t.ok(ticks() - before <= 2, 'at most 20 ms in a second');
+  // A worker that has just started still compiles; one that polls is never idle.
+  let used = Infinity;
+  for (let tries = 0; tries < 20 && used > 2; tries += 1) {
+    const before = ticks();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    used = ticks() - before;
+  }
+  t.ok(used <= 2, 'at most 20 ms in some second');
 });
 
 void t.test(
