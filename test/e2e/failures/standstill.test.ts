@@ -32,6 +32,8 @@ void t.test('a pause of 12 s costs no worker, and what was in flight is answered
 
 void t.test('workers that hang are in health within seconds, though nobody asks for anything', async (t) => {
   const daemon = await TestDaemon.start(t);
+  // The daemon is ready with the first.
+  while (workersOf(daemon.pid).length < 2) await sleep(50);
   const workers = workersOf(daemon.pid);
   for (const pid of workers) process.kill(pid, 'SIGSTOP');
   t.teardown(() => {
