@@ -16,7 +16,7 @@ export type IsLogged = (eventId: string, after: number) => Promise<boolean>;
 
 const prefix = 'owed-event/';
 
-export class OwedEvents {
+export class AuditOutbox {
   /** Keys of events that are in the log now; the next batch removes them. */
   #settled: string[] = [];
   /** Those that a batch removes which is not committed yet, by the id of its event. */

@@ -4,7 +4,7 @@ import type { AuditLog } from '../audit/audit-log.js';
 import type { RecordChange, Records } from '../store/records/records.js';
 import { StoreError } from '../store/store.js';
 import type { ServiceEvent } from '../audit/event.js';
-import type { OwedEvents } from './audit-outbox.js';
+import type { AuditOutbox } from './audit-outbox.js';
 
 export interface Change {
   /** What to write, seen from the records as they are when its turn has come. Where it throws nothing is written. */
@@ -17,7 +17,7 @@ export class Recorder {
   constructor(
     private readonly records: Records,
     private readonly audit: AuditLog,
-    private readonly owed: OwedEvents,
+    private readonly owed: AuditOutbox,
   ) {}
 
   /** @throws KMSInternalException while the audit log cannot be written: nothing is done unrecorded */

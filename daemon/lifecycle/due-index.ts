@@ -63,7 +63,7 @@ function isEnabled({ record }: Key): boolean {
   return record.enabled && !record.deletion;
 }
 
-export class Agenda {
+export class DueIndex {
   /** Waiting periods that end. */
   readonly deletions = new DueTimes();
   /** Deletions that were begun and have to be finished: due at once. */

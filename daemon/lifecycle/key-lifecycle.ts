@@ -5,7 +5,7 @@ import { expiredMaterial, withoutMaterial } from '../keys/import/imported-materi
 import { putKey } from '../keys/keyring.js';
 import { removeKey } from '../keys/removal.js';
 import type { Key } from '../keys/key.js';
-import type { OfKey } from '../keys/stores/key-stores.js';
+import type { MaterialLocation } from '../keys/stores/key-stores.js';
 import { type MaterialRecord, materialsOf, storeIdOf, withPlausiblePeriods } from '../keys/record.js';
 import { checkState } from '../keys/states.js';
 import { wrappingKey, wrappingKeyNames } from '../keys/import/wrapping-keys.js';
@@ -16,16 +16,16 @@ import type { Recorder } from '../journal/recorder.js';
 type ActServices = Pick<Services, 'keyring' | 'records' | 'stores' | 'materials'>;
 
 /** Where a material of a key lives. */
-function holderOf({ record }: Key, material: MaterialRecord): OfKey {
+function holderOf({ record }: Key, material: MaterialRecord): MaterialLocation {
   return { record: { customKeyStoreId: storeIdOf(record, material) } };
 }
 
 /** The key's own store, and those of materials that it had before it moved. */
-function holdersOf(key: Key): OfKey[] {
+function holdersOf(key: Key): MaterialLocation[] {
   return [key, ...materialsOf(key.record).map((material) => holderOf(key, material))];
 }
 
-export class ServiceActs {
+export class KeyLifecycle {
   constructor(
     private readonly services: ActServices,
     private readonly recorder: Recorder,

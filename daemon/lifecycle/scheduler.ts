@@ -2,9 +2,9 @@
 import type { Keyring } from '../keys/keyring.js';
 import type { LastUsage } from '../keys/last-usage.js';
 import type { Logger } from '../observability/log.js';
-import type { ServiceActs } from './key-lifecycle.js';
-import { Agenda, type DueTimes } from './due-index.js';
-import type { ObservedClock } from './trusted-clock.js';
+import type { KeyLifecycle } from './key-lifecycle.js';
+import { DueIndex, type DueTimes } from './due-index.js';
+import type { TrustedClock } from './trusted-clock.js';
 
 /** Milliseconds between two looks at the wall clock. */
 const tickInterval = 1_000;
@@ -24,7 +24,7 @@ type Act =
 type Perform = (name: string, now: number) => Promise<void>;
 
 export class Scheduler {
-  readonly #agenda: Agenda;
+  readonly #agenda: DueIndex;
   /** The tick before which an act is not tried again, by act and name. */
   readonly #retries = new Map<string, number>();
   /** How many deletions wait for a custom key store, by its id. */
@@ -36,12 +36,12 @@ export class Scheduler {
 
   constructor(
     keyring: Keyring,
-    private readonly acts: Readonly<Record<Act, Perform>> & Pick<ServiceActs, 'awaitedStore'>,
+    private readonly acts: Readonly<Record<Act, Perform>> & Pick<KeyLifecycle, 'awaitedStore'>,
     private readonly lastUsage: LastUsage,
-    private readonly clock: ObservedClock,
+    private readonly clock: TrustedClock,
     private readonly log: Logger,
   ) {
-    this.#agenda = new Agenda(keyring);
+    this.#agenda = new DueIndex(keyring);
   }
 
   start(): void {

@@ -21,7 +21,7 @@ const longestGap = 3_600_000;
  */
 const largestDrift = 60_000;
 
-export class ObservedClock {
+export class TrustedClock {
   #wall = Date.now();
   #monotonic = performance.now();
   #seen = this.#monotonic;
@@ -34,8 +34,8 @@ export class ObservedClock {
   ) {}
 
   /** @param cautionHours uptime after which a clock is trusted again; 0 trusts every clock */
-  static async open(records: Records, cautionHours: number): Promise<ObservedClock> {
-    const clock = new ObservedClock(records, cautionHours * 3_600_000);
+  static async open(records: Records, cautionHours: number): Promise<TrustedClock> {
+    const clock = new TrustedClock(records, cautionHours * 3_600_000);
     const text = records.get(clockKey);
     if (text !== undefined) {
       const { at, cautionLeft } = clockRecord.parse(JSON.parse(text));

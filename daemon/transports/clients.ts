@@ -16,7 +16,7 @@ import { certificateOf, type VerifiedCertificate, type Verdicts } from './certif
 import type { RequestMemory } from './request-memory.js';
 
 /** What a transport works with. */
-export interface Rooms {
+export interface TransportDeps {
   readonly pipeline: Pipeline;
   readonly authenticator: Authenticator;
   readonly failures: FailedAuthentications;
@@ -40,9 +40,9 @@ const authenticationErrors: ReadonlySet<string> = new Set([
  * Refuses who failed too often, before anything is computed.
  * @throws ThrottlingException
  */
-export function refuseThrottled(rooms: Rooms, request: IncomingMessage): void {
-  const { failures, authenticator } = rooms;
-  const address = addressOf(rooms, request);
+export function refuseThrottled(deps: TransportDeps, request: IncomingMessage): void {
+  const { failures, authenticator } = deps;
+  const address = addressOf(deps, request);
   const accessKeyId = accessKeyIdOf(request);
   const token = headerValue(request.rawHeaders, 'x-amz-security-token');
   const wait = failures.mustWait(
@@ -56,34 +56,38 @@ export function refuseThrottled(rooms: Rooms, request: IncomingMessage): void {
 }
 
 /** Counts a failed authentication. @returns the error, or where there were too many of them another one */
-export function countFailure(rooms: Rooms, request: IncomingMessage, error: ServiceError): ServiceError {
+export function countFailure(
+  deps: TransportDeps,
+  request: IncomingMessage,
+  error: ServiceError,
+): ServiceError {
   if (!authenticationErrors.has(error.code)) return error;
-  const retryAfter = rooms.failures.note(addressOf(rooms, request), error.code, accessKeyIdOf(request));
+  const retryAfter = deps.failures.note(addressOf(deps, request), error.code, accessKeyIdOf(request));
   return retryAfter === 0 ? error : tooManyFailures(retryAfter, error.cause);
 }
 
 /** Logs a refusal, unless its source had many of them in this minute. */
 export function logRefusal(
-  rooms: Rooms,
+  deps: TransportDeps,
   request: IncomingMessage,
   error: ServiceError,
   text: string,
   requestId?: string,
 ): void {
-  const source = addressOf(rooms, request);
-  if (!rooms.failures.mayLog(source)) return;
+  const source = addressOf(deps, request);
+  if (!deps.failures.mayLog(source)) return;
   const reason = error.cause instanceof Error ? error.cause.message : undefined;
-  rooms.log.warn({ code: error.code, reason, source, requestId }, text);
+  deps.log.warn({ code: error.code, reason, source, requestId }, text);
 }
 
 /** The address that a request comes from, or `unix`; behind a trusted proxy the client's. */
-export function addressOf(rooms: Rooms, request: IncomingMessage): string {
+export function addressOf(deps: TransportDeps, request: IncomingMessage): string {
   // A socket that has closed has no address any more.
   const { remoteAddress } = request.socket;
-  const peer = remoteAddress ?? rooms.gate.connectionOf(request.socket)?.address;
+  const peer = remoteAddress ?? deps.gate.connectionOf(request.socket)?.address;
   // HTTP/2 is served over TCP alone.
   const unknown = request.httpVersionMajor === 2 ? 'unknown' : 'unix';
-  return rooms.proxies.forwarded(request, peer)?.address ?? peer ?? unknown;
+  return deps.proxies.forwarded(request, peer)?.address ?? peer ?? unknown;
 }
 
 /** Path and headers as the client has signed them. @param rawHeaders names and values in turn */
@@ -114,7 +118,7 @@ function tooManyFailures(retryAfter: number, cause?: unknown): ServiceError {
  * @throws ThrottlingException where it was verified too long ago: the client is to come on a new connection
  */
 export function freshCertificate(
-  { verdicts }: Rooms,
+  { verdicts }: TransportDeps,
   request: IncomingMessage,
 ): VerifiedCertificate | undefined {
   const certificate = certificateOf(request.socket);

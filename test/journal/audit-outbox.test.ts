@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
 import t from 'tap';
-import { OwedEvents } from '../../daemon/journal/audit-outbox.js';
+import { AuditOutbox } from '../../daemon/journal/audit-outbox.js';
 import { Recorder } from '../../daemon/journal/recorder.js';
 import { LevelStore } from '../../daemon/store/leveldb/leveldb.js';
 import { Records } from '../../daemon/store/records/records.js';
@@ -18,7 +18,7 @@ void t.test('what a failed batch would have removed is removed by another', asyn
       ? Promise.resolve(createHmac('sha256', 'key').update(message).digest())
       : Promise.reject(new Error('the HSM is gone'));
   const records = await Records.load(store, 'store-1', mac);
-  const owed = new OwedEvents(records, log);
+  const owed = new AuditOutbox(records, log);
   const recorder = new Recorder(records, log, owed);
   const change = (id: string) =>
     recorder.commit(

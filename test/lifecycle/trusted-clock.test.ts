@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { ObservedClock } from '../../daemon/lifecycle/trusted-clock.js';
+import { TrustedClock } from '../../daemon/lifecycle/trusted-clock.js';
 import { LevelStore } from '../../daemon/store/leveldb/leveldb.js';
 import { Records } from '../../daemon/store/records/records.js';
 
@@ -31,9 +31,9 @@ async function newRecords(t: Test): Promise<Records> {
 void t.test('a first start trusts its clock, and so does one that follows within the hour', async (t) => {
   const wall = wallClock(t);
   const records = await newRecords(t);
-  t.equal((await ObservedClock.open(records, 24)).cautionLeft, 0);
+  t.equal((await TrustedClock.open(records, 24)).cautionLeft, 0);
   wall.step(59 * minute);
-  t.equal((await ObservedClock.open(records, 24)).cautionLeft, 0);
+  t.equal((await TrustedClock.open(records, 24)).cautionLeft, 0);
 });
 
 void t.test('a gap of over an hour, and a clock that went back meanwhile, ask for 24 hours', async (t) => {
@@ -41,15 +41,12 @@ void t.test('a gap of over an hour, and a clock that went back meanwhile, ask fo
     await t.test(`${gap / minute} minutes`, async (t) => {
       const wall = wallClock(t);
       const records = await newRecords(t);
-      await ObservedClock.open(records, 24);
+      await TrustedClock.open(records, 24);
       wall.step(gap);
-      const { cautionLeft } = await ObservedClock.open(records, 24);
+      const { cautionLeft } = await TrustedClock.open(records, 24);
       t.ok(cautionLeft > 24 * hour - minute && cautionLeft <= 24 * hour);
-      t.ok(
-        (await ObservedClock.open(records, 24)).cautionLeft > 24 * hour - minute,
-        'also at the next start',
-      );
-      t.equal((await ObservedClock.open(records, 0)).cautionLeft, 0, 'unless the setting is 0');
+      t.ok((await TrustedClock.open(records, 24)).cautionLeft > 24 * hour - minute, 'also at the next start');
+      t.equal((await TrustedClock.open(records, 0)).cautionLeft, 0, 'unless the setting is 0');
     });
   }
 });
@@ -63,7 +60,7 @@ void t.test('a step while it runs is noticed, either way, and small ones when th
   ] as const) {
     await t.test(`${steps} of ${size / 1000} s`, async (t) => {
       const wall = wallClock(t);
-      const clock = await ObservedClock.open(await newRecords(t), 24);
+      const clock = await TrustedClock.open(await newRecords(t), 24);
       for (let step = 1; step <= steps; step++) {
         t.equal(clock.cautionLeft, 0);
         wall.step(size);
@@ -77,7 +74,7 @@ void t.test('only uptime ends the caution, and a step in it begins it anew', asy
   const wall = wallClock(t);
   const records = await newRecords(t);
   const hours = 0.5 / 3600;
-  const clock = await ObservedClock.open(records, hours);
+  const clock = await TrustedClock.open(records, hours);
   wall.step(48 * hour);
   t.ok(clock.cautionLeft > 400);
   await sleep(300);
@@ -87,7 +84,7 @@ void t.test('only uptime ends the caution, and a step in it begins it anew', asy
   t.ok(clock.cautionLeft > 400);
   await sleep(300);
   await clock.heartbeat();
-  const restarted = await ObservedClock.open(records, hours);
+  const restarted = await TrustedClock.open(records, hours);
   t.ok(restarted.cautionLeft > 0 && restarted.cautionLeft <= 210, 'uptime before a restart counts');
   await sleep(300);
   t.equal(restarted.cautionLeft, 0);

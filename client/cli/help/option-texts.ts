@@ -1,7 +1,7 @@
 // What each option of an operation's command is for.
 import type { OperationName } from '../../../proto/schema/descriptor.js';
 
-const anyForm = 'the key: ID, ARN, alias name or alias ARN';
+const keyIdOrAlias = 'the key: ID, ARN, alias name or alias ARN';
 const inAnyForm: readonly OperationName[] = [
   'Decapsulate',
   'Decrypt',
@@ -168,6 +168,6 @@ const exceptions: Readonly<Partial<Record<OperationName, Readonly<Record<string,
 export function optionText(operation: OperationName, field: string): string {
   const own = exceptions[operation]?.[field];
   if (own !== undefined) return own;
-  if (field === 'keyId' && inAnyForm.includes(operation)) return anyForm;
+  if (field === 'keyId' && inAnyForm.includes(operation)) return keyIdOrAlias;
   return texts[field] ?? '';
 }

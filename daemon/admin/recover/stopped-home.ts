@@ -15,7 +15,7 @@ import {
   readOwnInstance,
 } from '../../app/opening/open-home.js';
 import type { ServiceEvent } from '../../audit/event.js';
-import { OwedEvents } from '../../journal/audit-outbox.js';
+import { AuditOutbox } from '../../journal/audit-outbox.js';
 import { type Change, Recorder } from '../../journal/recorder.js';
 import { LevelStore } from '../../store/leveldb/leveldb.js';
 import type { MetadataStore } from '../../store/store.js';
@@ -64,7 +64,7 @@ export async function commitAudited(
   const audit = await openAudit(home, config, instance, keyStore, log);
   const expected = expectedLogHead(opened);
   records.followLog(() => (isLogAccepted ? audit.head : expected));
-  const owed = new OwedEvents(records, audit);
+  const owed = new AuditOutbox(records, audit);
   try {
     await new Recorder(records, audit, owed).commit(change, event);
     await owed.complete((eventId, after) => hasEvent(homePaths(home).audit, eventId, after));

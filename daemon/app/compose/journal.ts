@@ -2,7 +2,7 @@
 import { makeServiceEvent } from '../../audit/event.js';
 import { hasEvent } from '../../audit/search.js';
 import type { Config } from '../../config/schema.js';
-import { OwedEvents } from '../../journal/audit-outbox.js';
+import { AuditOutbox } from '../../journal/audit-outbox.js';
 import { Recorder } from '../../journal/recorder.js';
 import type { Logger } from '../../observability/log.js';
 import { LogSeal } from '../opening/log-seal.js';
@@ -50,7 +50,7 @@ export async function openJournal(
     underWay,
   });
   records.followLog(() => audit.head);
-  const owed = new OwedEvents(records, audit);
+  const owed = new AuditOutbox(records, audit);
   const completed = await owed.complete(isLogged);
   const recorder = new Recorder(records, audit, owed);
   return { audit, sinks, seal, owed, completed, recorder, event, eventBeside };

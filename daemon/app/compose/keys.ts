@@ -13,12 +13,12 @@ import { MaterialFactory } from '../../keys/material/material-factory.js';
 import { MessageCounts } from '../../keys/material/message-counts.js';
 import { UnknownMaterials } from '../../keys/material/unknown-materials.js';
 import { KeyStores } from '../../keys/stores/key-stores.js';
-import { ServiceActs } from '../../lifecycle/key-lifecycle.js';
+import { KeyLifecycle } from '../../lifecycle/key-lifecycle.js';
 import type { Logger } from '../../observability/log.js';
 import { anchorLabel } from '../opening/anchor.js';
 import { secretsKey } from '../opening/instance.js';
 import { Clusters } from '../opening/open-key-store.js';
-import { MadeKeys } from '../opening/orphan-recovery.js';
+import { OrphanRecovery } from '../opening/orphan-recovery.js';
 import type { Journal } from './journal.js';
 import type { Storage } from './storage.js';
 import { homePaths } from '../../files/home.js';
@@ -41,7 +41,7 @@ export async function openKeys(
   { instance, keyStore, records }: Storage,
   { recorder }: Journal,
 ) {
-  const madeKeys = new MadeKeys(homePaths(home).audit, records, keyStore, log);
+  const madeKeys = new OrphanRecovery(homePaths(home).audit, records, keyStore, log);
   const repaired = await repairIntents(records, keyStore, { isKept: (id) => madeKeys.isKept(id) });
   const repairs = repaired.length + (await finishDestructions(records, keyStore));
   const internalKeys = await openInternalKeys(records, keyStore);
@@ -63,7 +63,7 @@ export async function openKeys(
   report(log, inspection);
 
   const materials = new MaterialFactory(keyring, records, stores, internalKeys['material-ids']);
-  const acts = new ServiceActs({ keyring, records, stores, materials }, recorder);
+  const acts = new KeyLifecycle({ keyring, records, stores, materials }, recorder);
   const messageCounts = await MessageCounts.open(records, {
     keyring,
     bound: limits.messagesPerMaterial,

@@ -9,7 +9,7 @@ import { Sessions } from '../../identity/sessions/sessions.js';
 import { Grants } from '../../keys/grants/grants.js';
 import { hmacSha256 } from '../../keys/specs/table.js';
 import { Scheduler } from '../../lifecycle/scheduler.js';
-import { ObservedClock } from '../../lifecycle/trusted-clock.js';
+import { TrustedClock } from '../../lifecycle/trusted-clock.js';
 import type { Logger } from '../../observability/log.js';
 import { ManagedKeys } from '../../operations/kms/managed-keys.js';
 import { operationTable } from '../../operations/table.js';
@@ -87,7 +87,7 @@ export async function makeServices(
     noted,
     log,
   });
-  const clock = await ObservedClock.open(records, config.deletionCautionHours);
+  const clock = await TrustedClock.open(records, config.deletionCautionHours);
   const scheduler = new Scheduler(keyring, acts, lastUsage, clock, log);
   const failures = new FailedAuthentications(limits.failedAuthentications, {
     record: async (summary) => {

@@ -34,9 +34,9 @@ export function makeTransports(
   const proxies = new TrustedProxies(config.trustedProxies);
   const memory = new RequestMemory(memoryLimitsOf(limits));
   const gate = new Gate(gateLimitsOf(limits), memory, log);
-  const rooms = { pipeline, authenticator, failures, gate, memory, noted, log, verdicts, proxies };
-  const native = new NativeServer(rooms, instance.region, limits, allowedOrigins);
-  const aws = new AwsEndpoint(rooms, instance.region, limits);
+  const deps = { pipeline, authenticator, failures, gate, memory, noted, log, verdicts, proxies };
+  const native = new NativeServer(deps, instance.region, limits, allowedOrigins);
+  const aws = new AwsEndpoint(deps, instance.region, limits);
   const onRequest = router(
     {
       health: healthHandler(health, () => audit.head),

@@ -19,7 +19,7 @@ import {
 import { ecdsaSha256, hmacSha256 } from '../../keys/specs/table.js';
 import type { Logger } from '../../observability/log.js';
 import { makeServiceEvent } from '../../audit/event.js';
-import { OwedEvents } from '../../journal/audit-outbox.js';
+import { AuditOutbox } from '../../journal/audit-outbox.js';
 import {
   type IntegrityFailure,
   integrityError,
@@ -110,7 +110,7 @@ export async function loadRecords(
       records: records.size,
       reason: 'it was made before metadata stores had an authenticated root',
     });
-    await records.commit([rootedInstance(instance), OwedEvents.before(event)]);
+    await records.commit([rootedInstance(instance), AuditOutbox.before(event)]);
   }
   await storeInstance(store, instance);
   return { records, anchor };

@@ -7,7 +7,7 @@ import type { Records } from '../../store/records/records.js';
 
 const labelPrefix = 'keyhold/';
 
-export class MadeKeys {
+export class OrphanRecovery {
   /** Ids of the keys whose objects were kept. */
   readonly lost: string[] = [];
   /** Those that the audit log knows, read when they are first needed. */

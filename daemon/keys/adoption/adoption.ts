@@ -186,7 +186,11 @@ export function specOf(found: Candidate): KeySpec {
  * @returns its shortfalls, as its record keeps them
  * @throws NotAdoptable with all that is wrong with it
  */
-export function judge(found: Candidate, keyUsage: KeyUsageType, { template }: KeyUsageEntry): string[] {
+export function checkAdoptable(
+  found: Candidate,
+  keyUsage: KeyUsageType,
+  { template }: KeyUsageEntry,
+): string[] {
   const faults: string[] = [];
   for (const [type, wanted, fault] of promises)
     if (!found.secret.has(type) || isTrue(found.secret, type) !== wanted) faults.push(fault);

@@ -40,7 +40,7 @@ export interface ClusterDirectory {
 }
 
 /** A key, or where a material of it lives. */
-export interface OfKey {
+export interface MaterialLocation {
   readonly record: Pick<KeyRecord, 'customKeyStoreId'>;
 }
 
@@ -92,7 +92,7 @@ export class KeyStores {
    * The store of a key.
    * @throws KeyError (invalid-state) where it is not connected
    */
-  of({ record: { customKeyStoreId } }: OfKey): KeyStore {
+  of({ record: { customKeyStoreId } }: MaterialLocation): KeyStore {
     if (customKeyStoreId === undefined) return this.main;
     const store = this.#connections.get(customKeyStoreId)?.store;
     if (store) return store;
@@ -120,9 +120,9 @@ export class KeyStores {
 
   /** Re-encrypts, in one worker where both keys are in one token; else the plaintext passes the daemon and is wiped. */
   async reEncrypt(
-    source: OfKey,
+    source: MaterialLocation,
     from: { readonly cipherKey: CipherKey; readonly aad: Buffer; readonly message: Ciphertext },
-    destination: OfKey,
+    destination: MaterialLocation,
     to: { readonly cipherKey: CipherKey; readonly aad: Buffer },
   ): Promise<Ciphertext> {
     const store = this.of(source);
@@ -149,7 +149,7 @@ export class KeyStores {
   }
 
   /** Of the token of a key in a custom key store. */
-  clusterOf({ record: { customKeyStoreId } }: OfKey): string | undefined {
+  clusterOf({ record: { customKeyStoreId } }: MaterialLocation): string | undefined {
     if (customKeyStoreId === undefined) return undefined;
     return findCustomKeyStore(this.options.records, customKeyStoreId)?.cloudHsmClusterId;
   }

@@ -9,7 +9,7 @@ import {
   candidate,
   idOf,
   inspectedTypes,
-  judge,
+  checkAdoptable,
   NotAdoptable,
   specOf,
 } from '../../keys/adoption/adoption.js';
@@ -93,7 +93,7 @@ async function examine(request: AdoptKeyRequest, services: Services): Promise<Ex
     const objects = await services.stores.main.inspect([[CKA_ID, id.toString('hex')]], inspectedTypes);
     const found = candidate(objects);
     const checked = checkCreateKey({ keySpec: specOf(found), keyUsage, tags }, services);
-    return { found, checked, shortfalls: judge(found, checked.keyUsage, checked.usage) };
+    return { found, checked, shortfalls: checkAdoptable(found, checked.keyUsage, checked.usage) };
   } catch (error) {
     if (!(error instanceof NotAdoptable)) throw error;
     throw new exceptions.ValidationException(`The object cannot be adopted. ${error.message}.`);

@@ -13,7 +13,12 @@ import {
 } from '../shared/ciphertexts.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';
 import { type AnyOperation, type ConditionKeys, operation } from '../../pipeline/operation.js';
-import { anyForm, ciphertextKey, ciphertextMaterial, noSuchKeyOrNoAccess } from '../shared/key-resolvers.js';
+import {
+  keyIdOrAlias,
+  ciphertextKey,
+  ciphertextMaterial,
+  noSuchKeyOrNoAccess,
+} from '../shared/key-resolvers.js';
 
 const encrypt = operation({
   name: 'Encrypt',
@@ -22,7 +27,7 @@ const encrypt = operation({
   permissions: [
     {
       action: 'kms:Encrypt',
-      key: anyForm('keyId'),
+      key: keyIdOrAlias('keyId'),
       encryptionContext: (request) => request.encryptionContext,
       conditionKeys: {
         ...requestAlias('keyId'),
@@ -39,7 +44,7 @@ const encrypt = operation({
     const side = encryptingSide(key, request.encryptionAlgorithm, request.encryptionContext);
     const plaintext = asBuffer(request.plaintext);
     if (plaintext.length > side.maxPlaintext) throw tooLong(key, side);
-    refuseDryRun(request);
+    stopIfDryRun(request);
     const ciphertextBlob = side.encode(await stores.of(key).encrypt(side.cipherKey, side.aad, plaintext));
     const response = { ciphertextBlob, keyId: key.arn, encryptionAlgorithm: side.algorithm };
     return { response, keyMaterialId: side.materialId };
@@ -69,7 +74,7 @@ const decrypt = operation({
   audited: ['keyId', 'encryptionContext', 'encryptionAlgorithm'],
   async handle({ request, key, services: { stores } }) {
     refuseRecipient(request);
-    if (ignoresCiphertext(request)) refuseDryRun(request);
+    if (ignoresCiphertext(request)) stopIfDryRun(request);
     const { cipherKey, aad, algorithm, materialId, message, holder } = decryptingSide(
       key,
       request.encryptionAlgorithm,
@@ -78,7 +83,7 @@ const decrypt = operation({
     );
     const plaintext = await stores.of(holder).decrypt(cipherKey, aad, message);
     if (request.dryRun) plaintext.fill(0);
-    refuseDryRun(request);
+    stopIfDryRun(request);
     const response = {
       keyId: key.arn,
       plaintext,
@@ -124,7 +129,7 @@ const reEncrypt = operation({
     },
     {
       action: 'kms:ReEncryptTo',
-      key: anyForm('destinationKeyId'),
+      key: keyIdOrAlias('destinationKeyId'),
       role: 'destination',
       encryptionContext: (request) => request.destinationEncryptionContext,
       conditionKeys: {
@@ -147,7 +152,7 @@ const reEncrypt = operation({
     'destinationEncryptionAlgorithm',
   ],
   async handle({ request, source, destination, services: { stores } }) {
-    if (ignoresCiphertext(request)) refuseDryRun(request);
+    if (ignoresCiphertext(request)) stopIfDryRun(request);
     const from = decryptingSide(
       source,
       request.sourceEncryptionAlgorithm,
@@ -163,7 +168,7 @@ const reEncrypt = operation({
       const plaintext = await stores.of(from.holder).decrypt(from.cipherKey, from.aad, from.message);
       plaintext.fill(0);
       if (plaintext.length > to.maxPlaintext) throw tooLong(destination, to);
-      refuseDryRun(request);
+      stopIfDryRun(request);
     }
     const made = await stores.reEncrypt(from.holder, from, destination, to).catch((error: unknown) => {
       throw error instanceof HsmError && error.code === 'plaintext-too-long'
@@ -192,7 +197,7 @@ function tooLong({ record }: Key, { algorithm, maxPlaintext }: EncryptingSide): 
 }
 
 /** @throws DryRunOperationException where the request is a dry run, which has come as far as it goes */
-export function refuseDryRun(request: { readonly dryRun?: boolean }): void {
+export function stopIfDryRun(request: { readonly dryRun?: boolean }): void {
   if (!request.dryRun) return;
   throw new exceptions.DryRunOperationException(
     'The request would have succeeded, but the DryRun option is set.',

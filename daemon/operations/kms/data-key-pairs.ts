@@ -6,9 +6,9 @@ import { encodeBlob } from '../../../proto/formats/ciphertext.js';
 import { keySpecs } from '../../keys/specs/table.js';
 import { authenticated, symmetricMaterial } from '../shared/ciphertexts.js';
 import { requestAlias, symmetricEncryption } from '../../pipeline/condition-keys.js';
-import { refuseDryRun, refuseRecipient } from './cryptographic.js';
+import { stopIfDryRun, refuseRecipient } from './cryptographic.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
-import { anyForm } from '../shared/key-resolvers.js';
+import { keyIdOrAlias } from '../shared/key-resolvers.js';
 
 const generateDataKeyPair = operation({
   name: 'GenerateDataKeyPair',
@@ -17,7 +17,7 @@ const generateDataKeyPair = operation({
   permissions: [
     {
       action: 'kms:GenerateDataKeyPair',
-      key: anyForm('keyId'),
+      key: keyIdOrAlias('keyId'),
       encryptionContext: (request) => request.encryptionContext,
       conditionKeys: {
         ...requestAlias('keyId'),
@@ -36,7 +36,7 @@ const generateDataKeyPair = operation({
     const { cipherKey, header, materialId } = symmetricMaterial(key, 'data key pair');
     const template = pairTemplate(keyPairSpec);
     const aad = authenticated(header, request.encryptionContext);
-    refuseDryRun(request);
+    stopIfDryRun(request);
     const { iv, ciphertext, publicKey, privateKey } = await stores
       .of(key)
       .dataKeyPair(cipherKey, aad, template);
@@ -59,7 +59,7 @@ const generateDataKeyPairWithoutPlaintext = operation({
   permissions: [
     {
       action: 'kms:GenerateDataKeyPairWithoutPlaintext',
-      key: anyForm('keyId'),
+      key: keyIdOrAlias('keyId'),
       encryptionContext: (request) => request.encryptionContext,
       conditionKeys: {
         ...requestAlias('keyId'),
@@ -77,7 +77,7 @@ const generateDataKeyPairWithoutPlaintext = operation({
     const { cipherKey, header, materialId } = symmetricMaterial(key, 'data key pair');
     const template = pairTemplate(keyPairSpec);
     const aad = authenticated(header, request.encryptionContext);
-    refuseDryRun(request);
+    stopIfDryRun(request);
     const { iv, ciphertext, publicKey } = await stores
       .of(key)
       .dataKeyPairWithoutPlaintext(cipherKey, aad, template);

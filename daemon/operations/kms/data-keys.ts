@@ -4,9 +4,9 @@ import type { DataKeySpec } from '../../../proto/generated/messages.js';
 import { encodeBlob } from '../../../proto/formats/ciphertext.js';
 import { authenticated, symmetricMaterial } from '../shared/ciphertexts.js';
 import { requestAlias, symmetricEncryption } from '../../pipeline/condition-keys.js';
-import { refuseDryRun, refuseRecipient } from './cryptographic.js';
+import { stopIfDryRun, refuseRecipient } from './cryptographic.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
-import { anyForm } from '../shared/key-resolvers.js';
+import { keyIdOrAlias } from '../shared/key-resolvers.js';
 
 const generateDataKey = operation({
   name: 'GenerateDataKey',
@@ -15,7 +15,7 @@ const generateDataKey = operation({
   permissions: [
     {
       action: 'kms:GenerateDataKey',
-      key: anyForm('keyId'),
+      key: keyIdOrAlias('keyId'),
       encryptionContext: (request) => request.encryptionContext,
       conditionKeys: {
         ...requestAlias('keyId'),
@@ -32,7 +32,7 @@ const generateDataKey = operation({
     const length = dataKeyLength(request);
     const { cipherKey, header, materialId } = symmetricMaterial(key, 'data key');
     const aad = authenticated(header, request.encryptionContext);
-    refuseDryRun(request);
+    stopIfDryRun(request);
     const { iv, ciphertext, plaintext } = await stores.of(key).dataKey(cipherKey, aad, length);
     const ciphertextBlob = encodeBlob(header, iv, ciphertext);
     const response = { ciphertextBlob, plaintext, keyId: key.arn, keyMaterialId: materialId };
@@ -47,7 +47,7 @@ const generateDataKeyWithoutPlaintext = operation({
   permissions: [
     {
       action: 'kms:GenerateDataKeyWithoutPlaintext',
-      key: anyForm('keyId'),
+      key: keyIdOrAlias('keyId'),
       encryptionContext: (request) => request.encryptionContext,
       conditionKeys: {
         ...requestAlias('keyId'),
@@ -63,7 +63,7 @@ const generateDataKeyWithoutPlaintext = operation({
     const length = dataKeyLength(request);
     const { cipherKey, header, materialId } = symmetricMaterial(key, 'data key');
     const aad = authenticated(header, request.encryptionContext);
-    refuseDryRun(request);
+    stopIfDryRun(request);
     const { iv, ciphertext } = await stores.of(key).dataKeyWithoutPlaintext(cipherKey, aad, length);
     const response = {
       ciphertextBlob: encodeBlob(header, iv, ciphertext),

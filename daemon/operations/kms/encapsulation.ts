@@ -5,13 +5,15 @@ import type { Key } from '../../keys/key.js';
 import { keySpecs } from '../../keys/specs/table.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
-import { anyForm } from '../shared/key-resolvers.js';
+import { keyIdOrAlias } from '../shared/key-resolvers.js';
 
 const encapsulate = operation({
   name: 'Encapsulate',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:Encapsulate', key: anyForm('keyId'), conditionKeys: requestAlias('keyId') }],
+  permissions: [
+    { action: 'kms:Encapsulate', key: keyIdOrAlias('keyId'), conditionKeys: requestAlias('keyId') },
+  ],
   states: 'cryptographic',
   audited: ['keyId', 'encapsulationAlgorithm'],
   handle: ({ key }) => refuse(key),
@@ -21,7 +23,9 @@ const decapsulate = operation({
   name: 'Decapsulate',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:Decapsulate', key: anyForm('keyId'), conditionKeys: requestAlias('keyId') }],
+  permissions: [
+    { action: 'kms:Decapsulate', key: keyIdOrAlias('keyId'), conditionKeys: requestAlias('keyId') },
+  ],
   states: 'cryptographic',
   audited: ['keyId', 'encapsulationAlgorithm'],
   handle: ({ key }) => refuse(key),

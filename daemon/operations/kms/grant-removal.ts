@@ -4,7 +4,7 @@ import type { RetireGrantRequest } from '../../../proto/generated/messages.js';
 import type { Caller } from '../../identity/caller.js';
 import { type GrantName, grantOfToken } from '../../keys/grants/grant-tokens.js';
 import { type Grant, removeGrant } from '../../keys/grants/grant.js';
-import { refuseDryRun } from './cryptographic.js';
+import { stopIfDryRun } from './cryptographic.js';
 import { constraintConditions, notForService } from '../shared/grant-conditions.js';
 import { checkGrantId } from './grants.js';
 import { type AnyOperation, operation, type Outcome, type Services } from '../../pipeline/operation.js';
@@ -37,7 +37,7 @@ const retireGrant = operation({
           `${services.keyring.namer.keyArn(grant.keyId)} because the grant does not allow it`,
       );
     }
-    refuseDryRun(request);
+    stopIfDryRun(request);
     return removal(grant, services);
   },
 });
@@ -52,7 +52,7 @@ const revokeGrant = operation({
   handle({ request, key, services }) {
     const grantId = checkGrantId(request.grantId);
     const grant = existingGrant({ keyId: key.record.keyId, grantId }, services);
-    refuseDryRun(request);
+    stopIfDryRun(request);
     return removal(grant, services);
   },
 });

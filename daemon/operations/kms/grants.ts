@@ -12,7 +12,7 @@ import {
 import type { KeyRecord } from '../../keys/record.js';
 import { makeGrantToken } from '../../keys/grants/grant-tokens.js';
 import { type Grant, putGrant } from '../../keys/grants/grant.js';
-import { refuseDryRun } from './cryptographic.js';
+import { stopIfDryRun } from './cryptographic.js';
 import { createGrantConditions, notForService } from '../shared/grant-conditions.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
 import { page } from '../shared/paging.js';
@@ -54,7 +54,7 @@ const createGrant = operation({
       createdAt: Math.floor(Date.now() / 1000),
     };
     checkRoom(keyId, services);
-    refuseDryRun(request);
+    stopIfDryRun(request);
     const grant: Grant = { keyId, grantId: grants.claim(keyId, record), ...record };
     const undo = () => Promise.resolve(grants.disclaim(grant));
     try {

@@ -7,13 +7,15 @@ import { requestAlias } from '../../pipeline/condition-keys.js';
 import { createKey } from './create-key.js';
 import { type AnyOperation, operation, type Outcome, type Services } from '../../pipeline/operation.js';
 import { page } from '../shared/paging.js';
-import { anyForm, keyIdOrArn } from '../shared/key-resolvers.js';
+import { keyIdOrAlias, keyIdOrArn } from '../shared/key-resolvers.js';
 
 const describeKey = operation({
   name: 'DescribeKey',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:DescribeKey', key: anyForm('keyId'), conditionKeys: requestAlias('keyId') }],
+  permissions: [
+    { action: 'kms:DescribeKey', key: keyIdOrAlias('keyId'), conditionKeys: requestAlias('keyId') },
+  ],
   states: 'read',
   audited: ['keyId'],
   handle: ({ key, services: { keyring, stores } }) => ({

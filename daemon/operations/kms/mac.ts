@@ -2,9 +2,9 @@
 import { exceptions } from '../../../proto/errors.js';
 import { algorithmOf } from '../../keys/specs/algorithms.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';
-import { asBuffer, refuseDryRun } from './cryptographic.js';
+import { asBuffer, stopIfDryRun } from './cryptographic.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
-import { anyForm } from '../shared/key-resolvers.js';
+import { keyIdOrAlias } from '../shared/key-resolvers.js';
 
 const generateMac = operation({
   name: 'GenerateMac',
@@ -13,7 +13,7 @@ const generateMac = operation({
   permissions: [
     {
       action: 'kms:GenerateMac',
-      key: anyForm('keyId'),
+      key: keyIdOrAlias('keyId'),
       conditionKeys: {
         ...requestAlias('keyId'),
         'kms:MacAlgorithm': ({ request }) => request.macAlgorithm,
@@ -26,7 +26,7 @@ const generateMac = operation({
   async handle({ request, key, services: { stores } }) {
     const { macAlgorithm } = request;
     const mechanism = algorithmOf(key, 'mac', macAlgorithm);
-    refuseDryRun(request);
+    stopIfDryRun(request);
     const mac = await stores.of(key).sign(key.current.objectId, mechanism, 'none', asBuffer(request.message));
     return { response: { mac, macAlgorithm, keyId: key.arn } };
   },
@@ -39,7 +39,7 @@ const verifyMac = operation({
   permissions: [
     {
       action: 'kms:VerifyMac',
-      key: anyForm('keyId'),
+      key: keyIdOrAlias('keyId'),
       conditionKeys: {
         ...requestAlias('keyId'),
         'kms:MacAlgorithm': ({ request }) => request.macAlgorithm,
@@ -56,7 +56,7 @@ const verifyMac = operation({
     if (!(await stores.of(key).verify(key.current.objectId, mechanism, 'none', message, mac))) {
       throw new exceptions.KMSInvalidMacException('');
     }
-    refuseDryRun(request);
+    stopIfDryRun(request);
     return { response: { keyId: key.arn, macValid: true, macAlgorithm } };
   },
 });

@@ -4,15 +4,17 @@ import { algorithmOf, algorithmsOf, customerMasterKeySpec } from '../../keys/spe
 import { readPeerKey } from '../../keys/specs/ecdh-public-key.js';
 import { keySpecs } from '../../keys/specs/table.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';
-import { asBuffer, refuseDryRun, refuseRecipient } from './cryptographic.js';
+import { asBuffer, stopIfDryRun, refuseRecipient } from './cryptographic.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
-import { anyForm } from '../shared/key-resolvers.js';
+import { keyIdOrAlias } from '../shared/key-resolvers.js';
 
 const getPublicKey = operation({
   name: 'GetPublicKey',
   service: 'kms',
   readOnly: true,
-  permissions: [{ action: 'kms:GetPublicKey', key: anyForm('keyId'), conditionKeys: requestAlias('keyId') }],
+  permissions: [
+    { action: 'kms:GetPublicKey', key: keyIdOrAlias('keyId'), conditionKeys: requestAlias('keyId') },
+  ],
   states: 'publicKey',
   usesPublic: true,
   audited: ['keyId'],
@@ -43,7 +45,7 @@ const deriveSharedSecret = operation({
   permissions: [
     {
       action: 'kms:DeriveSharedSecret',
-      key: anyForm('keyId'),
+      key: keyIdOrAlias('keyId'),
       conditionKeys: {
         ...requestAlias('keyId'),
         'kms:KeyAgreementAlgorithm': ({ request }) => request.keyAgreementAlgorithm,
@@ -58,7 +60,7 @@ const deriveSharedSecret = operation({
     const { keyAgreementAlgorithm } = request;
     const agreement = algorithmOf(key, 'keyAgreement', keyAgreementAlgorithm);
     const point = readPeerKey(asBuffer(request.publicKey), agreement);
-    refuseDryRun(request);
+    stopIfDryRun(request);
     const sharedSecret = await stores.of(key).deriveSharedSecret(key.current.objectId, point);
     const keyOrigin = key.record.origin;
     const response = { keyId: key.arn, sharedSecret, keyAgreementAlgorithm, keyOrigin };

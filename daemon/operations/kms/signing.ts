@@ -3,9 +3,9 @@ import { exceptions } from '../../../proto/errors.js';
 import { algorithmOf } from '../../keys/specs/algorithms.js';
 import { signingInput } from '../../keys/specs/signing-input.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';
-import { asBuffer, refuseDryRun } from './cryptographic.js';
+import { asBuffer, stopIfDryRun } from './cryptographic.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
-import { anyForm } from '../shared/key-resolvers.js';
+import { keyIdOrAlias } from '../shared/key-resolvers.js';
 
 const sign = operation({
   name: 'Sign',
@@ -14,7 +14,7 @@ const sign = operation({
   permissions: [
     {
       action: 'kms:Sign',
-      key: anyForm('keyId'),
+      key: keyIdOrAlias('keyId'),
       conditionKeys: {
         ...requestAlias('keyId'),
         'kms:SigningAlgorithm': ({ request }) => request.signingAlgorithm,
@@ -35,7 +35,7 @@ const sign = operation({
       request.messageType,
       key.record.keySpec,
     );
-    refuseDryRun(request);
+    stopIfDryRun(request);
     const { mechanism, conversion } = algorithm;
     const signature = await stores.of(key).sign(key.current.objectId, mechanism, conversion, data);
     return { response: { keyId: key.arn, signature, signingAlgorithm } };
@@ -49,7 +49,7 @@ const verify = operation({
   permissions: [
     {
       action: 'kms:Verify',
-      key: anyForm('keyId'),
+      key: keyIdOrAlias('keyId'),
       conditionKeys: {
         ...requestAlias('keyId'),
         'kms:SigningAlgorithm': ({ request }) => request.signingAlgorithm,
@@ -75,7 +75,7 @@ const verify = operation({
     const signature = asBuffer(request.signature);
     const isRight = await stores.of(key).verify(key.current.objectId, mechanism, conversion, data, signature);
     if (!isRight) throw new exceptions.KMSInvalidSignatureException('');
-    refuseDryRun(request);
+    stopIfDryRun(request);
     return { response: { keyId: key.arn, signatureValid: true, signingAlgorithm } };
   },
 });

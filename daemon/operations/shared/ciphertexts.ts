@@ -10,7 +10,7 @@ import type { CipherKey, Ciphertext } from '../../hsm/key-store.js';
 import { algorithmOf } from '../../keys/specs/algorithms.js';
 import { encodeBlob } from '../../../proto/formats/ciphertext.js';
 import { canonicalContext } from '../../../proto/formats/encryption-context.js';
-import type { OfKey } from '../../keys/stores/key-stores.js';
+import type { MaterialLocation } from '../../keys/stores/key-stores.js';
 import type { Key, Material, SymmetricMaterial } from '../../keys/key.js';
 import { UnknownMaterial } from '../../keys/material/unknown-materials.js';
 import type { EncryptionAlgorithm } from '../../keys/specs/entry.js';
@@ -35,7 +35,7 @@ export interface EncryptingSide extends Side {
 export interface DecryptingSide extends Side {
   readonly message: Ciphertext;
   /** Where the material lives, which may be another store than that of its key now. */
-  readonly holder: OfKey;
+  readonly holder: MaterialLocation;
 }
 
 const noBytes = Buffer.alloc(0);

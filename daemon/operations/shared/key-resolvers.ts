@@ -5,7 +5,7 @@ import type { Key, Material } from '../../keys/key.js';
 import type { Services } from '../../pipeline/operation.js';
 
 /** Key ID, key ARN, alias name or alias ARN, as cryptographic operations take it. */
-export function anyForm<Name extends string>(field: Name) {
+export function keyIdOrAlias<Name extends string>(field: Name) {
   return (request: Readonly<Record<Name, string>>, { keyring }: Services): Key =>
     keyring.find(request[field]);
 }

@@ -83,7 +83,7 @@ const assumeRole = operation({
   }),
   async handle({ request, services, caller }) {
     const { identities, sessions } = services;
-    refuseWhatIsMissing(request);
+    rejectUnsupportedParameters(request);
     const { roleArn, roleSessionName, policy } = request;
     // The trust policy has let the caller in, so there is such a role.
     const role = identities.roleByArn(roleArn)!;
@@ -159,7 +159,7 @@ function trust({ roleArn }: AssumeRoleRequest, { identities }: Services): RoleRe
 }
 
 /** @throws UnsupportedOperationException for what would otherwise be ignored */
-function refuseWhatIsMissing(request: AssumeRoleRequest): void {
+function rejectUnsupportedParameters(request: AssumeRoleRequest): void {
   const { serialNumber, tokenCode, sourceIdentity, providedContexts } = request;
   refuseGiven('AssumeRole', {
     SerialNumber: serialNumber,

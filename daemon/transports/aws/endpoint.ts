@@ -17,7 +17,7 @@ import {
   freshCertificate,
   logRefusal,
   refuseThrottled,
-  type Rooms,
+  type TransportDeps,
   tlsDetailsOf,
 } from '../clients.js';
 import type { GatedConnection } from '../gate.js';
@@ -68,11 +68,11 @@ export class AwsEndpoint {
   #draining = false;
 
   constructor(
-    private readonly rooms: Rooms,
+    private readonly deps: TransportDeps,
     private readonly region: string,
     private readonly limits: AwsLimits,
   ) {
-    this.#bodies = new Bodies(limits.bodyBytes, rooms.memory);
+    this.#bodies = new Bodies(limits.bodyBytes, deps.memory);
   }
 
   /** Answers a POST, or a GET of the query protocol. */
@@ -90,7 +90,7 @@ export class AwsEndpoint {
       return;
     }
     const protocol = protocolOf(request) ?? jsonProtocol;
-    const lease = gated.lease(new Lease(this.rooms.memory, gated.memory));
+    const lease = gated.lease(new Lease(this.deps.memory, gated.memory));
     response.once('close', () => gated.left(lease));
     this.#inFlight += 1;
     connection.inFlight += 1;
@@ -113,7 +113,7 @@ export class AwsEndpoint {
   /** Drains the connections whose certificate is to be verified again. */
   endStale(): void {
     for (const [connection, { verified, end }] of this.#certified) {
-      if (connection.isRefused || !this.rooms.verdicts.isStale(verified)) continue;
+      if (connection.isRefused || !this.deps.verdicts.isStale(verified)) continue;
       connection.isRefused = true;
       end();
     }
@@ -123,7 +123,7 @@ export class AwsEndpoint {
   #noteExcess({ source }: GatedConnection, requestId: string): void {
     const errorCode = 'ThrottlingException';
     // By source: who has one IPv6 address has 2^64, and each would have a record of its own.
-    this.rooms.noted.note({ address: source }, { eventName: 'RefuseRequest', errorCode, requestId });
+    this.deps.noted.note({ address: source }, { eventName: 'RefuseRequest', errorCode, requestId });
   }
 
   /** Requests that a client has sent before it read the answers, past which it is no client but a flood. */
@@ -172,7 +172,7 @@ export class AwsEndpoint {
       if (refusal || !shape) {
         const error = refusal ?? unknownOperation(protocol);
         const noted = { eventName: 'RefuseRequest', errorCode: error.code, requestId } as const;
-        this.rooms.noted.note(origin, { ...noted, operation: shape?.name ?? excludedName(name) });
+        this.deps.noted.note(origin, { ...noted, operation: shape?.name ?? excludedName(name) });
         throw error;
       }
       return await this.#execute(origin, protocol, shape, parameters, requestId);
@@ -197,7 +197,7 @@ export class AwsEndpoint {
       refusal = toServiceError(error);
     }
     try {
-      const answer = await this.rooms.pipeline.execute(origin, shape, message, requestId, refusal);
+      const answer = await this.deps.pipeline.execute(origin, shape, message, requestId, refusal);
       const text = protocol.encode(shape.name, shape.response, answer.response as Message, requestId);
       answer.wipe();
       return text;
@@ -216,20 +216,20 @@ export class AwsEndpoint {
     requestId: string,
   ): Promise<RequestContext> {
     try {
-      refuseThrottled(this.rooms, request);
+      refuseThrottled(this.deps, request);
       const { method = '', url = '' } = request;
-      const forwarded = this.rooms.proxies.forwarded(request, connection.gated.address);
+      const forwarded = this.deps.proxies.forwarded(request, connection.gated.address);
       const { target, rawHeaders } = asSigned(url, headersOf(request), forwarded);
       const signed = signedHttpRequest(method, target, rawHeaders, body);
-      const certificate = freshCertificate(this.rooms, request)?.leaf;
+      const certificate = freshCertificate(this.deps, request)?.leaf;
       const evidence = { request: signed, certificate };
-      const caller = await this.rooms.authenticator.authenticateRequest(evidence, protocol.service);
+      const caller = await this.deps.authenticator.authenticateRequest(evidence, protocol.service);
       lease.authenticate(this.#admit(connection, caller));
       return this.#originOf(request, connection, caller, forwarded);
     } catch (failure) {
       const error = toServiceError(failure);
-      logRefusal(this.rooms, request, error, 'a request was refused', requestId);
-      throw countFailure(this.rooms, request, error);
+      logRefusal(this.deps, request, error, 'a request was refused', requestId);
+      throw countFailure(this.deps, request, error);
     }
   }
 
@@ -257,7 +257,7 @@ export class AwsEndpoint {
     if (isSame && known.plainHttp === plainHttp && isSameCaller(known.caller, caller)) {
       connection.origin = { ...known, caller };
     } else {
-      this.rooms.failures.noteSuccess(address ?? 'unix', caller.accessKeyId);
+      this.deps.failures.noteSuccess(address ?? 'unix', caller.accessKeyId);
       const host = headers.host ?? headers[':authority'];
       const clientHost = typeof host === 'string' ? host : undefined;
       // Behind a proxy nobody here knows the client's TLS.
@@ -274,7 +274,7 @@ export class AwsEndpoint {
     const key = session ?? request.socket;
     let connection = this.#connections.get(key);
     if (!connection) {
-      const gated = this.rooms.gate.connectionOf(request.socket);
+      const gated = this.deps.gate.connectionOf(request.socket);
       if (!gated) return undefined;
       connection = { inFlight: 0, gated, isRefused: false };
       this.#connections.set(key, connection);
@@ -292,7 +292,7 @@ export class AwsEndpoint {
       setTimeout(() => carrier.destroy(), drainTimeout).unref();
     };
     this.#certified.set(connection, { verified, end });
-    connection.isRefused = this.rooms.verdicts.isStale(verified);
+    connection.isRefused = this.deps.verdicts.isStale(verified);
     if (connection.isRefused && !('destroySoon' in carrier)) carrier.close();
     carrier.once('close', () => this.#certified.delete(connection));
   }

@@ -15,7 +15,7 @@ import {
   freshCertificate,
   logRefusal,
   refuseThrottled,
-  type Rooms,
+  type TransportDeps,
   tlsDetailsOf,
 } from '../clients.js';
 import type { GatedConnection } from '../gate.js';
@@ -51,7 +51,7 @@ export class NativeServer {
   #draining = false;
 
   constructor(
-    private readonly rooms: Rooms,
+    private readonly deps: TransportDeps,
     private readonly region: string,
     private readonly limits: NativeLimits,
     private readonly allowedOrigins: readonly string[],
@@ -80,9 +80,9 @@ export class NativeServer {
   /** Handles the `upgrade` event of a node:http or node:https server. */
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     socket.on('error', (error) =>
-      this.rooms.log.debug({ err: error }, 'a connection failed during its upgrade'),
+      this.deps.log.debug({ err: error }, 'a connection failed during its upgrade'),
     );
-    const gated = this.rooms.gate.connectionOf(socket);
+    const gated = this.deps.gate.connectionOf(socket);
     if (!gated) {
       socket.destroy();
       return;
@@ -93,10 +93,10 @@ export class NativeServer {
         this.#accept(caller, gated, memory, request, socket, head);
       })
       .catch((error: unknown) =>
-        this.#refuse(request, socket, countFailure(this.rooms, request, toServiceError(error))),
+        this.#refuse(request, socket, countFailure(this.deps, request, toServiceError(error))),
       )
       .catch((error: unknown) => {
-        this.rooms.log.error({ err: error }, 'an upgrade could not be answered, and its connection is ended');
+        this.deps.log.error({ err: error }, 'an upgrade could not be answered, and its connection is ended');
         socket.destroy();
       });
   }
@@ -108,10 +108,10 @@ export class NativeServer {
   endStale(): void {
     for (const [webSocket, { caller, verified }] of this.#certified) {
       const { arn, certificate } = caller;
-      if (certificate && !this.rooms.authenticator.isCurrent(certificate)) {
-        this.rooms.log.warn({ arn }, 'a connection was ended, since its certificate does not count any more');
+      if (certificate && !this.deps.authenticator.isCurrent(certificate)) {
+        this.deps.log.warn({ arn }, 'a connection was ended, since its certificate does not count any more');
         webSocket.terminate();
-      } else if (this.rooms.verdicts.isStale(verified) && !this.#renewing.has(webSocket)) {
+      } else if (this.deps.verdicts.isStale(verified) && !this.#renewing.has(webSocket)) {
         this.#renewing.add(webSocket);
         this.#connections.get(webSocket)?.drain('the certificate is to be verified again');
         setTimeout(() => webSocket.terminate(), drainTimeout).unref();
@@ -122,9 +122,9 @@ export class NativeServer {
   /** Counts a client certificate that did not verify; the connection is ended by whoever found it. */
   noteUnverified(socket: TLSSocket, reason: string): void {
     const source = socket.remoteAddress ?? 'unknown';
-    if (this.rooms.failures.mayLog(source))
-      this.rooms.log.warn({ source, reason }, 'a client certificate did not verify');
-    this.rooms.failures.note(source, 'UnrecognizedClientException', undefined);
+    if (this.deps.failures.mayLog(source))
+      this.deps.log.warn({ source, reason }, 'a client certificate did not verify');
+    this.deps.failures.note(source, 'UnrecognizedClientException', undefined);
   }
 
   /** Takes no new connections, answers what is in flight, closes. Past the time-out connections are cut. */
@@ -152,15 +152,15 @@ export class NativeServer {
     if (!offered.includes(subprotocol)) {
       throw new exceptions.ValidationException(`The WebSocket subprotocol must be ${subprotocol}.`);
     }
-    refuseThrottled(this.rooms, request);
-    const forwarded = this.rooms.proxies.forwarded(request, socket.remoteAddress);
+    refuseThrottled(this.deps, request);
+    const forwarded = this.deps.proxies.forwarded(request, socket.remoteAddress);
     const signed = {
       method: request.method ?? 'GET',
       ...asSigned(request.url ?? '/', request.rawHeaders, forwarded),
       payloadHash: emptyPayloadHash,
     };
-    const certificate = freshCertificate(this.rooms, request)?.leaf;
-    return this.rooms.authenticator.authenticateUpgrade({ request: signed, certificate, source });
+    const certificate = freshCertificate(this.deps, request)?.leaf;
+    return this.deps.authenticator.authenticateUpgrade({ request: signed, certificate, source });
   }
 
   #accept(
@@ -172,22 +172,22 @@ export class NativeServer {
     head: Buffer,
   ): void {
     const userAgent = request.headers['user-agent'] ?? '';
-    const address = this.rooms.proxies.forwarded(request, gated.address)?.address ?? gated.address;
-    this.rooms.failures.noteSuccess(address ?? 'unix', caller.accessKeyId);
+    const address = this.deps.proxies.forwarded(request, gated.address)?.address ?? gated.address;
+    this.deps.failures.noteSuccess(address ?? 'unix', caller.accessKeyId);
     const tls = tlsDetailsOf(socket, request.headers.host);
     const origin = makeRequestContext(caller, this.region, address, userAgent, tls);
-    this.rooms.noted.note(origin, { eventName: 'OpenConnection' });
+    this.deps.noted.note(origin, { eventName: 'OpenConnection' });
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true);
       const connection = new Connection(
         webSocket,
         socket,
         origin,
-        this.rooms.pipeline,
-        this.rooms.noted,
+        this.deps.pipeline,
+        this.deps.noted,
         this.limits,
         memory,
-        this.rooms.log,
+        this.deps.log,
       );
       this.#connections.set(webSocket, connection);
       this.#alive.add(webSocket);
@@ -204,7 +204,7 @@ export class NativeServer {
   }
 
   #refuse(request: IncomingMessage, socket: Socket, error: ServiceError): void {
-    logRefusal(this.rooms, request, error, 'a connection was refused');
+    logRefusal(this.deps, request, error, 'a connection was refused');
     const body = JSON.stringify({ __type: error.code, message: error.message });
     const status = errorTable[error.code].httpStatus;
     const wait = error.retryAfter ? `Retry-After: ${Math.ceil(error.retryAfter / 1000)}\r\n` : '';
