@@ -1,11 +1,10 @@
 // The end of LevelDB's log after kill -9: a batch that a crash cut off, and acknowledged ones that somebody cut off.
-import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { TestDaemon } from '../../support/daemon.js';
 import { StoreCopies } from '../../support/store-copies.js';
-import { anchorLabels, labels, pkcs11Tool } from '../../support/token.js';
+import { anchorLabels, labels, pkcs11Tool, steadily } from '../../support/token.js';
 import { within } from '../../torture/processes.js';
 
 function logOf({ home }: TestDaemon): string {
@@ -15,10 +14,13 @@ function logOf({ home }: TestDaemon): string {
 
 /** What the HSM was last told. */
 function anchoredEpoch(daemon: TestDaemon): number {
-  const [label = ''] = anchorLabels(daemon);
   const file = join(daemon.home, 'anchor');
-  pkcs11Tool(daemon, '--read-object', '--type', 'data', '--label', label, '--output-file', file);
-  return (JSON.parse(execFileSync('cat', [file]).toString()) as { epoch: number }).epoch;
+  // The next one may take its place between listing and reading.
+  steadily(() => {
+    const [label = ''] = anchorLabels(daemon);
+    return pkcs11Tool(daemon, '--read-object', '--type', 'data', '--label', label, '--output-file', file);
+  });
+  return (JSON.parse(readFileSync(file, 'utf8')) as { epoch: number }).epoch;
 }
 
 void t.test(
