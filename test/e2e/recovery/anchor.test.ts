@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { TestDaemon } from '../../support/daemon.js';
 import { StoreCopies } from '../../support/store-copies.js';
-import { anchorLabels, pkcs11Tool } from '../../support/token.js';
+import { anchorLabels, pkcs11Tool, steadily } from '../../support/token.js';
 
 interface RootRecord {
   readonly epoch: number;
@@ -15,9 +15,12 @@ interface RootRecord {
 
 /** What the anchor says, read by another program. */
 function anchorOf(daemon: TestDaemon): RootRecord {
-  const [label = ''] = anchorLabels(daemon);
   const file = join(daemon.home, 'anchor');
-  pkcs11Tool(daemon, '--read-object', '--type', 'data', '--label', label, '--output-file', file);
+  // The next one may take its place between listing and reading.
+  steadily(() => {
+    const [label = ''] = anchorLabels(daemon);
+    return pkcs11Tool(daemon, '--read-object', '--type', 'data', '--label', label, '--output-file', file);
+  });
   return JSON.parse(execFileSync('cat', [file]).toString()) as RootRecord;
 }
 
