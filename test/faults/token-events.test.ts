@@ -266,7 +266,7 @@ void t.test('workers of a daemon that is killed log out', async (t) => {
   const { token, faults, store } = await scene(t);
   await store.close();
   const env = { ...token.env, ...faults.env(LIBRARY) };
-  const program = fileURLToPath(new URL('../hsm/daemon-to-kill.js', import.meta.url));
+  const program = fileURLToPath(new URL('../hsm/pool/daemon-to-kill.js', import.meta.url));
   const logins = faults.add('C_Login', 'count');
   const logouts = faults.add('C_Logout', 'count');
   const daemon = spawn(process.execPath, [program, buildModule(), token.label, JSON.stringify(env)], {

@@ -96,7 +96,7 @@ void t.test('a job of which two workers die fails and is reported', async (t) =>
 });
 
 void t.test('a job that may not be repeated fails when its worker dies of it', async (t) => {
-  const { store, events } = await connectTo(t, makeToken(t), { deadlines: { generateKeyPair: 200 } });
+  const { store, events } = await connectTo(t, makeToken(t), { deadlines: { generateKeyPair: 3_000 } });
   await newKey(store);
   process.kill(pids(events)[0] ?? 0, 'SIGSTOP');
   await t.rejects(store.generate(randomBytes(16), 'pair', P_256), { code: 'timeout' });
