@@ -8,7 +8,7 @@ import { encodeBlob, blobHeader } from '../../proto/formats/ciphertext.js';
 import { Namer } from '../../daemon/keys/identifiers.js';
 import type { Key } from '../../daemon/keys/key.js';
 import { isKnownKey, multivaluedKeys } from '../../daemon/policy/lint/vocabulary.js';
-import { exceptions } from '../../proto/errors.js';
+import { KeyError } from '../../daemon/keys/errors.js';
 
 type Values = Readonly<Record<string, string | readonly string[] | undefined>>;
 
@@ -315,7 +315,7 @@ const keyring = {
   key: (id: string) => (id === keyId ? key : undefined),
   find(identifier: string) {
     if (identifier === 'alias/used' || identifier === keyId) return key;
-    throw new exceptions.NotFoundException(`There is no ${identifier}.`);
+    throw new KeyError('not-found', `There is no ${identifier}.`);
   },
   findByKeyId: () => key,
   aliasesOf: () => [{ aliasName: 'alias/used' }, { aliasName: 'alias/other' }],

@@ -174,6 +174,9 @@ void t.test(
     await use(1_000);
     fails = false;
     await use(1_100);
+    // It is written beside the requests.
+    for (let tries = 0; tries < 200 && block() === undefined; tries++)
+      await new Promise((done) => setTimeout(done, 50));
     t.match(block(), /"reserved":/, 'and tried again when half of what is left is used up');
   },
 );
