@@ -1,4 +1,4 @@
-// What a home holds for clients once the daemon answers, and what the daemon then prints.
+// Writes the client files (env, bin/keyhold) and the ready message.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { replaceFileSync } from '../files/replace-file.js';
@@ -20,7 +20,7 @@ const cli = fileURLToPath(new URL('../../client/cli/main.js', import.meta.url));
 
 /** Writes `$KEYHOLD_HOME/env`, a file to source, and `bin/keyhold`. */
 export function writeClientFiles({ home, socket, host, port, region, ca }: Endpoint): void {
-  const credentials = homePaths(home).credentials;
+  const { credentials, bin, clientConfig, env, tls } = homePaths(home);
   const url = `https://${hostOf(host)}:${port}`;
   const variables = {
     KEYHOLD_HOME: home,
@@ -35,15 +35,14 @@ export function writeClientFiles({ home, socket, host, port, region, ca }: Endpo
     AWS_DEFAULT_REGION: region,
   };
   const lines = Object.entries(variables).map(([name, value]) => `export ${name}=${quote(value)}`);
-  const bin = homePaths(home).bin;
   const text = [
     "# To be sourced: '. env'. Written by the daemon at each start.",
     '# These would win over the profile.',
     'unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN',
     ...lines,
     '# It fails where there is no config file at all.',
-    `[ -n "\${AWS_CONFIG_FILE:-}" ] || [ -r "\${HOME:-}/.aws/config" ] || export AWS_CONFIG_FILE=${quote(homePaths(home).clientConfig)}`,
-    ...trustLines(homePaths(home).tls, ca),
+    `[ -n "\${AWS_CONFIG_FILE:-}" ] || [ -r "\${HOME:-}/.aws/config" ] || export AWS_CONFIG_FILE=${quote(clientConfig)}`,
+    ...trustLines(tls, ca),
     `case ":\${PATH:-}:" in *:${quote(bin)}:*) ;; *) export PATH=${quote(bin)}"\${PATH:+:$PATH}" ;; esac`,
     '',
   ].join('\n');
@@ -52,11 +51,8 @@ export function writeClientFiles({ home, socket, host, port, region, ca }: Endpo
     `#!/bin/sh\nexec ${quote(process.execPath)} ${quote(cli)} "$@"\n`,
     0o755,
   );
-  replaceFileSync(
-    homePaths(home).clientConfig,
-    `# Written by the daemon at each start.\n[default]\nregion = ${region}\n`,
-  );
-  replaceFileSync(homePaths(home).env, text);
+  replaceFileSync(clientConfig, `# Written by the daemon at each start.\n[default]\nregion = ${region}\n`);
+  replaceFileSync(env, text);
 }
 
 /** Where systems keep the certificates that everybody trusts. */

@@ -89,7 +89,7 @@ export class Reloader {
     try {
       const next = load(this.home, loadConfig(this.home));
       if ((next.tls.clientTrust === undefined) !== (this.atStart.tls.clientTrust === undefined))
-        throw new ConfigError("'tls.clientCa' is given or taken away at a start: restart the daemon.");
+        throw new ConfigError("Adding or removing 'tls.clientCa' requires a restart.");
       const changes = configChanges(this.atStart.config, this.#current.config, next.config);
       this.target.apply(next);
       this.target.record({ ...changes, changedFiles: changedFiles(this.#current, next) });

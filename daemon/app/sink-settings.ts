@@ -35,8 +35,8 @@ export function makeSinks(home: string, durable: () => number, log: Logger): Sin
     positions: homePaths(home).auditSinks,
     durable,
     observe: (sink, error) => {
-      if (error) log.error({ sink, err: error }, 'audit sink: what was not received waits');
-      else log.info({ sink }, 'audit sink: it goes on');
+      if (error) log.error({ sink, err: error }, 'audit sink failed; unacknowledged records will be retried');
+      else log.info({ sink }, 'audit sink works again');
     },
   });
 }

@@ -2,7 +2,7 @@ import { cipherSuites } from '../../proto/formats/ciphertext.js';
 import { z } from 'zod';
 import type { KeySpec, KeyUsageType, RotationType } from '../../proto/generated/messages.js';
 
-/** Of imported material. What tells it, its id, outlives it. */
+/** Imported material. The ID stays after the material is deleted. */
 const importedRecord = z.strictObject({
   /** false: it was deleted or has expired, and its object is gone or going. */
   present: z.boolean(),

@@ -1,4 +1,4 @@
-// What the daemon does by itself to keys. It goes the way of a change by request: committed with its audit event.
+// Background key lifecycle: deletion, rotation, expiry. Each change is committed with its audit event, as a request's is.
 import { exceptions } from '../../proto/errors.js';
 import { finishDestruction, intendDestruction } from '../keys/material/destructions.js';
 import { expiredMaterial, withoutMaterial } from '../keys/import/imported-material.js';

@@ -31,7 +31,7 @@ const hsmFailures: Readonly<Record<HsmErrorCode, readonly [code: ErrorCode, mess
     'KMSInvalidStateException',
     'The custom key store of this key is not connected, or was disconnected before the operation was done.',
   ],
-  'no-token': ['KeyUnavailableException', 'The HSM does not show the token at the moment: try again.'],
+  'no-token': ['KeyUnavailableException', 'The token is not present. Try again.'],
   'no-session': ['KeyUnavailableException', 'The HSM allows no more sessions at the moment: try again.'],
   'no-user-pin': ['KeyUnavailableException', 'The token has no user PIN: an operator must set one.'],
   timeout: ['DependencyTimeoutException', 'The HSM did not answer in time: try again.'],
@@ -47,6 +47,7 @@ const hsmFailures: Readonly<Record<HsmErrorCode, readonly [code: ErrorCode, mess
   internal: ['KMSInternalException', 'The HSM failed: see the log of the daemon.'],
 };
 
+/** AWS's exception for each error of keys. */
 export const keyErrors: Readonly<Record<KeyErrorCode, ErrorCode>> = {
   disabled: 'DisabledException',
   'expired-import-token': 'ExpiredImportTokenException',

@@ -2,7 +2,7 @@
 import { withoutBraces } from '../audit/event.js';
 import { type Caller, sessionOf } from '../identity/caller.js';
 
-/** Where a caller's requests come from: made once for each connection, but for the id that a request may bring. */
+/** Where a caller's requests come from: made once for each connection. */
 export interface RequestContext {
   readonly caller: Caller;
   readonly region: string;
@@ -13,8 +13,6 @@ export interface RequestContext {
   readonly members: string;
   /** It came over HTTP without TLS. */
   readonly plainHttp?: boolean;
-  /** The id that the client is told, where its protocol tells one. */
-  readonly requestId?: string;
 }
 
 /** UTF-16 units of a header in a record: CloudTrail cuts the user agent at 1 KB ("CloudTrail record contents"). */

@@ -46,7 +46,7 @@ export class Anchoring {
   #timer: NodeJS.Timeout | undefined;
   #notBefore = 0;
   #failure: HsmError | undefined;
-  /** ConditionContext for while one was written. */
+  /** Another write was requested while one was running. */
   #again = false;
   #closed = false;
   /** The HSM was put back, or somebody destroyed the anchor in it; undefined: neither. */

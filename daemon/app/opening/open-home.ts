@@ -152,7 +152,7 @@ export function checkAudit(home: string, opened: OpenedRecords): void {
   );
 }
 
-/** What becomes of an audit log, for those who act on it. */
+/** Audit log event hooks. */
 export interface AuditHooks {
   /** The log is whole again after a failure; so many records that were owed are written. */
   readonly recovered?: (written: number) => Promise<void>;

@@ -4,7 +4,7 @@ import type { Grant } from './grant.js';
 
 /**
  * The grants that allow one operation with one key to one grantee. Programs give one grantee a grant for each of its
- * resources, which differ by encryption context alone, so they lie where a request's context leads: a request is never
+ * resources, which differ in the encryption context alone. They are indexed by encryption-context pair, so a request is never
  * compared with all of them.
  */
 export class GrantsOfUse {

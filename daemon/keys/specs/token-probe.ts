@@ -86,7 +86,7 @@ function reasonOf(error: unknown): string {
   // The token is gone, which says nothing of what it can do.
   if (['disconnected', 'timeout', 'overloaded', 'login-refused', 'pin-locked'].includes(error.code))
     throw error;
-  return `tried in vain: ${error.message}`;
+  return `attempt failed: ${error.message}`;
 }
 
 /** What a profile says of what its module lacks; what Keyhold itself has not is no lack of a module. */

@@ -136,7 +136,7 @@ export class KeyStores {
     }
   }
 
-  /** How it stands with a custom key store, as DescribeCustomKeyStores shows it. */
+  /** Connection state of a custom key store, as DescribeCustomKeyStores shows it. */
   connectionOf(
     customKeyStoreId: string,
   ): Required<Pick<CustomKeyStoresListEntry, 'connectionState'>> &

@@ -64,17 +64,17 @@ function movedTo(record: KeyRecord, customKeyStoreId: string | undefined): KeyRe
 /** @throws UnsupportedOperationException that says why the key stays where it is, KMSInvalidStateException */
 function checkMigratable(key: Key, customKeyStoreId: string | undefined): void {
   const { keySpec, origin, keyManager, multiRegion } = key.record;
-  const stays = (reason: string) =>
-    new exceptions.UnsupportedOperationException(`${key.arn} stays: ${reason}.`);
+  const refusal = (reason: string) =>
+    new exceptions.UnsupportedOperationException(`${key.arn} cannot be migrated: ${reason}.`);
   if (keySpec !== 'SYMMETRIC_DEFAULT')
-    throw stays(
-      `a ${keySpec} key has one material, which never leaves its HSM: make a new key there, and use this one for as long as what it made is of use`,
+    throw refusal(
+      `a ${keySpec} key has one material, which never leaves its HSM: make a new key there, and keep this one for what it encrypted or signed`,
     );
   if (origin === 'EXTERNAL')
-    throw stays('its material was imported: make a key there, and import its material again or re-encrypt');
-  if (keyManager === 'AWS') throw stays('it is managed by Keyhold');
+    throw refusal('its material was imported: make a key there, and import its material again or re-encrypt');
+  if (keyManager === 'AWS') throw refusal('it is managed by Keyhold');
   if (multiRegion && customKeyStoreId !== undefined)
-    throw stays('a multi-Region key cannot be in a custom key store');
+    throw refusal('a multi-Region key cannot be in a custom key store');
   checkState(key, 'migrate');
 }
 

@@ -1,8 +1,8 @@
-// Which request's turn it is. What one principal asks at once waits in a queue of its own, and the queues take turns, so
-// nobody waits behind another's requests but for those that are being executed; and those are few where several ask.
+// Fair queueing: round-robin across principals. Each principal has a queue, so a request waits for other principals' requests
+// only while they are being executed. While several principals ask, each may execute few at a time.
 import { exceptions } from '../../../proto/errors.js';
 import type { AnyOperation } from '../operation.js';
-import { Places } from './slots.js';
+import { Slots } from './slots.js';
 import { Buckets, type Quotas } from './rate-limits.js';
 
 export interface AdmissionLimits {
@@ -25,15 +25,15 @@ const remembered = 10_000;
  */
 const longestTurn = 100;
 
-/** Milliseconds for which a principal counts as one that asks, at least; at most it is twice as long. */
+/** Length of an activity window in milliseconds. A principal counts as active in the window of a request and in the next. */
 const attention = 1_000;
 
 interface Principal {
   readonly buckets: Buckets;
   inFlight: number;
-  readonly executing: Places;
+  readonly executing: Slots;
   readonly waiting: (() => void)[];
-  /** The time of attention in which it asked last. */
+  /** Index of the activity window of its last request. */
   asked: number;
 }
 
@@ -48,13 +48,13 @@ export interface Ticket {
 
 export class Admission {
   readonly #principals = new Map<string, Principal>();
-  /** Those who have requests waiting, in the order of their turns. */
+  /** Principals with waiting requests, in round-robin order. */
   readonly #turns: Principal[] = [];
-  readonly #executing = new Places();
+  readonly #executing = new Slots();
   /** A generation ends while requests wait. */
   #generation = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** Which time of attention it is, and how many principals asked in it and in the one before. */
+  /** Index of the current activity window, and how many principals were active in it and in the one before. */
   #attention = 0;
   #asking = 0;
   #askedBefore = 0;
@@ -147,7 +147,7 @@ export class Admission {
     this.#giveTurns();
   }
 
-  /** @param attention the time of attention that it is */
+  /** @param attention index of the current activity window */
   #notice(principal: Principal, attention: number): void {
     if (attention !== this.#attention) {
       this.#askedBefore = attention === this.#attention + 1 ? this.#asking : 0;
@@ -166,7 +166,7 @@ export class Admission {
     const principal: Principal = {
       buckets: new Buckets(this.quotas),
       inFlight: 0,
-      executing: new Places(),
+      executing: new Slots(),
       waiting: [],
       asked: -1,
     };

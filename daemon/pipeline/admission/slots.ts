@@ -1,10 +1,10 @@
-// Requests that are being executed, counted so that those which take very long are counted no more.
+// Slots of executing requests. Long-running requests do not keep theirs.
 
 /**
- * Counts the requests of this generation and of the one before. What began earlier is not counted any more: a token that
- * hangs, or RSA keys in the making, must not keep all places.
+ * Counts the requests of this generation and of the one before. Earlier ones are no longer counted: long-running requests (a
+ * token that hangs, RSA key generation) must not hold every slot.
  */
-export class Places {
+export class Slots {
   #generation = 0;
   #begun = 0;
   #begunBefore = 0;

@@ -160,7 +160,7 @@ void t.test(
         `${plain}audit: { sinks: { siem: { host: x, ca: keyhold.yaml, certificate: keyhold.yaml, key: credentials } } }\n`,
         /'audit\.sinks\.siem': certificate, key or CA cannot be used/,
       ],
-      [`${plain}tls: { clientCa: siem.pem }\n`, /'tls\.clientCa' is given or taken away at a start/],
+      [`${plain}tls: { clientCa: siem.pem }\n`, /removing 'tls\.clientCa' requires a restart/],
       [`${plain}tls: { key: siem.pem }\n`, /'tls\.certificate' and 'tls\.key' cannot be used/],
     ];
     for (const [text, message] of refusals) {

@@ -37,7 +37,9 @@ void t.test(
     t.match(stdout, new RegExp(`^moved ${keyId}`, 'm'));
     t.match(
       stdout,
-      new RegExp(`${pair} stays: a ECC_NIST_P256 key has one material, which never leaves its HSM`),
+      new RegExp(
+        `${pair} cannot be migrated: a ECC_NIST_P256 key has one material, which never leaves its HSM`,
+      ),
     );
     t.match(stdout, /^1 moved, 1 not moved$/m);
     const moved = (await client.describeKey({ keyId })).keyMetadata!;
