@@ -22,6 +22,7 @@ import { managedPolicyOperations } from './iam/managed-policies.js';
 import type { AnyOperation } from '../pipeline/operation.js';
 import { withMarkers } from './shared/paging.js';
 import { policyExplanationOperations } from './keyhold/policy-explanation.js';
+import { keyAgreementOperations } from './kms/key-agreement.js';
 import { publicKeyOperations } from './kms/public-keys.js';
 import { roleOperations } from './iam/roles.js';
 import { rotationOperations } from './kms/rotation.js';
@@ -47,6 +48,7 @@ const entries: readonly AnyOperation[] = [
   ...signingOperations,
   ...macOperations,
   ...publicKeyOperations,
+  ...keyAgreementOperations,
   ...encapsulationOperations,
   ...adoptionOperations,
   ...migrationOperations,

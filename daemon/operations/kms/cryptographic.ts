@@ -1,6 +1,7 @@
 // Encrypt, Decrypt, ReEncrypt.
 import { exceptions, type ServiceError } from '../../../proto/errors.js';
 import type { ReEncryptRequest } from '../../../proto/generated/messages.js';
+import { asBuffer, refuseRecipient, stopIfDryRun } from '../shared/request-parts.js';
 import { KeyError } from '../../keys/errors.js';
 import { HsmError } from '../../hsm/key-store.js';
 import type { Key } from '../../keys/key.js';
@@ -194,24 +195,4 @@ function tooLong({ record }: Key, { algorithm, maxPlaintext }: EncryptingSide): 
   return new exceptions.ValidationException(
     `Algorithm ${algorithm} and key spec ${record.keySpec} cannot encrypt data larger than ${maxPlaintext} bytes.`,
   );
-}
-
-/** @throws DryRunOperationException where the request is a dry run, which has come as far as it goes */
-export function stopIfDryRun(request: { readonly dryRun?: boolean }): void {
-  if (!request.dryRun) return;
-  throw new exceptions.DryRunOperationException(
-    'The request would have succeeded, but the DryRun option is set.',
-  );
-}
-
-/** @throws UnsupportedOperationException where the request carries an attestation document */
-export function refuseRecipient(request: { readonly recipient?: object }): void {
-  if (request.recipient === undefined) return;
-  throw new exceptions.UnsupportedOperationException(
-    'Recipient is for attestation documents of AWS Nitro enclaves, which Keyhold does not verify.',
-  );
-}
-
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -4,7 +4,7 @@ import type { DataKeySpec } from '../../../proto/generated/messages.js';
 import { encodeBlob } from '../../../proto/formats/ciphertext.js';
 import { authenticated, symmetricMaterial } from '../shared/ciphertexts.js';
 import { requestAlias, symmetricEncryption } from '../../pipeline/condition-keys.js';
-import { stopIfDryRun, refuseRecipient } from './cryptographic.js';
+import { stopIfDryRun, refuseRecipient } from '../shared/request-parts.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
 import { keyIdOrAlias } from '../shared/key-resolvers.js';
 

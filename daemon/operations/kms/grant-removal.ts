@@ -4,7 +4,7 @@ import type { RetireGrantRequest } from '../../../proto/generated/messages.js';
 import type { Caller } from '../../identity/caller.js';
 import { type GrantName, grantOfToken } from '../../keys/grants/grant-tokens.js';
 import { type Grant, removeGrant } from '../../keys/grants/grant.js';
-import { stopIfDryRun } from './cryptographic.js';
+import { stopIfDryRun } from '../shared/request-parts.js';
 import { constraintConditions, notForService } from '../shared/grant-conditions.js';
 import { checkGrantId } from './grants.js';
 import { type AnyOperation, operation, type Outcome, type Services } from '../../pipeline/operation.js';

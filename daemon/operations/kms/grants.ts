@@ -12,7 +12,7 @@ import {
 import type { KeyRecord } from '../../keys/record.js';
 import { makeGrantToken } from '../../keys/grants/grant-tokens.js';
 import { type Grant, putGrant } from '../../keys/grants/grant.js';
-import { stopIfDryRun } from './cryptographic.js';
+import { stopIfDryRun } from '../shared/request-parts.js';
 import { createGrantConditions, notForService } from '../shared/grant-conditions.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
 import { page } from '../shared/paging.js';

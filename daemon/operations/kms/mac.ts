@@ -2,7 +2,7 @@
 import { exceptions } from '../../../proto/errors.js';
 import { algorithmOf } from '../../keys/specs/algorithms.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';
-import { asBuffer, stopIfDryRun } from './cryptographic.js';
+import { asBuffer, stopIfDryRun } from '../shared/request-parts.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
 import { keyIdOrAlias } from '../shared/key-resolvers.js';
 

@@ -1,10 +1,8 @@
-// GetPublicKey and DeriveSharedSecret.
+// GetPublicKey.
 import { exceptions } from '../../../proto/errors.js';
-import { algorithmOf, algorithmsOf, customerMasterKeySpec } from '../../keys/specs/algorithms.js';
-import { readPeerKey } from '../../keys/specs/ecdh-public-key.js';
+import { algorithmsOf, customerMasterKeySpec } from '../../keys/specs/algorithms.js';
 import { keySpecs } from '../../keys/specs/table.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';
-import { asBuffer, stopIfDryRun, refuseRecipient } from './cryptographic.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
 import { keyIdOrAlias } from '../shared/key-resolvers.js';
 
@@ -38,34 +36,4 @@ const getPublicKey = operation({
   },
 });
 
-const deriveSharedSecret = operation({
-  name: 'DeriveSharedSecret',
-  service: 'kms',
-  readOnly: true,
-  permissions: [
-    {
-      action: 'kms:DeriveSharedSecret',
-      key: keyIdOrAlias('keyId'),
-      conditionKeys: {
-        ...requestAlias('keyId'),
-        'kms:KeyAgreementAlgorithm': ({ request }) => request.keyAgreementAlgorithm,
-      },
-    },
-  ],
-  states: 'cryptographic',
-  usage: 'KEY_AGREEMENT',
-  audited: ['keyId', 'keyAgreementAlgorithm'],
-  async handle({ request, key, services: { stores } }) {
-    refuseRecipient(request);
-    const { keyAgreementAlgorithm } = request;
-    const agreement = algorithmOf(key, 'keyAgreement', keyAgreementAlgorithm);
-    const point = readPeerKey(asBuffer(request.publicKey), agreement);
-    stopIfDryRun(request);
-    const sharedSecret = await stores.of(key).deriveSharedSecret(key.current.objectId, point);
-    const keyOrigin = key.record.origin;
-    const response = { keyId: key.arn, sharedSecret, keyAgreementAlgorithm, keyOrigin };
-    return { response, secrets: [sharedSecret] };
-  },
-});
-
-export const publicKeyOperations: readonly AnyOperation[] = [getPublicKey, deriveSharedSecret];
+export const publicKeyOperations: readonly AnyOperation[] = [getPublicKey];
