@@ -89,13 +89,8 @@ export class Pool implements WorkerEvents {
           'overloaded',
           `Key store "${this.config.name}" has too many jobs waiting; try again.`,
         );
-      const answered = (parts: readonly Buffer[], worker: WorkerProcess): void => {
-        try {
-          resolve(convert(kind.result.decode(parts), worker));
-        } catch (error) {
-          reject(new HsmError('internal', (error as Error).message, { cause: error }));
-        }
-      };
+      const answered = (parts: readonly Buffer[], worker: WorkerProcess) =>
+        resolve(convert(kind.result.decode(parts), worker));
       const job = new Job<WorkerProcess>(kind, kind.arguments.encode(values), this.#now, answered, reject);
       if (kind.repeatable && !kind.writes) this.#queue.push(job);
       else this.#aloneJobs.push(job);

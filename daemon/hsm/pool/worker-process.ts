@@ -222,7 +222,7 @@ export class WorkerProcess {
     this.#expectedWork -= job.expected;
     const cost = this.costs[job.kind.code] ?? 0;
     this.costs[job.kind.code] = cost + (microseconds - cost) / smoothing;
-    if (status === 0) job.resolve(parts, this);
+    if (status === 0) job.answer(parts, this);
     else job.reject(new HsmError(errorCodes[status - 1] ?? 'internal', parts[0]?.toString('utf8') ?? ''));
   };
 }
