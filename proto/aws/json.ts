@@ -1,5 +1,5 @@
-// The AWS JSON 1.1 protocol (Smithy, "AWS JSON 1.1 protocol"): messages in the shape that programs see (codec.ts) to and
-// from JSON with AWS's names, bytes as base64 and times as epoch seconds.
+// The AWS JSON 1.1 protocol (Smithy, "AWS JSON 1.1 protocol"): messages in the shape that programs see (codec/frames.ts) to
+// and from JSON with AWS's names, bytes as base64 and times as epoch seconds.
 import { namedFields } from './names.js';
 import type { FieldShape, MessageShape } from '../schema/descriptor.js';
 import { exceptions, type ServiceError } from '../errors.js';

@@ -6,7 +6,7 @@ import type { StringMap } from '../generated/messages.js';
 import { invalidSealedFile, SealError } from './seal-error.js';
 
 /** Most bytes of all keys and values together, as UTF-8. */
-export const maxContextBytes = 8_192;
+const maxContextBytes = 8_192;
 
 /** Most bytes of an encryption context in a sealed file, with all lengths. */
 export const maxSealedContextBytes = 8_192;

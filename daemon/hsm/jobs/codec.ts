@@ -16,9 +16,7 @@ export type FieldsOf<T> = { readonly [Name in keyof T]: Field<T[Name]> };
 
 /** Encodes and decodes all values of a job or of its result. */
 export interface Codec<T> {
-  /** Number of byte strings. */
-  readonly length: number;
-  /** Which of them are CKA_IDs of keys that the job uses. */
+  /** Which of the byte strings are CKA_IDs of keys that the job uses. */
   readonly keys: readonly number[];
   encode(values: T): Buffer[];
   /** @throws HsmError 'internal' where the number of byte strings is another one */
@@ -31,7 +29,6 @@ export function codecOf<T extends object>(fields: FieldsOf<T>): Codec<T> {
   const encodings = Object.values(fields) as readonly Field<T[keyof T]>[];
   const { length } = names;
   return {
-    length,
     keys: encodings.flatMap(({ isKey }, index) => (isKey ? [index] : [])),
     encode(values) {
       const parts = new Array<Buffer>(length);

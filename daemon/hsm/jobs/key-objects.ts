@@ -48,7 +48,7 @@ export const exists = defineJob({
 });
 
 /** Attributes of an object as [CKA number, value in hex]. */
-export type ReadAttributes = readonly (readonly [type: number, value: string])[];
+type ReadAttributes = readonly (readonly [type: number, value: string])[];
 
 /** Reads attributes of the objects that match others. */
 export const inspect = defineJob({

@@ -63,7 +63,7 @@ export function findToken(module: Module, name: TokenName): FoundToken {
 }
 
 /** A token's name for a human, such as `label "keyhold" and slot id 3`. */
-export function describeName({ label, serial, slot }: TokenName): string {
+function describeName({ label, serial, slot }: TokenName): string {
   return [
     label !== undefined && `label "${label}"`,
     serial !== undefined && `serial number ${serial}`,

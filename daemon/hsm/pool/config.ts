@@ -46,7 +46,7 @@ export interface KeyStoreConfig extends ModuleSettings {
   readonly maxWait?: number;
   /** Milliseconds that jobs which do not write wait for their turn. Default 15,000. */
   readonly patience?: number;
-  /** Deadlines in milliseconds that replace those of the table of kinds. */
+  /** Deadlines in milliseconds that replace those of the table of jobs. */
   readonly deadlines?: Readonly<Partial<Record<JobName, number>>>;
   readonly onEvent?: (event: KeyStoreEvent) => void;
 }

@@ -55,7 +55,7 @@ export class Pool implements WorkerEvents {
 
   #nextRefresh = 0;
 
-  /** Milliseconds, in place of those of the kinds. */
+  /** Milliseconds, in place of those of the table. */
   readonly #deadlines: Partial<Record<JobName, number>>;
 
   #sweptAt = performance.now();

@@ -1,4 +1,4 @@
-// Suite 2, for modules without AES-GCM: AES-256-CBC, then hmac-SHA-256 with a key of its own over all of it, in the order
+// Suite 2, for modules without AES-GCM: AES-256-CBC, then HMAC-SHA-256 with a key of its own over all of it, in the order
 // of RFC 7518, section 5.2.2.1. Both keys are in the HSM.
 import pkcs11 from 'pkcs11js';
 import type { Ciphertext } from '../../key-store.js';
