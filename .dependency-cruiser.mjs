@@ -51,23 +51,55 @@ const directions = Object.entries(allowed).map(([folder, others]) => ({
 }));
 
 /**
- * Programs that are started by the path of their file, which no import shows. Each is started by one file; nothing
- * outside the program's own folder imports it.
+ * What nothing outside imports, such as programs that are started by the path of their file, which no import shows. The
+ * files of `types` may import types of it.
  */
-const startedByPath = [
-  { starter: 'client/cli/programs.ts', programs: 'daemon/admin/' },
-  { starter: 'daemon/app/client-files.ts', programs: 'client/cli/' },
-  { starter: 'daemon/hsm/pool/worker-process.ts', programs: 'daemon/hsm/worker/' },
-];
-
-const programs = startedByPath.map(({ starter, programs }) => ({
-  name: `started-by-${starter.split('/').at(-1).replace('.ts', '')}`,
-  comment: `${starter} starts programs of ${programs} as processes: nothing else may import them.`,
-  severity: 'error',
-  from: { pathNot: `^${programs}` },
-  // The codec of a job names the type of the session that executes it.
-  to: { path: `^${programs}`, dependencyTypesNot: ['type-only'] },
-}));
+const closed = [
+  {
+    name: 'admin-programs-are-started',
+    comment: 'client/cli/programs.ts starts them as processes.',
+    to: '^daemon/admin/',
+  },
+  {
+    name: 'the-command-line-is-started',
+    comment: 'daemon/app/client-files.ts writes a home a file that starts it.',
+    to: '^client/cli/',
+  },
+  {
+    name: 'workers-are-started',
+    comment:
+      'daemon/hsm/pool/worker-process.ts starts them. The codec of a job names the session that executes it.',
+    to: '^daemon/hsm/worker/',
+    types: '^daemon/hsm/jobs/job\\.ts$',
+  },
+  {
+    name: 'the-daemon-loads-no-module',
+    comment:
+      'PKCS#11 modules run in workers and in programs of admin/hsm. Settings of a start have their types.',
+    to: '^daemon/hsm/pkcs11/',
+    importers: '^daemon/(hsm/worker|admin/hsm)/',
+    types: '^daemon/hsm/(start-settings|pool/config)\\.ts$',
+  },
+].flatMap(({ name, comment, to, importers = to, types }) => [
+  {
+    name,
+    comment,
+    severity: 'error',
+    from: { pathNot: [to, importers, ...(types ? [types] : [])] },
+    to: { path: to },
+  },
+  ...(types
+    ? [
+        {
+          name: `${name}-but-for-types`,
+          comment,
+          severity: 'error',
+          from: { path: types },
+          to: { path: to, dependencyTypesNot: ['type-only'] },
+        },
+      ]
+    : []),
+]);
 
 export default {
   forbidden: [
@@ -131,15 +163,8 @@ export default {
       from: { path: '^daemon/', pathNot: '^daemon/(app|admin|hsm|store|transports)/' },
       to: { path: '^daemon/(hsm/(pool|worker|pkcs11)|store/leveldb|transports)/' },
     },
-    {
-      name: 'the-daemon-loads-no-module',
-      comment: 'PKCS#11 modules run in workers and in programs of admin/hsm; types alone may be shared.',
-      severity: 'error',
-      from: { path: '^daemon/', pathNot: '^daemon/(hsm/(worker|pkcs11)|admin/hsm)/' },
-      to: { path: '^daemon/hsm/pkcs11/', dependencyTypesNot: ['type-only'] },
-    },
     ...directions,
-    ...programs,
+    ...closed,
   ],
   options: {
     tsPreCompilationDeps: true,
