@@ -37,15 +37,36 @@ export function readPublicKey(der: Uint8Array): PublicKey {
   } catch (cause) {
     throw unreadable(bytes, cause);
   }
-  // OpenSSL reads more than DER, and ignores what follows the key.
-  if (!key.export({ format: 'der', type: 'spki' }).equals(bytes))
-    throw new CryptoError('InvalidKey', 'The public key is not in DER, or other bytes follow it.');
+  // OpenSSL reads more than DER, and ignores what follows the key. This comes first: Node aborts where it is asked for the
+  // details of a key whose point is the one at infinity, which cannot be encoded.
+  if (!encodes(key, bytes)) throw notAsReturned();
   const { asymmetricKeyType = '', asymmetricKeyDetails: { modulusLength, namedCurve } = {} } = key;
   const kind = [asymmetricKeyType, modulusLength ?? namedCurve].filter(Boolean).join(' ');
   const keySpec = keySpecs[kind];
   if (keySpec === undefined)
     throw new CryptoError('UnsupportedAlgorithm', `No key spec has a public key of the kind '${kind}'.`);
+  // OpenSSL keeps the form of a curve and a point: parameters in place of a name, a compressed point. A JWK has neither.
+  if (asymmetricKeyType === 'ec') {
+    const plain = createPublicKey({ key: key.export({ format: 'jwk' }), format: 'jwk' });
+    if (!encodes(plain, bytes)) throw notAsReturned();
+  }
   return { keySpec, key };
+}
+
+/** Whether these bytes are the key in DER, as Node writes it. */
+function encodes(key: KeyObject, bytes: Buffer): boolean {
+  try {
+    return key.export({ format: 'der', type: 'spki' }).equals(bytes);
+  } catch {
+    return false;
+  }
+}
+
+function notAsReturned(): CryptoError {
+  return new CryptoError(
+    'InvalidKey',
+    'The public key is not as GetPublicKey returns it: in DER, with a named curve and an uncompressed point, and nothing after it.',
+  );
 }
 
 /** 2.16.840.1.101.3.4.3.17 to 19 (RFC 9881, section 3) without their last byte, as DER has them. */

@@ -46,7 +46,7 @@ export interface VerifyOptions {
  */
 export async function verify(publicKey: Uint8Array, options: VerifyOptions): Promise<boolean> {
   const { signingAlgorithm, messageType = 'RAW' } = options;
-  const algorithm = algorithms[signingAlgorithm];
+  const algorithm = Object.hasOwn(algorithms, signingAlgorithm) ? algorithms[signingAlgorithm] : undefined;
   if (!algorithm)
     throw new CryptoError('UnsupportedAlgorithm', `${signingAlgorithm} cannot be verified without a daemon.`);
   const key = readPublicKey(publicKey);

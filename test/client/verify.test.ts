@@ -223,6 +223,15 @@ void t.test('a key that is not one has a clear error, whatever its bytes are', a
   const offCurve = Buffer.from(der);
   offCurve[offCurve.length - 1]! ^= 1;
   await refuses(offCurve, 'InvalidKey', 'a point off the curve');
+  const infinity = Buffer.concat([hex('3019'), der.subarray(2, 23), hex('03020000')]);
+  await refuses(infinity, 'InvalidKey', 'the point at infinity');
+  const convert = ['ec', '-pubin', '-inform', 'DER', '-in', 'key.der', '-pubout', '-outform', 'DER'];
+  for (const form of [
+    ['-param_enc', 'explicit'],
+    ['-conv_form', 'compressed'],
+    ['-conv_form', 'hybrid'],
+  ])
+    await refuses(openssl([...convert, ...form], { 'key.der': der }), 'InvalidKey', form.join(' '));
   for (const [name, key] of Object.entries({
     'RSA of 1024 bits': generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey,
     'RSA-PSS': generateKeyPairSync('rsa-pss', { modulusLength: 2048 }).publicKey,
@@ -258,7 +267,8 @@ void t.test('an algorithm, a message type or a digest that does not fit is refus
   await refuses({ signingAlgorithm: 'ML_DSA_SHAKE_256' }, 'IncompatibleAlgorithm');
   await refuses({ signingAlgorithm: 'SM2DSA' }, 'UnsupportedAlgorithm');
   await refuses({ signingAlgorithm: 'ED25519_PH_SHA_512' }, 'UnsupportedAlgorithm');
-  await refuses({ signingAlgorithm: 'none' as 'SM2DSA' }, 'UnsupportedAlgorithm');
+  for (const name of ['none', 'constructor', '__proto__'])
+    await refuses({ signingAlgorithm: name as 'SM2DSA' }, 'UnsupportedAlgorithm');
   await refuses({ messageType: 'DIGEST', message: Buffer.alloc(31) }, 'InvalidMessage');
   await refuses({ messageType: 'EXTERNAL_MU' }, 'InvalidMessage');
   const edwards = spki(generateKeyPairSync('ed25519').publicKey);
