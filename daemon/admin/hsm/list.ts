@@ -90,10 +90,10 @@ function profileOf(home: string, { profile }: Options): string {
   return profile ?? loadConfig(home).hsm.profile;
 }
 
-/** The token of keyhold.yaml that the options name; undefined: they name another one, or another PIN. */
+/** The token of keyhold.yaml that the options name; undefined: they name another one. */
 function configuredTarget(
   home: string,
-  { profile, token, slot, pinFile, pinEnv }: Options,
+  { profile, token, slot, user, pinFile, pinEnv }: Options,
 ): Target | undefined {
   const { hsm, clusters } = loadConfig(home);
   const configured: Target[] = [
@@ -107,8 +107,10 @@ function configuredTarget(
       (slot === undefined || target.token.tokenSlot === slot),
   );
   const pin = pinOf({ pinFile, pinEnv });
-  if (!found || !pin) return found;
-  return { name: latchName(found.token.profile, found.token), token: { ...found.token, pin } };
+  if (!found || (!pin && (user ?? found.token.user) === found.token.user)) return found;
+  // The PIN of keyhold.yaml is that of its user: it is not tried for another one.
+  const login = { user: user ?? found.token.user, pin };
+  return { name: latchName(found.token.profile, found.token), token: { ...found.token, ...login } };
 }
 
 /** What there is to say besides the listing. */
