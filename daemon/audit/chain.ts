@@ -63,11 +63,6 @@ export function isJson(line: Buffer): boolean {
   }
 }
 
-/** A time as CloudTrail writes it: UTC, whole seconds. */
-export function eventTime(): string {
-  return new Date().toISOString().replace(/\.\d+Z$/, 'Z');
-}
-
 const fileNamePattern = /^audit-([0-9]{8})\.jsonl$/;
 
 /** The name of the log's n-th file, counted from 1. */

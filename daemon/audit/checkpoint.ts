@@ -1,7 +1,8 @@
 // Checkpoints: signed statements in the log that a record which is already durable has this hash. As each hash covers
 // the one before, a checkpoint vouches for every record up to the one that it names.
 import { z } from 'zod';
-import { eventTime, type ChainHead } from './chain.js';
+import type { ChainHead } from './chain.js';
+import { eventTime, withoutBraces } from './event.js';
 
 /**
  * Most records between a checkpoint and the record that it names. A verifier keeps that many hashes, so its memory is
@@ -43,11 +44,8 @@ export function checkpointMessage({ sequence, hash }: ChainHead): Buffer {
 /** The JSON members of a checkpoint's record. */
 export function checkpointMembers(checkpoint: Checkpoint): string {
   const { sequence, hash, keyId, signature } = checkpoint;
-  const members = JSON.stringify({
-    eventTime: eventTime(),
-    checkpoint: { sequence, hash, keyId, signature },
-  });
-  return checkpointMark + members.slice(1, -1);
+  const members = { eventTime: eventTime(), checkpoint: { sequence, hash, keyId, signature } };
+  return checkpointMark + withoutBraces(members);
 }
 
 /** Whether a line is a checkpoint's record; `membersAt` as `parseStart` gives it. */

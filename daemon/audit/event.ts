@@ -89,7 +89,7 @@ function cutText(text: string): string {
 let second = 0;
 let secondText = '';
 
-/** Now, to the second, as CloudTrail writes it. */
+/** Now, as CloudTrail writes it: UTC, whole seconds. */
 export function eventTime(): string {
   const now = Math.floor(Date.now() / 1000);
   if (now !== second) {

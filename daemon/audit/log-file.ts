@@ -1,8 +1,8 @@
 // The newest file of the log: opening and repair, durable appends, rotation.
 import { constants, fdatasync, stat, type Stats, write } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { syncFolder } from '../files/replace-file.js';
+import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeFolder, syncFolder } from '../files/replace-file.js';
 import { AuditError } from './audit-log.js';
 import {
   fileName,
@@ -63,7 +63,7 @@ export class LogFile {
    * @throws AuditError where the last complete line is not a record, or a file cannot be used
    */
   static async open(directory: string, maxFileSize: number): Promise<OpenedLogFile> {
-    if (await mkdir(directory, { recursive: true, mode: 0o700 })) await syncFolder(dirname(directory));
+    await makeFolder(directory);
     const numbers = fileNumbers(await readdir(directory));
     const number = numbers.at(-1);
     if (number === undefined) {

@@ -1,9 +1,10 @@
 // Opens the audit log: repairs a torn line in the newest file, and appends with checkpoints.
 import { randomUUID } from 'node:crypto';
 import type { AuditHead, AuditLog, CheckpointSigner } from './audit-log.js';
-import { eventTime, parseStart } from './chain.js';
+import { parseStart } from './chain.js';
 import { isCheckpoint, parseCheckpoint } from './checkpoint.js';
 import { type CheckpointEvent, Checkpointer } from './checkpointer.js';
+import { eventTime, withoutBraces } from './event.js';
 import { LogFile, type OpenedLogFile, type TornLine } from './log-file.js';
 import { AuditWriter, type WriterEvent } from './writer.js';
 
@@ -126,5 +127,5 @@ function repairMembers(torn: TornLine): string {
     managementEvent: true,
     eventCategory: 'Management',
   };
-  return JSON.stringify(event).slice(1, -1);
+  return withoutBraces(event);
 }
