@@ -69,7 +69,7 @@ export class KeyLifecycle {
 
   /**
    * Rotates an enabled key, as automatic rotation does.
-   * @throws HsmError, StoreError, AuditError: to be tried again. ServiceError where its state does not allow it
+   * @throws HsmError, StoreError, AuditError: to be tried again. KeyError where its state does not allow it
    */
   async rotateKey(keyId: string): Promise<void> {
     const { keyring, materials } = this.services;

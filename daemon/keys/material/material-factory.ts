@@ -34,6 +34,9 @@ export type PerformImport = (id: ObjectId, label: string) => Promise<ImportedMat
 /** What the caller of an import says of the material. */
 export type ImportFacts = Pick<Import, 'validTo' | 'importType' | 'expectedId' | 'description'>;
 
+/** What the import itself determines. */
+type ImportedIdentity = Pick<Import, 'arn' | 'materialId' | 'objectId' | 'leftHsm'>;
+
 const labelOf = (keyId: string) => `keyhold/${keyId}`;
 
 export class MaterialFactory {
@@ -75,15 +78,16 @@ export class MaterialFactory {
     record: KeyRecord,
     perform: PerformImport,
   ): Promise<NewMaterial & { readonly record: KeyRecord }> {
-    const { pending, imported } = await this.#import(record, perform);
-    const facts = { ...imported, at: record.createdAt, validTo: undefined, leftHsm: true };
-    const whole = withImport(record, facts).record;
-    return {
-      record: { ...whole, enabled: record.enabled },
-      material: whole.materials[0]!,
-      commit: pending.commit,
-      undo: () => pending.undo(),
-    };
+    return this.#import(record, perform, (pending, imported) => {
+      const facts = { ...imported, at: record.createdAt, validTo: undefined, leftHsm: true };
+      const whole = withImport(record, facts).record;
+      return {
+        record: { ...whole, enabled: record.enabled },
+        material: whole.materials[0]!,
+        commit: pending.commit,
+        undo: () => pending.undo(),
+      };
+    });
   }
 
   /**
@@ -143,36 +147,39 @@ export class MaterialFactory {
     perform: PerformImport,
     facts: ImportFacts,
   ): Promise<PreparedMaterial & { readonly finish: () => Promise<void> }> {
-    const { pending, imported } = await this.#import(key.record, perform);
-    const merged = { ...facts, ...imported, at: Date.now() / 1000 };
-    const imports = (now: Key) =>
-      withImport(now.record, merged, (id) => now.material(id)?.missing !== undefined);
-    try {
+    return this.#import(key.record, perform, (pending, imported) => {
+      const merged = { ...facts, ...imported, at: Date.now() / 1000 };
+      const imports = (now: Key) =>
+        withImport(now.record, merged, (id) => now.material(id)?.missing !== undefined);
       // Now too, so that what is wrong costs no write.
       imports(key);
-    } catch (error) {
-      await pending.undo();
-      throw error;
-    }
-    let takesObject = true;
-    let replaced: string | undefined;
-    const changes = () => {
-      const result = imports(this.keyring.existing(key.record.keyId));
-      ({ takesObject, replaced } = result);
-      // Where the object is not needed its intent stays, and finish() ends both.
-      if (!takesObject) return [putKey(result.record)];
-      const destruction = replaced === undefined ? [] : [intendDestruction(replaced)];
-      return [putKey(result.record), pending.commit, ...destruction];
-    };
-    const finish = async () => {
-      if (!takesObject) await pending.undo();
-      if (replaced !== undefined) await finishDestruction(this.records, this.stores.of(key), replaced);
-    };
-    return { materialId: imported.materialId, changes, undo: () => pending.undo(), finish };
+      let takesObject = true;
+      let replaced: string | undefined;
+      const changes = () => {
+        const result = imports(this.keyring.existing(key.record.keyId));
+        ({ takesObject, replaced } = result);
+        // Where the object is not needed its intent stays, and finish() ends both.
+        if (!takesObject) return [putKey(result.record)];
+        const destruction = replaced === undefined ? [] : [intendDestruction(replaced)];
+        return [putKey(result.record), pending.commit, ...destruction];
+      };
+      const finish = async () => {
+        if (!takesObject) await pending.undo();
+        if (replaced !== undefined) await finishDestruction(this.records, this.stores.of(key), replaced);
+      };
+      return { materialId: imported.materialId, changes, undo: () => pending.undo(), finish };
+    });
   }
 
-  /** Imports under an intent, and computes the material's ID. */
-  async #import(record: KeyRecord, perform: PerformImport) {
+  /**
+   * Imports under an intent, and computes the material's ID.
+   * @param use makes the result; where it throws, the import is undone
+   */
+  async #import<Result>(
+    record: KeyRecord,
+    perform: PerformImport,
+    use: (pending: PendingMaterial, imported: ImportedIdentity) => Result,
+  ): Promise<Result> {
     const { keyId } = record;
     const pending = await importMaterial(this.records, this.stores.of({ record }), labelOf(keyId), perform);
     try {
@@ -180,7 +187,7 @@ export class MaterialFactory {
       const materialId = await materialIdOf(this.stores.main, this.materialIds, record, checkValue);
       const objectId = pending.objectId.toString('hex');
       const arn = this.keyring.namer.keyArn(keyId);
-      return { pending, imported: { arn, materialId, objectId, leftHsm } };
+      return use(pending, { arn, materialId, objectId, leftHsm });
     } catch (error) {
       await pending.undo();
       throw error;

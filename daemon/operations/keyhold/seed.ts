@@ -168,7 +168,8 @@ async function checkIsAsSeeded(key: Key, request: SeedKeyRequest, services: Serv
 /** Whether a key's current material is this one, which only the HSM can tell. */
 async function hasMaterial(record: KeyRecord, keyMaterial: Uint8Array, services: Services): Promise<boolean> {
   if (record.origin !== 'EXTERNAL') return false;
-  const { material, undo } = await withImported({ ...record, materials: [] }, keyMaterial, services);
+  const bare = { ...record, materials: [], pendingMaterial: undefined };
+  const { material, undo } = await withImported(bare, keyMaterial, services);
   await undo();
   return material.materialId === record.materials.at(-1)?.materialId;
 }

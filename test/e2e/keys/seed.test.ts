@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import { TestDaemon } from '../../support/daemon.js';
+import { doesNotExpire, parametersFor } from '../../support/imports.js';
 import { labels } from '../../support/token.js';
 
 const ids = {
@@ -146,6 +147,22 @@ keys:
     const alias = await seed(`keys:\n  - { keyId: ${other}, aliases: [alias/app] }\n`);
     t.match(alias.stderr, /AlreadyExistsException.*alias\/app already exists/);
     t.match((await seed(file)).stdout, /0 created, 5 unchanged/);
+  });
+
+  await t.test('material that waits for its rotation is another one, and its copy goes', async (t) => {
+    const keyId = '88888888-2222-3333-4444-555555555501';
+    const [current, pending] = [randomBytes(32), randomBytes(32)];
+    const fileWith = (material: Buffer) =>
+      `keys:\n  - { keyId: ${keyId}, material: { hex: '${material.toString('hex')}' } }\n`;
+    t.equal((await seed(fileWith(current))).code, 0);
+    const parameters = await parametersFor(client, keyId);
+    await parameters.import(pending, { ...doesNotExpire, importType: 'NEW_KEY_MATERIAL' });
+    const before = labels(daemon);
+    const { code, stderr } = await seed(fileWith(pending));
+    t.equal(code, 1);
+    t.match(stderr, /AlreadyExistsException.*its key material is another one/);
+    t.same(labels(daemon), before);
+    t.match((await seed(fileWith(current))).stdout, /0 created, 1 unchanged/);
   });
 
   await t.test('a file that is wrong is refused with lines, and none of its secrets', async (t) => {
