@@ -55,13 +55,14 @@ export async function start(home: string): Promise<Daemon> {
   const { limits, warnings: cutLimits } = fitConnections(config.limits, openFilesLimit(), workersOf(config));
   for (const warning of cutLimits) log.warn(warning);
   const admission = new Admission(new Quotas(config.quotas, operationTable.values()), limits);
-  const storage = await openStorage(home, config, log);
+  const settings = { home, config, limits, loaded, log };
+  const storage = await openStorage(settings);
   const { store, instance, keyStore, anchoring, place } = storage;
-  const journal = await openJournal(home, config, log, storage, () => admission.executing);
+  const journal = await openJournal(settings, { storage, underWay: () => admission.executing });
   const { audit, sinks, seal, owed, completed, event, eventBeside } = journal;
-  const keys = await openKeys(home, config, limits, log, storage, journal);
+  const keys = await openKeys(settings, { storage, journal });
   const { keyring, stores, clusters, madeKeys, repairs, inspection, unknownMaterials } = keys;
-  const services = await makeServices(config, limits, loaded, admission, log, storage, journal, keys);
+  const services = await makeServices(settings, { storage, journal, keys, admission });
   const { authenticator, certificates, failures, noted, scheduler } = services;
   const certificateExpiry = new ExpiryWatch(loaded.expiries, (warning) => log.warn(warning));
   const disks = new HangingDisks(
@@ -72,14 +73,14 @@ export async function start(home: string): Promise<Daemon> {
     log,
   );
   const health = () =>
-    healthOf(
+    healthOf({
       stores,
       audit,
       sinks,
       keyring,
       inspection,
-      [...listeners.problems, ...disks.warnings],
-      [
+      problems: [...listeners.problems, ...disks.warnings],
+      warnings: [
         ...cutLimits,
         ...scheduler.warnings,
         ...anchoring.warnings,
@@ -88,8 +89,11 @@ export async function start(home: string): Promise<Daemon> {
         ...certificateExpiry.warnings,
         ...unhandled.warnings,
       ],
-    );
-  const transports = makeTransports(config, limits, loaded, log, storage, journal, services, health);
+    });
+  const { host, http } = config.listen;
+  const socket = inHome(home, config.listen.socket);
+  const addresses = { socket, tls: { host, port }, http };
+  const transports = makeTransports(settings, { storage, journal, services, addresses, health });
   const { listeners, native, aws, verdicts } = transports;
 
   await event('StartService', {
@@ -103,10 +107,8 @@ export async function start(home: string): Promise<Daemon> {
   sinks.apply(loaded.sinks);
   // A client that signs in the second in which the daemon started would be taken for a replay.
   await new Promise((done) => setTimeout(done, Math.max(0, authenticator.notBefore - Date.now())));
-  const socket = inHome(home, config.listen.socket);
-  const { host, http } = config.listen;
   const endpoint = { home, socket, host, region: instance.region, ca: inHome(home, config.tls.ca) };
-  const ports = await listeners.listen({ socket, host, port, http });
+  const ports = await listeners.open();
   const bound = { ...endpoint, port: ports.port, http: http && { host: http.host, port: ports.httpPort! } };
   writeClientFiles(bound);
   scheduler.start();

@@ -3,7 +3,7 @@ import { ConfigError } from '../config/load.js';
 import { fileFault } from '../files/fs-errors.js';
 import { HsmError } from '../hsm/key-store.js';
 import { StoreError } from '../store/store.js';
-import { ListenError } from '../transports/unix-socket.js';
+import { ListenError } from '../transports/listener.js';
 
 const known = [ConfigError, HsmError, StoreError, AuditError, ListenError];
 

@@ -6,20 +6,31 @@ import type { KeyStores } from '../keys/stores/key-stores.js';
 import type { Keyring } from '../keys/keyring.js';
 import { Health } from '../observability/health.js';
 
-/**
- * Puts the health report together.
- * @param problems what keeps requests from being served: the daemon is not healthy while there is any
- * @param others warnings
- */
-export function healthOf(
-  stores: KeyStores,
-  audit: AuditLog,
-  sinks: Sinks,
-  keyring: Keyring,
-  { missing, unclaimed, foreign }: Inspection,
-  problems: readonly string[],
-  others: readonly string[],
-): Health {
+/** What a health report is put together from. */
+export interface HealthParts {
+  readonly stores: KeyStores;
+  readonly audit: AuditLog;
+  readonly sinks: Sinks;
+  readonly keyring: Keyring;
+  /** Of the default token, at the start. */
+  readonly inspection: Inspection;
+  /** What keeps requests from being served: the daemon is not healthy while there is any. */
+  readonly problems: readonly string[];
+  /** Of parts that have no other place in the report. */
+  readonly warnings: readonly string[];
+}
+
+/** Puts the health report together. */
+export function healthOf({
+  stores,
+  audit,
+  sinks,
+  keyring,
+  inspection,
+  problems,
+  warnings: others,
+}: HealthParts): Health {
+  const { missing, unclaimed, foreign } = inspection;
   const warnings = keyring.stillMissing(missing).map((each) => `the token does not hold ${each}`);
   if (audit.available && audit.fault !== undefined) warnings.push(audit.fault);
   warnings.push(...stores.warnings, ...sinks.warnings, ...others, ...unclaimedWarnings(unclaimed, keyring));

@@ -1,31 +1,28 @@
 // Phase 2: the audit log, its sinks, and what the last run still owes it.
 import { makeServiceEvent } from '../../audit/event.js';
 import { hasEvent } from '../../audit/search.js';
-import type { Config } from '../../config/schema.js';
 import { AuditOutbox } from '../../journal/audit-outbox.js';
 import { Recorder } from '../../journal/recorder.js';
-import type { Logger } from '../../observability/log.js';
 import { LogSeal } from '../opening/log-seal.js';
 import { checkAudit, openAudit } from '../opening/open-home.js';
 import { makeSinks } from '../sink-settings.js';
+import type { Settings } from './settings.js';
 import type { Storage } from './storage.js';
 import { homePaths } from '../../files/home.js';
 
 /** The audit log with its sinks, and the recorder of changes. */
 export type Journal = Awaited<ReturnType<typeof openJournal>>;
 
-/**
- * Opens the audit log and writes the events that the last run owes it.
- * @param underWay how many requests are executed now
- * @throws AuditError, StoreError
- */
-export async function openJournal(
-  home: string,
-  config: Config,
-  log: Logger,
-  { instance, keyStore, records, anchor, anchoring }: Storage,
-  underWay: () => number,
-) {
+/** The phase before this one, and what it cannot know. */
+export interface JournalParts {
+  readonly storage: Storage;
+  /** How many requests are executed now. */
+  readonly underWay: () => number;
+}
+
+/** Opens the audit log and writes the events that the last run owes it. @throws AuditError, StoreError */
+export async function openJournal({ home, config, log }: Settings, { storage, underWay }: JournalParts) {
+  const { instance, keyStore, records, anchor, anchoring } = storage;
   const isLogged = (eventId: string, after: number) => hasEvent(homePaths(home).audit, eventId, after);
   const event = (name: string, data: object, error?: { code: string; message: string }) => {
     const { account, region } = instance;

@@ -1,5 +1,4 @@
 // Phase 3: keys and key stores, after the repair of what a crash left.
-import type { Config } from '../../config/schema.js';
 import { Secrets } from '../../hsm/secrets.js';
 import { Namer } from '../../keys/identifiers.js';
 import { wrappingObjects } from '../../keys/import/wrapping-keys.js';
@@ -20,11 +19,9 @@ import { secretsKey } from '../opening/instance.js';
 import { Clusters } from '../opening/open-key-store.js';
 import { OrphanRecovery } from '../opening/orphan-recovery.js';
 import type { Journal } from './journal.js';
+import type { Settings } from './settings.js';
 import type { Storage } from './storage.js';
 import { homePaths } from '../../files/home.js';
-
-/** The configuration's limits, as far as open files allow. */
-type Limits = Config['limits'];
 
 /** Keys, their stores and materials. */
 export type Keys = Awaited<ReturnType<typeof openKeys>>;
@@ -34,13 +31,10 @@ export type Keys = Awaited<ReturnType<typeof openKeys>>;
  * @throws HsmError, StoreError
  */
 export async function openKeys(
-  home: string,
-  config: Config,
-  limits: Limits,
-  log: Logger,
-  { instance, keyStore, records }: Storage,
-  { recorder }: Journal,
+  { home, config, limits, log }: Settings,
+  { storage, journal }: { readonly storage: Storage; readonly journal: Journal },
 ) {
+  const { instance, keyStore, records } = storage;
   const madeKeys = new OrphanRecovery(homePaths(home).audit, records, keyStore, log);
   const repaired = await repairIntents(records, keyStore, { isKept: (id) => madeKeys.isKept(id) });
   const repairs = repaired.length + (await finishDestructions(records, keyStore));
@@ -63,7 +57,7 @@ export async function openKeys(
   report(log, inspection);
 
   const materials = new MaterialFactory(keyring, records, stores, internalKeys['material-ids']);
-  const acts = new KeyLifecycle({ keyring, records, stores, materials }, recorder);
+  const acts = new KeyLifecycle({ keyring, records, stores, materials }, journal.recorder);
   const messageCounts = await MessageCounts.open(records, {
     keyring,
     bound: limits.messagesPerMaterial,

@@ -1,5 +1,5 @@
 // Phase 4: identities, the pipeline with its operations, and the background work.
-import { type Config, defaultFieldLimits } from '../../config/schema.js';
+import { defaultFieldLimits } from '../../config/schema.js';
 import { AccessKeys } from '../../identity/access-keys.js';
 import { Authenticator } from '../../identity/authenticator.js';
 import { ClientCertificates } from '../../identity/certificates/certificates.js';
@@ -10,38 +10,37 @@ import { Grants } from '../../keys/grants/grants.js';
 import { hmacSha256 } from '../../keys/specs/table.js';
 import { Scheduler } from '../../lifecycle/scheduler.js';
 import { TrustedClock } from '../../lifecycle/trusted-clock.js';
-import type { Logger } from '../../observability/log.js';
 import { ManagedKeys } from '../../operations/kms/managed-keys.js';
 import { operationTable } from '../../operations/table.js';
-import { Admission } from '../../pipeline/admission/fair-queue.js';
+import type { Admission } from '../../pipeline/admission/fair-queue.js';
 import { makeFailureEvent } from '../../pipeline/audit-event.js';
 import { fieldLimitCheck } from '../../pipeline/field-limits.js';
 import { NotedRequests } from '../../pipeline/noted-requests.js';
 import { Pipeline } from '../../pipeline/pipeline.js';
 import { upgradeLimitsOf } from '../../transports/gate.js';
 import { internalObjectId } from '../opening/instance.js';
-import type { Loaded } from '../reload.js';
 import type { Journal } from './journal.js';
 import type { Keys } from './keys.js';
+import type { Settings } from './settings.js';
 import type { Storage } from './storage.js';
 
 /** Identities, the pipeline and the background work. */
 export type Services = Awaited<ReturnType<typeof makeServices>>;
 
-/**
- * Makes what decides about requests and executes them.
- * @throws StoreError, HsmError
- */
+/** The phases before this one, and the queue of requests. */
+export interface ServiceParts {
+  readonly storage: Storage;
+  readonly journal: Journal;
+  readonly keys: Keys;
+  readonly admission: Admission;
+}
+
+/** Makes what decides about requests and executes them. @throws StoreError, HsmError */
 export async function makeServices(
-  config: Config,
-  limits: Config['limits'],
-  loaded: Loaded,
-  admission: Admission,
-  log: Logger,
-  storage: Storage,
-  { audit, recorder }: Journal,
-  keys: Keys,
+  { config, limits, loaded, log }: Settings,
+  { storage, journal, keys, admission }: ServiceParts,
 ) {
+  const { audit, recorder } = journal;
   const { records, keyStore, instance, startedAt } = storage;
   const { keyring, stores, materials, messageCounts, lastUsage, unknownMaterials } = keys;
   const { secrets, internalKeys, ownObjects, acts } = keys;

@@ -1,6 +1,4 @@
 // Phase 1: the metadata store, the HSM, and what each says of the other.
-import type { Config } from '../../config/schema.js';
-import type { Logger } from '../../observability/log.js';
 import { LevelStore } from '../../store/leveldb/leveldb.js';
 import { Anchoring } from '../opening/anchor.js';
 import { restoreAuditPublicKey } from '../opening/audit-public-key.js';
@@ -8,16 +6,13 @@ import { notePlace } from '../opening/home-place.js';
 import { loadRecords, readOwnInstance } from '../opening/open-home.js';
 import { openKeyStore } from '../opening/open-key-store.js';
 import { homePaths } from '../../files/home.js';
+import type { Settings } from './settings.js';
 
 /** The metadata store and the default key store of a home, both open and compared with each other. */
 export type Storage = Awaited<ReturnType<typeof openStorage>>;
 
-/**
- * Opens the metadata store and the HSM.
- * @param home absolute path
- * @throws StoreError, HsmError
- */
-export async function openStorage(home: string, config: Config, log: Logger) {
+/** Opens the metadata store and the HSM. @throws StoreError, HsmError */
+export async function openStorage({ home, config, log }: Settings) {
   const store = await LevelStore.open(homePaths(home).metadata);
   const startedAt = Date.now();
   const instance = await readOwnInstance(store, config);

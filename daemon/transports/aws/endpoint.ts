@@ -23,6 +23,8 @@ import {
 import type { GatedConnection } from '../gate.js';
 import type { Forwarded } from '../proxies.js';
 import { certificateOf, drainTimeout, type VerifiedCertificate } from '../certified.js';
+import type { Route } from '../http/router.js';
+import { drained, tooManyInFlight } from '../in-flight.js';
 import { Lease } from '../request-memory.js';
 import { Bodies } from './body.js';
 import { excludedOperations } from './excluded.js';
@@ -40,9 +42,14 @@ const protocols: ReadonlyMap<string, Protocol> = new Map([
 /** How often certificates are looked at, in milliseconds. */
 const certificateInterval = 1_000;
 
-export interface AwsLimits {
-  readonly bodyBytes: number;
-  readonly inFlightPerConnection: number;
+export interface AwsOptions {
+  /** The Region of all requests. */
+  readonly region: string;
+  readonly limits: {
+    /** Bytes of a request's body. */
+    readonly bodyBytes: number;
+    readonly inFlightPerConnection: number;
+  };
 }
 
 /** Requests on a connection whose client is not known yet: those that HTTP/2 allows at once. */
@@ -58,7 +65,9 @@ interface Connection {
   origin?: RequestContext;
 }
 
-export class AwsEndpoint {
+/** Serves AWS's protocols over HTTP. */
+export class AwsEndpoint implements Route {
+  readonly name = 'POST for clients of AWS';
   readonly #bodies: Bodies;
   readonly #connections = new WeakMap<object, Connection>();
   /** The connections that bear a certificate, and how each is ended. */
@@ -69,14 +78,17 @@ export class AwsEndpoint {
 
   constructor(
     private readonly deps: TransportDeps,
-    private readonly region: string,
-    private readonly limits: AwsLimits,
+    private readonly options: AwsOptions,
   ) {
-    this.#bodies = new Bodies(limits.bodyBytes, deps.memory);
+    this.#bodies = new Bodies(options.limits.bodyBytes, deps.memory);
   }
 
-  /** Answers a POST, or a GET of the query protocol. */
-  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** Every POST, since a signature covers any path, and a GET with an Action, as the query protocol allows. */
+  takes({ method, url = '' }: IncomingMessage): boolean {
+    return method === 'POST' || (method === 'GET' && /[?&]Action=/.test(url));
+  }
+
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = randomUUID();
     const connection = this.#connectionOf(request);
     if (!connection) {
@@ -128,15 +140,14 @@ export class AwsEndpoint {
 
   /** Requests that a client has sent before it read the answers, past which it is no client but a flood. */
   #mostInFlight({ memory }: GatedConnection): number {
-    return memory ? 2 * this.limits.inFlightPerConnection : maxUnauthenticatedInFlight;
+    return memory ? 2 * this.options.limits.inFlightPerConnection : maxUnauthenticatedInFlight;
   }
 
   /** Answers what is in flight, and tells clients to take another connection. */
   async drain(timeout: number): Promise<void> {
     this.#draining = true;
     clearInterval(this.#timer);
-    const end = Date.now() + timeout;
-    while (this.#inFlight > 0 && Date.now() < end) await new Promise((done) => setTimeout(done, 10));
+    await drained(() => this.#inFlight, timeout);
   }
 
   /** @returns undefined where the client went away before it had sent its request */
@@ -149,10 +160,10 @@ export class AwsEndpoint {
     const body = await this.#bodies.read(request, lease);
     if (!body) return undefined;
     try {
-      if (connection.inFlight > this.limits.inFlightPerConnection) {
+      const { inFlightPerConnection } = this.options.limits;
+      if (connection.inFlight > inFlightPerConnection) {
         this.#noteExcess(connection.gated, requestId);
-        const limit = `At most ${this.limits.inFlightPerConnection} requests may be in flight on a connection.`;
-        throw new exceptions.ThrottlingException(limit);
+        throw tooManyInFlight(inFlightPerConnection);
       }
       const protocol = protocolOf(request);
       const parameters = request.method === 'GET' ? queryOf(request) : body;
@@ -262,7 +273,10 @@ export class AwsEndpoint {
       const clientHost = typeof host === 'string' ? host : undefined;
       // Behind a proxy nobody here knows the client's TLS.
       const tls = gated.isTls && !forwarded ? tlsDetailsOf(socket, clientHost) : undefined;
-      connection.origin = { ...makeRequestContext(caller, this.region, address, userAgent, tls), plainHttp };
+      connection.origin = {
+        ...makeRequestContext(caller, this.options.region, address, userAgent, tls),
+        plainHttp,
+      };
     }
     return connection.origin;
   }

@@ -1,41 +1,65 @@
+// Requests that are no WebSocket upgrade: each goes to the first route that takes it.
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { allowOrigin } from './cors.js';
 
-/** What answers requests that are no WebSocket upgrade. */
-export interface Routes {
-  /** GET /healthz */
-  readonly health: RequestListener;
-  /** Every POST, since a signature covers any path, and a GET with an Action, as the query protocol allows. */
-  readonly aws: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+/** Answers a kind of request. */
+export interface Route {
+  /** As clients read it where nothing takes their request: `GET /healthz`. */
+  readonly name: string;
+  takes(request: IncomingMessage): boolean;
+  answer(request: IncomingMessage, response: ServerResponse): void | Promise<void>;
 }
 
-/**
- * Hands each request to who answers it.
- * @param origins of web pages that browsers may let in
- * @param failed hears of a request that could not be answered; its connection, or its stream, is ended
- */
-export function router(
-  { health, aws }: Routes,
-  origins: readonly string[],
-  failed: (error: unknown) => void,
-): RequestListener {
+/** What the router works with. */
+export interface RouterOptions {
+  readonly routes: readonly Route[];
+  /** Origins of web pages that browsers let in. */
+  readonly allowedOrigins: readonly string[];
+  /** Hears of a request that could not be answered; its connection, or its stream, is ended. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** Hands each request to the route that answers it, or answers 404. */
+export function router({ routes, allowedOrigins, failed }: RouterOptions): RequestListener {
+  const notFound = notFoundRoute(routes);
   return (request, response) => {
     // A client that goes away while it is answered is no fault of the daemon.
     response.on('error', () => undefined);
     request.on('error', () => undefined);
-    if (allowOrigin(origins, request, response)) return;
-    const isAction = request.method === 'GET' && /[?&]Action=/.test(request.url ?? '');
-    const end = (error: unknown) => {
+    if (allowOrigin(allowedOrigins, request, response)) return;
+    const route = routes.find((each) => each.takes(request)) ?? notFound;
+    answerBy(route, request, response).catch((error: unknown) => {
       failed(error);
       response.destroy();
-    };
-    if (request.method === 'POST' || isAction) aws(request, response).catch(end);
-    else {
-      try {
-        health(request, response);
-      } catch (error) {
-        end(error);
-      }
-    }
+    });
+  };
+}
+
+/** Answers in JSON, to a request whose body is not read. @param body its members */
+export function sendJson(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  body: object,
+): void {
+  request.resume();
+  const headers = { 'Content-Type': 'application/json', 'x-amzn-RequestId': randomUUID() };
+  response.writeHead(status, headers).end(`${JSON.stringify(body)}\n`);
+}
+
+/** What a route throws at once is a rejection like all others. */
+async function answerBy(route: Route, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  await route.answer(request, response);
+}
+
+function notFoundRoute(routes: readonly Route[]): Route {
+  const names = routes.map(({ name }) => name).join(', ');
+  const message = `There is ${names}, and the WebSocket upgrade.`;
+  return {
+    name: 'nothing',
+    takes: () => true,
+    answer: (request, response) =>
+      sendJson(request, response, 404, { __type: 'UnsupportedOperationException', message }),
   };
 }

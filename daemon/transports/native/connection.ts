@@ -14,6 +14,7 @@ import type { RequestContext } from '../../pipeline/request-context.js';
 import { toServiceError } from '../../pipeline/error-mapping.js';
 import type { NotedRequests } from '../../pipeline/noted-requests.js';
 import type { Pipeline } from '../../pipeline/pipeline.js';
+import { tooManyInFlight } from '../in-flight.js';
 import { tooMuchMemory } from '../request-memory.js';
 import { Replies } from './replies.js';
 
@@ -31,8 +32,16 @@ const closeCodes = {
  */
 const maxUnread = 1024 * 1024;
 
-export interface ConnectionLimits {
+/** What a connection works with. */
+export interface ConnectionDeps {
+  /** Who made the connection, and from where. */
+  readonly origin: RequestContext;
+  /** In which the bytes of its requests and replies are counted. */
+  readonly memory: Share;
   readonly inFlightPerConnection: number;
+  readonly pipeline: Pipeline;
+  readonly noted: NotedRequests;
+  readonly log: Logger;
 }
 
 /** One WebSocket connection: its requests run concurrently and are answered as they finish. */
@@ -45,19 +54,14 @@ export class Connection {
   constructor(
     private readonly webSocket: WebSocket,
     socket: Socket,
-    private readonly origin: RequestContext,
-    private readonly pipeline: Pipeline,
-    private readonly noted: NotedRequests,
-    private readonly limits: ConnectionLimits,
-    private readonly memory: Share,
-    private readonly log: Logger,
+    private readonly deps: ConnectionDeps,
   ) {
     const isOpen = () => webSocket.readyState === webSocket.OPEN;
     this.#replies = new Replies(socket, isOpen, (length) => this.#written(length));
     webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     // A frame past the size limit or against RFC 6455 ends here; ws has sent the close code.
     webSocket.on('error', (error) => {
-      log.warn({ err: error }, 'a connection broke the protocol');
+      deps.log.warn({ err: error }, 'a connection broke the protocol');
       this.#note('ValidationException');
     });
   }
@@ -99,7 +103,7 @@ export class Connection {
     } catch (error) {
       // Without an id there is no telling which request this was, so the reply carries 0 and the connection ends.
       const requestId = this.#note('ValidationException');
-      this.log.warn({ err: error, requestId }, 'a frame could not be decoded');
+      this.deps.log.warn({ err: error, requestId }, 'a frame could not be decoded');
       const refusal = new exceptions.ValidationException('The frame is not a Request of keyhold.v1.');
       this.#send(encodeError(0, refusal, requestId));
       this.#close(closeCodes.invalidPayload, 'malformed frame');
@@ -113,7 +117,7 @@ export class Connection {
     const expires = deadline === 0 ? Infinity : performance.now() + deadline;
     const requestId = randomUUID();
     this.#inFlight += 1;
-    const exceeded = this.memory.take(frame.length);
+    const exceeded = this.deps.memory.take(frame.length);
     try {
       const refusal = exceeded === undefined ? this.#refusalOf(request) : tooMuchMemory();
       if (!operation || refusal) {
@@ -121,7 +125,14 @@ export class Connection {
         this.#note(failure.code, requestId, operation?.name);
         throw failure;
       }
-      const answer = await this.pipeline.execute(this.origin, operation, message, requestId, error, expires);
+      const answer = await this.deps.pipeline.execute(
+        this.deps.origin,
+        operation,
+        message,
+        requestId,
+        error,
+        expires,
+      );
       const reply = encodeResponse(id, operation, answer.response as Record<string, unknown>);
       answer.wipe();
       this.#send(reply);
@@ -130,7 +141,7 @@ export class Connection {
     } finally {
       // The request may have carried a plaintext.
       frame.fill(0);
-      if (exceeded === undefined) this.memory.add(-frame.length);
+      if (exceeded === undefined) this.deps.memory.add(-frame.length);
       this.#inFlight -= 1;
       if (this.#closing && this.#inFlight === 0) this.drain(this.#drainReason);
     }
@@ -138,34 +149,32 @@ export class Connection {
 
   /** A reply could not even be put together or handed over: this connection ends, and no other. */
   #fail(error: unknown): void {
-    this.log.error({ err: error }, 'a request could not be answered, and its connection is ended');
+    this.deps.log.error({ err: error }, 'a request could not be answered, and its connection is ended');
     this.terminate();
   }
 
   /** Why a request is refused before its operation begins. */
   #refusalOf({ id, operation, error }: DecodedRequest): ServiceError | undefined {
     if (id === 0) return new exceptions.ValidationException('A request needs an id other than 0.');
-    if (this.#inFlight > this.limits.inFlightPerConnection) {
-      const limit = `At most ${this.limits.inFlightPerConnection} requests may be in flight on a connection.`;
-      return new exceptions.ThrottlingException(limit);
-    }
+    const { inFlightPerConnection } = this.deps;
+    if (this.#inFlight > inFlightPerConnection) return tooManyInFlight(inFlightPerConnection);
     return operation ? undefined : error;
   }
 
   /** Has a request counted that ends here. @returns its id */
   #note(errorCode: ErrorCode, requestId: string = randomUUID(), operation?: string): string {
-    this.noted.note(this.origin, { eventName: 'RefuseRequest', errorCode, requestId, operation });
+    this.deps.noted.note(this.deps.origin, { eventName: 'RefuseRequest', errorCode, requestId, operation });
     return requestId;
   }
 
   #send(frame: Uint8Array): void {
-    this.memory.add(frame.length);
+    this.deps.memory.add(frame.length);
     this.#replies.add(frame);
     if (this.webSocket.bufferedAmount + this.#replies.waiting > maxUnread) this.webSocket.pause();
   }
 
   #written(length: number): void {
-    this.memory.add(-length);
+    this.deps.memory.add(-length);
     if (this.webSocket.isPaused && this.webSocket.bufferedAmount < maxUnread / 2) this.webSocket.resume();
   }
 

@@ -20,6 +20,7 @@ import {
 } from '../clients.js';
 import type { GatedConnection } from '../gate.js';
 import { endWith } from '../http/malformed.js';
+import { drained } from '../in-flight.js';
 import { certificateOf, drainTimeout, type VerifiedCertificate } from '../certified.js';
 import { Connection } from './connection.js';
 
@@ -35,10 +36,19 @@ const certificateInterval = 1_000;
 /** A peer that does not answer a ping within this time is gone. */
 const pingInterval = 30_000;
 
-export interface NativeLimits {
-  readonly frameBytes: number;
-  readonly inFlightPerConnection: number;
+export interface NativeOptions {
+  /** The Region of all requests. */
+  readonly region: string;
+  readonly limits: {
+    /** Bytes of one message. */
+    readonly frameBytes: number;
+    readonly inFlightPerConnection: number;
+  };
+  /** Origins of web pages that may connect. */
+  readonly allowedOrigins: readonly string[];
 }
+
+/** Serves the native protocol: WebSocket connections that carry protobuf messages. */
 
 export class NativeServer {
   readonly #webSockets: WebSocketServer;
@@ -52,13 +62,11 @@ export class NativeServer {
 
   constructor(
     private readonly deps: TransportDeps,
-    private readonly region: string,
-    private readonly limits: NativeLimits,
-    private readonly allowedOrigins: readonly string[],
+    private readonly options: NativeOptions,
   ) {
     this.#webSockets = new WebSocketServer({
       noServer: true,
-      maxPayload: limits.frameBytes,
+      maxPayload: options.limits.frameBytes,
       maxFragments,
       maxBufferedChunks,
       // Secrets beside text that an attacker chooses: compression would tell about the one through the other (CRIME).
@@ -132,15 +140,14 @@ export class NativeServer {
     this.#draining = true;
     for (const timer of this.#timers) clearInterval(timer);
     for (const connection of this.#connections.values()) connection.drain();
-    const end = Date.now() + timeout;
-    while (this.#connections.size > 0 && Date.now() < end) await new Promise((done) => setTimeout(done, 10));
+    await drained(() => this.#connections.size, timeout);
     for (const connection of this.#connections.values()) connection.terminate();
   }
 
   async #authenticate(request: IncomingMessage, socket: Socket, source: string): Promise<Caller> {
     if (this.#draining) throw new exceptions.ThrottlingException('The daemon is stopping.');
     const { origin } = request.headers;
-    if (origin !== undefined && !this.allowedOrigins.includes(origin)) {
+    if (origin !== undefined && !this.options.allowedOrigins.includes(origin)) {
       throw new exceptions.AccessDeniedException(
         'The configuration does not list this Origin in allowedOrigins.',
       );
@@ -175,20 +182,14 @@ export class NativeServer {
     const address = this.deps.proxies.forwarded(request, gated.address)?.address ?? gated.address;
     this.deps.failures.noteSuccess(address ?? 'unix', caller.accessKeyId);
     const tls = tlsDetailsOf(socket, request.headers.host);
-    const origin = makeRequestContext(caller, this.region, address, userAgent, tls);
+    const origin = makeRequestContext(caller, this.options.region, address, userAgent, tls);
     this.deps.noted.note(origin, { eventName: 'OpenConnection' });
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true);
-      const connection = new Connection(
-        webSocket,
-        socket,
-        origin,
-        this.deps.pipeline,
-        this.deps.noted,
-        this.limits,
-        memory,
-        this.deps.log,
-      );
+      const { pipeline, noted, log } = this.deps;
+      const { inFlightPerConnection } = this.options.limits;
+      const parts = { origin, memory, inFlightPerConnection, pipeline, noted, log };
+      const connection = new Connection(webSocket, socket, parts);
       this.#connections.set(webSocket, connection);
       this.#alive.add(webSocket);
       const verified = caller.certificate && certificateOf(socket);

@@ -1,14 +1,10 @@
 // The path of the unix socket: what is there before the daemon listens, and whether its own socket is still there.
 import { chmodSync, lstatSync, rmSync, type Stats } from 'node:fs';
 import { connect } from 'node:net';
+import { ListenError } from '../listener.js';
 
 /** sizeof(sun_path) less its terminating zero, unix(7). */
 const maxSocketPath = 107;
-
-/** An address that cannot be opened; the message says which, and what to do. */
-export class ListenError extends Error {
-  override readonly name = 'ListenError';
-}
 
 /** Identifies a file on this machine. */
 export interface FileId {

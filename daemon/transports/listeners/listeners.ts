@@ -1,0 +1,59 @@
+// All addresses on which clients are served: the unix socket, the TLS port and, where it is configured, a port without TLS
+// on the loopback. All serve the AWS endpoint and /healthz; the native protocol is served on the first two.
+import { createServer } from 'node:http';
+import { httpOptions } from '../http/options.js';
+import { acceptErrorLog, type Listener, type ListenerDeps } from '../listener.js';
+import { type TcpAddress, TcpListener } from './tcp-listener.js';
+import { TlsListener, type TlsMaterial } from './tls-listener.js';
+import { UnixListener } from './unix-listener.js';
+
+/** Where to listen. */
+export interface Addresses {
+  /** Path of the unix socket. */
+  readonly socket: string;
+  readonly tls: TcpAddress;
+  /** Without TLS. */
+  readonly http: TcpAddress | undefined;
+}
+
+/** The ports that were opened. */
+export interface Ports {
+  readonly port: number;
+  readonly httpPort: number | undefined;
+}
+
+/** The daemon's listeners. */
+export class Listeners {
+  readonly #tls: TlsListener;
+  readonly #http: TcpListener | undefined;
+  readonly #all: readonly Listener[];
+
+  constructor(addresses: Addresses, tls: TlsMaterial, parts: Omit<ListenerDeps, 'notAccepted'>) {
+    const deps = { ...parts, notAccepted: acceptErrorLog(parts.log) };
+    const { socket, http } = addresses;
+    this.#tls = new TlsListener(tls, addresses.tls, deps);
+    this.#http = http && new TcpListener(createServer(httpOptions, deps.onRequest), 'http', http, deps);
+    this.#all = [new UnixListener(socket, deps), this.#tls, ...(this.#http ? [this.#http] : [])];
+  }
+
+  /** Opens them one after another. @throws ListenError where one cannot be opened */
+  async open(): Promise<Ports> {
+    for (const listener of this.#all) await listener.open();
+    return { port: this.#tls.port, httpPort: this.#http?.port };
+  }
+
+  /** What is wrong with the listeners, in words; none: clients are answered on all of them. */
+  get problems(): readonly string[] {
+    return this.#all.map(({ problem }) => problem).filter((problem) => problem !== undefined);
+  }
+
+  /** Takes other certificates; new connections get them. @throws Error where they are unusable */
+  reload(tls: TlsMaterial): void {
+    this.#tls.reload(tls);
+  }
+
+  /** Takes no new connections, ends those that are idle, and removes the unix socket. */
+  close(): void {
+    for (const listener of this.#all) listener.close();
+  }
+}

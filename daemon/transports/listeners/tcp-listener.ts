@@ -1,0 +1,61 @@
+// A TCP port: what the port with TLS and the one without have in common.
+import type { Server } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { guard, type Listener, type ListenerDeps, portOf, started } from '../listener.js';
+import { ListenerProbe, probeTimes } from './probe.js';
+
+/** Where to listen. */
+export interface TcpAddress {
+  /** Name or IP address of this machine. */
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+}
+
+/** Serves a server's clients on a TCP port. */
+export class TcpListener implements Listener {
+  #probe: ListenerProbe | undefined;
+
+  constructor(
+    private readonly server: Server | TlsServer,
+    private readonly kind: 'tls' | 'http',
+    private readonly address: TcpAddress,
+    private readonly deps: ListenerDeps,
+  ) {
+    guard(server, kind, deps);
+  }
+
+  /** The port that was opened. */
+  get port(): number {
+    return portOf(this.server);
+  }
+
+  async open(): Promise<void> {
+    const { server, deps } = this;
+    const { host, port } = this.address;
+    await started(server, () => server.listen(port, host), `${host}:${port}`);
+    server.on('error', deps.notAccepted);
+    const isTls = this.kind === 'tls';
+    const name = `the ${isTls ? 'TLS' : 'HTTP'} port ${this.port}`;
+    const probed = { name, address: localAddressOf(server), isTls };
+    this.#probe = new ListenerProbe(probed, probeTimes, (socket) => deps.gate.spare(socket));
+  }
+
+  get problem(): string | undefined {
+    return this.#probe?.problem;
+  }
+
+  close(): void {
+    this.#probe?.stop();
+    this.server.close();
+    this.server.closeIdleConnections();
+  }
+}
+
+/** Where this machine reaches a listener. */
+function localAddressOf(server: Server | TlsServer): TcpAddress {
+  const { address, port } = server.address() as AddressInfo;
+  const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+  return { host: loopback[address] ?? address, port };
+}

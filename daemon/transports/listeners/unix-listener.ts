@@ -1,0 +1,80 @@
+// The unix socket. It is made again where somebody removes it.
+import { createServer, type Server } from 'node:http';
+import { guard, type Listener, type ListenerDeps, serveNative, started } from '../listener.js';
+import { httpOptions } from '../http/options.js';
+import { ListenerProbe, probeTimes } from './probe.js';
+import { clearSocketPath, type FileId, isStillThere, makeSocket } from './unix-socket.js';
+
+/** Between two looks at the socket's path, in milliseconds. */
+const pathInterval = 2_000;
+
+/** Serves the native protocol and requests on a unix socket of mode 0660. */
+export class UnixListener implements Listener {
+  readonly #server: Server;
+  #made: FileId | undefined;
+  #pathProblem: string | undefined;
+  #isMaking = false;
+  #watch: NodeJS.Timeout | undefined;
+  #probe: ListenerProbe | undefined;
+
+  /** @param path absolute; a stale socket there is replaced */
+  constructor(
+    private readonly path: string,
+    private readonly deps: ListenerDeps,
+  ) {
+    this.#server = createServer(httpOptions, deps.onRequest);
+    guard(this.#server, 'unix', deps);
+    serveNative(this.#server, deps);
+  }
+
+  async open(): Promise<void> {
+    await clearSocketPath(this.path);
+    await this.#make();
+    this.#server.on('error', this.deps.notAccepted);
+    this.#watch = setInterval(() => {
+      this.#checkPath().catch((error: unknown) =>
+        this.deps.log.error({ err: error }, 'the unix socket could not be checked'),
+      );
+    }, pathInterval).unref();
+    const probed = { name: `the unix socket ${this.path}`, address: { path: this.path }, isTls: false };
+    this.#probe = new ListenerProbe(probed, probeTimes, (socket) => this.deps.gate.spare(socket));
+  }
+
+  get problem(): string | undefined {
+    return this.#pathProblem ?? this.#probe?.problem;
+  }
+
+  /** libuv removes the socket's file. */
+  close(): void {
+    clearInterval(this.#watch);
+    this.#probe?.stop();
+    this.#server.close();
+    this.#server.closeIdleConnections();
+  }
+
+  async #make(): Promise<void> {
+    this.#made = await makeSocket(this.path, () =>
+      started(this.#server, () => this.#server.listen(this.path), this.path),
+    );
+  }
+
+  /** Makes the socket again where somebody has removed it; connections that are open stay. */
+  async #checkPath(): Promise<void> {
+    const { path } = this;
+    if (!this.#made || this.#isMaking || isStillThere(path, this.#made)) return;
+    this.#isMaking = true;
+    try {
+      await clearSocketPath(path);
+      this.#server.close();
+      await this.#make();
+      this.#pathProblem = undefined;
+      this.deps.log.warn({ path }, 'the unix socket had been removed and was made again');
+    } catch (error) {
+      const { message } = error as Error;
+      if (this.#pathProblem === undefined) this.deps.log.error({ err: error }, 'the unix socket is gone');
+      this.#pathProblem = `the unix socket is gone: ${message}`;
+    } finally {
+      this.#isMaking = false;
+    }
+  }
+}
