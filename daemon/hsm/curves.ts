@@ -1,12 +1,12 @@
-/** An elliptic curve as PKCS#11, Node and JWK name it. */
+/** An elliptic curve and its names in PKCS#11, Node and JWK. */
 export interface Curve {
   /** The DER of its object identifier in hex, as in CKA_EC_PARAMS (SEC 2, appendix A; RFC 8410, section 3). */
   readonly parameters: string;
-  /** As OpenSSL and Node name it. */
+  /** Name in OpenSSL and Node. */
   readonly name: string;
-  /** As a JWK names it (RFC 7518, section 6.2.1.1; RFC 8037; RFC 8812). */
+  /** Name in a JWK (RFC 7518, section 6.2.1.1; RFC 8037; RFC 8812). */
   readonly crv: string;
-  /** Bytes of a coordinate; but for Ed25519 also of a number modulo the order. */
+  /** Length in bytes of a coordinate and, except for Ed25519, of a number modulo the order. */
   readonly size: number;
 }
 

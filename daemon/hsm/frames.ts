@@ -1,7 +1,7 @@
 // The frames of jobs and of results between the pool and a worker.
 import type { HsmErrorCode } from './key-store.js';
 
-/** Status byte of a result: 0 is success, else 1 + the index in this list; the only part is then the message. */
+/** The status byte of a result is 0 for success, else 1 + the index in this list; its only part is then the message. */
 export const errorCodes: readonly HsmErrorCode[] = [
   'invalid-ciphertext',
   'plaintext-too-long',
@@ -22,29 +22,36 @@ export const errorCodes: readonly HsmErrorCode[] = [
   'read-only',
 ];
 
-/** Status byte of a worker's last result: it did not do this job and ends, since it lost its session; as above. */
+/**
+ * Status byte of a worker's last result: the worker lost its session, did not do the job and exits. The only part is the
+ * message.
+ */
 export const sessionLostStatus = 255;
 
-/** Longest frame; the longest real one lists the objects of a token, some 100 bytes each. */
+/** Maximum length of a frame in bytes. The longest one in practice lists the objects of a token, about 100 bytes each. */
 export const maxFrameLength = 64 * 1024 * 1024;
 
 const messageHeader = 10;
 
-/** A frame that is not what {@link FrameWriter} writes. */
+/** The channel carried bytes that {@link FrameWriter} does not produce. */
 export class ChannelError extends Error {}
 
 /**
- * Puts messages together to a frame: u32 length of what follows, u32 count, then for each message u32 id,
- * u32 microseconds, u8 code, u8 number of parts, a u32 length for each part, the parts. Little-endian.
+ * Assembles messages into a frame: u32 length of the rest, u32 count, then for each message u32 id, u32 microseconds,
+ * u8 code, u8 number of parts, a u32 length for each part, the parts. All numbers are little-endian.
  */
 export class FrameWriter {
   #buffer = Buffer.allocUnsafeSlow(64 * 1024);
   #end = 8;
+  /** Number of messages in the frame so far. */
   count = 0;
 
   /**
+   * Appends a message.
+   * @param id number of the job, which its result repeats
    * @param code kind of a job or status of a result
    * @param microseconds how long the job took; 0 in a job
+   * @param parts byte strings, which are copied
    */
   add(id: number, code: number, microseconds: number, parts: readonly Buffer[]): void {
     let size = messageHeader + 4 * parts.length;
@@ -66,7 +73,7 @@ export class FrameWriter {
     this.count++;
   }
 
-  /** The frame, a view that is good until the next {@link add}, which begins a new one. The caller wipes it. */
+  /** @returns the frame: a view that is valid until the next {@link add}, which begins a new one; the caller wipes it */
   take(): Buffer {
     const frame = this.#buffer.subarray(0, this.#end);
     frame.writeUInt32LE(this.#end - 4, 0);
@@ -84,15 +91,16 @@ export class FrameWriter {
   }
 }
 
-/** Cuts what comes from the channel into frames. */
+/** Splits the bytes of the channel into frames. */
 export class FrameReader {
   #partial: Buffer | undefined;
   #filled = 0;
 
   /**
-   * @param chunk what was read; parts that are copied out of it are wiped
-   * @param each gets the frame without its length: a view of the chunk, or of a buffer of its own
-   * @throws ChannelError where a length is impossible
+   * Takes the next bytes of the channel.
+   * @param chunk bytes that were read; those that are copied out of it are wiped
+   * @param each receives every complete frame without its length: a view of the chunk or of a separate buffer
+   * @throws ChannelError on an impossible length
    */
   push(chunk: Buffer, each: (frame: Buffer) => void): void {
     let at = 0;
@@ -126,7 +134,8 @@ export class FrameReader {
 }
 
 function checkedSize(size: number): number {
-  if (size < 4 || size > maxFrameLength) throw new ChannelError(`A frame of ${size} bytes`);
+  if (size < 4 || size > maxFrameLength)
+    throw new ChannelError(`The frame has ${size} bytes, not 4 to ${maxFrameLength}`);
   return size;
 }
 
@@ -136,8 +145,10 @@ export function countMessages(frame: Buffer): number {
 }
 
 /**
- * Calls back for each message of a frame; parts are views of it.
- * @throws ChannelError where it is malformed, perhaps after some calls
+ * Calls back for each message of a frame.
+ * @param frame a frame without its length, as {@link FrameReader} passes it
+ * @param each receives the message; its parts are views of the frame
+ * @throws ChannelError on a malformed message, after the calls for those before it
  */
 export function forEachMessage(
   frame: Buffer,

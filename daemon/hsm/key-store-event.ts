@@ -2,10 +2,10 @@
 import type { HsmError, HsmErrorCode, KeyStoreState } from './key-store.js';
 import type { JobName } from './jobs/table.js';
 
-/** How a token refuses a login. */
+/** The ways in which a token refuses a login. */
 export type LoginRefusal = Extract<HsmErrorCode, 'login-refused' | 'pin-locked'>;
 
-/** What happened to a key store. */
+/** An event of a key store. */
 export type KeyStoreEvent =
   | { readonly type: 'state'; readonly state: KeyStoreState }
   | { readonly type: 'worker-ready'; readonly pid: number }
@@ -13,14 +13,14 @@ export type KeyStoreEvent =
       readonly type: 'worker-lost';
       readonly pid: number;
       readonly reason: string;
-      /** How many jobs it had not answered. */
+      /** Number of jobs that the worker had not answered. */
       readonly unanswered: number;
     }
-  /** Something that was repaired before the login. */
+  /** Something was repaired before the login. */
   | { readonly type: 'notice'; readonly notice: string }
   | { readonly type: 'start-failed'; readonly error: HsmError; readonly retryIn: number }
   | { readonly type: 'login-refused'; readonly refusal: LoginRefusal; readonly reason: string }
-  /** Two workers died of this job. */
+  /** Two workers died while they had this job. */
   | {
       readonly type: 'job-abandoned';
       readonly kind: JobName;

@@ -1,9 +1,9 @@
-// The interface to one token. hsm/pool implements it with worker processes; no caller knows PKCS#11 handles.
+// The interface to one token. hsm/pool implements it with worker processes; callers never see PKCS#11 handles.
 import type { CipherSuite } from '../../proto/formats/ciphertext.js';
 
 /**
- * The CKA_ID of an object (of both objects of a pair), kept in the material's record: 16 random bytes where Keyhold made
- * it, 1 to 64 bytes where it was adopted.
+ * The CKA_ID of an object (of both objects of a pair), which the material's record names: 16 random bytes if Keyhold
+ * created the object, 1 to 64 bytes if it was adopted.
  */
 export type ObjectId = Buffer;
 
@@ -11,8 +11,8 @@ export type ObjectId = Buffer;
 export type Attributes = readonly (readonly [type: number, value: boolean | number | string])[];
 
 /**
- * How to generate key material. The worker adds what Keyhold promises of every object: CKA_TOKEN,
- * CKA_PRIVATE, CKA_SENSITIVE, not CKA_EXTRACTABLE, CKA_ID, CKA_LABEL.
+ * How to generate key material. The worker adds the attributes that every object of Keyhold has: CKA_TOKEN, CKA_PRIVATE and
+ * CKA_SENSITIVE true, CKA_EXTRACTABLE false, CKA_ID and CKA_LABEL.
  */
 export interface KeyTemplate {
   /** A CKM number, such as CKM_AES_KEY_GEN. */
@@ -21,9 +21,9 @@ export interface KeyTemplate {
   readonly attributes: Attributes;
   /** Of the public key; its presence makes this a pair. */
   readonly publicAttributes?: Attributes;
-  /** The secret key that authenticates what this one encrypts (AES_256_CBC_HMAC_SHA_256); it has the same CKA_ID and label. */
+  /** The HMAC key beside this AES key (AES_256_CBC_HMAC_SHA_256); it has the same CKA_ID and label. */
   readonly macKey?: KeyTemplate;
-  /** Session objects, which only the worker that made them sees; gone with {@link KeyStore.destroy} or its session. */
+  /** Session objects, visible only to the worker that made them; they end with {@link KeyStore.destroy} or its session. */
   readonly ofSession?: boolean;
 }
 
@@ -36,21 +36,21 @@ export interface Mechanism {
     readonly hash: number;
     /** CKG number. */
     readonly mgf: number;
-    /** Bytes. */
+    /** In bytes. */
     readonly saltLength: number;
   };
 }
 
 /**
- * Conversion of a signature between PKCS#11's form and the API's, done in the worker. The number is the bytes of r and
- * of s, those of the curve's order.
+ * Conversion of a signature between PKCS#11's form and the API's, done in the worker. The number is the length in bytes of
+ * r and of s, which is that of the curve's order.
  */
 export type Conversion = 'none' | 'ecdsa-der-32' | 'ecdsa-der-48' | 'ecdsa-der-66';
 
-/** RSAES-OAEP (RFC 8017, section 7.1), without a label: it has neither IV nor additional authenticated data. */
+/** RSAES-OAEP (RFC 8017, section 7.1) with an empty label, without IV and additional authenticated data. */
 export type RsaCipher = 'rsa-oaep-sha1' | 'rsa-oaep-sha256';
 
-/** A key and its way to encrypt. */
+/** A key and its cipher suite. */
 export interface CipherKey {
   readonly suite: CipherSuite | RsaCipher;
   readonly id: ObjectId;
@@ -58,26 +58,28 @@ export interface CipherKey {
 
 /** An encrypted message. */
 export interface Ciphertext {
-  /** 12 bytes with AES_256_GCM, 16 with AES_256_CBC_HMAC_SHA_256, drawn from the HSM for this one message; none with RSA. */
+  /** 12 bytes with AES_256_GCM, 16 with AES_256_CBC_HMAC_SHA_256, drawn from the HSM for this message; empty with RSA. */
   readonly iv: Buffer;
-  /** The ciphertext with its tag of 16 or 32 bytes; with RSA as many bytes as the modulus has. */
+  /** The ciphertext with its tag of 16 (GCM) or 32 bytes (HMAC); with RSA as many bytes as the modulus. */
   readonly ciphertext: Buffer;
 }
 
 /**
- * How key material is wrapped under an RSA key pair of the HSM: by RSAES-OAEP itself, or by AES key wrap with padding
- * (RFC 5649) under an AES key that stands before it, wrapped by RSAES-OAEP (CKM_RSA_AES_KEY_WRAP of PKCS #11 v2.40).
+ * How key material is wrapped under an RSA key pair of the HSM: directly by RSAES-OAEP, or by AES key wrap with padding
+ * (RFC 5649) under an AES key that precedes it and is itself wrapped by RSAES-OAEP (CKM_RSA_AES_KEY_WRAP of PKCS #11 v2.40).
  */
 export interface Wrapping {
+  /** The hash of RSAES-OAEP and of its MGF1. */
   readonly hash: 'sha1' | 'sha256';
+  /** Whether an AES key wraps the material. */
   readonly aes: boolean;
 }
 
-/** The key that imported material becomes, and what the material must be for it. */
+/** The key that imported material becomes, and the requirements on the material. */
 export interface ImportTarget {
-  /** As for generating it. The numbers of a pair, modulus length and curve, must be those of the material. */
+  /** As for generation. The modulus length or the curve of a pair must be that of the material. */
   readonly template: KeyTemplate;
-  /** Of a secret key: bytes that it may have, and the MAC that it is for; without one it is an AES key. */
+  /** Of a secret key: its shortest and longest length in bytes, and the MAC that it is for; absent for an AES key. */
   readonly secret?: { readonly shortest: number; readonly longest: number; readonly mac?: Mechanism };
 }
 
@@ -85,7 +87,7 @@ export interface ImportTarget {
 export interface ImportedMaterial {
   /** Identifies the material: 32 bytes of ciphertext, a MAC, or SubjectPublicKeyInfo in DER, computed by the HSM. */
   readonly checkValue: Buffer;
-  /** Whether it, or the AES key that wrapped it, was in a worker's memory, because the module cannot unwrap it itself. */
+  /** Whether the material or the AES key that wrapped it was in a worker's memory, because the module cannot unwrap it. */
   readonly leftHsm: boolean;
 }
 
@@ -95,19 +97,20 @@ export interface DataKeyPair extends Ciphertext {
   readonly publicKey: Buffer;
 }
 
-/** An object of the token as the enumeration at connect found it. */
+/** An object of the token, as it was found when the key store connected. */
 export interface TokenObject {
   /** CKO number. */
   readonly class: number;
-  /** CKA_ID and CKA_LABEL as they are, of whatever length. */
+  /** CKA_ID, of any length. */
   readonly id: Buffer;
+  /** CKA_LABEL, of any length. */
   readonly label: string;
 }
 
 /** Attribute values by CKA number. */
 export type InspectedObject = ReadonlyMap<number, Buffer>;
 
-/** What a module says of a mechanism (CK_MECHANISM_INFO), in whatever unit it counts the key sizes. */
+/** CK_MECHANISM_INFO. The unit of the key sizes, bits or bytes, differs between mechanisms and modules. */
 export interface MechanismInfo {
   readonly minKeySize: number;
   readonly maxKeySize: number;
@@ -123,15 +126,15 @@ export interface TokenDescription {
 
 /** Properties of the keys in a token, from its profile. */
 export interface StoreTraits {
-  /** Of symmetric materials that are made from now on. */
+  /** The cipher suite of symmetric materials that are made from now on. */
   readonly suite: CipherSuite;
-  /** Whether the module removes the padding of RSAES-OAEP with SHA-256, not the worker. */
+  /** Whether the module, not the worker, removes the padding of RSAES-OAEP with SHA-256. */
   readonly oaepSha256InModule: boolean;
-  /** What it cannot do although it lists the mechanisms. */
+  /** What the module cannot do although it lists the mechanisms. */
   readonly lacks: readonly Lack[];
 }
 
-/** Something of the table of key specs that a kind of module cannot do. */
+/** A combination of key spec, usage and algorithm that a kind of module does not support. */
 export interface Lack {
   readonly keySpec: string;
   readonly keyUsage: string;
@@ -144,23 +147,30 @@ export interface Lack {
 export type KeyStoreState = 'connecting' | 'connected' | 'disconnected' | 'login-refused' | 'closed';
 
 /**
- * One token. Every method throws only {@link HsmError}. Results that hold secrets are wiped by the caller.
+ * One token. Every method rejects with {@link HsmError} only. The caller wipes results that contain secrets.
  */
 export interface KeyStore extends TokenDescription {
   /** `default`, or the ID of a custom key store. */
   readonly name: string;
   readonly state: KeyStoreState;
-  /** Whether workers are logged in and each of them has been in one call for seconds. */
+  /** Whether every logged-in worker has been in the same call for seconds. */
   readonly hangs: boolean;
 
-  /** Generates a key or pair as token objects. @param label UTF-8, at most 64 bytes */
+  /**
+   * Generates a key or pair as token objects.
+   * @param id CKA_ID, 16 bytes
+   * @param label CKA_LABEL, at most 64 bytes of UTF-8
+   * @throws HsmError 'unsupported', 'token-full', 'read-only'
+   */
   generate(id: ObjectId, label: string, template: KeyTemplate): Promise<void>;
   /**
-   * Unwraps key material into token objects, as {@link generate} makes them; of a pair also the public key.
-   * @param wrappingKey an RSA pair whose private key may unwrap and, for SHA-256, decrypt
-   * @param wrapped material as bytes, of a pair its private key as PKCS #8 in DER
-   * @throws HsmError 'invalid-ciphertext' for everything that is wrong with the wrapped bytes, 'incorrect-key-material' where
-   * they unwrap to something else than the target says; no object is left then
+   * Unwraps key material into token objects like those of {@link generate}, including the public key of a pair.
+   * @param wrappingKey CKA_ID of an RSA pair whose private key may unwrap and, for SHA-256, decrypt
+   * @param wrapped the wrapped material: raw bytes of a secret key, PKCS #8 in DER of a private key
+   * @param id CKA_ID of the new objects, 16 bytes
+   * @param label their CKA_LABEL, at most 64 bytes of UTF-8
+   * @throws HsmError 'invalid-ciphertext' for any fault of the wrapped bytes; 'incorrect-key-material' if they unwrap to
+   * something that does not fit the target. No object is left then.
    */
   importWrapped(
     wrappingKey: ObjectId,
@@ -170,47 +180,53 @@ export interface KeyStore extends TokenDescription {
     label: string,
     target: ImportTarget,
   ): Promise<ImportedMaterial>;
-  /** As {@link importWrapped}, with material in the clear, which the caller wipes. */
+  /** Like {@link importWrapped}, for material in the clear, which the caller wipes. */
   importPlaintext(
     material: Buffer,
     id: ObjectId,
     label: string,
     target: ImportTarget,
   ): Promise<ImportedMaterial>;
-  /** Destroys every key object with that CKA_ID, after every worker has dropped its copy. Succeeds where there is none. */
+  /** Destroys every key object with a CKA_ID, after every worker has dropped its copy. Succeeds if there is none. */
   destroy(id: ObjectId): Promise<void>;
-  /** SubjectPublicKeyInfo (DER, RFC 5280 section 4.1.2.7) of a pair. */
+  /** @returns the public key of a pair: SubjectPublicKeyInfo in DER (RFC 5280, section 4.1.2.7) */
   publicKey(id: ObjectId): Promise<Buffer>;
-  /** Whether the token holds an object with that CKA_ID now. */
+  /** Asks the token whether it has an object with a CKA_ID. */
   exists(id: ObjectId): Promise<boolean>;
 
   /**
    * Reads attributes of token objects.
-   * @param match attributes that the objects have; values of bytes in hex
-   * @returns the values of those attributes that each object has and shows, as the module gives them
+   * @param match attributes of the objects to read; byte values in hex
+   * @param types CKA numbers of the attributes to read
+   * @returns for each object the attributes that it has and shows, in the module's own encoding
    */
   inspect(match: Attributes, types: readonly number[]): Promise<readonly InspectedObject[]>;
   /**
-   * Makes externally created objects with that CKA_ID visible in every worker. Some modules show a process that writes no
-   * objects that other processes make; such a worker is replaced.
+   * Makes externally created objects with a CKA_ID visible in every worker. Some modules hide objects of other processes
+   * from a process that writes; such a worker is replaced.
    */
   refreshObject(id: ObjectId): Promise<void>;
 
-  /** Random bytes of the HSM. @param length 1 to 1,024 bytes */
+  /** Generates random bytes in the HSM. @param length 1 to 1,024 bytes */
   random(length: number): Promise<Buffer>;
   /**
    * Encrypts a message.
    * @param aad additional authenticated data; empty with RSA
+   * @param plaintext with RSA at most k − 2·hash − 2 bytes, k being the modulus length in bytes
    * @throws HsmError 'plaintext-too-long', 'no-such-object'
    */
   encrypt(key: CipherKey, aad: Buffer, plaintext: Buffer): Promise<Ciphertext>;
   /**
    * Decrypts a message.
+   * @param aad as for encryption
    * @returns the plaintext, which the caller wipes
-   * @throws HsmError 'invalid-ciphertext' for everything that is wrong with it
+   * @throws HsmError 'invalid-ciphertext' for any fault of the message, 'no-such-object'
    */
   decrypt(key: CipherKey, aad: Buffer, message: Ciphertext): Promise<Buffer>;
-  /** Decrypts under one key and encrypts under another; the plaintext never leaves the worker. */
+  /**
+   * Decrypts under one key and encrypts under another; the plaintext never leaves the worker.
+   * @throws HsmError as {@link decrypt} and {@link encrypt}
+   */
   reEncrypt(
     source: CipherKey,
     sourceAad: Buffer,
@@ -218,26 +234,36 @@ export interface KeyStore extends TokenDescription {
     destination: CipherKey,
     destinationAad: Buffer,
   ): Promise<Ciphertext>;
-  /** Random bytes, in the clear and encrypted under a key. @param length 1 to 1,024 bytes */
+  /** Generates random bytes and returns them both in the clear and encrypted. @param length 1 to 1,024 bytes */
   dataKey(key: CipherKey, aad: Buffer, length: number): Promise<Ciphertext & { readonly plaintext: Buffer }>;
-  /** As dataKey; the plaintext never leaves the worker. */
+  /** Like {@link dataKey}; the plaintext never leaves the worker. */
   dataKeyWithoutPlaintext(key: CipherKey, aad: Buffer, length: number): Promise<Ciphertext>;
   /**
-   * Generates a pair in the HSM for use outside of it, as session objects that are gone when this returns.
-   * @param template mechanism and parameters of the pair; no usage is needed
-   * @returns also the private key as PKCS #8 (RFC 5958) in DER
-   * @throws HsmError 'unsupported' where the module makes no private keys that can be read
+   * Generates a pair in the HSM for use outside it, as session objects that are destroyed before this resolves.
+   * @param key encrypts the private key
+   * @param template mechanism and parameters of the pair, without usages
+   * @returns the pair, with the private key also in the clear as PKCS #8 (RFC 5958) in DER
+   * @throws HsmError 'unsupported' if the module generates no private keys that can be read
    */
   dataKeyPair(
     key: CipherKey,
     aad: Buffer,
     template: KeyTemplate,
   ): Promise<DataKeyPair & { readonly privateKey: Buffer }>;
-  /** As dataKeyPair; the private key never leaves the worker unencrypted. */
+  /** Like {@link dataKeyPair}; the private key never leaves the worker unencrypted. */
   dataKeyPairWithoutPlaintext(key: CipherKey, aad: Buffer, template: KeyTemplate): Promise<DataKeyPair>;
-  /** Signature or MAC. @param data the message or its digest, as the mechanism takes it */
+  /**
+   * Makes a signature or MAC.
+   * @param data the message or its digest, depending on the mechanism
+   * @returns the signature or MAC in the API's form
+   */
   sign(id: ObjectId, mechanism: Mechanism, conversion: Conversion, data: Buffer): Promise<Buffer>;
-  /** Whether a signature or MAC is right. @param data as for sign @param signature 1 byte or more, as sign gives it */
+  /**
+   * Verifies a signature or MAC.
+   * @param data as for {@link sign}
+   * @param signature in the API's form, at least 1 byte
+   * @returns whether it is valid
+   */
   verify(
     id: ObjectId,
     mechanism: Mechanism,
@@ -246,21 +272,21 @@ export interface KeyStore extends TokenDescription {
     signature: Buffer,
   ): Promise<boolean>;
   /**
-   * ECDH (SP 800-56A, section 5.7.1.2) without a key derivation function.
-   * @param point the peer's public key, uncompressed (SEC 1, section 2.3.3), checked to be on the key's curve
-   * @returns the x coordinate, as many bytes as the curve's field has
+   * Computes an ECDH shared secret (SP 800-56A, section 5.7.1.2) without a key derivation function.
+   * @param point the peer's public key, uncompressed (SEC 1, section 2.3.3); the caller has checked that it is on the curve
+   * @returns the x coordinate, as long as an element of the curve's field; the caller wipes it
    */
   deriveSharedSecret(id: ObjectId, point: Buffer): Promise<Buffer>;
 
   /**
-   * Contents of the private data objects (CKO_DATA) with that CKA_LABEL, as the store found them when it connected, or
-   * wrote them since.
+   * Reads the contents of the private data objects (CKO_DATA) with a CKA_LABEL that the store found when it connected or
+   * has written since.
    */
   readData(label: string): Promise<readonly Buffer[]>;
   /**
-   * Replaces the private data objects with a label by one, which is made before the others are destroyed.
-   * @param label UTF-8, at most 64 bytes
-   * @throws HsmError 'unsupported' where the module stores no private data objects
+   * Replaces all private data objects with a label by one, which is created before the others are destroyed.
+   * @param label at most 64 bytes of UTF-8
+   * @throws HsmError 'unsupported' if the module stores no private data objects
    */
   replaceData(label: string, value: Buffer): Promise<void>;
 
@@ -268,13 +294,13 @@ export interface KeyStore extends TokenDescription {
   close(): Promise<void>;
 }
 
-/** What can go wrong in the HSM layer. PKCS#11 return values are mapped to these once, in hsm/pkcs11/return-values. */
+/** The errors of the HSM layer. hsm/pkcs11/return-values maps PKCS#11 return values to them. */
 export type HsmErrorCode =
-  /** A ciphertext, tag or IV that does not decrypt; one code for all reasons. */
+  /** The ciphertext does not decrypt; one code for all reasons. */
   | 'invalid-ciphertext'
-  /** Imported material that is not what its key needs. */
+  /** The imported material does not fit its key. */
   | 'incorrect-key-material'
-  /** A plaintext that is longer than the cipher takes. */
+  /** The plaintext is longer than the cipher allows. */
   | 'plaintext-too-long'
   /** The token has no object with that CKA_ID. */
   | 'no-such-object'
@@ -282,7 +308,7 @@ export type HsmErrorCode =
   | 'unsupported'
   /** The token or its memory is full. */
   | 'token-full'
-  /** Nothing can be written to the token. */
+  /** The token cannot be written. */
   | 'read-only'
   /** The token is gone, the session is lost or the device failed: reconnecting may help. */
   | 'unavailable'
@@ -302,10 +328,10 @@ export type HsmErrorCode =
   | 'login-refused'
   /** CKR_PIN_LOCKED and similar: latched too, and the token's security officer has to unlock the PIN. */
   | 'pin-locked'
-  /** A fault of Keyhold or of the module that none of the others describes. */
+  /** Any other fault of Keyhold or the module. */
   | 'internal';
 
-/** The error of every method of a key store. Its message is for an operator. */
+/** The error that every method of a key store rejects with. Its message is for an operator. */
 export class HsmError extends Error {
   constructor(
     readonly code: HsmErrorCode,

@@ -1,7 +1,7 @@
-// Secrets at rest: only under a key that lives in the HSM.
+// Encryption of the daemon's own secrets at rest, under a key in the HSM.
 import type { CipherKey, KeyStore } from './key-store.js';
 
-/** Bytes of the IV in front of the ciphertext. */
+/** Length in bytes of the IV that precedes the ciphertext. */
 const ivLength = 12;
 
 /** Encrypts and decrypts the daemon's own secrets. */
@@ -14,9 +14,9 @@ export class Secrets {
 
   /**
    * Encrypts a secret.
-   * @param name what the secret is; it is authenticated, so the secret cannot be read as another one
+   * @param name names the secret; it is authenticated, so that one secret cannot take the place of another
    * @param secret the caller wipes it
-   * @returns 12 bytes of IV, the ciphertext and 16 bytes of tag
+   * @returns 12 bytes of IV, the ciphertext, 16 bytes of tag
    * @throws HsmError
    */
   async seal(name: string, secret: Buffer): Promise<Buffer> {
@@ -26,10 +26,10 @@ export class Secrets {
 
   /**
    * Decrypts a secret.
-   * @param name as it was sealed
+   * @param name the name that it was sealed with
    * @param sealed what {@link seal} returned
    * @returns the secret, which the caller wipes
-   * @throws HsmError 'invalid-ciphertext' also where it was sealed under another name
+   * @throws HsmError 'invalid-ciphertext', also if it was sealed with another name
    */
   open(name: string, sealed: Buffer): Promise<Buffer> {
     const message = { iv: sealed.subarray(0, ivLength), ciphertext: sealed.subarray(ivLength) };

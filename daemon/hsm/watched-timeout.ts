@@ -1,11 +1,11 @@
-/** Milliseconds that count between two looks at most. */
+/** Milliseconds between two checks, and the most that counts between them. */
 const step = 250;
 
 /**
- * Like setTimeout, but time in which this process stood still (SIGSTOP, a paused virtual machine) does not count, and
- * input that is there when the time is over is read first.
- * @param milliseconds multiple of 250 ms
- * @returns cancels it
+ * Like setTimeout, but time for which the process is paused (SIGSTOP, a paused virtual machine) does not count, and input
+ * that is available when the time is over is read first.
+ * @param milliseconds a multiple of 250
+ * @returns a function that cancels the timeout
  */
 export function watchedTimeout(action: () => void, milliseconds: number): () => void {
   let left = milliseconds;

@@ -1,10 +1,10 @@
-// Jobs that make random bytes and keys for use outside the HSM.
+// Jobs that generate random bytes and data keys for use outside the HSM.
 import type { KeyTemplate } from '../key-store.js';
 import { ciphertextFields } from './encryption.js';
 import { bytes, cipherSuite, constantJson, keyId, randomLength } from './fields.js';
 import { defineJob } from './job.js';
 
-/** Random bytes of the HSM. */
+/** Generates random bytes. */
 export const random = defineJob({
   ...{ deadline: 10_000, cost: 5, repeatable: true },
   arguments: { length: randomLength },
@@ -14,19 +14,24 @@ export const random = defineJob({
 
 const underKey = { id: keyId, suite: cipherSuite, aad: bytes } as const;
 
-/** Random bytes, in the clear and encrypted. */
+/** Generates random bytes and returns them both in the clear and encrypted. */
 export const dataKey = defineJob({
   ...{ deadline: 10_000, cost: 20, repeatable: true },
   arguments: { ...underKey, length: randomLength },
   result: { ...ciphertextFields, plaintext: bytes },
   perform(session, { id, suite, aad, length }) {
     const plaintext = session.random(length);
-    const { iv, ciphertext } = session.ciphers[suite].encrypt(id, aad, plaintext);
-    return { iv, ciphertext, plaintext };
+    try {
+      const { iv, ciphertext } = session.ciphers[suite].encrypt(id, aad, plaintext);
+      return { iv, ciphertext, plaintext };
+    } catch (error) {
+      plaintext.fill(0);
+      throw error;
+    }
   },
 });
 
-/** Random bytes, encrypted; the plaintext stays in the worker. */
+/** Generates random bytes and returns them encrypted; the plaintext never leaves the worker. */
 export const dataKeyWithoutPlaintext = defineJob({
   ...{ deadline: 10_000, cost: 20, repeatable: true },
   arguments: { ...underKey, length: randomLength },
@@ -44,7 +49,7 @@ export const dataKeyWithoutPlaintext = defineJob({
 const slow = { deadline: 60_000, cost: 100_000, repeatable: true, writes: true, slow: true } as const;
 const template = constantJson<KeyTemplate>();
 
-/** A pair, its private key as PKCS #8 in the clear and encrypted. */
+/** Generates a key pair and returns its private key (PKCS #8) both in the clear and encrypted. */
 export const dataKeyPair = defineJob({
   ...slow,
   arguments: { ...underKey, template },
@@ -61,7 +66,7 @@ export const dataKeyPair = defineJob({
   },
 });
 
-/** A pair, its private key encrypted; in the clear it stays in the worker. */
+/** Generates a key pair and returns its private key encrypted; the plaintext never leaves the worker. */
 export const dataKeyPairWithoutPlaintext = defineJob({
   ...slow,
   arguments: { ...underKey, template },

@@ -1,8 +1,8 @@
-// Jobs of private data objects.
+// Jobs that read and write private data objects (CKO_DATA).
 import { bytes, byteStrings, text } from './fields.js';
 import { defineJob } from './job.js';
 
-/** Contents of the data objects with a label. */
+/** Reads the contents of the data objects with a label. */
 export const readData = defineJob({
   ...{ deadline: 10_000, cost: 1_000, repeatable: true },
   arguments: { label: text },
@@ -10,7 +10,7 @@ export const readData = defineJob({
   perform: ({ objects }, { label }) => ({ contents: objects.readData(label) }),
 });
 
-/** Replaces the data objects with a label by one. */
+/** Replaces all data objects with a label by one object. */
 export const replaceData = defineJob({
   ...{ deadline: 10_000, cost: 20_000, repeatable: true, writes: true },
   arguments: { label: text, value: bytes },

@@ -5,6 +5,7 @@ import { defineJob } from './job.js';
 /** The fields of a ciphertext. */
 export const ciphertextFields = { iv: bytes, ciphertext: bytes } as const;
 
+/** Encrypts a message. */
 export const encrypt = defineJob({
   ...{ deadline: 10_000, cost: 20, repeatable: true },
   arguments: { id: keyId, suite: cipherSuite, aad: bytes, plaintext: bytes },
@@ -12,6 +13,7 @@ export const encrypt = defineJob({
   perform: ({ ciphers }, { id, suite, aad, plaintext }) => ciphers[suite].encrypt(id, aad, plaintext),
 });
 
+/** Decrypts a message. */
 export const decrypt = defineJob({
   ...{ deadline: 10_000, cost: 20, repeatable: true },
   arguments: { id: keyId, suite: cipherSuite, aad: bytes, ...ciphertextFields },
@@ -21,7 +23,7 @@ export const decrypt = defineJob({
   }),
 });
 
-/** Decrypts and encrypts anew; the plaintext stays in the worker. */
+/** Decrypts under one key and encrypts under another; the plaintext never leaves the worker. */
 export const reEncrypt = defineJob({
   ...{ deadline: 10_000, cost: 40, repeatable: true },
   arguments: {

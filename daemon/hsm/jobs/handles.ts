@@ -2,7 +2,7 @@
 import { bytes } from './fields.js';
 import { defineJob } from './job.js';
 
-/** Finds the handles of all objects, also of those that other workers made. */
+/** Finds the handles of all objects, including those that other workers created. */
 export const refreshHandles = defineJob({
   ...{ deadline: 20_000, cost: 100_000, repeatable: false, enumerates: true },
   arguments: {},
@@ -13,7 +13,7 @@ export const refreshHandles = defineJob({
   },
 });
 
-/** Gives up the handles and the session copy of a key. */
+/** Drops the handles and the session copy of a key. */
 export const forgetKey = defineJob({
   ...{ deadline: 10_000, cost: 100, repeatable: false },
   arguments: { id: bytes },
@@ -24,7 +24,7 @@ export const forgetKey = defineJob({
   },
 });
 
-/** Asks the device for something small: whether it still answers. */
+/** Makes a small call to the device to see whether it still answers. */
 export const probe = defineJob({
   ...{ deadline: 10_000, cost: 100, repeatable: false },
   arguments: {},

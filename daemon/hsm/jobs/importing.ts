@@ -1,4 +1,4 @@
-// Jobs that bring key material into the token.
+// Jobs that import key material into the token.
 import type { ImportTarget, Wrapping } from '../key-store.js';
 import { bytes, constantJson, flag, keyId, text } from './fields.js';
 import { defineJob } from './job.js';
@@ -6,7 +6,7 @@ import { defineJob } from './job.js';
 const target = { id: bytes, label: text, target: constantJson<ImportTarget>() } as const;
 const result = { checkValue: bytes, leftHsm: flag } as const;
 
-/** Unwraps material under an RSA pair of the token. */
+/** Imports material that is wrapped under an RSA key pair of the token. */
 export const importWrapped = defineJob({
   ...{ deadline: 20_000, cost: 20_000, repeatable: false, writes: true },
   arguments: { wrappingKey: keyId, wrapping: constantJson<Wrapping>(), wrapped: bytes, ...target },
@@ -15,7 +15,7 @@ export const importWrapped = defineJob({
     session.importWrapped(wrappingKey, wrapping, wrapped, rest),
 });
 
-/** Takes material in the clear. */
+/** Imports material in the clear. */
 export const importPlaintext = defineJob({
   ...{ deadline: 20_000, cost: 20_000, repeatable: false, writes: true },
   arguments: { material: bytes, ...target },

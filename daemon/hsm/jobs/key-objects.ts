@@ -1,4 +1,4 @@
-// Jobs that make, find and destroy keys in the token.
+// Jobs that generate, find and destroy keys in the token.
 import type { Attributes, KeyTemplate } from '../key-store.js';
 import { bytes, constantJson, flag, json, keyId, text } from './fields.js';
 import { defineJob, type JobTraits } from './job.js';
@@ -17,7 +17,7 @@ export const generateKey = defineJob({
   },
 });
 
-/** Generates a pair. */
+/** Generates a key pair. */
 export const generateKeyPair = defineJob({
   ...{ deadline: 60_000, cost: 100_000, repeatable: false, writes: true, slow: true },
   arguments: newKey,
@@ -28,7 +28,7 @@ export const generateKeyPair = defineJob({
   },
 });
 
-/** Destroys every object with a CKA_ID. */
+/** Destroys every key object with a CKA_ID. */
 export const destroy = defineJob({
   ...{ deadline: 10_000, cost: 100_000, repeatable: true, writes: true },
   arguments: { id: bytes },
@@ -39,7 +39,7 @@ export const destroy = defineJob({
   },
 });
 
-/** Whether the token holds an object with a CKA_ID now. */
+/** Asks the token whether it has an object with a CKA_ID. */
 export const exists = defineJob({
   ...{ deadline: 10_000, cost: 100_000, repeatable: true },
   arguments: { id: bytes },
@@ -50,7 +50,7 @@ export const exists = defineJob({
 /** Attributes of an object as [CKA number, value in hex]. */
 type ReadAttributes = readonly (readonly [type: number, value: string])[];
 
-/** Reads attributes of the objects that match others. */
+/** Reads attributes of the objects that match a template. */
 export const inspect = defineJob({
   ...({ deadline: 20_000, cost: 100_000, repeatable: true } satisfies JobTraits),
   arguments: { match: json<Attributes>(), types: json<readonly number[]>() },
@@ -58,7 +58,7 @@ export const inspect = defineJob({
   perform: (session, { match, types }) => ({ objects: session.inspect(match, types) }),
 });
 
-/** SubjectPublicKeyInfo of a pair, DER. */
+/** Reads the public key of a pair: SubjectPublicKeyInfo in DER. */
 export const publicKey = defineJob({
   ...{ deadline: 10_000, cost: 100, repeatable: true },
   arguments: { id: keyId },

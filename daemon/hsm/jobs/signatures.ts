@@ -1,8 +1,8 @@
-// Jobs of signing keys, MAC keys and key agreement.
+// Jobs for signatures, MACs and key agreement.
 import { bytes, conversion, flag, keyId, mechanism } from './fields.js';
 import { defineJob } from './job.js';
 
-/** A signature or MAC over a message or digest. */
+/** Makes a signature or MAC of a message or digest. */
 export const sign = defineJob({
   ...{ deadline: 10_000, cost: 60, repeatable: true },
   arguments: { id: keyId, mechanism, conversion, data: bytes },
@@ -12,7 +12,7 @@ export const sign = defineJob({
   }),
 });
 
-/** Whether a signature or MAC is right. */
+/** Verifies a signature or MAC. */
 export const verify = defineJob({
   ...{ deadline: 10_000, cost: 60, repeatable: true },
   arguments: { id: keyId, mechanism, conversion, data: bytes, signature: bytes },
@@ -22,7 +22,7 @@ export const verify = defineJob({
   }),
 });
 
-/** The x coordinate of an ECDH secret. */
+/** Derives an ECDH shared secret: the x coordinate. */
 export const deriveSharedSecret = defineJob({
   ...{ deadline: 10_000, cost: 100, repeatable: true },
   arguments: { id: keyId, point: bytes },

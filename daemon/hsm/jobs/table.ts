@@ -1,4 +1,4 @@
-// The table of jobs. A new one is a line here, and its definition in a file beside this one.
+// The table of jobs. A new job is a name here and a definition in a file of this folder.
 import { readData, replaceData } from './data-objects.js';
 import {
   dataKey,
@@ -39,5 +39,5 @@ export const jobs = Object.fromEntries(
 /** Any job of the table. */
 export type AnyJob = JobKind & { readonly name: JobName };
 
-/** The jobs by the number that a frame has for them. */
+/** The jobs by their code in a frame. */
 export const jobsByCode: readonly AnyJob[] = Object.values(jobs);

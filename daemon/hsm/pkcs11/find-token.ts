@@ -1,9 +1,9 @@
-// Finds a token by its name, and checks that a user can log in to it.
+// Finds a token by label, serial number or slot, and checks that a user can log in to it.
 import type { Module, Slot, Token } from 'graphene-pk11';
 import { HsmError } from '../key-store.js';
 import { TokenFlag } from './graphene.js';
 
-/** Which token: all that is given must match. */
+/** Identifies a token: every given member must match. */
 export interface TokenName {
   readonly label?: string;
   readonly serial?: string;
@@ -17,19 +17,19 @@ export interface FoundToken {
   readonly token: Token;
 }
 
-/** CK_SLOT_ID of a slot. */
+/** Returns the CK_SLOT_ID of a slot. */
 export function slotId({ handle }: Slot): number {
   return handle.readUInt32LE(0);
 }
 
-/** Whether a token has a flag of CK_TOKEN_INFO. */
+/** Tests a flag of CK_TOKEN_INFO. */
 export function hasFlag({ flags }: Token, flag: number): boolean {
   return (flags & flag) !== 0;
 }
 
 /**
- * Finds the one initialised token that has a name. Slot numbers move with many modules; labels and serial numbers stay.
- * @throws HsmError 'no-token' that lists the tokens that are there; 'unavailable' where several have the name
+ * Finds the one initialised token with a name. With many modules slot numbers change; labels and serial numbers do not.
+ * @throws HsmError 'no-token', with a list of the tokens that exist; 'unavailable' if several have the name
  */
 export function findToken(module: Module, name: TokenName): FoundToken {
   const present: FoundToken[] = [...module.getSlots(true)]
@@ -38,7 +38,7 @@ export function findToken(module: Module, name: TokenName): FoundToken {
     .filter(({ token }) => hasFlag(token, TokenFlag.TOKEN_INITIALIZED));
   const matching = present.filter(
     ({ token }) =>
-      // graphene takes the padding off both ends of what a token says.
+      // graphene trims both ends of the padded strings of CK_TOKEN_INFO.
       (name.label === undefined || token.label === name.label.trim()) &&
       (name.serial === undefined || token.serialNumber === name.serial.trim()),
   );
@@ -62,7 +62,7 @@ export function findToken(module: Module, name: TokenName): FoundToken {
   return first;
 }
 
-/** A token's name for a human, such as `label "keyhold" and slot id 3`. */
+/** Describes a token's name for people, such as `label "keyhold" and slot id 3`. */
 function describeName({ label, serial, slot }: TokenName): string {
   return [
     label !== undefined && `label "${label}"`,
@@ -73,17 +73,17 @@ function describeName({ label, serial, slot }: TokenName): string {
     .join(' and ');
 }
 
-/** How a program is to log in. */
+/** Conditions for a login. */
 export interface LoginConditions {
-  /** The PIN is given at the device (CKF_PROTECTED_AUTHENTICATION_PATH). */
+  /** The PIN is entered at the device (CKF_PROTECTED_AUTHENTICATION_PATH). */
   readonly protectedPath?: boolean | undefined;
-  /** No login where the token says that a wrong PIN was given before. */
+  /** Do not log in if the token reports that a wrong PIN was given before. */
   readonly sparesTries: boolean;
 }
 
 /**
  * Checks a token's flags before a login.
- * @throws HsmError 'no-user-pin', 'pin-locked', or 'unavailable', that says why a login would fail or do harm
+ * @throws HsmError 'no-user-pin', 'pin-locked' or 'unavailable' if a login would fail or use up a try; the message says why
  */
 export function assertUsable(
   token: Token,
@@ -93,7 +93,7 @@ export function assertUsable(
   const name = `The token with ${describeName(tokenName)}`;
   if (protectedPath) {
     if (hasFlag(token, TokenFlag.PROTECTED_AUTHENTICATION_PATH)) return;
-    // It would take the empty PIN for a wrong one.
+    // The token would count the empty PIN as a wrong one.
     throw new HsmError(
       'unavailable',
       `${name} takes its PIN from programs: its profile must not say protectedPath.`,
@@ -106,6 +106,7 @@ export function assertUsable(
   if (sparesTries && hasFlag(token, TokenFlag.USER_PIN_COUNT_LOW | TokenFlag.USER_PIN_FINAL_TRY))
     throw new HsmError(
       'unavailable',
-      `${name} was given a wrong PIN before, and the tries that are left are not for trying out.`,
+      `${name} reports an earlier wrong PIN, so Keyhold does not use up the tries that are left: ` +
+        'log in once with the module’s own tool to reset the count.',
     );
 }

@@ -1,11 +1,11 @@
-// Loads a PKCS#11 module, by graphene-pk11: for HSM workers and admin programs. The daemon's own process loads none.
+// Loads a PKCS#11 module with graphene-pk11, for HSM workers and admin programs. The daemon's own process loads none.
 import { existsSync } from 'node:fs';
 import type { Module } from 'graphene-pk11';
 import { HsmError } from '../key-store.js';
 import { Module as GrapheneModule } from './graphene.js';
 import { toHsmError } from './return-values.js';
 
-/** Which module, and how it is initialised. */
+/** A module and its initialisation. */
 export interface ModuleSettings {
   /** Path of the shared library, or a name that the loader finds. */
   readonly library: string;
@@ -16,7 +16,7 @@ export interface ModuleSettings {
 /**
  * Loads and initialises a module (C_Initialize). A process does this once; {@link closeModule} undoes it.
  * @returns the module; its `lib` is the pkcs11js object, which shares the initialisation
- * @throws HsmError 'unavailable' that says what to correct
+ * @throws HsmError 'unavailable', with a message that says what to correct
  */
 export function loadModule({ library, initialize }: ModuleSettings): Module {
   let module: Module;
@@ -34,7 +34,7 @@ export function loadModule({ library, initialize }: ModuleSettings): Module {
     );
   }
   try {
-    // pkcs11js 2.1.7 passes libraryParameters without its last character.
+    // pkcs11js 2.1.7 drops the last character of libraryParameters.
     module.initialize(
       initialize?.libraryParameters === undefined
         ? initialize
@@ -46,7 +46,7 @@ export function loadModule({ library, initialize }: ModuleSettings): Module {
   return module;
 }
 
-/** Ends what {@link loadModule} began (C_Finalize), and unloads the library. */
+/** Finalizes a module of {@link loadModule} (C_Finalize) and unloads its library. */
 export function closeModule(module: Module): void {
   module.finalize();
   module.close();

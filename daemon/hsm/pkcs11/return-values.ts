@@ -1,22 +1,23 @@
-// The one place where PKCS#11 return values get a meaning (PKCS #11 v2.40, section 5.1).
+// The table of PKCS#11 return values and their meanings (PKCS #11 v2.40, section 5.1).
 import pkcs11 from 'pkcs11js';
 import { HsmError, type HsmErrorCode } from '../key-store.js';
 
+/** The meaning of a return value. */
 interface Meaning {
   readonly code: HsmErrorCode;
-  /** What to do or know, for a human. */
+  /** What happened or what to do, for an operator. */
   readonly advice: string;
-  /** The session, login or token is gone: the worker ends and a new one connects anew. */
+  /** The session, login or token is lost: the worker exits and a new one connects. */
   readonly sessionLost?: true;
-  /** A handle that the worker remembers names nothing (any more): it looks the object up again first. */
+  /** A remembered handle is no longer valid: the worker looks the object up again first. */
   readonly staleHandle?: true;
-  /** 'invalid': C_Decrypt blames the ciphertext. 'doubtful': that, or, of any call, perhaps the device failed. */
+  /** For decryption: 'invalid' blames the ciphertext; 'doubtful' may also mean that the device failed. */
   readonly decrypting?: 'invalid' | 'doubtful';
-  /** The module does not say what happened: perhaps the session is lost. */
+  /** The module gives no reason; the session may be lost. */
   readonly unexplained?: true;
-  /** It is this one object that does not allow it. */
+  /** Only this object does not allow the operation. */
   readonly objectOnly?: true;
-  /** What it says when C_Verify returns it. */
+  /** From C_Verify it means that the signature is wrong. */
   readonly verifying?: 'wrong';
 }
 
@@ -33,7 +34,7 @@ const invalidCiphertext = {
 } as const;
 const doubtfulFailure = {
   code: 'internal',
-  advice: 'The module failed and does not say why; see its own log.',
+  advice: 'The module failed without a reason; see its own log.',
   decrypting: 'doubtful',
   unexplained: true,
 } as const;
@@ -57,12 +58,12 @@ const tokenFull = {
 } as const;
 const readOnly = {
   code: 'read-only',
-  advice: 'The token is read-only: keys can be used, and none made or destroyed.',
+  advice: 'The token is read-only: keys can be used, but not created or destroyed.',
 } as const;
 const pinRefused = {
   code: 'login-refused',
   advice:
-    'The token refused the PIN: put the PIN right before the next login, tokens lock after a few tries.',
+    'The token refused the PIN: correct the PIN before the next login, because tokens lock after a few tries.',
 } as const;
 const pinLocked = {
   code: 'pin-locked',
@@ -82,9 +83,9 @@ const meanings = new Map<number, Meaning>([
   [pkcs11.CKR_DEVICE_REMOVED, sessionLost],
   [pkcs11.CKR_DEVICE_ERROR, sessionLost],
   [pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED, sessionLost],
-  // An operation that another left behind cannot be ended otherwise before PKCS #11 v3.0.
+  // Before PKCS #11 v3.0 an operation that was left active can be ended only with its session.
   [pkcs11.CKR_OPERATION_ACTIVE, sessionLost],
-  // What it was begun with is gone: a login that ends takes operations with it.
+  // The operation was begun in a login that has ended since.
   [pkcs11.CKR_OPERATION_NOT_INITIALIZED, sessionLost],
   [pkcs11.CKR_KEY_HANDLE_INVALID, stale],
   [pkcs11.CKR_WRAPPING_KEY_HANDLE_INVALID, stale],
@@ -110,7 +111,7 @@ const meanings = new Map<number, Meaning>([
   [pkcs11.CKR_FUNCTION_NOT_SUPPORTED, unsupportedByModule],
   [pkcs11.CKR_ATTRIBUTE_TYPE_INVALID, unsupportedByModule],
   [pkcs11.CKR_ATTRIBUTE_VALUE_INVALID, unsupportedByModule],
-  // SoftHSM returns it for a copy of an object of which CKA_MODIFIABLE is false.
+  // SoftHSM returns it for a copy of an object whose CKA_MODIFIABLE is false.
   [pkcs11.CKR_ATTRIBUTE_READ_ONLY, { ...unsupportedByModule, objectOnly: true }],
   [pkcs11.CKR_TEMPLATE_INCOMPLETE, unsupportedByModule],
   [pkcs11.CKR_TEMPLATE_INCONSISTENT, unsupportedByModule],
@@ -138,7 +139,8 @@ const meanings = new Map<number, Meaning>([
     pkcs11.CKR_SESSION_COUNT,
     {
       code: 'no-session',
-      advice: 'The token allows no more sessions: lower the number of workers, or end others.',
+      advice:
+        'The token allows no more sessions: lower the number of workers, or close sessions of other programs.',
     },
   ],
   [pkcs11.CKR_SLOT_ID_INVALID, absent],
@@ -164,13 +166,13 @@ function returnValueOf(error: unknown): { name: string; value: number } | undefi
   return name === undefined ? undefined : { name, value: Number(value) };
 }
 
-/** Meaning of a return value that pkcs11js threw; undefined for any other error. */
+/** Looks up the meaning of a return value that pkcs11js threw. @returns undefined for any other error */
 export function meaningOf(error: unknown): Meaning | undefined {
   const returned = returnValueOf(error);
   return returned && (meanings.get(returned.value) ?? unexpected);
 }
 
-/** What a job answers for an error that its handler threw. */
+/** Converts an error of pkcs11js, or any other, to an {@link HsmError}. */
 export function toHsmError(error: unknown): HsmError {
   if (error instanceof HsmError) return error;
   const returned = returnValueOf(error);

@@ -1,5 +1,5 @@
-// Files of tokens whose module syncs nothing itself (SoftHSM 2.6.1): the worker that writes syncs them before it answers,
-// and a second copy of token.object, which each login rewrites, lies beside the tokens.
+// Durability of token files for a module that syncs nothing (SoftHSM 2.6.1). The worker that writes syncs them before it
+// answers, and keeps a second copy of token.object, which each login rewrites, beside the tokens.
 import {
   closeSync,
   existsSync,
@@ -19,15 +19,15 @@ import { meaningOf } from './return-values.js';
 
 const tokenFile = 'token.object';
 
-/** Milliseconds after which a file that looks damaged is looked at again: somebody may be writing it. */
+/** Milliseconds after which a file that looks damaged is read again: another process may be writing it. */
 const secondLook = 300;
 
-/** Bytes that a token has to take, to be neither full nor read-only. */
+/** Bytes that can be written to a token's folder if the disk is neither full nor read-only. */
 const probeSize = 4096;
 
 const setting = /^directories\.tokendir\s*=\s*(.*?)\s*$/m;
 
-/** The folder of all tokens, as SoftHSM2's configuration names it; undefined: it does not. */
+/** Reads the folder of all tokens from SoftHSM2's configuration. */
 function tokensFolder(): string | undefined {
   const { SOFTHSM2_CONF } = process.env;
   if (SOFTHSM2_CONF === undefined) return undefined;
@@ -38,13 +38,13 @@ function tokensFolder(): string | undefined {
   }
 }
 
-/** Where second copies lie: beside the tokens' folder, since SoftHSM takes each folder in it for a token. */
+/** The folder of second copies. It is beside the tokens' folder, because SoftHSM treats each folder inside as a token. */
 const copiesOf = (tokens: string): string => `${tokens}.copies`;
 
 /**
- * Puts copies of token.object in the place of those that a power cut left empty or cut short. To be called before the module
- * is loaded.
- * @returns what it did, for the log
+ * Replaces every token.object that a power cut left empty or truncated by its second copy. Call it before the module is
+ * loaded.
+ * @returns a message for the log for each restored file
  */
 export function restoreTokenFiles(): string[] {
   const tokens = tokensFolder();
@@ -59,7 +59,7 @@ export function restoreTokenFiles(): string[] {
     if (isWhole(damaged)) return [];
     writeDurably(folder, tokenFile, copy);
     return [
-      `${path} was damaged (${damaged.length} bytes), as a power cut leaves it: its second copy was put in its place`,
+      `${path} was damaged (${damaged.length} bytes), as after a power cut: it was restored from its second copy`,
     ];
   });
 }
@@ -77,7 +77,7 @@ export class TokenFiles {
     this.#known = this.#objects();
   }
 
-  /** @returns undefined where they are not found: then nothing is synced */
+  /** Finds the files of the token in a slot. @returns undefined if they are not found; then nothing is synced */
   static of(slot: Slot): TokenFiles | undefined {
     const tokens = tokensFolder();
     if (tokens === undefined) return undefined;
@@ -87,28 +87,28 @@ export class TokenFiles {
     return name === undefined ? undefined : new TokenFiles(tokens, name);
   }
 
-  /** How many objects there are, those included that the module does not show, since they were left half written. */
+  /** Number of objects, including half-written ones, which the module does not show. */
   get count(): number {
     return this.#objects().size;
   }
 
-  /** After a login: makes the token itself durable, and its second copy. A token that is read-only has none. */
+  /** After a login: makes token.object and its second copy durable. A read-only token has no copy. */
   loggedIn(): void {
     const path = join(this.#folder, tokenFile);
     syncPath(path);
     const content = read(path);
     const folder = copiesOf(this.tokens);
-    // It begins with a counter of changes.
+    // The first 8 bytes count changes.
     if (!isWhole(content) || read(join(folder, this.name)).subarray(8).equals(content.subarray(8))) return;
     try {
       mkdirSync(folder, { mode: 0o700, recursive: true });
       writeDurably(folder, this.name, content);
     } catch {
-      // The token is of use without it.
+      // The token works without it.
     }
   }
 
-  /** Makes what was made or destroyed since the last time durable. @throws HsmError */
+  /** Makes the objects that were created or destroyed since the last call durable. @throws HsmError 'internal' */
   sync(): void {
     try {
       const now = this.#objects();
@@ -121,7 +121,10 @@ export class TokenFiles {
     }
   }
 
-  /** Why a token that does not say it could not be written: the error to tell, where it is full or read-only. */
+  /**
+   * Finds the reason of an unexplained failure to write: a full disk or a read-only file system.
+   * @returns the HsmError with the reason, or the given error
+   */
   explain(error: unknown): unknown {
     if (!meaningOf(error)?.unexplained) return error;
     const probe = join(this.tokens, `.probe-${process.pid}`);
@@ -149,7 +152,7 @@ const full = [
 ] as const;
 const readOnly = [
   'read-only',
-  'The token is read-only: keys can be used, and none made or destroyed. Make its files writable.',
+  'The token is read-only: keys can be used, but not created or destroyed. Make its files writable.',
 ] as const;
 const advices: Readonly<Partial<Record<string, typeof full | typeof readOnly>>> = {
   ENOSPC: full,
@@ -159,7 +162,7 @@ const advices: Readonly<Partial<Record<string, typeof full | typeof readOnly>>> 
   EPERM: readOnly,
 };
 
-/** Empty where it cannot be read. */
+/** Reads a file. @returns no bytes if it cannot be read */
 function read(path: string): Buffer {
   try {
     return readFileSync(path);
@@ -168,10 +171,10 @@ function read(path: string): Buffer {
   }
 }
 
-/** Bytes of a value by the number of its kind in SoftHSM's files; 0: its length stands before it. */
+/** Size in bytes of a value by the number of its kind in SoftHSM's files; 0: a length precedes the value. */
 const valueSizes: Readonly<Partial<Record<number, number>>> = { 1: 1, 2: 8, 3: 0, 5: 0 };
 
-/** Whether a file of SoftHSM's (ObjectFile.cpp) ends where its last attribute does, and has one. */
+/** Whether a file of SoftHSM (ObjectFile.cpp) has attributes and ends exactly after the last one. */
 function isWhole(file: Buffer): boolean {
   let at = 8;
   while (at + 16 < file.length) {

@@ -29,12 +29,12 @@ import type { WorkerProcess } from './worker-process.js';
 
 /**
  * Connects to a token. Resolves when the first worker is logged in and has read the token's objects.
- * @param signal ends an attempt that is under way, with its worker, also where that hangs in the module
+ * @param signal aborts the attempt and ends its worker, even if that hangs in the module
  * @throws HsmError that says what is wrong with module, token or PIN; 'disconnected' after the signal
  */
 export async function connect(config: KeyStoreConfig, signal?: AbortSignal): Promise<KeyStore> {
   const supervisor = new Supervisor(config);
-  // The attempt itself says that it failed.
+  // The attempt itself reports the failure.
   const abandon = () => {
     supervisor.close().catch(() => undefined);
   };
@@ -109,7 +109,7 @@ class PoolKeyStore implements KeyStore {
         this.#pool
           .submitTo(worker, jobs.forgetKey, { id })
           .catch((error: HsmError) => worker.kill({ reason: error.message, timedOut: false }));
-      // A worker that starts has no copies yet; this is its second job.
+      // A worker that is starting has no copies yet; this becomes its second job.
       for (const worker of this.#pool.workers) if (!worker.ready) forget(worker).catch(() => undefined);
       await Promise.all(this.#pool.ready.map(forget));
       await this.#pool.submit(jobs.destroy, { id }, nothing);
@@ -127,7 +127,7 @@ class PoolKeyStore implements KeyStore {
   async inspect(match: Attributes, types: readonly number[]): Promise<readonly InspectedObject[]> {
     const found = await this.#pool.submit(jobs.inspect, { match, types }, inspected);
     if (found.length > 0) return found;
-    // The writer may have been asked, to which some modules show nothing that other programs make.
+    // The job may have gone to the writer, from which some modules hide objects of other programs.
     const all = this.#pool.ready.map((worker) =>
       this.#pool
         .submitTo(worker, jobs.inspect, { match, types })
@@ -236,7 +236,7 @@ class PoolKeyStore implements KeyStore {
 const nothing = (): void => undefined;
 const asItIs = <T>(result: T): T => result;
 const plaintextOf = ({ plaintext }: { readonly plaintext: Buffer }): Buffer => plaintext;
-// A worker shares its memory with a vendor's module.
+// Checked, because a worker shares its memory with a vendor's module.
 const inspectedObjects = z.array(z.array(z.tuple([z.number(), z.string()])));
 const inspected = ({ objects }: { readonly objects: unknown }): InspectedObject[] =>
   inspectedObjects

@@ -1,20 +1,24 @@
-/** A queue whose ends are both cheap; Array.shift moves all elements. */
+/** A queue with constant-time operations at both ends; Array.shift moves all elements. */
 export class Fifo<T> {
   #items: (T | undefined)[] = [];
   #head = 0;
 
+  /** Number of items. */
   get length(): number {
     return this.#items.length - this.#head;
   }
 
+  /** Appends an item. */
   push(item: T): void {
     this.#items.push(item);
   }
 
+  /** Returns the first item without removing it. */
   peek(): T | undefined {
     return this.#items[this.#head];
   }
 
+  /** Removes and returns the first item. */
   shift(): T | undefined {
     const item = this.#items[this.#head];
     if (item === undefined) return undefined;
@@ -28,7 +32,7 @@ export class Fifo<T> {
     return item;
   }
 
-  /** Takes everything out. */
+  /** Removes and returns all items. */
   drain(): T[] {
     const rest = this.#items.slice(this.#head) as T[];
     this.#items.length = this.#head = 0;

@@ -1,29 +1,29 @@
 import type { AnyJob } from '../jobs/table.js';
 import { HsmError } from '../key-store.js';
 
-/** One job on its way through queue, worker, perhaps a second worker, to its promise. */
+/** One job, from the queue through a worker, and perhaps a second one, to its promise. */
 export class Job<Worker> {
-  /** A worker died while it had this job: now it runs alone, and not a third time. */
+  /** A worker died while it had this job: the second attempt runs alone and is the last. */
   suspect = false;
-  /** Microseconds that it was expected to take when it was given to a worker. */
+  /** Expected duration in microseconds at the time when a worker got the job. */
   expected = 0;
 
   constructor(
     readonly kind: AnyJob,
     readonly parts: readonly Buffer[],
-    /** Milliseconds of the pool's clock. */
+    /** Time of the pool's clock in milliseconds. */
     readonly queuedAt: number,
-    /** Gets the parts of the result, and who made it. It may throw. */
+    /** Receives the parts of the result and the worker. It may throw. */
     private readonly resolve: (parts: readonly Buffer[], worker: Worker) => void,
     readonly reject: (error: HsmError) => void,
   ) {}
 
-  /** CKA_IDs of the keys that it uses, as latin1 strings. */
+  /** CKA_IDs of the keys that the job uses, as latin1 strings. */
   keys(): string[] {
     return this.kind.arguments.keys.map((part) => this.parts[part]?.toString('latin1') ?? '');
   }
 
-  /** Settles it with the parts of its result. A result that cannot be decoded rejects it, and nothing else. */
+  /** Settles the job with the parts of its result. A result that cannot be decoded rejects only this job. */
   answer(parts: readonly Buffer[], worker: Worker): void {
     try {
       this.resolve(parts, worker);
@@ -32,7 +32,7 @@ export class Job<Worker> {
     }
   }
 
-  /** Rejects it because a key that it uses is being destroyed. */
+  /** Rejects the job because a key that it uses is being destroyed. */
   rejectDestroyed(): void {
     this.reject(new HsmError('no-such-object', 'The key is being destroyed.'));
   }

@@ -1,4 +1,4 @@
-// A login latch that is a file: it is set while the file is there.
+// A login latch in a file: it is set while the file exists.
 import {
   closeSync,
   constants,
@@ -18,23 +18,27 @@ import { homePaths } from '../../files/home.js';
 
 const latchFile = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
-/** @param home KEYHOLD_HOME; the file is latch/STORE.json in it */
+/**
+ * Makes the login latch of a key store.
+ * @param home KEYHOLD_HOME; the file is latch/STORE.json in it
+ * @param store name of the key store
+ */
 export function fileLatch(home: string, store: string): LoginLatch & { clear(): void } {
   const path = join(homePaths(home).latches, `${store}.json`);
   return {
     isSet: () => existsSync(path),
-    // The code is a word in JSON: a file that a crash cut short still latches.
+    // The content is searched, not parsed: a file that a crash truncated still latches.
     refusal() {
       try {
         return readFileSync(path, 'utf8').includes('"pin-locked"') ? 'pin-locked' : 'login-refused';
       } catch {
-        // It was cleared meanwhile, or no file can be opened now; the latch itself is what counts.
+        // It was cleared meanwhile, or no file can be opened now. Only whether the latch is set matters.
         return 'login-refused';
       }
     },
     set(refusal, reason) {
       makeFolderSync(dirname(path));
-      // Not by a rename: what counts is that the file is there, whatever of its content a crash leaves.
+      // Without a rename: only the existence of the file matters, whatever a crash leaves of its content.
       const file = openSync(path, latchFile, 0o600);
       try {
         writeSync(file, `${JSON.stringify({ time: new Date().toISOString(), refusal, reason })}\n`);
@@ -53,19 +57,19 @@ export function fileLatch(home: string, store: string): LoginLatch & { clear(): 
 
 const refusals: readonly HsmErrorCode[] = ['login-refused', 'pin-locked'] satisfies LoginRefusal[];
 
-/** Whether an error says that the token refused a login: no other is tried then. */
+/** Whether an error means that the token refused a login, so that no other login is tried. */
 export function isRefusal(code: HsmErrorCode): code is LoginRefusal {
   return refusals.includes(code);
 }
 
 /**
- * What an operator is told of a refused login.
+ * Makes the message for an operator about a refused login.
  * @param store name of the key store
- * @param cause what the token said, at the login that it refused
+ * @param cause the token's error at that login
  */
 export function refusalText(store: string, cause?: HsmError): string {
   return (
-    `The token of key store "${store}" refused the PIN${cause ? ` (${cause.message})` : ''}; no login is ` +
-    `tried again until an operator has put the PIN right and run: keyhold login-retry ${store}`
+    `The token of key store "${store}" refused the PIN${cause ? ` (${cause.message})` : ''}; Keyhold ` +
+    `does not log in again until an operator has corrected the PIN and run: keyhold login-retry ${store}`
   );
 }

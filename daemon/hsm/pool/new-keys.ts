@@ -1,37 +1,39 @@
 import type { WorkerProcess } from './worker-process.js';
 
-/** A key that one worker made: that worker knows its handle, others have to search the token. */
+/** A key that one worker created: that worker knows its handle, the others have to search the token. */
 export interface NewKey {
+  /** Consecutive number of the key in this pool. */
   readonly number: number;
   readonly maker: WorkerProcess;
 }
 
-/** The keys that this pool made and that some of its workers have not seen yet. */
+/** The keys that this pool created and some of its workers have not seen yet. */
 export class NewKeys {
   /** By CKA_ID in latin1. */
   readonly #byId = new Map<string, NewKey>();
   #newest = 0;
 
-  /** Number of keys that were made. A worker that starts now finds all of them. */
+  /** Number of keys that were created. A worker that starts now finds all of them. */
   get made(): number {
     return this.#newest;
   }
 
-  /** Keys that some worker does not know. */
+  /** Number of keys that some worker does not know. */
   get size(): number {
     return this.#byId.size;
   }
 
+  /** Adds a key. @param id CKA_ID */
   add(id: Buffer, maker: WorkerProcess): void {
     this.#byId.set(id.toString('latin1'), { number: ++this.#newest, maker });
   }
 
-  /** @param name CKA_ID in latin1 */
+  /** Forgets a key. @param name CKA_ID in latin1 */
   delete(name: string): void {
     this.#byId.delete(name);
   }
 
-  /** Forgets the keys of a worker that ended: nobody has their handles any more. */
+  /** Forgets the keys of a worker that ended: no process has their handles any more. */
   deleteOf(maker: WorkerProcess): void {
     for (const [name, key] of this.#byId) if (key.maker === maker) this.#byId.delete(name);
   }
@@ -42,7 +44,7 @@ export class NewKeys {
       if (workers.every((worker) => knows(worker, key))) this.#byId.delete(name);
   }
 
-  /** The first of these keys that is new. @param names CKA_IDs in latin1 */
+  /** Finds the first of some keys that is new. @param names CKA_IDs in latin1 */
   find(names: readonly string[]): NewKey | undefined {
     for (const name of names) {
       const key = this.#byId.get(name);

@@ -1,4 +1,4 @@
-// Jobs to workers: batches without a timer, deadlines, one retry.
+// Distributes jobs to workers: batches without a timer, deadlines, one retry.
 import { HsmError } from '../key-store.js';
 import type { JobKind } from '../jobs/job.js';
 import { type AnyJob, type JobName, jobs, jobsByCode } from '../jobs/table.js';
@@ -10,42 +10,43 @@ import type { Loss, WorkerEvents, WorkerProcess } from './worker-process.js';
 
 const sweepEvery = 100;
 /**
- * Milliseconds that count between two sweeps at most. What is more the daemon itself stood still (SIGSTOP, a paused
- * virtual machine, a blocked event loop), and no worker can be blamed for it.
+ * Maximum time in milliseconds that counts between two sweeps. For the rest the daemon itself was paused (SIGSTOP, a paused
+ * virtual machine, a blocked event loop), which is no worker's fault.
  */
 const longestStep = 2 * sweepEvery;
-/** Milliseconds without work after which a worker is asked whether it still answers. */
+/** Milliseconds without work after which a worker is probed. */
 const probeAfter = 1_000;
 /** Milliseconds after which a call of a fast job counts as hanging, for the health report. */
 const hangsAfter = 2_000;
 /**
- * Milliseconds for which jobs that write wait for one that reads the whole token. While one process writes, SoftHSM
- * 2.6.1 lists the token's folder anew at each attribute that another reads (OSToken::index): with 10,000 objects and
- * keys made all the time a worker did not get ready within 60 s.
+ * Maximum time in milliseconds for which jobs that write wait for one that reads the whole token. While one process writes,
+ * SoftHSM 2.6.1 lists the token's folder again for each attribute that another process reads (OSToken::index): with 10,000
+ * objects and a constant stream of new keys a worker was not ready within 60 s.
  */
-const mostHeld = 5_000;
+const maxHold = 5_000;
 /**
- * Milliseconds that a job waits for its turn, also where workers come and go. With its deadline once it has begun, that is
- * less than the 30 s that clients wait. Jobs that write wait as long as the slowest of them takes.
+ * Maximum time in milliseconds that a job waits for a free worker. Together with the deadline of a job that has begun this is
+ * less than the 30 s that clients wait. Jobs that write may wait as long as the slowest of them takes.
  */
-const mostWaiting = 15_000;
+const defaultPatience = 15_000;
 /** Maximum fraction of time spent refreshing handles. */
 const refreshShare = 1 / 10;
 
 type QueuedJob = Job<WorkerProcess>;
 
+/** The workers of one key store, and the queue of their jobs. */
 export class Pool implements WorkerEvents {
-  /** Logged-in workers and one that starts. */
+  /** The logged-in workers, and the one that is starting. */
   readonly workers: WorkerProcess[] = [];
-  /** Microseconds of each kind, by code, as measured. */
+  /** Measured duration of each kind of job in microseconds, by code. */
   readonly costs = Float64Array.from(jobsByCode, (job) => job.cost);
 
   readonly #queue = new Fifo<QueuedJob>();
-  /** Jobs that share a worker with no other: not repeatable, writing, or suspect. */
+  /** Jobs that share a worker with no other job: not repeatable, writing, or suspect. */
   #aloneJobs: QueuedJob[] = [];
   #flushing = false;
   #drained: (() => void) | undefined;
-  /** Why no job is taken. */
+  /** Why jobs are refused, if they are. */
   #refusal: HsmError | undefined;
 
   /** The worker that does all jobs that write. */
@@ -55,16 +56,16 @@ export class Pool implements WorkerEvents {
 
   #nextRefresh = 0;
 
-  /** Milliseconds, in place of those of the table. */
+  /** Deadlines in milliseconds that replace those of the job table. */
   readonly #deadlines: Partial<Record<JobName, number>>;
 
   #sweptAt = performance.now();
-  /** Milliseconds for which the pool could look after its workers; stands still while the daemon does. */
+  /** The pool's clock in milliseconds. It does not advance while the daemon is paused. */
   #now = 0;
   #lastReady = 0;
   readonly #sweeper = setInterval(() => this.#sweep(), sweepEvery).unref();
 
-  /** @param lost hears of each worker that ended */
+  /** @param lost is called for each worker that ended */
   constructor(
     private readonly config: KeyStoreConfig,
     private readonly lost: (worker: WorkerProcess, loss: Loss, unanswered: number) => void,
@@ -74,8 +75,8 @@ export class Pool implements WorkerEvents {
 
   /**
    * Queues a job.
-   * @param convert makes the promise's value of the result
-   * @throws HsmError
+   * @param convert makes the promise's value from the result
+   * @throws HsmError 'overloaded' if the queue is full, the error of {@link refuse}, or that of the job
    */
   submit<Arguments extends object, Result extends object, T>(
     kind: JobKind<Arguments, Result> & AnyJob,
@@ -87,7 +88,7 @@ export class Pool implements WorkerEvents {
       if (this.#queue.length + this.#aloneJobs.length >= (this.config.maxQueued ?? 4096))
         throw new HsmError(
           'overloaded',
-          `Key store "${this.config.name}" has too many jobs waiting; try again.`,
+          `Key store "${this.config.name}" has too many waiting jobs; try again later.`,
         );
       const answered = (parts: readonly Buffer[], worker: WorkerProcess) =>
         resolve(convert(kind.result.decode(parts), worker));
@@ -98,7 +99,7 @@ export class Pool implements WorkerEvents {
     });
   }
 
-  /** Gives a job to a certain worker, behind its other jobs. */
+  /** Gives a job to a given worker, after its other jobs. */
   submitTo<Arguments extends object, Result extends object>(
     worker: WorkerProcess,
     kind: JobKind<Arguments, Result> & AnyJob,
@@ -111,55 +112,56 @@ export class Pool implements WorkerEvents {
     });
   }
 
-  /** Milliseconds of watched time; deadlines and waits are measured in it. */
+  /** The pool's clock in milliseconds, which deadlines and waits are measured with. */
   get time(): number {
     return this.#now + Math.min(performance.now() - this.#sweptAt, longestStep);
   }
 
-  /** Whether workers are logged in and every one of them is stuck in a call. */
+  /** Whether there are logged-in workers and every one of them is stuck in a call. */
   get hangs(): boolean {
     const { ready } = this;
     return ready.length > 0 && ready.every((worker) => worker.stuckFor(this.#now) > hangsAfter);
   }
 
-  /** A worker has logged in and read the token's objects. @param knownKeys the value of keysMade when its start began */
-  isReady(worker: WorkerProcess, knownKeys: number): void {
+  /** A worker has logged in and read the token's objects. @param knownKeys value of {@link keysMade} when its start began */
+  workerReady(worker: WorkerProcess, knownKeys: number): void {
     worker.ready = true;
     worker.knownKeys = knownKeys;
     this.#scheduleFlush();
   }
 
-  /** @param deadline milliseconds that workers have to start, where the configuration says nothing else */
+  /** Sets the deadline of starts, unless the configuration has one. @param deadline milliseconds */
   limitStart(deadline: number): void {
     this.#deadlines.start = this.config.deadlines?.start ?? deadline;
   }
 
-  /** Workers that are logged in. One that starts may hang in the module: nobody waits for it. */
+  /** The logged-in workers. One that is starting may hang in the module, so nobody waits for it. */
   get ready(): WorkerProcess[] {
     return this.workers.filter((worker) => worker.ready);
   }
 
+  /** Number of logged-in workers. */
   get readyWorkers(): number {
     return this.workers.reduce((count, worker) => count + (worker.ready ? 1 : 0), 0);
   }
 
-  /** Number of keys that this pool made. A worker that starts now finds all of them. */
+  /** Number of keys that this pool created. A worker that starts now finds all of them. */
   get keysMade(): number {
     return this.#newKeys.made;
   }
 
-  /** A key was made: until the other workers know it, they get its jobs only where its maker has no room. */
+  /** A key was created: other workers get its jobs only if its maker has no room, until they know the key. */
   keyMade(id: Buffer, maker: WorkerProcess): void {
     this.#newKeys.add(id, maker);
   }
 
-  /** Refuses all jobs, also those that wait; undefined takes jobs again. */
+  /** Refuses all jobs, including those that wait. @param error undefined: accepts jobs again */
   refuse(error: HsmError | undefined): void {
     this.#refusal = error;
     if (error) for (const job of [...this.#queue.drain(), ...this.#aloneJobs.splice(0)]) job.reject(error);
   }
 
-  /** No job that uses this key starts until the promise that comes back settles. */
+  /** Runs some work during which no job that uses a key starts. @param id CKA_ID of the key */
   async whileBeingDestroyed(id: Buffer, work: () => Promise<void>): Promise<void> {
     const name = id.toString('latin1');
     this.#beingDestroyed.add(name);
@@ -171,7 +173,7 @@ export class Pool implements WorkerEvents {
     }
   }
 
-  /** Takes no more jobs; resolves when all are answered. */
+  /** Refuses new jobs; resolves when all others are answered. */
   async drain(refusal: HsmError): Promise<void> {
     this.#refusal = refusal;
     if (this.readyWorkers === 0) this.refuse(refusal);
@@ -179,11 +181,13 @@ export class Pool implements WorkerEvents {
     clearInterval(this.#sweeper);
   }
 
+  /** A worker answered some jobs. */
   onAnswers(): void {
     if (this.#queue.length > 0 || this.#aloneJobs.length > 0) this.#scheduleFlush();
     else if (this.#drained && this.#isIdle()) this.#drained();
   }
 
+  /** A worker ended: its unanswered jobs run once more on another worker, or fail. */
   onLost(worker: WorkerProcess, loss: Loss): void {
     this.workers.splice(this.workers.indexOf(worker), 1);
     this.#newKeys.deleteOf(worker);
@@ -208,12 +212,12 @@ export class Pool implements WorkerEvents {
       });
     job.reject(
       loss.timedOut && oldest
-        ? new HsmError('timeout', `The HSM gave no answer to ${job.kind.name} in time.`)
+        ? new HsmError('timeout', `The HSM did not answer ${job.kind.name} in time.`)
         : new HsmError('unavailable', `The HSM worker was lost (${loss.reason}); try again.`),
     );
   }
 
-  // After all input that is there has been read, so that a batch holds what came with it.
+  // After all available input has been read, so that one batch carries everything that arrived together.
   #scheduleFlush(): void {
     if (this.#flushing) return;
     this.#flushing = true;
@@ -260,7 +264,7 @@ export class Pool implements WorkerEvents {
     this.#aloneJobs = waiting;
   }
 
-  /** The only worker, after a job that ran alone: jobs that share a worker run before the next one that does not. */
+  /** The only worker, after a job that ran alone: jobs that can share it run before the next one that cannot. */
   #sharing(): WorkerProcess | undefined {
     const [only, ...others] = this.ready;
     if (!only?.wasAlone || others.length > 0 || this.#queue.length === 0 || only.inFlight.length > 0)
@@ -272,14 +276,14 @@ export class Pool implements WorkerEvents {
   #isEnumerating(): boolean {
     return this.workers.some(({ inFlight }) => {
       const job = inFlight.peek();
-      return job?.kind.enumerates && this.#now - job.queuedAt < mostHeld;
+      return job?.kind.enumerates && this.#now - job.queuedAt < maxHold;
     });
   }
 
   #findWriter(): WorkerProcess | undefined {
     if (this.#writer === undefined || !this.workers.includes(this.#writer)) {
       this.#writer = this.#leastBusy();
-      // It must see what the writer before it wrote, before it writes itself.
+      // It must see the writes of the previous writer before it writes.
       if (this.#writer) this.#refreshHandles(this.#writer);
     }
     return this.#writer;
@@ -296,7 +300,7 @@ export class Pool implements WorkerEvents {
     }
     const key = this.#newKeys.find(job.keys());
     if (key && !knows(worker, key)) {
-      // Even if it is busy: a search takes longer than most of what it may be at.
+      // Even if it is busy: a search takes longer than most jobs.
       const knowing = this.workers.find(
         (one) => knows(one, key) && !one.reserved && !one.inFlight.peek()?.kind.slow,
       );
@@ -318,7 +322,7 @@ export class Pool implements WorkerEvents {
     return least;
   }
 
-  // Nobody waits for a start, a refresh of handles or a probe, which have long deadlines.
+  // Starts, refreshes and probes do not count: nobody waits for them, and their deadlines are long.
   #isIdle(): boolean {
     return (
       this.#queue.length + this.#aloneJobs.length === 0 &&
@@ -333,7 +337,7 @@ export class Pool implements WorkerEvents {
     const now = performance.now();
     this.#now += Math.min(now - this.#sweptAt, longestStep);
     this.#sweptAt = now;
-    // After the answers that wait in the channels were read.
+    // After the answers in the channels have been read.
     setImmediate(() => this.#checkDeadlines());
     if (this.#newKeys.size > 0 && now > this.#nextRefresh) this.#refreshOneWorker();
     if (this.#aloneJobs.length > 0) this.#scheduleFlush();
@@ -348,12 +352,12 @@ export class Pool implements WorkerEvents {
 
   /** Finds a worker that hangs while it has no jobs. */
   #probe(worker: WorkerProcess): void {
-    // After a failure the worker is lost, or its next job fails.
+    // On a failure the worker is lost, or its next job fails.
     void this.submitTo(worker, jobs.probe, {}).catch(() => undefined);
   }
 
   #failOverdue(): void {
-    const { name, maxWait = 5000, patience = mostWaiting } = this.config;
+    const { name, maxWait = 5000, patience = defaultPatience } = this.config;
     const absent = this.readyWorkers === 0;
     const isOverdue = ({ kind, queuedAt }: QueuedJob): boolean =>
       this.#now - queuedAt > (kind.writes ? jobs.generateKeyPair.deadline : patience) ||
@@ -364,13 +368,13 @@ export class Pool implements WorkerEvents {
       overdue.push(this.#queue.shift()!);
     if (overdue.length === 0) return;
     const error = absent
-      ? new HsmError('unavailable', `No HSM worker of key store "${name}" is connected now.`)
-      : new HsmError('timeout', `No HSM worker of key store "${name}" was free in time.`);
+      ? new HsmError('unavailable', `No HSM worker of key store "${name}" is connected; try again later.`)
+      : new HsmError('timeout', `No HSM worker of key store "${name}" was free in time; try again later.`);
     for (const job of overdue) job.reject(error);
     this.onAnswers();
   }
 
-  // One at a time and only idle ones: with 10,000 objects in SoftHSM it takes 220 ms.
+  // One worker at a time, and only an idle one: with 10,000 objects in SoftHSM this takes 220 ms.
   #refreshOneWorker(): void {
     this.#newKeys.deleteKnownTo(this.workers);
     if (this.#queue.length > 0 || this.workers.some((worker) => worker.inFlight.peek()?.kind.enumerates))
@@ -384,7 +388,7 @@ export class Pool implements WorkerEvents {
   #refreshHandles(worker: WorkerProcess): void {
     const newest = this.#newKeys.made;
     const start = performance.now();
-    // After a failure the worker is lost, or searches the token when it needs a key.
+    // On a failure the worker is lost, or it searches the token when it needs a key.
     const refreshed = () => {
       worker.knownKeys = newest;
       const end = performance.now();

@@ -1,4 +1,4 @@
-// Starts workers one at a time, so that a wrong PIN is tried once, and replaces lost ones with back-off.
+// Starts workers one at a time, so that a wrong PIN is tried only once, and replaces lost ones with back-off.
 import { cipherSuites } from '../../../proto/formats/ciphertext.js';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
@@ -12,16 +12,16 @@ import { Pool } from './pool.js';
 import { WorkerProcess, type Loss } from './worker-process.js';
 
 const firstDelay = 50;
-/** A token that returns is usable within 2 s. */
+/** Short enough that a token which returns is usable within 2 s. */
 const longestDelay = 1000;
-/** Delay of a worker beyond the token's limit of sessions: nobody waits for it. */
+/** Delay of a worker for which the token has no session; nobody waits for it. */
 const noSessionDelay = 30_000;
 /** Milliseconds without a loss after which the delays start again from the shortest. */
 const calm = 10_000;
 const lookAtLatchEvery = 500;
 /**
- * A start that takes this many times as long as the longest one that was seen hangs: nobody else starts meanwhile. It
- * has this many milliseconds at least.
+ * A start that takes this many times as long as the longest one so far counts as hanging, because no other worker starts
+ * meanwhile. The deadline is at least {@link shortestStartDeadline} milliseconds.
  */
 const patienceWithStart = 10;
 const shortestStartDeadline = 10_000;
@@ -32,21 +32,22 @@ const tokenListing = z.strictObject({
   notices: z.array(z.string()),
 });
 
+/** Keeps the wanted number of workers of a key store running. */
 export class Supervisor {
   readonly pool: Pool;
   readonly #wanted: number;
   #current: KeyStoreState = 'connecting';
   #refused = false;
-  /** A refusal that is not on disk yet: no login until it is, and an operator has cleared it. */
+  /** A refusal that is not on disk yet. No login happens until it is written and an operator has cleared it. */
   #unlatched: { readonly code: LoginRefusal; readonly reason: string } | undefined;
   #starting = false;
   #timer: NodeJS.Timeout | undefined;
   #delay = 0;
   #lastLoss = 0;
   #longestStart = 0;
-  /** Milliseconds of the clock at which the next worker starts, where a timer runs. */
+  /** Time of performance.now() at which the next worker starts, if a timer is running. */
   #nextStart = 0;
-  /** How many workers there were at a time. */
+  /** Largest number of workers that were logged in at the same time. */
   #mostReady = 0;
   #closing: Promise<void> | undefined;
 
@@ -58,11 +59,16 @@ export class Supervisor {
     this.pool = new Pool(config, (worker, loss, unanswered) => this.#lost(worker, loss, unanswered));
   }
 
+  /** State of the connection to the token. */
   get state(): KeyStoreState {
     return this.#current;
   }
 
-  /** Starts the first worker; the others follow. */
+  /**
+   * Starts the first worker; the others follow.
+   * @returns the token as that worker found it
+   * @throws HsmError that says what is wrong with module, token or PIN
+   */
   async connect(): Promise<TokenDescription> {
     try {
       const listing = tokenListing.parse(await this.#startOne(true));
@@ -81,7 +87,7 @@ export class Supervisor {
     return { suite, oaepSha256InModule: quirks?.oaepSha256InModule ?? false, lacks };
   }
 
-  /** Answers what is there, then ends the workers. */
+  /** Answers the jobs that are queued, then ends the workers. */
   close(): Promise<void> {
     this.#closing ??= this.#end();
     return this.#closing;
@@ -94,7 +100,7 @@ export class Supervisor {
     await Promise.all(this.pool.workers.map((worker) => worker.end()));
   }
 
-  /** @param delay milliseconds until the next start */
+  /** Schedules the next start if workers are missing. @param delay milliseconds until then */
   #maintain(delay = this.#delay): void {
     if (this.#current === 'closed' || this.#starting || this.pool.readyWorkers >= this.#wanted) return;
     clearTimeout(this.#timer);
@@ -105,7 +111,7 @@ export class Supervisor {
     }, wait);
   }
 
-  /** A start failed in an unexpected way: the next one is tried all the same. */
+  /** A start failed unexpectedly: another one is scheduled. */
   #startFailed(cause: unknown): void {
     this.#starting = false;
     this.#backOff();
@@ -126,7 +132,7 @@ export class Supervisor {
       this.#maintain();
       return;
     }
-    // The delay is for the start that failed, not for the one after it.
+    // The delay applies after a failed start only.
     let delay = 0;
     this.#starting = true;
     try {
@@ -141,7 +147,7 @@ export class Supervisor {
     this.#maintain(delay);
   }
 
-  /** @returns what the worker answered: a listing of the token where it was to describe it */
+  /** Starts a worker. @returns its listing of the token, if it was asked to describe it */
   async #startOne(describeToken: boolean): Promise<TokenListing | null> {
     const {
       name,
@@ -177,7 +183,7 @@ export class Supervisor {
       const started = this.pool.submitTo(worker, jobs.start, { settings, pin });
       pin.fill(0);
       const { listing } = await started;
-      this.pool.isReady(worker, keysMade);
+      this.pool.workerReady(worker, keysMade);
       this.#started(performance.now() - began);
       this.config.onEvent?.({ type: 'worker-ready', pid: worker.pid });
       this.#update();
@@ -203,9 +209,13 @@ export class Supervisor {
       this.pool.workers.push(worker);
       return worker;
     } catch (error) {
-      throw new HsmError('unavailable', `No process for an HSM worker: ${(error as Error).message}`, {
-        cause: error,
-      });
+      throw new HsmError(
+        'unavailable',
+        `The process of an HSM worker cannot be started: ${(error as Error).message}`,
+        {
+          cause: error,
+        },
+      );
     }
   }
 
@@ -229,7 +239,7 @@ export class Supervisor {
     this.#update();
   }
 
-  // Where that fails (no disk space, no file descriptor) it is tried again: the PIN must not be.
+  // A write that fails (no disk space, no file descriptor) is retried; a login with that PIN must not be.
   #writeLatch(): void {
     if (!this.#unlatched) return;
     const { code, reason } = this.#unlatched;
@@ -237,7 +247,7 @@ export class Supervisor {
       this.config.latch.set(code, reason);
       this.#unlatched = undefined;
     } catch (error) {
-      const message = `The refusal of the PIN cannot be written down: ${(error as Error).message}`;
+      const message = `The file that blocks further logins cannot be written: ${(error as Error).message}`;
       const failure = new HsmError('internal', message, { cause: error });
       this.config.onEvent?.({ type: 'start-failed', error: failure, retryIn: lookAtLatchEvery });
     }
@@ -248,14 +258,14 @@ export class Supervisor {
   }
 
   #lost(worker: WorkerProcess, { reason }: Loss, unanswered: number): void {
-    // The caller of a start handles its failure; at the close all workers end.
+    // A failed start is handled by its caller; on close all workers end.
     if (!worker.ready || this.#current === 'closed') return;
     this.config.onEvent?.({ type: 'worker-lost', pid: worker.pid, reason, unanswered });
     const now = performance.now();
     if (now - this.#lastLoss > calm) this.#delay = 0;
     this.#lastLoss = now;
     this.#update();
-    // Workers that are lost together, such as by a reset of the device, delay the next start once.
+    // Workers that are lost together, as by a reset of the device, delay the next start only once.
     if (this.#timer !== undefined && this.#nextStart - now < longestDelay) return;
     this.#backOff();
     this.#maintain();
@@ -265,7 +275,7 @@ export class Supervisor {
     this.#delay = Math.min(Math.max(2 * this.#delay, firstDelay), longestDelay);
   }
 
-  // Workers that are logged in go on working after a login of another was refused.
+  // Logged-in workers go on working after the login of another one was refused.
   #update(): void {
     if (this.pool.readyWorkers > 0) this.#enter('connected');
     else if (this.#refused) {
@@ -280,7 +290,7 @@ export class Supervisor {
     this.config.onEvent?.({ type: 'state', state });
   }
 
-  /** @param cause what the token said, at the login that it refused */
+  /** @param cause the token's error at the refused login */
   #refusal(code: LoginRefusal, cause?: HsmError): HsmError {
     return new HsmError(code, refusalText(this.config.name, cause), { cause });
   }

@@ -1,4 +1,4 @@
-// One worker process in the pool: the jobs it has, how long they should take, and how it ends.
+// One worker process of the pool: its jobs in flight, their expected duration, and its end.
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -17,45 +17,49 @@ import type { Job } from './job.js';
 
 const workerProgram = fileURLToPath(new URL('../worker/main.js', import.meta.url));
 
-/** Most jobs in one frame, and most that a worker may have at a time: one frame in work, one waiting. */
-const frameJobs = 64;
-const mostJobs = 2 * frameJobs;
+/** Maximum number of jobs in one frame, and of a worker: one frame in progress, one waiting. */
+const maxFrameJobs = 64;
+const maxJobs = 2 * maxFrameJobs;
 /**
- * The same in microseconds of expected work. With a fast module the numbers above count first; with a device that takes
- * a millisecond for an operation these spread the jobs over all workers.
+ * The same limits in microseconds of expected work. With a fast module the numbers above are reached first; with a device
+ * that needs a millisecond for an operation these limits spread the jobs over all workers.
  */
-const mostFrameWork = 700;
-const mostWork = 2 * mostFrameWork;
+const maxFrameWork = 700;
+const maxWork = 2 * maxFrameWork;
+/** Milliseconds for a worker to exit after its channel was closed. */
 const endWithin = 2000;
-/** Weight of a new measurement in the expected cost of a kind: 1/16. */
+/** A new measurement has a weight of 1/16 in the expected duration of a kind of job. */
 const smoothing = 16;
 
+/** Why a worker ended. */
 export interface Loss {
   readonly reason: string;
-  /** It was killed because its oldest job passed its deadline. */
+  /** Whether it was killed because its oldest job missed its deadline. */
   readonly timedOut: boolean;
 }
 
+/** The pool, as its workers see it. */
 export interface WorkerEvents {
-  /** Milliseconds; stands still while the daemon does. */
+  /** Clock in milliseconds that does not advance while the daemon is paused. */
   readonly time: number;
-  /** After some jobs were answered. */
+  /** Some jobs were answered. */
   onAnswers(): void;
-  /** Once; what it had not answered is still in inFlight. */
+  /** The worker ended; called once. Its unanswered jobs are still in `inFlight`. */
   onLost(worker: WorkerProcess, loss: Loss): void;
 }
 
+/** A worker process, its channel and its jobs. */
 export class WorkerProcess {
   readonly inFlight = new Fifo<Job<WorkerProcess>>();
-  /** Logged in. */
+  /** Whether the worker is logged in. */
   ready = false;
-  /** It runs a job alone. */
+  /** Whether it runs a job that shares it with no other. */
   alone = false;
-  /** It gets no more jobs, so that one can run alone. */
+  /** Whether it gets no more jobs, so that one can run alone. */
   reserved = false;
-  /** Its last job ran alone. */
+  /** Whether its last job ran alone. */
   wasAlone = false;
-  /** Number of the newest key of the pool whose handle it knows. */
+  /** Number of the pool's newest key whose handle the worker knows. */
   knownKeys = 0;
 
   readonly #child: ChildProcess;
@@ -71,16 +75,17 @@ export class WorkerProcess {
   #lost = false;
   #farewell: string | undefined;
 
-  /** @param costs microseconds of each kind, by code; the workers of a store share and update them */
+  /** @param costs expected microseconds of each kind of job, by code; the workers of a store share and update them */
   constructor(
     config: KeyStoreConfig,
     private readonly costs: Float64Array,
     private readonly events: WorkerEvents,
   ) {
     const { HOME, LANG, PATH } = process.env;
-    // SoftHSM frees more pieces of one size in each operation than the 7 that glibc keeps at hand: a sixth of the CPU.
+    // In each operation SoftHSM frees more blocks of one size than the 7 that glibc caches by default: this saves a sixth of
+    // the CPU.
     const GLIBC_TUNABLES = 'glibc.malloc.tcache_count=127';
-    // Memory of a worker holds PINs and plaintexts: no core dumps. The shell is gone when node runs.
+    // No core dumps: a worker's memory contains PINs and plaintexts. `exec` replaces the shell by node.
     this.#child = spawn(
       '/bin/sh',
       ['-c', 'ulimit -c 0; exec "$0" "$@"', process.execPath, workerProgram, String(process.pid)],
@@ -90,39 +95,41 @@ export class WorkerProcess {
       },
     );
     this.#child.on('error', (error) => this.#lose({ reason: error.message, timedOut: false }));
-    // Without a file descriptor left there are no streams, whatever the types say; the error follows as an event.
+    // If no file descriptor is left there are no streams, whatever the types say; the error follows as an event.
     const streams = this.#child.stdio as ChildProcess['stdio'] | undefined;
     if (!streams?.[3]) {
       this.#lost = true;
-      throw new Error('there is no file descriptor left for it');
+      throw new Error('no file descriptor is left; raise the limit of open files');
     }
     this.#channel = streams[3] as Socket;
     this.#channel.on('data', (chunk: Buffer) => this.#received(chunk));
-    // The end of the process, which is awaited, says the same.
+    // The exit of the process reports the same.
     this.#channel.on('error', () => undefined);
     this.#channel.on('close', () => this.#child.kill('SIGKILL'));
-    // 'close' comes when the process has ended and all that it wrote has been read.
+    // 'close' follows when the process has exited and all its output has been read.
     this.#child.on('close', (code, signal) =>
       this.#lose({ reason: this.#farewell ?? `it ended with ${signal ?? `code ${code}`}`, timedOut: false }),
     );
   }
 
+  /** Process ID; 0 if the process could not be started. */
   get pid(): number {
     return this.#child.pid ?? 0;
   }
 
-  /** Microseconds that what it has in flight should take. */
+  /** Expected duration of the jobs in flight, in microseconds. */
   get work(): number {
     return this.#expectedWork;
   }
 
+  /** Whether the worker takes another job. */
   hasRoom(): boolean {
     const jobs = this.inFlight.length;
     return (
       this.ready &&
       !this.alone &&
       !this.reserved &&
-      (jobs === 0 || (jobs < mostJobs && this.#expectedWork < mostWork))
+      (jobs === 0 || (jobs < maxJobs && this.#expectedWork < maxWork))
     );
   }
 
@@ -136,9 +143,10 @@ export class WorkerProcess {
     this.#writer ??= this.#spareWriters.pop() ?? new FrameWriter();
     this.#writer.add(this.#nextId, job.kind.code, 0, job.parts);
     this.#frameWork += job.expected;
-    if (this.#writer.count === frameJobs || this.#frameWork >= mostFrameWork) this.send();
+    if (this.#writer.count === maxFrameJobs || this.#frameWork >= maxFrameWork) this.send();
   }
 
+  /** Sends the frame that {@link give} has begun, if there is one. */
   send(): void {
     const writer = this.#writer;
     if (writer === undefined) return;
@@ -151,18 +159,18 @@ export class WorkerProcess {
     });
   }
 
-  /** Milliseconds for which its oldest job waits for an answer, where that should be there at once. @param now as time */
+  /** Milliseconds for which the oldest job has been in a call that should be quick; 0 otherwise. @param now pool's clock */
   stuckFor(now: number): number {
     const job = this.inFlight.peek();
     return job === undefined || job.kind.slow || job.kind.enumerates ? 0 : now - this.#headSince;
   }
 
-  /** Milliseconds for which it had nothing to do; 0 while it has. @param now as time */
+  /** Milliseconds for which the worker has been idle; 0 while it is busy. @param now pool's clock */
   idleFor(now: number): number {
     return this.ready && this.inFlight.length === 0 ? now - this.#headSince : 0;
   }
 
-  /** Kills it where its oldest job is past its deadline. @param now milliseconds, as {@link WorkerEvents.time} */
+  /** Kills the worker if its oldest job has missed its deadline. @param now pool's clock @param deadlines milliseconds */
   checkDeadline(now: number, deadlines: KeyStoreConfig['deadlines']): void {
     const job = this.inFlight.peek();
     if (job === undefined) return;
@@ -171,14 +179,14 @@ export class WorkerProcess {
       this.kill({ reason: `no answer to ${job.kind.name} in ${deadline} ms`, timedOut: true });
   }
 
-  /** Kills it and counts it as lost at once: a process that hangs in a driver may not even die of SIGKILL. */
+  /** Kills the worker and counts it as lost at once: a process that hangs in a driver may survive even SIGKILL. */
   kill(loss: Loss): void {
     this.#child.kill('SIGKILL');
     this.#channel.destroy();
     this.#lose(loss);
   }
 
-  /** Closes the channel, on which the worker logs out and ends; kills it where that takes too long. */
+  /** Closes the channel, so that the worker logs out and exits; kills it after 2 s. */
   async end(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), endWithin);
@@ -199,7 +207,7 @@ export class WorkerProcess {
       this.#reader.push(chunk, (frame) => forEachMessage(frame, this.#answered));
     } catch (error) {
       if (!(error instanceof ChannelError)) throw error;
-      this.kill({ reason: `its channel is out of step: ${error.message}`, timedOut: false });
+      this.kill({ reason: `it sent invalid data: ${error.message}`, timedOut: false });
       return;
     }
     this.#headSince = this.events.time;
@@ -217,8 +225,7 @@ export class WorkerProcess {
     }
     const job = this.inFlight.shift();
     this.#answeredId = (this.#answeredId + 1) >>> 0;
-    if (job === undefined || id !== this.#answeredId)
-      throw new ChannelError(`answer ${id} comes out of turn`);
+    if (job === undefined || id !== this.#answeredId) throw new ChannelError(`answer ${id} is out of order`);
     this.#expectedWork -= job.expected;
     const cost = this.costs[job.kind.code] ?? 0;
     this.costs[job.kind.code] = cost + (microseconds - cost) / smoothing;

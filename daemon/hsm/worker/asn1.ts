@@ -1,5 +1,5 @@
-// The ASN.1 libraries of a worker, loaded at the first key pair that leaves or enters the HSM: they take 200 ms, half of what
-// a worker takes to be there, and one that replaces a lost worker is waited for.
+// The ASN.1 libraries, loaded only when the first key pair leaves or enters the HSM. They take 200 ms to load, half of a
+// worker's start, and requests may be waiting for the start of a replacement.
 import { createRequire } from 'node:module';
 import type * as ecc from '@peculiar/asn1-ecc';
 import type * as pkcs8 from '@peculiar/asn1-pkcs8';
@@ -19,6 +19,7 @@ interface Asn1 {
 
 let loaded: Asn1 | undefined;
 
+/** Loads the libraries on the first call. */
 export function asn1(): Asn1 {
   const load = (name: keyof Asn1) => require(`@peculiar/asn1-${name}`) as never;
   return (loaded ??= {

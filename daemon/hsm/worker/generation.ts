@@ -1,4 +1,4 @@
-// Templates of the objects that Keyhold makes.
+// Generation of keys, and the templates of their objects.
 import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
 import type { Attributes, KeyTemplate } from '../key-store.js';
 import { toPkcs8 } from './private-keys.js';
@@ -6,10 +6,12 @@ import { toSubjectPublicKeyInfo } from './public-keys.js';
 import type { Token } from './token.js';
 
 /**
- * Makes a key, or a pair where the template has public attributes. What Keyhold promises of every object goes over
- * whatever the template says. CKA_MODIFIABLE stays true: SoftHSM copies no object of which it is false.
+ * Generates a key, or a pair if the template has public attributes. The attributes that every object of Keyhold has
+ * override those of the template. CKA_MODIFIABLE stays true, because SoftHSM does not copy an object whose CKA_MODIFIABLE is
+ * false.
  * @param id CKA_ID, 16 bytes
  * @param label CKA_LABEL in UTF-8
+ * @returns the handles; of a pair first the private key
  */
 export function generate(token: Token, id: Buffer, label: Buffer, template: KeyTemplate): Handle[] {
   const { module, session } = token;
@@ -32,12 +34,12 @@ export function generate(token: Token, id: Buffer, label: Buffer, template: KeyT
   return [pair.privateKey, pair.publicKey];
 }
 
-/** Without the attributes that the module takes in no template; what is promised is added later. */
+/** Removes the attributes that the module accepts in no template. */
 function permitted({ omittedAttributes }: Token, attributes: Attributes): Attributes {
   return attributes.filter(([type]) => !omittedAttributes.has(type));
 }
 
-/** What Keyhold promises of every secret and private key. */
+/** The attributes of every secret and private key of Keyhold. */
 export function promisedOfSecret(id: Buffer, label: Buffer): Attribute[] {
   return [
     ...named(id, label),
@@ -47,6 +49,7 @@ export function promisedOfSecret(id: Buffer, label: Buffer): Attribute[] {
   ];
 }
 
+/** The attributes of every public key of Keyhold. */
 export function promisedOfPublic(id: Buffer, label: Buffer): Attribute[] {
   return [...named(id, label), { type: pkcs11.CKA_PRIVATE, value: false }];
 }
@@ -60,7 +63,7 @@ function named(id: Buffer, label: Buffer): Attribute[] {
 }
 
 /**
- * Makes a pair for use outside the HSM: session objects that are read and destroyed at once.
+ * Generates a pair for use outside the HSM, as session objects that are read and destroyed at once.
  * @returns SubjectPublicKeyInfo, and PKCS #8 that the caller wipes, both in DER
  */
 export function generateDataKeyPair(
@@ -92,7 +95,7 @@ export function generateDataKeyPair(
   }
 }
 
-/** Attributes as pkcs11js takes them. */
+/** Converts attributes to pkcs11js's form. */
 export function toTemplate(attributes: Attributes): Attribute[] {
   return attributes.map(([type, value]) => ({
     type,
@@ -100,7 +103,7 @@ export function toTemplate(attributes: Attributes): Attribute[] {
   }));
 }
 
-/** Attributes of a template with others that go over them. */
+/** Merges the attributes of a template with others that override them. */
 export function merge(given: Attributes, promised: Attribute[]): Attribute[] {
   const byType = new Map<number, Attribute>();
   for (const attribute of toTemplate(given)) byType.set(attribute.type, attribute);

@@ -1,4 +1,4 @@
-// ECDH whose result is handed out (PKCS #11 v2.40 mechanisms, section 2.3.10).
+// ECDH with a readable result (PKCS #11 v2.40 mechanisms, section 2.3.10).
 import pkcs11, { type Handle } from 'pkcs11js';
 import { attributeReader } from './public-keys.js';
 import type { Token } from './token.js';
@@ -7,8 +7,9 @@ import type { Token } from './token.js';
 const CKD_NULL = 1;
 
 /**
- * @param point the peer's, uncompressed
- * @returns the x coordinate in as many bytes as the field has; the caller wipes it
+ * Computes an ECDH shared secret.
+ * @param point the peer's public key, uncompressed (SEC 1, section 2.3.3)
+ * @returns the x coordinate, as long as an element of the field; the caller wipes it
  */
 export function deriveSharedSecret(token: Token, key: Handle, point: Buffer): Buffer {
   const { module, session } = token;

@@ -1,6 +1,6 @@
-// The worker process: reads frames of jobs from descriptor 3, does them one after another, writes their results. Its only
-// argument is the daemon's process ID. Its end of the channel blocks, so no event loop adds latency. When the channel closes,
-// the worker logs out and ends.
+// The worker process: reads frames of jobs from descriptor 3, executes them one after another, and writes the results. Its
+// only argument is the daemon's process ID. It reads and writes the channel with blocking calls, so no event loop adds
+// latency. When the channel closes, the worker logs out and exits.
 import { readSync, writeSync } from 'node:fs';
 import {
   FrameReader,
@@ -23,26 +23,26 @@ import { restoreTokenFiles, TokenFiles } from '../pkcs11/token-files.js';
 import { watchParent } from './watchdog.js';
 
 const channelDescriptor = 3;
-/** CKA_CLASS of an object that cannot be read: CK_UNAVAILABLE_INFORMATION, of 32 bits. */
+/** Reported as the CKA_CLASS of an object that cannot be read: CK_UNAVAILABLE_INFORMATION in 32 bits. */
 const unreadable = 0xffffffff;
-/** Microseconds that a result may wait for others of its frame. */
+/** Maximum time in microseconds that a result waits for others of its frame. */
 const holdResults = 1000;
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
-// A Ctrl-C goes to the whole process group; the daemon then answers what is in flight and closes the channel.
+// Ctrl-C signals the whole process group; the daemon then answers the jobs in flight and closes the channel.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 watchParent(Number(process.argv[2]));
 
 const results = new FrameWriter();
-/** Microseconds that the last job of each kind took, by code. */
+/** Duration of the last job of each kind in microseconds, by code. */
 const lastTook = Float64Array.from(jobsByCode, (job) => job.cost);
 let token: Token | undefined;
 let files: TokenFiles | undefined;
 let ivs: IvSource | undefined;
 let session: WorkerSession | undefined;
 
-/** Does the first job. @returns the parts of its result */
+/** Executes the first job. @returns the parts of its result */
 function start(parts: readonly Buffer[]): Buffer[] {
   const { settings, pin } = jobs.start.arguments.decode(parts);
   const notices = settings.tokenFiles && settings.describeToken ? restoreTokenFiles() : [];
@@ -54,7 +54,7 @@ function start(parts: readonly Buffer[]): Buffer[] {
   const found = objects.refreshHandles();
   session = new WorkerSession(token, objects, ivs, settings.quirks);
   if (!settings.describeToken) return jobs.start.result.encode({ listing: null });
-  // Half-written objects of a crash, which the module does not show.
+  // Objects that a crash left half-written, which the module does not show.
   const torn = Math.max(0, (files?.count ?? 0) - found.length);
   const listing: TokenListing = {
     objects: [
@@ -101,15 +101,15 @@ function perform(code: number, parts: Buffer[]): { status: number; answer: reado
   }
 }
 
-/** Does a job: first `start`, then any other. @returns the parts of its result */
+/** Executes a job: first `start`, then any other. @returns the parts of its result */
 function answerTo(job: JobKind | undefined, parts: readonly Buffer[]): readonly Buffer[] {
   if (job?.code === jobs.start.code && session === undefined) return start(parts);
   if (job === undefined || job.code === jobs.start.code || session === undefined)
-    throw new HsmError('internal', `The worker does not expect a job '${job?.name ?? 'unknown'}' now`);
+    throw new HsmError('internal', `The HSM worker does not expect the job '${job?.name ?? 'unknown'}' now`);
   return job.writes && files ? writing(files, job, session, parts) : job.execute(session, parts);
 }
 
-/** Does a job that writes to the token; what it did is durable when it is answered. */
+/** Executes a job that writes to the token; its effect is durable before it is answered. */
 function writing(
   files: TokenFiles,
   job: JobKind,

@@ -1,10 +1,9 @@
-// Mechanisms as pkcs11js takes them.
 import pkcs11, { type Mechanism as Pkcs11Mechanism } from 'pkcs11js';
 import type { Mechanism } from '../key-store.js';
 
 const converted = new WeakMap<Mechanism, Pkcs11Mechanism>();
 
-/** Converts a mechanism; each object once, since a worker decodes each mechanism of the table once. */
+/** Converts a mechanism to pkcs11js's form. Results are cached by object, and a worker decodes each mechanism only once. */
 export function toPkcs11Mechanism(mechanism: Mechanism): Pkcs11Mechanism {
   let result = converted.get(mechanism);
   if (result === undefined) converted.set(mechanism, (result = convert(mechanism)));

@@ -1,4 +1,4 @@
-// The self-test of a module that fails without giving a reason: does it still decrypt and unwrap with a key of its own?
+// Self-test of a module that failed without a reason: can it still decrypt and unwrap with a session key?
 import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
 import { meaningOf } from '../pkcs11/return-values.js';
 import type { Token } from './token.js';
@@ -15,7 +15,7 @@ const gcm = {
 };
 const keyWrap = { mechanism: pkcs11.CKM_AES_KEY_WRAP };
 
-/** A session key for the self-test; it encrypts one text of zeros, once. */
+/** Template of the session key for the self-test. It encrypts one block of zeros, once. */
 const attributes: readonly Attribute[] = [
   { type: pkcs11.CKA_TOKEN, value: false },
   { type: pkcs11.CKA_PRIVATE, value: true },
@@ -58,15 +58,13 @@ function unwrapping({ module, session }: Token, key: Handle): SelfTest {
 }
 
 const preparations = { decryption, unwrapping } as const;
-/** What is tested. */
+/** An ability to test. */
 export type Ability = keyof typeof preparations;
 
-/** The calls by token; undefined where the module lacks the mechanisms for one. */
+/** The self-tests by token; undefined if the module lacks the mechanisms. */
 const selfTests = new WeakMap<Token, Map<Ability, SelfTest | undefined>>();
 
-/**
- * Whether the module does with a key of the self-test what it just failed to do. A module that lacks AES passes.
- */
+/** Whether the module succeeds at an operation with the key of the self-test. A module without the mechanisms passes. */
 export function passesSelfTest(token: Token, ability: Ability): boolean {
   const known = selfTests.get(token) ?? new Map<Ability, SelfTest | undefined>();
   selfTests.set(token, known);

@@ -13,50 +13,58 @@ interface Entry {
   public?: Handle;
 }
 
+/** Class, CKA_ID and CKA_LABEL of an object; empty if it has none. */
 export interface ObjectDescription {
   readonly class: number;
   readonly id: Buffer;
   readonly label: string;
 }
 
-/** Bytes of the longest CKA_ID that is indexed. Keyhold's own have 16; an empty one names many objects. */
+/**
+ * Maximum length in bytes of an indexed CKA_ID. Keyhold's own have 16; empty ones are not indexed, as many objects share
+ * them.
+ */
 const longestId = 64;
 const keyClasses = [pkcs11.CKO_SECRET_KEY, pkcs11.CKO_PRIVATE_KEY, pkcs11.CKO_PUBLIC_KEY];
 const findChunk = 1024;
-const mostAttempts = 5;
-/** After a CKA_ID it names the copy of the HMAC key; longer than any CKA_ID that is indexed. */
+const maxAttempts = 5;
+/** A CKA_ID with this suffix names the copy of the HMAC key; it is longer than any indexed CKA_ID. */
 const macSuffix = '\0'.repeat(longestId + 1);
 
+/** The index of the token's objects, and the session copies of keys. */
 export class KeyObjects {
-  // Keys of these maps are CKA_IDs as latin1 strings, the cheapest that a Map can hash.
+  // The keys of these maps are CKA_IDs as latin1 strings, which are the cheapest to hash.
   readonly #entries = new Map<string, Entry>();
   readonly #known = new Set<string>();
-  /** Data objects by label. They are few, and to search for one takes as long as to read the whole token. */
+  /** Data objects by label. They are few, and a search takes as long as reading the whole token. */
   readonly #data = new Map<string, Handle[]>();
   /** Least recently used first. */
   readonly #copies = new Map<string, Handle>();
   #newestCopy = '';
-  /** Session objects that {@link ownSession} named. */
+  /** Session objects that {@link ownSession} added. */
   readonly #ofSession = new Map<string, readonly Handle[]>();
-  /** CKA_IDs of adopted objects whose makers allow no copies. */
+  /** CKA_IDs of adopted objects that may not be copied. */
   readonly #uncopyable = new Set<string>();
 
-  /** @param copyLimit how many session copies to hold at most */
+  /** @param copyLimit maximum number of session copies */
   constructor(
     private readonly token: Token,
     private copyLimit: number,
   ) {}
 
-  /** Runs an operation with the handle of a secret or private key; once more where the handle turns out to be stale. */
+  /**
+   * Runs an operation with the handle of a secret or private key, and once more if the handle was stale.
+   * @throws HsmError 'no-such-object'
+   */
   use<T>(id: Buffer, operation: (key: Handle) => T): T {
     return this.#retryingStale(id.toString('latin1'), (name) => operation(this.#key(name)));
   }
 
-  /** As {@link use}, with the AES key and the HMAC key of a material of AES_256_CBC_HMAC_SHA_256. */
+  /** Like {@link use}, with the AES key and the HMAC key of an AES_256_CBC_HMAC_SHA_256 material. */
   useBoth<T>(id: Buffer, operation: (key: Handle, mac: Handle) => T): T {
     return this.#retryingStale(id.toString('latin1'), (name) => {
       const mac = this.#handleOf(name, 'mac');
-      // With room for one copy the second would push the first one out.
+      // With room for only one copy, the second would evict the first.
       if (this.copyLimit < 2) return operation(this.#handleOf(name, 'key'), mac);
       return operation(
         this.#key(name),
@@ -65,24 +73,24 @@ export class KeyObjects {
     });
   }
 
-  /** Remembers objects of the session that {@link forget} and {@link destroy} are to destroy. */
+  /** Adds session objects that {@link forget} and {@link destroy} will destroy. */
   ownSession(id: Buffer, handles: readonly Handle[]): void {
     this.#ofSession.set(id.toString('latin1'), handles);
   }
 
-  /** As {@link use}, with the public key of a pair. */
+  /** Like {@link use}, with the public key of a pair. */
   usePublic<T>(id: Buffer, operation: (key: Handle) => T): T {
     return this.#retryingStale(id.toString('latin1'), (name) => operation(this.#handleOf(name, 'public')));
   }
 
-  /** As {@link use}, with what verifies: the public key of a pair, else the secret key. */
+  /** Like {@link use}, with the key that verifies: the public key of a pair, else the secret key. */
   useVerifying<T>(id: Buffer, operation: (key: Handle) => T): T {
     return this.#retryingStale(id.toString('latin1'), (name) =>
       operation(this.#entry(name).public ?? this.#key(name)),
     );
   }
 
-  /** Drops the handles of a CKA_ID and destroys the session copy. */
+  /** Drops the handles of a CKA_ID and destroys its session objects. @param name CKA_ID in latin1 */
   forget(name: string): void {
     for (const copied of [name, name + macSuffix]) {
       const copy = this.#copies.get(copied);
@@ -99,17 +107,18 @@ export class KeyObjects {
       if (handle) this.#known.delete(handle.toString('latin1'));
   }
 
-  /** Finds all token objects and adds those that are new to the index. @returns the new ones */
+  /** Finds all token objects and adds the new ones to the index. @returns the new ones */
   refreshHandles(): ObjectDescription[] {
     const unknown = this.#find([]).filter((handle) => !this.#known.has(handle.toString('latin1')));
     return unknown.map((handle) => this.add(handle)).filter((description) => description !== undefined);
   }
 
+  /** Whether the token has an object with a CKA_ID. @throws TokenGoneError */
   exists(id: Buffer): boolean {
     return this.#search(id).length > 0;
   }
 
-  /** Destroys every key with that CKA_ID; certificates that share an adopted one's are others'. */
+  /** Destroys every key with a CKA_ID. Other objects that share it, such as certificates, belong to other programs. */
   destroy(id: Buffer): void {
     this.forget(id.toString('latin1'));
     for (const handle of this.#search(id)) {
@@ -120,7 +129,7 @@ export class KeyObjects {
     this.#assertThere();
   }
 
-  /** Attributes of all token objects that match, without those that an object does not have or show. */
+  /** Reads attributes of all matching token objects, leaving out those that an object does not have or show. */
   inspect(match: Template, types: readonly number[]): [type: number, value: Buffer][][] {
     const { module, session } = this.token;
     return this.#find(match).map((handle) =>
@@ -132,7 +141,7 @@ export class KeyObjects {
     );
   }
 
-  /** Adds an object that was just made to the index. */
+  /** Adds an object to the index. @returns undefined if the object cannot be read */
   add(handle: Handle): ObjectDescription | undefined {
     const description = this.#describe(handle);
     if (description === undefined) return undefined;
@@ -150,7 +159,7 @@ export class KeyObjects {
     return description;
   }
 
-  /** Contents of the data objects with that label, as far as the module shows them. */
+  /** Reads the contents of the data objects with a label, as far as the module shows them. */
   readData(label: string): Buffer[] {
     const { module, session } = this.token;
     return (this.#data.get(label) ?? []).flatMap((handle) => {
@@ -161,7 +170,7 @@ export class KeyObjects {
     });
   }
 
-  /** Makes a private data object, then destroys those with the same label: at every moment one is there. */
+  /** Creates a private data object, then destroys the others with its label, so that at any moment one exists. */
   replaceData(label: string, value: Buffer): void {
     const { module, session } = this.token;
     const older = this.#data.get(label) ?? [];
@@ -181,7 +190,8 @@ export class KeyObjects {
     this.#data.set(label, [made]);
   }
 
-  // Only a material of AES_256_CBC_HMAC_SHA_256 has two secret keys. Which is which their types say, whatever the order of a search.
+  // Only an AES_256_CBC_HMAC_SHA_256 material has two secret keys. Their types distinguish them, in whatever order they are
+  // found.
   #addSecret(entry: Entry, handle: Handle): void {
     if (entry.key === undefined || entry.key.equals(handle)) entry.key = handle;
     else if (this.#isAes(handle))
@@ -220,7 +230,7 @@ export class KeyObjects {
     return this.#entries.get(name) ?? this.#lookUp(name) ?? fail(name);
   }
 
-  // A worker that refreshed its handles while another one made a pair, or a material of AES_256_CBC_HMAC_SHA_256, may know one half.
+  // A worker that refreshed its handles while another one was creating a material of two objects may know only one of them.
   #handleOf(name: string, part: keyof Entry): Handle {
     return this.#entries.get(name)?.[part] ?? this.#lookUp(name)?.[part] ?? fail(name);
   }
@@ -230,7 +240,7 @@ export class KeyObjects {
     return this.#entries.get(name);
   }
 
-  // A copy stays sensitive and not extractable: those attributes only move one way (PKCS #11 v2.40, 4.4).
+  // A copy stays sensitive and not extractable: these attributes can only become stricter (PKCS #11 v2.40, section 4.4).
   // SoftHSM 2.6.1, AES-GCM of 64 bytes: 25 µs with the token object, 9 µs with a copy.
   #copy(name: string, original: Handle): Handle {
     const { module, session } = this.token;
@@ -248,7 +258,7 @@ export class KeyObjects {
         this.#uncopyable.add(name);
         return original;
       }
-      // Out of session memory, or a module that never copies: then this goes to 0 with the first.
+      // Out of session memory; or the module copies nothing, and the first attempt sets the limit to 0.
       this.copyLimit = this.#copies.size;
       return original;
     }
@@ -268,7 +278,7 @@ export class KeyObjects {
     return this.#find([{ type: pkcs11.CKA_ID, value: id }]);
   }
 
-  // CKA_TOKEN keeps the session copies, which share their original's CKA_ID, out of it.
+  // CKA_TOKEN excludes the session copies, which share their original's CKA_ID.
   #find(template: Template): Handle[] {
     const { module, session } = this.token;
     const found: Handle[] = [];
@@ -286,8 +296,8 @@ export class KeyObjects {
     return found;
   }
 
-  // "Not there" is believed only of a token that is there: else a destroyed key would come back with it. Nor is a part
-  // of what is there all of it: without the login a pair shows its public half alone, which could be destroyed alone.
+  // "Not found" counts only if the token is present and logged in. Otherwise a key that seemed destroyed would come back with
+  // the token; and without the login only the public half of a pair is visible, and would be destroyed alone.
   #assertThere(): void {
     if (!isThere(this.token)) throw new TokenGoneError();
   }
@@ -306,7 +316,7 @@ export class KeyObjects {
     try {
       values = read(...types);
     } catch {
-      // One attribute that the object does not have (a data object has no CKA_ID) fails the whole call.
+      // An attribute that the object does not have (CKA_ID of a data object) makes the whole call fail.
       values = types.map((type) => this.#ignoringRefusal(() => read(type)[0]));
     }
     const [objectClass, id, label] = values;
@@ -318,8 +328,8 @@ export class KeyObjects {
     };
   }
 
-  // SoftHSM 2.6.1 fails without a reason where an object was left half written. A device that fails may do so too, and
-  // the keys that it holds must not be taken for gone: so that is asked a few times.
+  // SoftHSM 2.6.1 fails without a reason for an object that was left half-written. A failing device may do the same, and its
+  // keys must not be taken for missing, so the call is repeated a few times.
   #ignoringRefusal<T>(call: () => T): T | undefined {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -327,7 +337,7 @@ export class KeyObjects {
       } catch (error) {
         const meaning = meaningOf(error);
         if (meaning === undefined || (meaning.code === 'unavailable' && !meaning.staleHandle)) throw error;
-        if (meaning.decrypting !== 'doubtful' || attempt === mostAttempts) return undefined;
+        if (meaning.decrypting !== 'doubtful' || attempt === maxAttempts) return undefined;
       }
     }
   }
@@ -344,6 +354,6 @@ export class KeyObjects {
 function fail(name: string): never {
   throw new HsmError(
     'no-such-object',
-    `The token holds no such key with CKA_ID ${Buffer.from(name, 'latin1').toString('hex')}`,
+    `The token has no such key with CKA_ID ${Buffer.from(name, 'latin1').toString('hex')}`,
   );
 }

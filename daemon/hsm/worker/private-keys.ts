@@ -1,5 +1,5 @@
-// Private key objects that may be read, which only those of data key pairs may, to PKCS #8.
-// What this holds is wiped by its caller; the encoder's own copies last until they are collected.
+// Encodes private key objects as PKCS #8. Only those of data key pairs can be read. The caller wipes the result; the
+// encoder's own copies stay in memory until they are garbage-collected.
 import type { SubjectPublicKeyInfo } from '@peculiar/asn1-x509';
 import pkcs11, { type Handle } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
@@ -9,7 +9,7 @@ import type { Token } from './token.js';
 
 type Encoder = (read: AttributeReader, publicKey: SubjectPublicKeyInfo) => ArrayBuffer;
 
-/** By CKA_KEY_TYPE: what the private key's octets hold. */
+/** Encoders of the privateKey octets, by CKA_KEY_TYPE. */
 const encoders = new Map<number, Encoder>([
   [pkcs11.CKK_RSA, encodeRsaKey],
   [pkcs11.CKK_EC, encodeEcKey],
@@ -17,14 +17,17 @@ const encoders = new Map<number, Encoder>([
 ]);
 
 /**
- * @param publicKey SubjectPublicKeyInfo of the pair in DER; its algorithm is the private key's too
- * @returns PrivateKeyInfo (RFC 5208, section 5) in DER
+ * Reads a private key.
+ * @param publicKey SubjectPublicKeyInfo of the pair in DER, whose algorithm is also the private key's
+ * @returns PrivateKeyInfo (RFC 5208, section 5) in DER; the caller wipes it
+ * @throws HsmError 'unsupported' for an unknown CKA_KEY_TYPE
  */
 export function toPkcs8(token: Token, key: Handle, publicKey: Buffer): Buffer {
   const read = attributeReader(token, key);
   const type = read(pkcs11.CKA_KEY_TYPE).readUInt32LE(0);
   const encoder = encoders.get(type);
-  if (encoder === undefined) throw new HsmError('unsupported', `Private keys of CKA_KEY_TYPE ${type}`);
+  if (encoder === undefined)
+    throw new HsmError('unsupported', `Keyhold does not support private keys of CKA_KEY_TYPE ${type}`);
   const { pkcs8, schema, x509 } = asn1();
   const info = schema.AsnConvert.parse(publicKey, x509.SubjectPublicKeyInfo);
   const octets = encoder(read, info);
@@ -58,8 +61,8 @@ function encodeRsaKey(read: AttributeReader): ArrayBuffer {
 }
 
 /**
- * ECPrivateKey (RFC 5915, section 3), without the curve, which the algorithm names. The number has as many bytes as the
- * curve’s order; modules drop zeros.
+ * ECPrivateKey (RFC 5915, section 3), without the curve, which the algorithm names. The number is padded to the length of the
+ * curve's order, because modules drop leading zeros.
  */
 function encodeEcKey(read: AttributeReader, { subjectPublicKey }: SubjectPublicKeyInfo): ArrayBuffer {
   const size = (subjectPublicKey.byteLength - 1) / 2;
@@ -83,7 +86,7 @@ function encodeEdwardsKey(read: AttributeReader): ArrayBuffer {
   return AsnConvert.serialize(new OctetString(read(pkcs11.CKA_VALUE)));
 }
 
-// Without the zeros that some modules put before a number, and with the one that DER wants where the first bit is set.
+// Removes leading zeros, which some modules add, and adds the one that DER requires if the first bit is set.
 function unsigned(number: Buffer): ArrayBuffer {
   let start = 0;
   while (start < number.length - 1 && number[start] === 0) start++;

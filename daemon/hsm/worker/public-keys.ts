@@ -1,4 +1,4 @@
-// Public key objects to SubjectPublicKeyInfo.
+// Encodes public key objects as SubjectPublicKeyInfo.
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import pkcs11, { type Handle } from 'pkcs11js';
 import { type Curve, curves } from '../curves.js';
@@ -9,9 +9,10 @@ import type { Token } from './token.js';
 export const CKK_EC_EDWARDS = 0x40;
 
 type Reader = (read: AttributeReader) => JsonWebKey;
+/** Reads an attribute of an object by its CKA number; no bytes if the object does not have it. */
 export type AttributeReader = (attribute: number) => Buffer;
 
-/** By CKA_KEY_TYPE. */
+/** Readers by CKA_KEY_TYPE. */
 const readers = new Map<number, Reader>([
   [pkcs11.CKK_RSA, readRsaKey],
   [pkcs11.CKK_EC, readEcKey],
@@ -22,16 +23,21 @@ const byParameters: ReadonlyMap<string, Curve> = new Map(
   Object.values(curves).map((curve) => [curve.parameters, curve]),
 );
 
-/** @returns SubjectPublicKeyInfo in DER (RFC 5280, section 4.1.2.7) */
+/**
+ * Reads a public key.
+ * @returns SubjectPublicKeyInfo in DER (RFC 5280, section 4.1.2.7)
+ * @throws HsmError 'unsupported' for an unknown CKA_KEY_TYPE or curve
+ */
 export function toSubjectPublicKeyInfo(token: Token, key: Handle): Buffer {
   const read = attributeReader(token, key);
   const type = read(pkcs11.CKA_KEY_TYPE).readUInt32LE(0);
   const reader = readers.get(type);
-  if (reader === undefined) throw new HsmError('unsupported', `Public keys of CKA_KEY_TYPE ${type}`);
+  if (reader === undefined)
+    throw new HsmError('unsupported', `Keyhold does not support public keys of CKA_KEY_TYPE ${type}`);
   return createPublicKey({ key: reader(read), format: 'jwk' }).export({ type: 'spki', format: 'der' });
 }
 
-/** Reads attributes of an object, one at a time. */
+/** Makes a reader of an object's attributes. */
 export function attributeReader({ module, session }: Token, key: Handle): AttributeReader {
   return (attribute) =>
     module.C_GetAttributeValue(session, key, [{ type: attribute }])[0]?.value ?? Buffer.alloc(0);
@@ -44,8 +50,8 @@ function readRsaKey(read: AttributeReader): JsonWebKey {
   return { kty: 'RSA', n, e };
 }
 
-// CKA_EC_POINT is an OCTET STRING that holds 04‖x‖y (PKCS #11 v2.40 mechanisms, 2.3.3); some modules leave the
-// OCTET STRING out. Either way the coordinates stand last.
+// CKA_EC_POINT is 04‖x‖y in an OCTET STRING (PKCS #11 v2.40 mechanisms, section 2.3.3); some modules leave out the OCTET
+// STRING. Either way the coordinates come last.
 function readEcKey(read: AttributeReader): JsonWebKey {
   const { crv, size } = readCurve(read);
   const coordinates = read(pkcs11.CKA_EC_POINT).subarray(-2 * size);
@@ -57,7 +63,7 @@ function readEcKey(read: AttributeReader): JsonWebKey {
   };
 }
 
-// As with the other curves; the point is the one number of RFC 8032, section 5.1.2.
+// Like the other curves; the point is the single number of RFC 8032, section 5.1.2.
 function readEdwardsKey(read: AttributeReader): JsonWebKey {
   const { crv, size } = readCurve(read);
   return { kty: 'OKP', crv, x: read(pkcs11.CKA_EC_POINT).subarray(-size).toString('base64url') };
@@ -67,9 +73,10 @@ function readCurve(read: AttributeReader): Curve {
   return curveOf(read(pkcs11.CKA_EC_PARAMS).toString('hex'));
 }
 
-/** @param params CKA_EC_PARAMS in hex */
+/** Finds a curve. @param params CKA_EC_PARAMS in hex @throws HsmError 'unsupported' */
 export function curveOf(params: string): Curve {
   const curve = byParameters.get(params);
-  if (curve === undefined) throw new HsmError('unsupported', `Elliptic curve with CKA_EC_PARAMS ${params}`);
+  if (curve === undefined)
+    throw new HsmError('unsupported', `Keyhold does not support the curve with CKA_EC_PARAMS ${params}`);
   return curve;
 }

@@ -1,4 +1,4 @@
-// What jobs work with in a worker: a logged-in session with its objects and ciphers.
+// The operations that jobs call in a worker.
 import type {
   Attributes,
   CipherKey,
@@ -14,7 +14,7 @@ import type { Cipher } from './ciphers/cipher.js';
 import { createCiphers } from './ciphers/ciphers.js';
 import { conversions } from './conversions.js';
 import { generate, generateDataKeyPair, toTemplate } from './generation.js';
-import { importMaterial, tellingUnusable } from './import/import-material.js';
+import { distinguishUnusable, importMaterial } from './import/import-material.js';
 import type { IvSource } from './ciphers/iv-source.js';
 import { deriveSharedSecret } from './key-agreement.js';
 import { toPkcs11Mechanism } from './mechanisms.js';
@@ -24,10 +24,10 @@ import type { Token } from './token.js';
 import { type Material, openPlaintext, openWrapped } from './import/unwrapping.js';
 import { verify } from './verification.js';
 
-/** Bytes for any signature or MAC: RSA_4096 has 512. */
+/** Length in bytes of a buffer for any signature or MAC; that of RSA_4096 has 512. */
 const longestSignature = 1024;
 
-/** Names a key to be made. */
+/** The name of a key to create. */
 interface NewKey {
   /** CKA_ID. */
   readonly id: Buffer;
@@ -35,9 +35,9 @@ interface NewKey {
   readonly label: string;
 }
 
-/** A logged-in session; a worker has one. Results hold secrets or views of memory that the next call uses again. */
+/** The one logged-in session of a worker. Results contain secrets, or are views of memory that the next call reuses. */
 export class WorkerSession {
-  /** By cipher suite. */
+  /** The ciphers by suite. */
   readonly ciphers: Readonly<Record<CipherKey['suite'], Cipher>>;
   readonly #signature = Buffer.alloc(longestSignature);
 
@@ -50,20 +50,20 @@ export class WorkerSession {
     this.ciphers = createCiphers(token, objects, ivs, quirks);
   }
 
-  /** Random bytes of the HSM. */
+  /** Generates random bytes. @param length 1 to 1,024 bytes */
   random(length: number): Buffer {
     const { module, session } = this.token;
     return module.C_GenerateRandom(session, Buffer.alloc(length));
   }
 
-  /** Generates a key or pair, and remembers its handles. */
+  /** Generates a key or pair, and adds it to the index. */
   generate({ id, label, template }: NewKey & { readonly template: KeyTemplate }): void {
     const made = generate(this.token, id, Buffer.from(label), template);
     for (const handle of made) this.objects.add(handle);
     if (template.ofSession) this.objects.ownSession(id, made);
   }
 
-  /** Generates a pair of session objects, reads it and destroys it. The caller wipes the private key. */
+  /** Generates a pair as session objects, reads it and destroys it. The caller wipes the private key. */
   generateDataKeyPair(template: KeyTemplate): { publicKey: Buffer; privateKey: Buffer } {
     return generateDataKeyPair(this.token, template);
   }
@@ -88,7 +88,7 @@ export class WorkerSession {
     { id, label, target }: NewKey & { readonly target: ImportTarget },
   ): ImportedMaterial {
     try {
-      const made = tellingUnusable(this.token, material, target, () =>
+      const made = distinguishUnusable(this.token, material, target, () =>
         importMaterial(this.token, material, id, Buffer.from(label), target),
       );
       for (const handle of made.handles) this.objects.add(handle);
@@ -98,19 +98,19 @@ export class WorkerSession {
     }
   }
 
-  /** Attributes of the objects that match, values in hex. */
+  /** Reads attributes of the objects that match; values in hex. */
   inspect(match: Attributes, types: readonly number[]): [type: number, value: string][][] {
     return this.objects
       .inspect(toTemplate(match), types)
       .map((values) => values.map(([type, value]) => [type, value.toString('hex')]));
   }
 
-  /** SubjectPublicKeyInfo of a pair, DER. */
+  /** Reads the public key of a pair: SubjectPublicKeyInfo in DER. */
   publicKey(id: Buffer): Buffer {
     return this.objects.usePublic(id, (key) => toSubjectPublicKeyInfo(this.token, key));
   }
 
-  /** A signature or MAC, as the API has it. */
+  /** Makes a signature or MAC in the API's form. */
   sign(id: Buffer, mechanism: Mechanism, conversion: Conversion, data: Buffer): Buffer {
     const { module, session } = this.token;
     const made = this.objects.use(id, (key) => {
@@ -120,7 +120,7 @@ export class WorkerSession {
     return conversions[conversion].toApi(made);
   }
 
-  /** Whether a signature or MAC is right. */
+  /** Verifies a signature or MAC. */
   verify(id: Buffer, mechanism: Mechanism, conversion: Conversion, data: Buffer, signature: Buffer): boolean {
     const converted = conversions[conversion].fromApi(signature);
     if (converted === undefined) return false;
@@ -129,7 +129,7 @@ export class WorkerSession {
     );
   }
 
-  /** The x coordinate of an ECDH secret; the caller wipes it. */
+  /** Computes an ECDH shared secret; the caller wipes it. */
   deriveSharedSecret(id: Buffer, point: Buffer): Buffer {
     return this.objects.use(id, (key) => deriveSharedSecret(this.token, key, point));
   }

@@ -1,5 +1,5 @@
-// The way to a logged-in session: module, token, session, login. graphene-pk11 goes it; the calls of jobs are pkcs11js'
-// own, on the same module and session, since graphene makes objects and copies templates for each of them.
+// Opens and closes the logged-in session, with graphene-pk11. Jobs call pkcs11js directly on the same module and session,
+// because graphene creates objects and copies templates in every call.
 import type { Slot } from 'graphene-pk11';
 import pkcs11, { type Handle } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
@@ -10,23 +10,23 @@ import { SessionFlag } from '../pkcs11/graphene.js';
 import { loadModule } from '../pkcs11/module.js';
 import { meaningOf, toHsmError } from '../pkcs11/return-values.js';
 
-/** State of a read-write session without a login (PKCS #11 v2.40, section 3.3), which pkcs11js does not name. */
+/** State of a read-write session that is not logged in (PKCS #11 v2.40, section 3.3), which pkcs11js does not name. */
 const CKS_RW_PUBLIC_SESSION = 2;
 
-/** One logged-in session; a worker has no other. */
+/** The one logged-in session of a worker. */
 export interface Token {
   readonly module: pkcs11.PKCS11;
   readonly slot: Slot;
   readonly session: Handle;
-  /** Attributes that no template may carry, by CKA number. */
+  /** Attributes that the module accepts in no template, by CKA number. */
   readonly omittedAttributes: ReadonlySet<number>;
 }
 
 /**
  * Loads the module, finds the token by label or serial number (slot numbers move), and logs in as its user.
- * @param pin UTF-8. graphene and pkcs11js take a string, which cannot be wiped: it stays in this process until
- * collected. Neither keeps it; pkcs11js copies it to native memory for the call.
- * @throws HsmError that says what to correct; 'login-refused' or 'pin-locked' where the token did not take the PIN
+ * @param pin in UTF-8. graphene and pkcs11js take a string, which cannot be wiped and stays in memory until it is
+ * garbage-collected. Neither keeps it; pkcs11js copies it to native memory for the call.
+ * @throws HsmError that says what to correct; 'login-refused' or 'pin-locked' if the token refused the PIN
  */
 export function openToken(settings: StartSettings, pin: Buffer): Token {
   const module = loadModule(settings);
@@ -36,7 +36,7 @@ export function openToken(settings: StartSettings, pin: Buffer): Token {
     const found = findToken(module, token);
     assertUsable(found.token, token, { protectedPath, sparesTries });
     const session = found.slot.open(SessionFlag.SERIAL_SESSION | SessionFlag.RW_SESSION);
-    // Where the standard has a null pointer for the PIN, pkcs11js 2.1.7 can give an empty one alone.
+    // The standard demands a null pointer for the PIN here; pkcs11js 2.1.7 can only pass an empty PIN.
     session.login(protectedPath ? '' : pin.toString('utf8'), userType);
     return {
       module: module.lib,
@@ -50,21 +50,21 @@ export function openToken(settings: StartSettings, pin: Buffer): Token {
 }
 
 /**
- * Whether the token answers for itself, and the login counts. Some modules only say so when asked: SoftHSM 2.6.1 finds no
- * objects where its storage is gone, and returns the same error as for a wrong ciphertext.
+ * Whether the token is present and the session still logged in. Some modules report the loss only in these calls: if its
+ * storage is gone, SoftHSM 2.6.1 finds no objects, and returns the same error as for an invalid ciphertext.
  */
 export function isThere({ module, slot, session }: Token): boolean {
   try {
     module.C_GetTokenInfo(slot.handle);
     module.C_GenerateRandom(session, Buffer.alloc(8));
-    // Which other state it is depends on the user's type.
+    // The state of a logged-in session depends on the type of user.
     return module.C_GetSessionInfo(session).state !== CKS_RW_PUBLIC_SESSION;
   } catch {
     return false;
   }
 }
 
-/** Whether an error means that only a new login helps. */
+/** Whether an error means that the session is lost, so that only a new login helps. */
 export function isSessionLost(error: unknown, token: Token | undefined): boolean {
   if (error instanceof TokenGoneError) return true;
   const meaning = meaningOf(error);
@@ -72,14 +72,14 @@ export function isSessionLost(error: unknown, token: Token | undefined): boolean
   return meaning?.sessionLost === true;
 }
 
-/** The token was found to be gone where its module said nothing. */
+/** The token turned out to be gone although the module reported no error. */
 export class TokenGoneError extends HsmError {
   constructor() {
     super('unavailable', 'The token is gone; Keyhold reconnects.');
   }
 }
 
-/** The mechanisms that the module has for the token and the profile lets be used. */
+/** Lists the token's mechanisms without those that the profile avoids, with the profile's sizes of RSA keys. */
 export function listMechanisms(
   { module, slot }: Token,
   { avoided = [], rsaBits }: ModuleQuirks,
@@ -94,15 +94,18 @@ export function listMechanisms(
   });
 }
 
-/** @param name of a constant of pkcs11t.h, or a number as `0x…`. @throws HsmError */
+/** Looks up a PKCS#11 constant. @param name its name in pkcs11t.h, or a number as `0x…` @throws HsmError 'internal' */
 function constantOf(name: string): number {
   const known: unknown = (pkcs11 as unknown as Readonly<Record<string, unknown>>)[name];
   const value = typeof known === 'number' ? known : Number(name);
   if (Number.isInteger(value)) return value;
-  throw new HsmError('internal', `The profile names ${name}, which is not known: give its number.`);
+  throw new HsmError(
+    'internal',
+    `The profile of the module names the unknown constant ${name}: write its number instead.`,
+  );
 }
 
-/** Logs out and lets go of the module. */
+/** Logs out and finalizes the module. */
 export function closeToken({ module, session }: Token): void {
   module.C_Logout(session);
   module.C_CloseSession(session);

@@ -1,10 +1,14 @@
-// Signatures and MACs are verified inside the HSM, whose comparison of MACs is its own.
+// Verification of signatures and MACs in the HSM, including the comparison of MACs.
 import type { Handle, Mechanism } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
 import { meaningOf } from '../pkcs11/return-values.js';
 import type { Token } from './token.js';
 
-/** @param signature 1 byte or more: SoftHSM refuses an empty one in a way that leaves the operation open */
+/**
+ * Verifies a signature or MAC.
+ * @param signature in PKCS#11's form, at least 1 byte: SoftHSM leaves the operation active after an empty one
+ * @returns whether it is valid
+ */
 export function verify(
   { module, session }: Token,
   key: Handle,
@@ -12,7 +16,7 @@ export function verify(
   data: Buffer,
   signature: Buffer,
 ): boolean {
-  if (signature.length === 0) throw new HsmError('internal', 'A signature of no bytes');
+  if (signature.length === 0) throw new HsmError('internal', 'The signature is empty');
   module.C_VerifyInit(session, mechanism, key);
   try {
     return module.C_Verify(session, data, signature);

@@ -1,13 +1,13 @@
-// Ends a worker whose daemon died while a call of the vendor's module hangs: then nothing reads the channel's end.
+// Kills a worker whose daemon died while a call of the module hangs, so that the worker cannot notice the closed channel.
 import { Worker } from 'node:worker_threads';
 
-/** The end of the channel comes first and lets the worker log out; only a hanging one lives this long. */
+/** Milliseconds in which a worker that does not hang notices the closed channel and logs out. */
 const grace = 700;
 const lookEvery = 300;
 
 /**
- * Starts a thread (9 MB, nothing else of it is noticeable) that looks whether the daemon is still the parent.
- * @param daemon its process id
+ * Starts a thread (9 MB of memory) that checks whether the daemon is still the parent process.
+ * @param daemon process ID of the daemon
  */
 export function watchParent(daemon: number): void {
   const source = `

@@ -1,5 +1,5 @@
-// Suite 2, for modules without AES-GCM: AES-256-CBC, then HMAC-SHA-256 with a key of its own over all of it, in the order
-// of RFC 7518, section 5.2.2.1. Both keys are in the HSM.
+// AES_256_CBC_HMAC_SHA_256, for modules without AES-GCM: AES-256-CBC, then HMAC-SHA-256 with a second key over AAD, IV and
+// ciphertext, in the order of RFC 7518, section 5.2.2.1. Both keys are in the HSM.
 import pkcs11 from 'pkcs11js';
 import type { Ciphertext } from '../../key-store.js';
 import type { Cipher } from './cipher.js';
@@ -13,6 +13,7 @@ const block = 16;
 const macLength = 32;
 const hmac = { mechanism: pkcs11.CKM_SHA256_HMAC };
 
+/** AES_256_CBC_HMAC_SHA_256 with the module's AES-CBC and HMAC. */
 export class AesCbcHmac implements Cipher {
   constructor(
     private readonly token: Token,
@@ -39,7 +40,7 @@ export class AesCbcHmac implements Cipher {
     }
   }
 
-  // The padding of what the HSM has found authentic is the one that encrypt() made: nothing of it can be learned.
+  // There is no padding oracle: the padding of an authentic ciphertext is the one that encrypt() made.
   decrypt(id: Buffer, aad: Buffer, iv: Buffer, ciphertext: Buffer): Buffer {
     const { module, session } = this.token;
     const length = ciphertext.length - macLength;
@@ -57,7 +58,7 @@ export class AesCbcHmac implements Cipher {
   }
 }
 
-/** The length of the AAD stands last, so that none of the three can pass for a part of another. */
+/** The bytes that the HMAC covers. The length of the AAD comes last, so that bytes cannot move from one part to another. */
 function authenticated(aad: Buffer, iv: Buffer, encrypted: Buffer): Buffer {
   const bits = Buffer.alloc(8);
   bits.writeBigUInt64BE(BigInt(8 * aad.length));

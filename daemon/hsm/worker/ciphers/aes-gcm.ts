@@ -9,16 +9,16 @@ import type { Token } from '../token.js';
 
 const ivLength = 12;
 const tagLength = 16;
-/** Bytes of the buffers for results; a longer one has a buffer of its own. */
+/** Length in bytes of the reused buffers; a longer result gets a separate buffer. */
 const scratchLength = 64 * 1024;
 const noIv =
-  'The module does not give back the IV of AES-GCM, as its profile says: set quirks.gcmIv to caller, or suite to 2.';
+  'The module does not return the IV of AES-GCM, although its profile says so: set quirks.gcmIv to caller, or suite to 2.';
 
-/** AES_256_GCM by the module. */
+/** AES_256_GCM with the module's AES-GCM. */
 export class AesGcm implements Cipher {
   readonly #sealed = Buffer.alloc(scratchLength);
   readonly #opened = Buffer.alloc(scratchLength);
-  // One object for all calls: its IV and AAD change with each.
+  // One object for all calls; each call sets its IV and AAD.
   readonly #parameter: GcmParams = {
     type: pkcs11.CK_PARAMS_AES_GCM_v240,
     iv: Buffer.alloc(ivLength),
@@ -28,7 +28,7 @@ export class AesGcm implements Cipher {
   };
   readonly #mechanism = { mechanism: pkcs11.CKM_AES_GCM, parameter: this.#parameter };
 
-  /** @param ivs undefined: the module draws the IV, and writes it over the one that it is given */
+  /** @param ivs undefined if the module draws the IV and overwrites the one that it is given */
   constructor(
     private readonly token: Token,
     private readonly objects: KeyObjects,
@@ -44,7 +44,7 @@ export class AesGcm implements Cipher {
       module.C_EncryptInit(session, this.#mechanism, key);
       const output = view(this.#sealed, plaintext.length + tagLength);
       const sealed = module.C_Encrypt(session, plaintext, output);
-      // An IV that was drawn and not told makes a ciphertext that nobody can decrypt; zeros that were used, one twice.
+      // All zeros: the module drew an IV and did not return it, so nobody could decrypt, or it used the zeros, an IV twice.
       if (!this.ivs && iv.every((byte) => byte === 0)) throw new HsmError('unsupported', noIv);
       return { iv, ciphertext: sealed };
     });
@@ -55,7 +55,7 @@ export class AesGcm implements Cipher {
     return this.objects.use(id, (key) => {
       this.#parameter.iv = iv;
       this.#parameter.aad = aad;
-      // SoftHSM wants room for the tag too, and would leave the operation open on CKR_BUFFER_TOO_SMALL.
+      // SoftHSM demands room for the tag too; on CKR_BUFFER_TOO_SMALL it would leave the operation active.
       return decryptInto(this.token, this.#mechanism, key, ciphertext, view(this.#opened, ciphertext.length));
     });
   }

@@ -6,13 +6,15 @@ export interface Cipher {
    * Encrypts a message.
    * @param id CKA_ID of the key
    * @param aad additional authenticated data; empty with RSA
-   * @returns the IV, and the ciphertext with what authenticates it
-   * @throws HsmError, and what pkcs11js throws
+   * @returns the IV, and the ciphertext followed by its tag
+   * @throws HsmError, or an error of pkcs11js
    */
   encrypt(id: Buffer, aad: Buffer, plaintext: Buffer): Ciphertext;
   /**
    * Decrypts a message.
-   * @throws HsmError 'invalid-ciphertext', whatever is wrong with it
+   * @param id CKA_ID of the key
+   * @param ciphertext the ciphertext followed by its tag
+   * @throws HsmError 'invalid-ciphertext' for any fault of the message, or an error of pkcs11js
    */
   decrypt(id: Buffer, aad: Buffer, iv: Buffer, ciphertext: Buffer): Buffer;
 }

@@ -1,4 +1,4 @@
-// The ciphers by the suite that a job names.
+// The ciphers by suite.
 import { cipherSuites } from '../../../../proto/formats/ciphertext.js';
 import type { CipherKey } from '../../key-store.js';
 import type { ModuleQuirks } from '../../module-quirks.js';

@@ -1,4 +1,4 @@
-// Decryption, and the one error for all ciphertexts that do not decrypt.
+// Decryption, with one error for all ciphertexts that do not decrypt.
 import type { Handle, Mechanism } from 'pkcs11js';
 import { HsmError } from '../../key-store.js';
 import { meaningOf } from '../../pkcs11/return-values.js';
@@ -6,9 +6,10 @@ import { type Ability, passesSelfTest } from '../module-self-test.js';
 import { isThere, type Token } from '../token.js';
 
 /**
- * Decrypts.
- * @param output room for what the module wants, at least
- * @throws HsmError 'invalid-ciphertext' for all that is wrong with the ciphertext
+ * Decrypts into a given buffer.
+ * @param output at least as long as the module demands
+ * @returns the plaintext, a view of `output`
+ * @throws HsmError 'invalid-ciphertext' for any fault of the ciphertext; other errors of the module
  */
 export function decryptInto(
   token: Token,
@@ -23,7 +24,7 @@ export function decryptInto(
     try {
       return module.C_Decrypt(session, ciphertext, output);
     } catch (error) {
-      // No plaintext of an unauthentic message may stay in memory.
+      // No plaintext of an inauthentic message may stay in memory.
       output.fill(0);
       throw error;
     }
@@ -31,9 +32,9 @@ export function decryptInto(
 }
 
 /**
- * Decrypts or unwraps, and classifies what goes wrong. After an error that may mean the ciphertext or the device, such as
+ * Decrypts or unwraps, and classifies errors. After an error that may concern the ciphertext or the device, such as
  * CKR_GENERAL_ERROR, the module is self-tested; the ciphertext is blamed only if that passes and a second attempt fails too.
- * @throws HsmError 'invalid-ciphertext'; what the module throws
+ * @throws HsmError 'invalid-ciphertext'; other errors of the module
  */
 export function classifyDecryptError<T>(token: Token, ability: Ability, attempt: () => T): T {
   for (let isFirst = true; ; isFirst = false) {
@@ -47,6 +48,7 @@ export function classifyDecryptError<T>(token: Token, ability: Ability, attempt:
   }
 }
 
+/** Makes the one error for all ciphertexts that do not decrypt. */
 export function invalidCiphertext(): HsmError {
   return new HsmError('invalid-ciphertext', 'The ciphertext does not decrypt under this key and context.');
 }

@@ -1,26 +1,26 @@
-// EME-OAEP decoding (RFC 8017, section 7.1.2, step 3) for modules whose own OAEP lacks a hash: the HSM raises to the
-// private exponent (CKM_RSA_X_509), and this takes the padding off.
+// EME-OAEP decoding (RFC 8017, section 7.1.2, step 3) for modules whose OAEP lacks a hash: the HSM does raw RSA
+// (CKM_RSA_X_509), and this function removes the padding.
 //
-// Manger's attack (CRYPTO 2001; RFC 8017, section 7.1.2, note) decrypts any ciphertext with some thousand questions to
-// whoever tells a first byte that is not zero from any other fault. So all faults are one: every step runs in full over
-// data of any content, without a branch and without a memory access that depend on secret bytes, what is wrong is
-// gathered in one number, and there is one decision at the end. Its outcome is what the caller is told anyway.
-// Measured over 75,000 calls of each fault (first byte, label hash, padding, no separator, random): means within 0.1 %.
+// Manger's attack (CRYPTO 2001; RFC 8017, section 7.1.2, note) decrypts any ciphertext with some thousand queries to an
+// oracle that distinguishes a non-zero first byte from other faults. So all faults look the same: every step runs in full
+// over any data, no branch and no memory access depends on secret bytes, faults accumulate in one number, and there is one
+// decision at the end, whose outcome the caller learns anyway. Measured over 75,000 calls of each fault (first byte, label
+// hash, padding, no separator, random): means within 0.1 %.
 import { createHash } from 'node:crypto';
 
 /**
- * Takes the padding off; the label is empty.
- * @param encoded EM, as many bytes as the modulus has; wiped
- * @param hash of the label and of MGF1, as Node names it
- * @returns the message, 0 to k − 2·hash − 2 bytes, for the caller to wipe; undefined whatever was wrong
+ * Removes the padding of EME-OAEP with an empty label.
+ * @param encoded EM, as many bytes as the modulus; wiped
+ * @param hash Node's name of the hash of label and MGF1
+ * @returns the message, 0 to k − 2·hash − 2 bytes, which the caller wipes; undefined for any fault
  */
 export function unpadOaep(encoded: Buffer, hash: 'sha256'): Buffer | undefined {
   const labelHash = createHash(hash).digest();
   const { length } = labelHash;
-  // Step 1c. It depends on the key's size alone.
+  // Step 1c. It depends only on the key's size.
   if (encoded.length < 2 * length + 2) return undefined;
 
-  // Step 3b: EM = Y ‖ maskedSeed ‖ maskedDB. Both masks come off in place.
+  // Step 3b: EM = Y ‖ maskedSeed ‖ maskedDB. Both are unmasked in place.
   const seed = encoded.subarray(1, 1 + length);
   const block = encoded.subarray(1 + length);
   // Steps 3c and 3d.
@@ -28,7 +28,7 @@ export function unpadOaep(encoded: Buffer, hash: 'sha256'): Buffer | undefined {
   // Steps 3e and 3f.
   applyMask(block, seed, hash);
 
-  // Step 3g: DB = lHash' ‖ PS ‖ 0x01 ‖ M, PS being zeros. Anything but 0 in `wrong` means that something is.
+  // Step 3g: DB = lHash' ‖ PS ‖ 0x01 ‖ M, where PS is zeros. `wrong` accumulates faults; 0 means none.
   let wrong = byteAt(encoded, 0);
   for (let at = 0; at < length; at++) wrong |= byteAt(block, at) ^ byteAt(labelHash, at);
   let searching = 1;
@@ -47,7 +47,7 @@ export function unpadOaep(encoded: Buffer, hash: 'sha256'): Buffer | undefined {
   return message;
 }
 
-/** MGF1 (RFC 8017, appendix B.2.1) of a seed, put over the target by exclusive or. */
+/** XORs MGF1 of a seed (RFC 8017, appendix B.2.1) into the target. */
 function applyMask(target: Buffer, seed: Buffer, hash: string): void {
   const counter = Buffer.alloc(4);
   for (let at = 0, block = 0; at < target.length; block++) {
@@ -59,7 +59,7 @@ function applyMask(target: Buffer, seed: Buffer, hash: string): void {
   }
 }
 
-/** 1 for 0, 0 for 1 to 255, without a comparison. */
+/** Returns 1 for 0 and 0 for 1 to 255, without a comparison. */
 function isZero(byte: number): number {
   return (byte - 1) >>> 31;
 }

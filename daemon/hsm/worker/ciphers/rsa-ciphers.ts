@@ -10,13 +10,13 @@ import { toSubjectPublicKeyInfo } from '../public-keys.js';
 import type { Token } from '../token.js';
 
 /**
- * Room for a result of the longest modulus, 16,384 bits. With less than the module wants it would answer
- * CKR_BUFFER_TOO_SMALL, whatever the ciphertext's length, and leave the operation open.
+ * Length in bytes of a result of the longest modulus, 16,384 bits. With a smaller buffer than it demands, a module would
+ * return CKR_BUFFER_TOO_SMALL for a ciphertext of any length and leave the operation active.
  */
 const longestResult = 2048;
 const noIv = Buffer.alloc(0);
 
-/** Length in bytes, and how PKCS #11 names them. */
+/** Lengths in bytes and PKCS #11 names of the hashes. */
 const hashes = {
   sha1: { length: 20, hashAlg: pkcs11.CKM_SHA_1, mgf: pkcs11.CKG_MGF1_SHA1 },
   sha256: { length: 32, hashAlg: pkcs11.CKM_SHA256, mgf: pkcs11.CKG_MGF1_SHA256 },
@@ -29,14 +29,17 @@ abstract class RsaOaep implements Cipher {
     protected readonly hash: keyof typeof hashes,
   ) {}
 
-  // No secret key takes part, so OpenSSL does it for every module alike, with the public key that the token holds.
+  // No secret key is involved, so OpenSSL encrypts for every module, with the token's public key.
   encrypt(id: Buffer, aad: Buffer, plaintext: Buffer): Ciphertext {
     refuseExtras(aad, noIv);
     const der = this.objects.usePublic(id, (key) => toSubjectPublicKeyInfo(this.token, key));
     const key = createPublicKey({ key: der, type: 'spki', format: 'der' });
     const longest = (key.asymmetricKeyDetails?.modulusLength ?? 0) / 8 - 2 * hashes[this.hash].length - 2;
     if (plaintext.length > longest)
-      throw new HsmError('plaintext-too-long', `${plaintext.length} bytes; this key takes ${longest}`);
+      throw new HsmError(
+        'plaintext-too-long',
+        `The plaintext has ${plaintext.length} bytes; this key encrypts at most ${longest}`,
+      );
     const padding = constants.RSA_PKCS1_OAEP_PADDING;
     return { iv: noIv, ciphertext: publicEncrypt({ key, padding, oaepHash: this.hash }, plaintext) };
   }
@@ -49,7 +52,7 @@ abstract class RsaOaep implements Cipher {
   protected abstract decryptWith(key: Handle, ciphertext: Buffer): Buffer;
 }
 
-/** By the module. */
+/** RSAES-OAEP with the module's CKM_RSA_PKCS_OAEP. */
 export class ModuleRsaOaep extends RsaOaep {
   readonly #mechanism = {
     mechanism: pkcs11.CKM_RSA_PKCS_OAEP,
@@ -67,8 +70,8 @@ export class ModuleRsaOaep extends RsaOaep {
 }
 
 /**
- * With SHA-256, for modules that have raw RSA and not this: SoftHSM 2.6.1 answers CKM_RSA_PKCS_OAEP with SHA-256 with
- * CKR_ARGUMENTS_BAD.
+ * RSAES-OAEP with SHA-256 for modules that only have raw RSA. SoftHSM 2.6.1 returns CKR_ARGUMENTS_BAD for
+ * CKM_RSA_PKCS_OAEP with SHA-256.
  */
 export class RawRsaOaepSha256 extends RsaOaep {
   constructor(token: Token, objects: KeyObjects) {
@@ -81,16 +84,19 @@ export class RawRsaOaepSha256 extends RsaOaep {
 }
 
 /**
- * RSAES-OAEP with SHA-256 by raw RSA.
+ * Decrypts RSAES-OAEP with SHA-256 by raw RSA.
  * @param key an RSA private key that may decrypt
  * @throws HsmError 'invalid-ciphertext'
  */
 export function decryptOaepSha256(token: Token, key: Handle, ciphertext: Buffer): Buffer {
   const output = Buffer.alloc(longestResult);
   const raw = decryptInto(token, { mechanism: pkcs11.CKM_RSA_X_509 }, key, ciphertext, output);
-  // RFC 8017, section 7.1.2, step 1b, for a module that takes any length.
-  if (raw.length > ciphertext.length) throw invalidCiphertext();
-  // A module that leaves leading zeros out must not tell by that how the padding begins.
+  // RFC 8017, section 7.1.2, step 1b, for a module that accepts any length.
+  if (raw.length > ciphertext.length) {
+    output.fill(0);
+    throw invalidCiphertext();
+  }
+  // A module that omits leading zeros must not reveal by the length how the padding begins.
   const encoded = Buffer.alloc(ciphertext.length);
   encoded.set(raw, encoded.length - raw.length);
   output.fill(0);

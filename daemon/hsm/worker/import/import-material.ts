@@ -1,5 +1,5 @@
-// Imported key material to token objects. What comes from outside is checked before anything lasts: that it is what the
-// key's spec says, and that a private key belongs to the public key which is made of it.
+// Makes token objects from imported key material. Before any token object is created, the material is checked: that it fits
+// the key spec, and that a private key belongs to the public key derived from it.
 import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
 import { HsmError, type Attributes, type ImportTarget } from '../../key-store.js';
 import { merge, promisedOfPublic, promisedOfSecret } from '../generation.js';
@@ -10,19 +10,22 @@ import { meaningOf } from '../../pkcs11/return-values.js';
 import type { Token } from '../token.js';
 import { aesKeyWrapPad, type Material } from './unwrapping.js';
 
+/** The token objects of an import. */
 export interface Imported {
   readonly handles: readonly Handle[];
   readonly checkValue: Buffer;
-  /** Whether the material itself was in the memory of this process. */
+  /** Whether the material was in the memory of this process. */
   readonly leftHsm: boolean;
 }
 
-/** 32 bytes, encrypted or authenticated to tell a secret key by; it must never change, since material ids come of it. */
+/** 32 bytes whose ciphertext or MAC identifies a secret key. They must never change: key material IDs depend on them. */
 const checkText = Buffer.from('keyhold key material check value');
 
 /**
- * Makes the token objects of a key of imported material.
- * @throws HsmError 'invalid-ciphertext', 'incorrect-key-material'; then no object is left
+ * Makes the token objects of a key from imported material.
+ * @param id CKA_ID, 16 bytes
+ * @param label CKA_LABEL in UTF-8
+ * @throws HsmError 'invalid-ciphertext', 'incorrect-key-material'; no object is left then
  */
 export function importMaterial(
   token: Token,
@@ -51,13 +54,13 @@ export function importMaterial(
 }
 
 /**
- * Tells material that cannot be decrypted from material that cannot be used. A module says the same of both, so where it
- * refuses, the material is unwrapped once more as bytes of any content. That succeeds only where the unwrapping is
- * authenticated (OAEP, and the integrity check of RFC 5649), so the difference is no oracle: nobody makes such a ciphertext
- * without knowing what is in it.
+ * Distinguishes material that cannot be decrypted from material that cannot be used. A module returns the same error for
+ * both, so after an error the material is unwrapped once more as arbitrary bytes. That succeeds only if the wrapped bytes
+ * are authentic (OAEP, or the integrity check of RFC 5649), so the difference is no oracle: nobody can make such a ciphertext
+ * without knowing its content.
  * @throws HsmError 'invalid-ciphertext', 'incorrect-key-material' with the reason
  */
-export function tellingUnusable<T>(
+export function distinguishUnusable<T>(
   token: Token,
   material: Material,
   { secret }: ImportTarget,
@@ -169,14 +172,14 @@ function wrongLength({ shortest, longest }: Required<ImportTarget>['secret']): H
   const wanted = shortest === longest ? `${shortest} bytes` : `${shortest} to ${longest} bytes`;
   return new HsmError(
     'incorrect-key-material',
-    `The key material was decrypted, but has another length than the key spec takes: ${wanted}, without any encoding.`,
+    `The key material was decrypted, but its length does not fit the key spec, which takes ${wanted} without any encoding.`,
   );
 }
 
 /**
- * Bytes of a secret key. SoftHSM 2.6.1 gives none for a key that was unwrapped, so one that may be wrapped is wrapped
- * again under a key of the HSM, which tells the length in steps of eight. No key spec's bounds lie within a step but
- * those below which SoftHSM refuses to use the key.
+ * Measures a secret key, in bytes. SoftHSM 2.6.1 has no CKA_VALUE_LEN for a key that was unwrapped. So a copy that may be
+ * wrapped is wrapped again under a key of the HSM, which gives the length rounded up to a multiple of eight. That is exact
+ * enough for every key spec, except for short keys, which SoftHSM refuses to use.
  */
 function lengthOf(token: Token, material: Material, keyType: number): number {
   const { module, session } = token;
@@ -189,8 +192,8 @@ function lengthOf(token: Token, material: Material, keyType: number): number {
     { type: pkcs11.CKA_EXTRACTABLE, value: true },
   ]);
   try {
-    const told = attributeReader(token, probe)(pkcs11.CKA_VALUE_LEN);
-    if (told.length > 0 && told.readUInt32LE(0) > 0) return told.readUInt32LE(0);
+    const length = attributeReader(token, probe)(pkcs11.CKA_VALUE_LEN);
+    if (length.length > 0 && length.readUInt32LE(0) > 0) return length.readUInt32LE(0);
     const key = module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
       { type: pkcs11.CKA_TOKEN, value: false },
       { type: pkcs11.CKA_PRIVATE, value: true },

@@ -1,5 +1,5 @@
-// The public keys of imported private keys, which nobody sends along. The HSM is asked what only the private key can
-// answer; where a module cannot unwrap the private key at all, it is read.
+// Derives the public key of an imported private key. The HSM computes it with the private key; only if a module cannot
+// unwrap such a private key is it read.
 import { createECDH, createHash, createPrivateKey, createPublicKey, ECDH, verify } from 'node:crypto';
 import type { JsonWebKey, KeyObject } from 'node:crypto';
 import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
@@ -12,21 +12,23 @@ import { meaningOf } from '../../pkcs11/return-values.js';
 import { isThere, type Token } from '../token.js';
 import type { Material } from './unwrapping.js';
 
+/** A public key that was derived from a private key. */
 export interface PublicKey {
   /** SubjectPublicKeyInfo in DER. */
   readonly spki: Buffer;
-  /** Of its object, and not in its template. */
+  /** Attributes of its object that are not in the template. */
   readonly attributes: readonly Attribute[];
 }
 
-/** Signed to see that private and public key belong together. */
+/** Signed and verified to check that private and public key belong together. */
 const checkMessage = Buffer.from('keyhold key material check value');
 const checkDigest = createHash('sha256').update(checkMessage).digest();
 const longestSignature = 1024;
-/** The exponent of the key specs, which AWS KMS wants of imported keys too. */
+/** The only exponent of the key specs, which AWS KMS also requires of imported keys: 65537. */
 const publicExponent = Buffer.from('010001', 'hex');
 
 /**
+ * Reads and checks the public key of an RSA private key.
  * @param wanted attributes of the public key's template
  * @throws HsmError 'incorrect-key-material'
  */
@@ -55,8 +57,10 @@ export function rsaPublicKey(token: Token, material: Material, wanted: Attribute
 }
 
 /**
- * ECDH with the curve's base point gives the public key's x coordinate, and a signature tells which of the two points
- * with that coordinate it is. Arguments and errors as of {@link rsaPublicKey}.
+ * Derives the public key of an EC private key. ECDH with the curve's base point gives the x coordinate, and a signature
+ * shows which of the two points with that coordinate it is.
+ * @param wanted attributes of the public key's template
+ * @throws HsmError 'incorrect-key-material'
  */
 export function ecPublicKey(token: Token, material: Material, wanted: Attributes): PublicKey {
   return probing(token, material, pkcs11.CKK_EC, (key) => {
@@ -80,15 +84,20 @@ export function ecPublicKey(token: Token, material: Material, wanted: Attributes
   });
 }
 
-/** A pair that was read, since PKCS #11 has no way to unwrap private keys of Ed25519 that SoftHSM 2.6.1 takes. */
+/** A pair that was read, because SoftHSM 2.6.1 supports no way to unwrap Ed25519 private keys. */
 export interface ReadPair {
   readonly publicKey: PublicKey;
-  /** Of the private key's object. */
+  /** Attributes of the private key's object. */
   readonly attributes: readonly Attribute[];
+  /** Wipes the private key. */
   wipe(): void;
 }
 
-/** @throws HsmError 'incorrect-key-material' */
+/**
+ * Reads an Ed25519 pair.
+ * @param wanted attributes of the public key's template
+ * @throws HsmError 'incorrect-key-material'
+ */
 export function edwardsPair(token: Token, material: Material, wanted: Attributes): ReadPair {
   const pkcs8 = readMaterial(token, material);
   try {
@@ -123,7 +132,7 @@ function readPkcs8(pkcs8: Buffer): KeyObject {
   }
 }
 
-/** Runs with the private key as a session object that may do what is needed to know it. */
+/** Calls back with the private key as a session object that may sign and derive. */
 function probing<T>(token: Token, material: Material, keyType: number, probe: (key: Handle) => T): T {
   const key = material.make([
     { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PRIVATE_KEY },
@@ -138,7 +147,7 @@ function probing<T>(token: Token, material: Material, keyType: number, probe: (k
   try {
     return probe(key);
   } catch (error) {
-    // A number that is no private key of its curve, or primes that are none, fail when they are used.
+    // A number that is no private key of its curve, or numbers that are not prime, fail only when they are used.
     throw meaningOf(error)?.decrypting && isThere(token) ? incorrect(notIntact) : error;
   } finally {
     token.module.C_DestroyObject(token.session, key);
@@ -210,7 +219,7 @@ function incorrect(reason: string): HsmError {
   );
 }
 
-/** The error for what was unwrapped and is no private key of the template's type. */
+/** Makes the error for material that was unwrapped but is no private key of the key spec. */
 export function notPkcs8(): HsmError {
   return new HsmError(
     'incorrect-key-material',

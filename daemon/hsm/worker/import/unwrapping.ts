@@ -1,7 +1,7 @@
-// From wrapped key material to objects of the session or the token, by C_UnwrapKey wherever the module can.
+// Makes session or token objects from wrapped key material, with C_UnwrapKey wherever the module supports it.
 //
-// Material may be asked for more than once: first as a session object that shows its length, curve or modulus, then as
-// the token object that stays. A session object that may be wrapped again, to measure it, is still sensitive.
+// Material may be unwrapped more than once: first as a session object that shows its length, curve or modulus, then as the
+// final token object. A session object that may be wrapped again, to measure it, is still sensitive.
 import { createCipheriv } from 'node:crypto';
 import pkcs11, { type Attribute, type Handle, type Mechanism } from 'pkcs11js';
 import type { Wrapping } from '../../key-store.js';
@@ -12,20 +12,20 @@ import { meaningOf } from '../../pkcs11/return-values.js';
 import { decryptOaepSha256 } from '../ciphers/rsa-ciphers.js';
 import type { Token } from '../token.js';
 
-/** Unwrapped anew for each object that is made of it. */
+/** Key material that is unwrapped again for each object made from it. */
 export interface Material {
-  /** Whether it, or the key that wrapped it, was in the memory of this process. */
+  /** Whether the material or the key that wrapped it was in the memory of this process. */
   readonly leftHsm: boolean;
   /**
    * Makes an object.
-   * @throws HsmError 'invalid-ciphertext' where it does not unwrap to a key of the template's type
+   * @throws HsmError 'invalid-ciphertext' if the material does not unwrap to a key of the template's type
    */
   make(attributes: readonly Attribute[]): Handle;
-  /** Destroys what is left of it. */
+  /** Destroys the session key that unwraps the material. */
   close(): void;
 }
 
-/** SoftHSM's number for AES key wrap with padding as RFC 5649 has it. */
+/** AES key wrap with padding (RFC 5649), under SoftHSM's number. */
 export const aesKeyWrapPad: Mechanism = { mechanism: 0x210a };
 /** The alternative initial value of RFC 5649, section 3. */
 const aesKeyWrapPadIv = Buffer.from('a65959a6', 'hex');
@@ -35,7 +35,7 @@ const hashes = {
   sha256: { hashAlg: pkcs11.CKM_SHA256, mgf: pkcs11.CKG_MGF1_SHA256 },
 } as const;
 
-/** A wrapping key: an AES key of the session that can do nothing but unwrap. */
+/** Template of an AES session key that can only unwrap. */
 const unwrappingKey: readonly Attribute[] = [
   { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
   { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_AES },
@@ -47,6 +47,7 @@ const unwrappingKey: readonly Attribute[] = [
 ];
 
 /**
+ * Opens material that is wrapped under an RSA pair of the token.
  * @param id CKA_ID of the RSA pair
  * @throws HsmError 'invalid-ciphertext'
  */
@@ -58,7 +59,7 @@ export function openWrapped(
   wrapped: Buffer,
 ): Material {
   const length = objects.usePublic(id, (key) => attributeReader(token, key)(pkcs11.CKA_MODULUS).length);
-  // What RSA takes has the modulus' length (RFC 8017, section 7.1.2, step 1b). The rest is two blocks at least.
+  // The RSA ciphertext is as long as the modulus (RFC 8017, section 7.1.2, step 1b). The rest is at least two blocks.
   if (aes ? wrapped.length < length + 16 : wrapped.length !== length) throw invalidCiphertext();
   const encrypted = Buffer.from(wrapped.subarray(0, length));
   const mechanism = {
@@ -81,7 +82,10 @@ export function openWrapped(
   }
 }
 
-/** Material in the clear, wrapped at once under an AES key of this session: many HSMs take keys in no other way. */
+/**
+ * Opens material in the clear by wrapping it under an AES session key, because many HSMs accept keys in no other way.
+ * @param plaintext the caller wipes it
+ */
 export function openPlaintext(token: Token, plaintext: Buffer): Material {
   const key = token.module.C_GenerateRandom(token.session, Buffer.alloc(32));
   try {
@@ -106,7 +110,7 @@ function createUnwrappingKey({ module, session }: Token, value: Buffer): Handle 
   return module.C_CreateObject(session, [...unwrappingKey, { type: pkcs11.CKA_VALUE, value }]);
 }
 
-/** What the module says where it does not unwrap; SoftHSM 2.6.1 of a private key that is not of the template's type. */
+/** Return values of C_UnwrapKey, in SoftHSM 2.6.1, for a private key that is not of the template's type. */
 const refusals: ReadonlySet<number> = new Set([
   pkcs11.CKR_ATTRIBUTE_VALUE_INVALID,
   pkcs11.CKR_KEY_SIZE_RANGE,
@@ -130,14 +134,17 @@ function unwrap(
   });
 }
 
-/** Whether the module unwraps with a mechanism, by trying. Any fault but one of the mechanism comes up again when it is used. */
+/**
+ * Tries whether the module supports a mechanism for unwrapping. Any other error will occur again when the mechanism is
+ * used.
+ */
 function takesMechanism(attempt: () => Handle, { module, session }: Token): boolean {
   try {
     module.C_DestroyObject(session, attempt());
     return true;
   } catch (error) {
     const isLacking = meaningOf(error)?.code === 'unsupported';
-    // SoftHSM 2.6.1 says so of OAEP with SHA-256.
+    // SoftHSM 2.6.1 returns CKR_ARGUMENTS_BAD for OAEP with SHA-256.
     return !isLacking && codeOf(error) !== pkcs11.CKR_ARGUMENTS_BAD;
   }
 }
