@@ -1,10 +1,11 @@
 // The daemon's program: arguments, signals, exit.
 import { resolve } from 'node:path';
+import { printError, printReady } from './app/console.js';
 import { start } from './app/daemon.js';
 import { failureText } from './app/failure-text.js';
 
 function end(reason: string): never {
-  console.error(`keyhold: ${reason}`);
+  printError(reason);
   process.exit(1);
 }
 
@@ -35,9 +36,7 @@ process.on('SIGHUP', () => {
   try {
     daemon.reload();
   } catch (error) {
-    console.error(
-      `keyhold: the configuration was not reloaded: ${error instanceof Error ? error.message : ''}`,
-    );
+    printError(`the configuration was not reloaded: ${error instanceof Error ? error.message : ''}`);
   }
 });
-console.log(daemon.ready);
+printReady(daemon);

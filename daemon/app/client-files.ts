@@ -1,4 +1,4 @@
-// Writes the client files (env, bin/keyhold) and the ready message.
+// Writes the client files (env, bin/keyhold) and what the daemon prints when it answers.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { replaceFileSync } from '../files/replace-file.js';
@@ -90,8 +90,8 @@ function trustLines(folder: string, ca: string): string[] {
   ];
 }
 
-/** The commands to try next, and the line that says that the daemon answers. */
-export function readyText({ home, socket, host, port, http }: Endpoint): string {
+/** The commands to try next, for a person at a terminal. */
+export function welcomeText({ home, http }: Endpoint): string {
   const plain = http ? ` It also takes http://${hostOf(http.host)}:${http.port}/.` : '';
   return `
 Keyhold answers.${plain} In another terminal:
@@ -102,8 +102,12 @@ Keyhold answers.${plain} In another terminal:
   echo 'a secret' | keyhold seal --key-id "$KEY" - > secret.sealed
   keyhold open secret.sealed --output-file -
   keyhold audit tail
+`;
+}
 
-ready unix:${socket} wss://${hostOf(host)}:${port}/`;
+/** The line that tells a program which started the daemon that it answers, and where. */
+export function readyLine({ socket, host, port }: Endpoint): string {
+  return `ready unix:${socket} wss://${hostOf(host)}:${port}/`;
 }
 
 /** A host as it is in a URL: IPv6 addresses have brackets (RFC 3986, section 3.2.2). */

@@ -8,7 +8,7 @@ import { operationTable } from '../operations/table.js';
 import { Admission } from '../pipeline/admission/fair-queue.js';
 import { Quotas } from '../pipeline/admission/rate-limits.js';
 import { ExpiryWatch } from './certificate-expiry.js';
-import { readyText, writeClientFiles } from './client-files.js';
+import { readyLine, welcomeText, writeClientFiles } from './client-files.js';
 import { openJournal } from './compose/journal.js';
 import { openKeys } from './compose/keys.js';
 import { makeServices } from './compose/services.js';
@@ -20,14 +20,16 @@ import { fitConnections, openFilesLimit, workersOf } from './open-files.js';
 import { prepareHome } from './opening/home-preparation.js';
 import { load, Reloader } from './reload.js';
 import { homePaths } from '../files/home.js';
+import { version } from './version.js';
 
 /** How long a stop waits for requests in flight, in milliseconds. */
 const drainTimeout = 10_000;
 
 /** A daemon that serves requests. */
 export interface Daemon {
-  /** To be printed when signals are heeded. */
+  /** To be printed when signals are heeded: a line for a program, and what a person may want to do next. */
   readonly ready: string;
+  readonly welcome: string;
   /** Counts what fails without anybody who handles it. */
   readonly unhandled: UnhandledFailures;
   /** Logs an exception that ends the daemon. */
@@ -63,7 +65,7 @@ export async function start(home: string): Promise<Daemon> {
   const keys = await openKeys(settings, { storage, journal });
   const { keyring, stores, clusters, madeKeys, repairs, inspection, unknownMaterials } = keys;
   const services = await makeServices(settings, { storage, journal, keys, admission });
-  const { authenticator, certificates, failures, noted, scheduler } = services;
+  const { authenticator, certificates, ends, failures, noted, scheduler } = services;
   const certificateExpiry = new ExpiryWatch(loaded.expiries, (warning) => log.warn(warning));
   const disks = new HangingDisks(
     [
@@ -112,6 +114,12 @@ export async function start(home: string): Promise<Daemon> {
   const bound = { ...endpoint, port: ports.port, http: http && { host: http.host, port: ports.httpPort! } };
   writeClientFiles(bound);
   scheduler.start();
+  const listening = {
+    unix: socket,
+    tls: `${host}:${ports.port}`,
+    http: http && `${http.host}:${ports.httpPort}`,
+  };
+  log.info({ version, home, profile: config.hsm.profile, listeners: listening }, 'Keyhold answers');
 
   const reloader = new Reloader(home, loaded, {
     canRecord: () => audit.available,
@@ -122,6 +130,7 @@ export async function start(home: string): Promise<Daemon> {
       if (files.clientTrust) certificates?.reload(files.clientTrust);
       certificateExpiry.watch(expiries);
       log.level = changed.logLevel;
+      ends.logsRequests = changed.accessLog;
       clusters.reload(changed);
       verdicts.renew();
       native.endStale();
@@ -130,7 +139,8 @@ export async function start(home: string): Promise<Daemon> {
     },
   });
   return {
-    ready: readyText(bound),
+    ready: readyLine(bound),
+    welcome: welcomeText(bound),
     unhandled,
     fatal: (error) => {
       log.fatal(

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Config } from './schema.js';
 
 /** Settings that a reload applies, by prefix; the others require a restart. */
-const reloadable = ['audit.sinks', 'clusters', 'logLevel', 'tls'];
+const reloadable = ['accessLog', 'audit.sinks', 'clusters', 'logLevel', 'tls'];
 
 export interface ConfigChanges {
   /** Settings that apply from now on, such as `tls.mapping`. */

@@ -220,6 +220,8 @@ export const configSchema = z
     /** Reverse proxies whose X-Forwarded-For, -Host, -Prefix and -Proto count. */
     trustedProxies: z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])).default([]),
     logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
+    /** Whether each request gets a line in the log, at level info. */
+    accessLog: z.boolean().default(false),
     limits: limits.prefault({}),
     quotas: quotas.prefault({}),
     /** Whether `keyhold seed` may make keys with given ids and material; for development. */

@@ -1,8 +1,11 @@
 // Where the log goes. The destination of pino (sonic-boom 4.2) waits for ever at the end of the process where nothing can be
 // written: a daemon whose log is on a full disk could not be stopped.
 import { write, writeSync } from 'node:fs';
+import { isJournal, priorityPrefix } from './journal.js';
 
 const standardError = 2;
+/** Has pino put the level of each line into `lastLevel` of its destination. */
+const takesLevel: unique symbol = Symbol.for('pino.metadata');
 /** Most bytes of waiting lines; further lines are dropped. */
 const mostWaiting = 4 * 1024 * 1024;
 /** Milliseconds before a write to a slow reader is tried again. */
@@ -12,20 +15,24 @@ const lastTries = 10;
 
 /**
  * Writes lines to standard error through the thread pool, so that a full pipe or a hanging disk blocks nothing. Waiting lines
- * are written at the end of the process. Lines that cannot be written are lost, and nothing else is.
+ * are written at the end of the process. Lines that cannot be written are lost, and nothing else is. In systemd's journal each
+ * line begins with its priority.
  */
 export class StandardError {
   #waiting: Buffer[] = [];
   #length = 0;
   /** A write is under way, or will be tried again. */
   #isBusy = false;
+  readonly [takesLevel] = true;
+  lastLevel = 0;
+  readonly #isJournal = isJournal(standardError);
 
   constructor() {
     process.once('exit', () => this.flushSync());
   }
 
   write(line: string): void {
-    const bytes = Buffer.from(line);
+    const bytes = Buffer.from(this.#isJournal ? priorityPrefix(this.lastLevel) + line : line);
     if (this.#length + bytes.length > mostWaiting) return;
     this.#waiting.push(bytes);
     this.#length += bytes.length;

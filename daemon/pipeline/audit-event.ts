@@ -104,7 +104,7 @@ export interface Noted {
   readonly errorCode?: string;
   readonly requestId?: string;
   /** Of the operation that was asked for, if there is such an operation. */
-  readonly operation?: string;
+  readonly operation?: string | undefined;
 }
 
 /** What one record tells. */

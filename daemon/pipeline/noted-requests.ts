@@ -4,6 +4,7 @@ import type { AuditLog } from '../audit/audit-log.js';
 import type { Logger } from '../observability/log.js';
 import { makeNotedEvent, type Noted } from './audit-event.js';
 import type { RequestContext } from './request-context.js';
+import type { RefusedRequest, RequestEnds } from './request-ends.js';
 
 /** Who asked: a caller on a connection; or, where a request was refused before its signature was looked at, an address. */
 export type Asker = RequestContext | { readonly address: string };
@@ -36,8 +37,15 @@ export class NotedRequests {
     private readonly account: string,
     private readonly region: string,
     private readonly audit: AuditLog,
+    private readonly ends: RequestEnds,
     private readonly log: Logger,
   ) {}
+
+  /** Notes a request that a transport refuses before its operation begins. Returns at once. */
+  refuse(asker: Asker, refused: RefusedRequest): void {
+    this.ends.refused('caller' in asker ? asker : undefined, refused);
+    this.note(asker, { eventName: 'RefuseRequest', ...refused });
+  }
 
   /** Notes one. Returns at once. */
   note(asker: Asker, noted: Noted): void {

@@ -1,7 +1,7 @@
 // The way of every request, whatever transport it came by:
 // resolve key → authorize → check state and usage → execute → audit. Nothing is answered before its event is durable.
 import { type OperationShape, shapeByName } from '../../proto/schema/descriptor.js';
-import { errorTable, exceptions, type ServiceError } from '../../proto/errors.js';
+import { type ErrorCode, errorTable, exceptions, type ServiceError } from '../../proto/errors.js';
 import type { KeyLastUsageTrackingOperation, KeyState } from '../../proto/generated/messages.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Authenticator } from '../identity/authenticator.js';
@@ -19,6 +19,7 @@ import { type Event, makeEvent } from './audit-event.js';
 import type { RequestContext } from './request-context.js';
 import { toServiceError } from './error-mapping.js';
 import type { NotedRequests } from './noted-requests.js';
+import type { RequestEnds } from './request-ends.js';
 import {
   type AnyOperation,
   HandlerContext,
@@ -68,6 +69,7 @@ export interface PipelineOptions {
   /** @throws LimitExceededException where a field is longer than the configuration allows */
   readonly checkLimits: (request: Message) => void;
   readonly noted: NotedRequests;
+  readonly ends: RequestEnds;
   readonly log: Logger;
 }
 
@@ -81,6 +83,7 @@ export class Pipeline {
   readonly #admission: Admission;
   readonly #checkLimits: (request: Message) => void;
   readonly #noted: NotedRequests;
+  readonly #ends: RequestEnds;
   readonly #log: Logger;
 
   constructor(options: PipelineOptions) {
@@ -93,6 +96,7 @@ export class Pipeline {
     this.#admission = options.admission;
     this.#checkLimits = options.checkLimits;
     this.#noted = options.noted;
+    this.#ends = options.ends;
     this.#log = options.log;
   }
 
@@ -111,11 +115,13 @@ export class Pipeline {
     refusal?: ServiceError,
     expires = Infinity,
   ): Promise<Answer> {
+    const began = performance.now();
     const operation = this.#operations.get(shape.name)!;
     const subjects: Subject[] = [];
     const keys = new RequestKeys();
     let outcome: Outcome<object> | undefined;
     let ticket: Ticket | undefined;
+    let failed: ErrorCode | undefined;
     try {
       this.#recorder.checkAvailable();
       if (refusal) throw refusal;
@@ -176,9 +182,19 @@ export class Pipeline {
       if (trackedOperations.has(operation.name)) this.#noteUsage(keys.all, operation.name, event);
     } catch (error) {
       wipe(outcome);
-      throw await this.#fail(origin, operation, request, requestId, keys.all, error);
+      const failure = await this.#fail(origin, operation, request, requestId, keys.all, error);
+      failed = failure.code;
+      throw failure;
     } finally {
       if (ticket) this.#admission.leave(ticket);
+      this.#ends.ended({
+        origin,
+        operation: operation.name,
+        keys: keys.all,
+        requestId,
+        error: failed,
+        milliseconds: performance.now() - began,
+      });
     }
     const done = outcome;
     return { response: done.response, wipe: () => wipe(done) };

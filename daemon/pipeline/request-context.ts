@@ -2,8 +2,12 @@
 import { withoutBraces } from '../audit/event.js';
 import { type Caller, sessionOf } from '../identity/caller.js';
 
+/** A way in: Keyhold's own protocol, or AWS's. */
+export type Transport = 'native' | 'aws';
+
 /** Where a caller's requests come from: made once for each connection. */
 export interface RequestContext {
+  readonly transport: Transport;
   readonly caller: Caller;
   readonly region: string;
   /** undefined: it came over the unix socket. */
@@ -32,6 +36,7 @@ export interface TlsDetails {
  * @param tlsDetails undefined: without TLS
  */
 export function makeRequestContext(
+  transport: Transport,
   caller: Caller,
   region: string,
   sourceAddress: string | undefined,
@@ -53,7 +58,7 @@ export function makeRequestContext(
       clientProvidedHostHeader: tlsDetails.clientProvidedHostHeader?.slice(0, longestHeader),
     },
   };
-  return { caller, region, sourceAddress, userAgent, members: withoutBraces(members) };
+  return { transport, caller, region, sourceAddress, userAgent, members: withoutBraces(members) };
 }
 
 /** `CloudTrail userIdentity element`, AWS CloudTrail User Guide. */

@@ -17,6 +17,7 @@ import { makeFailureEvent } from '../../pipeline/audit-event.js';
 import { fieldLimitCheck } from '../../pipeline/field-limits.js';
 import { NotedRequests } from '../../pipeline/noted-requests.js';
 import { Pipeline } from '../../pipeline/pipeline.js';
+import { RequestEnds } from '../../pipeline/request-ends.js';
 import { upgradeLimitsOf } from '../../transports/gate.js';
 import { internalObjectId } from '../opening/instance.js';
 import type { Journal } from './journal.js';
@@ -73,7 +74,9 @@ export async function makeServices(
   };
   const managedKeys = new ManagedKeys(services, recorder);
   const checkLimits = fieldLimitCheck(limits, defaultFieldLimits);
-  const noted = new NotedRequests(instance.account, instance.region, audit, log);
+  const ends = new RequestEnds(log);
+  ends.logsRequests = config.accessLog;
+  const noted = new NotedRequests(instance.account, instance.region, audit, ends, log);
   const pipeline = new Pipeline({
     operations: operationTable,
     services,
@@ -84,6 +87,7 @@ export async function makeServices(
     admission,
     checkLimits,
     noted,
+    ends,
     log,
   });
   const clock = await TrustedClock.open(records, config.deletionCautionHours);
@@ -98,5 +102,5 @@ export async function makeServices(
     logRest: (source, unlogged) =>
       log.warn({ source, unlogged }, 'more requests or connections were refused'),
   });
-  return { authenticator, certificates, noted, pipeline, scheduler, failures };
+  return { authenticator, certificates, noted, ends, pipeline, scheduler, failures };
 }

@@ -135,7 +135,7 @@ export class AwsEndpoint implements Route {
   #noteExcess({ source }: GatedConnection, requestId: string): void {
     const errorCode = 'ThrottlingException';
     // By source: who has one IPv6 address has 2^64, and each would have a record of its own.
-    this.deps.noted.note({ address: source }, { eventName: 'RefuseRequest', errorCode, requestId });
+    this.deps.noted.refuse({ address: source }, { errorCode, requestId });
   }
 
   /** Requests that a client has sent before it read the answers, past which it is no client but a flood. */
@@ -182,8 +182,8 @@ export class AwsEndpoint implements Route {
       );
       if (refusal || !shape) {
         const error = refusal ?? unknownOperation(protocol);
-        const noted = { eventName: 'RefuseRequest', errorCode: error.code, requestId } as const;
-        this.deps.noted.note(origin, { ...noted, operation: shape?.name ?? excludedName(name) });
+        const operation = shape?.name ?? excludedName(name);
+        this.deps.noted.refuse(origin, { errorCode: error.code, requestId, operation });
         throw error;
       }
       return await this.#execute(origin, protocol, shape, parameters, requestId);
@@ -273,10 +273,8 @@ export class AwsEndpoint implements Route {
       const clientHost = typeof host === 'string' ? host : undefined;
       // Behind a proxy nobody here knows the client's TLS.
       const tls = gated.isTls && !forwarded ? tlsDetailsOf(socket, clientHost) : undefined;
-      connection.origin = {
-        ...makeRequestContext(caller, this.options.region, address, userAgent, tls),
-        plainHttp,
-      };
+      const made = makeRequestContext('aws', caller, this.options.region, address, userAgent, tls);
+      connection.origin = { ...made, plainHttp };
     }
     return connection.origin;
   }

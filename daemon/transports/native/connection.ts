@@ -163,7 +163,7 @@ export class Connection {
 
   /** Has a request counted that ends here. @returns its id */
   #note(errorCode: ErrorCode, requestId: string = randomUUID(), operation?: string): string {
-    this.deps.noted.note(this.deps.origin, { eventName: 'RefuseRequest', errorCode, requestId, operation });
+    this.deps.noted.refuse(this.deps.origin, { errorCode, requestId, operation });
     return requestId;
   }
 

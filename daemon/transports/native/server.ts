@@ -182,7 +182,7 @@ export class NativeServer {
     const address = this.deps.proxies.forwarded(request, gated.address)?.address ?? gated.address;
     this.deps.failures.noteSuccess(address ?? 'unix', caller.accessKeyId);
     const tls = tlsDetailsOf(socket, request.headers.host);
-    const origin = makeRequestContext(caller, this.options.region, address, userAgent, tls);
+    const origin = makeRequestContext('native', caller, this.options.region, address, userAgent, tls);
     this.deps.noted.note(origin, { eventName: 'OpenConnection' });
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true);
