@@ -21,18 +21,38 @@ function fieldType(field) {
   return field.repeated ? `${name}[]` : name;
 }
 
+/** Whether a field has no `?`: requests must have it, or responses always do. */
+function isAlwaysThere({ options }) {
+  return options?.['(required)'] === true || options?.['(always)'] === true;
+}
+
 function comment(text, indent) {
   return text ? `${indent}/** ${text.replaceAll('\n', `\n${indent} * `)} */\n` : '';
 }
 
+/** What counts, by the type of a field: of a list its elements. */
+const units = { string: 'characters', bytes: 'bytes' };
+
+/** The bounds of a field in words, such as `1 to 2048 characters`. */
+function bounds({ options = {}, repeated, type }) {
+  const { '(min)': min, '(max)': max } = options;
+  if (max === undefined) return '';
+  const unit = repeated ? 'elements' : units[type];
+  const range = min === undefined ? `at most ${max}` : min === max ? `${min}` : `${min} to ${max}`;
+  const words = unit ? `${range} ${unit}` : range;
+  return `${words[0].toUpperCase()}${words.slice(1)}.`;
+}
+
 function messageType(type) {
-  const fields = type.fieldsArray.map(
-    (field) =>
-      `${comment(field.comment, '  ')}  ${field.name}${field.options?.['(required)'] ? '' : '?'}: ${fieldType(field)};\n`,
-  );
-  if (fields.length === 0)
-    return `${comment(type.comment, '')}export type ${type.name} = Record<string, never>;\n`;
-  return `${comment(type.comment, '')}export interface ${type.name} {\n${fields.join('')}}\n`;
+  const text = comment(type.comment ?? messageOf.get(type.name), '');
+  const fields = type.fieldsArray.map((field) => {
+    const words = [field.comment, bounds(field)].filter(Boolean).join(' ');
+    return `${comment(words, '  ')}  ${field.name}${isAlwaysThere(field) ? '' : '?'}: ${fieldType(field)};\n`;
+  });
+  // A response gets more members at the client, which an index signature of `never` would not allow.
+  if (fields.length === 0 && !type.name.endsWith('Response'))
+    return `${text}export type ${type.name} = Record<string, never>;\n`;
+  return `${text}export interface ${type.name} {\n${fields.join('')}}\n`;
 }
 
 function enumPrefix(type) {
@@ -45,18 +65,62 @@ function enumType(type) {
   for (const value of Object.keys(type.values)) {
     if (!value.startsWith(prefix)) throw new Error(`${type.name}.${value} must begin with ${prefix}`);
   }
-  return `export type ${type.name} =\n${values.map((v) => `  | '${v.slice(prefix.length)}'`).join('\n')};\n`;
+  return `${comment(type.comment, '')}export type ${type.name} =\n${values.map((v) => `  | '${v.slice(prefix.length)}'`).join('\n')};\n`;
 }
 
 const framing = ['Request', 'Response', 'Error', 'StringMapEntry'];
 const operations = pkg.lookupType('Request').oneofs.operation.fieldsArray;
 const results = pkg.lookupType('Response');
-const rows = operations.map((field) => {
+const described = operations.map((field) => {
   const result = results.fields[field.name];
   if (!result || result.id !== field.id) throw new Error(`Response lacks ${field.name} = ${field.id}`);
+  if (!field.comment) throw new Error(`Request.${field.name} lacks a comment that says what it does`);
   const name = field.name[0].toUpperCase() + field.name.slice(1);
-  return `  ${name}: { request: ${field.type}; response: ${result.type} };\n`;
+  return { name, field, request: field.resolvedType, response: result.resolvedType };
 });
+const rows = described.map(
+  ({ name, request, response }) => `  ${name}: { request: ${request.name}; response: ${response.name} };\n`,
+);
+/** What messages without a comment are. */
+const messageOf = new Map(
+  described.flatMap(({ name, request, response }) => [
+    [request.name, `Request of ${name}.`],
+    [response.name, `Response of ${name}.`],
+  ]),
+);
+
+/** Whether a request can be left out. */
+function isOptional(request) {
+  return request.fieldsArray.every((field) => field.options?.['(required)'] !== true);
+}
+
+/** The methods of a client, and those that read a list to its end. */
+const methods = described.map(
+  ({ name, field, request, response }) =>
+    `${comment(field.comment, '  ')}  ${field.name}(request${isOptional(request) ? '?' : ''}: messages.${request.name}, options?: Options): Promise<messages.${response.name} & Metadata>;\n`,
+);
+const paginators = described.flatMap(({ name, field, request, response }) => {
+  if (!request.fields.marker) return [];
+  const [items, ...others] = response.fieldsArray.filter(({ repeated }) => repeated);
+  if (!items || others.length > 0 || !response.fields.nextMarker)
+    throw new Error(`${response.name} is no page of one list`);
+  const item = scalars[items.type] ?? `messages.${items.type}`;
+  const text = `${field.comment} Yields one at a time, and requests pages as they are needed.`;
+  return [
+    `${comment(text, '  ')}  paginate${name}(request${isOptional(request) ? '?' : ''}: Omit<messages.${request.name}, 'marker'>, options?: Options): AsyncGenerator<${item}, void, undefined>;\n`,
+  ];
+});
+const methodTypes = `// Built from proto/schema by scripts/generate-proto.mjs; never edited.
+import type * as messages from './messages.js';
+
+/** A method for each operation. \`Options\`: of one request; \`Metadata\`: what a result has besides the response. */
+export interface OperationMethods<Options, Metadata> {
+${methods.join('')}}
+
+/** A method for each operation that returns a list in pages. \`limit\` is the size of a page. */
+export interface PaginatorMethods<Options> {
+${paginators.join('')}}
+`;
 const types = [
   '// Built from proto/schema by scripts/generate-proto.mjs; never edited.\n',
   '/** A map of strings; what the decoder returns has no prototype, so every key is an ordinary key. */\nexport type StringMap = Record<string, string>;\n',
@@ -78,6 +142,7 @@ const optionNames = {
   '(pattern)': 'pattern',
   '(service)': 'service',
   '(sensitive)': 'sensitive',
+  '(always)': 'always',
 };
 function fieldOf(field) {
   const options = Object.entries(field.options ?? {}).flatMap(([name, value]) => {
@@ -109,4 +174,5 @@ export const schema: Schema = ${JSON.stringify(tables, null, 1)};
 
 mkdirSync(join(proto, 'generated'), { recursive: true });
 writeFileSync(join(proto, 'generated', 'messages.ts'), types);
+writeFileSync(join(proto, 'generated', 'methods.ts'), methodTypes);
 writeFileSync(join(proto, 'generated', 'schema.ts'), schema);

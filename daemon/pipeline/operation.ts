@@ -233,7 +233,7 @@ export interface Operation<Name extends string, Request, Response> {
   /** Fields of the request that the audit event shows; never a plaintext or ciphertext. */
   readonly audited: readonly (keyof Request & string)[];
   /** What the audit event shows of the response; never for cryptographic operations, and never a secret. */
-  readonly auditedResponse?: (response: Response) => object;
+  auditedResponse?(response: Response): object;
   /** @throws ServiceError, HsmError */
   handle(context: HandlerContext<Request>): Outcome<Response> | Promise<Outcome<Response>>;
 }

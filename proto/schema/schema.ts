@@ -16,6 +16,7 @@ export interface FieldDescription {
   readonly pattern?: string;
   readonly service?: string;
   readonly sensitive?: boolean;
+  readonly always?: boolean;
 }
 
 export interface Schema {

@@ -42,7 +42,7 @@ void t.test('a daemon with few descriptors', async (t) => {
   const client = await daemon.connect();
   t.teardown(() => client.close());
   const { keyMetadata } = await client.createKey({});
-  const keyId = keyMetadata!.keyId!;
+  const keyId = keyMetadata.keyId;
   t.match((await daemon.health()).warnings, [/the limit of open files is 700/]);
   t.match(daemon.stderr, /the limit of open files is 700/);
   const port = Number(new URL(daemon.wss).port);

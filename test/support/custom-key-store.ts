@@ -144,14 +144,14 @@ export async function createStore(
     keyStorePassword: token.pin,
     ...changes,
   });
-  return customKeyStoreId!;
+  return customKeyStoreId;
 }
 
 export async function describeStore(
   client: Client,
   customKeyStoreId: string,
 ): Promise<CustomKeyStoresListEntry> {
-  return (await client.describeCustomKeyStores({ customKeyStoreId })).customKeyStores![0]!;
+  return (await client.describeCustomKeyStores({ customKeyStoreId })).customKeyStores[0]!;
 }
 
 /** Waits until a store is in a state. @returns whether it came to it in time */

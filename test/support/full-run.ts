@@ -78,7 +78,7 @@ export class FullRun {
   }
 
   async newKey(keySpec: KeySpec = 'SYMMETRIC_DEFAULT', keyUsage: KeyUsageType = 'ENCRYPT_DECRYPT') {
-    return (await this.client.createKey({ keySpec, keyUsage })).keyMetadata!.keyId!;
+    return (await this.client.createKey({ keySpec, keyUsage })).keyMetadata.keyId;
   }
 }
 
@@ -123,14 +123,14 @@ export async function cryptography(run: FullRun): Promise<void> {
     macAlgorithm: 'HMAC_SHA_256',
   } as const;
   const message = run.fresh('message');
-  const tag = (await client.generateMac({ ...mac, message })).mac!;
+  const tag = (await client.generateMac({ ...mac, message })).mac;
   await client.verifyMac({ ...mac, message, mac: tag });
   await run.fails(client.verifyMac({ ...mac, message: run.fresh('another message'), mac: tag }));
   const signing = {
     keyId: await run.newKey('ECC_NIST_P256', 'SIGN_VERIFY'),
     signingAlgorithm: 'ECDSA_SHA_256',
   } as const;
-  const signature = (await client.sign({ ...signing, message })).signature!;
+  const signature = (await client.sign({ ...signing, message })).signature;
   await client.verify({ ...signing, message, signature });
   await run.fails(client.verify({ ...signing, message: run.fresh('forged message'), signature }));
   await run.fails(client.sign({ ...signing, message: run.fresh('bad digest', 31), messageType: 'DIGEST' }));
@@ -150,8 +150,8 @@ export async function cryptography(run: FullRun): Promise<void> {
     granteePrincipal: (await client.getCallerIdentity({})).arn,
     operations: ['Decrypt', 'RetireGrant'],
   });
-  run.keep('grant token', Buffer.from(token.grantToken!));
-  await run.fails(client.retireGrant({ grantToken: `${token.grantToken!.slice(0, -4)}AAAA` }));
+  run.keep('grant token', Buffer.from(token.grantToken));
+  await run.fails(client.retireGrant({ grantToken: `${token.grantToken.slice(0, -4)}AAAA` }));
   await client.retireGrant({ grantToken: token.grantToken });
 }
 
@@ -212,7 +212,7 @@ export async function customKeyStore(run: FullRun, token: LabToken): Promise<voi
   await client.connectCustomKeyStore({ customKeyStoreId });
   if (!(await reaches(client, customKeyStoreId, 'CONNECTED'))) throw new Error('the password is not taken');
   const { keyMetadata } = await client.createKey({ customKeyStoreId, origin: 'AWS_CLOUDHSM' });
-  const keyId = keyMetadata!.keyId!;
+  const keyId = keyMetadata.keyId;
   const { ciphertextBlob } = await client.encrypt({ keyId, plaintext: run.fresh('plaintext in the store') });
   await client.decrypt({ ciphertextBlob });
   run.keep('data key of the store', (await client.generateDataKey({ keyId, keySpec: 'AES_128' })).plaintext);
@@ -234,20 +234,20 @@ export async function credentials(run: FullRun, credentialsFile: string): Promis
 
   const trust = {
     Effect: 'Allow',
-    Principal: { AWS: (await client.getUser({ userName: 'alice' })).user!.arn },
+    Principal: { AWS: (await client.getUser({ userName: 'alice' })).user.arn },
   };
   const assumeRolePolicyDocument = JSON.stringify({ Statement: { ...trust, Action: 'sts:AssumeRole' } });
   const { role } = await client.createRole({ roleName: 'worker', assumeRolePolicyDocument });
   const asAlice = await connect({ url: daemon.url, credentials: alice });
-  const session = (await asAlice.assumeRole({ roleArn: role!.arn!, roleSessionName: 'one' })).credentials!;
+  const session = (await asAlice.assumeRole({ roleArn: role.arn, roleSessionName: 'one' })).credentials;
   await run.fails(asAlice.encrypt({ keyId: 'alias/x', plaintext: run.fresh('plaintext of who may not') }));
   await asAlice.close();
-  run.keep("the session's secret", Buffer.from(session.secretAccessKey!));
-  run.keep("the session's token", Buffer.from(session.sessionToken!));
+  run.keep("the session's secret", Buffer.from(session.secretAccessKey));
+  run.keep("the session's token", Buffer.from(session.sessionToken));
   const temporary = {
-    accessKeyId: session.accessKeyId!,
-    secretAccessKey: session.secretAccessKey!,
-    sessionToken: session.sessionToken!,
+    accessKeyId: session.accessKeyId,
+    secretAccessKey: session.secretAccessKey,
+    sessionToken: session.sessionToken,
   };
   const asSession = await connect({ url: daemon.url, credentials: temporary });
   await asSession.getCallerIdentity({});
@@ -255,7 +255,7 @@ export async function credentials(run: FullRun, credentialsFile: string): Promis
 
   const wrong = run.freshText('wrong secret');
   const misplaced = run.freshText('a secret in place of an access key id');
-  const tampered = session.sessionToken!.replace(/.(?=.{9}$)/, (each) => (each === 'A' ? 'B' : 'A'));
+  const tampered = session.sessionToken.replace(/.(?=.{9}$)/, (each) => (each === 'A' ? 'B' : 'A'));
   for (const bad of [
     { ...alice, secretAccessKey: wrong },
     { accessKeyId: misplaced, secretAccessKey: secret },

@@ -28,5 +28,5 @@ export async function homeOn<D extends Disk>(
 /** Names of a key's aliases. */
 export async function aliasesOf(client: Client, keyId: string): Promise<string[]> {
   const { aliases = [] } = await client.listAliases({ keyId, limit: 100 });
-  return aliases.map(({ aliasName }) => aliasName!);
+  return aliases.map(({ aliasName }) => aliasName);
 }

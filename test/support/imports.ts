@@ -21,11 +21,11 @@ export const symmetric: NewKey = { keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCR
 
 /** Makes a key without material. @returns its id */
 export async function newExternalKey(client: Client, key = symmetric): Promise<string> {
-  return (await client.createKey({ ...key, origin: 'EXTERNAL' })).keyMetadata!.keyId!;
+  return (await client.createKey({ ...key, origin: 'EXTERNAL' })).keyMetadata.keyId;
 }
 
 export async function describe(client: Client, keyId: string): Promise<KeyMetadata> {
-  return (await client.describeKey({ keyId })).keyMetadata!;
+  return (await client.describeKey({ keyId })).keyMetadata;
 }
 
 /** What an import into a key needs: the token, and a function that wraps for it. */
@@ -36,7 +36,7 @@ export async function parametersFor(
   wrappingKeySpec: WrappingKeySpec = 'RSA_2048',
 ) {
   const got = await client.getParametersForImport({ keyId, wrappingAlgorithm, wrappingKeySpec });
-  const [importToken, publicKey] = [got.importToken!, got.publicKey!];
+  const [importToken, publicKey] = [got.importToken, got.publicKey];
   const send = (encryptedKeyMaterial: Uint8Array, more: Partial<ImportKeyMaterialRequest> = doesNotExpire) =>
     client.importKeyMaterial({ keyId, importToken, encryptedKeyMaterial, ...more });
   return {

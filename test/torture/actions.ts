@@ -42,7 +42,7 @@ export const actions: readonly Action[] = [
       if (model.keys.size >= mostKeys) return;
       const description = lane.newName();
       const { code, response } = await lane.call('createKey', { description });
-      if (code === 'ok') model.addKey(response.keyMetadata!.keyId!, description);
+      if (code === 'ok') model.addKey(response.keyMetadata.keyId, description);
       else lane.world.keyInterrupted();
       if (code === 'unknown') model.unsureKeys.add(description);
     },
@@ -135,7 +135,7 @@ export const actions: readonly Action[] = [
       const { ciphertextBlob } = response;
       model.ciphertexts.push({
         keyId: key.keyId,
-        ciphertextBlob: ciphertextBlob!,
+        ciphertextBlob: ciphertextBlob,
         encryptionContext,
         plaintext,
       });
@@ -163,9 +163,9 @@ export const actions: readonly Action[] = [
       const { ciphertextBlob, plaintext } = response;
       lane.world.model.ciphertexts.push({
         keyId,
-        ciphertextBlob: ciphertextBlob!,
+        ciphertextBlob: ciphertextBlob,
         encryptionContext,
-        plaintext: plaintext!,
+        plaintext: plaintext,
       });
     },
   },
@@ -187,7 +187,7 @@ export const actions: readonly Action[] = [
       const { ciphertextBlob } = response;
       lane.world.model.ciphertexts.push({
         keyId,
-        ciphertextBlob: ciphertextBlob!,
+        ciphertextBlob: ciphertextBlob,
         encryptionContext,
         plaintext: 48,
       });
@@ -214,7 +214,7 @@ export const actions: readonly Action[] = [
       const { plaintext } = source;
       const { ciphertextBlob } = response;
       const { keyId } = destination;
-      model.ciphertexts.push({ keyId, ciphertextBlob: ciphertextBlob!, encryptionContext, plaintext });
+      model.ciphertexts.push({ keyId, ciphertextBlob: ciphertextBlob, encryptionContext, plaintext });
     },
   },
   {
@@ -240,7 +240,7 @@ export async function decrypt(lane: Lane, ciphertext: KnownCiphertext): Promise<
     new StateWatch(using, lane.world.model.keys.get(keyId)!),
   );
   if (code !== 'ok') return;
-  const found = Buffer.from(response.plaintext!);
+  const found = Buffer.from(response.plaintext);
   const matches = typeof plaintext === 'number' ? found.length === plaintext : found.equals(plaintext);
   if (!matches) lane.world.find(`a ciphertext of key ${keyId} decrypts to something else`);
 }

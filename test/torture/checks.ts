@@ -237,7 +237,7 @@ async function use(lane: Lane, keyId: string): Promise<void> {
   const { code, response } = await lane.call('encrypt', { keyId, encryptionContext, plaintext });
   if (code !== 'ok')
     lane.world.find(`key ${keyId}, whose creation was not answered, does not encrypt: ${code}`);
-  else await decrypt(lane, { keyId, encryptionContext, plaintext, ciphertextBlob: response.ciphertextBlob! });
+  else await decrypt(lane, { keyId, encryptionContext, plaintext, ciphertextBlob: response.ciphertextBlob });
 }
 
 async function listKeys(lane: Lane): Promise<string[]> {
@@ -245,7 +245,7 @@ async function listKeys(lane: Lane): Promise<string[]> {
   let marker: string | undefined;
   do {
     const { response } = await lane.call('listKeys', { limit: 1000, ...(marker && { marker }) });
-    keyIds.push(...(response?.keys ?? []).map(({ keyId }) => keyId!));
+    keyIds.push(...(response?.keys ?? []).map(({ keyId }) => keyId));
     marker = response?.nextMarker;
   } while (marker);
   return keyIds;
@@ -257,7 +257,7 @@ async function listAliases(lane: Lane): Promise<[name: string, keyId: string][]>
   do {
     const { response } = await lane.call('listAliases', { limit: 100, ...(marker && { marker }) });
     for (const { aliasName, targetKeyId } of response?.aliases ?? [])
-      if (targetKeyId) aliases.push([aliasName!, targetKeyId]);
+      if (targetKeyId) aliases.push([aliasName, targetKeyId]);
     marker = response?.nextMarker;
   } while (marker);
   return aliases;

@@ -15,7 +15,7 @@ export const importActions: readonly Action[] = [
       if ([...model.keys.values()].filter(({ material }) => material).length >= mostExternalKeys) return;
       const description = lane.newName();
       const { code, response } = await lane.call('createKey', { description, origin: 'EXTERNAL' });
-      if (code === 'ok') model.addKey(response.keyMetadata!.keyId!, description, 'PendingImport', true);
+      if (code === 'ok') model.addKey(response.keyMetadata.keyId, description, 'PendingImport', true);
       else if (code === 'unknown') model.unsureKeys.add(description);
     },
   },
@@ -96,9 +96,9 @@ async function parametersOf(
   }
   const { importToken, publicKey, parametersValidTo } = response;
   return (material.parameters = {
-    importToken: importToken!,
-    publicKey: publicKey!,
-    validTo: parametersValidTo!,
+    importToken: importToken,
+    publicKey: publicKey,
+    validTo: parametersValidTo,
   });
 }
 

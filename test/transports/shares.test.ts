@@ -19,7 +19,7 @@ interface User {
 async function makeUser(root: Client, userName: string): Promise<User> {
   await root.createUser({ userName });
   const { accessKey } = await root.createAccessKey({ userName });
-  return { accessKeyId: accessKey!.accessKeyId!, secretAccessKey: accessKey!.secretAccessKey! };
+  return { accessKeyId: accessKey.accessKeyId, secretAccessKey: accessKey.secretAccessKey };
 }
 
 const wait = (time: number) => new Promise((done) => setTimeout(done, time));
@@ -143,10 +143,10 @@ void t.test('bytes of requests that wait for the HSM', async (t) => {
     'limits:\n  requestBytes: 800000\n  requestBytesPerPrincipal: 240000\n  unauthenticatedRequestBytes: 262144',
   );
   const { keyMetadata } = await root.createKey({});
-  const keyId = keyMetadata!.keyId!;
+  const keyId = keyMetadata.keyId;
   const allow = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: 'kms:*', Resource: '*' }] };
   const { policy } = await root.createPolicy({ policyName: 'all', policyDocument: JSON.stringify(allow) });
-  await root.attachUserPolicy({ userName: 'nobody', policyArn: policy!.arn! });
+  await root.attachUserPolicy({ userName: 'nobody', policyArn: policy.arn });
   // Its signing key is known from then on, and authentication does not wait for the HSM.
   t.equal((await send(daemon, { ...user, operation: 'Encrypt', body: large(keyId) })).status, 200);
   const options: RequestOptions = { ...user, operation: 'Encrypt', body: large(keyId) };

@@ -200,7 +200,8 @@ function listAttached(
     (name) => name,
   );
   const attachedPolicies = items.map((policyName): AttachedPolicy => {
-    return { policyName, policyArn: identities.policy(policyName)?.arn };
+    // A policy that is attached cannot be deleted.
+    return { policyName, policyArn: identities.policy(policyName)!.arn };
   });
   return { response: { attachedPolicies, truncated, nextMarker } };
 }

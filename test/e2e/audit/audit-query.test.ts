@@ -7,14 +7,14 @@ import { TestDaemon } from '../../support/daemon.js';
 void t.test('a real log is queried with and without its daemon, and every edit of it is named', async (t) => {
   const daemon = await TestDaemon.start(t);
   const root = await daemon.connect();
-  const keyId = (await root.createKey({})).keyMetadata!.keyId!;
-  const other = (await root.createKey({})).keyMetadata!.keyId!;
+  const keyId = (await root.createKey({})).keyMetadata.keyId;
+  const other = (await root.createKey({})).keyMetadata.keyId;
   await root.createAlias({ aliasName: 'alias/app', targetKeyId: keyId });
   await root.createUser({ userName: 'alice' });
   const { accessKey } = await root.createAccessKey({ userName: 'alice' });
   const credentials = {
-    accessKeyId: accessKey!.accessKeyId!,
-    secretAccessKey: accessKey!.secretAccessKey!,
+    accessKeyId: accessKey.accessKeyId,
+    secretAccessKey: accessKey.secretAccessKey,
   };
   const alice = await daemon.connect({ credentials });
   const plaintext = Buffer.from('x');
@@ -30,12 +30,12 @@ void t.test('a real log is queried with and without its daemon, and every edit o
     ],
   });
   const { role } = await root.createRole({ roleName: 'worker', assumeRolePolicyDocument });
-  const assumed = await alice.assumeRole({ roleArn: role!.arn!, roleSessionName: 'one' });
-  const { accessKeyId, secretAccessKey, sessionToken } = assumed.credentials!;
+  const assumed = await alice.assumeRole({ roleArn: role.arn, roleSessionName: 'one' });
+  const { accessKeyId, secretAccessKey, sessionToken } = assumed.credentials;
   const session = {
-    accessKeyId: accessKeyId!,
-    secretAccessKey: secretAccessKey!,
-    sessionToken: sessionToken!,
+    accessKeyId: accessKeyId,
+    secretAccessKey: secretAccessKey,
+    sessionToken: sessionToken,
   };
   const worker = await daemon.connect({ credentials: session });
   await t.rejects(worker.describeKey({ keyId }), { code: 'AccessDeniedException' });
@@ -62,7 +62,7 @@ void t.test('a real log is queried with and without its daemon, and every edit o
     'Encrypt',
   ]);
   const ofRole = ['OpenConnection', 'DescribeKey'];
-  t.strictSame(await query('--principal', role!.arn!), ofRole, 'a role: its sessions');
+  t.strictSame(await query('--principal', role.arn), ofRole, 'a role: its sessions');
   t.equal(await daemon.stop(), 0);
   t.strictSame(await query('--key', `arn:aws:kms:us-east-1:000000000000:key/${keyId}`), ofKey);
   t.strictSame(await query('--key', 'alias/app', '--event', 'Encrypt'), ['Encrypt']);

@@ -68,7 +68,7 @@ void t.test(
 
     await daemon.start();
     let client = await daemon.connect();
-    const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+    const keyId = (await client.createKey({})).keyMetadata.keyId;
     await encryptMany(client, keyId, 50);
     await until(async () => (await healthOf(daemon)).audit.sinks.siem?.lastError !== undefined);
     const absent = await healthOf(daemon);

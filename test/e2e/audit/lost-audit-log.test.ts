@@ -17,7 +17,7 @@ async function useIt(signal: NodeJS.Signals): Promise<void> {
   await daemon.start();
   const client = await daemon.connect();
   const { keyMetadata } = await client.createKey({});
-  await client.encrypt({ keyId: keyMetadata!.keyId!, plaintext: Buffer.from('text') });
+  await client.encrypt({ keyId: keyMetadata.keyId, plaintext: Buffer.from('text') });
   await client.close();
   await daemon.stop(signal);
 }

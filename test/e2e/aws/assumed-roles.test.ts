@@ -24,14 +24,14 @@ const roleArn = (
     roleName: 'app',
     assumeRolePolicyDocument: document({ Principal: { AWS: '000000000000' }, Action: 'sts:AssumeRole' }),
   })
-).role!.arn!;
+).role.arn;
 const policy = async (policyName: string, Action: string) =>
-  (await root.createPolicy({ policyName, policyDocument: document({ Action, Resource: '*' }) })).policy!.arn!;
+  (await root.createPolicy({ policyName, policyDocument: document({ Action, Resource: '*' }) })).policy.arn;
 await root.attachRolePolicy({ roleName: 'app', policyArn: await policy('list', 'kms:ListKeys') });
 await root.createUser({ userName: 'alice' });
 await root.attachUserPolicy({ userName: 'alice', policyArn: await policy('assume', 'sts:AssumeRole') });
 const { accessKeyId = '', secretAccessKey = '' } = (await root.createAccessKey({ userName: 'alice' }))
-  .accessKey!;
+  .accessKey;
 
 const inHome = (name: string) => join(daemon.home, name);
 writeFileSync(

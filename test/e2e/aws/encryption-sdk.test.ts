@@ -15,7 +15,7 @@ void t.test('the AWS Encryption SDK', async (t) => {
   const daemon = await TestDaemon.start(t);
   const native = await daemon.connect();
   t.teardown(() => native.close());
-  const arn = async () => (await native.createKey({})).keyMetadata!.arn!;
+  const arn = async () => (await native.createKey({})).keyMetadata.arn;
   const [first, second, third] = [await arn(), await arn(), await arn()];
   const client = new KMS(clientConfig(daemon));
   t.teardown(() => client.destroy());

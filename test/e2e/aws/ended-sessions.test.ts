@@ -25,24 +25,24 @@ void t.test('a session that was used', async (t) => {
       roleName,
       assumeRolePolicyDocument: document({ Principal: { AWS: '000000000000' }, Action: 'sts:AssumeRole' }),
     });
-    await root.attachRolePolicy({ roleName, policyArn: policy!.arn! });
-    const { userName } = (await root.createUser({ userName: `of-${roleName}` })).user!;
+    await root.attachRolePolicy({ roleName, policyArn: policy.arn });
+    const { userName } = (await root.createUser({ userName: `of-${roleName}` })).user;
     const { accessKey } = await root.createAccessKey({ userName: userName! });
     const { policy: assuming } = await root.createPolicy({
       policyName: `assume-${roleName}`,
-      policyDocument: document({ Action: 'sts:AssumeRole', Resource: role!.arn }),
+      policyDocument: document({ Action: 'sts:AssumeRole', Resource: role.arn }),
     });
-    await root.attachUserPolicy({ userName: userName!, policyArn: assuming!.arn! });
+    await root.attachUserPolicy({ userName: userName!, policyArn: assuming.arn });
     const user = await daemon.connect({
-      credentials: { accessKeyId: accessKey!.accessKeyId!, secretAccessKey: accessKey!.secretAccessKey! },
+      credentials: { accessKeyId: accessKey.accessKeyId, secretAccessKey: accessKey.secretAccessKey },
     });
     const { credentials } = await user.assumeRole({
-      roleArn: role!.arn!,
+      roleArn: role.arn,
       roleSessionName: 'one',
       durationSeconds: 900,
     });
     await user.close();
-    const { accessKeyId = '', secretAccessKey = '', sessionToken = '' } = credentials!;
+    const { accessKeyId = '', secretAccessKey = '', sessionToken = '' } = credentials;
     const client = kmsClient(t, daemon, {
       credentials: { accessKeyId, secretAccessKey, sessionToken },
       maxAttempts: 1,
@@ -66,13 +66,13 @@ void t.test('a session that was used', async (t) => {
 
   await t.test('loses what its role loses', async (t) => {
     const { list } = await assume('poor');
-    await root.detachRolePolicy({ roleName: 'poor', policyArn: policy!.arn! });
+    await root.detachRolePolicy({ roleName: 'poor', policyArn: policy.arn });
     await t.rejects(list(), { name: 'AccessDeniedException' });
   });
 
   await t.test('ends with its role, also where one of the same name follows', async (t) => {
     const { list } = await assume('gone');
-    await root.detachRolePolicy({ roleName: 'gone', policyArn: policy!.arn! });
+    await root.detachRolePolicy({ roleName: 'gone', policyArn: policy.arn });
     await root.deleteRole({ roleName: 'gone' });
     await t.rejects(list(), { name: 'UnrecognizedClientException' });
     await root.createRole({

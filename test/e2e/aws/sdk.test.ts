@@ -183,10 +183,10 @@ void t.test('the JavaScript SDK', async (t) => {
       policyName: 'assume',
       policyDocument: allow(['sts:*'], '*'),
     });
-    await native.attachUserPolicy({ userName: 'alice', policyArn: policy!.arn! });
+    await native.attachUserPolicy({ userName: 'alice', policyArn: policy.arn });
     const credentials = {
-      accessKeyId: accessKey!.accessKeyId!,
-      secretAccessKey: accessKey!.secretAccessKey!,
+      accessKeyId: accessKey.accessKeyId,
+      secretAccessKey: accessKey.secretAccessKey,
     };
     const sts = stsClient(t, daemon, { credentials });
     t.match(await sts.send(new GetCallerIdentityCommand({})), {
@@ -194,7 +194,7 @@ void t.test('the JavaScript SDK', async (t) => {
     });
     const assumed = await sts.send(
       new AssumeRoleCommand({
-        RoleArn: role!.arn!,
+        RoleArn: role.arn,
         RoleSessionName: 'session1',
         DurationSeconds: 900,
         Tags: [{ Key: 'team', Value: 'a&b' }],
@@ -246,13 +246,13 @@ void t.test('the JavaScript SDK', async (t) => {
       ciphertextBlob: encrypted.CiphertextBlob,
       encryptionContext: context,
     });
-    t.strictSame(Buffer.from(back.plaintext!), plaintext);
+    t.strictSame(Buffer.from(back.plaintext), plaintext);
     const dataKey = await client.send(new kms.GenerateDataKeyCommand({ KeyId, KeySpec: 'AES_256' }));
     const opened = await native.decrypt({ ciphertextBlob: dataKey.CiphertextBlob });
-    t.strictSame(Buffer.from(opened.plaintext!), Buffer.from(dataKey.Plaintext!));
+    t.strictSame(Buffer.from(opened.plaintext), Buffer.from(dataKey.Plaintext!));
 
     const signing = (await native.createKey({ keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' }))
-      .keyMetadata!.keyId!;
+      .keyMetadata.keyId;
     const signed = await client.send(
       new kms.SignCommand({ KeyId: signing, Message: plaintext, SigningAlgorithm: 'ECDSA_SHA_256' }),
     );

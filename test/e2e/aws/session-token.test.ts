@@ -13,7 +13,7 @@ void t.test('GetSessionToken', async (t) => {
   t.teardown(() => root.close());
   await root.createUser({ userName: 'alice' });
   const { accessKey } = await root.createAccessKey({ userName: 'alice' });
-  const alice = { accessKeyId: accessKey!.accessKeyId!, secretAccessKey: accessKey!.secretAccessKey! };
+  const alice = { accessKeyId: accessKey.accessKeyId, secretAccessKey: accessKey.secretAccessKey };
   // Temporary credentials alone are let in: aws:TokenIssueTime is there for them.
   const policyDocument = JSON.stringify({
     Version: '2012-10-17',
@@ -25,7 +25,7 @@ void t.test('GetSessionToken', async (t) => {
     },
   });
   const { policy } = await root.createPolicy({ policyName: 'temporary', policyDocument });
-  await root.attachUserPolicy({ userName: 'alice', policyArn: policy!.arn! });
+  await root.attachUserPolicy({ userName: 'alice', policyArn: policy.arn });
 
   const sts = stsClient(t, daemon, { credentials: alice });
   const tokenOf = async (client: typeof sts, DurationSeconds?: number) => {
@@ -82,7 +82,7 @@ void t.test('GetSessionToken', async (t) => {
     const Statement = { Effect: 'Allow', Principal: { AWS: account }, Action: 'sts:AssumeRole' };
     const assumeRolePolicyDocument = JSON.stringify({ Version: '2012-10-17', Statement });
     const { role } = await root.createRole({ roleName: 'worker', assumeRolePolicyDocument });
-    const command = new AssumeRoleCommand({ RoleArn: role!.arn!, RoleSessionName: 'one' });
+    const command = new AssumeRoleCommand({ RoleArn: role.arn, RoleSessionName: 'one' });
     const { Credentials: assumed } = await stsClient(t, daemon, { credentials }).send(command);
     const ofRole = {
       accessKeyId: assumed!.AccessKeyId!,
@@ -106,7 +106,7 @@ void t.test('GetSessionToken', async (t) => {
   });
 
   await t.test('they end with their user', async (t) => {
-    await root.detachUserPolicy({ userName: 'alice', policyArn: policy!.arn! });
+    await root.detachUserPolicy({ userName: 'alice', policyArn: policy.arn });
     await root.deleteAccessKey({ userName: 'alice', accessKeyId: alice.accessKeyId });
     const headers = { 'x-amz-security-token': credentials.sessionToken };
     t.match(await send(daemon, { ...credentials, headers }), { __type: 'AccessDeniedException' });

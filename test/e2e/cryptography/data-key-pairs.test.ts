@@ -32,9 +32,9 @@ void t.test('data key pairs', async (t) => {
   t.teardown(() => client.close());
   const refuses = (attempt: Promise<unknown>, code: string, name = code) =>
     t.rejects(attempt, { code, retryable: false }, name);
-  const key = (await client.createKey({})).keyMetadata!;
-  const keyId = key.keyId!;
-  const objects = () => client.listKeys({}).then(({ keys }) => keys!.length);
+  const key = (await client.createKey({})).keyMetadata;
+  const keyId = key.keyId;
+  const objects = () => client.listKeys({}).then(({ keys }) => keys.length);
   const keysBefore = await objects();
 
   /** Checks that both halves belong together, in their one encoding. */
@@ -54,8 +54,8 @@ void t.test('data key pairs', async (t) => {
     await t.test(`${keyPairSpec}: halves fit, and the ciphertext decrypts to the private key`, async (t) => {
       const pair = await client.generateDataKeyPair({ keyId, keyPairSpec, encryptionContext });
       t.match(pair, { keyId: key.arn, keyPairSpec, keyMaterialId: key.currentKeyMaterialId });
-      fits(keyPairSpec, pair.privateKeyPlaintext!, pair.publicKey!);
-      const ciphertextBlob = pair.privateKeyCiphertextBlob!;
+      fits(keyPairSpec, pair.privateKeyPlaintext, pair.publicKey);
+      const ciphertextBlob = pair.privateKeyCiphertextBlob;
       const opened = await client.decrypt({ ciphertextBlob, encryptionContext });
       t.same(opened.plaintext, pair.privateKeyPlaintext);
       await refuses(client.decrypt({ ciphertextBlob }), 'InvalidCiphertextException');
@@ -71,7 +71,7 @@ void t.test('data key pairs', async (t) => {
         ciphertextBlob: hidden.privateKeyCiphertextBlob,
         encryptionContext,
       });
-      fits(keyPairSpec, later.plaintext!, hidden.publicKey!);
+      fits(keyPairSpec, later.plaintext, hidden.publicKey);
     });
   }
 
@@ -82,10 +82,10 @@ void t.test('data key pairs', async (t) => {
     };
     for (const keyPairSpec of specs) {
       const pair = await client.generateDataKeyPair({ keyId, keyPairSpec });
-      const pkcs8 = Buffer.from(pair.privateKeyPlaintext!);
+      const pkcs8 = Buffer.from(pair.privateKeyPlaintext);
       const { privateKey, publicKey, subtle } = await importDataKeyPair(pair);
       t.same(pair.privateKeyPlaintext, pkcs8, 'the plaintext is left to the caller');
-      pair.privateKeyPlaintext!.fill(0);
+      pair.privateKeyPlaintext.fill(0);
       t.equal(privateKey.extractable, false);
       const name = privateKey.algorithm.name as keyof typeof signing;
       const algorithm = signing[name] ?? { name };
@@ -93,7 +93,7 @@ void t.test('data key pairs', async (t) => {
       t.equal(await subtle.verify(algorithm, publicKey, signature, message), true, `${keyPairSpec} ${name}`);
       t.equal(await subtle.verify(algorithm, publicKey, signature, Buffer.of(1)), false, keyPairSpec);
       // Node's crypto judges: of ECDSA, WebCrypto gives r‖s.
-      const key = createPublicKey({ key: Buffer.from(pair.publicKey!), type: 'spki', format: 'der' });
+      const key = createPublicKey({ key: Buffer.from(pair.publicKey), type: 'spki', format: 'der' });
       const padding = name === 'RSA-PSS' ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } : {};
       const hash = keyPairSpec === 'ECC_NIST_EDWARDS25519' ? undefined : 'sha256';
       const judge = { key, dsaEncoding: 'ieee-p1363', ...padding } as const;
@@ -114,7 +114,7 @@ void t.test('data key pairs', async (t) => {
       const { subtle } = oaep;
       const sealed = await subtle.encrypt({ name: 'RSA-OAEP' }, oaep.publicKey, message);
       const judge = createPrivateKey({
-        key: Buffer.from(rsa.privateKeyPlaintext!),
+        key: Buffer.from(rsa.privateKeyPlaintext),
         type: 'pkcs8',
         format: 'der',
       });
@@ -122,7 +122,7 @@ void t.test('data key pairs', async (t) => {
       t.same(Buffer.from(await subtle.decrypt({ name: 'RSA-OAEP' }, oaep.privateKey, sealed)), message);
       t.same(
         Buffer.from(await subtle.exportKey('pkcs8', oaep.privateKey)),
-        Buffer.from(rsa.privateKeyPlaintext!),
+        Buffer.from(rsa.privateKeyPlaintext),
       );
       for (const keyPairSpec of [
         'ECC_NIST_P256',
@@ -143,11 +143,11 @@ void t.test('data key pairs', async (t) => {
         );
         const agreed = diffieHellman({
           privateKey: createPrivateKey({
-            key: Buffer.from(theirs.privateKeyPlaintext!),
+            key: Buffer.from(theirs.privateKeyPlaintext),
             type: 'pkcs8',
             format: 'der',
           }),
-          publicKey: createPublicKey({ key: Buffer.from(ours.publicKey!), type: 'spki', format: 'der' }),
+          publicKey: createPublicKey({ key: Buffer.from(ours.publicKey), type: 'spki', format: 'der' }),
         });
         t.same(secret, agreed, keyPairSpec);
       }
@@ -165,7 +165,7 @@ void t.test('data key pairs', async (t) => {
     await refused({ publicKey: other!.publicKey }, 'InvalidKey');
     await refused({ keyPairSpec: 'ECC_NIST_P384' }, 'InvalidKey');
     await refused({ privateKeyPlaintext: Buffer.of(1, 2, 3) }, 'InvalidKey');
-    await refused({ privateKeyPlaintext: pair!.privateKeyPlaintext!.subarray(1) }, 'InvalidKey');
+    await refused({ privateKeyPlaintext: pair!.privateKeyPlaintext.subarray(1) }, 'InvalidKey');
     await refused({}, 'IncompatibleAlgorithm', { algorithm: 'RSA-PSS' });
   });
 
@@ -174,12 +174,12 @@ void t.test('data key pairs', async (t) => {
       Array.from({ length: 800 }, () => client.generateDataKeyPair({ keyId, keyPairSpec: 'ECC_NIST_P256' })),
     );
     for (const { privateKeyPlaintext } of pairs) {
-      const der = Buffer.from(privateKeyPlaintext!);
+      const der = Buffer.from(privateKeyPlaintext);
       const again = createPrivateKey({ key: der, type: 'pkcs8', format: 'der' });
       if (!again.export({ type: 'pkcs8', format: 'der' }).equals(der)) t.fail(der.toString('hex'));
     }
     t.ok(
-      pairs.some(({ privateKeyPlaintext: der }) => der![36] === 0),
+      pairs.some(({ privateKeyPlaintext: der }) => der[36] === 0),
       'some began with a zero',
     );
   });
@@ -206,7 +206,7 @@ void t.test('data key pairs', async (t) => {
       'DryRunOperationException',
     );
     const created = await client.createKey({ keySpec: 'RSA_2048', keyUsage: 'ENCRYPT_DECRYPT' });
-    const rsa = created.keyMetadata!.keyId!;
+    const rsa = created.keyMetadata.keyId;
     await refuses(client.generateDataKeyPair({ keyId: rsa, keyPairSpec }), 'InvalidKeyUsageException');
     t.equal(await objects(), keysBefore + 1, 'data key pairs are no keys');
   });

@@ -9,8 +9,8 @@ void t.test('operations', async (t) => {
   const client = await daemon.connect();
   t.teardown(() => client.close());
   const { keyMetadata } = await client.createKey({ description: 'first' });
-  const keyId = keyMetadata!.keyId!;
-  const arn = keyMetadata!.arn!;
+  const keyId = keyMetadata.keyId;
+  const arn = keyMetadata.arn;
   const plaintext = Buffer.from('attack at dawn');
   const encryptionContext = JSON.parse('{"purpose":"test","__proto__":"x"}') as Record<string, string>;
 
@@ -31,7 +31,7 @@ void t.test('operations', async (t) => {
       description: 'first',
       currentKeyMaterialId: /^[0-9a-f]{64}$/,
     });
-    t.ok(Math.abs(keyMetadata!.creationDate! - Date.now() / 1000) < 60);
+    t.ok(Math.abs(keyMetadata.creationDate - Date.now() / 1000) < 60);
     t.same((await client.describeKey({ keyId })).keyMetadata, keyMetadata);
     const multiRegion = (await client.createKey({ multiRegion: true })).keyMetadata;
     t.match(multiRegion, {
@@ -43,8 +43,7 @@ void t.test('operations', async (t) => {
   await t.test('a key is found by id, ARN, alias name and alias ARN', async (t) => {
     t.same(await client.createAlias({ aliasName: 'alias/app/one', targetKeyId: keyId }), {});
     const forms = [keyId, arn, 'alias/app/one', 'arn:aws:kms:us-east-1:000000000000:alias/app/one'];
-    for (const form of forms)
-      t.equal((await client.describeKey({ keyId: form })).keyMetadata!.arn, arn, form);
+    for (const form of forms) t.equal((await client.describeKey({ keyId: form })).keyMetadata.arn, arn, form);
     const wrong = [
       'alias/none',
       '1234abcd-12ab-34cd-56ef-1234567890ab',
@@ -74,18 +73,18 @@ void t.test('operations', async (t) => {
       [{ aliasName: 'alias/app/one', targetKeyId: keyId, aliasArn: /:alias\/app\/one$/ }],
     );
     t.equal(truncated, false);
-    t.equal((await client.listAliases({ keyId })).aliases!.length, 1);
+    t.equal((await client.listAliases({ keyId })).aliases.length, 1);
   });
 
   await t.test('lists are paged, and a marker is one that the daemon gave', async (t) => {
     for (let index = 0; index < 3; index++) await client.createKey({});
-    const all = (await client.listKeys({})).keys!.map((key) => key.keyId);
+    const all = (await client.listKeys({})).keys.map((key) => key.keyId);
     t.equal(all.length, 5);
     const paged: unknown[] = [];
     let marker: string | undefined;
     do {
       const response = await client.listKeys({ limit: 2, marker });
-      paged.push(...response.keys!.map((key) => key.keyId));
+      paged.push(...response.keys.map((key) => key.keyId));
       t.equal(response.truncated, response.nextMarker !== undefined);
       marker = response.nextMarker;
     } while (marker !== undefined);
@@ -103,8 +102,8 @@ void t.test('operations', async (t) => {
       const { ciphertextBlob } = encrypted;
       const decrypted = await client.decrypt({ ciphertextBlob, encryptionContext: { ...encryptionContext } });
       t.match(decrypted, { keyId: arn, encryptionAlgorithm: 'SYMMETRIC_DEFAULT' });
-      t.equal(decrypted.keyMaterialId, keyMetadata!.currentKeyMaterialId);
-      t.same(Buffer.from(decrypted.plaintext!), bytes);
+      t.equal(decrypted.keyMaterialId, keyMetadata.currentKeyMaterialId);
+      t.same(Buffer.from(decrypted.plaintext), bytes);
     }
     const { ciphertextBlob } = await client.encrypt({ keyId: 'alias/app/one', plaintext, encryptionContext });
     const more = { ...encryptionContext, more: '' };
@@ -118,7 +117,7 @@ void t.test('operations', async (t) => {
 
   await t.test('a ciphertext with any byte flipped, or cut short, is refused', async (t) => {
     const { ciphertextBlob } = await client.encrypt({ keyId, plaintext, encryptionContext });
-    const blob = Buffer.from(ciphertextBlob!);
+    const blob = Buffer.from(ciphertextBlob);
     const attempts = [...blob.keys()].map(async (index) => {
       const bad = Buffer.from(blob);
       bad[index]! ^= 1;
@@ -143,7 +142,7 @@ void t.test('operations', async (t) => {
   });
 
   await t.test('a blob of another key is IncorrectKeyException where a key is named', async (t) => {
-    const other = (await client.createKey({})).keyMetadata!.keyId!;
+    const other = (await client.createKey({})).keyMetadata.keyId;
     const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
     await t.rejects(client.decrypt({ ciphertextBlob, keyId: other }), { code: 'IncorrectKeyException' });
     await t.rejects(client.decrypt({ ciphertextBlob, keyId: 'alias/none' }), { code: 'NotFoundException' });
@@ -158,14 +157,14 @@ void t.test('operations', async (t) => {
     ] as const;
     for (const [size, length] of cases) {
       const key = await client.generateDataKey({ keyId, encryptionContext, ...size });
-      t.equal(key.plaintext!.length, length);
-      t.match(key, { keyId: arn, keyMaterialId: keyMetadata!.currentKeyMaterialId });
+      t.equal(key.plaintext.length, length);
+      t.match(key, { keyId: arn, keyMaterialId: keyMetadata.currentKeyMaterialId });
       const opened = await client.decrypt({ ciphertextBlob: key.ciphertextBlob, encryptionContext });
       t.same(opened.plaintext, key.plaintext);
       const without = await client.generateDataKeyWithoutPlaintext({ keyId, encryptionContext, ...size });
       t.notOk('plaintext' in without);
       t.equal(
-        (await client.decrypt({ ciphertextBlob: without.ciphertextBlob, encryptionContext })).plaintext!
+        (await client.decrypt({ ciphertextBlob: without.ciphertextBlob, encryptionContext })).plaintext
           .length,
         length,
       );
@@ -184,33 +183,33 @@ void t.test('operations', async (t) => {
   });
 
   await t.test('re-encryption moves a ciphertext to another key and context', async (t) => {
-    const other = (await client.createKey({})).keyMetadata!;
+    const other = (await client.createKey({})).keyMetadata;
     const { ciphertextBlob } = await client.encrypt({ keyId, plaintext, encryptionContext });
     const moved = await client.reEncrypt({
       ciphertextBlob,
       sourceEncryptionContext: encryptionContext,
-      destinationKeyId: other.keyId!,
+      destinationKeyId: other.keyId,
       destinationEncryptionContext: { now: 'here' },
     });
     t.match(moved, {
       sourceKeyId: arn,
       keyId: other.arn,
-      sourceKeyMaterialId: keyMetadata!.currentKeyMaterialId,
+      sourceKeyMaterialId: keyMetadata.currentKeyMaterialId,
       destinationKeyMaterialId: other.currentKeyMaterialId,
     });
     const opened = await client.decrypt({
       ciphertextBlob: moved.ciphertextBlob,
       encryptionContext: { now: 'here' },
     });
-    t.same(Buffer.from(opened.plaintext!), plaintext);
-    await t.rejects(client.reEncrypt({ ciphertextBlob, destinationKeyId: other.keyId! }), {
+    t.same(Buffer.from(opened.plaintext), plaintext);
+    await t.rejects(client.reEncrypt({ ciphertextBlob, destinationKeyId: other.keyId }), {
       code: 'InvalidCiphertextException',
     });
   });
 
   await t.test('random bytes are as many as asked for, and differ', async (t) => {
     for (const numberOfBytes of [1, 32, 1_024]) {
-      t.equal((await client.generateRandom({ numberOfBytes })).plaintext!.length, numberOfBytes);
+      t.equal((await client.generateRandom({ numberOfBytes })).plaintext.length, numberOfBytes);
     }
     const [a, b] = await Promise.all([
       client.generateRandom({ numberOfBytes: 32 }),
@@ -234,7 +233,7 @@ void t.test('operations', async (t) => {
     ];
     for (const attempt of refused) await t.rejects(attempt(client), { code: 'DisabledException' });
     t.same(await client.enableKey({ keyId: arn }), {});
-    t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext!), plaintext);
+    t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext), plaintext);
   });
 
   await t.test('a dry run that would succeed says so, and one that would not says why', async (t) => {
@@ -278,12 +277,12 @@ void t.test('operations', async (t) => {
   await t.test('over wss it is the same service', async (t) => {
     const remote = await daemon.connect({ url: daemon.wss, ca: daemon.ca });
     const { ciphertextBlob } = await remote.encrypt({ keyId, plaintext });
-    t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext!), plaintext);
+    t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext), plaintext);
     await remote.close();
   });
 
   await t.test('each request is one audit event that shows no plaintext and no ciphertext', async (t) => {
-    const { arn: made } = (await client.createKey({})).keyMetadata!;
+    const { arn: made } = (await client.createKey({})).keyMetadata;
     t.match(daemon.events('CreateKey').at(-1), {
       resources: [{ accountId: '000000000000', type: 'AWS::KMS::Key', ARN: made }],
       responseElements: { keyMetadata: { arn: made } },
@@ -310,7 +309,7 @@ void t.test('operations', async (t) => {
       },
       requestParameters: { keyId, encryptionContext: { purpose: 'test' } },
       responseElements: null,
-      additionalEventData: { keyMaterialId: keyMetadata!.currentKeyMaterialId },
+      additionalEventData: { keyMaterialId: keyMetadata.currentKeyMaterialId },
       readOnly: true,
       resources,
     });
@@ -318,6 +317,6 @@ void t.test('operations', async (t) => {
     t.match(failed, { eventName: 'Encrypt', errorCode: 'NotFoundException', resources: [] });
     const log = JSON.stringify(daemon.auditRecords());
     t.notOk(log.includes(plaintext.toString('base64')) || log.includes(plaintext.toString()));
-    t.notOk(log.includes(Buffer.from(ciphertextBlob!).toString('base64')));
+    t.notOk(log.includes(Buffer.from(ciphertextBlob).toString('base64')));
   });
 });

@@ -29,11 +29,11 @@ void t.test('key agreement', async (t) => {
     await t.test(`${keySpec} agrees with Node and openssl, leading zeros included`, async (t) => {
       const { keyMetadata } = await client.createKey({ keySpec, keyUsage: 'KEY_AGREEMENT' });
       t.match(keyMetadata, { keyAgreementAlgorithms: ['ECDH'], keyUsage: 'KEY_AGREEMENT' });
-      const keyId = keyMetadata!.keyId!;
+      const keyId = keyMetadata.keyId;
       keys.set(keySpec, keyId);
       const shown = await client.getPublicKey({ keyId });
       t.same(shown.keyAgreementAlgorithms, ['ECDH']);
-      const publicKey = createPublicKey({ key: Buffer.from(shown.publicKey!), type: 'spki', format: 'der' });
+      const publicKey = createPublicKey({ key: Buffer.from(shown.publicKey), type: 'spki', format: 'der' });
       // One secret in 256 begins with a zero, of P-521 every second one.
       const rounds = await Promise.all(
         Array.from({ length: 800 }, async () => {
@@ -43,8 +43,8 @@ void t.test('key agreement', async (t) => {
           return { answer, expected: diffieHellman({ privateKey: pair.privateKey, publicKey }) };
         }),
       );
-      t.match(rounds[0]!.answer, { keyId: keyMetadata!.arn, keyAgreementAlgorithm, keyOrigin: 'AWS_KMS' });
-      t.ok(rounds.every(({ answer, expected }) => expected.equals(answer.sharedSecret!)));
+      t.match(rounds[0]!.answer, { keyId: keyMetadata.arn, keyAgreementAlgorithm, keyOrigin: 'AWS_KMS' });
+      t.ok(rounds.every(({ answer, expected }) => expected.equals(answer.sharedSecret)));
       t.ok(rounds.some(({ expected }) => expected[0] === 0));
       const pair = makePair(curve);
       const { sharedSecret } = await client.deriveSharedSecret({
@@ -55,9 +55,9 @@ void t.test('key agreement', async (t) => {
       const args = ['pkeyutl', '-derive', '-inkey', 'private', '-peerkey', 'public'];
       const said = openssl(args, {
         private: pair.privateKey.export({ type: 'pkcs8', format: 'pem' }),
-        public: toPem(shown.publicKey!),
+        public: toPem(shown.publicKey),
       });
-      t.ok(said.equals(sharedSecret!));
+      t.ok(said.equals(sharedSecret));
     });
   }
 
@@ -134,7 +134,7 @@ void t.test('key agreement', async (t) => {
   await t.test('keys of other usages, dry runs and disabled keys derive nothing', async () => {
     const { publicKey } = makePair('prime256v1');
     const created = await client.createKey({ keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' });
-    const signer = created.keyMetadata!.keyId!;
+    const signer = created.keyMetadata.keyId;
     const request = { keyAgreementAlgorithm, publicKey } as const;
     await refuses(client.deriveSharedSecret({ ...request, keyId: signer }), 'InvalidKeyUsageException');
     const keyId = keys.get('ECC_NIST_P256')!;

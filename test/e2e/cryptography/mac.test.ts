@@ -19,17 +19,16 @@ void t.test('MACs', async (t) => {
     await t.test(`${keySpec} makes MACs of its hash's length that it verifies, and no others`, async (t) => {
       const { keyMetadata } = await client.createKey({ keySpec, keyUsage: 'GENERATE_VERIFY_MAC' });
       t.match(keyMetadata, { keySpec, keyUsage: 'GENERATE_VERIFY_MAC', macAlgorithms: [macAlgorithm] });
-      const keyId = keyMetadata!.keyId!;
-      const other = (await client.createKey({ keySpec, keyUsage: 'GENERATE_VERIFY_MAC' })).keyMetadata!
-        .keyId!;
+      const keyId = keyMetadata.keyId;
+      const other = (await client.createKey({ keySpec, keyUsage: 'GENERATE_VERIFY_MAC' })).keyMetadata.keyId;
       for (const text of [Buffer.of(0), message, randomBytes(4096)]) {
         const made = await client.generateMac({ keyId, message: text, macAlgorithm });
-        t.match(made, { keyId: keyMetadata!.arn, macAlgorithm });
-        const mac = made.mac!;
+        t.match(made, { keyId: keyMetadata.arn, macAlgorithm });
+        const mac = made.mac;
         t.equal(mac.length, bits / 8);
         t.same((await client.generateMac({ keyId, message: text, macAlgorithm })).mac, mac);
         t.same(await client.verifyMac({ keyId, message: text, macAlgorithm, mac }), {
-          keyId: keyMetadata!.arn,
+          keyId: keyMetadata.arn,
           macAlgorithm,
           macValid: true,
         });
@@ -65,7 +64,7 @@ void t.test('MACs', async (t) => {
       await refuses(client.generateMac(dryRun), 'DryRunOperationException');
       await refuses(client.verifyMac({ ...dryRun, mac: Buffer.of(1) }), 'KMSInvalidMacException');
       const { mac } = await client.generateMac({ ...dryRun, dryRun: false });
-      await refuses(client.verifyMac({ ...dryRun, mac: mac! }), 'DryRunOperationException');
+      await refuses(client.verifyMac({ ...dryRun, mac: mac }), 'DryRunOperationException');
       await refuses(client.getPublicKey({ keyId }), 'UnsupportedOperationException');
       await client.disableKey({ keyId });
       await refuses(client.generateMac({ keyId, message, macAlgorithm }), 'DisabledException');
@@ -77,7 +76,7 @@ void t.test('MACs', async (t) => {
   }
 
   await t.test('a key of another usage makes no MACs', async () => {
-    const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+    const keyId = (await client.createKey({})).keyMetadata.keyId;
     await refuses(
       client.generateMac({ keyId, message, macAlgorithm: 'HMAC_SHA_256' }),
       'InvalidKeyUsageException',

@@ -21,37 +21,37 @@ void t.test('RSA encryption', async (t) => {
   t.teardown(() => client.close());
   const refuses = (attempt: Promise<unknown>, code: string, name = code) =>
     t.rejects(attempt, { code, retryable: false }, name);
-  const symmetric = (await client.createKey({})).keyMetadata!;
+  const symmetric = (await client.createKey({})).keyMetadata;
   const keys = new Map<string, string>();
 
   for (const [keySpec, longest] of Object.entries(sizes) as [KeySpec, readonly [number, number]][]) {
     await t.test(`${keySpec} decrypts what it, Node and openssl encrypted`, async (t) => {
       const { keyMetadata } = await client.createKey({ keySpec, keyUsage: 'ENCRYPT_DECRYPT' });
-      const keyId = keyMetadata!.keyId!;
+      const keyId = keyMetadata.keyId;
       keys.set(keySpec, keyId);
       t.match(keyMetadata, { keySpec, encryptionAlgorithms: algorithms });
       const { publicKey, encryptionAlgorithms } = await client.getPublicKey({ keyId });
       t.same(encryptionAlgorithms, algorithms);
-      const key = createPublicKey({ key: Buffer.from(publicKey!), type: 'spki', format: 'der' });
+      const key = createPublicKey({ key: Buffer.from(publicKey), type: 'spki', format: 'der' });
       for (const [index, encryptionAlgorithm] of algorithms.entries()) {
         const opens = async (ciphertextBlob: Uint8Array, expected: Buffer) => {
           const opened = await client.decrypt({ keyId, ciphertextBlob, encryptionAlgorithm });
-          t.match(opened, { keyId: keyMetadata!.arn, encryptionAlgorithm });
+          t.match(opened, { keyId: keyMetadata.arn, encryptionAlgorithm });
           t.notOk('keyMaterialId' in opened);
-          t.ok(Buffer.from(opened.plaintext!).equals(expected), `${encryptionAlgorithm}, ${expected.length}`);
+          t.ok(Buffer.from(opened.plaintext).equals(expected), `${encryptionAlgorithm}, ${expected.length}`);
         };
         for (const length of [1, 32, longest[index]!]) {
           const bytes = randomBytes(length);
           const made = await client.encrypt({ keyId, plaintext: bytes, encryptionAlgorithm });
-          t.match(made, { keyId: keyMetadata!.arn, encryptionAlgorithm });
-          t.equal(made.ciphertextBlob!.length, key.asymmetricKeyDetails!.modulusLength! / 8);
-          await opens(made.ciphertextBlob!, bytes);
+          t.match(made, { keyId: keyMetadata.arn, encryptionAlgorithm });
+          t.equal(made.ciphertextBlob.length, key.asymmetricKeyDetails!.modulusLength! / 8);
+          await opens(made.ciphertextBlob, bytes);
           const padding = constants.RSA_PKCS1_OAEP_PADDING;
           await opens(publicEncrypt({ key, padding, oaepHash: hashes[encryptionAlgorithm] }, bytes), bytes);
         }
         const options = ['rsa_padding_mode:oaep', `rsa_oaep_md:${hashes[encryptionAlgorithm]}`];
         const args = ['pkeyutl', '-encrypt', '-pubin', '-inkey', 'key', '-in', 'plaintext'];
-        const files = { key: toPem(publicKey!), plaintext };
+        const files = { key: toPem(publicKey), plaintext };
         await opens(
           openssl([...args, ...options.flatMap((option) => ['-pkeyopt', option])], files),
           plaintext,
@@ -69,12 +69,12 @@ void t.test('RSA encryption', async (t) => {
   await t.test('whatever is wrong with a ciphertext, the refusal is the same', async (t) => {
     for (const encryptionAlgorithm of algorithms) {
       const { ciphertextBlob } = await client.encrypt({ keyId, plaintext, encryptionAlgorithm });
-      const right = Buffer.from(ciphertextBlob!);
+      const right = Buffer.from(ciphertextBlob);
       const other = algorithms.find((name) => name !== encryptionAlgorithm)!;
       const flipped = Buffer.from(right);
       flipped[100]! ^= 1;
       const { publicKey } = await client.getPublicKey({ keyId });
-      const key = createPublicKey({ key: Buffer.from(publicKey!), type: 'spki', format: 'der' });
+      const key = createPublicKey({ key: Buffer.from(publicKey), type: 'spki', format: 'der' });
       const raw = (encoded: Buffer) => publicEncrypt({ key, padding: constants.RSA_NO_PADDING }, encoded);
       const wrong = [
         flipped,
@@ -85,8 +85,8 @@ void t.test('RSA encryption', async (t) => {
         Buffer.alloc(256, 255),
         raw(Buffer.concat([Buffer.of(0), randomBytes(255)])),
         raw(Buffer.concat([Buffer.of(1), randomBytes(255)])),
-        Buffer.from((await client.encrypt({ keyId, plaintext, encryptionAlgorithm: other })).ciphertextBlob!),
-        Buffer.from((await client.encrypt({ keyId: symmetric.keyId!, plaintext })).ciphertextBlob!),
+        Buffer.from((await client.encrypt({ keyId, plaintext, encryptionAlgorithm: other })).ciphertextBlob),
+        Buffer.from((await client.encrypt({ keyId: symmetric.keyId, plaintext })).ciphertextBlob),
       ];
       for (const [index, bad] of wrong.entries())
         await t.rejects(
@@ -104,7 +104,7 @@ void t.test('RSA encryption', async (t) => {
     await refuses(client.decrypt({ keyId, ciphertextBlob }), 'InvalidCiphertextException');
     await refuses(client.encrypt({ keyId, plaintext }), 'InvalidKeyUsageException');
     await refuses(
-      client.encrypt({ keyId: symmetric.keyId!, plaintext, encryptionAlgorithm }),
+      client.encrypt({ keyId: symmetric.keyId, plaintext, encryptionAlgorithm }),
       'InvalidKeyUsageException',
     );
     await refuses(client.generateDataKey({ keyId, keySpec: 'AES_256' }), 'InvalidKeyUsageException');
@@ -122,7 +122,7 @@ void t.test('RSA encryption', async (t) => {
 
   await t.test('ReEncrypt moves ciphertexts between symmetric and RSA keys', async (t) => {
     const context = { purpose: 'test' };
-    const first = await client.encrypt({ keyId: symmetric.keyId!, plaintext, encryptionContext: context });
+    const first = await client.encrypt({ keyId: symmetric.keyId, plaintext, encryptionContext: context });
     for (const encryptionAlgorithm of algorithms) {
       const there = await client.reEncrypt({
         ciphertextBlob: first.ciphertextBlob,
@@ -140,10 +140,10 @@ void t.test('RSA encryption', async (t) => {
         ciphertextBlob: there.ciphertextBlob,
         sourceKeyId: keyId,
         sourceEncryptionAlgorithm: encryptionAlgorithm,
-        destinationKeyId: symmetric.keyId!,
+        destinationKeyId: symmetric.keyId,
       });
       const { ciphertextBlob } = back;
-      t.ok(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext!).equals(plaintext));
+      t.ok(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext).equals(plaintext));
       const across = await client.reEncrypt({
         ciphertextBlob: there.ciphertextBlob,
         sourceKeyId: keyId,
@@ -156,9 +156,9 @@ void t.test('RSA encryption', async (t) => {
         keyId: keys.get('RSA_3072')!,
         encryptionAlgorithm: 'RSAES_OAEP_SHA_256',
       });
-      t.ok(Buffer.from(opened.plaintext!).equals(plaintext));
+      t.ok(Buffer.from(opened.plaintext).equals(plaintext));
     }
-    const long = await client.encrypt({ keyId: symmetric.keyId!, plaintext: randomBytes(191) });
+    const long = await client.encrypt({ keyId: symmetric.keyId, plaintext: randomBytes(191) });
     await refuses(
       client.reEncrypt({
         ciphertextBlob: long.ciphertextBlob,

@@ -66,18 +66,18 @@ void t.test('signing', async (t) => {
   for (const [keySpec, { algorithms, type, details }] of Object.entries(specs) as [KeySpec, Expected][]) {
     await t.test(`${keySpec} signs with each of its algorithms, and others verify it`, async (t) => {
       const { keyMetadata } = await client.createKey({ keySpec, keyUsage: 'SIGN_VERIFY' });
-      const keyId = keyMetadata!.keyId!;
+      const keyId = keyMetadata.keyId;
       keys.set(keySpec, keyId);
       t.match(keyMetadata, { keySpec, keyUsage: 'SIGN_VERIFY', signingAlgorithms: algorithms });
-      t.notOk(keyMetadata!.currentKeyMaterialId ?? keyMetadata!.encryptionAlgorithms?.length);
+      t.notOk(keyMetadata.currentKeyMaterialId ?? keyMetadata.encryptionAlgorithms?.length);
       const shown = await client.getPublicKey({ keyId });
       t.match(shown, {
-        keyId: keyMetadata!.arn,
+        keyId: keyMetadata.arn,
         keySpec,
         keyUsage: 'SIGN_VERIFY',
         signingAlgorithms: algorithms,
       });
-      const key = createPublicKey({ key: Buffer.from(shown.publicKey!), type: 'spki', format: 'der' });
+      const key = createPublicKey({ key: Buffer.from(shown.publicKey), type: 'spki', format: 'der' });
       t.equal(key.asymmetricKeyType, type);
       t.match(key.asymmetricKeyDetails, details);
 
@@ -91,16 +91,16 @@ void t.test('signing', async (t) => {
             message: messageType === 'RAW' ? message : createHash(hash!).update(message).digest(),
           };
           const made = await client.sign(request);
-          t.match(made, { keyId: keyMetadata!.arn, signingAlgorithm });
-          const signature = made.signature!;
+          t.match(made, { keyId: keyMetadata.arn, signingAlgorithm });
+          const signature = made.signature;
           t.ok(isRight(signingAlgorithm, key, message, signature), `${signingAlgorithm} ${messageType}`);
           t.equal(
-            await verifyOffline(shown.publicKey!, { ...request, signature }),
+            await verifyOffline(shown.publicKey, { ...request, signature }),
             true,
             'without the daemon',
           );
           t.same(await client.verify({ ...request, signature }), {
-            keyId: keyMetadata!.arn,
+            keyId: keyMetadata.arn,
             signatureValid: true,
             signingAlgorithm,
           });
@@ -121,7 +121,7 @@ void t.test('signing', async (t) => {
             Buffer.of(0),
           );
           for (const bad of wrong) {
-            t.equal(await verifyOffline(shown.publicKey!, { ...request, signature: bad }), false);
+            t.equal(await verifyOffline(shown.publicKey, { ...request, signature: bad }), false);
             await refuses(
               client.verify({ ...request, signature: bad }),
               'KMSInvalidSignatureException',
@@ -148,16 +148,16 @@ void t.test('signing', async (t) => {
     for (const [spec, signingAlgorithm, options] of cases) {
       const keyId = keys.get(spec)!;
       const { signature } = await client.sign({ keyId, message, signingAlgorithm });
-      const pem = toPem((await client.getPublicKey({ keyId })).publicKey!);
+      const pem = toPem((await client.getPublicKey({ keyId })).publicKey);
       const args = ['dgst', `-${hashOf(signingAlgorithm)}`, '-verify', 'key', '-signature', 'signature'];
-      const said = openssl([...args, ...options, 'message'], { key: pem, signature: signature!, message });
+      const said = openssl([...args, ...options, 'message'], { key: pem, signature: signature, message });
       t.equal(said.toString(), 'Verified OK\n', spec);
     }
     const keyId = keys.get('ECC_NIST_EDWARDS25519')!;
     const { signature } = await client.sign({ keyId, message, signingAlgorithm: 'ED25519_SHA_512' });
-    const pem = toPem((await client.getPublicKey({ keyId })).publicKey!);
+    const pem = toPem((await client.getPublicKey({ keyId })).publicKey);
     const args = ['pkeyutl', '-verify', '-pubin', '-inkey', 'key', '-rawin', '-in', 'message'];
-    const files = { key: pem, signature: signature!, message };
+    const files = { key: pem, signature: signature, message };
     t.match(openssl([...args, '-sigfile', 'signature'], files).toString(), /Signature Verified Successfully/);
   });
 
@@ -169,9 +169,9 @@ void t.test('signing', async (t) => {
       const signingAlgorithm = 'ECDSA_SHA_256';
       const { signature } = await client.sign({ keyId, message, signingAlgorithm });
       const { publicKey } = await client.getPublicKey({ keyId });
-      writeFileSync(join(cwd, 'public.b64'), `${Buffer.from(publicKey!).toString('base64')}\n`);
+      writeFileSync(join(cwd, 'public.b64'), `${Buffer.from(publicKey).toString('base64')}\n`);
       writeFileSync(join(cwd, 'message'), message);
-      writeFileSync(join(cwd, 'signature'), signature!);
+      writeFileSync(join(cwd, 'signature'), signature);
       const run = (...args: string[]) =>
         daemon.cli(['verify-offline', '--public-key', 'file://public.b64', ...args], {
           cwd,
@@ -209,7 +209,7 @@ void t.test('signing', async (t) => {
     const longest = Buffer.alloc(4096, 1);
     const { signature } = await client.sign({ keyId, signingAlgorithm, message: longest });
     t.ok(
-      (await client.verify({ keyId, signingAlgorithm, message: longest, signature: signature! }))
+      (await client.verify({ keyId, signingAlgorithm, message: longest, signature: signature }))
         .signatureValid,
     );
     for (const length of [0, 4097])
@@ -225,7 +225,7 @@ void t.test('signing', async (t) => {
         messageType: 'DIGEST',
       } as const;
       await refuses(client.sign(request), 'ValidationException');
-      await refuses(client.verify({ ...request, signature: signature! }), 'ValidationException');
+      await refuses(client.verify({ ...request, signature: signature }), 'ValidationException');
     }
   });
 
@@ -252,7 +252,7 @@ void t.test('signing', async (t) => {
     for (const algorithm of ['ECDSA_SHA_256', 'ML_DSA_SHAKE_256'] as const)
       for (const attempt of attempts(keys.get('RSA_2048')!, algorithm))
         await refuses(attempt, 'InvalidKeyUsageException');
-    const symmetric = (await client.createKey({})).keyMetadata!.keyId!;
+    const symmetric = (await client.createKey({})).keyMetadata.keyId;
     for (const attempt of attempts(symmetric, 'ECDSA_SHA_256'))
       await refuses(attempt, 'InvalidKeyUsageException');
     await refuses(client.getPublicKey({ keyId: symmetric }), 'UnsupportedOperationException');
@@ -270,7 +270,7 @@ void t.test('signing', async (t) => {
     );
     const right = await client.sign({ ...request, signingAlgorithm: 'ECDSA_SHA_256', dryRun: false });
     await refuses(
-      client.verify({ ...request, signature: right.signature!, signingAlgorithm: 'ECDSA_SHA_256' }),
+      client.verify({ ...request, signature: right.signature, signingAlgorithm: 'ECDSA_SHA_256' }),
       'DryRunOperationException',
     );
     await refuses(client.sign({ ...request, signingAlgorithm: 'ECDSA_SHA_384' }), 'InvalidKeyUsageException');

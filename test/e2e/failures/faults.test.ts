@@ -57,7 +57,7 @@ void t.test(
     await daemon.start();
     const client = await daemon.connect({ maxAttempts: 1 });
     t.teardown(() => client.close());
-    const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+    const keyId = (await client.createKey({})).keyMetadata.keyId;
     fill(disk, 64 * 1024);
 
     const acknowledged: string[] = [];
@@ -97,7 +97,7 @@ void t.test(
     t.ok(await within(30_000, works), 'it works again');
     await client.createAlias({
       aliasName: 'alias/after',
-      targetKeyId: (await client.createKey({})).keyMetadata!.keyId!,
+      targetKeyId: (await client.createKey({})).keyMetadata.keyId,
     });
     const there = await aliasesOf(client, keyId);
     const isComplete = () => there.every((name) => recorded(daemon).get(name) === 1);
@@ -135,7 +135,7 @@ void t.test(
     const { daemon, disk } = await homeOn(t, 'audit', memoryDisk(1024));
     await daemon.start();
     const client = await daemon.connect({ maxAttempts: 1 });
-    const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+    const keyId = (await client.createKey({})).keyMetadata.keyId;
     fill(disk, 0);
     // The last page of the file has room for some records.
     const names = Array.from({ length: 40 }, (_, index) => `alias/${index}`);
@@ -179,7 +179,7 @@ void t.test(
     const client = await daemon.connect({ maxAttempts: 1 });
     t.teardown(() => client.close());
     const made = new Set<string>();
-    const create = async () => made.add((await client.createKey({})).keyMetadata!.keyId!);
+    const create = async () => made.add((await client.createKey({})).keyMetadata.keyId);
     await create();
     const [keyId = ''] = made;
     fill(disk, 0);
@@ -206,7 +206,7 @@ void t.test(
     await daemon.start();
     const again = await daemon.connect();
     const { keys = [] } = await again.listKeys({});
-    const listed = keys.map((key) => key.keyId!);
+    const listed = keys.map((key) => key.keyId);
     t.strictSame(
       [...made].filter((one) => !listed.includes(one)),
       [],
@@ -232,7 +232,7 @@ void t.test(
     const daemon = await TestDaemon.start(t);
     const client = await daemon.connect({ maxAttempts: 1, timeout: 60_000 });
     t.teardown(() => client.close());
-    const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+    const keyId = (await client.createKey({})).keyMetadata.keyId;
     const whole = childrenOf(daemon.pid).length;
     const answers = new Map<string, number>();
     const answered = (code: string) => answers.set(code, (answers.get(code) ?? 0) + 1);
@@ -272,7 +272,7 @@ void t.test(
     const daemon = await TestDaemon.start(t);
     const client = await daemon.connect();
     t.teardown(() => client.close());
-    const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+    const keyId = (await client.createKey({})).keyMetadata.keyId;
     const descriptors = () => readdirSync(`/proc/${daemon.pid}/fd`).length;
     const before = descriptors();
     const hangUp = async (round: number) => {

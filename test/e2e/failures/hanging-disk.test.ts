@@ -25,7 +25,7 @@ for (const { folder, named } of cases) {
       await daemon.start();
       const client = await daemon.connect();
       const { keyMetadata } = await client.createKey({});
-      const keyId = keyMetadata!.keyId!;
+      const keyId = keyMetadata.keyId;
       const plaintext = Buffer.from('text');
       // Alone, on a disk that was fast lately.
       for (let each = 0; each < 20; each++) await client.encrypt({ keyId, plaintext });

@@ -10,7 +10,7 @@ void t.test('without file descriptors what is connected is served, and all goes 
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect({ maxAttempts: 1, timeout: 60_000 });
   t.teardown(() => client.close());
-  const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+  const keyId = (await client.createKey({})).keyMetadata.keyId;
   const whole = childrenOf(daemon.pid).length;
   const { pid } = daemon;
   // The limit is on the number of a new descriptor, and those below 3 are taken.
@@ -42,7 +42,7 @@ void t.test(
     const daemon = await TestDaemon.start(t);
     const client = await daemon.connect({ maxAttempts: 1, timeout: 60_000 });
     t.teardown(() => client.close());
-    const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+    const keyId = (await client.createKey({})).keyMetadata.keyId;
     const workers = childrenOf(daemon.pid);
     const busy = Array.from({ length: 3 * availableParallelism() }, () =>
       spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }),

@@ -10,7 +10,7 @@ void t.test('a pause of 12 s costs no worker, and what was in flight is answered
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
   t.teardown(() => client.close());
-  const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+  const keyId = (await client.createKey({})).keyMetadata.keyId;
   while (workersOf(daemon.pid).length < 2) await sleep(50);
   const before = workersOf(daemon.pid);
   let [running, done] = [true, 0];

@@ -36,7 +36,7 @@ void t.test(
     const keyId = await newExternalKey(client);
     const parameters = await parametersFor(client, keyId);
     await parameters.import(randomBytes(32), { validTo: Math.floor(Date.now() / 1000) + 30 * day });
-    const doomed = (await client.createKey({})).keyMetadata!.keyId!;
+    const doomed = (await client.createKey({})).keyMetadata.keyId;
     await client.scheduleKeyDeletion({ keyId: doomed, pendingWindowInDays: 7 });
     const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
     const before = labels(daemon);
@@ -51,7 +51,7 @@ void t.test(
     ]);
     clock.move('+0');
     await sleep(1_500);
-    t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext!), plaintext);
+    t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext), plaintext);
     t.match(await describe(client, keyId), { keyState: 'Enabled', expirationModel: 'KEY_MATERIAL_EXPIRES' });
     t.same(labels(daemon), before);
 
@@ -66,7 +66,7 @@ void t.test(
       await daemon.start(clock.env);
       const again = await daemon.connect();
       t.teardown(() => again.close());
-      t.same(Buffer.from((await again.decrypt({ ciphertextBlob })).plaintext!), plaintext);
+      t.same(Buffer.from((await again.decrypt({ ciphertextBlob })).plaintext), plaintext);
       t.same(labels(daemon), before);
       for (const name of ['DeleteExpiredKeyMaterial', 'DeleteExpiredWrappingKey', 'DeleteKey'])
         t.same(daemon.events(name), []);
@@ -86,7 +86,7 @@ void t.test(
 
 void t.test('what a clock planned that was ten years ahead is planned anew', async (t) => {
   const { daemon, clock, client } = await begin(t, 'deletionCautionHours: 0.001');
-  const newKey = async () => (await client.createKey({})).keyMetadata!.keyId!;
+  const newKey = async () => (await client.createKey({})).keyMetadata.keyId;
   const [rotated, doomed] = [await newKey(), await newKey()];
   await client.enableKeyRotation({ keyId: rotated });
   clock.move('+3650d');

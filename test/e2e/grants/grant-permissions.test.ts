@@ -19,7 +19,7 @@ void t.test('grants', async (t) => {
 
   const userClient = async (userName: string) => {
     await root.createUser({ userName });
-    const { accessKeyId = '', secretAccessKey = '' } = (await root.createAccessKey({ userName })).accessKey!;
+    const { accessKeyId = '', secretAccessKey = '' } = (await root.createAccessKey({ userName })).accessKey;
     const client = await daemon.connect({ credentials: { accessKeyId, secretAccessKey } });
     clients.push(client);
     return client;
@@ -27,10 +27,10 @@ void t.test('grants', async (t) => {
   const attach = async (userName: string, ...statements: object[]) => {
     const policyName = `p${Math.random().toString(36).slice(2)}`;
     const { policy } = await root.createPolicy({ policyName, policyDocument: document(...statements) });
-    await root.attachUserPolicy({ userName, policyArn: policy!.arn! });
-    return () => root.detachUserPolicy({ userName, policyArn: policy!.arn! });
+    await root.attachUserPolicy({ userName, policyArn: policy.arn });
+    return () => root.detachUserPolicy({ userName, policyArn: policy.arn });
   };
-  const newKey = async (more = {}) => (await root.createKey(more)).keyMetadata!.keyId!;
+  const newKey = async (more = {}) => (await root.createKey(more)).keyMetadata.keyId;
   const grant = async (keyId: string, grantee: string, more: Partial<CreateGrantRequest> = {}) =>
     root.createGrant({ keyId, granteePrincipal: arn(grantee), operations: ['Encrypt'], ...more });
 
@@ -46,7 +46,7 @@ void t.test('grants', async (t) => {
   });
   const session = async (roleSessionName: string) => {
     const { credentials } = await alice.assumeRole({ roleArn: arn('role/worker'), roleSessionName });
-    const { accessKeyId = '', secretAccessKey = '', sessionToken = '' } = credentials!;
+    const { accessKeyId = '', secretAccessKey = '', sessionToken = '' } = credentials;
     const client = await daemon.connect({ credentials: { accessKeyId, secretAccessKey, sessionToken } });
     clients.push(client);
     return client;
@@ -116,7 +116,7 @@ void t.test('grants', async (t) => {
       t.ok(await alice.describeKey({ keyId }));
       t.ok(await alice.generateDataKey({ keyId, keySpec: 'AES_256', encryptionContext: { a: '1', b: '2' } }));
       await t.rejects(alice.generateDataKey({ keyId, keySpec: 'AES_256' }), denied);
-      await root.revokeGrant({ keyId, grantId: equals.grantId! });
+      await root.revokeGrant({ keyId, grantId: equals.grantId });
       await grant(keyId, 'user/alice', { operations, constraints: { encryptionContextSubset: { a: '1' } } });
       t.ok(await alice.decrypt({ ciphertextBlob, encryptionContext: { a: '1', b: '2' } }));
       t.ok(await encrypt({ a: '1' }));
@@ -130,7 +130,7 @@ void t.test('grants', async (t) => {
     const to = await newKey();
     const { ciphertextBlob } = await root.encrypt({ keyId: from, plaintext, encryptionContext: { a: '1' } });
     const request = {
-      ciphertextBlob: ciphertextBlob!,
+      ciphertextBlob: ciphertextBlob,
       destinationKeyId: to,
       sourceEncryptionContext: { a: '1' },
       destinationEncryptionContext: { b: '2' },
@@ -187,7 +187,7 @@ void t.test('grants', async (t) => {
     await root.deleteUser({ userName: 'brief' });
     const brief = await userClient('brief');
     await t.rejects(brief.encrypt({ keyId, plaintext }), denied);
-    const [{ grantId } = {}] = (await root.listGrants({ keyId })).grants!;
+    const [{ grantId } = {}] = (await root.listGrants({ keyId })).grants;
     await t.rejects(brief.retireGrant({ keyId, grantId }), denied);
   });
 
@@ -260,7 +260,7 @@ void t.test('grants', async (t) => {
     await no(bob, ofBob);
     await no(alice, plain);
     await no(worker, plain);
-    await t.rejects(worker.revokeGrant({ keyId, grantId: own.grantId! }), denied);
+    await t.rejects(worker.revokeGrant({ keyId, grantId: own.grantId }), denied);
     await t.rejects(alice.retireGrant({ grantToken: own.grantToken, dryRun: true }), {
       code: 'DryRunOperationException',
     });
@@ -272,7 +272,7 @@ void t.test('grants', async (t) => {
     await detach();
     await alice.retireGrant({ grantToken: again.grantToken });
     await root.retireGrant({ grantToken: plain.grantToken });
-    await bob.revokeGrant({ keyId, grantId: ofBob.grantId! });
+    await bob.revokeGrant({ keyId, grantId: ofBob.grantId });
     t.same((await root.listGrants({ keyId })).grants, []);
     t.ok(await bob.listRetirableGrants({ retiringPrincipal: arn('role/worker') }));
     await t.rejects(alice.listRetirableGrants({ retiringPrincipal: arn('user/alice') }), denied);

@@ -18,7 +18,7 @@ const trust = JSON.stringify({
 });
 
 async function newKey(client: Client, more: Parameters<Client['createKey']>[0] = {}): Promise<string> {
-  return (await client.createKey(more)).keyMetadata!.keyId!;
+  return (await client.createKey(more)).keyMetadata.keyId;
 }
 
 void t.test('grants', async (t) => {
@@ -32,7 +32,7 @@ void t.test('grants', async (t) => {
   const create = (more: Partial<CreateGrantRequest> = {}) =>
     client.createGrant({ keyId, granteePrincipal: alice, operations: ['Encrypt'], ...more });
   const ids = async (more: object = {}) =>
-    (await client.listGrants({ keyId, ...more })).grants!.map(({ grantId }) => grantId);
+    (await client.listGrants({ keyId, ...more })).grants.map(({ grantId }) => grantId);
 
   await t.test('a grant is listed as it was made, and its token is in no audit record', async (t) => {
     const { grantId, grantToken } = await create({
@@ -45,8 +45,8 @@ void t.test('grants', async (t) => {
     t.match(grantToken, /^[A-Za-z0-9+/=]{100,300}$/);
     const { grants, truncated } = await client.listGrants({ keyId });
     t.equal(truncated, false);
-    const [grant] = grants!;
-    t.ok(Math.abs(grant!.creationDate! - Date.now() / 1000) < 60);
+    const [grant] = grants;
+    t.ok(Math.abs(grant!.creationDate - Date.now() / 1000) < 60);
     t.match(grant, {
       keyId: keyArn,
       grantId,
@@ -63,8 +63,8 @@ void t.test('grants', async (t) => {
       resources: [{ ARN: keyArn }],
       readOnly: false,
     });
-    t.notOk(JSON.stringify(daemon.auditRecords()).includes(grantToken!));
-    await client.revokeGrant({ keyId: keyArn, grantId: grantId! });
+    t.notOk(JSON.stringify(daemon.auditRecords()).includes(grantToken));
+    await client.revokeGrant({ keyId: keyArn, grantId: grantId });
     t.same(await ids(), []);
     const revoked = daemon.events('RevokeGrant').at(-1);
     t.match(revoked, { requestParameters: { grantId }, additionalEventData: { grantId } });
@@ -155,13 +155,13 @@ void t.test('grants', async (t) => {
       );
       const at = await Promise.all(Array.from({ length: 20 }, () => create({ name: 'at-once' })));
       t.equal(new Set(at.map(({ grantId }) => grantId)).size, 1, 'also when they come at once');
-      await client.revokeGrant({ keyId, grantId: at[0]!.grantId! });
+      await client.revokeGrant({ keyId, grantId: at[0]!.grantId });
       t.not(
         (await create({ name: 'at-once' })).grantId,
         at[0]!.grantId,
         'one that was revoked does not come back',
       );
-      for (const grantId of await ids()) await client.revokeGrant({ keyId, grantId: grantId! });
+      for (const grantId of await ids()) await client.revokeGrant({ keyId, grantId: grantId });
     },
   );
 
@@ -238,7 +238,7 @@ void t.test('grants', async (t) => {
       ...invalid,
       message: 'More than one constraint supplied',
     });
-    for (const grantId of await ids()) await client.revokeGrant({ keyId, grantId: grantId! });
+    for (const grantId of await ids()) await client.revokeGrant({ keyId, grantId: grantId });
   });
 
   await t.test('grants are listed in pages, and by grantee, id and retiring principal', async (t) => {
@@ -296,7 +296,7 @@ void t.test('grants', async (t) => {
     await client.retireGrant({ keyId: keyArn, grantId: second.grantId });
     await t.rejects(client.retireGrant({ grantToken: first.grantToken }), { code: 'NotFoundException' });
     await t.rejects(client.retireGrant({ keyId, grantId: second.grantId }), { code: 'NotFoundException' });
-    await t.rejects(client.revokeGrant({ keyId, grantId: second.grantId! }), { code: 'NotFoundException' });
+    await t.rejects(client.revokeGrant({ keyId, grantId: second.grantId }), { code: 'NotFoundException' });
     await t.rejects(client.revokeGrant({ keyId, grantId: 'x' }), { code: 'InvalidGrantIdException' });
     const { grantToken, grantId } = second;
     for (const wrong of [{}, { keyId }, { grantId }, { grantToken, keyId, grantId }])
@@ -350,7 +350,7 @@ void t.test('grants', async (t) => {
       const { code, stdout } = await run(text);
       t.equal(code, 0);
       const { GrantId: grantId } = JSON.parse(stdout) as { GrantId: string };
-      const [grant] = (await client.listGrants({ keyId: own, grantId })).grants!;
+      const [grant] = (await client.listGrants({ keyId: own, grantId })).grants;
       t.same({ ...grant!.constraints!.encryptionContextSubset }, { a: '1', b: '2' });
     }
     for (const text of [
@@ -398,10 +398,10 @@ void t.test('grants', async (t) => {
     const second = await create({ keyId: own });
     await client.disableKey({ keyId: own });
     await t.rejects(create({ keyId: own }), { code: 'DisabledException' });
-    await client.revokeGrant({ keyId: own, grantId: first.grantId! });
+    await client.revokeGrant({ keyId: own, grantId: first.grantId });
     await client.scheduleKeyDeletion({ keyId: own, pendingWindowInDays: 7 });
     await t.rejects(create({ keyId: own }), { code: 'KMSInvalidStateException' });
-    t.equal((await client.listGrants({ keyId: own })).grants!.length, 1);
+    t.equal((await client.listGrants({ keyId: own })).grants.length, 1);
     await client.retireGrant({ keyId: own, grantId: second.grantId });
   });
 
@@ -444,6 +444,6 @@ void t.test('a key has as many grants as the limit says', async (t) => {
   t.equal(results.filter(({ status }) => status === 'fulfilled').length, 3, 'also when they come at once');
   await t.rejects(create(), { code: 'LimitExceededException' });
   const { grants } = await client.listGrants({ keyId });
-  await client.revokeGrant({ keyId, grantId: grants![0]!.grantId! });
+  await client.revokeGrant({ keyId, grantId: grants[0]!.grantId });
   t.ok(await create());
 });

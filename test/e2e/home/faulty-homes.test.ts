@@ -123,7 +123,7 @@ void t.test('no token with that label, and no home that was initialised, are sai
 void t.test('a record that was corrupted in LevelDB stops the start, and is named', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
-  const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+  const keyId = (await client.createKey({})).keyMetadata.keyId;
   await client.close();
   await daemon.stop();
   const change = async (edit: (value: Buffer) => Buffer) => {
@@ -173,7 +173,7 @@ void t.test("other people's objects in the token are counted and never touched",
 void t.test('a key whose object is gone is Unavailable, and its record stays', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
-  const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+  const keyId = (await client.createKey({})).keyMetadata.keyId;
   await client.close();
   await daemon.stop();
   pkcs11Tool(daemon, '--delete-object', '--type', 'secrkey', '--label', `keyhold/${keyId}`);

@@ -32,7 +32,7 @@ function newFolder(t: Test): string {
 async function createKey(daemon: TestDaemon): Promise<string> {
   const client = await daemon.connect();
   try {
-    return (await client.createKey({})).keyMetadata!.keyId!;
+    return (await client.createKey({})).keyMetadata.keyId;
   } finally {
     await client.close();
   }

@@ -20,11 +20,11 @@ const list = async (daemon: TestDaemon, ...args: string[]) => {
 void t.test('slots, tokens, mechanisms, and whose the objects are', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
-  const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+  const keyId = (await client.createKey({})).keyMetadata.keyId;
   await client.createAlias({ aliasName: 'alias/first', targetKeyId: keyId });
   await client.rotateKeyOnDemand({ keyId });
   await client.createKey({ keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' });
-  const external = (await client.createKey({ origin: 'EXTERNAL' })).keyMetadata!.keyId!;
+  const external = (await client.createKey({ origin: 'EXTERNAL' })).keyMetadata.keyId;
   await client.getParametersForImport({
     keyId: external,
     wrappingAlgorithm: 'RSA_AES_KEY_WRAP_SHA_256',

@@ -153,8 +153,8 @@ void t.test('who asks for it shares a token with another Keyhold, which keeps it
 void t.test('records without a MAC have nothing destroyed and no store emptied', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
-  const { keyId } = (await client.createKey({})).keyMetadata!;
-  const { ciphertextBlob } = await client.encrypt({ keyId: keyId!, plaintext: Buffer.from('payroll') });
+  const { keyId } = (await client.createKey({})).keyMetadata;
+  const { ciphertextBlob } = await client.encrypt({ keyId: keyId, plaintext: Buffer.from('payroll') });
   await client.close();
   await daemon.stop();
   const inToken = labels(daemon);
@@ -197,8 +197,8 @@ void t.test('records without a MAC have nothing destroyed and no store emptied',
   await again.close();
   await daemon.start();
   const later = await daemon.connect();
-  const { plaintext } = await later.decrypt({ ciphertextBlob: ciphertextBlob! });
-  t.equal(Buffer.from(plaintext!).toString(), 'payroll');
+  const { plaintext } = await later.decrypt({ ciphertextBlob: ciphertextBlob });
+  t.equal(Buffer.from(plaintext).toString(), 'payroll');
   await later.close();
 });
 
@@ -210,7 +210,7 @@ void t.test('an instance record cannot point at a key that others use', async (t
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
   const { keyId } = (await client.createKey({ keySpec: 'HMAC_256', keyUsage: 'GENERATE_VERIFY_MAC' }))
-    .keyMetadata!;
+    .keyMetadata;
   await client.close();
   await daemon.stop();
   const store = await LevelStore.open(join(daemon.home, 'metadata'));

@@ -37,7 +37,7 @@ void t.test(
   async (t) => {
     const daemon = await TestDaemon.start(t);
     const client = await daemon.connect();
-    const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+    const keyId = (await client.createKey({})).keyMetadata.keyId;
     await client.close();
     await daemon.stop();
     const refused = async (path: string, message: RegExp) => {
@@ -71,7 +71,7 @@ for (const part of parts) {
       await daemon.start();
       const client = await daemon.connect({ maxAttempts: 1 });
       t.teardown(() => client.close());
-      const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+      const keyId = (await client.createKey({})).keyMetadata.keyId;
       const alias = (aliasName: string) => client.createAlias({ aliasName, targetKeyId: keyId });
       await alias('alias/acknowledged');
       disk.fail();
@@ -104,7 +104,7 @@ void t.test(
     const daemon = await TestDaemon.start(t);
     const client = await daemon.connect({ maxAttempts: 1 });
     t.teardown(() => client.close());
-    const made = [(await client.createKey({})).keyMetadata!.keyId!];
+    const made = [(await client.createKey({})).keyMetadata.keyId];
     for (const part of parts) {
       const writable = makeImmutable(join(daemon.home, part));
       try {
@@ -114,7 +114,7 @@ void t.test(
       }
       const works = () =>
         client.createKey({}).then(
-          ({ keyMetadata }) => made.push(keyMetadata!.keyId!) > 0,
+          ({ keyMetadata }) => made.push(keyMetadata.keyId) > 0,
           () => false,
         );
       // The audit log is tried every 5 s at least.

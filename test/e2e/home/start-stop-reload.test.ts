@@ -35,7 +35,7 @@ void t.test(
     const workers = workersOf(daemon.pid);
     const client = await daemon.connect({ maxAttempts: 1 });
     const { keyMetadata } = await client.createKey({});
-    const keyId = keyMetadata!.keyId!;
+    const keyId = keyMetadata.keyId;
     const work = Array.from({ length: 100 }, () => client.encrypt({ keyId, plaintext: Buffer.from('x') }));
     // When the first is answered the others have left too: there are fewer than the client keeps in flight.
     await work[0];
@@ -54,7 +54,7 @@ void t.test(
     await t.test('SIGINT does the same, and a key made before is there after the restart', async (t) => {
       await daemon.start();
       const again = await daemon.connect();
-      t.equal((await again.describeKey({ keyId })).keyMetadata!.arn, keyMetadata!.arn);
+      t.equal((await again.describeKey({ keyId })).keyMetadata.arn, keyMetadata.arn);
       await again.close();
       t.equal(await daemon.stop('SIGINT'), 0);
     });

@@ -84,7 +84,7 @@ void t.test('mutual TLS', async (t) => {
     t.match(arn, /^arn:aws:sts::000000000000:assumed-role\/worker\/[0-9a-f]{2,40}$/);
     const [event] = daemon.events('GetCallerIdentity').slice(-1);
     t.match(event, {
-      userIdentity: { type: 'AssumedRole', principalId: new RegExp(`^${role!.roleId}:`) },
+      userIdentity: { type: 'AssumedRole', principalId: new RegExp(`^${role.roleId}:`) },
     });
   });
 
@@ -115,8 +115,8 @@ void t.test('mutual TLS', async (t) => {
   await t.test('certificate and access key together must name the same principal', async (t) => {
     const { accessKey } = await root.createAccessKey({ userName: 'alice' });
     const credentials = {
-      accessKeyId: accessKey!.accessKeyId!,
-      secretAccessKey: accessKey!.secretAccessKey!,
+      accessKeyId: accessKey.accessKeyId,
+      secretAccessKey: accessKey.secretAccessKey,
     };
     t.equal(await whoIs(alice, { credentials }), aliceArn);
     t.equal(await whoIs(undefined, { credentials }), aliceArn, 'an access key alone does too');

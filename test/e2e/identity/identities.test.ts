@@ -41,7 +41,7 @@ void t.test('identities', async (t) => {
         arn: `arn:aws:iam::${account}:user/team/Alice`,
         tags: [{ key: 'Team', value: 'red' }],
       });
-      t.ok(Math.abs(user!.createDate! - Date.now() / 1000) < 60);
+      t.ok(Math.abs(user.createDate - Date.now() / 1000) < 60);
       t.same((await client.getUser({ userName: 'alice' })).user, user);
       for (const userName of ['Alice', 'aLICE'])
         await t.rejects(client.createUser({ userName }), { code: 'EntityAlreadyExistsException' }, userName);
@@ -59,7 +59,7 @@ void t.test('identities', async (t) => {
   await t.test(
     'tags of one key in another case are replaced, reserved and repeated ones refused',
     async (t) => {
-      const tags = async () => (await client.getUser({ userName: 'Alice' })).user!.tags ?? [];
+      const tags = async () => (await client.getUser({ userName: 'Alice' })).user.tags ?? [];
       await client.tagUser({ userName: 'Alice', tags: [{ key: 'team', value: 'blue' }] });
       t.same(await tags(), [{ key: 'team', value: 'blue' }]);
       const tag = (key: string) => ({ key, value: '' });
@@ -89,10 +89,10 @@ void t.test('identities', async (t) => {
       arn: `arn:aws:iam::${account}:role/worker`,
       maxSessionDuration: 7_200,
     });
-    t.equal((await client.getRole({ roleName: 'worker' })).role!.assumeRolePolicyDocument, trust);
+    t.equal((await client.getRole({ roleName: 'worker' })).role.assumeRolePolicyDocument, trust);
     const compact = JSON.stringify(JSON.parse(trust));
     await client.updateAssumeRolePolicy({ roleName: 'worker', policyDocument: compact });
-    t.equal((await client.getRole({ roleName: 'worker' })).role!.assumeRolePolicyDocument, compact);
+    t.equal((await client.getRole({ roleName: 'worker' })).role.assumeRolePolicyDocument, compact);
     const refused = [
       allowAll,
       '{',
@@ -112,14 +112,14 @@ void t.test('identities', async (t) => {
     );
     await client.tagRole({ roleName: 'worker', tags: [{ key: 'a', value: 'b' }] });
     await client.untagRole({ roleName: 'worker', tagKeys: ['a'] });
-    t.equal((await client.getRole({ roleName: 'worker' })).role!.tags, undefined);
+    t.equal((await client.getRole({ roleName: 'worker' })).role.tags, undefined);
   });
 
   await t.test(
     'a managed policy in use is not deleted, and what has policies or access keys neither',
     async (t) => {
       const { policy } = await client.createPolicy({ policyName: 'all', policyDocument: allowAll });
-      const policyArn = policy!.arn!;
+      const policyArn = policy.arn;
       t.match(policy, {
         arn: `arn:aws:iam::${account}:policy/all`,
         policyId: /^ANPA[A-Z2-7]{17}$/,
@@ -135,7 +135,7 @@ void t.test('identities', async (t) => {
       await client.attachUserPolicy({ userName: 'Alice', policyArn });
       await client.attachRolePolicy({ roleName: 'worker', policyArn });
       await client.putRolePermissionsBoundary({ roleName: 'worker', permissionsBoundary: policyArn });
-      t.match((await client.getRole({ roleName: 'worker' })).role!.permissionsBoundary, {
+      t.match((await client.getRole({ roleName: 'worker' })).role.permissionsBoundary, {
         permissionsBoundaryType: 'Policy',
         permissionsBoundaryArn: policyArn,
       });
@@ -183,7 +183,7 @@ void t.test('identities', async (t) => {
       message: 'Cannot exceed quota for PoliciesPerUser: 10',
     });
     const { policies, truncated } = await client.listPolicies({ limit: 11 });
-    t.equal(policies!.length, 11);
+    t.equal(policies.length, 11);
     t.equal(truncated, false);
   });
 
@@ -191,16 +191,16 @@ void t.test('identities', async (t) => {
     for (const userName of ['bob', 'Carol', 'dave']) await client.createUser({ userName });
     const first = await client.listUsers({ limit: 2 });
     t.same(
-      first.users!.map(({ userName }) => userName),
+      first.users.map(({ userName }) => userName),
       ['Alice', 'bob'],
     );
     const second = await client.listUsers({ limit: 2, marker: first.nextMarker! });
     t.same(
-      second.users!.map(({ userName }) => userName),
+      second.users.map(({ userName }) => userName),
       ['Carol', 'dave'],
     );
     t.equal(second.truncated, false);
-    t.equal((await client.listUsers({ pathPrefix: '/team/' })).users!.length, 1);
+    t.equal((await client.listUsers({ pathPrefix: '/team/' })).users.length, 1);
   });
 
   await t.test('a user has two access keys at most, each of which says who signs with it', async (t) => {
@@ -211,19 +211,19 @@ void t.test('identities', async (t) => {
       status: 'Active',
       secretAccessKey: /^[A-Za-z0-9+/]{40}$/,
     });
-    const other = (await client.createAccessKey({ userName: 'bob' })).accessKey!;
+    const other = (await client.createAccessKey({ userName: 'bob' })).accessKey;
     await t.rejects(client.createAccessKey({ userName: 'bob' }), {
       code: 'LimitExceededException',
       message: 'Cannot exceed quota for AccessKeysPerUser: 2',
     });
-    const { accessKeyId = '', secretAccessKey = '' } = accessKey!;
+    const { accessKeyId = '', secretAccessKey = '' } = accessKey;
     const bob = await daemon.connect({ credentials: { accessKeyId, secretAccessKey } });
     t.teardown(() => bob.close());
     const { user } = await client.getUser({ userName: 'bob' });
-    t.same(await bob.getCallerIdentity({}), { userId: user!.userId, account, arn: user!.arn });
+    t.same(await bob.getCallerIdentity({}), { userId: user.userId, account, arn: user.arn });
     t.same((await client.getCallerIdentity({})).userId, account);
     await t.test('and may do nothing without a policy', async (t) => {
-      const refusal = `User: ${user!.arn} is not authorized to perform: kms:ListKeys on resource: * because no identity-based policy allows the kms:ListKeys action`;
+      const refusal = `User: ${user.arn} is not authorized to perform: kms:ListKeys on resource: * because no identity-based policy allows the kms:ListKeys action`;
       await t.rejects(bob.listKeys({}), { code: 'AccessDeniedException', message: refusal });
       await t.rejects(bob.createAccessKey({}), { code: 'AccessDeniedException' });
     });
@@ -244,15 +244,15 @@ void t.test('identities', async (t) => {
       upgrade(daemon, { accessKeyId, secretAccessKey }),
       /security token included in the request is invalid/,
     );
-    await t.rejects(client.deleteAccessKey({ userName: 'dave', accessKeyId: other.accessKeyId! }), {
+    await t.rejects(client.deleteAccessKey({ userName: 'dave', accessKeyId: other.accessKeyId }), {
       code: 'NoSuchEntityException',
     });
     const { accessKeyMetadata } = await client.listAccessKeys({ userName: 'bob' });
     t.same(
-      accessKeyMetadata!.map((key) => [key.accessKeyId, key.status]),
+      accessKeyMetadata.map((key) => [key.accessKeyId, key.status]),
       [[other.accessKeyId, 'Active']],
     );
-    const secrets = [secretAccessKey, other.secretAccessKey!];
+    const secrets = [secretAccessKey, other.secretAccessKey];
     t.notOk(secrets.some((secret) => JSON.stringify(daemon.auditRecords()).includes(secret)));
     t.match(daemon.events('CreateAccessKey')[0], {
       eventSource: 'keyhold',
@@ -260,14 +260,14 @@ void t.test('identities', async (t) => {
     });
     t.match(daemon.events('ListKeys')[0], {
       errorCode: 'AccessDeniedException',
-      userIdentity: { type: 'IAMUser', principalId: user!.userId, userName: 'bob', accessKeyId },
+      userIdentity: { type: 'IAMUser', principalId: user.userId, userName: 'bob', accessKeyId },
     });
   });
 
   await t.test('a user made anew under an old name is another one', async (t) => {
     const { user } = await client.getUser({ userName: 'dave' });
     await client.deleteUser({ userName: 'dave' });
-    t.not((await client.createUser({ userName: 'dave' })).user!.userId, user!.userId);
+    t.not((await client.createUser({ userName: 'dave' })).user.userId, user.userId);
   });
 
   await t.test("the root's access key is replaced by another, and the last one stays", async (t) => {
@@ -278,15 +278,15 @@ void t.test('identities', async (t) => {
     await client.updateAccessKey({ accessKeyId, status: 'Inactive' });
     await t.rejects(client.listKeys({}), { code: 'UnrecognizedClientException' });
     const credentials = {
-      accessKeyId: accessKey!.accessKeyId!,
-      secretAccessKey: accessKey!.secretAccessKey!,
+      accessKeyId: accessKey.accessKeyId,
+      secretAccessKey: accessKey.secretAccessKey,
     };
     const root = await daemon.connect({ credentials });
     await root.deleteAccessKey({ accessKeyId });
     await t.rejects(root.updateAccessKey({ accessKeyId: credentials.accessKeyId, status: 'Inactive' }), {
       code: 'DeleteConflictException',
     });
-    t.equal((await root.listAccessKeys({})).accessKeyMetadata!.length, 1);
+    t.equal((await root.listAccessKeys({})).accessKeyMetadata.length, 1);
     await root.close();
   });
 });

@@ -20,7 +20,7 @@ const document = (...statements: object[]) =>
 /** Connects as a user that is made for it. */
 async function userClient(daemon: TestDaemon, root: Client, userName: string): Promise<Client> {
   await root.createUser({ userName });
-  const { accessKeyId = '', secretAccessKey = '' } = (await root.createAccessKey({ userName })).accessKey!;
+  const { accessKeyId = '', secretAccessKey = '' } = (await root.createAccessKey({ userName })).accessKey;
   return daemon.connect({ credentials: { accessKeyId, secretAccessKey } });
 }
 
@@ -28,7 +28,7 @@ async function userClient(daemon: TestDaemon, root: Client, userName: string): P
 async function assume(client: Client, roleName: string, more: Partial<AssumeRoleRequest> = {}) {
   const request = { roleArn: arn(`role/${roleName}`), roleSessionName: 'one', ...more };
   const response = await client.assumeRole(request);
-  const { accessKeyId = '', secretAccessKey = '', sessionToken = '', expiration = 0 } = response.credentials!;
+  const { accessKeyId = '', secretAccessKey = '', sessionToken = '', expiration = 0 } = response.credentials;
   return { credentials: { accessKeyId, secretAccessKey, sessionToken }, expiration, response };
 }
 
@@ -53,7 +53,7 @@ void t.test('sessions of roles', async (t) => {
     t.match(credentials.accessKeyId, /^ASIA[A-Z2-7]{16}$/);
     t.ok(Math.abs(expiration - Date.now() / 1000 - 3_600) < 60);
     const sessionArn = `arn:aws:sts::${account}:assumed-role/worker/one`;
-    const userId = `${worker!.roleId}:one`;
+    const userId = `${worker.roleId}:one`;
     t.same(response.assumedRoleUser, { assumedRoleId: userId, arn: sessionArn });
     const session = await daemon.connect({ credentials });
     t.same(await session.getCallerIdentity({}), { userId, account, arn: sessionArn });
@@ -64,7 +64,7 @@ void t.test('sessions of roles', async (t) => {
     await session.close();
     t.match(daemon.events('AssumeRole')[0], {
       eventSource: 'sts.amazonaws.com',
-      requestParameters: { roleArn: worker!.arn, roleSessionName: 'one' },
+      requestParameters: { roleArn: worker.arn, roleSessionName: 'one' },
       responseElements: { credentials: { accessKeyId: credentials.accessKeyId } },
     });
     t.match(daemon.events('GetCallerIdentity')[0], {
@@ -73,7 +73,7 @@ void t.test('sessions of roles', async (t) => {
         principalId: userId,
         arn: sessionArn,
         accessKeyId: credentials.accessKeyId,
-        sessionContext: { sessionIssuer: { type: 'Role', principalId: worker!.roleId, userName: 'worker' } },
+        sessionContext: { sessionIssuer: { type: 'Role', principalId: worker.roleId, userName: 'worker' } },
       },
     });
   });
@@ -108,13 +108,13 @@ void t.test('sessions of roles', async (t) => {
       Resource: arn('role/open'),
     });
     const { policy } = await root.createPolicy({ policyName: 'may-open', policyDocument });
-    await root.attachUserPolicy({ userName: 'mallory', policyArn: policy!.arn! });
+    await root.attachUserPolicy({ userName: 'mallory', policyArn: policy.arn });
     t.ok(await assume(mallory, 'open'), 'from the next request on');
     const boundary = document({ Effect: 'Allow', Action: 'kms:*', Resource: '*' });
     const bounded = await root.createPolicy({ policyName: 'kms-only', policyDocument: boundary });
     await root.putUserPermissionsBoundary({
       userName: 'mallory',
-      permissionsBoundary: bounded.policy!.arn!,
+      permissionsBoundary: bounded.policy.arn,
     });
     await t.rejects(assume(mallory, 'open'), { message: /no permissions boundary/ });
     await root.deleteUserPermissionsBoundary({ userName: 'mallory' });
@@ -197,12 +197,12 @@ void t.test('sessions of roles', async (t) => {
   await t.test('a session policy narrows what the role may do', async (t) => {
     const policyDocument = document({ Effect: 'Allow', Action: 'sts:AssumeRole', Resource: '*' });
     const { policy } = await root.createPolicy({ policyName: 'assume', policyDocument });
-    await root.attachRolePolicy({ roleName: 'worker', policyArn: policy!.arn! });
+    await root.attachRolePolicy({ roleName: 'worker', policyArn: policy.arn });
     const deny = document({ Effect: 'Allow', Action: 'kms:*', Resource: '*' });
     const cases: [Partial<AssumeRoleRequest>, boolean][] = [
       [{}, true],
       [{ policy: deny }, false],
-      [{ policyArns: [{ arn: policy!.arn! }] }, true],
+      [{ policyArns: [{ arn: policy.arn }] }, true],
       [{ policyArns: [{ arn: arn('policy/kms-only') }] }, false],
     ];
     for (const [more, allowed] of cases) {

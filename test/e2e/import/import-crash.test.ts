@@ -50,7 +50,7 @@ void t.test('kill -9 at any moment of imports and deletions leaves nothing wrong
       `${keyState}, and its object says the same`,
     );
     await after.importKeyMaterial(request);
-    t.same(Buffer.from((await after.decrypt({ ciphertextBlob })).plaintext!), plaintext);
+    t.same(Buffer.from((await after.decrypt({ ciphertextBlob })).plaintext), plaintext);
     t.match(await describe(after, keyId), { currentKeyMaterialId: keyMaterialId });
     await after.close();
   }

@@ -40,7 +40,7 @@ const objectsOf = (daemon: TestDaemon, keyId: string) =>
 
 async function opens(client: Client, ciphertextBlob: Uint8Array | undefined): Promise<string> {
   const { plaintext: opened } = await client.decrypt({ ciphertextBlob });
-  return Buffer.from(opened!).toString();
+  return Buffer.from(opened).toString();
 }
 
 void t.test('what was deleted opens its ciphertexts again when it is imported again', async (t) => {
@@ -190,7 +190,7 @@ void t.test('rotation to imported material', async (t) => {
       keyMaterialId: secondId,
     });
     t.match(await describe(client, keyId), { keyState: 'Enabled' });
-    t.equal((await listed())!.length, 1);
+    t.equal((await listed()).length, 1);
     await t.rejects(client.deleteImportedKeyMaterial({ keyId, keyMaterialId: secondId }), {
       code: 'ValidationException',
     });
@@ -236,7 +236,7 @@ void t.test(
     const blobs: Uint8Array[] = [];
     const refused = { code: 'LimitExceededException' };
     for (let count = 0; count < 64; count++)
-      blobs.push((await client.encrypt({ keyId, plaintext })).ciphertextBlob!);
+      blobs.push((await client.encrypt({ keyId, plaintext })).ciphertextBlob);
     await t.rejects(client.encrypt({ keyId, plaintext }), refused);
     await client.deleteImportedKeyMaterial({ keyId });
     await parameters.import(material);

@@ -25,7 +25,7 @@ async function newKey(
 ): Promise<KeyMetadata & { keyId: string }> {
   const place = customKeyStoreId === undefined ? {} : ({ customKeyStoreId, origin: 'AWS_CLOUDHSM' } as const);
   const { keyMetadata } = await client.createKey({ keySpec, keyUsage, ...place });
-  return keyMetadata as KeyMetadata & { keyId: string };
+  return keyMetadata;
 }
 
 const codeOf = (attempt: Promise<unknown>) =>
@@ -35,7 +35,7 @@ const codeOf = (attempt: Promise<unknown>) =>
   );
 
 async function stateOf(client: Client, keyId: string): Promise<string> {
-  return (await client.describeKey({ keyId })).keyMetadata!.keyState!;
+  return (await client.describeKey({ keyId })).keyMetadata.keyState;
 }
 
 async function until(condition: () => Promise<boolean> | boolean, within = 30_000): Promise<boolean> {
@@ -59,26 +59,25 @@ void t.test('keys of a custom key store', async (t) => {
     });
     t.match((await client.describeKey({ keyId: symmetric.keyId })).keyMetadata, symmetric);
     const { ciphertextBlob } = await client.encrypt({ keyId: symmetric.keyId, plaintext });
-    t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext!), plaintext);
+    t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext), plaintext);
 
     const hmac = await newKey(client, customKeyStoreId, 'HMAC_256', 'GENERATE_VERIFY_MAC');
     const macs = { keyId: hmac.keyId, message: plaintext, macAlgorithm: 'HMAC_SHA_256' } as const;
-    t.ok((await client.verifyMac({ ...macs, mac: (await client.generateMac(macs)).mac! })).macValid);
+    t.ok((await client.verifyMac({ ...macs, mac: (await client.generateMac(macs)).mac })).macValid);
 
     const ec = await newKey(client, customKeyStoreId, 'ECC_NIST_P256', 'SIGN_VERIFY');
     const signing = { keyId: ec.keyId, message: plaintext, signingAlgorithm: 'ECDSA_SHA_256' } as const;
     t.ok(
-      (await client.verify({ ...signing, signature: (await client.sign(signing)).signature! }))
-        .signatureValid,
+      (await client.verify({ ...signing, signature: (await client.sign(signing)).signature })).signatureValid,
     );
     const { publicKey } = await client.getPublicKey({ keyId: ec.keyId });
-    t.ok(createPublicKey({ key: Buffer.from(publicKey!), type: 'spki', format: 'der' }));
+    t.ok(createPublicKey({ key: Buffer.from(publicKey), type: 'spki', format: 'der' }));
 
     const rsa = await newKey(client, customKeyStoreId, 'RSA_2048', 'ENCRYPT_DECRYPT');
     const oaep = { keyId: rsa.keyId, encryptionAlgorithm: 'RSAES_OAEP_SHA_256' } as const;
     const sealed = await client.encrypt({ ...oaep, plaintext });
-    const opened = await client.decrypt({ ...oaep, ciphertextBlob: sealed.ciphertextBlob! });
-    t.same(Buffer.from(opened.plaintext!), plaintext);
+    const opened = await client.decrypt({ ...oaep, ciphertextBlob: sealed.ciphertextBlob });
+    t.same(Buffer.from(opened.plaintext), plaintext);
 
     const keys = [symmetric, hmac, ec, rsa];
     for (const { keyId } of keys) {
@@ -93,12 +92,12 @@ void t.test('keys of a custom key store', async (t) => {
   await t.test('serve data keys, data key pairs and random bytes', async (t) => {
     const { keyId } = await newKey(client, customKeyStoreId);
     const dataKey = await client.generateDataKey({ keyId, keySpec: 'AES_256' });
-    const decrypted = await client.decrypt({ ciphertextBlob: dataKey.ciphertextBlob! });
+    const decrypted = await client.decrypt({ ciphertextBlob: dataKey.ciphertextBlob });
     t.same(decrypted.plaintext, dataKey.plaintext);
     const pair = await client.generateDataKeyPair({ keyId, keyPairSpec: 'ECC_NIST_P256' });
-    const privateKey = await client.decrypt({ ciphertextBlob: pair.privateKeyCiphertextBlob! });
+    const privateKey = await client.decrypt({ ciphertextBlob: pair.privateKeyCiphertextBlob });
     t.same(privateKey.plaintext, pair.privateKeyPlaintext);
-    t.equal((await client.generateRandom({ customKeyStoreId, numberOfBytes: 32 })).plaintext!.length, 32);
+    t.equal((await client.generateRandom({ customKeyStoreId, numberOfBytes: 32 })).plaintext.length, 32);
   });
 
   await t.test('are re-encrypted from store to store', async (t) => {
@@ -108,8 +107,7 @@ void t.test('keys of a custom key store', async (t) => {
       await newKey(client, otherId),
     ];
     const encryptionContext = { a: 'b' };
-    let blob = (await client.encrypt({ keyId: keys[0]!.keyId, plaintext, encryptionContext }))
-      .ciphertextBlob!;
+    let blob = (await client.encrypt({ keyId: keys[0]!.keyId, plaintext, encryptionContext })).ciphertextBlob;
     for (const index of [1, 2, 0, 2, 1, 0]) {
       const moved = await client.reEncrypt({
         ciphertextBlob: blob,
@@ -121,7 +119,7 @@ void t.test('keys of a custom key store', async (t) => {
       blob = moved.ciphertextBlob!;
     }
     const { plaintext: got } = await client.decrypt({ ciphertextBlob: blob, encryptionContext });
-    t.same(Buffer.from(got!), plaintext);
+    t.same(Buffer.from(got), plaintext);
     const { ciphertextBlob } = await client.encrypt({ keyId: keys[1]!.keyId, plaintext, encryptionContext });
     const wrong = client.reEncrypt({ ciphertextBlob, destinationKeyId: keys[0]!.keyId });
     await t.rejects(wrong, { code: 'InvalidCiphertextException' }, 'without the context');
@@ -175,7 +173,7 @@ void t.test('keys of a custom key store', async (t) => {
     t.ok(await reaches(client, customKeyStoreId, 'CONNECTED'));
     t.equal(await stateOf(client, keyId), 'Disabled');
     await client.enableKey({ keyId });
-    t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext!), plaintext);
+    t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext), plaintext);
   });
 
   await t.test('are there after a restart, which waits for no store', async (t) => {
@@ -194,7 +192,7 @@ void t.test('keys of a custom key store', async (t) => {
     t.ok((await client.createKey({})).keyMetadata);
     lab.restore();
     t.ok(await reaches(client, customKeyStoreId, 'CONNECTED'), 'a token that comes late is found');
-    t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext!), plaintext);
+    t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext), plaintext);
     t.same((await daemon.health()).warnings, []);
   });
 
@@ -360,11 +358,11 @@ void t.test(
       }
       t.ok(await reaches(client, customKeyStoreId, 'CONNECTED'));
       const { keys } = await client.listKeys({ limit: 1000 });
-      const expected = keys!.map(({ keyId }) => `keyhold/${keyId}`).sort();
+      const expected = keys.map(({ keyId }) => `keyhold/${keyId}`).sort();
       const found = lab.labels.filter((label) => label !== '');
       t.ok(expected.length >= answered);
       t.same(found, expected, `round ${round}: ${expected.length} keys, an object each`);
-      for (const { keyId } of keys!) await client.encrypt({ keyId: keyId!, plaintext });
+      for (const { keyId } of keys) await client.encrypt({ keyId: keyId, plaintext });
     }
   },
 );

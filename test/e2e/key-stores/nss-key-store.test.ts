@@ -34,33 +34,33 @@ void t.test(
       trustAnchorCertificate: 'none',
       keyStorePassword: pin,
     });
-    await client.connectCustomKeyStore({ customKeyStoreId: customKeyStoreId! });
-    t.ok(await reaches(client, customKeyStoreId!, 'CONNECTED'));
-    const place = { customKeyStoreId: customKeyStoreId!, origin: 'AWS_CLOUDHSM' } as const;
+    await client.connectCustomKeyStore({ customKeyStoreId: customKeyStoreId });
+    t.ok(await reaches(client, customKeyStoreId, 'CONNECTED'));
+    const place = { customKeyStoreId: customKeyStoreId, origin: 'AWS_CLOUDHSM' } as const;
 
-    const keyId = (await client.createKey(place)).keyMetadata!.keyId!;
-    const { keyId: own } = (await client.createKey({})).keyMetadata!;
+    const keyId = (await client.createKey(place)).keyMetadata.keyId;
+    const { keyId: own } = (await client.createKey({})).keyMetadata;
     const encryptionContext = { a: 'b' };
     const { ciphertextBlob } = await client.encrypt({ keyId, plaintext, encryptionContext });
-    t.same(Buffer.from((await client.decrypt({ ciphertextBlob, encryptionContext })).plaintext!), plaintext);
+    t.same(Buffer.from((await client.decrypt({ ciphertextBlob, encryptionContext })).plaintext), plaintext);
     await t.rejects(client.decrypt({ ciphertextBlob }), { code: 'InvalidCiphertextException' });
     const moved = await client.reEncrypt({
       ciphertextBlob,
       sourceEncryptionContext: encryptionContext,
-      destinationKeyId: own!,
+      destinationKeyId: own,
     });
-    const read = await client.decrypt({ ciphertextBlob: moved.ciphertextBlob! });
-    t.same(Buffer.from(read.plaintext!), plaintext, 'moved from one vendor’s module to the other’s');
+    const read = await client.decrypt({ ciphertextBlob: moved.ciphertextBlob });
+    t.same(Buffer.from(read.plaintext), plaintext, 'moved from one vendor’s module to the other’s');
 
     const mac = (await client.createKey({ ...place, keySpec: 'HMAC_384', keyUsage: 'GENERATE_VERIFY_MAC' }))
-      .keyMetadata!.keyId!;
+      .keyMetadata.keyId;
     const macs = { keyId: mac, message: plaintext, macAlgorithm: 'HMAC_SHA_384' } as const;
-    t.ok((await client.verifyMac({ ...macs, mac: (await client.generateMac(macs)).mac! })).macValid);
+    t.ok((await client.verifyMac({ ...macs, mac: (await client.generateMac(macs)).mac })).macValid);
     const ec = (await client.createKey({ ...place, keySpec: 'ECC_NIST_P384', keyUsage: 'SIGN_VERIFY' }))
-      .keyMetadata!.keyId!;
+      .keyMetadata.keyId;
     const signing = { keyId: ec, message: plaintext, signingAlgorithm: 'ECDSA_SHA_384' } as const;
     const { signature } = await client.sign(signing);
-    t.ok((await client.verify({ ...signing, signature: signature! })).signatureValid);
+    t.ok((await client.verify({ ...signing, signature: signature })).signatureValid);
 
     const edwards = { ...place, keySpec: 'ECC_NIST_EDWARDS25519', keyUsage: 'SIGN_VERIFY' } as const;
     await t.rejects(client.createKey(edwards), {
@@ -72,8 +72,8 @@ void t.test(
 
     await daemon.stop();
     await daemon.start();
-    t.ok(await reaches(client, customKeyStoreId!, 'CONNECTED'));
-    t.same(Buffer.from((await client.decrypt({ ciphertextBlob, encryptionContext })).plaintext!), plaintext);
+    t.ok(await reaches(client, customKeyStoreId, 'CONNECTED'));
+    t.same(Buffer.from((await client.decrypt({ ciphertextBlob, encryptionContext })).plaintext), plaintext);
     t.same((await daemon.health()).warnings, []);
   },
 );

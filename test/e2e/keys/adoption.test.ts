@@ -69,7 +69,7 @@ void t.test('adopting', async (t) => {
       keyState: 'Enabled',
       description: 'since 2019',
     });
-    t.match(keyMetadata!.keyholdWarnings, [/may have encrypted messages before/], 'and nothing else');
+    t.match(keyMetadata.keyholdWarnings, [/may have encrypted messages before/], 'and nothing else');
     const blobs = await Promise.all(
       Array.from({ length: 200 }, () =>
         client.encrypt({ keyId: 'alias/payroll', plaintext: Buffer.from('salary') }),
@@ -77,9 +77,9 @@ void t.test('adopting', async (t) => {
     );
     for (const { ciphertextBlob } of blobs.slice(0, 5)) {
       const { plaintext } = await client.decrypt({ ciphertextBlob });
-      t.equal(Buffer.from(plaintext!).toString(), 'salary');
+      t.equal(Buffer.from(plaintext).toString(), 'salary');
     }
-    const keyId = keyMetadata!.keyId!;
+    const keyId = keyMetadata.keyId;
     t.match((await client.listResourceTags({ keyId })).tags, [{ tagKey: 'team' }]);
     t.match(daemon.events('AdoptKey')[0], {
       requestParameters: { label: 'payroll', alias: 'alias/payroll' },
@@ -89,7 +89,7 @@ void t.test('adopting', async (t) => {
     await t.rejects(client.adoptKey({ id: '01' }), { code: 'AlreadyExistsException' });
     await client.rotateKeyOnDemand({ keyId });
     const old = await client.decrypt({ ciphertextBlob: blobs[0]!.ciphertextBlob });
-    t.equal(Buffer.from(old.plaintext!).toString(), 'salary', 'also after a rotation to material of the HSM');
+    t.equal(Buffer.from(old.plaintext).toString(), 'salary', 'also after a rotation to material of the HSM');
   });
 
   await t.test('an HMAC key, an RSA pair and EC pairs become keys, by their ids', async (t) => {
@@ -98,10 +98,10 @@ void t.test('adopting', async (t) => {
     owner.secretKey(hmac, 'hmac', KeyGenMechanism.GENERIC_SECRET, mac);
     await t.rejects(client.adoptKey({ id: hmac.toString('hex') }), refused(/must specify a KeyUsage/));
     const macKey = await client.adoptKey({ id: hmac.toString('hex'), keyUsage: 'GENERATE_VERIFY_MAC' });
-    t.equal(macKey.keyMetadata!.keySpec, 'HMAC_256');
-    t.equal(macKey.keyMetadata!.keyholdWarnings, undefined);
+    t.equal(macKey.keyMetadata.keySpec, 'HMAC_256');
+    t.equal(macKey.keyMetadata.keyholdWarnings, undefined);
     await client.generateMac({
-      keyId: macKey.keyMetadata!.keyId!,
+      keyId: macKey.keyMetadata.keyId,
       message: Buffer.from('m'),
       macAlgorithm: 'HMAC_SHA_256',
     });
@@ -119,7 +119,7 @@ void t.test('adopting', async (t) => {
       owner.pair(id, 'pair', mechanism, open, { ...noPrivateUse, ...secret });
       const { keyMetadata } = await client.adoptKey({ id: id.toString('hex').toUpperCase(), keyUsage });
       t.match(keyMetadata, { keySpec, keyUsage, keyholdWarnings: undefined });
-      t.ok((await client.getPublicKey({ keyId: keyMetadata!.keyId! })).publicKey!.length > 60);
+      t.ok((await client.getPublicKey({ keyId: keyMetadata.keyId })).publicKey.length > 60);
     }
   });
 
@@ -129,9 +129,9 @@ void t.test('adopting', async (t) => {
       ...{ class: ObjectClass.SECRET_KEY, keyType: KeyType.AES, value: randomBytes(32) },
       ...{ ...ownTemplate(id, 'brought along'), ...aesUsage, wrap: true },
     });
-    const { keyId } = (await client.adoptKey({ label: 'brought along' })).keyMetadata!;
-    const { keyMetadata } = await client.describeKey({ keyId: keyId! });
-    t.match(keyMetadata!.keyholdWarnings, [
+    const { keyId } = (await client.adoptKey({ label: 'brought along' })).keyMetadata;
+    const { keyMetadata } = await client.describeKey({ keyId: keyId });
+    t.match(keyMetadata.keyholdWarnings, [
       /CKA_ALWAYS_SENSITIVE/,
       /CKA_NEVER_EXTRACTABLE/,
       /CKA_LOCAL/,
@@ -141,7 +141,7 @@ void t.test('adopting', async (t) => {
     const shown = await daemon.cli([
       'describe-key',
       '--key-id',
-      keyId!,
+      keyId,
       '--query',
       'KeyMetadata.KeyholdWarnings',
     ]);
@@ -207,7 +207,7 @@ void t.test('adopting', async (t) => {
 
   await t.test('keys of Keyhold itself cannot be adopted', async (t) => {
     const { keyMetadata } = await client.createKey({});
-    const named = client.adoptKey({ label: `keyhold/${keyMetadata!.keyId}` });
+    const named = client.adoptKey({ label: `keyhold/${keyMetadata.keyId}` });
     await t.rejects(named, { code: 'AlreadyExistsException' });
     for (const purpose of ['record-mac', 'secrets', 'audit-signing']) {
       const attempt = client.adoptKey({ label: `keyhold/internal/${purpose}`, keyUsage: 'SIGN_VERIFY' });
@@ -228,9 +228,9 @@ void t.test('adopting', async (t) => {
 
   await t.test('an object that allows no copies is of use too', async (t) => {
     owner.aes(randomBytes(5), 'fixed', { modifiable: false });
-    const { keyId } = (await client.adoptKey({ label: 'fixed' })).keyMetadata!;
-    const { ciphertextBlob } = await client.encrypt({ keyId: keyId!, plaintext: Buffer.from('x') });
-    t.equal(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext!).toString(), 'x');
+    const { keyId } = (await client.adoptKey({ label: 'fixed' })).keyMetadata;
+    const { ciphertextBlob } = await client.encrypt({ keyId: keyId, plaintext: Buffer.from('x') });
+    t.equal(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext).toString(), 'x');
   });
 
   await t.test('the command line adopts, and the key is there after kill -9', async (t) => {
@@ -246,10 +246,10 @@ void t.test('adopting', async (t) => {
     await daemon.start();
     const again = await daemon.connect();
     const { plaintext } = await again.decrypt({ ciphertextBlob });
-    t.equal(Buffer.from(plaintext!).toString(), 'x');
+    t.equal(Buffer.from(plaintext).toString(), 'x');
     const { keyMetadata } = await again.describeKey({ keyId: adopted.stdout.trim() });
     t.match(keyMetadata, { keyState: 'Enabled', keyholdWarnings: [/messages/] });
-    t.equal((await again.describeKey({ keyId: 'alias/payroll' })).keyMetadata!.keyState, 'Enabled');
+    t.equal((await again.describeKey({ keyId: 'alias/payroll' })).keyMetadata.keyState, 'Enabled');
     await again.close();
   });
 });

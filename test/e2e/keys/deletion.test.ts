@@ -27,7 +27,7 @@ async function begin(
 }
 
 async function newKey(client: Client): Promise<string> {
-  return (await client.createKey({})).keyMetadata!.keyId!;
+  return (await client.createKey({})).keyMetadata.keyId;
 }
 
 async function eventually(condition: () => boolean, within = 15_000, every = 50): Promise<boolean> {
@@ -52,7 +52,7 @@ void t.test('deletion is scheduled for 7 to 30 days, shown, and can be cancelled
   await t.rejects(client.cancelKeyDeletion({ keyId }), { code: 'KMSInvalidStateException' });
   const scheduled = await client.scheduleKeyDeletion({ keyId, pendingWindowInDays: 7 });
   t.match(scheduled, { keyId: arn, keyState: 'PendingDeletion', pendingWindowInDays: 7 });
-  t.ok(Math.abs(scheduled.deletionDate! - Date.now() / 1000 - 7 * 86_400) < 60);
+  t.ok(Math.abs(scheduled.deletionDate - Date.now() / 1000 - 7 * 86_400) < 60);
   const { keyMetadata } = await client.describeKey({ keyId });
   t.match(keyMetadata, {
     keyState: 'PendingDeletion',
@@ -63,9 +63,9 @@ void t.test('deletion is scheduled for 7 to 30 days, shown, and can be cancelled
   await t.rejects(client.scheduleKeyDeletion({ keyId }), { code: 'KMSInvalidStateException' });
   t.same(await client.cancelKeyDeletion({ keyId: arn }), { keyId: arn });
   t.match((await client.describeKey({ keyId })).keyMetadata, { keyState: 'Disabled', enabled: false });
-  t.notOk('deletionDate' in (await client.describeKey({ keyId })).keyMetadata!);
+  t.notOk('deletionDate' in (await client.describeKey({ keyId })).keyMetadata);
   await client.enableKey({ keyId });
-  t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext!), plaintext);
+  t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext), plaintext);
   const later = await client.scheduleKeyDeletion({ keyId });
   t.equal(later.pendingWindowInDays, 30, 'the default is 30 days');
   t.match(daemon.events('ScheduleKeyDeletion').at(-1), {
@@ -109,7 +109,7 @@ void t.test(
     await t.rejects(client.describeKey({ keyId: 'alias/gone' }), { code: 'NotFoundException' });
     await t.rejects(client.decrypt({ ciphertextBlob }), { code: 'AccessDeniedException' });
     t.same(
-      (await client.listAliases({})).aliases!.flatMap(({ aliasName, targetKeyId }) =>
+      (await client.listAliases({})).aliases.flatMap(({ aliasName, targetKeyId }) =>
         targetKeyId ? [aliasName] : [],
       ),
       ['alias/kept'],
@@ -118,10 +118,7 @@ void t.test(
     const expected = [...before];
     for (let count = 0; count < 2; count++) expected.splice(expected.indexOf(`keyhold/${keyId}`), 1);
     t.same(after, expected, 'exactly its two objects are gone');
-    t.same(
-      Buffer.from((await client.decrypt({ ciphertextBlob: kept.ciphertextBlob })).plaintext!),
-      plaintext,
-    );
+    t.same(Buffer.from((await client.decrypt({ ciphertextBlob: kept.ciphertextBlob })).plaintext), plaintext);
     await client.close();
     await daemon.stop();
     await daemon.start(clock.env);

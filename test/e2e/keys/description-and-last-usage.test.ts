@@ -11,8 +11,8 @@ void t.test('a description is changed, and may be empty', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
   t.teardown(() => client.close());
-  const keyId = (await client.createKey({ description: 'first' })).keyMetadata!.keyId!;
-  const description = async () => (await client.describeKey({ keyId })).keyMetadata!.description;
+  const keyId = (await client.createKey({ description: 'first' })).keyMetadata.keyId;
+  const description = async () => (await client.describeKey({ keyId })).keyMetadata.description;
   t.same(await client.updateKeyDescription({ keyId, description: 'second, with ümlaut' }), {});
   t.equal(await description(), 'second, with ümlaut');
   await t.rejects(client.updateKeyDescription({ keyId, description: 'x'.repeat(8_193) }), {
@@ -29,19 +29,19 @@ void t.test('a description is changed, and may be empty', async (t) => {
 void t.test('when a key was last used', async (t) => {
   const daemon = await TestDaemon.start(t);
   let client = await daemon.connect();
-  const { keyId, arn, creationDate } = (await client.createKey({})).keyMetadata!;
-  const other = (await client.createKey({})).keyMetadata!.keyId!;
-  const lastUsage = async (id = keyId!) => (await client.getKeyLastUsage({ keyId: id })).keyLastUsage;
+  const { keyId, arn, creationDate } = (await client.createKey({})).keyMetadata;
+  const other = (await client.createKey({})).keyMetadata.keyId;
+  const lastUsage = async (id = keyId) => (await client.getKeyLastUsage({ keyId: id })).keyLastUsage;
 
   await t.test('is the last successful operation, with the ids of its event', async (t) => {
-    const unused = await client.getKeyLastUsage({ keyId: keyId! });
+    const unused = await client.getKeyLastUsage({ keyId: keyId });
     t.same(unused, {
       keyId: arn,
       keyLastUsage: {},
       trackingStartDate: creationDate,
       keyCreationDate: creationDate,
     });
-    const { ciphertextBlob } = await client.encrypt({ keyId: keyId!, plaintext });
+    const { ciphertextBlob } = await client.encrypt({ keyId: keyId, plaintext });
     const encrypted = (await lastUsage())!;
     const event = daemon.events('Encrypt').at(-1)!;
     t.match(encrypted, {
@@ -53,9 +53,9 @@ void t.test('when a key was last used', async (t) => {
     await client.decrypt({ ciphertextBlob });
     t.match(await lastUsage(), { operation: 'Decrypt' });
     const decrypted = await lastUsage();
-    await client.describeKey({ keyId: keyId! });
+    await client.describeKey({ keyId: keyId });
     await t.rejects(client.decrypt({ ciphertextBlob, encryptionContext: { wrong: '' } }));
-    await t.rejects(client.encrypt({ keyId: keyId!, plaintext, dryRun: true }));
+    await t.rejects(client.encrypt({ keyId: keyId, plaintext, dryRun: true }));
     t.same(await lastUsage(), decrypted, 'neither what fails nor what does not use it counts');
     await client.reEncrypt({ ciphertextBlob, destinationKeyId: other });
     t.match(await lastUsage(), { operation: 'ReEncrypt' });
@@ -64,7 +64,7 @@ void t.test('when a key was last used', async (t) => {
   });
 
   await t.test('is known after a stop', async (t) => {
-    await client.generateDataKey({ keyId: keyId!, keySpec: 'AES_256' });
+    await client.generateDataKey({ keyId: keyId, keySpec: 'AES_256' });
     const before = await lastUsage();
     await client.close();
     await daemon.stop();
@@ -75,7 +75,7 @@ void t.test('when a key was last used', async (t) => {
 
   await t.test('is at most a minute behind after kill -9', async (t) => {
     const usedAt = Date.now();
-    await client.encrypt({ keyId: keyId!, plaintext });
+    await client.encrypt({ keyId: keyId, plaintext });
     const written = await lastUsage();
     const metadata = join(daemon.home, 'metadata');
     const isWritten = () =>
@@ -90,7 +90,7 @@ void t.test('when a key was last used', async (t) => {
     t.ok(await isInUsageRecord());
     t.ok(Date.now() - usedAt < 60_000);
     await client.decrypt({
-      ciphertextBlob: (await client.encrypt({ keyId: keyId!, plaintext })).ciphertextBlob,
+      ciphertextBlob: (await client.encrypt({ keyId: keyId, plaintext })).ciphertextBlob,
     });
     await daemon.stop('SIGKILL');
     await client.close();

@@ -11,7 +11,7 @@ void t.test('the key of a service', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
   t.teardown(() => client.close());
-  const keyIds = async () => (await client.listKeys({})).keys!.map(({ keyId }) => keyId);
+  const keyIds = async () => (await client.listKeys({})).keys.map(({ keyId }) => keyId);
 
   await t.test('does not exist before its first use, and is not listed', async (t) => {
     t.same(await keyIds(), []);
@@ -20,7 +20,7 @@ void t.test('the key of a service', async (t) => {
     for (const aliasName of ['alias/aws/ebs', 'alias/aws/rds', 'alias/aws/s3']) {
       const aliasArn = `arn:aws:kms:us-east-1:000000000000:${aliasName}`;
       t.same(
-        aliases!.filter((each) => each.aliasName === aliasName),
+        aliases.filter((each) => each.aliasName === aliasName),
         [{ aliasName, aliasArn }],
         'its alias is listed, without a target',
       );
@@ -45,9 +45,9 @@ void t.test('the key of a service', async (t) => {
       multiRegion: false,
       description: 'Default key that protects my S3 objects when no other key is defined',
     });
-    const keyId = keyMetadata!.keyId!;
+    const keyId = keyMetadata.keyId;
     t.same(await keyIds(), [keyId]);
-    const named = (await client.listAliases({ limit: 100 })).aliases!.filter(
+    const named = (await client.listAliases({ limit: 100 })).aliases.filter(
       ({ aliasName }) => aliasName === 'alias/aws/s3',
     );
     t.match(named, [{ targetKeyId: keyId, creationDate: Number, lastUpdatedDate: Number }], 'once');
@@ -55,13 +55,13 @@ void t.test('the key of a service', async (t) => {
     t.match(await client.getKeyRotationStatus({ keyId }), {
       keyRotationEnabled: true,
       rotationPeriodInDays: 365,
-      nextRotationDate: keyMetadata!.creationDate! + 365 * 86_400,
+      nextRotationDate: keyMetadata.creationDate + 365 * 86_400,
     });
     t.match(daemon.events('CreateKey'), [
       {
         userIdentity: { type: 'AWSService' },
         serviceEventDetails: { keyId, aliasName: 'alias/aws/s3' },
-        resources: [{ ARN: keyMetadata!.arn }],
+        resources: [{ ARN: keyMetadata.arn }],
       },
     ]);
   });
@@ -72,11 +72,11 @@ void t.test('the key of a service', async (t) => {
       plaintext: Buffer.from('block'),
     });
     const { plaintext } = await client.decrypt({ ciphertextBlob, keyId: 'alias/aws/ebs' });
-    t.equal(Buffer.from(plaintext!).toString(), 'block');
-    t.equal((await client.describeKey({ keyId: 'alias/aws/ebs' })).keyMetadata!.arn, keyId);
+    t.equal(Buffer.from(plaintext).toString(), 'block');
+    t.equal((await client.describeKey({ keyId: 'alias/aws/ebs' })).keyMetadata.arn, keyId);
     const alias = 'arn:aws:kms:us-east-1:000000000000:alias/aws/rds';
     const generated = await client.generateDataKey({ keyId: alias, keySpec: 'AES_256' });
-    t.equal((await client.describeKey({ keyId: 'alias/aws/rds' })).keyMetadata!.arn, generated.keyId);
+    t.equal((await client.describeKey({ keyId: 'alias/aws/rds' })).keyMetadata.arn, generated.keyId);
   });
 
   await t.test('is made once, however many use it first at the same time', async (t) => {
@@ -84,7 +84,7 @@ void t.test('the key of a service', async (t) => {
     const before = (await keyIds()).length;
     const uses = Array.from({ length: 20 }, async (_, index) => {
       const keyId = 'alias/aws/sqs';
-      const { arn } = (await (index % 2 ? client : other).describeKey({ keyId })).keyMetadata!;
+      const { arn } = (await (index % 2 ? client : other).describeKey({ keyId })).keyMetadata;
       return arn;
     });
     t.equal(new Set(await Promise.all(uses)).size, 1);
@@ -93,8 +93,8 @@ void t.test('the key of a service', async (t) => {
   });
 
   await t.test('refuses all management, as the fixed policies of AWS do', async (t) => {
-    const { keyId } = (await client.describeKey({ keyId: 'alias/aws/s3' })).keyMetadata!;
-    const named = { keyId: keyId! };
+    const { keyId } = (await client.describeKey({ keyId: 'alias/aws/s3' })).keyMetadata;
+    const named = { keyId: keyId };
     const attempts: readonly [string, Promise<unknown>][] = [
       ['kms:DisableKey', client.disableKey(named)],
       ['kms:EnableKey', client.enableKey(named)],
@@ -106,7 +106,7 @@ void t.test('the key of a service', async (t) => {
       ['kms:RotateKeyOnDemand', client.rotateKeyOnDemand(named)],
       ['kms:TagResource', client.tagResource({ ...named, tags: [{ tagKey: 'a', tagValue: 'b' }] })],
       ['kms:UntagResource', client.untagResource({ ...named, tagKeys: ['a'] })],
-      ['kms:CreateAlias', client.createAlias({ aliasName: 'alias/mine', targetKeyId: keyId! })],
+      ['kms:CreateAlias', client.createAlias({ aliasName: 'alias/mine', targetKeyId: keyId })],
     ];
     for (const [action, attempt] of attempts) {
       const message = new RegExp(
@@ -118,15 +118,15 @@ void t.test('the key of a service', async (t) => {
   });
 
   await t.test('keeps its alias, which nobody can make, move or remove', async (t) => {
-    const { keyId } = (await client.createKey({})).keyMetadata!;
+    const { keyId } = (await client.createKey({})).keyMetadata;
     const refused = { code: 'NotAuthorizedException', message: '' };
     for (const aliasName of ['alias/aws/s3', 'alias/aws/kendra', 'alias/aws/mine']) {
-      await t.rejects(client.createAlias({ aliasName, targetKeyId: keyId! }), refused);
-      await t.rejects(client.updateAlias({ aliasName, targetKeyId: keyId! }), refused);
+      await t.rejects(client.createAlias({ aliasName, targetKeyId: keyId }), refused);
+      await t.rejects(client.updateAlias({ aliasName, targetKeyId: keyId }), refused);
       await t.rejects(client.deleteAlias({ aliasName }), refused);
     }
-    await client.createAlias({ aliasName: 'alias/mine', targetKeyId: keyId! });
-    const s3 = (await client.describeKey({ keyId: 'alias/aws/s3' })).keyMetadata!.keyId!;
+    await client.createAlias({ aliasName: 'alias/mine', targetKeyId: keyId });
+    const s3 = (await client.describeKey({ keyId: 'alias/aws/s3' })).keyMetadata.keyId;
     const stolen = client.updateAlias({ aliasName: 'alias/mine', targetKeyId: s3 });
     await t.rejects(stolen, { code: 'AccessDeniedException' });
   });
@@ -153,14 +153,14 @@ void t.test('kill -9 during first uses leaves a whole key or none', async (t) =>
   await Promise.race([...attempts.slice(0, 3), setTimeout(5_000)]);
   await daemon.stop('SIGKILL');
   const acknowledged = (await settled).flatMap((result) =>
-    result.status === 'fulfilled' ? [result.value.keyMetadata!.keyId!] : [],
+    result.status === 'fulfilled' ? [result.value.keyMetadata.keyId] : [],
   );
   await first.close().catch(() => undefined);
   await daemon.start();
   const client = await daemon.connect();
-  const keyIds = (await client.listKeys({})).keys!.map(({ keyId }) => keyId!);
+  const keyIds = (await client.listKeys({})).keys.map(({ keyId }) => keyId);
   const { aliases } = await client.listAliases({ limit: 100 });
-  t.equal(aliases!.filter(({ targetKeyId }) => targetKeyId).length, keyIds.length, 'each has its alias');
+  t.equal(aliases.filter(({ targetKeyId }) => targetKeyId).length, keyIds.length, 'each has its alias');
   t.same(
     acknowledged.filter((keyId) => !keyIds.includes(keyId)),
     [],
@@ -169,7 +169,7 @@ void t.test('kill -9 during first uses leaves a whole key or none', async (t) =>
   for (const service of services) {
     await client.encrypt({ keyId: `alias/aws/${service}`, plaintext: Buffer.from('x') });
   }
-  t.equal((await client.listKeys({})).keys!.length, services.length);
+  t.equal((await client.listKeys({})).keys.length, services.length);
   const objects = labels(daemon).filter((label) => uuid.test(label.replace('keyhold/', '')));
   t.equal(objects.length, services.length, 'no object is left over');
   t.equal(daemon.events('CreateKey').length, services.length, 'each was recorded');

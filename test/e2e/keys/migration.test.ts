@@ -21,14 +21,14 @@ void t.test(
     t.teardown(() => client.close());
     const customKeyStoreId = await connectedStore(client, token!);
     const place = { customKeyStoreId, origin: 'AWS_CLOUDHSM' } as const;
-    const made = (await client.createKey(place)).keyMetadata!;
-    const keyId = made.keyId!;
+    const made = (await client.createKey(place)).keyMetadata;
+    const keyId = made.keyId;
     const signing = { ...place, keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' } as const;
-    const pair = (await client.createKey(signing)).keyMetadata!.keyId!;
-    const older = (await client.encrypt({ keyId, plaintext, encryptionContext })).ciphertextBlob!;
+    const pair = (await client.createKey(signing)).keyMetadata.keyId;
+    const older = (await client.encrypt({ keyId, plaintext, encryptionContext })).ciphertextBlob;
     const opened = async (ciphertextBlob: Uint8Array) => {
       const answer = await client.decrypt({ ciphertextBlob, encryptionContext });
-      return { text: Buffer.from(answer.plaintext!).toString(), material: answer.keyMaterialId };
+      return { text: Buffer.from(answer.plaintext).toString(), material: answer.keyMaterialId };
     };
 
     const { code, stdout } = await daemon.cli(['migrate', '--from', 'old', '--to', 'default']);
@@ -42,14 +42,14 @@ void t.test(
       ),
     );
     t.match(stdout, /^1 moved, 1 not moved$/m);
-    const moved = (await client.describeKey({ keyId })).keyMetadata!;
+    const moved = (await client.describeKey({ keyId })).keyMetadata;
     t.match(moved, { origin: 'AWS_KMS', keyState: 'Enabled', arn: made.arn });
     t.equal(moved.customKeyStoreId, undefined);
     t.not(moved.currentKeyMaterialId, made.currentKeyMaterialId);
     const asked = daemon.events('MigrateKey').map(({ requestParameters }) => requestParameters);
     t.same(new Set(asked.map((each) => (each as { keyId?: string }).keyId)), new Set([keyId, pair]));
 
-    const newer = (await client.encrypt({ keyId, plaintext, encryptionContext })).ciphertextBlob!;
+    const newer = (await client.encrypt({ keyId, plaintext, encryptionContext })).ciphertextBlob;
     const both = async () => {
       t.same(await opened(older), { text: 'attack at dawn', material: made.currentKeyMaterialId });
       t.same(await opened(newer), { text: 'attack at dawn', material: moved.currentKeyMaterialId });
@@ -62,7 +62,7 @@ void t.test(
       destinationKeyId: keyId,
       destinationEncryptionContext: encryptionContext,
     });
-    t.equal((await opened(lifted.ciphertextBlob!)).material, moved.currentKeyMaterialId);
+    t.equal((await opened(lifted.ciphertextBlob)).material, moved.currentKeyMaterialId);
     t.match(await client.migrateKey({ keyId }), {
       migrated: false,
       keyMaterialId: moved.currentKeyMaterialId,
@@ -88,7 +88,7 @@ void t.test(
     const back = await client.migrateKey({ keyId, customKeyStoreId });
     t.equal(back.migrated, true);
     t.match((await client.describeKey({ keyId })).keyMetadata, place);
-    const newest = (await client.encrypt({ keyId, plaintext, encryptionContext })).ciphertextBlob!;
+    const newest = (await client.encrypt({ keyId, plaintext, encryptionContext })).ciphertextBlob;
     t.equal((await opened(newest)).material, back.keyMaterialId);
     await both();
     t.match(await client.getKeyRotationStatus({ keyId }), { keyRotationEnabled: false });
@@ -111,7 +111,7 @@ void t.test('keys that cannot move say why', async (t) => {
   t.teardown(() => client.close());
   const customKeyStoreId = await connectedStore(client, token!);
   const create = async (request: Parameters<typeof client.createKey>[0]) =>
-    (await client.createKey(request)).keyMetadata!.keyId!;
+    (await client.createKey(request)).keyMetadata.keyId;
   const stays = async (keyId: string, reason: RegExp) =>
     t.rejects(client.migrateKey({ keyId, customKeyStoreId }), {
       code: 'UnsupportedOperationException',

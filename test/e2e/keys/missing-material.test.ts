@@ -31,8 +31,8 @@ async function restarted(t: Test, daemon: TestDaemon): Promise<Client> {
 
 /** A key with two materials, and a ciphertext of each. */
 async function rotatedKey(daemon: TestDaemon, client: Client) {
-  const keyId = (await client.createKey({})).keyMetadata!.keyId!;
-  const made = async () => (await client.encrypt({ keyId, plaintext })).ciphertextBlob!;
+  const keyId = (await client.createKey({})).keyMetadata.keyId;
+  const made = async () => (await client.encrypt({ keyId, plaintext })).ciphertextBlob;
   const [oldId] = secretIds(daemon, keyId);
   const old = { blob: await made(), id: oldId! };
   await client.rotateKeyOnDemand({ keyId });
@@ -41,14 +41,14 @@ async function rotatedKey(daemon: TestDaemon, client: Client) {
 }
 
 const opens = async (client: Client, ciphertextBlob: Uint8Array) =>
-  Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext!).equals(plaintext);
+  Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext).equals(plaintext);
 
 void t.test('symmetric keys', async (t) => {
   const daemon = await TestDaemon.start(t);
   const first = await daemon.connect();
   const lostNew = await rotatedKey(daemon, first);
   const lostOld = await rotatedKey(daemon, first);
-  const whole = (await first.createKey({})).keyMetadata!.keyId!;
+  const whole = (await first.createKey({})).keyMetadata.keyId;
   await first.close();
   await daemon.stop();
   destroy(daemon, 'secrkey', ['--id', lostNew.newest.id]);
@@ -96,7 +96,7 @@ void t.test('symmetric keys', async (t) => {
     await client.enableKey({ keyId });
     await client.rotateKeyOnDemand({ keyId });
     t.match(await describe(client, keyId), { keyState: 'Enabled', keyholdWarnings: [/is missing/] });
-    const again = (await client.encrypt({ keyId, plaintext })).ciphertextBlob!;
+    const again = (await client.encrypt({ keyId, plaintext })).ciphertextBlob;
     t.ok((await opens(client, again)) && (await opens(client, old.blob)));
     await t.rejects(client.decrypt({ ciphertextBlob: newest.blob }), invalid);
     t.match(daemon.events('RotateKeyOnDemand').at(-1), {
@@ -110,12 +110,12 @@ void t.test('pairs and HMAC keys', async (t) => {
   const daemon = await TestDaemon.start(t);
   const first = await daemon.connect();
   const pair = { keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' } as const;
-  const newKey = async (how: object) => (await first.createKey(how)).keyMetadata!.keyId!;
+  const newKey = async (how: object) => (await first.createKey(how)).keyMetadata.keyId;
   const [lostPrivate, lostPublic] = [await newKey(pair), await newKey(pair)];
   const mac = await newKey({ keySpec: 'HMAC_256', keyUsage: 'GENERATE_VERIFY_MAC' });
   const rsa = await newKey({ keySpec: 'RSA_2048', keyUsage: 'ENCRYPT_DECRYPT' });
   const signed = { message: plaintext, signingAlgorithm: 'ECDSA_SHA_256' } as const;
-  const signature = (await first.sign({ keyId: lostPrivate, ...signed })).signature!;
+  const signature = (await first.sign({ keyId: lostPrivate, ...signed })).signature;
   await first.close();
   await daemon.stop();
   for (const id of [lostPrivate, rsa]) destroy(daemon, 'privkey', ['--label', `keyhold/${id}`]);
@@ -157,10 +157,10 @@ void t.test('imported material', async (t) => {
   const forever = { expirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' } as const;
   await parameters.import(materials[0]);
   const [oldId] = secretIds(daemon, keyId);
-  const old = (await first.encrypt({ keyId, plaintext })).ciphertextBlob!;
+  const old = (await first.encrypt({ keyId, plaintext })).ciphertextBlob;
   await parameters.import(materials[1], { ...forever, importType: 'NEW_KEY_MATERIAL' });
   await first.rotateKeyOnDemand({ keyId });
-  const newest = (await first.encrypt({ keyId, plaintext })).ciphertextBlob!;
+  const newest = (await first.encrypt({ keyId, plaintext })).ciphertextBlob;
   const newId = secretIds(daemon, keyId).find((id) => id !== oldId)!;
   t.match(await describe(first, pairId), { keyState: 'PendingImport' });
   await first.close();
@@ -214,10 +214,10 @@ void t.test('a key that moved: each ciphertext needs the store of its material a
   const [lab] = addTokens(daemon, { label: 'lab' });
   const client = await restarted(t, daemon);
   const customKeyStoreId = await connectedStore(client, lab!);
-  const keyId = (await client.createKey({})).keyMetadata!.keyId!;
-  const old = (await client.encrypt({ keyId, plaintext })).ciphertextBlob!;
+  const keyId = (await client.createKey({})).keyMetadata.keyId;
+  const old = (await client.encrypt({ keyId, plaintext })).ciphertextBlob;
   t.match(await daemon.cli(['migrate', '--from', 'default', '--to', 'lab', '--key-id', keyId]), { code: 0 });
-  const newest = (await client.encrypt({ keyId, plaintext })).ciphertextBlob!;
+  const newest = (await client.encrypt({ keyId, plaintext })).ciphertextBlob;
   await client.disconnectCustomKeyStore({ customKeyStoreId });
   t.ok(await reaches(client, customKeyStoreId, 'DISCONNECTED'));
   const shown = await describe(client, keyId);

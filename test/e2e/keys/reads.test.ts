@@ -53,7 +53,7 @@ void t.test('reads of every kind of key', async (t) => {
   const { client, tokens } = await beginLab(t, [{ label: 'lab' }, { label: 'away' }]);
   const customKeyStoreId = await connectedStore(client, tokens[0]!);
   const away = await connectedStore(client, tokens[1]!);
-  const make = async (request: CreateKeyRequest) => (await client.createKey(request)).keyMetadata!.keyId!;
+  const make = async (request: CreateKeyRequest) => (await client.createKey(request)).keyMetadata.keyId;
   const inStore = (id: string) => make({ origin: 'AWS_CLOUDHSM', customKeyStoreId: id });
   const signing = { keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' } as const;
 
@@ -81,7 +81,7 @@ void t.test('reads of every kind of key', async (t) => {
     'pending deletion': deleted,
     'custom key store': await inStore(customKeyStoreId),
     disconnected,
-    managed: (await client.describeKey({ keyId: 'alias/aws/s3' })).keyMetadata!.keyId!,
+    managed: (await client.describeKey({ keyId: 'alias/aws/s3' })).keyMetadata.keyId,
   };
 
   const methods = client as unknown as Record<string, (request: object) => Promise<unknown>>;

@@ -11,11 +11,11 @@ const plaintext = Buffer.from('attack at dawn');
 const secondsPerDay = 86_400;
 
 async function newKey(client: Client): Promise<string> {
-  return (await client.createKey({})).keyMetadata!.keyId!;
+  return (await client.createKey({})).keyMetadata.keyId;
 }
 
 async function currentMaterial(client: Client, keyId: string): Promise<string> {
-  return (await client.describeKey({ keyId })).keyMetadata!.currentKeyMaterialId!;
+  return (await client.describeKey({ keyId })).keyMetadata.currentKeyMaterialId!;
 }
 
 const near = (actual: number | undefined, expected: number) => Math.abs((actual ?? 0) - expected) < 60;
@@ -74,14 +74,14 @@ void t.test('rotation', async (t) => {
     t.not(second, first);
     const opened = await client.decrypt({ ciphertextBlob: old.ciphertextBlob });
     t.match(opened, { keyMaterialId: first });
-    t.same(Buffer.from(opened.plaintext!), plaintext);
+    t.same(Buffer.from(opened.plaintext), plaintext);
     const made = await client.encrypt({ keyId, plaintext });
     t.match(await client.decrypt({ ciphertextBlob: made.ciphertextBlob }), { keyMaterialId: second });
     const moved = await client.reEncrypt({ ciphertextBlob: old.ciphertextBlob, destinationKeyId: keyId });
     t.match(moved, { sourceKeyMaterialId: first, destinationKeyMaterialId: second });
     const reopened = await client.decrypt({ ciphertextBlob: moved.ciphertextBlob });
     t.match(reopened, { keyMaterialId: second });
-    t.same(Buffer.from(reopened.plaintext!), plaintext);
+    t.same(Buffer.from(reopened.plaintext), plaintext);
     const objects = labels(daemon).filter((label) => label === `keyhold/${keyId}`);
     t.equal(objects.length, 2 * objectsOfMaterial);
     t.match(daemon.events('RotateKeyOnDemand').at(-1), {
@@ -108,14 +108,14 @@ void t.test('rotation', async (t) => {
       { ...onDemand, keyMaterialId: materials[2], keyMaterialState: 'NON_CURRENT' },
       { ...onDemand, keyMaterialId: current, keyMaterialState: 'CURRENT' },
     ]);
-    t.equal(rotations!.length, 3);
+    t.equal(rotations.length, 3);
     const all = await client.listKeyRotations({ keyId, includeKeyMaterial: 'ALL_KEY_MATERIAL' });
-    t.same(all.rotations![0], { keyId: arn, keyMaterialId: first, keyMaterialState: 'NON_CURRENT' });
+    t.same(all.rotations[0], { keyId: arn, keyMaterialId: first, keyMaterialState: 'NON_CURRENT' });
     const paged: unknown[] = [];
     let marker: string | undefined;
     do {
       const page = await client.listKeyRotations({ keyId, limit: 2, marker });
-      paged.push(...page.rotations!);
+      paged.push(...page.rotations);
       t.equal(page.truncated, page.nextMarker !== undefined);
       marker = page.nextMarker;
     } while (marker !== undefined);
@@ -129,7 +129,7 @@ void t.test('rotation', async (t) => {
       { keySpec: 'HMAC_256', keyUsage: 'GENERATE_VERIFY_MAC' },
     ] as const;
     for (const spec of specs) {
-      const keyId = (await client.createKey(spec)).keyMetadata!.keyId!;
+      const keyId = (await client.createKey(spec)).keyMetadata.keyId;
       const attempts: Promise<unknown>[] = [
         client.enableKeyRotation({ keyId }),
         client.rotateKeyOnDemand({ keyId }),
@@ -168,7 +168,7 @@ void t.test('rotation', async (t) => {
     const after = await Promise.all(ids.map((id) => currentMaterial(client, id)));
     t.not(after[0], before[0]);
     t.same(after.slice(1), before.slice(1));
-    t.same(Buffer.from((await client.decrypt({ ciphertextBlob: old.ciphertextBlob })).plaintext!), plaintext);
+    t.same(Buffer.from((await client.decrypt({ ciphertextBlob: old.ciphertextBlob })).plaintext), plaintext);
     t.match((await client.listKeyRotations({ keyId })).rotations, [{ rotationType: 'AUTOMATIC' }]);
     const { nextRotationDate } = await client.getKeyRotationStatus({ keyId });
     t.ok(near(nextRotationDate, Date.now() / 1000 + 181 * secondsPerDay), 'the next one is a period later');
@@ -223,14 +223,14 @@ void t.test('the bound on messages', async (t) => {
             .ciphertextBlob,
       ];
       const lane = async () => {
-        for (let index = 0; index < 125; index++) count((await makers[index % makers.length]!())!);
+        for (let index = 0; index < 125; index++) count(await makers[index % makers.length]!());
       };
       await Promise.all(Array.from({ length: 64 }, lane));
       t.equal(blobs.length, 8_000);
       t.ok(made.size >= 4, `${made.size} materials`);
       for (const [materialId, messages] of made) t.ok(messages <= bound, `${materialId}: ${messages}`);
       const { rotations } = await client.listKeyRotations({ keyId, limit: 1_000 });
-      t.ok(rotations!.every(({ rotationType }) => rotationType === 'AUTOMATIC'));
+      t.ok(rotations.every(({ rotationType }) => rotationType === 'AUTOMATIC'));
       t.ok(daemon.events('RotateKey').length >= 3);
       t.match(daemon.stderr, /comes near the bound on its messages/);
       for (let index = 0; index < blobs.length; index += 97)
@@ -244,7 +244,7 @@ void t.test('the bound on messages', async (t) => {
       const client = await daemon.connect({ maxAttempts: 1 });
       const lane = async () => {
         for (let index = 0; index < 200; index++)
-          count((await client.encrypt({ keyId, plaintext })).ciphertextBlob!);
+          count((await client.encrypt({ keyId, plaintext })).ciphertextBlob);
       };
       const lanes = Promise.allSettled(Array.from({ length: 32 }, lane));
       await sleep(150 + 100 * round);

@@ -90,7 +90,7 @@ void t.test('the daemon refuses what the table refuses', async (t) => {
   const daemon = await TestDaemon.start(t);
   let client = await daemon.connect();
   const plaintext = Buffer.from('x');
-  const newKey = async () => (await client.createKey({})).keyMetadata!.keyId!;
+  const newKey = async () => (await client.createKey({})).keyMetadata.keyId;
   const keyId = await newKey();
   const other = await newKey();
   const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
@@ -150,7 +150,7 @@ void t.test('the daemon refuses what the table refuses', async (t) => {
     id = keyId,
     attempts: Attempts = attemptsOn(keyId, ciphertextBlob),
   ) => {
-    t.equal((await client.describeKey({ keyId: id })).keyMetadata!.keyState, state);
+    t.equal((await client.describeKey({ keyId: id })).keyMetadata.keyState, state);
     const index = states.indexOf(state);
     for (const [name, attempt] of Object.entries(attempts)) {
       t.equal(
@@ -197,7 +197,7 @@ void t.test('the daemon refuses what the table refuses', async (t) => {
     for (const attempt of refused) await t.rejects(attempt, { code: 'KMSInvalidStateException' });
     await client.scheduleKeyDeletion({ keyId: external });
     await client.cancelKeyDeletion({ keyId: external });
-    t.equal((await client.describeKey({ keyId: external })).keyMetadata!.keyState, 'PendingImport');
+    t.equal((await client.describeKey({ keyId: external })).keyMetadata.keyState, 'PendingImport');
   });
   await t.test('imports in every state', async (t) => {
     const { DeleteImportedKeyMaterial, ...others } = importAttempts;
@@ -208,7 +208,7 @@ void t.test('the daemon refuses what the table refuses', async (t) => {
     await client.enableKey({ keyId: external });
     await client.scheduleKeyDeletion({ keyId: external });
     await walk(t, 'PendingDeletion', external, importAttempts);
-    t.equal((await client.describeKey({ keyId: external })).keyMetadata!.keyState, 'PendingDeletion');
+    t.equal((await client.describeKey({ keyId: external })).keyMetadata.keyState, 'PendingDeletion');
     await client.cancelKeyDeletion({ keyId: external });
     await others.ImportKeyMaterial(client);
     t.match(await client.decrypt({ ciphertextBlob: blob }), { plaintext });
@@ -232,12 +232,12 @@ void t.test('the daemon refuses what the table refuses', async (t) => {
     await client.enableKey({ keyId });
     await t.rejects(client.cancelKeyDeletion({ keyId }), { code: 'KMSInvalidStateException' });
     await client.scheduleKeyDeletion({ keyId });
-    t.equal((await client.describeKey({ keyId })).keyMetadata!.keyState, 'PendingDeletion');
+    t.equal((await client.describeKey({ keyId })).keyMetadata.keyState, 'PendingDeletion');
     await client.cancelKeyDeletion({ keyId });
-    t.equal((await client.describeKey({ keyId })).keyMetadata!.keyState, 'Unavailable');
+    t.equal((await client.describeKey({ keyId })).keyMetadata.keyState, 'Unavailable');
     await client.enableKey({ keyId });
     await RotateKeyOnDemand!(client);
-    t.equal((await client.describeKey({ keyId })).keyMetadata!.keyState, 'Enabled');
+    t.equal((await client.describeKey({ keyId })).keyMetadata.keyState, 'Enabled');
   });
   await client.close();
 });

@@ -11,7 +11,7 @@ void t.test('tags and aliases', async (t) => {
   const client = await daemon.connect();
   t.teardown(() => client.close());
   const newKey = async (request: Parameters<Client['createKey']>[0] = {}) =>
-    (await client.createKey(request)).keyMetadata!.keyId!;
+    (await client.createKey(request)).keyMetadata.keyId;
   const tagsOf = async (keyId: string) => (await client.listResourceTags({ keyId })).tags;
   const tag = (tagKey: string, tagValue = '') => ({ tagKey, tagValue });
 
@@ -29,7 +29,7 @@ void t.test('tags and aliases', async (t) => {
     t.same(await client.untagResource({ keyId, tagKeys: ['team', 'none', '__proto__'] }), {});
     t.same(await tagsOf(keyId), [tag('Team'), tag('env', 'live')]);
     await client.scheduleKeyDeletion({ keyId });
-    t.equal((await tagsOf(keyId))!.length, 2, 'they are shown in every state');
+    t.equal((await tagsOf(keyId)).length, 2, 'they are shown in every state');
     t.match(daemon.events('TagResource').at(-1), { requestParameters: { keyId, tags: [tag('Team'), {}] } });
   });
 
@@ -48,7 +48,7 @@ void t.test('tags and aliases', async (t) => {
     await add(...Array.from({ length: 50 }, (_, index) => tag(`k${index}`)));
     await t.rejects(add(tag('one more')), { code: 'TagException', message: 'Too many tags' });
     await add(tag('k49', 'changed'));
-    t.equal((await tagsOf(keyId))!.length, 50);
+    t.equal((await tagsOf(keyId)).length, 50);
     const many = Array.from({ length: 51 }, (_, index) => tag(`k${index}`));
     await t.rejects(newKey({ tags: many }), { code: 'TagException', message: 'Too many tags' });
   });
@@ -69,13 +69,13 @@ void t.test('tags and aliases', async (t) => {
 
   await t.test('an alias is led to another key of the same kind, and removed', async (t) => {
     const [one, two] = [await newKey(), await newKey()];
-    const targetOf = async (keyId: string) => (await client.describeKey({ keyId })).keyMetadata!.keyId;
+    const targetOf = async (keyId: string) => (await client.describeKey({ keyId })).keyMetadata.keyId;
     await client.createAlias({ aliasName: 'alias/moving', targetKeyId: one });
-    const before = (await client.listAliases({ keyId: one })).aliases![0]!;
+    const before = (await client.listAliases({ keyId: one })).aliases[0]!;
     t.same(await client.updateAlias({ aliasName: 'alias/moving', targetKeyId: two }), {});
     t.equal(await targetOf('alias/moving'), two);
     t.same((await client.listAliases({ keyId: one })).aliases, []);
-    const after = (await client.listAliases({ keyId: two })).aliases![0]!;
+    const after = (await client.listAliases({ keyId: two })).aliases[0]!;
     t.equal(after.creationDate, before.creationDate);
     t.ok(after.lastUpdatedDate! > before.lastUpdatedDate!);
     const others = [
@@ -123,7 +123,7 @@ void t.test('tags and aliases', async (t) => {
     await t.rejects(client.updateAlias({ aliasName: 'alias/living', targetKeyId: dying }), invalid);
     t.same(await client.updateAlias({ aliasName: 'alias/dying', targetKeyId: living }), {});
     t.same(
-      (await client.listAliases({ keyId: living })).aliases!.map(({ aliasName }) => aliasName),
+      (await client.listAliases({ keyId: living })).aliases.map(({ aliasName }) => aliasName),
       ['alias/dying', 'alias/living'],
     );
   });

@@ -194,9 +194,9 @@ void t.test('who is let in to every operation', async (t) => {
         policyName: userName,
         policyDocument: document(...statements),
       });
-      await root.attachUserPolicy({ userName, policyArn: policy!.arn! });
+      await root.attachUserPolicy({ userName, policyArn: policy.arn });
     }
-    const { accessKeyId = '', secretAccessKey = '' } = (await root.createAccessKey({ userName })).accessKey!;
+    const { accessKeyId = '', secretAccessKey = '' } = (await root.createAccessKey({ userName })).accessKey;
     const client = await connect({
       url: daemon.wss,
       ca: daemon.ca,
@@ -224,14 +224,14 @@ void t.test('who is let in to every operation', async (t) => {
   await root.createRole({ roleName: 'trusting', assumeRolePolicyDocument: document(trust('root')) });
 
   const subject = async (...policy: object[]): Promise<Subject> => {
-    const keyId = (await root.createKey({})).keyMetadata!.keyId!;
+    const keyId = (await root.createKey({})).keyMetadata.keyId;
     const { ciphertextBlob } = await root.encrypt({ keyId, plaintext: bytes });
     const grant = { granteePrincipal: arn('user/stranger'), operations: ['Decrypt' as const] };
     const { grantId } = await root.createGrant({ keyId, ...grant });
     const bypassPolicyLockoutSafetyCheck = true;
     if (policy.length > 0)
       await root.putKeyPolicy({ keyId, policy: document(...policy), bypassPolicyLockoutSafetyCheck });
-    return { keyId, aliasName: `alias/${keyId}`, ciphertextBlob: ciphertextBlob!, grantId: grantId! };
+    return { keyId, aliasName: `alias/${keyId}`, ciphertextBlob: ciphertextBlob, grantId: grantId };
   };
   const ofAccount = { Principal: { AWS: arn('root') } };
   const plain = await subject();

@@ -19,10 +19,10 @@ void t.test('bypasses', async (t) => {
   t.teardown(() => root.close());
 
   const policy = async (policyName: string, ...statements: object[]) =>
-    (await root.createPolicy({ policyName, policyDocument: document(...statements) })).policy!.arn!;
+    (await root.createPolicy({ policyName, policyDocument: document(...statements) })).policy.arn;
   const credentialsOf = async (userName: string) => {
     const { accessKey } = await root.createAccessKey({ userName });
-    return { accessKeyId: accessKey!.accessKeyId!, secretAccessKey: accessKey!.secretAccessKey! };
+    return { accessKeyId: accessKey.accessKeyId, secretAccessKey: accessKey.secretAccessKey };
   };
   /** A user with a policy of these statements, connected. */
   const user = async (userName: string, ...statements: object[]): Promise<Client> => {
@@ -93,33 +93,33 @@ void t.test('bypasses', async (t) => {
   });
 
   await t.test('changes that wait do not undo the one that shuts their sender out', async (t) => {
-    const { keyId } = (await root.createKey({})).keyMetadata!;
+    const { keyId } = (await root.createKey({})).keyMetadata;
     const of = (...who: string[]) =>
       document({ Effect: 'Allow', Principal: { AWS: who.map(arn) }, Action: 'kms:*', Resource: '*' });
     const mallory = await user('mallory');
     const [hers, ours] = [of('root', 'user/mallory'), of('root')];
-    await root.putKeyPolicy({ keyId: keyId!, policy: hers });
+    await root.putKeyPolicy({ keyId: keyId, policy: hers });
     let isOut = false;
     const outcomes: string[] = [];
     const flood = async () => {
       while (!isOut)
-        await mallory.putKeyPolicy({ keyId: keyId!, policy: hers }).then(
+        await mallory.putKeyPolicy({ keyId: keyId, policy: hers }).then(
           () => outcomes.push('done'),
           (error: unknown) => outcomes.push((error as { code: string }).code),
         );
     };
     const floods = Array.from({ length: 64 }, flood);
     while (!outcomes.includes('done')) await new Promise((done) => setTimeout(done, 10));
-    await root.putKeyPolicy({ keyId: keyId!, policy: ours });
+    await root.putKeyPolicy({ keyId: keyId, policy: ours });
     isOut = true;
     await Promise.all(floods);
     t.ok(outcomes.includes('AccessDeniedException'));
-    t.equal((await root.getKeyPolicy({ keyId: keyId! })).policy, ours);
+    t.equal((await root.getKeyPolicy({ keyId: keyId })).policy, ours);
   });
 
   await t.test('nor do changes of a user whose access key is deactivated meanwhile', async (t) => {
     const eve = await user('eve', { Effect: 'Allow', Action: 'keyhold:*', Resource: '*' });
-    const [key] = (await root.listAccessKeys({ userName: 'eve' })).accessKeyMetadata!;
+    const [key] = (await root.listAccessKeys({ userName: 'eve' })).accessKeyMetadata;
     await root.createUser({ userName: 'target' });
     let count = 0;
     let isOut = false;
@@ -131,8 +131,8 @@ void t.test('bypasses', async (t) => {
     };
     const floods = Array.from({ length: 64 }, flood);
     while (count < 200) await new Promise((done) => setTimeout(done, 10));
-    await root.updateAccessKey({ userName: 'eve', accessKeyId: key!.accessKeyId!, status: 'Inactive' });
-    const tags = async () => (await root.getUser({ userName: 'target' })).user!.tags;
+    await root.updateAccessKey({ userName: 'eve', accessKeyId: key!.accessKeyId, status: 'Inactive' });
+    const tags = async () => (await root.getUser({ userName: 'target' })).user.tags;
     const atOnce = await tags();
     isOut = true;
     await Promise.all(floods);
@@ -159,44 +159,43 @@ void t.test('bypasses', async (t) => {
     ])
       await t.rejects(red.createKey({ tags }), denied, JSON.stringify(tags));
     t.ok((await red.createKey({ tags: [tag('Team', 'red')] })).keyMetadata);
-    const { keyId } = (await root.createKey({ tags: [tag('team', 'red'), tag('Team', 'blue')] }))
-      .keyMetadata!;
+    const { keyId } = (await root.createKey({ tags: [tag('team', 'red'), tag('Team', 'blue')] })).keyMetadata;
     const reader = { Effect: 'Allow', Action: 'kms:DescribeKey', Resource: '*' };
     const same = { StringLike: { 'aws:ResourceTag/team': '${aws:PrincipalTag/team}' } };
     const team = await user('team', { ...reader, Condition: same });
     for (const value of ['red', 'blue', '*', '?ed', '${*}']) {
       await root.tagUser({ userName: 'team', tags: [{ key: 'team', value }] });
-      await t.rejects(team.describeKey({ keyId: keyId! }), denied, value);
+      await t.rejects(team.describeKey({ keyId: keyId }), denied, value);
     }
-    await root.untagResource({ keyId: keyId!, tagKeys: ['Team'] });
-    await t.rejects(team.describeKey({ keyId: keyId! }), denied, 'wildcards of a tag are none');
+    await root.untagResource({ keyId: keyId, tagKeys: ['Team'] });
+    await t.rejects(team.describeKey({ keyId: keyId }), denied, 'wildcards of a tag are none');
     await root.tagUser({ userName: 'team', tags: [{ key: 'team', value: 'red' }] });
-    t.ok(await team.describeKey({ keyId: keyId! }), 'from the next request on');
+    t.ok(await team.describeKey({ keyId: keyId }), 'from the next request on');
   });
 
   await t.test('who is made anew under a name inherits neither policy, nor grant, nor trust', async (t) => {
     await root.createUser({ userName: 'bob' });
-    const { keyId } = (await root.createKey({})).keyMetadata!;
+    const { keyId } = (await root.createKey({})).keyMetadata;
     const forBob = document(
       { Effect: 'Allow', Principal: { AWS: account }, Action: 'kms:*', Resource: '*' },
       { Effect: 'Allow', Principal: { AWS: arn('user/bob') }, Action: 'kms:Encrypt', Resource: '*' },
     );
-    await root.putKeyPolicy({ keyId: keyId!, policy: forBob });
-    await root.createGrant({ keyId: keyId!, granteePrincipal: arn('user/bob'), operations: ['Encrypt'] });
+    await root.putKeyPolicy({ keyId: keyId, policy: forBob });
+    await root.createGrant({ keyId: keyId, granteePrincipal: arn('user/bob'), operations: ['Encrypt'] });
     const trust = document({
       Effect: 'Allow',
       Principal: { AWS: arn('user/bob') },
       Action: 'sts:AssumeRole',
     });
     await root.createRole({ roleName: 'bobs', assumeRolePolicyDocument: trust });
-    const { userId } = (await root.getUser({ userName: 'bob' })).user!;
+    const { userId } = (await root.getUser({ userName: 'bob' })).user;
     await root.deleteUser({ userName: 'bob' });
     const again = await user('bob');
     const plaintext = Buffer.from('x');
-    await t.rejects(again.encrypt({ keyId: keyId!, plaintext }), denied);
+    await t.rejects(again.encrypt({ keyId: keyId, plaintext }), denied);
     await t.rejects(again.assumeRole({ roleArn: arn('role/bobs'), roleSessionName: 'xx' }), denied);
-    const shown = (await root.getKeyPolicy({ keyId: keyId! })).policy;
-    t.equal(shown, forBob.replace(arn('user/bob'), userId!), 'with the id of the one that is gone');
+    const shown = (await root.getKeyPolicy({ keyId: keyId })).policy;
+    t.equal(shown, forBob.replace(arn('user/bob'), userId), 'with the id of the one that is gone');
   });
 
   await t.test(
@@ -211,9 +210,8 @@ void t.test('bypasses', async (t) => {
       const starter = await user('starter', { Effect: 'Allow', Action: 'sts:AssumeRole', Resource: '*' });
       const assume = async (client: Client, roleName: string, more = {}) => {
         const request = { roleArn: arn(`role/${roleName}`), roleSessionName: 'one', ...more };
-        const { accessKeyId, secretAccessKey, sessionToken } = (await client.assumeRole(request))
-          .credentials!;
-        return { accessKeyId: accessKeyId!, secretAccessKey: secretAccessKey!, sessionToken: sessionToken! };
+        const { accessKeyId, secretAccessKey, sessionToken } = (await client.assumeRole(request)).credentials;
+        return { accessKeyId: accessKeyId, secretAccessKey: secretAccessKey, sessionToken: sessionToken };
       };
       const only = document({ Effect: 'Allow', Action: 'kms:ListKeys', Resource: '*' });
       const credentials = await assume(starter, 'first', { policy: only });

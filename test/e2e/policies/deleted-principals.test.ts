@@ -32,25 +32,25 @@ void t.test('what is shown of a policy is what counts', async (t) => {
     quoted(sessionArn),
   );
   const { keyMetadata } = await root.createKey({ policy });
-  const keyId = keyMetadata!.keyId!;
+  const keyId = keyMetadata.keyId;
   const shown = async () => (await root.getKeyPolicy({ keyId })).policy;
   t.equal(await shown(), policy, 'byte for byte while all are there');
   await root.createGrant({ keyId, granteePrincipal: arn('user/gone'), operations: ['Encrypt'] });
 
   await root.deleteUser({ userName: 'gone' });
   await root.deleteRole({ roleName: 'worker' });
-  const after = policyOf(quoted(user!.userId!), quoted(role!.roleId!), quoted(`${role!.roleId!}:one`));
+  const after = policyOf(quoted(user.userId), quoted(role.roleId), quoted(`${role.roleId}:one`));
   t.equal(await shown(), after);
-  const trusting = async () => (await root.getRole({ roleName: 'trusting' })).role!.assumeRolePolicyDocument;
-  t.equal(await trusting(), trust.replace(arn('user/gone'), user!.userId!));
-  t.match((await root.listGrants({ keyId })).grants, [{ granteePrincipal: user!.userId }]);
+  const trusting = async () => (await root.getRole({ roleName: 'trusting' })).role.assumeRolePolicyDocument;
+  t.equal(await trusting(), trust.replace(arn('user/gone'), user.userId));
+  t.match((await root.listGrants({ keyId })).grants, [{ granteePrincipal: user.userId }]);
 
   await root.createUser({ userName: 'gone' });
   await root.createRole({ roleName: 'worker', assumeRolePolicyDocument: trust });
   t.equal(await shown(), after, 'somebody else has the name now');
   t.match(await root.explainPolicy({ principal: 'user/gone', action: 'kms:Encrypt', keyId }), {
     decision: 'IMPLICIT_DENY',
-    reason: new RegExp(`that principal \\(${user!.userId}\\) was deleted`),
+    reason: new RegExp(`that principal \\(${user.userId}\\) was deleted`),
   });
   t.ok(stays);
   await t.rejects(root.putKeyPolicy({ keyId, policy: after }), { code: 'MalformedPolicyDocumentException' });

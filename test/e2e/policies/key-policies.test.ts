@@ -24,7 +24,7 @@ void t.test('key policies', async (t) => {
   const root = await daemon.connect();
   t.teardown(() => root.close());
   const accessKey = async (userName: string) => {
-    const { accessKeyId = '', secretAccessKey = '' } = (await root.createAccessKey({ userName })).accessKey!;
+    const { accessKeyId = '', secretAccessKey = '' } = (await root.createAccessKey({ userName })).accessKey;
     return { accessKeyId, secretAccessKey };
   };
   const user = async (userName: string) => {
@@ -35,10 +35,10 @@ void t.test('key policies', async (t) => {
   };
   const managed = async (policyName: string, ...statements: object[]) => {
     const made = await root.createPolicy({ policyName, policyDocument: document(...statements) });
-    return made.policy!.arn!;
+    return made.policy.arn;
   };
   const newKey = async (...statements: object[]) => {
-    const keyId = (await root.createKey({})).keyMetadata!.keyId!;
+    const keyId = (await root.createKey({})).keyMetadata.keyId;
     if (statements.length > 0) await root.putKeyPolicy({ keyId, policy: document(...statements) });
     return keyId;
   };
@@ -49,7 +49,7 @@ void t.test('key policies', async (t) => {
 
   await t.test('are kept byte for byte, and have the name default', async (t) => {
     const keyId = await newKey();
-    t.match(JSON.parse((await root.getKeyPolicy({ keyId })).policy!), { Id: 'key-default-1' });
+    t.match(JSON.parse((await root.getKeyPolicy({ keyId })).policy), { Id: 'key-default-1' });
     const policy = `{ "Version":"2012-10-17",\n\t"Statement": [ ${JSON.stringify(ofAccount)} ] }\n`;
     await root.putKeyPolicy({ keyId, policyName: 'default', policy });
     t.same(await root.getKeyPolicy({ keyId }), { policy, policyName: 'default' });
@@ -98,7 +98,7 @@ void t.test('key policies', async (t) => {
     await t.rejects(root.describeKey({ keyId }), { message: /no resource-based policy/ });
     await alice.putKeyPolicy({ keyId, policy: document(ofAccount, allow('user/alice')) });
     t.ok(await root.describeKey({ keyId }));
-    const made = (await root.createKey(insist)).keyMetadata!.keyId!;
+    const made = (await root.createKey(insist)).keyMetadata.keyId;
     await t.rejects(encrypt(root, made), denied);
     t.ok(await encrypt(alice, made));
   });
@@ -113,15 +113,15 @@ void t.test('key policies', async (t) => {
         accessKeyId = '',
         secretAccessKey = '',
         sessionToken,
-      } = (await alice.assumeRole(request)).credentials!;
-      return daemon.connect({ credentials: { accessKeyId, secretAccessKey, sessionToken: sessionToken! } });
+      } = (await alice.assumeRole(request)).credentials;
+      return daemon.connect({ credentials: { accessKeyId, secretAccessKey, sessionToken: sessionToken } });
     };
     const session = await assumed();
     t.ok(await encrypt(first, keyId));
     t.ok(await encrypt(session, keyId));
-    const policy = (await root.getKeyPolicy({ keyId })).policy!;
+    const policy = (await root.getKeyPolicy({ keyId })).policy;
     const { accessKeyMetadata } = await root.listAccessKeys({ userName: 'carol' });
-    await root.deleteAccessKey({ userName: 'carol', accessKeyId: accessKeyMetadata![0]!.accessKeyId! });
+    await root.deleteAccessKey({ userName: 'carol', accessKeyId: accessKeyMetadata[0]!.accessKeyId });
     await root.deleteUser({ userName: 'carol' });
     await root.deleteRole({ roleName: 'job' });
     await t.rejects(encrypt(first, keyId), { code: 'UnrecognizedClientException' });
@@ -148,14 +148,14 @@ void t.test('key policies', async (t) => {
       await t.rejects(encrypt(alice, keyId, { dept: 'it' }), denied);
       await t.rejects(encrypt(alice, keyId), denied);
       t.same(
-        Buffer.from((await alice.decrypt({ ciphertextBlob, encryptionContext: { dept: 'IT' } })).plaintext!),
+        Buffer.from((await alice.decrypt({ ciphertextBlob, encryptionContext: { dept: 'IT' } })).plaintext),
         plaintext,
       );
       await t.rejects(alice.decrypt({ ciphertextBlob }), {
         ...denied,
         message: /^The ciphertext refers to a customer master key that does not exist/,
       });
-      await t.rejects(bob.decrypt({ ciphertextBlob: ciphertextBlob!, keyId }), {
+      await t.rejects(bob.decrypt({ ciphertextBlob: ciphertextBlob, keyId }), {
         message: /no identity-based policy/,
       });
     },
@@ -178,7 +178,7 @@ void t.test('key policies', async (t) => {
     await t.rejects(encrypt(alice, keyId), denied);
     await t.rejects(encrypt(bob, keyId), denied, 'the socket has no address');
     await root.createAccessKey({ userName: 'bob' }).then(async ({ accessKey }) => {
-      const { accessKeyId = '', secretAccessKey = '' } = accessKey!;
+      const { accessKeyId = '', secretAccessKey = '' } = accessKey;
       const overTls = await connect({
         url: daemon.wss,
         ca: daemon.ca,
@@ -241,9 +241,9 @@ void t.test('key policies', async (t) => {
           accessKeyId = '',
           secretAccessKey = '',
           sessionToken,
-        } = (await alice.assumeRole(request)).credentials!;
+        } = (await alice.assumeRole(request)).credentials;
         const client = await daemon.connect({
-          credentials: { accessKeyId, secretAccessKey, sessionToken: sessionToken! },
+          credentials: { accessKeyId, secretAccessKey, sessionToken: sessionToken },
         });
         t.teardown(() => client.close());
         return client;
@@ -330,9 +330,9 @@ void t.test('key policies', async (t) => {
   });
 
   await t.test("of services' keys are nobody's to change", async (t) => {
-    const { keyId } = (await root.describeKey({ keyId: 'alias/aws/s3' })).keyMetadata!;
+    const { keyId } = (await root.describeKey({ keyId: 'alias/aws/s3' })).keyMetadata;
     const put = root.putKeyPolicy({
-      keyId: keyId!,
+      keyId: keyId,
       policy: document(ofAccount),
       bypassPolicyLockoutSafetyCheck: true,
     });
@@ -340,22 +340,22 @@ void t.test('key policies', async (t) => {
   });
 
   await t.test('that lock everybody out are replaced on the machine, with the daemon stopped', async (t) => {
-    const { keyId: ofService } = (await root.describeKey({ keyId: 'alias/aws/s3' })).keyMetadata!;
+    const { keyId: ofService } = (await root.describeKey({ keyId: 'alias/aws/s3' })).keyMetadata;
     const locked = document(allow('user/bob', { Action: 'kms:Encrypt' }));
     const { keyMetadata } = await root.createKey({ policy: locked, bypassPolicyLockoutSafetyCheck: true });
-    const keyId = keyMetadata!.keyId!;
+    const keyId = keyMetadata.keyId;
     const recover = (key: string) => daemon.cli(['recover', 'key-policy', key]);
     t.match(await recover(keyId), { code: 1, stderr: /stop that one first/ });
     await daemon.stop();
     t.match(await recover('1234abcd-12ab-34cd-56ef-1234567890ab'), { code: 1, stderr: /does not exist/ });
-    t.match(await recover(ofService!), { code: 1, stderr: /is the key of a service/ });
+    t.match(await recover(ofService), { code: 1, stderr: /is the key of a service/ });
     t.match(await recover(keyId), {
       code: 0,
       stdout: new RegExp(`${keyId} has the default key policy again`),
     });
     await daemon.start();
     const again = await daemon.connect();
-    t.match(JSON.parse((await again.getKeyPolicy({ keyId })).policy!), { Id: 'key-default-1' });
+    t.match(JSON.parse((await again.getKeyPolicy({ keyId })).policy), { Id: 'key-default-1' });
     await again.close();
     t.match(daemon.events('RecoverKeyPolicy'), [
       {

@@ -6,14 +6,14 @@ void t.test('single records deleted or put back', async (t) => {
   const { daemon, copies, recover } = await begin(t);
   await daemon.start();
   const root = await daemon.connect();
-  const { keyId } = (await root.createKey({})).keyMetadata!;
+  const { keyId } = (await root.createKey({})).keyMetadata;
   await root.createUser({ userName: 'bob' });
   await root.close();
   await daemon.stop();
   const older = await copies.values();
   await daemon.start();
   const again = await daemon.connect();
-  await again.updateKeyDescription({ keyId: keyId!, description: 'new' });
+  await again.updateKeyDescription({ keyId: keyId, description: 'new' });
   await again.deleteUser({ userName: 'bob' });
   await again.close();
   await daemon.stop();
@@ -45,7 +45,7 @@ void t.test('single records deleted or put back', async (t) => {
     t.match(await recover('--accept-older-store'), { code: 0 });
     await daemon.start();
     const client = await daemon.connect();
-    await t.rejects(client.describeKey({ keyId: keyId! }), { code: 'NotFoundException' });
+    await t.rejects(client.describeKey({ keyId: keyId }), { code: 'NotFoundException' });
     await client.close();
     await daemon.stop();
     const [event] = daemon.events('RecoverStore') as [{ serviceEventDetails: Record<string, number> }];
@@ -67,8 +67,8 @@ void t.test('material that was in the making when the copy was made stays in the
   const { daemon, copies, recover } = await begin(t);
   await daemon.start();
   const client = await daemon.connect();
-  const { keyId } = (await client.createKey({})).keyMetadata!;
-  const { ciphertextBlob } = await client.encrypt({ keyId: keyId!, plaintext: Buffer.from('x') });
+  const { keyId } = (await client.createKey({})).keyMetadata;
+  const { ciphertextBlob } = await client.encrypt({ keyId: keyId, plaintext: Buffer.from('x') });
   await client.close();
   await daemon.stop();
   copies.take('newest');
@@ -96,7 +96,7 @@ void t.test('material that was in the making when the copy was made stays in the
   t.match(await recover('--accept-older-store'), { code: 0 });
   await daemon.start();
   const last = await daemon.connect();
-  t.same(Buffer.from((await last.decrypt({ ciphertextBlob: ciphertextBlob! })).plaintext!), Buffer.from('x'));
+  t.same(Buffer.from((await last.decrypt({ ciphertextBlob: ciphertextBlob })).plaintext), Buffer.from('x'));
   await last.close();
   await daemon.stop();
 });

@@ -13,11 +13,11 @@ void t.test('a copy of the store from before a revocation', async (t) => {
   const { daemon, copies, recover } = await begin(t);
   await daemon.start();
   const root = await daemon.connect();
-  const { keyId } = (await root.createKey({})).keyMetadata!;
+  const { keyId } = (await root.createKey({})).keyMetadata;
   const { user } = await root.createUser({ userName: 'mallory' });
-  const grant = { keyId: keyId!, granteePrincipal: user!.arn!, operations: ['Decrypt' as const] };
+  const grant = { keyId: keyId, granteePrincipal: user.arn, operations: ['Decrypt' as const] };
   const { grantId } = await root.createGrant(grant);
-  const { accessKeyId } = (await root.createAccessKey({ userName: 'mallory' })).accessKey!;
+  const { accessKeyId } = (await root.createAccessKey({ userName: 'mallory' })).accessKey;
   await root.close();
   t.equal(await daemon.stop(), 0);
   copies.take('older');
@@ -25,9 +25,9 @@ void t.test('a copy of the store from before a revocation', async (t) => {
 
   await daemon.start();
   const again = await daemon.connect();
-  await again.revokeGrant({ keyId: keyId!, grantId: grantId! });
-  await again.updateAccessKey({ userName: 'mallory', accessKeyId: accessKeyId!, status: 'Inactive' });
-  const { keyId: later } = (await again.createKey({})).keyMetadata!;
+  await again.revokeGrant({ keyId: keyId, grantId: grantId });
+  await again.updateAccessKey({ userName: 'mallory', accessKeyId: accessKeyId, status: 'Inactive' });
+  const { keyId: later } = (await again.createKey({})).keyMetadata;
   await again.close();
   t.equal(await daemon.stop(), 0);
   copies.take('newest');
@@ -41,7 +41,7 @@ void t.test('a copy of the store from before a revocation', async (t) => {
       `epoch ${older.epoch}, 20.*anchor of epoch ${newest.epoch}, .*'keyhold recover store' explain`,
     );
     await t.rejects(daemon.start(), { message: refusal });
-    t.match(await daemon.cli(['recover', 'key-policy', keyId!]), { code: 1, stderr: refusal });
+    t.match(await daemon.cli(['recover', 'key-policy', keyId]), { code: 1, stderr: refusal });
     copies.putBack('newest');
     await daemon.start();
     t.same((await daemon.health()).warnings, []);
@@ -63,8 +63,8 @@ void t.test('a copy of the store from before a revocation', async (t) => {
     t.match(await recover('--accept-older-store'), { code: 0, stdout: /nothing to recover/ });
     await daemon.start();
     const client = await daemon.connect();
-    t.match(await client.listGrants({ keyId: keyId! }), { grants: [{ grantId }] });
-    await t.rejects(client.describeKey({ keyId: later! }), { code: 'NotFoundException' });
+    t.match(await client.listGrants({ keyId: keyId }), { grants: [{ grantId }] });
+    await t.rejects(client.describeKey({ keyId: later }), { code: 'NotFoundException' });
     t.match(await daemon.health(), {
       healthy: true,
       warnings: [/1 material of key .*, nor is there a record/, /1 objects that are not of this Keyhold/],

@@ -13,14 +13,14 @@ void t.test('materials of rotations over which an older store was accepted', asy
   const { daemon, copies, recover } = await beginWithCopies(t);
   await daemon.start();
   const first = await daemon.connect();
-  const keyId = (await first.createKey({})).keyMetadata!.keyId!;
+  const keyId = (await first.createKey({})).keyMetadata.keyId;
   const { currentKeyMaterialId: oldest } = await describe(first, keyId);
   await first.close();
   await daemon.stop();
   copies.take('older');
   await daemon.start();
   const second = await daemon.connect();
-  const made = async () => (await second.encrypt({ keyId, plaintext, encryptionContext })).ciphertextBlob!;
+  const made = async () => (await second.encrypt({ keyId, plaintext, encryptionContext })).ciphertextBlob;
   const blobs: Uint8Array[] = [await made()];
   for (let count = 0; count < 2; count++) {
     await second.rotateKeyOnDemand({ keyId });
@@ -77,10 +77,7 @@ void t.test('materials of rotations over which an older store was accepted', asy
     const client = await daemon.connect({ maxAttempts: 1 });
     t.teardown(() => client.close());
     for (const ciphertextBlob of [blobs[0], blobs[2]])
-      t.same(
-        Buffer.from((await client.decrypt({ ciphertextBlob, encryptionContext })).plaintext!),
-        plaintext,
-      );
+      t.same(Buffer.from((await client.decrypt({ ciphertextBlob, encryptionContext })).plaintext), plaintext);
     await t.rejects(client.decrypt({ ciphertextBlob: blobs[1], encryptionContext }));
     t.match(await describe(client, keyId), { currentKeyMaterialId: oldest }, 'it encrypts nothing new');
     t.match((await daemon.health()).warnings.join('\n'), new RegExp(`1 material of key ${keyId}`));

@@ -62,7 +62,7 @@ void t.test('lost root credentials', async (t) => {
       await daemon.start();
       const client = await connect({ url: daemon.url, credentials: defaultOf(path) });
       t.equal(
-        (await client.listAccessKeys({})).accessKeyMetadata!.filter(({ status }) => status === 'Active')
+        (await client.listAccessKeys({})).accessKeyMetadata.filter(({ status }) => status === 'Active')
           .length,
         1,
       );
@@ -72,7 +72,7 @@ void t.test('lost root credentials', async (t) => {
       t.match(await recover('--others', 'delete'), { code: 0, stdout: /deleted/ });
       await daemon.start();
       const last = await connect({ url: daemon.url, credentials: defaultOf(path) });
-      t.equal((await last.listAccessKeys({})).accessKeyMetadata!.length, 1);
+      t.equal((await last.listAccessKeys({})).accessKeyMetadata.length, 1);
       await last.close();
       t.match(await daemon.admin('audit-verify'), { code: 0 });
     },

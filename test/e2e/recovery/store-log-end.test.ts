@@ -30,7 +30,7 @@ void t.test(
     const copies = new StoreCopies(daemon);
     t.teardown(() => copies.remove());
     const client = await daemon.connect();
-    const create = async () => (await client.createKey({})).keyMetadata!.keyId!;
+    const create = async () => (await client.createKey({})).keyMetadata.keyId;
     const before = statSync(logOf(daemon)).size;
     const made = [await create()];
     const acknowledged = statSync(logOf(daemon)).size;
@@ -64,7 +64,7 @@ void t.test(
     const again = await daemon.connect();
     const { keys = [] } = await again.listKeys({});
     t.strictSame(keys.map((key) => key.keyId).sort(), made.sort(), 'every acknowledged key is there');
-    t.ok(await again.decrypt({ ciphertextBlob: ciphertextBlob! }));
+    t.ok(await again.decrypt({ ciphertextBlob: ciphertextBlob }));
     await again.close();
     t.equal(await daemon.stop(), 0);
     t.match(await daemon.admin('audit-verify'), { code: 0 });
@@ -74,7 +74,7 @@ void t.test(
 void t.test('a key whose batch the disk lost keeps its material', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
-  const { keyId } = (await client.createKey({})).keyMetadata!;
+  const { keyId } = (await client.createKey({})).keyMetadata;
   await client.close();
   await daemon.stop('SIGKILL');
   const log = readFileSync(logOf(daemon));
@@ -97,7 +97,7 @@ void t.test('a key whose batch the disk lost keeps its material', async (t) => {
   await daemon.start();
   t.ok(labels(daemon).includes(`keyhold/${keyId}`), 'and the next start does not destroy it either');
   const again = await daemon.connect();
-  await t.rejects(again.describeKey({ keyId: keyId! }), { code: 'NotFoundException' });
+  await t.rejects(again.describeKey({ keyId: keyId }), { code: 'NotFoundException' });
   t.ok(await again.createKey({}), 'and new keys are made');
   await again.close();
 });

@@ -18,7 +18,7 @@ interface Limits {
 
 async function walk(t: Test, client: Client, limits: Limits): Promise<void> {
   const newKey = async (request: Parameters<Client['createKey']>[0] = {}) =>
-    (await client.createKey(request)).keyMetadata!.keyId!;
+    (await client.createKey(request)).keyMetadata.keyId;
   const keyId = await newKey();
   const granteePrincipal = 'arn:aws:iam::000000000000:root';
   const { grantToken } = await client.createGrant({ keyId, granteePrincipal, operations: ['DescribeKey'] });
@@ -53,7 +53,7 @@ async function walk(t: Test, client: Client, limits: Limits): Promise<void> {
     [
       'grant tokens',
       limits.grantTokens,
-      (size) => client.describeKey({ keyId, grantTokens: Array.from({ length: size }, () => grantToken!) }),
+      (size) => client.describeKey({ keyId, grantTokens: Array.from({ length: size }, () => grantToken) }),
     ],
     ['list', limits.list, (size) => client.listKeys({ limit: size })],
     [
@@ -79,7 +79,7 @@ async function walk(t: Test, client: Client, limits: Limits): Promise<void> {
   const deleted = await client.scheduleKeyDeletion({ keyId: await newKey() });
   t.equal(deleted.pendingWindowInDays, limits.window[1], 'pending window, where none is named');
   const { ciphertextBlob } = await encrypt(1);
-  const long = Buffer.concat([ciphertextBlob!, Buffer.alloc(6_145)]);
+  const long = Buffer.concat([ciphertextBlob, Buffer.alloc(6_145)]);
   await t.rejects(client.decrypt({ ciphertextBlob: long }), { code: 'ValidationException' });
   const short = client.scheduleKeyDeletion({ keyId, pendingWindowInDays: limits.window[0] - 1 });
   await t.rejects(short, { code: 'ValidationException' });

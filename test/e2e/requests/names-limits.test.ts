@@ -20,7 +20,7 @@ void t.test('names, identifiers and sizes', { timeout: 120_000 }, async (t) => {
   const client = await daemon.connect();
   t.teardown(() => client.close());
   const { keyMetadata } = await client.createKey({});
-  const KeyId = keyMetadata!.keyId!;
+  const KeyId = keyMetadata.keyId;
   await client.createAlias({ aliasName: 'alias/mine', targetKeyId: KeyId });
   const absent = '1234abcd-12ab-34cd-56ef-1234567890ab';
   const arn = (text: string) => `arn:aws:kms:${text}`;
@@ -131,7 +131,7 @@ void t.test('names, identifiers and sizes', { timeout: 120_000 }, async (t) => {
       ],
     ];
     const blob = await client.encrypt({ keyId: KeyId, plaintext: Buffer.from('x') });
-    const CiphertextBlob = Buffer.from(blob.ciphertextBlob!).toString('base64');
+    const CiphertextBlob = Buffer.from(blob.ciphertextBlob).toString('base64');
     const operations: readonly (readonly [string, string, Body])[] = [
       ['DescribeKey', 'KeyId', {}],
       ['Encrypt', 'KeyId', { Plaintext: 'aGk=' }],
@@ -203,7 +203,7 @@ void t.test('names, identifiers and sizes', { timeout: 120_000 }, async (t) => {
   await t.test('no request of these changed anything', async (t) => {
     const { aliases } = await client.listAliases({ keyId: KeyId });
     t.match(aliases, [{ aliasName: 'alias/mine' }]);
-    t.equal(aliases!.length, 1);
+    t.equal(aliases.length, 1);
     t.same((await client.listResourceTags({ keyId: KeyId })).tags, []);
     t.match((await client.describeKey({ keyId: KeyId })).keyMetadata, { keyState: 'Enabled' });
   });
@@ -216,11 +216,11 @@ void t.test(
     const daemon = await TestDaemon.start(t);
     const client = await daemon.connect();
     t.teardown(() => client.close());
-    const { keyId } = (await client.createKey({})).keyMetadata!;
+    const { keyId } = (await client.createKey({})).keyMetadata;
     for (const name of ['a', 'aws', 'aws-', 'b', 'zz'])
-      await client.createAlias({ aliasName: `alias/${name}`, targetKeyId: keyId! });
+      await client.createAlias({ aliasName: `alias/${name}`, targetKeyId: keyId });
     await client.describeKey({ keyId: 'alias/aws/ebs' });
-    const all = (await client.listAliases({ limit: 100 })).aliases!.map(({ aliasName }) => aliasName!);
+    const all = (await client.listAliases({ limit: 100 })).aliases.map(({ aliasName }) => aliasName);
     t.same(all, [...all].sort(), 'in order');
     t.equal(new Set(all).size, all.length, 'each once');
     for (const name of ['alias/a', 'alias/aws', 'alias/zz', 'alias/aws/ebs', 'alias/aws/rds'])
@@ -229,7 +229,7 @@ void t.test(
       const paged: string[] = [];
       for (let marker: string | undefined, more = true; more;) {
         const page = await client.listAliases({ limit, marker });
-        paged.push(...page.aliases!.map(({ aliasName }) => aliasName!));
+        paged.push(...page.aliases.map(({ aliasName }) => aliasName));
         t.equal(page.truncated, page.nextMarker !== undefined);
         marker = page.nextMarker;
         more = page.truncated!;
@@ -237,7 +237,7 @@ void t.test(
       t.same(paged, all, `pages of ${limit}`);
     }
     t.same(
-      (await client.listAliases({ keyId })).aliases!.map(({ aliasName }) => aliasName),
+      (await client.listAliases({ keyId })).aliases.map(({ aliasName }) => aliasName),
       ['alias/a', 'alias/aws', 'alias/aws-', 'alias/b', 'alias/zz'],
       'with a key only those that refer to it',
     );

@@ -13,7 +13,7 @@ void t.test('lists', async (t) => {
   const call = (name: string, request: Message) =>
     (client as unknown as Record<string, (request: Message) => Promise<Message>>)[name]!(request);
   const newKey = async (request: Parameters<Client['createKey']>[0] = {}) =>
-    (await client.createKey(request)).keyMetadata!.keyId!;
+    (await client.createKey(request)).keyMetadata.keyId;
 
   /** Reads a list in pages of two. @param between runs after each page */
   const readAll = async (name: string, filter: Message, items: string, between: () => Promise<unknown>) => {

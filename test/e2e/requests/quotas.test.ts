@@ -21,8 +21,8 @@ async function newUser(root: Client, userName: string) {
     Statement: [{ Effect: 'Allow', Action: 'kms:*', Resource: '*' }],
   });
   const { policy } = await root.createPolicy({ policyName: `of-${userName}`, policyDocument });
-  await root.attachUserPolicy({ userName, policyArn: policy!.arn! });
-  const { accessKeyId = '', secretAccessKey = '' } = (await root.createAccessKey({ userName })).accessKey!;
+  await root.attachUserPolicy({ userName, policyArn: policy.arn });
+  const { accessKeyId = '', secretAccessKey = '' } = (await root.createAccessKey({ userName })).accessKey;
   return { accessKeyId, secretAccessKey };
 }
 
@@ -64,7 +64,7 @@ void t.test('who calls too often is told when to call again, and the client obey
 
 void t.test('a principal with a thousand requests in flight keeps no other one waiting', async (t) => {
   const { daemon, root } = await start(t, 'limits:\n  executing: 32');
-  const keyId = (await root.createKey({})).keyMetadata!.keyId!;
+  const keyId = (await root.createKey({})).keyMetadata.keyId;
   const plaintext = Buffer.from('x');
   const time = async (client: Client) => {
     const begun = performance.now();

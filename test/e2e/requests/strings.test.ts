@@ -32,7 +32,7 @@ void t.test('every string of every operation', async (t) => {
   const daemon = await TestDaemon.start(t, 'limits:\n  failedAuthentications: 1000000');
   const { pid } = daemon;
   const root = await daemon.connect();
-  const keyId = (await root.createKey({})).keyMetadata!.keyId!;
+  const keyId = (await root.createKey({})).keyMetadata.keyId;
   // Not as root, which assumes no role: a session policy would not be read.
   await root.createUser({ userName: 'sender' });
   const everything = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] };
@@ -40,13 +40,13 @@ void t.test('every string of every operation', async (t) => {
     policyName: 'all',
     policyDocument: JSON.stringify(everything),
   });
-  await root.attachUserPolicy({ userName: 'sender', policyArn: policy!.arn! });
+  await root.attachUserPolicy({ userName: 'sender', policyArn: policy.arn });
   const principal = { AWS: 'arn:aws:iam::000000000000:root' };
   const trust = { Effect: 'Allow', Principal: principal, Action: 'sts:AssumeRole' };
   const assumeRolePolicyDocument = JSON.stringify({ Version: '2012-10-17', Statement: [trust] });
-  const roleArn = (await root.createRole({ roleName: 'role', assumeRolePolicyDocument })).role!.arn!;
+  const roleArn = (await root.createRole({ roleName: 'role', assumeRolePolicyDocument })).role.arn;
   const { accessKey } = await root.createAccessKey({ userName: 'sender' });
-  const { accessKeyId = '', secretAccessKey = '' } = accessKey!;
+  const { accessKeyId = '', secretAccessKey = '' } = accessKey;
   const sender = { accessKeyId, secretAccessKey };
   await root.close();
   const statement = { Effect: 'Allow', Principal: principal, Action: '*', Resource: '*' };

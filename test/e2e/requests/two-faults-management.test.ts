@@ -254,7 +254,7 @@ void t.test('of two faults the first is told', async (t) => {
   const client = await daemon.connect();
   await client.createUser({ userName: 'stranger' });
   const { accessKeyId = '', secretAccessKey = '' } = (await client.createAccessKey({ userName: 'stranger' }))
-    .accessKey!;
+    .accessKey;
   const stranger = await daemon.connect({ credentials: { accessKeyId, secretAccessKey } });
   t.teardown(() => Promise.all([client.close(), stranger.close()]));
 
@@ -266,7 +266,7 @@ void t.test('of two faults the first is told', async (t) => {
   const ids = new Map<string, string>();
   for (const [kind, request] of Object.entries(requests)) {
     for (const state of ['Enabled', 'Disabled', 'PendingDeletion'] as const) {
-      const keyId = (await client.createKey(request)).keyMetadata!.keyId!;
+      const keyId = (await client.createKey(request)).keyMetadata.keyId;
       ids.set(`${kind} ${state}`, keyId);
       if (state === 'Disabled' && kind !== 'external') await client.disableKey({ keyId });
       if (state === 'PendingDeletion') await client.scheduleKeyDeletion({ keyId });

@@ -258,7 +258,7 @@ void t.test('of two faults the first in AWS KMS’s order is told', async (t) =>
   const root = await daemon.connect();
   await root.createUser({ userName: 'stranger' });
   const { accessKeyId = '', secretAccessKey = '' } = (await root.createAccessKey({ userName: 'stranger' }))
-    .accessKey!;
+    .accessKey;
   const stranger = await daemon.connect({ credentials: { accessKeyId, secretAccessKey } });
   t.teardown(() => Promise.all([root.close(), stranger.close()]));
 
@@ -266,12 +266,12 @@ void t.test('of two faults the first in AWS KMS’s order is told', async (t) =>
   const keys = new Map<Kind, readonly [string, string]>();
   for (const kind of [symmetric, rsa, signing, agreement, mac]) {
     const [keySpec, keyUsage] = kind;
-    const make = async () => (await root.createKey({ keySpec, keyUsage })).keyMetadata!.keyId!;
+    const make = async () => (await root.createKey({ keySpec, keyUsage })).keyMetadata.keyId;
     keys.set(kind, [await make(), await make()]);
   }
   const plaintext = Buffer.from('x');
   const [usable] = keys.get(symmetric)!;
-  const blob = (await root.encrypt({ keyId: usable, plaintext })).ciphertextBlob!;
+  const blob = (await root.encrypt({ keyId: usable, plaintext })).ciphertextBlob;
   for (const [, keyId] of keys.values()) await root.disableKey({ keyId });
 
   const rows = table(blob, usable);

@@ -25,7 +25,7 @@ void t.test('before authentication nothing reaches the HSM', async (t) => {
   await root.createRole({ roleName: 'worker', assumeRolePolicyDocument });
   await root.createUser({ userName: 'alice' });
   const { accessKey } = await root.createAccessKey({ userName: 'alice' });
-  const known = { accessKeyId: accessKey!.accessKeyId!, secretAccessKey: accessKey!.secretAccessKey! };
+  const known = { accessKeyId: accessKey.accessKeyId, secretAccessKey: accessKey.secretAccessKey };
   t.match(await send(daemon, known), { __type: 'AccessDeniedException' }, 'it signs once');
   signalWorkers(daemon, 'SIGSTOP');
   t.teardown(() => signalWorkers(daemon, 'SIGCONT'));
@@ -77,8 +77,8 @@ void t.test('before authentication nothing reaches the HSM', async (t) => {
   });
 
   await t.test('one that fails too often before it ever signed rightly waits', async (t) => {
-    const made = (await root.createAccessKey({ userName: 'alice' })).accessKey!;
-    const late = { accessKeyId: made.accessKeyId!, secretAccessKey: made.secretAccessKey! };
+    const made = (await root.createAccessKey({ userName: 'alice' })).accessKey;
+    const late = { accessKeyId: made.accessKeyId, secretAccessKey: made.secretAccessKey };
     let codes: (string | undefined)[] = [];
     // A minute may end in between, and the count with it.
     for (let round = 0; round < 2 && codes.at(-1) !== 'ThrottlingException'; round++) {

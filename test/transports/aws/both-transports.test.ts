@@ -9,14 +9,14 @@ void t.test('a grant that one transport makes is used, listed and ended on the o
   const root = { native: await daemon.connect(), aws: kmsClient(t, daemon) };
   await root.native.createUser({ userName: 'alice' });
   const { accessKey } = await root.native.createAccessKey({ userName: 'alice' });
-  const credentials = { accessKeyId: accessKey!.accessKeyId!, secretAccessKey: accessKey!.secretAccessKey! };
+  const credentials = { accessKeyId: accessKey.accessKeyId, secretAccessKey: accessKey.secretAccessKey };
   const alice = {
     native: await daemon.connect({ credentials }),
     aws: kmsClient(t, daemon, { credentials, maxAttempts: 1 }),
   };
   t.teardown(() => Promise.all([root.native.close(), alice.native.close()]));
   const { keyMetadata } = await root.native.createKey({});
-  const keyId = keyMetadata!.keyId!;
+  const keyId = keyMetadata.keyId;
   const arn = 'arn:aws:iam::000000000000:user/alice';
   const plaintext = Buffer.from('granted');
   const context = { purpose: 'granted' };
@@ -51,7 +51,7 @@ void t.test('a grant that one transport makes is used, listed and ended on the o
       grantTokens,
     });
     const opened = await alice.native.decrypt({ ciphertextBlob, encryptionContext: context });
-    t.strictSame(Buffer.from(opened.plaintext!), plaintext);
+    t.strictSame(Buffer.from(opened.plaintext), plaintext);
     await t.rejects(alice.native.encrypt({ keyId, plaintext }), name, 'not without its context');
     await alice.native.retireGrant({ grantToken: GrantToken! });
     await t.rejects(alice.native.encrypt({ keyId, plaintext, encryptionContext: context }), name);
@@ -87,14 +87,14 @@ void t.test('a grant that one transport makes is used, listed and ended on the o
       KeyId: keyId,
       KeySpec: 'AES_256',
       EncryptionContext: { ...context, more: 'x' },
-      GrantTokens: [made.grantToken!],
+      GrantTokens: [made.grantToken],
     });
     const { CiphertextBlob, Plaintext } = await alice.aws.send(dataKey);
     const opened = await alice.aws.send(
       new kms.DecryptCommand({ CiphertextBlob, EncryptionContext: { ...context, more: 'x' } }),
     );
     t.strictSame(opened.Plaintext, Plaintext);
-    await alice.aws.send(new kms.RetireGrantCommand({ KeyId: keyMetadata!.arn!, GrantId: made.grantId }));
+    await alice.aws.send(new kms.RetireGrantCommand({ KeyId: keyMetadata.arn, GrantId: made.grantId }));
     await t.rejects(alice.aws.send(dataKey), awsName);
     const again = await root.native.createGrant({ ...request, operations: [...request.operations] });
     await alice.aws.send(dataKey);

@@ -41,9 +41,9 @@ void t.test('mutual TLS on the AWS endpoint', async (t) => {
       Statement: [{ Effect: 'Allow', Action: 'kms:ListKeys', Resource: '*' }],
     }),
   });
-  await root.attachUserPolicy({ userName: 'alice', policyArn: policy!.arn! });
+  await root.attachUserPolicy({ userName: 'alice', policyArn: policy.arn });
   const { accessKey } = await root.createAccessKey({ userName: 'alice' });
-  const credentials = { accessKeyId: accessKey!.accessKeyId!, secretAccessKey: accessKey!.secretAccessKey! };
+  const credentials = { accessKeyId: accessKey.accessKeyId, secretAccessKey: accessKey.secretAccessKey };
   const spiffe = (name: string) =>
     authority.issue({ subject: `/CN=${name}`, uris: [`spiffe://example.org/${name}`] });
   const alice = spiffe('alice');

@@ -76,9 +76,9 @@ void t.test('a reverse proxy and web pages', async (t) => {
     };
     const policyDocument = JSON.stringify({ Version: '2012-10-17', Statement });
     const { policy } = await root.createPolicy({ policyName: 'there', policyDocument });
-    await root.attachUserPolicy({ userName: 'alice', policyArn: policy!.arn! });
+    await root.attachUserPolicy({ userName: 'alice', policyArn: policy.arn });
     await root.close();
-    const alice = { accessKeyId: accessKey!.accessKeyId!, secretAccessKey: accessKey!.secretAccessKey! };
+    const alice = { accessKeyId: accessKey.accessKeyId, secretAccessKey: accessKey.secretAccessKey };
     t.ok(await kms(alice).send(new ListKeysCommand({})));
     t.match(await send(daemon, { ...alice, over: plain }), { __type: 'AccessDeniedException' });
     const wrong = kms({ accessKeyId: `AKIA${'Q'.repeat(16)}`, secretAccessKey: 'x' });
