@@ -158,10 +158,26 @@ export default {
     },
     {
       name: 'only-app-knows-implementations',
-      comment: 'LevelDB, the pool of workers and the listeners stand behind interfaces everywhere else.',
+      comment: 'LevelDB, the pool of workers and the listeners are behind interfaces everywhere else.',
       severity: 'error',
       from: { path: '^daemon/', pathNot: '^daemon/(app|admin|hsm|store|transports)/' },
       to: { path: '^daemon/(hsm/(pool|worker|pkcs11)|store/leveldb|transports)/' },
+    },
+    {
+      name: 'keys-have-a-front',
+      severity: 'error',
+      from: { path: '^daemon/', pathNot: '^daemon/keys/' },
+      to: { path: '^daemon/keys/', pathNot: '^daemon/keys/index\\.ts$' },
+    },
+    {
+      name: 'one-file-chooses-the-store',
+      comment: 'Beside it, keyhold init notes what it has begun in a LevelDB of its own.',
+      severity: 'error',
+      from: {
+        path: '^daemon/',
+        pathNot: '^daemon/(store/leveldb/|app/opening/open-store\\.ts$|admin/init/journal\\.ts$)',
+      },
+      to: { path: '^daemon/store/leveldb/' },
     },
     ...directions,
     ...closed,

@@ -18,8 +18,7 @@ import { checkInternalKeys, type Instance, readInstance } from '../app/opening/i
 import { writeModuleFiles } from '../app/opening/module-files.js';
 import { createLog } from '../observability/log.js';
 import { readOwnInstance } from '../app/opening/open-home.js';
-import { findFolderFault } from '../store/leveldb/leveldb-folder.js';
-import { LevelStore } from '../store/leveldb/leveldb.js';
+import { createStore, hasStore, openStore } from '../app/opening/open-store.js';
 import { type MetadataStore, StoreError } from '../store/store.js';
 import { ensureCertificates } from '../app/opening/certificates.js';
 import { makeInternalKeys, storeNewInstance } from './init/instance.js';
@@ -43,10 +42,7 @@ async function init(home: string, options: InitOptions): Promise<void> {
   for (const sentence of keepHomePrivate(home)) console.error(`keyhold init: ${sentence}.`);
   const journal = await InitJournal.open(home);
   try {
-    const path = homePaths(home).metadata;
-    const fault = findFolderFault(path);
-    const isThere = fault === undefined || fault.kind === 'damaged';
-    if (isThere && !(await isUnfinished(path, journal))) {
+    if (hasStore(home) && !(await isUnfinished(home, journal))) {
       await complete(home);
     } else {
       refuseTracesInHome(home, journal.plan !== undefined);
@@ -59,14 +55,14 @@ async function init(home: string, options: InitOptions): Promise<void> {
 }
 
 /** Whether a store that is there was left by an interrupted run: nothing was written to it yet. */
-async function isUnfinished(path: string, { plan }: InitJournal): Promise<boolean> {
-  const store = await LevelStore.open(path);
+async function isUnfinished(home: string, { plan }: InitJournal): Promise<boolean> {
+  const store = await openStore(home);
   try {
     if (plan !== undefined && (await isEmpty(store))) return true;
     if (await readInstance(store)) return false;
     throw new StoreError(
       'corrupt',
-      `The metadata store ${path} holds no instance: somebody removed it, or a part of the store is lost. Nothing was changed. ` +
+      `The metadata store ${homePaths(home).metadata} holds no instance: somebody removed it, or a part of the store is lost. Nothing was changed. ` +
         'Restore the metadata store from a backup.',
     );
   } finally {
@@ -94,8 +90,7 @@ async function install(home: string, options: InitOptions, journal: InitJournal)
     const tokenName = `'${tokenLabel ?? tokenSerial ?? ''}'`;
     if (!options.shareToken) refuseTracesInToken(keyStore.objects, journal.plan, { home, tokenName });
     await journal.begin();
-    const path = homePaths(home).metadata;
-    const store = findFolderFault(path) ? await LevelStore.create(path) : await LevelStore.open(path);
+    const store = await createStore(home);
     try {
       const instance = await makeInternalKeys(config, journal, keyStore);
       // The keys are on stable storage before anything that only they can read.
@@ -104,7 +99,7 @@ async function install(home: string, options: InitOptions, journal: InitJournal)
     } finally {
       await store.close();
     }
-    syncTreeSync(path);
+    syncTreeSync(homePaths(home).metadata);
   } finally {
     await keyStore.close();
   }
@@ -114,7 +109,7 @@ async function install(home: string, options: InitOptions, journal: InitJournal)
 /** What a home that is there may lack after a restore, and can have again. */
 async function complete(home: string): Promise<void> {
   const config = loadConfig(home);
-  const store = await LevelStore.open(homePaths(home).metadata);
+  const store = await openStore(home);
   let instance: Instance;
   try {
     instance = await readOwnInstance(store, config);

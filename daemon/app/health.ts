@@ -1,9 +1,7 @@
 // The health report of the daemon, put together from its parts.
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Sinks } from '../audit/sinks/sinks.js';
-import type { Inspection } from '../keys/material/inspection.js';
-import type { KeyStores } from '../keys/stores/key-stores.js';
-import type { Keyring } from '../keys/keyring.js';
+import type { Inspection, Keyring, KeyStores } from '../keys/index.js';
 import { Health } from '../observability/health.js';
 
 /** What a health report is put together from. */

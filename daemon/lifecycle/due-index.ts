@@ -1,9 +1,13 @@
 // When something is due for a key, kept up with the keys' records: no tick walks all of them.
-import { destructionPrefix } from '../keys/material/destructions.js';
-import type { Keyring } from '../keys/keyring.js';
-import type { Key } from '../keys/key.js';
-import { materialsOf, periodBegins } from '../keys/record.js';
-import { wrappingKey, wrappingKeyPrefix } from '../keys/import/wrapping-keys.js';
+import {
+  destructionPrefix,
+  type Key,
+  type Keyring,
+  materialsOf,
+  periodBegins,
+  wrappingKey,
+  wrappingKeyPrefix,
+} from '../keys/index.js';
 import type { Records } from '../store/records/records.js';
 
 /** Seconds after which an object that was to be destroyed is looked for again. */

@@ -1,14 +1,22 @@
 // Background key lifecycle: deletion, rotation, expiry. Each change is committed with its audit event, as a request's is.
 import { exceptions } from '../../proto/errors.js';
-import { finishDestruction, intendDestruction } from '../keys/material/destructions.js';
-import { expiredMaterial, withoutMaterial } from '../keys/import/imported-material.js';
-import { putKey } from '../keys/keyring.js';
-import { removeKey } from '../keys/removal.js';
-import type { Key } from '../keys/key.js';
-import type { MaterialLocation } from '../keys/stores/key-stores.js';
-import { type MaterialRecord, materialsOf, storeIdOf, withPlausiblePeriods } from '../keys/record.js';
-import { checkState } from '../keys/states.js';
-import { wrappingKey, wrappingKeyNames } from '../keys/import/wrapping-keys.js';
+import {
+  checkState,
+  expiredMaterial,
+  finishDestruction,
+  intendDestruction,
+  type Key,
+  type MaterialLocation,
+  type MaterialRecord,
+  materialsOf,
+  putKey,
+  removeKey,
+  storeIdOf,
+  withoutMaterial,
+  withPlausiblePeriods,
+  wrappingKey,
+  wrappingKeyNames,
+} from '../keys/index.js';
 import { makeServiceEvent } from '../audit/event.js';
 import type { Services } from '../pipeline/operation.js';
 import type { Recorder } from '../journal/recorder.js';

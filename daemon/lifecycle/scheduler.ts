@@ -1,6 +1,5 @@
 // What the daemon does when the time has come: deletions, rotations, and writing down what waits in memory.
-import type { Keyring } from '../keys/keyring.js';
-import type { LastUsage } from '../keys/last-usage.js';
+import type { Keyring, LastUsage } from '../keys/index.js';
 import type { Logger } from '../observability/log.js';
 import type { KeyLifecycle } from './key-lifecycle.js';
 import { DueIndex, type DueTimes } from './due-index.js';

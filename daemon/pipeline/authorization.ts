@@ -1,5 +1,5 @@
 // Whether a caller has a permission that an operation needs.
-import type { Grant } from '../keys/grants/grant.js';
+import type { Grant } from '../keys/index.js';
 import {
   authorize,
   type AuthorizationRequest,

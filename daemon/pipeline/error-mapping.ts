@@ -3,7 +3,7 @@ import { type ErrorCode, ServiceError } from '../../proto/errors.js';
 import { AuditError } from '../audit/audit-log.js';
 import { HsmError, type HsmErrorCode } from '../hsm/key-store.js';
 import { IdentityError, type IdentityErrorCode } from '../identity/errors.js';
-import { KeyError, type KeyErrorCode } from '../keys/errors.js';
+import { KeyError, type KeyErrorCode } from '../keys/index.js';
 import { PolicyError, type PolicyErrorCode } from '../policy/errors.js';
 import { StoreError } from '../store/store.js';
 

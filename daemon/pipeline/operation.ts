@@ -2,22 +2,10 @@
 import type { ServiceError } from '../../proto/errors.js';
 import type { OperationName, Service } from '../../proto/schema/descriptor.js';
 import type { KeyUsageType, Operations, StringMap } from '../../proto/generated/messages.js';
-import type { Grants } from '../keys/grants/grants.js';
-import type { Grant } from '../keys/grants/grant.js';
-import type { InternalKeys } from '../keys/material/internal-keys.js';
-import type { KeyStores } from '../keys/stores/key-stores.js';
-import type { AccessKeys } from '../identity/access-keys.js';
+import type { Grant, Key, KeyServices, Material, StateRow } from '../keys/index.js';
 import type { Caller } from '../identity/caller.js';
-import type { Identities } from '../identity/identities.js';
-import type { Sessions } from '../identity/sessions/sessions.js';
-import type { Keyring } from '../keys/keyring.js';
-import type { Key, Material } from '../keys/key.js';
-import type { LastUsage } from '../keys/last-usage.js';
-import type { MaterialFactory } from '../keys/material/material-factory.js';
-import type { MessageCounts } from '../keys/material/message-counts.js';
+import type { IdentityServices } from '../identity/services.js';
 import type { Secrets } from '../hsm/secrets.js';
-import type { UnknownMaterials } from '../keys/material/unknown-materials.js';
-import type { StateRow } from '../keys/states.js';
 import type { TrustedRole } from '../policy/engine/caller-policies.js';
 import type { RecordChange, Records } from '../store/records/records.js';
 import type { RequestContext } from './request-context.js';
@@ -25,25 +13,13 @@ import type { RequestContext } from './request-context.js';
 export type RequestOf<Name extends OperationName> = Operations[Name]['request'];
 export type ResponseOf<Name extends OperationName> = Operations[Name]['response'];
 
-/** What handlers work with. */
-export interface Services {
-  readonly keyring: Keyring;
+/** What handlers work with: what the folders below offer, and the settings that they need. */
+export interface Services extends KeyServices, IdentityServices {
   readonly records: Records;
-  readonly stores: KeyStores;
-  readonly materials: MaterialFactory;
-  readonly messageCounts: MessageCounts;
-  readonly lastUsage: LastUsage;
-  readonly unknownMaterials: UnknownMaterials;
-  readonly internalKeys: InternalKeys;
-  /** CKA_IDs of the daemon's own keys, in hex. */
-  readonly ownObjects: ReadonlySet<string>;
+  /** Seals secrets under a key in the HSM. */
+  readonly secrets: Secrets;
   /** Whether SeedKey is allowed. */
   readonly allowSeed: boolean;
-  readonly identities: Identities;
-  readonly accessKeys: AccessKeys;
-  readonly sessions: Sessions;
-  readonly secrets: Secrets;
-  readonly grants: Grants;
   readonly limits: {
     readonly keys: number;
     readonly aliasesPerKey: number;

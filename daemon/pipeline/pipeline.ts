@@ -6,12 +6,15 @@ import type { KeyLastUsageTrackingOperation, KeyState } from '../../proto/genera
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Authenticator } from '../identity/authenticator.js';
 import { type Caller, identityOf } from '../identity/caller.js';
-import { checkGrantTokens } from '../keys/grants/grant-tokens.js';
-import type { Key } from '../keys/key.js';
-import { isPair } from '../keys/material/inspection.js';
-import { ManagedKeyNotMade } from '../keys/managed-keys.js';
-import { checkState, type StateRow } from '../keys/states.js';
-import { UnknownMaterial } from '../keys/material/unknown-materials.js';
+import {
+  checkGrantTokens,
+  checkState,
+  isPair,
+  type Key,
+  ManagedKeyNotMade,
+  type StateRow,
+  UnknownMaterial,
+} from '../keys/index.js';
 import type { Logger } from '../observability/log.js';
 import { checkPermission } from './authorization.js';
 import type { Admission, Ticket } from './admission/fair-queue.js';

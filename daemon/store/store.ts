@@ -44,6 +44,8 @@ export interface MetadataStore {
   batch(changes: readonly (Put | Delete)[], preconditions?: readonly Precondition[]): Promise<void>;
   /** Calls back after each applied batch with what changed under the prefix. Returns the function that ends it. */
   watch(prefix: string, listener: (changes: readonly Change[]) => void): () => void;
+  /** Since when it waits for its disk, in milliseconds of the monotonic clock; undefined: it does not wait. */
+  readonly busySince: number | undefined;
   close(): Promise<void>;
 }
 

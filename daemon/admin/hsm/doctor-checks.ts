@@ -5,8 +5,7 @@ import { anchoredStores } from '../../app/opening/anchor.js';
 import type { Profile } from '../../config/profile.js';
 import type { PinSource } from '../../config/schema.js';
 import type { KeyStore } from '../../hsm/key-store.js';
-import { mechanismName } from '../../keys/specs/mechanisms.js';
-import { CKM_RSA_PKCS_KEY_PAIR_GEN } from '../../keys/specs/pkcs11.js';
+import { CKM_RSA_PKCS_KEY_PAIR_GEN, mechanismName } from '../../keys/index.js';
 
 /** One thing that was looked at. */
 export interface Check {

@@ -1,6 +1,6 @@
 // How doctor prints what it found.
 import { stringify } from 'yaml';
-import { type Examined, lacksOf } from '../../keys/specs/token-probe.js';
+import { type Examined, lacksOf } from '../../keys/index.js';
 import { columns } from '../text-table.js';
 import type { Check } from './doctor-checks.js';
 

@@ -16,7 +16,7 @@ import {
 import pkcs11 from 'pkcs11js';
 import { hasFlag, slotId } from '../../hsm/pkcs11/find-token.js';
 import { toHsmError } from '../../hsm/pkcs11/return-values.js';
-import { mechanismName } from '../../keys/specs/mechanisms.js';
+import { mechanismName } from '../../keys/index.js';
 
 /** A module, by C_GetInfo. */
 export interface ModuleEntry {

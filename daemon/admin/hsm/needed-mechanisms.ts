@@ -1,8 +1,7 @@
 // The mechanisms that Keyhold needs of a token, by the table of key specs.
 import type { KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
 import type { StoreTraits } from '../../hsm/key-store.js';
-import { mechanismName, mechanismsOf } from '../../keys/specs/mechanisms.js';
-import { keySpecs, usageIn } from '../../keys/specs/table.js';
+import { keySpecs, mechanismName, mechanismsOf, usageIn } from '../../keys/index.js';
 import type { MechanismEntry } from './inventory.js';
 
 /** How a token stands to a mechanism that Keyhold needs. */

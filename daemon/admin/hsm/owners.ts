@@ -2,12 +2,10 @@
 import { existsSync } from 'node:fs';
 import { type Key as TokenKey, ObjectClass, type Session } from 'graphene-pk11';
 import { readInstance } from '../../app/opening/instance.js';
-import { Namer } from '../../keys/identifiers.js';
-import { Keyring } from '../../keys/keyring.js';
-import { materialsOf, storeIdOf } from '../../keys/record.js';
-import { LevelStore } from '../../store/leveldb/leveldb.js';
+import { Keyring, materialsOf, Namer, storeIdOf } from '../../keys/index.js';
+import { openStore } from '../../app/opening/open-store.js';
 import { Records } from '../../store/records/records.js';
-import { StoreError } from '../../store/store.js';
+import { type MetadataStore, StoreError } from '../../store/store.js';
 import type { ObjectEntry } from './inventory.js';
 import { homePaths } from '../../files/home.js';
 
@@ -63,9 +61,9 @@ export const ownerByLabel: OwnerFinder = ({ label }) => {
 export async function readOwners(home: string, session: Session): Promise<Owners> {
   const path = homePaths(home).metadata;
   if (!existsSync(path)) return byLabel(`There is no metadata store in ${home}.`);
-  let store: LevelStore;
+  let store: MetadataStore;
   try {
-    store = await LevelStore.open(path);
+    store = await openStore(home);
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     return byLabel(
@@ -88,7 +86,7 @@ function byLabel(reason: string): Owners {
   return { find: ownerByLabel, note: `${reason} Owners are told by label.` };
 }
 
-async function readRecords(store: LevelStore, session: Session): Promise<Owners> {
+async function readRecords(store: MetadataStore, session: Session): Promise<Owners> {
   const instance = await readInstance(store);
   if (!instance) return byLabel('The metadata store holds no instance.');
   const { account, region, storeId, internalKeys } = instance;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { replaceFileSync } from '../../files/replace-file.js';
 import type { KeyStore, ObjectId } from '../../hsm/key-store.js';
-import { CKA_CLASS, CKA_ID, CKA_LABEL } from '../../keys/specs/pkcs11.js';
+import { CKA_CLASS, CKA_ID, CKA_LABEL } from '../../keys/index.js';
 
 const journal = z.array(z.string().regex(/^[0-9a-f]{32}$/));
 const label = Buffer.from('keyhold/doctor').toString('hex');

@@ -15,7 +15,7 @@ import {
   internalObjectId,
   secretsKey,
 } from '../../app/opening/instance.js';
-import { ecdsaSha256, hmacSha256, type InternalKeyPurpose, internalKeys } from '../../keys/specs/table.js';
+import { ecdsaSha256, hmacSha256, type InternalKeyPurpose, internalKeys } from '../../keys/index.js';
 import { Records } from '../../store/records/records.js';
 import type { MetadataStore } from '../../store/store.js';
 import { writeAuditPublicKey } from '../../app/opening/audit-public-key.js';
@@ -128,6 +128,9 @@ function withInstance(store: MetadataStore, instance: Instance): MetadataStore {
     range: (range) => store.range(range),
     batch: (changes, preconditions) => store.batch([...changes, put], preconditions),
     watch: (prefix, listener) => store.watch(prefix, listener),
+    get busySince() {
+      return store.busySince;
+    },
     close: () => store.close(),
   };
 }

@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { syncFolderSync } from '../../files/replace-file.js';
-import { type InternalKeyPurpose, internalKeys } from '../../keys/specs/table.js';
+import { type InternalKeyPurpose, internalKeys } from '../../keys/index.js';
 import { findFolderFault } from '../../store/leveldb/leveldb-folder.js';
 import { LevelStore } from '../../store/leveldb/leveldb.js';
 import { StoreError } from '../../store/store.js';

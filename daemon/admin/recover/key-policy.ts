@@ -2,8 +2,7 @@
 // out where a policy lets nobody manage the key any more.
 import { Command } from 'commander';
 import { ConfigError } from '../../config/load.js';
-import { Namer } from '../../keys/identifiers.js';
-import { Keyring, putKey } from '../../keys/keyring.js';
+import { Keyring, Namer, putKey } from '../../keys/index.js';
 import { checkAudit, loadRecords } from '../../app/opening/open-home.js';
 import { makeServiceEvent } from '../../audit/event.js';
 import { defaultKeyPolicy } from '../../policy/engine/key-policies.js';

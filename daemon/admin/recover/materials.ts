@@ -6,12 +6,16 @@ import { ConfigError } from '../../config/load.js';
 import { HsmError, type KeyStore } from '../../hsm/key-store.js';
 import { type CiphertextBlob, decodeBlob } from '../../../proto/formats/ciphertext.js';
 import { canonicalContext } from '../../../proto/formats/encryption-context.js';
-import { Namer } from '../../keys/identifiers.js';
-import { inspectToken } from '../../keys/material/inspection.js';
-import { intendedObjects } from '../../keys/material/intents.js';
-import { Keyring, putKey } from '../../keys/keyring.js';
-import type { Key } from '../../keys/key.js';
-import { type KeyRecord, locationOf } from '../../keys/record.js';
+import {
+  inspectToken,
+  intendedObjects,
+  type Key,
+  type KeyRecord,
+  Keyring,
+  locationOf,
+  Namer,
+  putKey,
+} from '../../keys/index.js';
 import { loadRecords } from '../../app/opening/open-home.js';
 import { makeServiceEvent } from '../../audit/event.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';

@@ -17,7 +17,7 @@ import {
 import type { ServiceEvent } from '../../audit/event.js';
 import { AuditOutbox } from '../../journal/audit-outbox.js';
 import { type Change, Recorder } from '../../journal/recorder.js';
-import { LevelStore } from '../../store/leveldb/leveldb.js';
+import { openStore } from '../../app/opening/open-store.js';
 import type { MetadataStore } from '../../store/store.js';
 import { homePaths } from '../../files/home.js';
 
@@ -34,7 +34,7 @@ export interface StoppedHome {
 /** Opens a home for as long as something is done with it. @throws StoreError 'locked' where its daemon runs */
 export async function withStoppedHome<T>(home: string, use: (home: StoppedHome) => Promise<T>): Promise<T> {
   const log = createLog('warn');
-  const store = await LevelStore.open(homePaths(home).metadata);
+  const store = await openStore(home);
   try {
     const config = loadConfig(home);
     const instance = await readOwnInstance(store, config);

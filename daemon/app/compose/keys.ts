@@ -1,17 +1,20 @@
 // Phase 3: keys and key stores, after the repair of what a crash left.
 import { Secrets } from '../../hsm/secrets.js';
-import { Namer } from '../../keys/identifiers.js';
-import { wrappingObjects } from '../../keys/import/wrapping-keys.js';
-import { Keyring } from '../../keys/keyring.js';
-import { LastUsage } from '../../keys/last-usage.js';
-import { finishDestructions } from '../../keys/material/destructions.js';
-import { type Inspection, inspectToken } from '../../keys/material/inspection.js';
-import { repairIntents } from '../../keys/material/intents.js';
-import { openInternalKeys } from '../../keys/material/internal-keys.js';
-import { MaterialFactory } from '../../keys/material/material-factory.js';
-import { MessageCounts } from '../../keys/material/message-counts.js';
-import { UnknownMaterials } from '../../keys/material/unknown-materials.js';
-import { KeyStores } from '../../keys/stores/key-stores.js';
+import {
+  finishDestructions,
+  type Inspection,
+  inspectToken,
+  Keyring,
+  KeyStores,
+  LastUsage,
+  MaterialFactory,
+  MessageCounts,
+  Namer,
+  openInternalKeys,
+  repairIntents,
+  UnknownMaterials,
+  wrappingObjects,
+} from '../../keys/index.js';
 import { KeyLifecycle } from '../../lifecycle/key-lifecycle.js';
 import type { Logger } from '../../observability/log.js';
 import { anchorLabel } from '../opening/anchor.js';

@@ -6,8 +6,7 @@ import { ClientCertificates } from '../../identity/certificates/certificates.js'
 import { FailedAuthentications } from '../../identity/failed-authentications.js';
 import { Identities } from '../../identity/identities.js';
 import { Sessions } from '../../identity/sessions/sessions.js';
-import { Grants } from '../../keys/grants/grants.js';
-import { hmacSha256 } from '../../keys/specs/table.js';
+import { Grants, hmacSha256 } from '../../keys/index.js';
 import { Scheduler } from '../../lifecycle/scheduler.js';
 import { TrustedClock } from '../../lifecycle/trusted-clock.js';
 import { ManagedKeys } from '../../operations/kms/managed-keys.js';

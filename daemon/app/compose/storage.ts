@@ -1,11 +1,10 @@
 // Phase 1: the metadata store, the HSM, and what each says of the other.
-import { LevelStore } from '../../store/leveldb/leveldb.js';
 import { Anchoring } from '../opening/anchor.js';
 import { restoreAuditPublicKey } from '../opening/audit-public-key.js';
 import { notePlace } from '../opening/home-place.js';
 import { loadRecords, readOwnInstance } from '../opening/open-home.js';
 import { openKeyStore } from '../opening/open-key-store.js';
-import { homePaths } from '../../files/home.js';
+import { openStore } from '../opening/open-store.js';
 import type { Settings } from './settings.js';
 
 /** The metadata store and the default key store of a home, both open and compared with each other. */
@@ -13,7 +12,7 @@ export type Storage = Awaited<ReturnType<typeof openStorage>>;
 
 /** Opens the metadata store and the HSM. @throws StoreError, HsmError */
 export async function openStorage({ home, config, log }: Settings) {
-  const store = await LevelStore.open(homePaths(home).metadata);
+  const store = await openStore(home);
   const startedAt = Date.now();
   const instance = await readOwnInstance(store, config);
   const keyStore = await openKeyStore(home, config, log);

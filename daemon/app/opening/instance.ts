@@ -2,7 +2,7 @@
 import { cipherSuites } from '../../../proto/formats/ciphertext.js';
 import { z } from 'zod';
 import { type CipherKey, HsmError, type KeyStore } from '../../hsm/key-store.js';
-import type { InternalKeyPurpose } from '../../keys/specs/table.js';
+import type { InternalKeyPurpose } from '../../keys/index.js';
 import { type MetadataStore, StoreError } from '../../store/store.js';
 
 const objectId = z.string().regex(/^[0-9a-f]{32}$/);

@@ -16,7 +16,7 @@ import {
   parseInstance,
   readInstance,
 } from './instance.js';
-import { ecdsaSha256, hmacSha256 } from '../../keys/specs/table.js';
+import { ecdsaSha256, hmacSha256 } from '../../keys/index.js';
 import type { Logger } from '../../observability/log.js';
 import { makeServiceEvent } from '../../audit/event.js';
 import { AuditOutbox } from '../../journal/audit-outbox.js';

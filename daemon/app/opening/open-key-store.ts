@@ -7,8 +7,12 @@ import type { KeyStore } from '../../hsm/key-store.js';
 import type { KeyStoreConfig } from '../../hsm/pool/config.js';
 import { connect } from '../../hsm/pool/connect.js';
 import { fileLatch } from '../../hsm/pool/latch.js';
-import { type CustomKeyStoreRecord, secretName } from '../../keys/stores/custom-key-stores.js';
-import type { Backing, ClusterDirectory } from '../../keys/stores/key-stores.js';
+import {
+  type Backing,
+  type ClusterDirectory,
+  type CustomKeyStoreRecord,
+  customKeyStoreSecretName,
+} from '../../keys/index.js';
 import type { Secrets } from '../../hsm/secrets.js';
 import { writeModuleFiles } from './module-files.js';
 import type { Logger } from '../../observability/log.js';
@@ -105,7 +109,7 @@ export class Clusters implements ClusterDirectory {
 
   async #readPin({ customKeyStoreId, password }: CustomKeyStoreRecord, { pin }: ClusterConfig) {
     if (password !== undefined)
-      return this.secrets.open(secretName(customKeyStoreId), Buffer.from(password, 'base64'));
+      return this.secrets.open(customKeyStoreSecretName(customKeyStoreId), Buffer.from(password, 'base64'));
     if (pin) return readPin(pin, this.home);
     throw new Error(`its password is 'from-configuration', and its cluster has no 'pin' in keyhold.yaml`);
   }

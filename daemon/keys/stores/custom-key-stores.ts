@@ -10,7 +10,7 @@ const customKeyStoreRecord = z.strictObject({
   cloudHsmClusterId: z.string(),
   /** As it was given; Keyhold makes no use of it. */
   trustAnchorCertificate: z.string(),
-  /** The token's PIN, sealed under {@link secretName}; without it the PIN comes from the configuration's source. */
+  /** The token's PIN, sealed under {@link customKeyStoreSecretName}; without it the PIN comes from the configuration's source. */
   password: z.string().optional(),
   /** When it was last given, in epoch seconds: from then on a login may be tried again. */
   passwordGivenAt: z.number(),
@@ -22,18 +22,18 @@ const customKeyStoreRecord = z.strictObject({
 
 export type CustomKeyStoreRecord = z.output<typeof customKeyStoreRecord>;
 
-export const recordPrefix = 'custom-key-store/';
+export const customKeyStorePrefix = 'custom-key-store/';
 
 /** Under which name the password of a store is sealed. */
-export function secretName(customKeyStoreId: string): string {
-  return recordPrefix + customKeyStoreId;
+export function customKeyStoreSecretName(customKeyStoreId: string): string {
+  return customKeyStorePrefix + customKeyStoreId;
 }
 
 export function findCustomKeyStore(
   records: Records,
   customKeyStoreId: string,
 ): CustomKeyStoreRecord | undefined {
-  const text = records.get(recordPrefix + customKeyStoreId);
+  const text = records.get(customKeyStorePrefix + customKeyStoreId);
   return text === undefined ? undefined : customKeyStoreRecord.parse(JSON.parse(text));
 }
 
@@ -46,13 +46,13 @@ export function existingCustomKeyStore(records: Records, customKeyStoreId: strin
 
 /** In the order of their ids. @param after only those with a greater id */
 export function* customKeyStores(records: Records, after = ''): Iterable<CustomKeyStoreRecord> {
-  for (const key of records.keys(recordPrefix, after && recordPrefix + after)) {
-    const record = findCustomKeyStore(records, key.slice(recordPrefix.length));
+  for (const key of records.keys(customKeyStorePrefix, after && customKeyStorePrefix + after)) {
+    const record = findCustomKeyStore(records, key.slice(customKeyStorePrefix.length));
     if (record) yield record;
   }
 }
 
 /** The change that stores the record of a custom key store. */
 export function putCustomKeyStore(record: CustomKeyStoreRecord): RecordChange {
-  return { key: recordPrefix + record.customKeyStoreId, value: JSON.stringify(record) };
+  return { key: customKeyStorePrefix + record.customKeyStoreId, value: JSON.stringify(record) };
 }

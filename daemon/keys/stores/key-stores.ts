@@ -10,7 +10,7 @@ import {
   customKeyStores,
   existingCustomKeyStore,
   findCustomKeyStore,
-  recordPrefix,
+  customKeyStorePrefix,
 } from './custom-key-stores.js';
 import { type Inspection, inspectToken } from '../material/inspection.js';
 import { intendedObjects, repairIntents } from '../material/intents.js';
@@ -69,7 +69,9 @@ export class KeyStores {
     private readonly options: KeyStoresOptions,
   ) {
     this.#leftIntents = new Set(options.records.keys('intent/'));
-    options.records.observe(recordPrefix, (key) => this.#reconcile(key.slice(recordPrefix.length)));
+    options.records.observe(customKeyStorePrefix, (key) =>
+      this.#reconcile(key.slice(customKeyStorePrefix.length)),
+    );
   }
 
   get clusters(): ClusterDirectory {

@@ -7,22 +7,26 @@ import { HsmError, type KeyStore, type ObjectId } from '../../hsm/key-store.js';
 import {
   type Candidate,
   candidate,
+  checkAdoptable,
+  checkImportable,
+  CKA_CLASS,
+  CKA_ID,
+  CKA_LABEL,
+  destructionPrefix,
   idOf,
   inspectedTypes,
-  checkAdoptable,
+  Key,
+  keyDefaults,
+  keyMetadata,
+  type KeyRecord,
+  type KeyUsageEntry,
   NotAdoptable,
+  putAlias,
+  putKey,
   specOf,
-} from '../../keys/adoption/adoption.js';
-import { destructionPrefix } from '../../keys/material/destructions.js';
-import { putAlias, putKey } from '../../keys/keyring.js';
-import { Key } from '../../keys/key.js';
-import { checkImportable } from '../../keys/specs/mechanisms.js';
-import { keyMetadata } from '../../keys/metadata.js';
-import { keyDefaults } from '../../keys/new-key.js';
-import type { KeyRecord } from '../../keys/record.js';
-import { type KeyUsageEntry, usageIn } from '../../keys/specs/table.js';
-import { CKA_CLASS, CKA_ID, CKA_LABEL } from '../../keys/specs/pkcs11.js';
-import { tryOut } from '../../keys/specs/algorithm-probe.js';
+  tryOut,
+  usageIn,
+} from '../../keys/index.js';
 import { defaultKeyPolicy } from '../../policy/engine/key-policies.js';
 import { checkAliasIsFree, checkAliasName } from '../kms/aliases.js';
 import { requestTags } from '../../pipeline/condition-keys.js';

@@ -1,11 +1,15 @@
 // MigrateKey: a key's home becomes another key store. No material leaves an HSM, so the key gets a new one there; what the
 // older ones encrypted they still decrypt, where they are.
 import { exceptions } from '../../../proto/errors.js';
-import { existingCustomKeyStore } from '../../keys/stores/custom-key-stores.js';
-import { putKey } from '../../keys/keyring.js';
-import type { Key } from '../../keys/key.js';
-import { type KeyRecord, locationOf, storeIdOf } from '../../keys/record.js';
-import { checkState } from '../../keys/states.js';
+import {
+  checkState,
+  existingCustomKeyStore,
+  type Key,
+  type KeyRecord,
+  locationOf,
+  putKey,
+  storeIdOf,
+} from '../../keys/index.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
 import { keyIdOrArn } from '../shared/key-resolvers.js';
 

@@ -3,7 +3,7 @@ import { exceptions } from '../../../proto/errors.js';
 import type { ContextEntry, ExplainPolicyRequest, StringMap } from '../../../proto/generated/messages.js';
 import { type Caller, principalArn } from '../../identity/caller.js';
 import { imaginedCaller } from '../../identity/simulated-caller.js';
-import type { Key } from '../../keys/key.js';
+import type { Key } from '../../keys/index.js';
 import { decisionAbout, rootAssumesNothing } from '../../policy/engine/authorize.js';
 import { accessDenied, explain } from '../../policy/engine/messages.js';
 import { principalOf } from '../../policy/engine/caller-policies.js';

@@ -2,15 +2,19 @@
 import { isDeepStrictEqual } from 'node:util';
 import { exceptions } from '../../../proto/errors.js';
 import type { SeedKeyRequest } from '../../../proto/generated/messages.js';
-import { importTarget } from '../../keys/import/wrapping.js';
-import type { NewMaterial } from '../../keys/material/material-factory.js';
-import { putAlias, putKey } from '../../keys/keyring.js';
-import { Key } from '../../keys/key.js';
-import { checkImportable } from '../../keys/specs/mechanisms.js';
-import { keyDefaults } from '../../keys/new-key.js';
-import type { KeyRecord } from '../../keys/record.js';
-import { isRotatable, rotationFrom } from '../../keys/material/rotation.js';
-import { usageIn } from '../../keys/specs/table.js';
+import {
+  checkImportable,
+  importTarget,
+  isRotatable,
+  Key,
+  keyDefaults,
+  type KeyRecord,
+  type NewMaterial,
+  putAlias,
+  putKey,
+  rotationFrom,
+  usageIn,
+} from '../../keys/index.js';
 import { checkAliasIsFree, checkAliasName } from '../kms/aliases.js';
 import { requestTags } from '../../pipeline/condition-keys.js';
 import { checkCreateKey } from '../kms/create-key.js';

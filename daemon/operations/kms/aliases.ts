@@ -1,9 +1,14 @@
 // CreateAlias, UpdateAlias, DeleteAlias, ListAliases.
 import { exceptions } from '../../../proto/errors.js';
-import { type Alias, type Keyring, putAlias } from '../../keys/keyring.js';
-import type { Key } from '../../keys/key.js';
-import { managedAliases, managedAliasPrefix } from '../../keys/managed-keys.js';
-import type { KeyRecord } from '../../keys/record.js';
+import {
+  type Alias,
+  type Key,
+  type KeyRecord,
+  type Keyring,
+  managedAliases,
+  managedAliasPrefix,
+  putAlias,
+} from '../../keys/index.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
 import { page } from '../shared/paging.js';
 

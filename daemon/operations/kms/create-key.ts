@@ -1,14 +1,20 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { exceptions } from '../../../proto/errors.js';
 import type { CreateKeyRequest, KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
-import { existingCustomKeyStore } from '../../keys/stores/custom-key-stores.js';
-import { putKey } from '../../keys/keyring.js';
-import { Key } from '../../keys/key.js';
-import { checkImportable, checkMechanisms } from '../../keys/specs/mechanisms.js';
-import { keyMetadata } from '../../keys/metadata.js';
-import { keyDefaults } from '../../keys/new-key.js';
-import type { KeyRecord } from '../../keys/record.js';
-import { type KeySpecEntry, keySpecs, type KeyUsageEntry, usageIn } from '../../keys/specs/table.js';
+import {
+  checkImportable,
+  checkMechanisms,
+  existingCustomKeyStore,
+  Key,
+  keyDefaults,
+  keyMetadata,
+  type KeyRecord,
+  type KeySpecEntry,
+  keySpecs,
+  type KeyUsageEntry,
+  putKey,
+  usageIn,
+} from '../../keys/index.js';
 import { requestTags } from '../../pipeline/condition-keys.js';
 import { externalKeyStore } from './custom-key-stores.js';
 import { checkLockout } from './key-policies.js';

@@ -2,9 +2,8 @@
 import { exceptions, type ServiceError } from '../../../proto/errors.js';
 import type { ReEncryptRequest } from '../../../proto/generated/messages.js';
 import { asBuffer, refuseRecipient, stopIfDryRun } from '../shared/request-parts.js';
-import { KeyError } from '../../keys/errors.js';
+import { type Key, KeyError } from '../../keys/index.js';
 import { HsmError } from '../../hsm/key-store.js';
-import type { Key } from '../../keys/key.js';
 import {
   checkDecryptingKey,
   decryptingSide,

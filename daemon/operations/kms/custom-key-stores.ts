@@ -8,9 +8,9 @@ import {
   customKeyStores,
   existingCustomKeyStore,
   putCustomKeyStore,
-  recordPrefix,
-  secretName,
-} from '../../keys/stores/custom-key-stores.js';
+  customKeyStorePrefix,
+  customKeyStoreSecretName,
+} from '../../keys/index.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
 import { page } from '../shared/paging.js';
 
@@ -182,7 +182,7 @@ const deleteCustomKeyStore = operation({
           `The custom key store ${customKeyStoreId} holds keys, such as ${key.arn}: delete them first.`,
         );
       }
-      return { key: recordPrefix + customKeyStoreId, value: undefined };
+      return { key: customKeyStorePrefix + customKeyStoreId, value: undefined };
     }),
 });
 
@@ -242,7 +242,7 @@ async function sealPassword(
   password: string,
 ): Promise<string | undefined> {
   if (password === fromConfiguration) return undefined;
-  const sealed = await secrets.seal(secretName(customKeyStoreId), Buffer.from(password));
+  const sealed = await secrets.seal(customKeyStoreSecretName(customKeyStoreId), Buffer.from(password));
   return sealed.toString('base64');
 }
 

@@ -3,7 +3,7 @@ import { exceptions } from '../../../proto/errors.js';
 import type { DataKeyPairSpec } from '../../../proto/generated/messages.js';
 import type { KeyTemplate } from '../../hsm/key-store.js';
 import { encodeBlob } from '../../../proto/formats/ciphertext.js';
-import { keySpecs } from '../../keys/specs/table.js';
+import { keySpecs } from '../../keys/index.js';
 import { authenticated, symmetricMaterial } from '../shared/ciphertexts.js';
 import { requestAlias, symmetricEncryption } from '../../pipeline/condition-keys.js';
 import { stopIfDryRun, refuseRecipient } from '../shared/request-parts.js';

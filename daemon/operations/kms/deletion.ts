@@ -1,7 +1,7 @@
 // ScheduleKeyDeletion, CancelKeyDeletion. The scheduler deletes the key when its waiting period is over.
 import { exceptions } from '../../../proto/errors.js';
 import type { ScheduleKeyDeletionRequest } from '../../../proto/generated/messages.js';
-import { putKey } from '../../keys/keyring.js';
+import { putKey } from '../../keys/index.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
 import { keyIdOrArn } from '../shared/key-resolvers.js';
 

@@ -1,8 +1,7 @@
 // Encapsulate and Decapsulate. No key can be of ML-KEM until a module that has it can be tested with, so what is left of them
 // is who may call them, on which key in which state, and the refusal.
 import { exceptions } from '../../../proto/errors.js';
-import type { Key } from '../../keys/key.js';
-import { keySpecs } from '../../keys/specs/table.js';
+import { type Key, keySpecs } from '../../keys/index.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
 import { keyIdOrAlias } from '../shared/key-resolvers.js';

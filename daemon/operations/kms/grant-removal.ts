@@ -2,8 +2,7 @@
 import { exceptions } from '../../../proto/errors.js';
 import type { RetireGrantRequest } from '../../../proto/generated/messages.js';
 import type { Caller } from '../../identity/caller.js';
-import { type GrantName, grantOfToken } from '../../keys/grants/grant-tokens.js';
-import { type Grant, removeGrant } from '../../keys/grants/grant.js';
+import { type Grant, type GrantName, grantOfToken, removeGrant } from '../../keys/index.js';
 import { stopIfDryRun } from '../shared/request-parts.js';
 import { constraintConditions, notForService } from '../shared/grant-conditions.js';
 import { checkGrantId } from './grants.js';

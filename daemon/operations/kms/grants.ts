@@ -7,11 +7,12 @@ import {
   checkOperations,
   constraintOf,
   constraintsMessage,
+  type Grant,
+  type KeyRecord,
+  makeGrantToken,
   type Permissions,
-} from '../../keys/grants/grant-constraints.js';
-import type { KeyRecord } from '../../keys/record.js';
-import { makeGrantToken } from '../../keys/grants/grant-tokens.js';
-import { type Grant, putGrant } from '../../keys/grants/grant.js';
+  putGrant,
+} from '../../keys/index.js';
 import { stopIfDryRun } from '../shared/request-parts.js';
 import { createGrantConditions, notForService } from '../shared/grant-conditions.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';

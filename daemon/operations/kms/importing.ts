@@ -2,20 +2,24 @@
 import { exceptions } from '../../../proto/errors.js';
 import type { ImportKeyMaterialRequest } from '../../../proto/generated/messages.js';
 import type { ObjectId } from '../../hsm/key-store.js';
-import { finishDestruction, intendDestruction } from '../../keys/material/destructions.js';
-import { withoutMaterial } from '../../keys/import/imported-material.js';
-import { importTarget, wrappingKeyTemplate, wrappingOf } from '../../keys/import/wrapping.js';
-import { generateMaterial } from '../../keys/material/intents.js';
-import { putKey } from '../../keys/keyring.js';
-import type { Key } from '../../keys/key.js';
-import { type KeyRecord, materialsOf } from '../../keys/record.js';
 import {
+  finishDestruction,
+  generateMaterial,
   importParametersValid,
+  importTarget,
+  intendDestruction,
+  type Key,
+  type KeyRecord,
+  materialsOf,
   openToken,
+  putKey,
   putWrappingKey,
   sealToken,
+  withoutMaterial,
   wrappingKeyNames,
-} from '../../keys/import/wrapping-keys.js';
+  wrappingKeyTemplate,
+  wrappingOf,
+} from '../../keys/index.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
 import { keyIdOrArn } from '../shared/key-resolvers.js';
 

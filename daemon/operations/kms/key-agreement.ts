@@ -1,6 +1,5 @@
 // DeriveSharedSecret.
-import { algorithmOf } from '../../keys/specs/algorithms.js';
-import { readPeerKey } from '../../keys/specs/ecdh-public-key.js';
+import { algorithmOf, readPeerKey } from '../../keys/index.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
 import { keyIdOrAlias } from '../shared/key-resolvers.js';

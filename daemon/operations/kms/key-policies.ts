@@ -1,8 +1,6 @@
 // PutKeyPolicy, GetKeyPolicy, ListKeyPolicies.
 import { exceptions } from '../../../proto/errors.js';
-import { putKey } from '../../keys/keyring.js';
-import { Key } from '../../keys/key.js';
-import type { KeyRecord } from '../../keys/record.js';
+import { Key, type KeyRecord, putKey } from '../../keys/index.js';
 import { isPermitted } from '../../pipeline/authorization.js';
 import {
   type AnyOperation,

@@ -1,8 +1,5 @@
 // CreateKey, DescribeKey, ListKeys, EnableKey, DisableKey, UpdateKeyDescription, GetKeyLastUsage.
-import { putKey } from '../../keys/keyring.js';
-import type { Key } from '../../keys/key.js';
-import { keyMetadata } from '../../keys/metadata.js';
-import type { KeyRecord } from '../../keys/record.js';
+import { type Key, keyMetadata, type KeyRecord, putKey } from '../../keys/index.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';
 import { createKey } from './create-key.js';
 import { type AnyOperation, operation, type Outcome, type Services } from '../../pipeline/operation.js';

@@ -1,6 +1,6 @@
 // GenerateMac and VerifyMac.
 import { exceptions } from '../../../proto/errors.js';
-import { algorithmOf } from '../../keys/specs/algorithms.js';
+import { algorithmOf } from '../../keys/index.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';
 import { asBuffer, stopIfDryRun } from '../shared/request-parts.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';

@@ -1,11 +1,16 @@
 // Makes the keys of services (`alias/aws/<service>`) when they are first used.
 import { randomUUID } from 'node:crypto';
-import { putAlias, putKey } from '../../keys/keyring.js';
-import { Key } from '../../keys/key.js';
-import { managedAliasPrefix, managedDescription } from '../../keys/managed-keys.js';
-import { keyDefaults } from '../../keys/new-key.js';
-import type { KeyRecord, MaterialRecord } from '../../keys/record.js';
-import { rotationFrom } from '../../keys/material/rotation.js';
+import {
+  Key,
+  keyDefaults,
+  type KeyRecord,
+  managedAliasPrefix,
+  managedDescription,
+  type MaterialRecord,
+  putAlias,
+  putKey,
+  rotationFrom,
+} from '../../keys/index.js';
 import { managedKeyPolicy } from '../../policy/engine/managed-key-policy.js';
 import { makeServiceEvent } from '../../audit/event.js';
 import type { Services } from '../../pipeline/operation.js';

@@ -1,7 +1,6 @@
 // GetPublicKey.
 import { exceptions } from '../../../proto/errors.js';
-import { algorithmsOf, customerMasterKeySpec } from '../../keys/specs/algorithms.js';
-import { keySpecs } from '../../keys/specs/table.js';
+import { algorithmsOf, customerMasterKeySpec, keySpecs } from '../../keys/index.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
 import { keyIdOrAlias } from '../shared/key-resolvers.js';

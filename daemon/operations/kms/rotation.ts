@@ -1,16 +1,16 @@
 // EnableKeyRotation, DisableKeyRotation, GetKeyRotationStatus, RotateKeyOnDemand, ListKeyRotations.
 import { exceptions, type ServiceError } from '../../../proto/errors.js';
 import type { EnableKeyRotationRequest } from '../../../proto/generated/messages.js';
-import { withRotation } from '../../keys/import/imported-material.js';
-import type { Key } from '../../keys/key.js';
-import { putKey } from '../../keys/keyring.js';
 import {
   hasRotations,
   isRotatable,
+  type Key,
   onDemandRotations,
+  putKey,
   rotationFrom,
   rotationsOf,
-} from '../../keys/material/rotation.js';
+  withRotation,
+} from '../../keys/index.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
 import { page } from '../shared/paging.js';
 import { keyIdOrArn } from '../shared/key-resolvers.js';

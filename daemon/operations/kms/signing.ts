@@ -1,7 +1,6 @@
 // Sign and Verify.
 import { exceptions } from '../../../proto/errors.js';
-import { algorithmOf } from '../../keys/specs/algorithms.js';
-import { signingInput } from '../../keys/specs/signing-input.js';
+import { algorithmOf, signingInput } from '../../keys/index.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';
 import { asBuffer, stopIfDryRun } from '../shared/request-parts.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';

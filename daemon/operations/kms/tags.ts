@@ -1,7 +1,7 @@
 // TagResource, UntagResource, ListResourceTags.
 import { exceptions } from '../../../proto/errors.js';
 import type { Tag } from '../../../proto/generated/messages.js';
-import { putKey } from '../../keys/keyring.js';
+import { putKey } from '../../keys/index.js';
 import { requestTags } from '../../pipeline/condition-keys.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
 import { page } from '../shared/paging.js';

@@ -7,13 +7,17 @@ import type {
   StringMap,
 } from '../../../proto/generated/messages.js';
 import type { CipherKey, Ciphertext } from '../../hsm/key-store.js';
-import { algorithmOf } from '../../keys/specs/algorithms.js';
+import {
+  algorithmOf,
+  type EncryptionAlgorithm,
+  type Key,
+  type Material,
+  type MaterialLocation,
+  type SymmetricMaterial,
+  UnknownMaterial,
+} from '../../keys/index.js';
 import { encodeBlob } from '../../../proto/formats/ciphertext.js';
 import { canonicalContext } from '../../../proto/formats/encryption-context.js';
-import type { MaterialLocation } from '../../keys/stores/key-stores.js';
-import type { Key, Material, SymmetricMaterial } from '../../keys/key.js';
-import { UnknownMaterial } from '../../keys/material/unknown-materials.js';
-import type { EncryptionAlgorithm } from '../../keys/specs/entry.js';
 import { requireBlob, requireCiphertext } from './key-resolvers.js';
 
 /** One key, algorithm and context, for one message. */

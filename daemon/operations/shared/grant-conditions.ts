@@ -1,6 +1,6 @@
 // Condition keys about grants (KMS Developer Guide, "AWS KMS condition keys").
 import type { CreateGrantRequest } from '../../../proto/generated/messages.js';
-import { type Constraint, suppliedConstraints } from '../../keys/grants/grant-constraints.js';
+import { type Constraint, suppliedConstraints } from '../../keys/index.js';
 import type { ConditionContext, ConditionKeys } from '../../pipeline/operation.js';
 
 /** No service of AWS makes, lists or revokes grants for its users here. */

@@ -1,7 +1,7 @@
 // How operations name the key that a permission is about.
 import { exceptions } from '../../../proto/errors.js';
 import { type CiphertextBlob, decodeBlob } from '../../../proto/formats/ciphertext.js';
-import type { Key, Material } from '../../keys/key.js';
+import type { Key, Material } from '../../keys/index.js';
 import type { Services } from '../../pipeline/operation.js';
 
 /** Key ID, key ARN, alias name or alias ARN, as cryptographic operations take it. */

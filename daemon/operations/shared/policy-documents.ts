@@ -1,7 +1,7 @@
 // Policy documents that keys and identities bear, checked when they are put.
 import type { Identities } from '../../identity/identities.js';
 import type { RoleRecord } from '../../identity/records.js';
-import type { KeyRecord } from '../../keys/record.js';
+import type { KeyRecord } from '../../keys/index.js';
 import {
   bindKeyPolicy,
   bindTrustPolicy,
