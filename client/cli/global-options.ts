@@ -2,7 +2,9 @@
 import { type Command, Option } from 'commander';
 import { defaultCredentials } from '../credentials.js';
 import type { ConnectOptions } from '../options.js';
-import { formats } from './output.js';
+import { globalHeading } from './help/headings.js';
+import { outputOption } from './output/output.js';
+import { type ColorChoice, colorChoices } from './output/style.js';
 import { binaryFormats, UsageError } from './input/values.js';
 
 export interface GlobalOptions {
@@ -13,6 +15,7 @@ export interface GlobalOptions {
   readonly cliReadTimeout?: string;
   readonly cliConnectTimeout?: string;
   readonly debug?: boolean;
+  readonly color?: ColorChoice;
 }
 
 /** For commands that connect. Where a command has an option of the same name, these are given before its name. */
@@ -26,10 +29,9 @@ const options: readonly (readonly [flags: string, description: string, choices?:
   ['--debug', 'say on standard error what is done, and where an error comes from'],
   ['--no-cli-pager', 'no effect: there is no pager'],
   ['--no-cli-auto-prompt', 'no effect: there are no prompts'],
-  ['--color <when>', 'no effect: there are no colors', ['on', 'off', 'auto']],
+  ['--color <when>', 'when to use colors; on a terminal without NO_COLOR if not given', colorChoices],
   ['--cli-binary-format <format>', 'how bytes are given', binaryFormats],
 ];
-const heading = 'Global options:';
 
 const noOperation = 'this command is not one operation of the API';
 const noPages = 'this command returns no list in pages';
@@ -52,8 +54,10 @@ const refused: Readonly<Record<string, string>> = {
 const added = new WeakSet<Option>();
 
 const printing = [
-  new Option('--output <format>', 'how to print').choices(formats).helpGroup(heading),
-  new Option('--query <expression>', 'a JMESPath expression that selects what to print').helpGroup(heading),
+  outputOption().helpGroup(globalHeading),
+  new Option('--query <expression>', 'a JMESPath expression that selects what to print').helpGroup(
+    globalHeading,
+  ),
 ];
 
 /**
@@ -81,7 +85,7 @@ export function addGlobalOptions(
 function addTo(command: Command): void {
   const has = (flag: string) => command.options.some(({ long }) => long === flag);
   for (const [flags, description, choices] of options) {
-    const option = new Option(flags, description).helpGroup(heading);
+    const option = new Option(flags, description).helpGroup(globalHeading);
     if (choices) option.choices(choices);
     if (has(option.long!)) continue;
     added.add(option);

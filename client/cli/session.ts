@@ -6,6 +6,7 @@ import { connect } from '../index.js';
 import { connectionOf, type GlobalOptions } from './global-options.js';
 import { hintFor } from './help/hints.js';
 import { UsageError } from './input/values.js';
+import { chooseColors } from './output/style.js';
 
 /** Exit statuses. */
 export const exitCodes = { refused: 1, usage: 2, noDaemon: 3, interrupted: 130 } as const;
@@ -15,11 +16,25 @@ let globals: GlobalOptions = {};
 /** Sets the options of the command that runs, for its connection and messages. */
 export function applyGlobals(options: GlobalOptions): void {
   globals = options;
+  if (options.color) chooseColors(options.color);
 }
 
 /** Tells what is done where --debug asks for it; never what a request or response holds. */
 function debug(text: string): void {
   if (globals.debug) console.error(`keyhold: debug: ${text}`);
+}
+
+/** Where the command connects to. */
+export function endpointText(): string {
+  return globals.endpointUrl ?? process.env.KEYHOLD_URL ?? '(KEYHOLD_URL is not set)';
+}
+
+/** Where the credentials of the command come from, in the order in which they count. */
+export function credentialsText(): string {
+  const { AWS_ACCESS_KEY_ID, AWS_PROFILE, KEYHOLD_CERTIFICATE } = process.env;
+  if (globals.profile !== undefined) return `profile '${globals.profile}'`;
+  if (KEYHOLD_CERTIFICATE && !endpointText().startsWith('unix:')) return `certificate ${KEYHOLD_CERTIFICATE}`;
+  return AWS_ACCESS_KEY_ID ? 'AWS_ACCESS_KEY_ID' : `profile '${AWS_PROFILE || 'default'}'`;
 }
 
 /**
@@ -34,7 +49,7 @@ export async function withClient(
   const abort = () => interrupt.abort(new Interrupted());
   process.once('SIGINT', abort).once('SIGTERM', abort);
   const connection = await connectionOf(globals);
-  debug(`connecting to ${connection.url ?? process.env.KEYHOLD_URL ?? '(KEYHOLD_URL is not set)'}`);
+  debug(`connecting to ${endpointText()}`);
   const { signal } = interrupt;
   const client = await connect({ maxAttempts: 1, connectTimeout: 5_000, ...connection, signal });
   const started = performance.now();

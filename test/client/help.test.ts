@@ -1,10 +1,13 @@
 // The help of the command line: every operation and option has a sentence, on 80 columns.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
 import t from 'tap';
 import { operationTexts } from '../../client/cli/help/operation-texts.js';
 import { optionText, texts } from '../../client/cli/help/option-texts.js';
+import { helpOf, wordsOf } from '../../client/cli/help/sections.js';
 import { kebab } from '../../client/cli/input/values.js';
+import { makeProgram } from '../../client/cli/program.js';
 import { operationShapes } from '../../proto/schema/descriptor.js';
 
 const keyhold = fileURLToPath(new URL('../../client/cli/main.js', import.meta.url));
@@ -55,16 +58,35 @@ void t.test('keyhold --help lists every command with its sentence and fits 80 co
   t.end();
 });
 
-void t.test('the help of a command shows its sentence, its options and the global options', (t) => {
+void t.test('the help of a command shows its sentence, what it requires, its options and examples', (t) => {
   const text = help('encrypt');
   t.match(
     text,
-    /^Usage: keyhold encrypt \[options\]\n\nEncrypts up to 4,096 bytes with a key\.\n\nOptions:\n/,
+    /^Usage: keyhold encrypt --key-id <value> --plaintext <value> \[options\]\n\nEncrypts up to 4,096 bytes with a key\.\n\nRequired options:\n {2}--key-id <value> +the key: ID, ARN, alias name or alias ARN\n/,
   );
-  t.match(
-    text,
-    /--key-id <value> +required; the key: ID, ARN, alias name or alias ARN|--key-id <value> +required; the key: ID, ARN, alias name or\n/,
-  );
-  t.match(text, /\n\nGlobal options:\n {2}--region <region>/);
+  t.match(text, /\n\nOptions:\n {2}--encryption-context <value>/);
+  t.match(text, /one of\s+RSAES_OAEP_SHA_1, RSAES_OAEP_SHA_256, SM2PKE,\s+SYMMETRIC_DEFAULT/);
+  t.match(text, /\n\nExamples:\n {2}keyhold encrypt --key-id alias\/app --plaintext fileb:\/\/message/);
+  t.match(text, /\n\nGlobal options:\n {2}--region, --profile/);
+  t.match(help(), /\n\nGlobal options:\n[\s\S]*\n {2}--region <region> +the Region to sign for/);
+  t.end();
+});
+
+void t.test('every command that takes options has an example, whose words and options it knows', (t) => {
+  const visit = (command: Command): void => {
+    const { examples } = helpOf(command);
+    const words = wordsOf(command);
+    if (words !== 'keyhold' && command.commands.length === 0 && command.options.length > 0)
+      t.not(examples.length, 0, words);
+    for (const { line } of words === 'keyhold' ? [] : examples) {
+      if (!line.includes('keyhold ')) continue;
+      t.ok(line.includes(words), line);
+      const known = new Set(command.options.flatMap(({ long }) => long ?? []));
+      const own = line.slice(line.indexOf(words)).split('|')[0]!;
+      for (const [option] of own.matchAll(/--[a-z][a-z-]*/g)) t.ok(known.has(option), `${words} ${option}`);
+    }
+    command.commands.forEach(visit);
+  };
+  visit(makeProgram());
   t.end();
 });

@@ -101,7 +101,7 @@ void t.test('the command line', async (t) => {
       ],
       [['generate-data-key', '--key-id', 'x', '--key-spec', 'AES_512'], /one of: AES_128, AES_256/],
       [['generate-random', '--number-of-bytes', 'many'], /whole number/],
-      [['list-keys', '--output', 'xml'], /json, text, table, yaml/],
+      [['list-keys', '--output', 'xml'], /json, yaml, text, table/],
       [['list-keys', '--query', 'Keys['], /--query/],
       [['open', 'file.txt'], /does not end in \.sealed/],
     ];

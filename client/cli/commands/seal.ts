@@ -1,10 +1,10 @@
 // keyhold seal, keyhold open.
 import type { Command } from 'commander';
-import type { StringMap } from '../../proto/generated/messages.js';
-import { openFile, sealFile } from '../seal/files.js';
-import { progressBar } from './progress.js';
-import { withClient } from './session.js';
-import { readMap, UsageError } from './input/values.js';
+import type { StringMap } from '../../../proto/generated/messages.js';
+import { openFile, sealFile } from '../../seal/files.js';
+import { startProgress } from '../../../proto/progress.js';
+import { withClient } from '../session.js';
+import { readMap, UsageError } from '../input/values.js';
 
 const suffix = '.sealed';
 const heading = 'Files:';
@@ -49,7 +49,7 @@ async function seal(file: string, { keyId, encryptionContext, outputFile, force 
   const context: StringMap =
     encryptionContext === undefined ? {} : readMap('--encryption-context', encryptionContext);
   await withClient(async (client, signal) => {
-    const progress = progressBar('sealing');
+    const progress = startProgress('sealing', 'bytes');
     const dataKeys = client.dataKeys;
     await sealFile(file, output, {
       dataKeys,
@@ -59,16 +59,16 @@ async function seal(file: string, { keyId, encryptionContext, outputFile, force 
       signal,
       onProgress: progress.show,
     });
-    progress.done();
+    progress.end();
   }, 'GenerateDataKey');
 }
 
 async function open(file: string, { outputFile, force }: Options): Promise<void> {
   const output = outputFile ?? defaultOutput(file);
   await withClient(async (client, signal) => {
-    const progress = progressBar('opening');
+    const progress = startProgress('opening', 'bytes');
     await openFile(file, output, { dataKeys: client.dataKeys, force, signal, onProgress: progress.show });
-    progress.done();
+    progress.end();
   }, 'Decrypt');
 }
 

@@ -1,14 +1,14 @@
 // keyhold identity: everyday commands for users, roles and access keys. Each calls one or two operations, which also have
 // commands of their own with all their options.
 import type { Command } from 'commander';
-import { type OperationName, shapeByName } from '../../proto/schema/descriptor.js';
-import type { Client } from '../client.js';
-import { ServiceError } from '../errors.js';
-import { writeCredentials } from './credentials-file.js';
-import { addOutputOptions, type OutputOptions, printResponse, render, toAwsNames } from './output.js';
-import { pagesOf } from './pages.js';
-import { withClient } from './session.js';
-import { readMap, readValue, UsageError } from './input/values.js';
+import { type OperationName, shapeByName } from '../../../proto/schema/descriptor.js';
+import type { Client } from '../../client.js';
+import { ServiceError } from '../../errors.js';
+import { writeCredentials } from '../credentials-file.js';
+import { addOutputOptions, type OutputOptions, print, printResponse, toAwsNames } from '../output/output.js';
+import { pagesOf } from '../pages.js';
+import { withClient } from '../session.js';
+import { readMap, readValue, UsageError } from '../input/values.js';
 
 interface Identity {
   readonly kind: 'user' | 'role';
@@ -224,7 +224,7 @@ async function policyArn(client: Client, policy: string): Promise<string> {
 }
 
 /** Prints all users and all roles. */
-function list({ output, query }: OutputOptions): Promise<void> {
+function list(options: OutputOptions): Promise<void> {
   return withClient(async (client) => {
     const users: object[] = [];
     const roles: object[] = [];
@@ -236,7 +236,7 @@ function list({ output, query }: OutputOptions): Promise<void> {
       ...toAwsNames(shapeByName.get('ListUsers')!.response, { users }),
       ...toAwsNames(shapeByName.get('ListRoles')!.response, { roles }),
     };
-    process.stdout.write(await render(named, output, query));
+    await print(named, options);
   }, 'ListUsers');
 }
 

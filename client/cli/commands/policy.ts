@@ -1,9 +1,9 @@
 // keyhold policy explain.
 import type { Command } from 'commander';
-import type { ContextEntry } from '../../proto/generated/messages.js';
-import { addOutputOptions, type OutputOptions, printResponse } from './output.js';
-import { withClient } from './session.js';
-import { UsageError } from './input/values.js';
+import type { ContextEntry } from '../../../proto/generated/messages.js';
+import { addOutputOptions, type OutputOptions, printResponse } from '../output/output.js';
+import { withClient } from '../session.js';
+import { UsageError } from '../input/values.js';
 
 interface ExplainOptions extends OutputOptions {
   readonly principal: string;

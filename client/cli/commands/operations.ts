@@ -1,13 +1,21 @@
 // One command for each operation of the schema: its name in kebab case, the request's fields as options.
 import { type Command, Option } from 'commander';
-import { namedFields } from '../../proto/aws/names.js';
-import { type FieldShape, type OperationShape, operationShapes } from '../../proto/schema/descriptor.js';
-import { addOutputOptions, type OutputOptions, render, toAwsNames } from './output.js';
-import { hasPages, type Listed, type Message, type PageOptions, readPages } from './pages.js';
-import { operationTexts } from './help/operation-texts.js';
-import { optionText } from './help/option-texts.js';
-import { withClient } from './session.js';
-import type { Tree } from './input/shorthand.js';
+import { namedFields } from '../../../proto/aws/names.js';
+import { type FieldShape, type OperationShape, operationShapes } from '../../../proto/schema/descriptor.js';
+import {
+  addOutputOptions,
+  formatOf,
+  type OutputOptions,
+  print,
+  render,
+  toAwsNames,
+} from '../output/output.js';
+import { hasPages, type Listed, type Message, type PageOptions, readPages } from '../pages.js';
+import { operationTexts } from '../help/operation-texts.js';
+import { optionText } from '../help/option-texts.js';
+import { requiredHeading } from '../help/headings.js';
+import { withClient } from '../session.js';
+import type { Tree } from '../input/shorthand.js';
 import {
   type BinaryFormat,
   blobText,
@@ -17,7 +25,7 @@ import {
   readValue,
   textOf,
   UsageError,
-} from './input/values.js';
+} from '../input/values.js';
 
 /** Shorter names for commands. */
 const shorterNames: Readonly<Partial<Record<string, string>>> = { AdoptKey: 'adopt' };
@@ -71,9 +79,9 @@ function pageOptions(): Option[] {
 }
 
 async function run(shape: OperationShape, options: OperationOptions): Promise<void> {
-  const { output, query, generateCliSkeleton: skeleton } = options;
+  const { query, generateCliSkeleton: skeleton } = options;
   if (skeleton !== undefined) {
-    const { skeletonOf } = await import('./input/skeleton.js');
+    const { skeletonOf } = await import('../input/skeleton.js');
     const message = skeletonOf(skeleton === 'output' ? shape.response : shape.request);
     process.stdout.write(await render(message, skeleton === 'yaml-input' ? 'yaml' : 'json', undefined));
     return;
@@ -88,8 +96,9 @@ async function run(shape: OperationShape, options: OperationOptions): Promise<vo
     const named = toAwsNames(shape.response, response);
     // The AWS CLI gives it a line of its own in text.
     if (nextToken !== undefined)
-      named.NextToken = output === 'text' && query === undefined ? { NextToken: nextToken } : nextToken;
-    process.stdout.write(await render(named, output, query));
+      named.NextToken =
+        formatOf(options) === 'text' && query === undefined ? { NextToken: nextToken } : nextToken;
+    await print(named, options);
   }, shape.name);
 }
 
@@ -98,17 +107,18 @@ function optionsOf({ name: operation }: OperationShape, field: FieldShape): Opti
   const text = optionText(operation, field.name);
   if (field.kind === 'boolean')
     return [new Option(flag, text), new Option(`--no-${kebab(field.name)}`).hideHelp()];
-  const sentence = [field.required ? `required; ${text}` : text, valueText(field)].filter(
-    (each) => each !== '',
-  );
-  return [new Option(`${flag} <${field.repeated ? 'value...' : 'value'}>`, sentence.join('; '))];
+  const sentence = [text, valueText(field)].filter((each) => each !== '').join('; ');
+  const option = new Option(`${flag} <${field.repeated ? 'value...' : 'value'}>`, sentence);
+  if (field.required) option.helpGroup(requiredHeading);
+  // For help and completion alone: readValue checks them, also those of lists and files.
+  if (field.numbers) option.argChoices = [...field.numbers.keys()];
+  return [option];
 }
 
 /** How the value of an option is written. */
 function valueText(field: FieldShape): string {
   const texts: Readonly<Partial<Record<FieldShape['kind'], string>>> = {
     bytes: blobText,
-    enum: `one of ${[...(field.numbers?.keys() ?? [])].join(', ')}`,
     map: 'name=value,other=value, or JSON',
     message: `${membersOf(field)}, or JSON`,
     timestamp: 'a time such as 2027-01-31T12:00:00Z',

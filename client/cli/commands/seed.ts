@@ -1,8 +1,8 @@
 // keyhold seed FILE.
 import type { Command } from 'commander';
-import type { SeedKeyRequest, SeedKeyResponse } from '../../proto/generated/messages.js';
-import { ServiceError } from '../errors.js';
-import { OperationError, withClient } from './session.js';
+import type { SeedKeyRequest, SeedKeyResponse } from '../../../proto/generated/messages.js';
+import { ServiceError } from '../../errors.js';
+import { OperationError, withClient } from '../session.js';
 
 /** Adds `keyhold seed`. */
 export function addSeedCommand(program: Command): void {

@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { parseYaml } from '../../proto/yaml.js';
-import { shapeByName } from '../../proto/schema/descriptor.js';
-import type { KeySpec, KeyUsageType, SeedKeyRequest } from '../../proto/generated/messages.js';
-import { UsageError } from './input/values.js';
+import { parseYaml } from '../../../proto/yaml.js';
+import { shapeByName } from '../../../proto/schema/descriptor.js';
+import type { KeySpec, KeyUsageType, SeedKeyRequest } from '../../../proto/generated/messages.js';
+import { UsageError } from '../input/values.js';
 
 /** A value of an enum of the schema. */
 function valueOf<Value extends string>(field: string) {

@@ -1,9 +1,9 @@
 // keyhold migrate: moves the keys of one key store to another.
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Client } from '../client.js';
-import { ServiceError } from '../errors.js';
-import { pagesOf } from './pages.js';
-import { withClient } from './session.js';
+import type { Client } from '../../client.js';
+import { ServiceError } from '../../errors.js';
+import { pagesOf } from '../pages.js';
+import { withClient } from '../session.js';
 
 const defaultStore = 'default';
 const whatItDoes =

@@ -1,16 +1,20 @@
-// Responses as the AWS CLI v2 prints them.
+// Responses as the AWS CLI v2 prints them, and for people on a terminal.
 import { type Command, Option } from 'commander';
 import { search } from '@jmespath-community/jmespath';
-import { type Json, toAwsJson } from '../../proto/aws/json.js';
-import { type MessageShape, type OperationName, shapeByName } from '../../proto/schema/descriptor.js';
-import { UsageError } from './input/values.js';
+import { type Json, toAwsJson } from '../../../proto/aws/json.js';
+import { type MessageShape, type OperationName, shapeByName } from '../../../proto/schema/descriptor.js';
+import { UsageError } from '../input/values.js';
+import { readableText } from './readable.js';
+import { standardScreen } from './style.js';
 
-export const formats = ['json', 'text', 'table', 'yaml', 'yaml-stream', 'off'] as const;
+/** Formats of the AWS CLI, and `readable`, which is for people. */
+export const formats = ['json', 'yaml', 'text', 'table', 'readable', 'yaml-stream', 'off'] as const;
 export type Format = (typeof formats)[number];
 
 /** How a command was asked to print. */
 export interface OutputOptions {
-  readonly output: Format;
+  /** `formatOf` says what counts where it is not given. */
+  readonly output?: Format;
   /** A JMESPath expression. */
   readonly query?: string;
 }
@@ -18,19 +22,56 @@ export interface OutputOptions {
 /** Adds the options of OutputOptions to a command. @returns the command */
 export function addOutputOptions(command: Command): Command {
   return command
-    .addOption(new Option('--output <format>', 'how to print').choices(formats).default('json'))
+    .addOption(outputOption())
     .option('--query <expression>', 'a JMESPath expression that selects what to print');
+}
+
+/** The option --output. */
+export function outputOption(): Option {
+  const text =
+    'how to print; AWS_DEFAULT_OUTPUT if not given, else readable on a terminal and json elsewhere';
+  return new Option('--output <format>', text).choices(formats);
+}
+
+/**
+ * The format that counts: --output, else AWS_DEFAULT_OUTPUT as in the AWS CLI, else `readable` on a terminal and `json`
+ * elsewhere.
+ * @throws UsageError where the variable names no format
+ */
+export function formatOf({ output }: OutputOptions): Format {
+  if (output !== undefined) return output;
+  const { AWS_DEFAULT_OUTPUT: wanted } = process.env;
+  if (!wanted) return process.stdout.isTTY ? 'readable' : 'json';
+  const known = formats.find((format) => format === wanted);
+  if (known) return known;
+  throw new UsageError(`AWS_DEFAULT_OUTPUT is '${wanted}', which is none of: ${formats.join(', ')}.`);
 }
 
 /** Prints the response of an operation. @throws UsageError for an expression that is not JMESPath */
 export async function printResponse(
   operation: OperationName,
   response: object,
-  { output, query }: OutputOptions,
+  options: OutputOptions,
 ): Promise<void> {
   const { response: shape } = shapeByName.get(operation)!;
-  const named = toAwsNames(shape, response as Readonly<Record<string, unknown>>);
-  process.stdout.write(await render(named, output, query));
+  await print(toAwsNames(shape, response as Readonly<Record<string, unknown>>), options);
+}
+
+/**
+ * Prints a response as asked for.
+ * @param response with AWS's names
+ * @param readable its text for people; made of the response if not given
+ * @throws UsageError for an expression that is not JMESPath
+ */
+export async function print(
+  response: Record<string, Json>,
+  options: OutputOptions,
+  readable?: () => string,
+): Promise<void> {
+  const { query } = options;
+  const format = formatOf(options);
+  const isReadable = format === 'readable' && query === undefined && readable !== undefined;
+  process.stdout.write(isReadable ? readable() : await render(response, format, query));
 }
 
 /** A message with AWS's names, base64 for bytes and ISO 8601 for times. */
@@ -71,6 +112,7 @@ const renderers: Readonly<Record<Format, (value: Json) => string | Promise<strin
   json: (value) => `${JSON.stringify(value, null, 4)}\n`,
   text: (value) => textLines(value, undefined).join(''),
   table: (value) => tableText(value),
+  readable: (value) => readableText(value, standardScreen()),
   yaml: (value) => yamlText(value),
   'yaml-stream': (value) => yamlText([value]),
   off: () => '',
@@ -82,8 +124,8 @@ async function yamlText(value: Json): Promise<string> {
   return stringify(value, { lineWidth: 0 });
 }
 
-// 2027-01-31T12:00:00.123000+00:00
-function isoTime(seconds: number): string {
+/** A time as the AWS CLI prints it: `2027-01-31T12:00:00.123000+00:00`. @param seconds since 1970 */
+export function isoTime(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace('Z', '000+00:00');
 }
 

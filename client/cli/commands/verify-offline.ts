@@ -1,11 +1,11 @@
 // keyhold verify-offline.
 import { type Command, Option } from 'commander';
-import { shapeByName } from '../../proto/schema/descriptor.js';
-import type { MessageType, SigningAlgorithmSpec } from '../../proto/generated/messages.js';
-import { verify } from '../verify.js';
-import { hintFor } from './help/hints.js';
-import { addOutputOptions, type OutputOptions, render } from './output.js';
-import { binaryFormats, type BinaryFormat, blobText, readValue } from './input/values.js';
+import { shapeByName } from '../../../proto/schema/descriptor.js';
+import type { MessageType, SigningAlgorithmSpec } from '../../../proto/generated/messages.js';
+import { verify } from '../../verify.js';
+import { hintFor } from '../help/hints.js';
+import { addOutputOptions, type OutputOptions, print } from '../output/output.js';
+import { binaryFormats, type BinaryFormat, blobText, readValue } from '../input/values.js';
 
 interface Options extends OutputOptions {
   readonly publicKey: string;
@@ -49,7 +49,7 @@ export function addVerifyOffline(program: Command): Command {
 }
 
 async function run(options: Options): Promise<void> {
-  const { cliBinaryFormat, output, query } = options;
+  const { cliBinaryFormat } = options;
   const signingAlgorithm = options.signingAlgorithm as SigningAlgorithmSpec;
   const isValid = await verify(readValue(publicKeyField, [options.publicKey], cliBinaryFormat) as Buffer, {
     message: readValue(request.get('message')!, [options.message], cliBinaryFormat) as Buffer,
@@ -59,5 +59,5 @@ async function run(options: Options): Promise<void> {
   });
   if (!isValid) throw new Error(hintFor('Verify', 'KMSInvalidSignatureException', ''));
   const response = { SignatureValid: true, SigningAlgorithm: signingAlgorithm };
-  process.stdout.write(await render(response, output, query));
+  await print(response, options);
 }

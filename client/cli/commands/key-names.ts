@@ -1,0 +1,36 @@
+// How a person names a key: as the API does, or shorter.
+import type { Client } from '../../client.js';
+import { pagesOf } from '../pages.js';
+import { UsageError } from '../input/values.js';
+
+/** What is shown of a key's ID where there is little room, and is enough to name the key again. */
+export const shortIdLength = 8;
+
+/** How --help describes such a name. */
+export const keyNameText =
+  'the key: ID or the beginning of one, ARN, alias ARN, or alias name with or without alias/';
+
+const id = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$/;
+const beginningOfId = /^(mrk-)?[0-9a-f-]{4,36}$/;
+
+/**
+ * Finds a key by what a person calls it.
+ * @param name `alias/app`, `app`, an ARN, an ID, or at least four characters from the beginning of an ID
+ * @returns a form that every operation takes which takes aliases
+ * @throws UsageError where nothing, or more than one key, is called so
+ */
+export async function findKey(client: Client, name: string): Promise<string> {
+  if (/^(arn:|alias\/)/.test(name) || id.test(name)) return name;
+  for await (const { aliases = [] } of pagesOf((marker) => client.listAliases({ marker })))
+    if (aliases.some(({ aliasName }) => aliasName === `alias/${name}`)) return `alias/${name}`;
+  const found: string[] = [];
+  if (beginningOfId.test(name))
+    for await (const { keys = [] } of pagesOf((marker) => client.listKeys({ marker })))
+      for (const { keyId } of keys) if (keyId?.startsWith(name)) found.push(keyId);
+  if (found.length === 1) return found[0]!;
+  throw new UsageError(
+    found.length === 0
+      ? `There is no key '${name}': 'keyhold ls' lists the keys.`
+      : `${found.length} keys have IDs that begin with '${name}': give more of it.`,
+  );
+}

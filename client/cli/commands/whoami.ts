@@ -1,0 +1,26 @@
+// keyhold whoami: whose credentials these are, and where they are used.
+import type { Command } from 'commander';
+import { addOutputOptions, type OutputOptions, print } from '../output/output.js';
+import { credentialsText, endpointText, withClient } from '../session.js';
+
+/** Adds `keyhold whoami`. */
+export function addWhoamiCommand(program: Command): void {
+  const command = program
+    .command('whoami')
+    .helpGroup('At a glance:')
+    .description('Shows whose credentials are used, and which daemon they are used with.')
+    .action((options: OutputOptions) =>
+      withClient(async (client) => {
+        const { arn = '', account = '', userId = '' } = await client.getCallerIdentity({});
+        const caller = { Arn: arn, Type: typeOf(arn), UserId: userId, Account: account };
+        await print({ ...caller, Credentials: credentialsText(), Endpoint: endpointText() }, options);
+      }, 'GetCallerIdentity'),
+    );
+  addOutputOptions(command);
+}
+
+/** What kind of principal an ARN names. */
+function typeOf(arn: string): string {
+  if (arn.endsWith(':root')) return 'account root';
+  return arn.includes(':assumed-role/') ? 'session of a role' : 'user';
+}

@@ -1,0 +1,39 @@
+// All commands of `keyhold`, as commander has them: what runs, and what help, completion and manual pages are made of.
+import { Command } from 'commander';
+import { addCompletionCommand } from './commands/completion.js';
+import { addIdentityCommands } from './commands/identity.js';
+import { addLsCommand } from './commands/ls.js';
+import { addMigrateCommand } from './commands/migrate.js';
+import { addOperationCommands } from './commands/operations.js';
+import { addPolicyCommands } from './commands/policy.js';
+import { addSealCommands } from './commands/seal.js';
+import { addSeedCommand } from './commands/seed.js';
+import { addShowCommand } from './commands/show.js';
+import { addVerifyOffline } from './commands/verify-offline.js';
+import { addVersion } from './commands/version.js';
+import { addWhoamiCommand } from './commands/whoami.js';
+import { addGlobalOptions } from './global-options.js';
+import { layOutHelp } from './help/help.js';
+import { addPrograms } from './programs.js';
+import { applyGlobals } from './session.js';
+
+/** Builds the program with all its commands. */
+export function makeProgram(): Command {
+  const program = layOutHelp(new Command('keyhold'))
+    .description('Keys that never leave your HSM, with the API of AWS KMS.')
+    .showHelpAfterError("('keyhold --help' lists the commands, 'keyhold COMMAND --help' its options)")
+    .exitOverride();
+  addLsCommand(program);
+  addShowCommand(program);
+  addWhoamiCommand(program);
+  addOperationCommands(program);
+  addIdentityCommands(program);
+  addSealCommands(program);
+  addSeedCommand(program);
+  addMigrateCommand(program);
+  addPolicyCommands(program);
+  const offline = [addVerifyOffline(program), addVersion(program), addCompletionCommand(program)];
+  const withoutDaemon = new Set([...offline, ...addPrograms(program)]);
+  addGlobalOptions(program, (command) => !withoutDaemon.has(command), applyGlobals);
+  return program;
+}
