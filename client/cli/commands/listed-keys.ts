@@ -71,8 +71,8 @@ async function readKey(
 const metadataShape = shapeByName.get('DescribeKey')!.response.byName.get('keyMetadata')!.message!;
 
 /** The metadata with AWS's names, and Aliases, LastUsedDate and Tags beside them. */
-export function keyJson({ keyId, metadata = { keyId }, aliases, tags, lastUse }: ListedKey): Json {
-  const json = toAwsNames(metadataShape, metadata as Record<string, unknown>);
+export function keyJson({ keyId, metadata, aliases, tags, lastUse }: ListedKey): Json {
+  const json = toAwsNames(metadataShape, { ...(metadata ?? { keyId }) });
   json.Aliases = [...aliases];
   if (lastUse !== undefined) json.LastUsedDate = isoTime(lastUse);
   if (tags) json.Tags = { ...tags };
