@@ -1,6 +1,8 @@
 // Runs test files side by side, prints a line for each as it ends and what failed in it, and adds its counts to a file.
+// var/test-times.json keeps how long each file took, and how much CPU: of all processes that it started and waited for,
+// which leaves out the workers of daemons that it killed.
 // Usage: run-tests.mjs RESULTS NAME FILE ...
-//   RESULTS   gets a line of JSON for the run: {passed, failed, skipped}
+//   RESULTS   gets a line of JSON for the run: {passed, failed, skipped, cpu}
 //   NAME      of the run, printed before each line; '' for none
 // TAP_TIMEOUT: seconds that one file may take (600).
 import { execFileSync, spawn } from 'node:child_process';
@@ -15,10 +17,11 @@ const timeout = Number(process.env.TAP_TIMEOUT ?? 600);
 const grace = 20;
 /** Tests wait for processes of their own half of the time. */
 const jobs = availableParallelism() + 1;
-/** How long each file took the last time, in milliseconds: the longest begin first, so that none is left alone at the end. */
+/** What each file took the last time, {milliseconds, cpu}: the longest begin first, so that none is left alone at the end. */
 const timesFile = 'var/test-times.json';
 const times = readTimes();
-const total = { passed: 0, failed: 0, skipped: 0 };
+/** `cpu` in milliseconds. */
+const total = { passed: 0, failed: 0, skipped: 0, cpu: 0 };
 const running = new Set();
 
 function readTimes() {
@@ -40,13 +43,23 @@ execFileSync(process.execPath, ['dist/daemon/admin/init.js'], {
 const titleOf = (file) => file.replace(/^dist\/test\//, '').replace(/\.test\.js$/, '');
 /** Where no time is known: tests that start daemons take longest. */
 const guess = (title) => (title.startsWith('e2e/') ? 30_000 : 5_000);
-const expected = (file) => times[titleOf(file)] ?? guess(titleOf(file));
+const expected = (file) => times[titleOf(file)]?.milliseconds ?? guess(titleOf(file));
+
+/** Runs its arguments, then tells the CPU time of all that they started, as two lines of `times`, on file descriptor 3. */
+const timed = '"$0" "$@" 3>&-; status=$?; times >&3; exit $status';
+
+/** @returns milliseconds of CPU, user and system, of what the shell waited for; 0 where it was killed */
+function cpuOf(text) {
+  const [, ...parts] = /\n(\d+)m([\d.]+)s (\d+)m([\d.]+)s/.exec(text) ?? ['', 0, 0, 0, 0];
+  const [userMinutes, userSeconds, systemMinutes, systemSeconds] = parts.map(Number);
+  return Math.round((userMinutes + systemMinutes) * 60_000 + (userSeconds + systemSeconds) * 1_000);
+}
 
 /** @returns {Promise<void>} when the file has ended, is counted and told */
 async function run(file) {
   const began = performance.now();
-  const child = spawn(process.execPath, ['--enable-source-maps', file], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const child = spawn('bash', ['-c', timed, process.execPath, '--enable-source-maps', file], {
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: { ...process.env, TAP: '1', TAP_TIMEOUT: String(timeout), KEYHOLD_TEST_TEMPLATE: template },
     // A group of its own, so that what it started can be ended with it.
     detached: true,
@@ -65,6 +78,8 @@ async function run(file) {
   const complete = new Promise((resolve) => parser.on('complete', resolve));
   child.stdout.pipe(parser);
   child.stderr.on('data', (data) => said.push(data));
+  let spent = '';
+  child.stdio[3].on('data', (data) => (spent += data.toString()));
   let late = false;
   const timer = setTimeout(
     () => {
@@ -93,8 +108,11 @@ async function run(file) {
   total.passed += passed;
   total.failed += failed;
   total.skipped += skipped;
-  times[titleOf(file)] = Math.round(performance.now() - began);
-  tell(file, { passed, failed, skipped, milliseconds: performance.now() - began });
+  const milliseconds = Math.round(performance.now() - began);
+  const cpu = cpuOf(spent);
+  total.cpu += cpu;
+  times[titleOf(file)] = { milliseconds, cpu };
+  tell(file, { passed, failed, skipped, milliseconds, cpu });
   const output = Buffer.concat(said).toString();
   if (output.includes('NOT TESTED') || failed > 0) process.stdout.write(indent(output));
   for (const { fullname, diag } of failures)
@@ -110,15 +128,15 @@ function killGroup(child) {
   }
 }
 
-function tell(file, { passed, failed, skipped, milliseconds }) {
+function tell(file, { passed, failed, skipped, milliseconds, cpu }) {
   const counts = [
     `${passed} passed`,
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(skipped > 0 ? [`${skipped} skipped`] : []),
   ];
-  const seconds = (milliseconds / 1000).toFixed(1).padStart(6);
+  const seconds = (time) => (time / 1000).toFixed(1).padStart(6);
   console.log(
-    `${name}${failed > 0 ? 'NOT OK' : 'ok    '} ${seconds} s  ${titleOf(file)} (${counts.join(', ')})`,
+    `${name}${failed > 0 ? 'NOT OK' : 'ok    '} ${seconds(milliseconds)} s ${seconds(cpu)} s CPU  ${titleOf(file)} (${counts.join(', ')})`,
   );
 }
 
@@ -159,5 +177,6 @@ await Promise.all(
 );
 mkdirSync(dirname(timesFile), { recursive: true });
 writeFileSync(timesFile, `${JSON.stringify(times, undefined, 1)}\n`);
+console.log(`${name}${Math.round(performance.now() / 1000)} s, ${Math.round(total.cpu / 1000)} s of CPU`);
 finish();
 process.exitCode = total.failed > 0 ? 1 : 0;

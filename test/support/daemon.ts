@@ -19,6 +19,15 @@ export interface Finished {
   readonly stderr: string;
 }
 
+/**
+ * HSM workers of a daemon: two in tests about keys, which each worker must see, or about workers; one, which starts faster,
+ * in other tests; as many as the configuration says in programs that are no tests, such as the torture.
+ */
+function defaultWorkers(program = process.argv[1] ?? ''): number | undefined {
+  if (!program.endsWith('.test.js')) return undefined;
+  return /\/(cryptography|failures|grants|import|key-stores|keys|hsm)\//.test(program) ? 2 : 1;
+}
+
 /** Copies a home that was never started; SoftHSM2's configuration names its token folder by an absolute path. */
 function copyHome(from: string, to: string): void {
   cpSync(from, to, { recursive: true });
@@ -45,8 +54,18 @@ export class TestDaemon {
    * started, it is a copy of that, which saves a program that initialises. Lines of KEYHOLD_TEST_PROFILE are added to the
    * profile of SoftHSM2, so that a test can be run again with another one.
    * @param own an instance of its own, whose id, keys and credentials no other home has
+   * @param workers HSM workers that the daemon starts
    */
-  static async initialise({ own = false }: { own?: boolean } = {}): Promise<TestDaemon> {
+  static async initialise({ own = false, workers = defaultWorkers() } = {}): Promise<TestDaemon> {
+    const daemon = await TestDaemon.#initialiseHome(own);
+    if (workers === undefined) return daemon;
+    const configuration = join(daemon.home, 'keyhold.yaml');
+    const text = readFileSync(configuration, 'utf8');
+    writeFileSync(configuration, text.replace(/^hsm:\n/m, `hsm:\n  workers: ${workers}\n`));
+    return daemon;
+  }
+
+  static async #initialiseHome(own: boolean): Promise<TestDaemon> {
     const daemon = new TestDaemon(mkdtempSync(join(tmpdir(), 'kh-')));
     const { KEYHOLD_TEST_PROFILE: profile, KEYHOLD_TEST_TEMPLATE: template } = process.env;
     if (template !== undefined && profile === undefined && !own) {
@@ -66,9 +85,14 @@ export class TestDaemon {
   /**
    * Makes a home and starts its daemon; at the end of the test both are gone.
    * @param yaml added to the configuration
+   * @param options as of `initialise`
    */
-  static async start(t: { teardown(action: () => unknown): unknown }, yaml?: string): Promise<TestDaemon> {
-    const daemon = await TestDaemon.initialise();
+  static async start(
+    t: { teardown(action: () => unknown): unknown },
+    yaml?: string,
+    options?: { own?: boolean; workers?: number },
+  ): Promise<TestDaemon> {
+    const daemon = await TestDaemon.initialise(options);
     t.teardown(() => daemon.remove());
     if (yaml !== undefined) daemon.configure(yaml);
     await daemon.start();

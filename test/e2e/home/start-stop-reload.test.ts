@@ -30,7 +30,7 @@ async function eventually(condition: () => boolean, within: number): Promise<boo
 void t.test(
   'a stop drains: what is in flight is answered, the log is checkpointed, nothing is left running',
   async (t) => {
-    const daemon = await TestDaemon.start(t);
+    const daemon = await TestDaemon.start(t, undefined, { workers: 2 });
     t.ok(await eventually(() => workersOf(daemon.pid).length >= 2, 20_000));
     const workers = workersOf(daemon.pid);
     const client = await daemon.connect({ maxAttempts: 1 });

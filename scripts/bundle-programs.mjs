@@ -1,0 +1,47 @@
+// Puts each program of the daemon's package into one file of its own, in its place in dist/: the daemon and the admin
+// programs load hundreds of modules, and finding and reading them is most of what their start takes
+// (docs/decisions/code/bundled-programs.md). A program that was not bundled does the same, more slowly.
+// Usage: bundle-programs.mjs, after tsc.
+import { readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { programs } from '../dist/client/cli/programs.js';
+
+const dist = fileURLToPath(new URL('../dist/', import.meta.url));
+/** They find their compiled parts beside them. */
+const native = ['classic-level', 'pkcs11js'];
+/** Packages in CommonJS, of which Node's own modules are required. */
+const banner = `import { createRequire as createRequireOfBundle } from 'node:module';
+const require = createRequireOfBundle(import.meta.url);`;
+
+/** Modules go on finding files and packages from where they were, not from the program's place. */
+const ownUrls = (folder) => ({
+  name: 'own-urls',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\/dist\/.*\.js$/ }, ({ path }) => {
+      const text = readFileSync(path, 'utf8');
+      const url = `new URL(${JSON.stringify(relative(folder, path))}, import.meta.url).href`;
+      return text.includes('import.meta.url')
+        ? { contents: text.replaceAll('import.meta.url', url), loader: 'js', resolveDir: dirname(path) }
+        : undefined;
+    }),
+});
+
+const files = ['daemon/main', ...programs.map(([, file]) => `daemon/admin/${file}`)];
+for (const folder of new Set(files.map(dirname)))
+  await build({
+    entryPoints: files.filter((file) => dirname(file) === folder).map((file) => join(dist, `${file}.js`)),
+    outdir: join(dist, folder),
+    allowOverwrite: true,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    sourcemap: 'linked',
+    sourcesContent: false,
+    external: native,
+    banner: { js: banner },
+    plugins: [ownUrls(join(dist, folder))],
+    logLevel: 'warning',
+  });
