@@ -186,5 +186,6 @@ export default {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     includeOnly: '^(daemon|client|proto)/',
+    exclude: '^client/dist/',
   },
 };

@@ -1,25 +1,38 @@
-import { type OperationName, operationShapes } from '../proto/schema/descriptor.js';
-import type { Operations } from '../proto/generated/messages.js';
+import type {
+  OperationMethods as MethodsOf,
+  PaginatorMethods as PaginatorsOf,
+} from '../proto/generated/methods.js';
+import { operationShapes } from '../proto/schema/descriptor.js';
 import { type CallOptions, Connection } from './connection.js';
 import { DataKeyCache } from './data-key-cache.js';
 import type { DataKeySource } from './data-key-source.js';
+import { type ClientEvents, EventSource } from './events.js';
 import { type ConnectOptions, settings } from './options.js';
+import { paginators } from './paginate.js';
+
+/** What a result has besides the members of the response. It is not enumerable, so that a result prints and compares without it. */
+export interface ResultMetadata {
+  /** ID of the request, by which the daemon's operator finds it in the audit log. */
+  readonly requestId: string;
+}
 
 /**
  * A method for each operation, named like it with a small first letter: `client.generateDataKey`. Bytes are `Uint8Array`,
  * times are seconds since 1970. Bytes of a response may be a view of a larger buffer.
  */
-export type OperationMethods = {
-  readonly [Name in OperationName as Uncapitalize<Name>]: (
-    request: Operations[Name]['request'],
-    options?: CallOptions,
-  ) => Promise<Operations[Name]['response']>;
-};
+export type OperationMethods = MethodsOf<CallOptions, ResultMetadata>;
+
+/** A method for each operation that returns a list in pages, which it reads to its end: `client.paginateListKeys`. */
+export type PaginatorMethods = PaginatorsOf<CallOptions>;
 
 /** A client of one daemon. It reconnects by itself. Its errors are ServiceError, ConnectionError and TimeoutError. */
-export interface Client extends OperationMethods {
+export interface Client extends OperationMethods, PaginatorMethods, AsyncDisposable {
   /** Data keys for `seal` and `open`; from the cache if the client was given one. */
   readonly dataKeys: DataKeySource;
+  /** Adds a listener of an event. */
+  on<Name extends keyof ClientEvents>(name: Name, listener: (event: ClientEvents[Name]) => void): void;
+  /** Removes a listener of an event. */
+  off<Name extends keyof ClientEvents>(name: Name, listener: (event: ClientEvents[Name]) => void): void;
   /** Waits for the requests in flight, closes the connection and wipes cached data keys. */
   close(): Promise<void>;
 }
@@ -30,7 +43,7 @@ export interface Client extends OperationMethods {
  * @returns a client, once the daemon has accepted the credentials
  * @throws ConnectionError where no daemon answers; ServiceError where it refuses the credentials; the signal's reason
  * @example
- *   import { connect } from 'keyhold/client';
+ *   import { connect } from '@keyhold/client';
  *
  *   const client = await connect();
  *   const { keyMetadata } = await client.createKey({ description: 'for the application' });
@@ -42,18 +55,28 @@ export interface Client extends OperationMethods {
  *   await client.close();
  */
 export async function connect(options: ConnectOptions = {}): Promise<Client> {
-  const connection = new Connection(await settings(options));
+  const events = new EventSource(options.on);
+  const connection = new Connection(await settings(options), events);
   const methods = Object.fromEntries(
     operationShapes.map((shape) => [
       shape.field,
-      (request: object, callOptions?: CallOptions) => connection.request(shape, request, callOptions),
+      (request: object = {}, callOptions?: CallOptions) => connection.request(shape, request, callOptions),
     ]),
-  ) as unknown as OperationMethods;
-  const cache = options.dataKeyCache && new DataKeyCache(methods, options.dataKeyCache);
+  );
+  const typed = methods as unknown as OperationMethods;
+  const cache = options.dataKeyCache && new DataKeyCache(typed, options.dataKeyCache);
   await connection.open(options.signal);
   const close = async () => {
     cache?.close();
     await connection.close();
   };
-  return { ...methods, dataKeys: cache ?? methods, close };
+  return {
+    ...typed,
+    ...paginators(methods),
+    dataKeys: cache ?? typed,
+    on: (name, listener) => events.on(name, listener),
+    off: (name, listener) => events.off(name, listener),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }

@@ -8,6 +8,7 @@ import {
   type ServiceError,
   TimeoutError,
 } from './errors.js';
+import type { EventSource } from './events.js';
 import { InFlight, type Pending } from './in-flight.js';
 import { GoneAway, Link, type Liveness, livenessFor } from './link.js';
 import type { Settings } from './options.js';
@@ -28,6 +29,8 @@ export interface CallOptions {
  */
 export class Connection {
   readonly #settings: Settings;
+  readonly #events: EventSource;
+  readonly #url: string;
   readonly #liveness: Liveness;
   readonly #inFlight = new InFlight((pending) => {
     this.#expire(pending);
@@ -43,8 +46,10 @@ export class Connection {
   /** The error that the daemon sent before it closed the connection. */
   #complaint: Error | undefined;
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, events: EventSource) {
     this.#settings = settings;
+    this.#events = events;
+    this.#url = endpointName(settings.endpoint);
     this.#liveness = livenessFor(settings.timeout);
   }
 
@@ -55,10 +60,14 @@ export class Connection {
 
   /**
    * Sends a request.
-   * @returns the message of the response
+   * @returns the message of the response, with the member `requestId`, which is not enumerable
    * @throws ServiceError, ConnectionError or TimeoutError; the signal's reason
    */
-  request(operation: OperationShape, message: object, options: CallOptions = {}): Promise<unknown> {
+  request(
+    operation: OperationShape,
+    message: object,
+    options: CallOptions = {},
+  ): Promise<Record<string, unknown>> {
     return new Promise((resolve, reject) => {
       const { signal, timeout = this.#settings.timeout } = options;
       if (this.#closing) throw new ConnectionError('Closed', 'The client is closed; make a new one.');
@@ -184,7 +193,9 @@ export class Connection {
       link.giveUp(new Error(`The reply to ${pending.operation.name} was one to ${response.operation}.`));
     } else {
       this.#settle(pending);
-      pending.resolve(response.message);
+      const { message, requestId } = response;
+      Object.defineProperty(message, 'requestId', { value: requestId });
+      pending.resolve(message);
     }
   }
 
@@ -200,9 +211,14 @@ export class Connection {
     }
     this.#leave(pending);
     pending.state = 'paused';
+    this.#tellOfRetry(pending, delay, error);
     setTimeout(() => {
       if (this.#inFlight.get(pending.id) === pending) this.#dispatch(pending);
     }, delay);
+  }
+
+  #tellOfRetry({ operation, attempts }: Pending, delay: number, error: Error): void {
+    this.#events.emit('retry', { operation: operation.name, attempts, delay, error });
   }
 
   #expire(pending: Pending): void {
@@ -217,6 +233,7 @@ export class Connection {
     this.#link = link;
     this.#connectFailure = undefined;
     this.#complaint = undefined;
+    this.#events.emit('connect', { url: this.#url });
     this.#sendWaiting();
   }
 
@@ -225,19 +242,20 @@ export class Connection {
     if (link !== this.#link) return;
     this.#link = undefined;
     const cause = this.#complaint ?? why;
-    const name = endpointName(this.#settings.endpoint);
     const later = [...this.#waiting];
     this.#waiting.clear();
+    if (!this.#closing) this.#events.emit('disconnect', { url: this.#url, error: cause });
     for (const pending of [...this.#inFlight.values()].filter(({ state }) => state === 'sent')) {
       const { operation, attempts } = pending;
       if (!isRepeatable(operation.name) && !(why instanceof GoneAway)) {
-        this.#fail(pending, outcomeUnknown(name, operation.name, cause));
+        this.#fail(pending, outcomeUnknown(this.#url, operation.name, cause));
       } else if (attempts >= this.#settings.maxAttempts) {
-        this.#fail(pending, connectionLost(name, operation.name, attempts, cause));
+        this.#fail(pending, connectionLost(this.#url, operation.name, attempts, cause));
       } else {
         this.#sent--;
         pending.state = 'waiting';
         this.#waiting.add(pending);
+        this.#tellOfRetry(pending, 0, cause);
       }
     }
     for (const pending of later) this.#waiting.add(pending);

@@ -3,6 +3,7 @@ import type { StringMap } from '../proto/generated/messages.js';
 import type { DataKeyOptions, DataKeySource, DecryptDataKey, GenerateDataKey } from './data-key-source.js';
 import { canonicalContext } from '../proto/formats/encryption-context.js';
 
+/** Limits of a data key cache. Each is greater than 0. */
 export interface CacheLimits {
   /** Milliseconds after which a data key is no longer used. */
   readonly maxAge: number;
@@ -30,7 +31,7 @@ interface Entry {
  * @example
  *   import { Readable } from 'node:stream';
  *   import { buffer } from 'node:stream/consumers';
- *   import { connect, seal } from 'keyhold/client';
+ *   import { connect, seal } from '@keyhold/client';
  *
  *   const limits = { maxAge: 60_000, maxMessages: 100, maxBytes: 1e9, capacity: 10 };
  *   const client = await connect({ dataKeyCache: limits });
@@ -48,7 +49,10 @@ export class DataKeyCache implements DataKeySource {
   readonly #sweep: NodeJS.Timeout;
   #closed = false;
 
-  /** @throws RangeError for a limit that is not a positive number */
+  /**
+   * @param source where data keys come from that are not in the cache
+   * @throws RangeError for a limit that is not a positive number
+   */
   constructor(source: DataKeySource, limits: CacheLimits) {
     for (const [name, value] of Object.entries(limits) as [string, number][])
       if (!(value > 0)) throw new RangeError(`The limit ${name} of a data key cache must be greater than 0.`);
@@ -61,7 +65,7 @@ export class DataKeyCache implements DataKeySource {
     }, interval).unref();
   }
 
-  /** A data key for one message of `options.bytes` bytes. A message of unknown length always gets a new one. */
+  /** A data key for one message of `options.bytes` bytes. A message of unknown length always gets a new one. @throws what the source throws */
   async generateDataKey(request: GenerateDataKey, options: DataKeyOptions = {}) {
     const { bytes } = options;
     const { maxMessages, maxBytes } = this.#limits;
@@ -77,12 +81,11 @@ export class DataKeyCache implements DataKeySource {
     const asked = performance.now();
     const result = await this.#source.generateDataKey(request, options);
     const { plaintext, ciphertextBlob, keyId } = result;
-    if (plaintext && ciphertextBlob)
-      this.#keep(id, asked, { plaintext, ciphertextBlob, keyId, messages: 1, bytes });
+    this.#keep(id, asked, { plaintext, ciphertextBlob, keyId, messages: 1, bytes });
     return result;
   }
 
-  /** The plaintext of a data key, from the cache if it is there. */
+  /** The plaintext of a data key, from the cache if it is there. @throws what the source throws */
   async decrypt(request: DecryptDataKey, options: DataKeyOptions = {}) {
     const { ciphertextBlob, keyId, encryptionContext } = request;
     const id = cacheId('decrypt', [ciphertextBlob, keyId ?? ''], encryptionContext);
@@ -91,7 +94,7 @@ export class DataKeyCache implements DataKeySource {
     const asked = performance.now();
     const result = await this.#source.decrypt(request, options);
     const { plaintext } = result;
-    if (plaintext) this.#keep(id, asked, { plaintext, ciphertextBlob, keyId, messages: 0, bytes: 0 });
+    this.#keep(id, asked, { plaintext, ciphertextBlob, keyId, messages: 0, bytes: 0 });
     return result;
   }
 

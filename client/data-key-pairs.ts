@@ -74,7 +74,7 @@ const kinds: Readonly<Partial<Record<string, Kind>>> = {
  * @throws CryptoError InvalidKey where a half is missing or malformed, or the two do not belong together;
  *   IncompatibleAlgorithm where keys of this spec do not have the algorithm; UnsupportedAlgorithm for other key specs
  * @example
- *   import { connect, importDataKeyPair } from 'keyhold/client';
+ *   import { connect, importDataKeyPair } from '@keyhold/client';
  *
  *   const client = await connect();
  *   const { keyMetadata } = await client.createKey({});

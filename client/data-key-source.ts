@@ -27,9 +27,11 @@ export interface DataKeyOptions {
  * Where data keys come from: a client, or a cache in front of it. Whoever receives a plaintext data key owns it and wipes it.
  */
 export interface DataKeySource {
+  /** Returns a new data key: its plaintext of 32 bytes, and the same encrypted. */
   generateDataKey(
     request: GenerateDataKey,
     options?: DataKeyOptions,
-  ): Promise<{ plaintext?: Uint8Array; ciphertextBlob?: Uint8Array; keyId?: string }>;
-  decrypt(request: DecryptDataKey, options?: DataKeyOptions): Promise<{ plaintext?: Uint8Array }>;
+  ): Promise<{ plaintext: Uint8Array; ciphertextBlob: Uint8Array; keyId?: string }>;
+  /** Returns the plaintext of a data key. */
+  decrypt(request: DecryptDataKey, options?: DataKeyOptions): Promise<{ plaintext: Uint8Array }>;
 }

@@ -9,7 +9,7 @@ export interface Pending {
   readonly frame: Uint8Array;
   /** On the clock of performance.now(). */
   readonly expires: number;
-  readonly resolve: (message: unknown) => void;
+  readonly resolve: (message: Record<string, unknown>) => void;
   readonly reject: (error: unknown) => void;
   /** `waiting`: to be sent; `paused`: before a repetition. */
   state: 'waiting' | 'sent' | 'paused';

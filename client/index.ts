@@ -1,5 +1,11 @@
-// The package export `keyhold/client`.
-export { type Client, connect, type OperationMethods } from './client.js';
+// What the package @keyhold/client exports.
+export {
+  type Client,
+  connect,
+  type OperationMethods,
+  type PaginatorMethods,
+  type ResultMetadata,
+} from './client.js';
 export type { CallOptions } from './connection.js';
 export { type Credentials, type CredentialsProvider, defaultCredentials } from './credentials.js';
 export { type CacheLimits, DataKeyCache } from './data-key-cache.js';
@@ -20,8 +26,16 @@ export {
   ServiceError,
   TimeoutError,
 } from './errors.js';
+export type {
+  ClientEvents,
+  ClientListeners,
+  ConnectEvent,
+  DisconnectEvent,
+  RetryEvent,
+} from './events.js';
 export type { ConnectOptions } from './options.js';
 export { SealError, type SealErrorCode } from '../proto/formats/seal-error.js';
+export { openBytes, sealBytes } from './seal/bytes.js';
 export { type FileOptions, openFile, sealFile } from './seal/files.js';
 export { open, type OpenOptions } from './seal/open.js';
 export { seal, type SealOptions } from './seal/seal.js';

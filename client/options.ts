@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { type Credentials, type CredentialsProvider, defaultCredentials } from './credentials.js';
 import type { CacheLimits } from './data-key-cache.js';
 import { ConnectionError } from './errors.js';
+import type { ClientListeners } from './events.js';
 
 /** Options of `connect`. What is not given comes from the environment, as `. var/env` sets it. */
 export interface ConnectOptions {
@@ -30,6 +31,8 @@ export interface ConnectOptions {
   readonly maxInFlight?: number;
   /** Lets `client.dataKeys` reuse data keys within these limits. No data key is reused if not given. */
   readonly dataKeyCache?: CacheLimits;
+  /** Listeners of the client's events, which hear its first connection too: `{ disconnect: ({ error }) => … }`. */
+  readonly on?: ClientListeners;
   /** Aborts connecting. It does not close the client later. */
   readonly signal?: AbortSignal;
 }
@@ -37,6 +40,7 @@ export interface ConnectOptions {
 /** Where the daemon is: a unix socket, or a host that is reached by TLS. */
 export type Endpoint = { readonly path: string } | { readonly url: string };
 
+/** The options of a client, completed. */
 export interface Settings {
   readonly endpoint: Endpoint;
   /** Absent where the certificate alone identifies the caller. */
@@ -51,7 +55,11 @@ export interface Settings {
   readonly maxInFlight: number;
 }
 
-/** Completes options from the environment and the defaults. @throws ConnectionError InvalidEndpoint */
+/**
+ * Completes options from the environment and the defaults.
+ * @param env the environment; that of this process if not given
+ * @throws ConnectionError InvalidEndpoint for an address that is none, or a file that cannot be read
+ */
 export async function settings(options: ConnectOptions, env = process.env): Promise<Settings> {
   const endpoint = parseEndpoint(options.url ?? env.KEYHOLD_URL);
   // Unix sockets have no certificates.

@@ -1,37 +1,26 @@
 import type { ClientRequest } from 'node:http';
-import { Sha256 } from '@aws-crypto/sha256-js';
-import { SignatureV4 } from '@smithy/signature-v4';
+import aws4 from 'aws4';
 import type { Credentials } from './credentials.js';
 
 /**
  * Signs the request of a WebSocket upgrade with AWS Signature Version 4 (service `kms`), in its headers.
  * `sec-websocket-key` is among the signed headers: it is random, which lets the daemon refuse a replay.
+ * @param request a GET without a body whose headers were not sent yet
+ * @param credentials what to sign with
+ * @param region the Region of the signature's scope, such as `us-east-1`
  */
-export async function signUpgrade(
-  request: ClientRequest,
-  credentials: Credentials,
-  region: string,
-): Promise<void> {
-  const signer = new SignatureV4({
-    credentials,
-    region,
-    service: 'kms',
-    sha256: Sha256,
-    applyChecksum: false,
-  });
+export function signUpgrade(request: ClientRequest, credentials: Credentials, region: string): void {
   const header = (name: string) => String(request.getHeader(name));
-  const host = header('host');
-  const unsigned = {
-    method: 'GET',
-    protocol: 'https:',
-    hostname: host,
-    path: request.path,
-    query: {},
-    headers: { host, 'sec-websocket-key': header('sec-websocket-key') },
-  };
-  const signableHeaders = new Set(['sec-websocket-key']);
-  const { headers } = await signer.sign(unsigned, { signableHeaders });
-  for (const [name, value] of Object.entries(headers)) {
-    if (name === 'authorization' || name.startsWith('x-amz-')) request.setHeader(name, value);
-  }
+  const { headers = {} } = aws4.sign(
+    {
+      method: 'GET',
+      service: 'kms',
+      region,
+      path: request.path,
+      headers: { Host: header('host'), 'Sec-WebSocket-Key': header('sec-websocket-key') },
+    },
+    credentials,
+  );
+  for (const [name, value] of Object.entries(headers))
+    if (/^(authorization|x-amz-.*)$/i.test(name)) request.setHeader(name, String(value));
 }

@@ -1,12 +1,12 @@
-// Opens and signs one WebSocket to the daemon, and names what went wrong.
+// Opens and signs one WebSocket to the daemon, and explains what went wrong.
 import { connect as netConnect, type Socket } from 'node:net';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
-import { ConnectionError, exceptions } from './errors.js';
-import { isErrorCode } from '../proto/errors.js';
+import { ConnectionError } from './errors.js';
 import type { Endpoint, Settings } from './options.js';
 import { signUpgrade } from './sigv4.js';
 
+/** A WebSocket that the daemon has accepted. */
 export interface OpenSocket {
   readonly webSocket: WebSocket;
   /** The stream below it, to send several frames in one write. */
@@ -19,7 +19,9 @@ const maxFrame = 4 * 1024 * 1024;
 const maxRefusal = 65_536;
 
 /**
- * Opens one connection. It resolves once the daemon has accepted the signature.
+ * Opens one connection.
+ * @param signal aborts the attempt
+ * @returns once the daemon has accepted the signature
  * @throws ConnectionError NotConnected, NotADaemon, InvalidEndpoint or NoCredentials; the ServiceError with which the
  *   daemon refused the upgrade; the signal's reason
  */
@@ -69,7 +71,7 @@ export function openSocket(settings: Settings, signal?: AbortSignal): Promise<Op
 }
 
 async function sign(request: ClientRequest, { credentials, region }: Settings): Promise<void> {
-  if (credentials) await signUpgrade(request, await credentials(), region);
+  if (credentials) signUpgrade(request, await credentials(), region);
 }
 
 function socketOptions({ endpoint, ca, certificate, certificateKey }: Settings) {
@@ -87,7 +89,10 @@ export function endpointName(endpoint: Endpoint): string {
   return 'url' in endpoint ? endpoint.url : `unix:${endpoint.path}`;
 }
 
-/** The error for an address where nothing answers. */
+/**
+ * The error for an address where nothing answers.
+ * @param why ends the clause `No daemon answers at … (`
+ */
 export function notConnected(endpoint: Endpoint, why: string, cause?: unknown): ConnectionError {
   const message = `No daemon answers at ${endpointName(endpoint)} (${why}); start it with ./scripts/start.`;
   return new ConnectionError('NotConnected', message, { cause });
@@ -132,24 +137,22 @@ function failure(endpoint: Endpoint, error: NodeJS.ErrnoException): ConnectionEr
 
 async function refusal(endpoint: Endpoint, response: IncomingMessage): Promise<Error> {
   const status = response.statusCode ?? 0;
-  try {
-    const parts: Buffer[] = [];
-    let length = 0;
-    for await (const part of response as AsyncIterable<Buffer>) {
-      length += part.length;
-      if (length > maxRefusal) break;
-      parts.push(part);
-    }
-    // Loaded only here: it would take a quarter of the run time of a command.
-    const { z } = await import('zod');
-    const refusalBody = z.object({ __type: z.string(), message: z.string().optional() });
-    const body = refusalBody.parse(JSON.parse(Buffer.concat(parts).toString('utf8')));
-    const code = body.__type.replace(/^.*#/, '');
-    if (isErrorCode(code)) return new exceptions[code](body.message ?? '');
-  } catch {
-    // The response is not the daemon's; the errors below say so.
-  }
+  const { readRefusal } = await import('./refusal.js');
+  const error = readRefusal(await bodyOf(response).catch(() => Buffer.alloc(0)));
+  if (error) return error;
   // A proxy answers 502 to 504 for a daemon that is away.
   if (status >= 502 && status <= 504) return notConnected(endpoint, `HTTP status ${status}`);
   return failure(endpoint, new Error(`it refused the connection with HTTP status ${status}`));
+}
+
+/** The body of a response, as far as it is read. */
+async function bodyOf(response: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of response as AsyncIterable<Buffer>) {
+    length += part.length;
+    if (length > maxRefusal) break;
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
 }

@@ -30,7 +30,7 @@ export interface VerifyOptions {
  *   not sign with the algorithm; InvalidMessage for a digest of another length, or a message type that the algorithm does
  *   not have here, as EXTERNAL_MU; UnsupportedAlgorithm for Ed25519ph and SM2, and for ML-DSA where Node lacks it
  * @example
- *   import { connect, verify } from 'keyhold/client';
+ *   import { connect, verify } from '@keyhold/client';
  *
  *   const client = await connect();
  *   const created = await client.createKey({ keySpec: 'ECC_SECG_P256K1', keyUsage: 'SIGN_VERIFY' });

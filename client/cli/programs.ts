@@ -1,5 +1,6 @@
 // Commands that are programs of their own. They read the daemon's home and do not connect to it.
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
@@ -46,7 +47,7 @@ export function addPrograms(program: Command): ReadonlySet<Command> {
         .allowUnknownOption()
         .allowExcessArguments()
         .helpOption(false)
-        .action((_options: unknown, command: Command) => run(file, command.args));
+        .action((_options: unknown, command: Command) => run(words, file, command.args));
     }),
   );
 }
@@ -64,8 +65,13 @@ function parentOf(program: Command, group: string | undefined): Command {
   );
 }
 
-async function run(file: string, args: readonly string[]): Promise<void> {
+async function run(words: string, file: string, args: readonly string[]): Promise<void> {
   const path = fileURLToPath(new URL(`../../daemon/admin/${file}.js`, import.meta.url));
+  // The package of the client has this command line without the daemon.
+  if (!existsSync(path))
+    throw new Error(
+      `'keyhold ${words}' comes with the package of the daemon, and this is the command line of @keyhold/client. Run it on the daemon's machine, where the package keyhold is installed.`,
+    );
   const child = spawn(process.execPath, [path, ...args], { stdio: 'inherit' });
   // Ctrl-C reaches the child too, which ends in its own way.
   const ignore = () => undefined;

@@ -28,7 +28,7 @@ const chunkSize = 512 * 1024;
  * @throws SealError UnusableInput, OutputExists, UnusableOutput; what `seal` throws
  * @example
  *   import { readFile, writeFile } from 'node:fs/promises';
- *   import { connect, openFile, sealFile } from 'keyhold/client';
+ *   import { connect, openFile, sealFile } from '@keyhold/client';
  *
  *   const client = await connect();
  *   const { keyMetadata } = await client.createKey({});

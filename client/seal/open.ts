@@ -14,10 +14,11 @@ import {
 } from '../../proto/formats/sealed-file.js';
 import { dataKeyLength, deriveFileKeys, type FrameKey } from './keys.js';
 
+/** Options of `open`. */
 export interface OpenOptions {
   /** Where the data key is decrypted: `client.dataKeys`. */
   readonly dataKeys: DataKeySource;
-  /** The KMS key that must have sealed it. Without it any key that the caller may decrypt with, so anyone's who may encrypt under one. */
+  /** The KMS key that must have sealed it. If not given, any key that the caller may decrypt with: then whoever may encrypt under one of them can have sealed it. */
   readonly keyId?: string;
   /** Pairs that the file's encryption context must hold; it may hold more. */
   readonly encryptionContext?: StringMap;
@@ -86,7 +87,7 @@ async function decryptDataKey(
 ): Promise<Uint8Array> {
   try {
     const { plaintext } = await dataKeys.decrypt({ ciphertextBlob, encryptionContext, keyId }, { signal });
-    return plaintext ?? new Uint8Array();
+    return plaintext;
   } catch (error) {
     if (error instanceof ServiceError && error.code === 'InvalidCiphertextException')
       throw invalidSealedFile();

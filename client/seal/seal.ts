@@ -7,6 +7,7 @@ import { sealFrame } from './frames.js';
 import { encodeHeader, saltLength } from '../../proto/formats/sealed-file.js';
 import { dataKeyLength, deriveFileKeys, type FrameKey } from './keys.js';
 
+/** Options of `seal`. */
 export interface SealOptions {
   /** Where the data key comes from: `client.dataKeys`. */
   readonly dataKeys: DataKeySource;
@@ -30,7 +31,7 @@ export interface SealOptions {
  * @example
  *   import { Readable } from 'node:stream';
  *   import { buffer } from 'node:stream/consumers';
- *   import { connect, open, seal } from 'keyhold/client';
+ *   import { connect, open, seal } from '@keyhold/client';
  *
  *   const client = await connect();
  *   const { keyMetadata } = await client.createKey({});
@@ -81,13 +82,13 @@ async function beginFile(
   const request = { keyId, keySpec: 'AES_256', encryptionContext } as const;
   const { plaintext, ciphertextBlob } = await dataKeys.generateDataKey(request, { signal, bytes: length });
   try {
-    if (plaintext?.length !== dataKeyLength || !ciphertextBlob)
+    if (plaintext.length !== dataKeyLength)
       throw new SealError('UnusableInput', 'The daemon did not return a data key of 32 bytes.');
     const salt = randomBytes(saltLength);
     const header = encodeHeader({ frameSize, salt, encryptionContext, encryptedDataKey: ciphertextBlob });
     const { frameKey, commitment } = await deriveFileKeys(plaintext, salt, header);
     return { head: Buffer.concat([header, commitment]), frameSize, frameKey };
   } finally {
-    plaintext?.fill(0);
+    plaintext.fill(0);
   }
 }

@@ -12,7 +12,7 @@ import { exceptions, isErrorCode, ServiceError } from '../errors.js';
 import { shown } from '../text.js';
 import { type Plain, readMessage, writeMessage } from './messages.js';
 import { Reader } from 'protobufjs/minimal.js';
-import { encode, readEnd, reading, readTag, skipField } from './wire.js';
+import { encode, readEnd, reading, readString, readTag, skipField } from './wire.js';
 
 /** A decoded request; `message` is not validated yet. `error` is set if the request cannot be executed. */
 export interface DecodedRequest {
@@ -24,14 +24,22 @@ export interface DecodedRequest {
   readonly error: ServiceError | undefined;
 }
 
+/** A decoded response. */
 export type DecodedResponse =
-  | { readonly id: number; readonly operation: OperationName; readonly message: Plain }
+  | {
+      readonly id: number;
+      readonly operation: OperationName;
+      readonly message: Plain;
+      /** The request's id in the audit log; '' from a daemon that does not send it. */
+      readonly requestId: string;
+    }
   | { readonly id: number; readonly error: ServiceError };
 
 const tagOf = (message: string, field: string) => messageShape(message).byName.get(field)!.tag;
 /** The same in Request and Response. */
 const idTag = tagOf('Request', 'id');
 const deadlineTag = tagOf('Request', 'deadline');
+const requestIdTag = tagOf('Response', 'requestId');
 const errorTag = tagOf('Response', 'error');
 const errorShape = messageShape('Error');
 
@@ -63,12 +71,20 @@ export function encodeRequest(
   operation: OperationShape,
   message: Plain,
 ): Uint8Array {
-  return writeFrame(id, deadline, operation.tag, operation.request, message);
+  return writeFrame({ id, deadline }, operation.tag, operation.request, message);
 }
 
-/** Encodes the Response frame of a request that succeeded. */
-export function encodeResponse(id: number, operation: OperationShape, message: Plain): Uint8Array {
-  return writeFrame(id, 0, operation.tag, operation.response, message);
+/**
+ * Encodes the Response frame of a request that succeeded.
+ * @param requestId the request's id in the audit log
+ */
+export function encodeResponse(
+  id: number,
+  operation: OperationShape,
+  message: Plain,
+  requestId?: string,
+): Uint8Array {
+  return writeFrame({ id, requestId }, operation.tag, operation.response, message);
 }
 
 /**
@@ -79,19 +95,16 @@ export function encodeError(id: number, error: ServiceError, requestId?: string)
   const { code, message, retryable, retryAfter } = error;
   const fields = { code, message, retryable, retryAfterMilliseconds: retryAfter, requestId };
   try {
-    return writeFrame(id, 0, errorTag, errorShape, fields);
+    return writeFrame({ id }, errorTag, errorShape, fields);
   } catch {
-    return writeFrame(id, 0, errorTag, errorShape, {
-      code: 'KMSInternalException',
-      retryable: true,
-      requestId,
-    });
+    const plainest = { code: 'KMSInternalException', retryable: true, requestId };
+    return writeFrame({ id }, errorTag, errorShape, plainest);
   }
 }
 
 /** Decodes a Response frame. @throws WireError if the bytes are not a Response; ServiceError */
 export function decodeResponse(frame: Uint8Array): DecodedResponse {
-  const { id, operation, isError, reader, bodies } = openFrame(frame);
+  const { id, operation, requestId, isError, reader, bodies } = openFrame(frame);
   if (isError) return { id, error: toError(readBodies(reader, errorShape, bodies)) };
   if (operation === undefined) {
     return {
@@ -102,7 +115,7 @@ export function decodeResponse(frame: Uint8Array): DecodedResponse {
   const message = readBodies(reader, operation.response, bodies);
   // The result of a list operation is a list even if it is empty, which protobuf cannot distinguish from unset.
   for (const field of operation.response.fields) if (field.repeated) message[field.name] ??= [];
-  return { id, operation: operation.name, message };
+  return { id, operation: operation.name, message, requestId };
 }
 
 /** The shape of a named operation. @throws UnsupportedOperationException where the schema has no such operation */
@@ -118,6 +131,7 @@ interface Frame {
   readonly reader: Reader;
   id: number;
   deadline: number;
+  requestId: string;
   operation: OperationShape | undefined;
   /** There is more than one operation. */
   several: boolean;
@@ -132,6 +146,7 @@ function openFrame(bytes: Uint8Array): Frame {
     reader,
     id: 0,
     deadline: 0,
+    requestId: '',
     operation: undefined,
     several: false,
     isError: false,
@@ -155,6 +170,7 @@ function readFields(frame: Frame): void {
       reader.pos = end;
     } else if (tag === idTag) frame.id = reader.uint32();
     else if (tag === deadlineTag) frame.deadline = reader.uint32();
+    else if (tag === requestIdTag) frame.requestId = readString(reader);
     else skipField(reader, tag);
   }
 }
@@ -171,10 +187,19 @@ function readBodies(reader: Reader, shape: MessageShape, bodies: readonly number
   return message;
 }
 
-function writeFrame(id: number, deadline: number, tag: number, shape: MessageShape, message: Plain): Buffer {
+/** What a frame has besides its body. */
+interface Head {
+  readonly id: number;
+  readonly deadline?: number;
+  readonly requestId?: string | undefined;
+}
+
+function writeFrame(head: Head, tag: number, shape: MessageShape, message: Plain): Buffer {
+  const { id, deadline = 0, requestId = '' } = head;
   return encode((writer) => {
     writer.uint32(idTag).uint32(id);
     if (deadline > 0) writer.uint32(deadlineTag).uint32(deadline);
+    if (requestId !== '') writer.uint32(requestIdTag).string(requestId);
     writer.uint32(tag).fork();
     writeMessage(writer, shape, message);
     writer.ldelim();

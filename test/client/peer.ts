@@ -13,7 +13,7 @@ import type { ServiceError } from '../../proto/errors.js';
 
 /** A request as the peer got it, with the ways to deal with it. */
 export interface Received extends DecodedRequest {
-  readonly answer: (message?: Record<string, unknown>) => void;
+  readonly answer: (message?: Record<string, unknown>, requestId?: string) => void;
   readonly refuse: (error: ServiceError) => void;
   readonly webSocket: WebSocket;
 }
@@ -96,8 +96,8 @@ export class Peer {
       const request = {
         ...decoded,
         webSocket,
-        answer: (message = {}) => {
-          webSocket.send(encodeResponse(id, operation, message));
+        answer: (message = {}, requestId?: string) => {
+          webSocket.send(encodeResponse(id, operation, message, requestId));
         },
         refuse: (error: ServiceError) => {
           webSocket.send(encodeError(id, error));

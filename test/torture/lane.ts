@@ -65,7 +65,7 @@ export class Lane {
     state: KnownState,
     refusals: Refusals,
     method: Name,
-    request: Parameters<OperationMethods[Name]>[0],
+    request: NonNullable<Parameters<OperationMethods[Name]>[0]>,
   ): Promise<string> {
     const watch = new StateWatch(refusals, key);
     key.changing = true;
@@ -80,7 +80,7 @@ export class Lane {
   /** Calls, and finds fault with an error that nothing explains. */
   async call<Name extends keyof OperationMethods>(
     method: Name,
-    request: Parameters<OperationMethods[Name]>[0],
+    request: NonNullable<Parameters<OperationMethods[Name]>[0]>,
     watch = new StateWatch({}),
   ): Promise<Reply<Awaited<ReturnType<OperationMethods[Name]>>>> {
     const { ledger } = this.world;

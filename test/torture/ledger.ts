@@ -10,7 +10,7 @@ import {
 import type { AuditRecord } from './audit.js';
 
 type Method = keyof OperationMethods;
-type RequestOf<Name extends Method> = Parameters<OperationMethods[Name]>[0];
+type RequestOf<Name extends Method> = NonNullable<Parameters<OperationMethods[Name]>[0]>;
 type ResponseOf<Name extends Method> = Awaited<ReturnType<OperationMethods[Name]>>;
 
 /** An answer: a response, an error's code, or `unknown` where none came. */

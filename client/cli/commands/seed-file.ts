@@ -1,7 +1,7 @@
 // The file of `keyhold seed`.
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseYaml } from '../../../proto/yaml.js';
 import { shapeByName } from '../../../proto/schema/descriptor.js';
 import type { KeySpec, KeyUsageType, SeedKeyRequest } from '../../../proto/generated/messages.js';

@@ -133,7 +133,7 @@ export class Connection {
         error,
         expires,
       );
-      const reply = encodeResponse(id, operation, answer.response as Record<string, unknown>);
+      const reply = encodeResponse(id, operation, answer.response as Record<string, unknown>, requestId);
       answer.wipe();
       this.#send(reply);
     } catch (failure) {

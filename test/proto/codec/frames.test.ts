@@ -35,8 +35,15 @@ void t.test('every operation has a request and a response that encode to nothing
   for (const shape of operationShapes) {
     t.match(decodeRequest(encodeRequest(1, 0, shape, {})), { operation: { name: shape.name }, message: {} });
     const lists = shape.response.fields.filter((field) => field.repeated).map(({ name }) => [name, []]);
-    const empty = { id: 1, operation: shape.name, message: Object.fromEntries(lists) as object };
-    t.same(decodeResponse(encodeResponse(1, shape, {})), empty, 'the list of a list is there');
+    const message = Object.fromEntries(lists) as object;
+    for (const requestId of ['', '8e2b5a0c-96a5-4f1e-9d3c-0d6d2b7a1c11']) {
+      const empty = { id: 1, operation: shape.name, message, requestId };
+      t.same(
+        decodeResponse(encodeResponse(1, shape, {}, requestId)),
+        empty,
+        'the list of a list is there',
+      );
+    }
   }
   t.end();
 });

@@ -1,0 +1,88 @@
+// Builds client/dist, what the package @keyhold/client holds, from dist/: the library and the command line, each with the
+// parts of the libraries that it uses, and the types. npm runs it before it packs (docs/decisions/code/client-package.md).
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const checkout = join(dirname(fileURLToPath(import.meta.url)), '..');
+const compiled = join(checkout, 'dist');
+const output = join(checkout, 'client/dist');
+
+if (!existsSync(join(compiled, 'client/index.js')))
+  execFileSync('npm', ['run', '--silent', 'build'], { cwd: checkout, stdio: 'inherit' });
+rmSync(output, { recursive: true, force: true });
+mkdirSync(output, { recursive: true });
+
+const common = {
+  bundle: true,
+  platform: 'node',
+  target: 'node20.12',
+  external: ['ws'],
+  // Names stay, so that stack traces and auditors can be read.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: 'none',
+  metafile: true,
+  logLevel: 'warning',
+};
+
+// One implementation for `import` and `require`: two would have two classes of each error, and `instanceof` would lie.
+const library = await build({
+  ...common,
+  entryPoints: [join(compiled, 'client/index.js')],
+  format: 'cjs',
+  outfile: join(output, 'index.cjs'),
+});
+const names = Object.keys(createRequire(import.meta.url)(join(output, 'index.cjs')));
+writeFileSync(join(output, 'index.js'), `export { ${names.join(', ')} } from './index.cjs';\n`);
+writeFileSync(join(output, 'index.d.ts'), "export * from './types/client/index.js';\n");
+copyTypes('client/index.d.ts');
+// They are those of index.cjs, which a module can import as well.
+writeFileSync(join(output, 'types/package.json'), '{ "type": "commonjs" }\n');
+
+const commandLine = await build({
+  ...common,
+  entryPoints: [join(compiled, 'client/cli/main.js')],
+  format: 'esm',
+  splitting: true,
+  outdir: join(output, 'cli'),
+  // For libraries that are CommonJS.
+  banner: { js: "import { createRequire as $cr } from 'node:module';const require = $cr(import.meta.url);" },
+});
+
+writeFileSync(
+  join(output, 'THIRD-PARTY-LICENSES.txt'),
+  licences([...Object.keys(library.metafile.inputs), ...Object.keys(commandLine.metafile.inputs)]),
+);
+
+/** Copies a file of types and all that it imports. */
+function copyTypes(entry) {
+  const wanted = [entry];
+  for (const path of wanted) {
+    const text = readFileSync(join(compiled, path), 'utf8');
+    mkdirSync(dirname(join(output, 'types', path)), { recursive: true });
+    writeFileSync(join(output, 'types', path), text);
+    for (const [, imported] of text.matchAll(/(?:from |import\()["'](\.[^"']+)\.js["']/g)) {
+      const target = relative(compiled, join(compiled, dirname(path), `${imported}.d.ts`));
+      if (!wanted.includes(target)) wanted.push(target);
+    }
+  }
+}
+
+/** Name, version and licence of each package that the files are from. */
+function licences(files) {
+  const folders = new Set(
+    files.flatMap((file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(file)?.[0] ?? []),
+  );
+  const texts = [...folders].sort().map((folder) => {
+    const path = join(process.cwd(), folder);
+    const { name, version, license } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'));
+    const file = readdirSync(path).find((each) => /^licen[cs]e/i.test(each));
+    const text = file ? readFileSync(join(path, file), 'utf8').trim() : '';
+    return `${name} ${version} (${license}), https://www.npmjs.com/package/${name}/v/${version}\n\n${text}\n`;
+  });
+  return `Parts of these packages are in this one:\n\n${texts.join(`\n${'-'.repeat(80)}\n\n`)}`;
+}
