@@ -26,13 +26,7 @@ export {
   ServiceError,
   TimeoutError,
 } from './errors.js';
-export type {
-  ClientEvents,
-  ClientListeners,
-  ConnectEvent,
-  DisconnectEvent,
-  RetryEvent,
-} from './events.js';
+export type { ClientEvents, ClientListeners, ConnectEvent, DisconnectEvent, RetryEvent } from './events.js';
 export type { ConnectOptions } from './options.js';
 export { SealError, type SealErrorCode } from '../proto/formats/seal-error.js';
 export { openBytes, sealBytes } from './seal/bytes.js';

@@ -38,11 +38,7 @@ void t.test('every operation has a request and a response that encode to nothing
     const message = Object.fromEntries(lists) as object;
     for (const requestId of ['', '8e2b5a0c-96a5-4f1e-9d3c-0d6d2b7a1c11']) {
       const empty = { id: 1, operation: shape.name, message, requestId };
-      t.same(
-        decodeResponse(encodeResponse(1, shape, {}, requestId)),
-        empty,
-        'the list of a list is there',
-      );
+      t.same(decodeResponse(encodeResponse(1, shape, {}, requestId)), empty, 'the list of a list is there');
     }
   }
   t.end();
