@@ -2,7 +2,7 @@
 // programs load hundreds of modules, and finding and reading them is most of what their start takes
 // (docs/decisions/code/bundled-programs.md). A program that was not bundled does the same, more slowly.
 // Usage: bundle-programs.mjs, after tsc.
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -28,7 +28,10 @@ const ownUrls = (folder) => ({
     }),
 });
 
-const files = ['daemon/main', ...programs.map(([, file]) => `daemon/admin/${file}`)];
+/** Programs that the compiler has written since they were bundled last. */
+const files = ['daemon/main', ...programs.map(([, file]) => `daemon/admin/${file}`)].filter(
+  (file) => !readFileSync(join(dist, `${file}.js`), 'utf8').startsWith(banner),
+);
 for (const folder of new Set(files.map(dirname)))
   await build({
     entryPoints: files.filter((file) => dirname(file) === folder).map((file) => join(dist, `${file}.js`)),
@@ -45,3 +48,5 @@ for (const folder of new Set(files.map(dirname)))
     plugins: [ownUrls(join(dist, folder))],
     logLevel: 'warning',
   });
+// A compiler that writes only what has changed (TypeScript 7) would leave bundles of old modules in place.
+rmSync(join(dist, '.tsbuildinfo'), { force: true });
