@@ -7,20 +7,21 @@ export interface AuditHead {
   readonly hash: string;
 }
 
+/** The audit log of a daemon. */
 export interface AuditLog {
   /** The newest durable record. */
   readonly head: AuditHead;
-  /** False after a failed write until the log is whole again; until then operations are refused before they execute. */
+  /** False after a failed write until the log works again; until then operations are refused before they execute. */
   readonly available: boolean;
-  /** Why it is not available, and what to do. */
+  /** Why the log is not available, and what to do. */
   readonly fault: string | undefined;
-  /** When the present call to the disk began, by performance.now; undefined: none is in progress. */
+  /** Start of the present call to the disk, by performance.now; undefined if there is none. */
   readonly busySince: number | undefined;
   /**
-   * Appends an event and returns when it is durable (written and fdatasync'ed, shared by all that wait).
-   * @param members the JSON members of the event, without braces: `"eventVersion":"1.11",…`; no line feed in it
-   * @throws AuditError where it could not be made durable; the event is then still owed, and written first when the
-   *   log is whole again
+   * Appends an event and resolves when it is durable. Events that wait share one write and one fdatasync.
+   * @param members the JSON members of the event, without braces and line feeds: `"eventVersion":"1.11",…`
+   * @throws AuditError if it could not be made durable; the event is then still owed, and written first when the log works
+   *   again
    */
   append(members: string): Promise<void>;
   /** Writes a last checkpoint and closes the file. */
@@ -31,10 +32,11 @@ export interface AuditLog {
 export interface CheckpointSigner {
   /** The key's CKA_ID in hex: names the key in a checkpoint. */
   readonly keyId: string;
-  /** ECDSA P-256 over SHA-256 of the message, DER. */
+  /** Signs a message. @returns ECDSA P-256 over its SHA-256, DER */
   sign(message: Buffer): Promise<Buffer>;
 }
 
+/** The error of the audit log. Its message is for an operator. */
 export class AuditError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);

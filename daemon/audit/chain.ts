@@ -1,13 +1,13 @@
-// The format of the audit log: one record is one line of JSON, and each record carries the hash of the one before.
+// The format of the audit log: each record is one line of JSON and contains the hash of the previous record.
 import { hash } from 'node:crypto';
 
 /** The previous hash of the first record: 64 zeros. */
 export const genesisHash = '0'.repeat(64);
 
-/** Bytes of the longest line that a reader takes for a record. Bounds the memory of everything that reads the log. */
+/** Maximum length in bytes of a line that readers accept as a record, which bounds their memory. */
 export const maxLineLength = 4 * 1024 * 1024;
 
-/** UTF-16 units of the longest members that can be appended; a unit is at most 3 bytes of UTF-8. */
+/** Maximum length of a record's members in UTF-16 units; a unit has at most 3 bytes in UTF-8. */
 export const maxMembersLength = 1024 * 1024;
 
 /** The last record of a chain: its sequence number (0: no record yet), and its hash in lower-case hex. */
@@ -16,9 +16,10 @@ export interface ChainHead {
   readonly hash: string;
 }
 
+/** The head of an empty log. */
 export const genesis: ChainHead = { sequence: 0, hash: genesisHash };
 
-/** How a record begins. The order and spelling of these two members are part of the format. */
+/** Returns the start of a record. The order and spelling of these two members are part of the format. */
 export function recordPrefix(sequence: number, previous: string): string {
   return `{"sequence":${sequence},"previous":"${previous}",`;
 }
@@ -42,9 +43,9 @@ const startPattern = /^\{"sequence":([1-9][0-9]{0,14}),"previous":"([0-9a-f]{64}
 const longestStart = recordPrefix(999_999_999_999_999, genesisHash).length;
 
 /**
- * Reads how a line begins. Members may contain text that looks like a prefix, so only the first bytes decide.
+ * Parses the start of a line. Only the first bytes count, as members may contain text that looks like a prefix.
  * @param line without its line feed
- * @returns undefined if it does not begin as a record
+ * @returns undefined if the line does not start like a record
  */
 export function parseStart(line: Buffer): RecordStart | undefined {
   const match = startPattern.exec(line.toString('latin1', 0, longestStart));
@@ -53,7 +54,7 @@ export function parseStart(line: Buffer): RecordStart | undefined {
   return { sequence: Number(sequence), previous, membersAt: start.length };
 }
 
-/** Whether a line is JSON, whatever it says. */
+/** Whether a line is valid JSON. */
 export function isJson(line: Buffer): boolean {
   try {
     JSON.parse(line.toString());

@@ -1,18 +1,19 @@
-// Checkpoints: signed statements in the log that a record which is already durable has this hash. As each hash covers
-// the one before, a checkpoint vouches for every record up to the one that it names.
+// Checkpoints: records in the log with a signature over the hash of an earlier, durable record. As each hash covers the one
+// before, a checkpoint authenticates every record up to the one that it names.
 import { z } from 'zod';
 import type { ChainHead } from './chain.js';
 import { eventTime, withoutBraces } from './event.js';
 
 /**
- * Most records between a checkpoint and the record that it names. A verifier keeps that many hashes, so its memory is
- * constant; at 30,000 records a second it is 8 s.
+ * Maximum distance between a checkpoint and the record that it names. A verifier keeps that many hashes, so its memory is
+ * constant. At 30,000 records per second this corresponds to 8 s.
  */
 export const checkpointReach = 262_144;
 
-/** How the members of a checkpoint's record begin; no event begins so. */
+/** The start of the members of a checkpoint's record; no event starts like this. */
 export const checkpointMark = '"eventType":"KeyholdCheckpoint",';
 
+/** A checkpoint. */
 export interface Checkpoint extends ChainHead {
   /** CKA_ID of the signing key, hex. */
   readonly keyId: string;
@@ -32,8 +33,8 @@ const checkpointRecord = z.object({
 const domain = Buffer.from('keyhold audit checkpoint v1\0', 'latin1');
 
 /**
- * What is signed: the 28 bytes `keyhold audit checkpoint v1` and NUL, which no other message that the key signs
- * begins with; the sequence number, 8 bytes, big-endian; the record's hash, 32 bytes.
+ * The signed message: the 28 bytes `keyhold audit checkpoint v1` and NUL, with which no other message that the key signs
+ * begins; the sequence number (8 bytes, big-endian); the record's hash (32 bytes).
  */
 export function checkpointMessage({ sequence, hash }: ChainHead): Buffer {
   const number = Buffer.alloc(8);
@@ -48,12 +49,12 @@ export function checkpointMembers(checkpoint: Checkpoint): string {
   return checkpointMark + withoutBraces(members);
 }
 
-/** Whether a line is a checkpoint's record; `membersAt` as `parseStart` gives it. */
+/** Whether a line is a checkpoint's record. @param membersAt as {@link parseStart} returns it */
 export function isCheckpoint(line: Buffer, membersAt: number): boolean {
   return line.toString('latin1', membersAt, membersAt + checkpointMark.length) === checkpointMark;
 }
 
-/** Reads the checkpoint in a checkpoint's record; undefined where it is malformed. */
+/** Parses a checkpoint's record. @returns undefined if it is malformed */
 export function parseCheckpoint(line: Buffer): Checkpoint | undefined {
   let value: unknown;
   try {

@@ -1,22 +1,25 @@
-// When checkpoints are made. Signing takes place beside the log and never holds up an append.
+// Decides when checkpoints are made. Signing never delays an append.
 import type { CheckpointSigner } from './audit-log.js';
 import { type Checkpoint, checkpointMembers, checkpointMessage, checkpointReach } from './checkpoint.js';
 import type { ChainHead } from './chain.js';
 import type { AuditWriter } from './writer.js';
 
+/** An event of the checkpoints, for the log of the daemon. */
 export type CheckpointEvent =
-  /** The records up to this one are vouched for. */
+  /** The records up to the named one are authenticated. */
   | { readonly type: 'checkpoint'; readonly checkpoint: Checkpoint }
-  /** It is tried again after the interval; the log stays available. */
+  /** Another attempt follows after the interval; the log stays available. */
   | { readonly type: 'checkpoint-failed'; readonly error: unknown };
 
+/** Maximum distances between checkpoints. */
 export interface CheckpointCadence {
-  /** The most records between two checkpoints under load. */
+  /** Maximum number of records between two checkpoints under load. */
   readonly records: number;
-  /** The most milliseconds between two checkpoints while records are written. */
+  /** Maximum time in milliseconds between two checkpoints while records are written. */
   readonly interval: number;
 }
 
+/** Makes the checkpoints of a log. */
 export class Checkpointer {
   /** The newest record that a checkpoint names. */
   #covered = 0;
@@ -27,7 +30,7 @@ export class Checkpointer {
   #failing = false;
   #closed = false;
 
-  /** @param newest where the log's last record is a checkpoint: it, and the sequence number of its record */
+  /** @param newest the last record if it is a checkpoint: the sequence numbers of the record that it names and of its own */
   constructor(
     private readonly writer: AuditWriter,
     private readonly signer: CheckpointSigner,
@@ -38,7 +41,7 @@ export class Checkpointer {
     if (newest) ({ covered: this.#covered, recordedAt: this.#recordedAt } = newest);
   }
 
-  /** To be called after each group. Begins at half of each limit, since a signature takes its time too. */
+  /** Called after each group of durable records. Signs at half of each limit, because a signature takes time too. */
   durable(head: ChainHead): void {
     if (this.#signing || this.#closed) return;
     const unsigned = this.#unsigned(head);
@@ -47,7 +50,7 @@ export class Checkpointer {
     else this.#timer ??= setTimeout(() => this.#start(), this.cadence.interval / 2).unref();
   }
 
-  /** Makes a last checkpoint if there is anything to vouch for. Appends must have ended. */
+  /** Makes a last checkpoint if there are records without one. Appends must have ended. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -55,7 +58,7 @@ export class Checkpointer {
     if (this.writer.available && this.#unsigned(this.writer.head) > 0) await this.#sign();
   }
 
-  /** Records after the covered one, without the checkpoint's own: a checkpoint alone gives no cause for another. */
+  /** Number of records after the covered one, without the checkpoint's own record, which alone needs no other checkpoint. */
   #unsigned(head: ChainHead): number {
     const own = this.#recordedAt > this.#covered && head.sequence >= this.#recordedAt ? 1 : 0;
     return head.sequence - this.#covered - own;
@@ -74,12 +77,12 @@ export class Checkpointer {
     const { sequence, hash } = this.writer.head;
     try {
       const signature = (await this.signer.sign(checkpointMessage({ sequence, hash }))).toString('base64');
-      // Too much was appended meanwhile: a verifier would no longer know the hash. The next one names a newer record.
+      // Too many records were appended meanwhile for a verifier to know the hash. The next checkpoint names a newer record.
       if (this.writer.lastSequence - sequence >= checkpointReach) return;
       const checkpoint = { sequence, hash, keyId: this.signer.keyId, signature };
       const wasAvailable = this.writer.available;
       const appended = this.writer.append(checkpointMembers(checkpoint));
-      // What was accepted is owed, and so in the log, even if it cannot be made durable now.
+      // An accepted record is owed, so it will be in the log even if it cannot be made durable now.
       if (wasAvailable) [this.#covered, this.#recordedAt] = [sequence, this.writer.lastSequence];
       await appended;
       this.#failing = false;

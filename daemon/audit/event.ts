@@ -1,22 +1,23 @@
-// Events in CloudTrail's shape (event version 1.11) that no request caused, and what all events share.
+// Events of the daemon itself in CloudTrail's format (event version 1.11), and functions for all events.
 import { createHash, randomUUID } from 'node:crypto';
 
 /** UTF-16 units of members past which long texts in them are cut: no receiver of the log takes more than 256 KiB. */
 const longestMembers = 128 * 1024;
-/** UTF-16 units of the longest text that is then kept whole, and of what is kept of a longer one. */
+/** Maximum length in UTF-16 units of a text that is not cut, and the length that is kept of a longer one. */
 const [longestText, keptText] = [1024, 256];
 
 /** An event that no request caused. */
 export interface ServiceEvent {
   readonly eventId: string;
-  /** JSON members without braces, as the audit log takes them. */
+  /** JSON members without braces, for {@link AuditLog.append}. */
   readonly members: string;
 }
 
 /**
- * An event of the daemon's own doing, such as its start.
- * @param keyArn ARN of the key that it changed, where it changed one
- * @param error why it was not done
+ * Makes an event of the daemon itself, such as its start.
+ * @param data the details
+ * @param keyArn ARN of the key that was changed, if any
+ * @param error why the action failed, if it did
  */
 export function makeServiceEvent(
   eventName: string,
@@ -50,8 +51,9 @@ export function makeServiceEvent(
 }
 
 /**
- * Members that fit into a record. Where they are too long, each text of more than 1,024 UTF-16 units is replaced by its
- * first 256, its length in bytes of UTF-8 and its SHA-256; where that is not enough, request, response and details as a whole.
+ * Shortens members until they fit into a record. If they are too long, each text of more than 1,024 UTF-16 units is replaced
+ * by its first 256, its length in bytes of UTF-8 and its SHA-256; if that is not enough, so are the whole request, response
+ * and details.
  * @param members JSON members without braces
  */
 export function fitting(members: string): string {
@@ -89,7 +91,7 @@ function cutText(text: string): string {
 let second = 0;
 let secondText = '';
 
-/** Now, as CloudTrail writes it: UTC, whole seconds. */
+/** The present time in CloudTrail's format: UTC, whole seconds. */
 export function eventTime(): string {
   const now = Math.floor(Date.now() / 1000);
   if (now !== second) {
@@ -99,7 +101,7 @@ export function eventTime(): string {
   return secondText;
 }
 
-/** An object as JSON, without its braces. */
+/** Encodes an object as JSON without the outer braces. */
 export function withoutBraces(members: object): string {
   return JSON.stringify(members).slice(1, -1);
 }

@@ -1,4 +1,4 @@
-// Whether a log still has the record that was known to be its newest. Synchronous: for the start and for programs.
+// Checks that a log still has the record that was known to be its newest. Synchronous, for starts and admin programs.
 import { existsSync } from 'node:fs';
 import { fileName, genesis, isJson, type ChainHead, parseStart, recordHash } from './chain.js';
 import { listFiles, readLines } from './lines.js';
@@ -8,15 +8,15 @@ export interface HeadMismatch {
   readonly kind: 'gone' | 'cut' | 'another';
   /** The record that was durable. */
   readonly expected: ChainHead;
-  /** The last record that is there; sequence 0: none. */
+  /** The last record of the log; sequence 0 if there is none. */
   readonly last: ChainHead;
 }
 
 /**
- * Looks for a record in the newest files of a log, and whether those after it follow from it.
- * @param expected sequence 0: any log will do
- * @returns undefined where it is there
- * @throws Error of node:fs where a file cannot be read
+ * Looks for a record in the newest files of a log, and checks that the records after it are chained to it.
+ * @param expected the record; sequence 0 accepts any log
+ * @returns undefined if the record is there
+ * @throws Error of node:fs if a file cannot be read
  */
 export function findHeadMismatch(directory: string, expected: ChainHead): HeadMismatch | undefined {
   if (expected.sequence === 0) return undefined;
@@ -34,7 +34,7 @@ export function findHeadMismatch(directory: string, expected: ChainHead): HeadMi
       continue;
     }
     const line: ChainHead = { sequence: start.sequence, hash: recordHash(bytes) };
-    // What was moved away before the first record that is left is known by the hash that this one gives.
+    // If older files were moved away, the first remaining record proves the expected one by the hash that it names.
     const before = isFound ? last : expected;
     const follows = start.sequence === before.sequence + 1 && start.previous === before.hash;
     const isExpected = !isFound && line.sequence === expected.sequence && line.hash === expected.hash;
@@ -52,11 +52,11 @@ export function describeHeadMismatch({ kind, expected, last }: HeadMismatch): st
   if (kind === 'gone')
     return `It has no record, although record ${sequence} was durable: it was deleted or emptied.`;
   if (kind === 'cut')
-    return `It ends with record ${last.sequence}, though record ${sequence} was durable: at least ${sequence - last.sequence} were cut off.`;
-  return `It does not hold record ${sequence} as the daemon wrote it: the log was replaced or written anew.`;
+    return `It ends with record ${last.sequence}, although record ${sequence} was durable: at least ${sequence - last.sequence} records were cut off.`;
+  return `Its record ${sequence} is not the one that the daemon wrote: the log was replaced or rewritten.`;
 }
 
-/** Whether a daemon could write behind a log's last record. */
+/** Whether a daemon could append to a log. */
 export function canBeContinued(directory: string): boolean {
   const numbers = existsSync(directory) ? listFiles(directory) : [];
   if (numbers.length === 0) return true;
@@ -69,7 +69,7 @@ export function canBeContinued(directory: string): boolean {
   return isRecord;
 }
 
-/** The last record of a log; its newest file may be empty. */
+/** Returns the last record of a log, whose newest file may be empty. */
 export function lastRecord(directory: string): ChainHead {
   const numbers = existsSync(directory) ? listFiles(directory) : [];
   let last: ChainHead = genesis;

@@ -3,13 +3,13 @@ import { type ChainHead, parseStart, recordHash } from './chain.js';
 import type { Line } from './lines.js';
 
 /**
- * E is the expected sequence number, P the hash that its record should name for the one before.
+ * The kinds of faults. E is the expected sequence number, P the hash of the previous record that its record should contain.
  * - `changed`: the record itself is not what was written. It does not begin as a record does; or the record after it,
  *   which is intact, gives another hash for it; or it is chained to P under another number than E; or a checkpoint
- *   with a good signature names another hash for a record: then the chain was computed anew after the edit, and whether
- *   that was a change, an insertion or another order cannot be determined any more.
- * - `removed`: a later record is where E should be, and E does not follow; or a checkpoint with a good
- *   signature names a record that does not come before it (then the chain was computed anew after the removal); or a
+ *   with a valid signature names another hash for a record: then the chain was recomputed after the edit, and whether that
+ *   was a change, an insertion or a reordering can no longer be determined.
+ * - `removed`: a later record is where E should be, and E does not follow; or a checkpoint with a valid
+ *   signature names a record that does not come before it (then the chain was recomputed after the removal); or a
  *   number is left out in the numbering of the files, which begins at 1.
  * - `inserted`: a line that is not the log's next record, and the next one follows it; or a second record under a
  *   number that has passed.
@@ -22,9 +22,10 @@ import type { Line } from './lines.js';
  */
 export type FaultKind = 'changed' | 'removed' | 'inserted' | 'reordered' | 'truncated' | 'foreign-checkpoint';
 
+/** A fault and its position. */
 export interface Fault {
   readonly kind: FaultKind;
-  /** The record that is wrong or not there; up to it nothing contradicts the chain. */
+  /** The record that is wrong or missing; up to it nothing contradicts the chain. */
   readonly sequence: number;
   readonly file: string;
   /** Line in that file, from 1; 0: the file as a whole. */
@@ -32,7 +33,7 @@ export interface Fault {
   readonly reason: string;
 }
 
-/** The place of a line, which outlives its bytes. */
+/** The position of a line, which stays valid longer than its bytes. */
 export interface Place {
   readonly file: string;
   readonly number: number;
@@ -78,7 +79,7 @@ export function diagnose(
   if (!start) {
     return nextFits
       ? here('inserted', `a line that is not a record comes before record ${expected}`)
-      : here('changed', `record ${expected} is not a record any more`);
+      : here('changed', `record ${expected} is no longer a record`);
   }
   if (nextBytes && nextFits) {
     const nextHash = recordHash(nextBytes);

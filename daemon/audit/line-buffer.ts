@@ -1,11 +1,12 @@
-// Builds the lines of a group as bytes. Building one string and encoding it at the end takes seven times as long: V8 joins
-// such a string piece by piece, and those of hundreds of lines are large objects.
+// Builds the lines of a group as bytes. Building one string and encoding it at the end takes seven times as long: V8 flattens
+// such a string piece by piece, and strings of hundreds of lines are large objects.
 
 /** Initial bytes of a buffer, and the size from which it is not reused. */
 const [initial, largestKept] = [256 * 1024, 1024 * 1024];
-/** Most bytes of UTF-8 that one UTF-16 unit takes. */
+/** Maximum number of bytes of a UTF-16 unit in UTF-8. */
 const bytesPerUnit = 3;
 
+/** Two alternating buffers of lines. */
 export class LineBuffer {
   #bytes: Buffer = Buffer.allocUnsafeSlow(initial);
   /** A returned buffer, for reuse. */
@@ -14,8 +15,8 @@ export class LineBuffer {
 
   /**
    * Appends a line.
-   * @param parts of it, without the line feed
-   * @returns its bytes in UTF-8 without the line feed; valid until the next call
+   * @param parts the parts of the line, without the line feed
+   * @returns the line in UTF-8 without the line feed; valid until the next call
    */
   add(...parts: readonly string[]): Buffer {
     const start = this.#length;
@@ -25,7 +26,7 @@ export class LineBuffer {
     return line;
   }
 
-  /** Takes all lines out. The buffer must be given back, or dropped, before the next call. */
+  /** Removes and returns all lines. The buffer must be given back, or dropped, before the next call. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#length);
     this.#bytes = this.#spare ?? Buffer.allocUnsafeSlow(initial);

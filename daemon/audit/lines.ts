@@ -3,6 +3,7 @@ import { closeSync, constants, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileName, fileNumbers, maxLineLength } from './chain.js';
 
+/** A line of the log. */
 export interface Line {
   /** Without its line feed. Valid until the next line is read. */
   readonly bytes: Buffer;
@@ -16,14 +17,14 @@ export interface Line {
 const blockLength = 1024 * 1024;
 
 /**
- * The lines of the files with these numbers, one file after the other.
- * @throws Error (of node:fs) where a file cannot be read
+ * Iterates over the lines of the files with the given numbers.
+ * @throws Error of node:fs if a file cannot be read
  */
 export function* readLines(directory: string, numbers: readonly number[]): Generator<Line, void> {
   for (const number of numbers) yield* readFile(directory, fileName(number));
 }
 
-/** The numbers of the log's files in a directory, in ascending order. */
+/** Returns the numbers of the log's files in a directory, in ascending order. */
 export function listFiles(directory: string): number[] {
   return fileNumbers(readdirSync(directory));
 }

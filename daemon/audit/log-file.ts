@@ -20,7 +20,7 @@ const appending = constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW;
 
 const blockLength = 64 * 1024;
 
-/** A last line without line feed, as a crash leaves it. */
+/** A last line without a line feed, which a crash left. */
 export interface TornLine {
   readonly file: string;
   /** Bytes before it in its file. */
@@ -29,21 +29,23 @@ export interface TornLine {
   readonly length: number;
 }
 
+/** The result of {@link LogFile.open}. */
 export interface OpenedLogFile {
   readonly file: LogFile;
   /** The last complete record of the log. */
   readonly last: ChainHead;
-  /** That record's line without its line feed; undefined: there is no record yet. */
+  /** The line of that record without its line feed; undefined if there is no record yet. */
   readonly lastLine: Buffer | undefined;
-  /** What was cut off. */
+  /** The line that was cut off, if any. */
   readonly torn: TornLine | undefined;
 }
 
+/** The newest file of the log. */
 export class LogFile {
-  /** When the present call to the disk began, by performance.now. */
+  /** Start of the present call to the disk, by performance.now. */
   busySince: number | undefined;
 
-  /** The last open file that another program removed: its content can be read until it is closed. */
+  /** A file that another program removed while it was open: its content can be read until it is closed. */
   #lost: FileHandle | undefined;
 
   private constructor(
@@ -58,9 +60,9 @@ export class LogFile {
   ) {}
 
   /**
-   * Opens the newest file of a directory, makes the first one where there is none, and cuts off a torn last line.
-   * @param maxFileSize bytes; a file that has reached it is followed by a new one
-   * @throws AuditError where the last complete line is not a record, or a file cannot be used
+   * Opens the newest file of a directory, or creates the first one, and cuts off a torn last line.
+   * @param maxFileSize in bytes; a file that has reached it is followed by a new one
+   * @throws AuditError if the last complete line is not a record, or a file cannot be used
    */
   static async open(directory: string, maxFileSize: number): Promise<OpenedLogFile> {
     await makeFolder(directory);
@@ -91,14 +93,15 @@ export class LogFile {
     }
   }
 
+  /** Path of the file. */
   get path(): string {
     return join(this.directory, fileName(this.number));
   }
 
   /**
-   * Writes whole lines after the durable ones and returns when they are durable too, in the file that the log's path
-   * names. After an error this descriptor must not be used again: `abandon`, then `reopen`.
-   * @throws AuditError where the file was deleted, renamed, replaced or shortened; Error of node:fs
+   * Writes whole lines after the durable ones and resolves when they are durable too, in the file that the log's path
+   * names. After an error this descriptor must not be used again: call {@link abandon}, then {@link reopen}.
+   * @throws AuditError if the file was deleted, renamed, replaced or shortened; Error of node:fs
    */
   async append(lines: Buffer): Promise<void> {
     this.busySince = performance.now();
@@ -116,7 +119,7 @@ export class LogFile {
   }
 
   /**
-   * Checks that the log's path still names the open file, with all durable bytes. Nothing may be appended meanwhile.
+   * Checks that the log's path still names the open file with all durable bytes. Nothing may be appended meanwhile.
    * @throws AuditError as {@link append}
    */
   async check(): Promise<void> {
@@ -130,7 +133,8 @@ export class LogFile {
 
   /**
    * Reopens the file and truncates it to its durable bytes.
-   * @param last the last durable record, which must still be in its place
+   * @param last the last durable record, which must still be there
+   * @throws AuditError if it is not, or the file is missing
    */
   async reopen(last: ChainHead): Promise<void> {
     this.busySince = performance.now();
@@ -142,7 +146,7 @@ export class LogFile {
       if (!found) {
         throw new AuditError(
           `${this.path} no longer has record ${last.sequence}, which was durable: it was replaced or damaged. ` +
-            `${this.#wayBack}`,
+            `${this.#howToRestore}`,
         );
       }
       await cutBack(this.handle, this.position);
@@ -150,19 +154,20 @@ export class LogFile {
       this.#lost = undefined;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      throw new AuditError(`${this.path} is not there. ${this.#wayBack}`, { cause: error });
+      throw new AuditError(`${this.path} is missing. ${this.#howToRestore}`, { cause: error });
     } finally {
       this.busySince = undefined;
     }
   }
 
-  /** Closes the descriptor after an error. Errors of closing are ignored: its data is written again. */
+  /** Closes the descriptor after an error. Errors of closing do not matter, because the data is written again. */
   abandon(): void {
     const handle = this.handle;
     this.handle = undefined;
     if (handle !== this.#lost) handle?.close().catch(() => undefined);
   }
 
+  /** Closes the file. */
   async close(): Promise<void> {
     const handles = new Set([this.handle, this.#lost]);
     this.handle = this.#lost = undefined;
@@ -170,8 +175,8 @@ export class LogFile {
   }
 
   /**
-   * @param found by the log's path
-   * @param length that the file must have
+   * @param found the file that the log's path names
+   * @param length required length in bytes
    */
   #compare(found: Stats | undefined, length: number): void {
     const { ino, dev } = this.identity;
@@ -179,26 +184,24 @@ export class LogFile {
     if (found.ino !== ino || found.dev !== dev)
       throw this.#lose('is another file than the one that was opened');
     if (found.size !== length)
-      throw this.#lose(
-        `has ${found.size} bytes instead of ${length}: something else emptied, cut or wrote it`,
-      );
+      throw this.#lose(`has ${found.size} bytes instead of ${length}: another program truncated or wrote it`);
   }
 
-  /** The open file is kept, since it may be the only way to what was in it. */
+  /** Keeps the open file, because it may be the only way to its content. */
   #lose(what: string): AuditError {
     this.#lost ??= this.handle;
     return new AuditError(
-      `${this.path} ${what} while the daemon ran, so nothing more is acknowledged. ${this.#wayBack}`,
+      `${this.path} ${what} while the daemon ran, so nothing more is acknowledged. ${this.#howToRestore}`,
     );
   }
 
-  get #wayBack(): string {
+  get #howToRestore(): string {
     const copy = this.#lost
       ? `, or copy it from /proc/${process.pid}/fd/${this.#lost.fd} if it was deleted`
       : '';
     return (
-      `Put the file back as it was${copy}; the daemon then goes on by itself within 5 s. ` +
-      'Let no logrotate touch these files. What is lost for good, `keyhold recover audit` puts on record.'
+      `Put the file back as it was${copy}; the daemon then continues by itself within 5 s. ` +
+      'Exclude these files from logrotate. If the content is lost for good, `keyhold recover audit` records the loss.'
     );
   }
 
@@ -227,7 +230,7 @@ export class LogFile {
 /** Identity of a file. */
 type Identity = Pick<Stats, 'ino' | 'dev'>;
 
-/** Creates a file of the log durably. An empty one, left by a failure, is reused. */
+/** Creates a file of the log durably. An empty one that a failure left is reused. */
 async function create(
   directory: string,
   number: number,
@@ -256,7 +259,7 @@ async function cutBack(handle: FileHandle, length: number): Promise<void> {
   await handle.datasync();
 }
 
-// Callbacks take 10 µs less than a FileHandle's methods.
+// Callbacks are 10 µs faster than a FileHandle's methods.
 
 async function writeAll(fd: number, lines: Buffer): Promise<void> {
   for (let written = 0; written < lines.length;) {
@@ -273,7 +276,7 @@ function syncData(fd: number): Promise<void> {
   return new Promise((resolve, reject) => fdatasync(fd, (error) => (error ? reject(error) : resolve())));
 }
 
-/** @returns undefined where there is no such file */
+/** @returns undefined if there is no such file */
 function statOf(path: string): Promise<Stats | undefined> {
   return new Promise((resolve, reject) => {
     stat(path, (error, found) => {
@@ -292,7 +295,7 @@ async function lastLineOf(directory: string, number: number): Promise<Buffer> {
     if (size === 0 || (await endOfLastLine(handle, size)) !== size) {
       throw new AuditError(
         `${path} does not end in a whole record, although a later file exists. ` +
-          'Put it back as it was, or let `keyhold recover audit` explain what accepting the loss means.',
+          'Put it back as it was, or run `keyhold recover audit`, which explains what accepting the loss means.',
       );
     }
     return await readLineBefore(handle, size);
@@ -307,13 +310,13 @@ function headOf(line: Buffer, directory: string): ChainHead {
     throw new AuditError(
       `The last line of the audit log in ${directory} is complete but not a record, so something else wrote it. ` +
         'Run `keyhold audit verify`; the daemon does not continue a log that it cannot chain to. ' +
-        'What cannot be put back, `keyhold recover audit` sets aside.',
+        'If it cannot be restored, `keyhold recover audit` sets it aside.',
     );
   }
   return { sequence: start.sequence, hash: recordHash(line) };
 }
 
-/** The offset after the last line feed before `end`; 0 where there is none. */
+/** Returns the offset after the last line feed before `end`; 0 if there is none. */
 async function endOfLastLine(handle: FileHandle, end: number): Promise<number> {
   const block = Buffer.alloc(blockLength);
   for (let from = end; from > 0;) {
@@ -326,12 +329,12 @@ async function endOfLastLine(handle: FileHandle, end: number): Promise<number> {
   return 0;
 }
 
-/** The line whose line feed is the byte before `end`, without it. */
+/** Reads the line that ends at `end`, without its line feed. */
 async function readLineBefore(handle: FileHandle, end: number): Promise<Buffer> {
   const start = await endOfLastLine(handle, end - 1);
   const length = end - 1 - start;
   if (length > maxLineLength)
-    throw new AuditError(`The audit log has a line of ${length} bytes, which no record has.`);
+    throw new AuditError(`The audit log has a line of ${length} bytes, longer than any record.`);
   const line = Buffer.alloc(length);
   await readExactly(handle, line, length, start);
   return line;

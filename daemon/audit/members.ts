@@ -1,13 +1,13 @@
-// Members of records, found without parsing the records.
+// Finds members of records without parsing the records.
 
-/** A time as events have it. */
+/** The format of times in events. */
 export const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 
 /**
- * The text of `eventTime`, `eventName` or `eventType`. A member's name in quotes cannot be inside a string, where quotes are
- * escaped, and these members come before all text that callers choose.
- * @param line of a record
- * @returns undefined if there is none, or it does not match
+ * Returns the text of `eventTime`, `eventName` or `eventType`. A quoted member name cannot occur inside a string, where
+ * quotes are escaped, and these members come before all text that callers choose.
+ * @param line a record
+ * @returns undefined if there is no such member, or its text does not match
  */
 export function memberOf(line: Buffer, name: string, pattern: RegExp): string | undefined {
   const start = `"${name}":"`;

@@ -8,14 +8,16 @@ import { eventTime, withoutBraces } from './event.js';
 import { LogFile, type OpenedLogFile, type TornLine } from './log-file.js';
 import { AuditWriter, type WriterEvent } from './writer.js';
 
+/** An event of the audit log, for the log of the daemon. */
 export type AuditLogEvent =
   | WriterEvent
   | CheckpointEvent
   /** A torn last line was cut off when the log was opened. */
   | { readonly type: 'repaired'; readonly torn: TornLine };
 
+/** Options of the audit log. */
 export interface AuditLogOptions {
-  /** `$KEYHOLD_HOME/audit`; made (mode 0700) where it does not exist. */
+  /** `$KEYHOLD_HOME/audit`; created (mode 0700) if it does not exist. */
   readonly directory: string;
   readonly signer: CheckpointSigner;
   /** Receives events for the daemon's log. */
@@ -24,11 +26,11 @@ export interface AuditLogOptions {
   readonly durable?: () => void;
   /** Number of requests in flight: with many, a group of few records waits for more. Absent: no group waits. */
   readonly underWay?: () => number;
-  /** Bytes after which a new file is begun; 64 MiB. */
+  /** Size in bytes after which a new file is begun; default: 64 MiB. */
   readonly maxFileSize?: number;
-  /** The most records between two checkpoints under load; 1,000. */
+  /** Maximum number of records between two checkpoints under load; default: 1,000. */
   readonly checkpointRecords?: number;
-  /** The most milliseconds between two checkpoints while records are written; 5,000. */
+  /** Maximum time in milliseconds between two checkpoints while records are written; default: 5,000. */
   readonly checkpointInterval?: number;
 }
 
@@ -39,8 +41,8 @@ export interface FileAuditLog extends AuditLog {
 }
 
 /**
- * Opens the audit log. Only one daemon does, which holds the metadata store's lock.
- * @throws AuditError where the log's last complete line is not a record
+ * Opens the audit log. Only the daemon that has locked the metadata store may open it.
+ * @throws AuditError if the log's last complete line is not a record
  */
 export async function openAuditLog(options: AuditLogOptions): Promise<FileAuditLog> {
   const { directory, signer, observe } = options;
@@ -110,7 +112,7 @@ function newestCheckpoint({ last, lastLine }: OpenedLogFile) {
   return checkpoint && { covered: checkpoint.sequence, recordedAt: last.sequence };
 }
 
-/** An event of the daemon itself, in CloudTrail's shape. */
+/** The members of the event AuditLogRepaired. */
 function repairMembers(torn: TornLine): string {
   const event = {
     eventVersion: '1.11',

@@ -6,9 +6,10 @@ import { z } from 'zod';
 import { fileName, fileNumbers } from './chain.js';
 
 /**
- * Whether the log has an event after a sequence number. Reads only the files that can hold it, the newest first.
- * @param directory of the audit files
+ * Searches the log for an event after a sequence number. Reads only the files that can contain it, the newest first.
+ * @param directory directory of the audit files
  * @param eventId UUID of the event
+ * @param after sequence number of a record before the event
  */
 export async function hasEvent(directory: string, eventId: string, after: number): Promise<boolean> {
   const wanted = `"eventID":"${eventId}"`;
@@ -23,14 +24,14 @@ export async function hasEvent(directory: string, eventId: string, after: number
   return false;
 }
 
-/** An event of a CreateKey that succeeded: only then it has response elements. */
+/** The event of a successful CreateKey; only that has response elements. */
 const keyMade = z.object({
   responseElements: z.object({ keyMetadata: z.object({ keyId: z.string() }) }),
 });
 
 /**
- * Ids of the keys that were made, by the newest two files of the log.
- * @param directory of the audit files
+ * Reads the IDs of created keys from the newest two files of the log.
+ * @param directory directory of the audit files
  */
 export async function madeKeys(directory: string): Promise<ReadonlySet<string>> {
   const keyIds = new Set<string>();

@@ -1,9 +1,9 @@
-/** Wakes one waiter. A signal that nobody waits for is kept for the next one who does. */
+/** Wakes one waiter. A signal without a waiter is kept for the next one. */
 export class Signal {
   #raised = false;
   #wake: (() => void) | undefined;
 
-  /** Wakes the waiter, or spares the next one its wait. */
+  /** Wakes the waiter, or lets the next one return at once. */
   raise(): void {
     this.#raised = true;
     this.#wake?.();
@@ -11,7 +11,7 @@ export class Signal {
 
   /**
    * Waits for the signal, and clears it.
-   * @param timeout milliseconds to wait at most; undefined: without end
+   * @param timeout maximum wait in milliseconds; default: none
    */
   async wait(timeout?: number): Promise<void> {
     if (!this.#raised) {

@@ -1,4 +1,4 @@
-// Verifies an audit log: that its records form one chain, and that the checkpoints in it are good signatures over it.
+// Verifies an audit log: its records must form one chain, and the signatures of its checkpoints must be valid.
 import { type KeyObject, verify } from 'node:crypto';
 import { AuditError } from './audit-log.js';
 import {
@@ -24,41 +24,43 @@ import { type Line, listFiles, readLines } from './lines.js';
 
 export type { Fault, FaultKind } from './faults.js';
 
+/** What to verify, and against what. */
 export interface VerifyOptions {
   /** The directory with the log's files. */
   readonly directory: string;
-  /** The checkpoints' key, ECDSA P-256, from a place that nobody who can change the log can change. */
+  /** The checkpoints' key (ECDSA P-256), from a source that nobody who can change the log can change. */
   readonly publicKey: KeyObject;
-  /** A checkpoint that names this record or a later one must be there. */
+  /** The log must have a checkpoint that names this record or a later one. */
   readonly expectCheckpoint?: number;
   /**
-   * The head that a running daemon gave before this call: the log must contain it. Since the daemon goes on writing,
-   * a last line without line feed behind it is no fault.
+   * The head that a running daemon reported before this call; the log must contain it. As the daemon continues writing, an
+   * incomplete last line after it is no fault.
    */
   readonly expectHead?: ChainHead;
 }
 
+/** The result of a verification. */
 export interface VerifyReport {
-  /** Undefined: the log is whole. */
+  /** The first fault, if there is one. */
   readonly fault: Fault | undefined;
   readonly files: number;
-  /** Records up to the fault. */
+  /** Number of records up to the fault. */
   readonly records: number;
-  /** Checkpoints among them. */
+  /** Number of checkpoints among them. */
   readonly checkpoints: number;
-  /** Sequence number of the newest record that a checkpoint names; 0: none. Records up to it are vouched for. */
+  /** Sequence number of the newest record that a checkpoint names; 0 if none. Records up to it are authenticated. */
   readonly newestCheckpoint: number;
-  /** Records after that one: only chained, so anyone who can write the file could have made them. */
+  /** Number of records after that one. They are only chained, so anyone who can write the file could have made them. */
   readonly chainedOnly: number;
-  /** Whether a truncation would have been found. */
+  /** Whether a truncation would have been detected. */
   readonly truncationChecked: boolean;
   /** The last record up to the fault. */
   readonly head: ChainHead;
 }
 
 /**
- * Reads the whole log once, in constant memory, up to the first fault. Synchronous: for programs, not for the daemon.
- * @throws AuditError where there is no log; Error of node:fs where it cannot be read
+ * Reads the log once, in constant memory, up to the first fault. Synchronous, for admin programs only.
+ * @throws AuditError if there is no log; Error of node:fs if it cannot be read
  */
 export function verifyLog(options: VerifyOptions): VerifyReport {
   return new Verification(options).run();
@@ -70,7 +72,7 @@ class Verification {
   #head: ChainHead = genesis;
   #place: Place = { file: fileName(1), number: 0 };
   #checkpoints = 0;
-  /** The key that the good checkpoints name. */
+  /** The key that the valid checkpoints name. */
   #keyId: string | undefined;
   #newestCheckpoint = 0;
   /** The hashes of the last `checkpointReach` records, by sequence number modulo that; read only where written. */
@@ -144,7 +146,7 @@ class Verification {
     }
     if (start.endsWith(checkpointMark)) {
       const fault = this.#readCheckpoint(bytes);
-      // Another instance's key has another id; the record after it shows whether one of this log was changed.
+      // Another instance's key has another ID. Otherwise the next record shows whether this one was changed afterwards.
       const isOther = fault?.kind === 'foreign-checkpoint' && this.#isOfOtherKey(bytes);
       if (fault) return isOther ? fault : (this.#changedAfterwards(hash, following) ?? fault);
     }
@@ -162,14 +164,14 @@ class Verification {
     if (!this.#isSigned(checkpoint)) {
       return this.#fault(
         'foreign-checkpoint',
-        `the signature of the checkpoint in record ${at} (key ${keyId}) is not of this public key`,
+        `the signature of the checkpoint in record ${at} (key ${keyId}) is not valid for this public key`,
       );
     }
     if (sequence >= at) {
       return this.#fault(
         'removed',
-        `the checkpoint in record ${at} was signed for record ${sequence}, which comes no more before it: ` +
-          `records after ${this.#newestCheckpoint} were removed, and the rest chained anew`,
+        `the checkpoint in record ${at} was signed for record ${sequence}, which no longer comes before it: ` +
+          `records after ${this.#newestCheckpoint} were removed, and the rest was chained again`,
       );
     }
     if (at - sequence > checkpointReach) {
@@ -183,7 +185,7 @@ class Verification {
       return this.#fault(
         'changed',
         `record ${sequence} is not the one that the checkpoint in record ${at} was signed for: ` +
-          `records after ${this.#newestCheckpoint} were written anew`,
+          `records after ${this.#newestCheckpoint} were rewritten`,
       );
     }
     this.#keyId = keyId;
@@ -222,7 +224,7 @@ class Verification {
   }
 
   #checkEnd(): Fault | undefined {
-    // No record vouches for the last one, so it is the only one that could be no JSON and rightly chained.
+    // No later record covers the last one, so only that could be chained correctly without being JSON.
     if (this.#lastLine && !isJson(this.#lastLine)) {
       const { sequence } = this.#head;
       return { ...this.#fault('changed', `record ${sequence}, the last one, is not JSON`), sequence };
@@ -246,7 +248,7 @@ class Verification {
     return expectHead !== undefined && this.#head.sequence >= expectHead.sequence;
   }
 
-  /** A checkpoint that was good when the record after it was written is not foreign: it was changed later. */
+  /** Whether the next record contains another hash: then the checkpoint was changed afterwards and is not foreign. */
   #changedAfterwards(hash: string, following: Iterator<Line, void>): Fault | undefined {
     const next = following.next().value;
     const sequence = this.#head.sequence + 1;

@@ -1,6 +1,6 @@
-// Group commit: records are chained at once, and one write and one fdatasync make a group durable. A group is what arrived
-// while the one before was being written. A group of few of the requests in flight waits a moment for more, since each
-// fdatasync takes CPU from the HSM workers.
+// Group commit: records are chained at once, and one write and one fdatasync make a group durable. A group consists of the
+// records that arrived while the previous one was being written. A group that is small compared to the requests in flight
+// waits a moment for more records, because each fdatasync takes CPU time from the HSM workers.
 import { AuditError } from './audit-log.js';
 import { type ChainHead, maxMembersLength, recordHash, recordPrefix } from './chain.js';
 import { LineBuffer } from './line-buffer.js';
@@ -13,15 +13,16 @@ export type WriterEvent =
   /** The owed records are durable, and appends are accepted again. */
   | { readonly type: 'recovered'; readonly written: number };
 
+/** Callbacks of the writer. */
 export interface WriterObserver {
   observe(event: WriterEvent): void;
-  /** After each group. */
+  /** Called after each group. */
   durable(head: ChainHead): void;
-  /** Number of requests in flight, including those whose records wait. */
+  /** Returns the number of requests in flight, including those whose records wait. */
   underWay(): number;
 }
 
-/** Flush once the group reaches this fraction of the requests in flight: one of 16, two of 32. */
+/** Fraction of the requests in flight that a group must reach to be written at once: one of 16, two of 32. */
 const enough = 1 / 16;
 /** Longest wait of a group, in milliseconds. */
 const longestWait = 10;
@@ -29,7 +30,7 @@ const longestWait = 10;
 /** Milliseconds between two checks of the file while nothing is appended. */
 const checkInterval = 2_000;
 
-/** Milliseconds before the first attempt to repair the log; doubled after each failure, up to the last. */
+/** Milliseconds before the first attempt to repair the log, doubled after each failure up to the maximum. */
 const [firstDelay, lastDelay] = [100, 5000];
 
 const noLines = Buffer.alloc(0);
@@ -44,8 +45,9 @@ class Group {
   });
 }
 
+/** Appends records to the log file. */
 export class AuditWriter {
-  /** Number of fdatasyncs: the head's sequence number divided by it is the size of a group. */
+  /** Number of groups that were written. */
   commits = 0;
 
   /** The newest chained record, durable or not. */
@@ -54,11 +56,11 @@ export class AuditWriter {
   /** Chained lines that wait for the next group. */
   readonly #lines = new LineBuffer();
   #gathering: Group | undefined;
-  /** Ends the wait of the group that gathers. */
+  /** Timer of the group that waits for more records. */
   #waiting: NodeJS.Timeout | undefined;
   /** The group on its way to the disk. */
   #committing: Promise<void> | undefined;
-  /** Chained lines that could not be made durable. Defined: the log is not available. */
+  /** Chained lines that could not be made durable; while there are any, the log is not available. */
   #owed: Buffer | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #recovering: Promise<void> | undefined;
@@ -69,7 +71,7 @@ export class AuditWriter {
   #checking: Promise<void> | undefined;
   readonly #checkTimer: NodeJS.Timeout;
 
-  /** @param head the last record in the file */
+  /** @param head the last record of the log */
   constructor(
     private readonly file: LogFile,
     public head: ChainHead,
@@ -77,32 +79,33 @@ export class AuditWriter {
   ) {
     this.#sequence = head.sequence;
     this.#hash = head.hash;
-    // The next append and `available` show its result.
+    // A failure shows in `available` and in the next append.
     this.#checkTimer = setInterval(() => {
       this.#check().catch(() => undefined);
     }, checkInterval).unref();
   }
 
-  /** When the present call to the disk began, by performance.now. */
+  /** Start of the present call to the disk, by performance.now. */
   get busySince(): number | undefined {
     return this.file.busySince;
   }
 
-  /** Why the log is not available, and what to do; undefined where it is. */
+  /** Why the log is not available, and what to do; undefined if it is available. */
   get fault(): string | undefined {
     return this.#owed === undefined ? undefined : this.#reason;
   }
 
+  /** Whether records can be appended. */
   get available(): boolean {
     return this.#owed === undefined && !this.#closed;
   }
 
-  /** The sequence number of the newest record that was appended, durable or not. */
+  /** Sequence number of the newest record, durable or not. */
   get lastSequence(): number {
     return this.#sequence;
   }
 
-  /** See `AuditLog.append`. Order and sequence number are those of the calls. */
+  /** Appends an event, see {@link AuditLog.append}. Records have the order of the calls. */
   append(members: string): Promise<void> {
     if (this.#owed !== undefined || this.#closed) return Promise.reject(this.#refusal());
     if (members.length > maxMembersLength || members.includes('\n')) {
@@ -116,7 +119,7 @@ export class AuditWriter {
     return this.#gathering.durable;
   }
 
-  /** Returns when everything that was appended is durable or owed. */
+  /** Resolves when everything that was appended is durable or owed. */
   async settle(): Promise<void> {
     this.#commit();
     while (this.#committing) await this.#committing;
@@ -124,7 +127,7 @@ export class AuditWriter {
 
   /**
    * Makes everything durable that was appended, and closes the file.
-   * @throws AuditError where something is still owed
+   * @throws AuditError if records are still owed, which are lost then
    */
   async close(): Promise<void> {
     this.#closed = true;
@@ -136,11 +139,13 @@ export class AuditWriter {
     clearTimeout(this.#retryTimer);
     await this.file.close();
     if (this.#owed)
-      throw new AuditError(`${this.#sequence - this.head.sequence} audit records were lost: see the log.`);
+      throw new AuditError(
+        `${this.#sequence - this.head.sequence} audit records were lost: see the log of the daemon.`,
+      );
   }
 
   #newGroup(): Group {
-    // At the end of the tick, so that the results of a whole batch of a worker share the group.
+    // At the end of the tick, so that the results of a whole frame of a worker share the group.
     if (!this.#committing) setImmediate(() => this.#commitOrWait());
     return new Group();
   }
@@ -176,7 +181,7 @@ export class AuditWriter {
         this.commits += 1;
         this.head = head;
         this.#lines.giveBack(lines);
-        // The disk works on the next group while the replies of this one go out.
+        // The disk writes the next group while the replies of this one are sent.
         this.#commitOrWait();
         group.resolve();
         this.observer.durable(head);
@@ -190,7 +195,7 @@ export class AuditWriter {
     await this.file.append(lines);
   }
 
-  /** Checks the file while nothing is appended, so that health shows a fault before a request meets it. */
+  /** Checks the file while nothing is appended, so that health shows a fault before a request is affected. */
   async #check(): Promise<void> {
     if (this.#committing || this.#owed || this.#checking || this.#recovering || this.#closed) return;
     this.#checking = this.file.check();
@@ -209,8 +214,8 @@ export class AuditWriter {
     // The waiting group is refused; its timer must not end the wait of the next one.
     clearTimeout(this.#waiting);
     this.#waiting = undefined;
-    // These events have happened, so they are written as soon as possible, although their callers get an error: no reply may
-    // leave without a durable record.
+    // These events have happened, so they are written as soon as possible. Their callers get an error, because no reply may
+    // be sent before its record is durable.
     this.#owed = Buffer.concat([lines, this.#lines.take()]);
     // After a failed fdatasync the kernel marks the pages clean: another one on this descriptor would succeed without effect
     // (https://wiki.postgresql.org/wiki/Fsync_Errors).
@@ -262,7 +267,7 @@ function reasonOf(path: string, error: unknown): string {
   if (error instanceof AuditError) return error.message;
   const code = (error as NodeJS.ErrnoException).code ?? 'an internal error';
   return (
-    `The audit log ${path} cannot be written (${code}), so nothing can be done that must be recorded. ` +
-    'Make room or mend the disk; the daemon tries again by itself within 5 s.'
+    `The audit log ${path} cannot be written (${code}), so operations are refused. ` +
+    'Free space or repair the disk; the daemon tries again by itself within 5 s.'
   );
 }

@@ -1,18 +1,24 @@
-// The names of settings that differ between two readings of the configuration; never their values.
+// Compares two versions of the configuration. The result names settings, never their values.
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from './schema.js';
 
 /** Settings that a reload applies, by prefix; the others require a restart. */
 const reloadable = ['accessLog', 'audit.sinks', 'clusters', 'logLevel', 'tls'];
 
+/** The names of the settings that a reload found changed. */
 export interface ConfigChanges {
   /** Settings that apply from now on, such as `tls.mapping`. */
   readonly changed: readonly string[];
-  /** Settings that differ from those of the start, and require a restart. */
+  /** Settings that differ from those at the start and require a restart. */
   readonly afterRestart: readonly string[];
 }
 
-/** @param atStart as it was at the start @param current as it was at the last reload @param next as it is now */
+/**
+ * Compares configurations at a reload.
+ * @param atStart the configuration that the daemon started with
+ * @param current that of the last reload
+ * @param next the one that was just read
+ */
 export function configChanges(atStart: Config, current: Config, next: Config): ConfigChanges {
   const isReloadable = (name: string) =>
     reloadable.some((start) => name === start || name.startsWith(`${start}.`));

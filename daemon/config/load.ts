@@ -7,11 +7,11 @@ import { type Profile, profileSchema } from './profile.js';
 import { type Config, configSchema } from './schema.js';
 import { homePaths } from '../files/home.js';
 
-/** A configuration that cannot be used; the message names file, line and key, and what was expected. */
+/** The configuration cannot be used. The message names file, line and key, and says what was expected. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 
-  /** @param recorded the message for the audit log, without quotes from the file */
+  /** @param recorded the message for the audit log, without quotations from the file */
   constructor(
     message: string,
     readonly recorded = message,
@@ -20,21 +20,22 @@ export class ConfigError extends Error {
   }
 }
 
-/** Reads `keyhold.yaml` in a home. @throws ConfigError */
+/** Reads `keyhold.yaml` of a home. @param home absolute path @throws ConfigError */
 export function loadConfig(home: string): Config {
   return readYaml(
     homePaths(home).configuration,
     configSchema,
-    "for a new home run 'keyhold init'; else restore it from a backup",
+    "run 'keyhold init' for a new home; otherwise restore the file from a backup",
   );
 }
 
-/** hsm-config of the checkout, with the profiles and their set-up scripts. */
+/** Path of hsm-config, the folder with the profiles and their set-up scripts. */
 export const profileFolder = fileURLToPath(new URL('../../../hsm-config/', import.meta.url));
 
 /**
- * Reads a profile, with `${home}` filled in.
- * @param name of a file of hsm-config; or a path that ends in `.yaml`
+ * Reads a profile and fills in `${home}`.
+ * @param name name of a file in hsm-config without `.yaml`, or a path that ends in `.yaml`
+ * @param home absolute path
  * @throws ConfigError
  */
 export function loadProfile(name: string, home: string): Profile {
@@ -53,17 +54,17 @@ export function loadProfile(name: string, home: string): Profile {
   return { ...profile, library: fill(profile.library), environment, files, initialize };
 }
 
-/** A path of the configuration: as it is where it is absolute, else in the home. */
+/** Resolves a path of the configuration, which is relative to the home. */
 export function inHome(home: string, path: string): string {
   return isAbsolute(path) ? path : join(home, path);
 }
 
-/** Why a file cannot be read and what to do, by the code of the file system. */
+/** Reasons why a file cannot be read, with advice, by error code. */
 function reasons(ifMissing: string): Readonly<Record<string, string>> {
   return {
-    ENOENT: `it is not there; ${ifMissing}`,
-    EACCES: "the daemon's user has no right to it (EACCES): make it that user's own, mode 0600",
-    EPERM: "the daemon's user has no right to it (EPERM)",
+    ENOENT: `the file does not exist; ${ifMissing}`,
+    EACCES: "the daemon's user may not read it (EACCES): make that user the owner, with mode 0600",
+    EPERM: "the daemon's user may not read it (EPERM)",
     EISDIR: 'it is a folder, not a file',
     EIO: 'its disk fails (EIO)',
   };

@@ -7,7 +7,8 @@ import type { PinSource, TokenConfig } from './schema.js';
 
 /**
  * Reads a PIN from its source.
- * @returns its UTF-8 bytes, which the caller wipes
+ * @param home absolute path, for a relative path of a file
+ * @returns the PIN in UTF-8, which the caller wipes
  * @throws ConfigError that names the source, never its content
  */
 export async function readPin(source: PinSource, home: string): Promise<Buffer> {
@@ -20,8 +21,9 @@ export async function readPin(source: PinSource, home: string): Promise<Buffer> 
 }
 
 /**
- * The PIN as a module's login takes it: in the profile's form, which may put a user before it; none with a protected
- * authentication path.
+ * Reads the PIN in the form that the module's login expects. The profile may put a user name before it; with a protected
+ * authentication path there is none.
+ * @param read reads the PIN itself
  * @returns UTF-8 bytes, which the caller wipes
  * @throws ConfigError
  */
@@ -35,8 +37,8 @@ export async function loginPin(
   if (before.includes('${user}') !== (user !== undefined)) {
     throw new ConfigError(
       user === undefined
-        ? `keyhold.yaml has no 'user' for the token, which logins of ${name} name.`
-        : `keyhold.yaml names a 'user' for the token, which logins of ${name} do not.`,
+        ? `keyhold.yaml has no 'user' for the token: a login to ${name} needs one.`
+        : `keyhold.yaml names a 'user' for the token: remove it, as a login to ${name} has none.`,
     );
   }
   const pin = await read();
@@ -64,7 +66,9 @@ async function readSource(source: PinSource, home: string): Promise<[Buffer, str
     try {
       const { mode } = await file.stat();
       if ((mode & 0o077) !== 0)
-        throw new ConfigError(`The PIN file ${path} must not be open to others: chmod 600 it.`);
+        throw new ConfigError(
+          `The PIN file ${path} must not be accessible to other users: run chmod 600 on it.`,
+        );
       return [await file.readFile(), path];
     } finally {
       await file.close();

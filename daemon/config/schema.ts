@@ -3,7 +3,7 @@ import { sinks } from './sinks.js';
 
 const positive = z.number().int().positive();
 
-/** Where a PIN comes from; exactly one of the three. It is read anew for each start of a worker. */
+/** The source of a PIN; exactly one of the three. It is read for each start of a worker. */
 const pinSource = z
   .strictObject({
     /** A file with mode 0600 whose first line is the PIN; relative to KEYHOLD_HOME. */
@@ -17,26 +17,26 @@ const pinSource = z
     message: "name exactly one of 'file', 'env' and 'command'",
   });
 
-/** A token, and how to reach it. */
+/** A token and the way to log in. */
 const token = z.strictObject({
   /** Name of a profile in hsm-config; or the path of one, `….yaml`, relative to KEYHOLD_HOME. */
   profile: z
     .string()
     .regex(/^([a-z0-9-]+|.+\.yaml)$/, "a name of lower-case letters, digits and hyphens, or a path '….yaml'"),
-  /** Label of the token, or its serial number; or its slot id, where the profile says that this does not move. */
+  /** Label or serial number of the token; or its slot ID, if the profile allows that. */
   tokenLabel: z.string().min(1).max(32).optional(),
   tokenSerial: z.string().min(1).max(16).optional(),
   tokenSlot: z.number().int().nonnegative().optional(),
-  /** Who logs in, with modules whose PINs name a user. */
+  /** The user who logs in, for modules whose PINs name a user. */
   user: z.string().min(1).optional(),
   /** Worker processes; default: as many as cores, at least two. */
   workers: positive.max(64).optional(),
 });
 
-/** Without a PIN only with modules that take it at the device. */
+/** The PIN may be absent only if it is entered at the device. */
 const hsm = token.extend({ pin: pinSource.optional() });
 
-/** A token for a custom key store; its PIN comes from here where the store's password is `from-configuration`. */
+/** A token for a custom key store. Its PIN comes from here if the store's password is `from-configuration`. */
 const cluster = token.extend({ pin: pinSource.optional() }).refine(hasName, {
   message: "name the token: 'tokenLabel', 'tokenSerial', 'tokenSlot' or more than one of them",
 });
@@ -45,7 +45,7 @@ function hasName({ tokenLabel, tokenSerial, tokenSlot }: z.output<typeof token>)
   return tokenLabel !== undefined || tokenSerial !== undefined || tokenSlot !== undefined;
 }
 
-/** CloudHsmClusterId of the API, whose clients take 19 to 24 characters. */
+/** CloudHsmClusterId of the API: clients accept 19 to 24 characters. */
 const clusterId = z
   .string()
   .regex(/^cluster-[A-Za-z0-9-]{11,16}$/, "'cluster-' and 11 to 16 letters, digits and hyphens");
@@ -68,10 +68,10 @@ const listen = z.strictObject({
     .optional(),
 });
 
-/** Which user or role a client certificate stands for. */
+/** Maps a client certificate to a user or role. */
 const certificateMapping = z
   .strictObject({
-    /** A URI of the subject alternative name, such as a SPIFFE id. */
+    /** A URI of the subject alternative name, such as a SPIFFE ID. */
     uri: z.string().min(1).optional(),
     /** The subject, as `openssl x509 -noout -subject -nameopt RFC2253,-esc_msb` prints it. */
     subject: z.string().min(1).optional(),
@@ -88,9 +88,9 @@ const tls = z
     key: z.string().min(1).default('tls/server.key'),
     /** The CA that clients are told to trust. */
     ca: z.string().min(1).default('tls/ca.pem'),
-    /** CAs whose client certificates are taken; without it none is asked for. */
+    /** CAs of accepted client certificates; without it none is requested. */
     clientCa: z.string().min(1).optional(),
-    /** Their certificate revocation lists, one of each CA. */
+    /** The certificate revocation lists of these CAs, one of each. */
     crl: z.string().min(1).optional(),
     mapping: z.array(certificateMapping).default([]),
   })
@@ -102,18 +102,18 @@ const atMost = (limit: number) => positive.max(limit).default(limit);
 const between = (least: number, most: number, usual: number) =>
   z.number().int().min(least).max(most).default(usual);
 
-/** Bounds of requests: AWS KMS's own, which can be made narrower. */
+/** Limits of fields in requests: those of AWS KMS, which the configuration can only tighten. */
 const fieldLimits = {
   plaintextBytes: atMost(4_096),
   ciphertextBytes: atMost(6_144),
-  /** Of messages that are signed, verified or given a MAC. */
+  /** Messages of Sign, Verify, GenerateMac and VerifyMac. */
   messageBytes: atMost(4_096),
   randomBytes: atMost(1_024),
   encryptionContextBytes: atMost(8_192),
   descriptionLength: atMost(8_192),
   aliasLength: atMost(256),
   grantTokens: atMost(10),
-  /** Entries on a page of any list; some have lower bounds of their own. */
+  /** Entries on a page of any list; some lists have lower limits. */
   listLength: atMost(1_000),
   shortestPendingWindowInDays: between(7, 30, 7),
   longestPendingWindowInDays: between(7, 30, 30),
@@ -121,48 +121,48 @@ const fieldLimits = {
   longestRotationPeriodInDays: between(90, 2_560, 2_560),
 };
 
-/** What they are where the configuration says nothing. */
+/** The limits of fields without a configuration. */
 export const defaultFieldLimits = z.strictObject(fieldLimits).parse({});
 
 const limits = z.strictObject({
   ...fieldLimits,
-  /** Largest frame of the native protocol, in bytes. */
+  /** Maximum length of a frame of the native protocol, in bytes. */
   frameBytes: positive.default(65_536),
   inFlightPerConnection: positive.default(1_024),
-  /** Connections of the native protocol, of all principals. */
+  /** Connections of the native protocol, for all principals. */
   connections: positive.default(4_096),
-  /** Connections of the AWS endpoint, of all principals, beside those of the native protocol. */
+  /** Connections of the AWS endpoint, for all principals, in addition to those of the native protocol. */
   httpConnections: positive.default(4_096),
-  /** Of one principal, for each of the two; at most half of all. */
+  /** Connections of one principal, for each of the two protocols; at most half of all. */
   connectionsPerPrincipal: positive.default(1_024),
-  /** From one address, or IPv6 /64, for each of the two; at most three quarters of all. */
+  /** Connections from one address, or IPv6 /64, for each of the two; at most three quarters of all. */
   connectionsPerSource: positive.default(3_072),
-  /** Of each of the two, what only the account root may use; at most a quarter of all. */
+  /** Connections reserved for the account root, for each of the two; at most a quarter of all. */
   connectionsForRoot: positive.default(64),
-  /** Connections that are not authenticated; for one more the oldest is ended. */
+  /** Unauthenticated connections; a further one closes the oldest. */
   unauthenticatedConnections: positive.default(2_048),
   unauthenticatedConnectionsPerSource: positive.default(1_024),
-  /** Signed upgrades within ten minutes: the signature of each is remembered, since it counts once. */
+  /** Signed upgrades within ten minutes. The signature of each is remembered, because it is accepted only once. */
   upgrades: positive.default(100_000),
-  /** At most half of all. */
+  /** Upgrades of one principal; at most half of all. */
   upgradesPerPrincipal: positive.default(10_000),
-  /** At most three quarters of all. */
+  /** Upgrades from one source; at most three quarters of all. */
   upgradesPerSource: positive.default(50_000),
-  /** What only the account root may use; at most a quarter of all. */
+  /** Upgrades reserved for the account root; at most a quarter of all. */
   upgradesForRoot: positive.default(1_000),
-  /** Largest body of a request on the AWS endpoint, in bytes. */
+  /** Maximum length of a request's body on the AWS endpoint, in bytes. */
   bodyBytes: positive.default(262_144),
-  /** Bytes of all requests, over all transports, from their first byte until their answers have left. */
+  /** Bytes of all requests, on all transports, from their first byte until their responses have been sent. */
   requestBytes: positive.default(67_108_864),
-  /** At most half of all. */
+  /** Bytes of one principal's requests; at most half of all. */
   requestBytesPerPrincipal: positive.default(33_554_432),
-  /** Bytes of all requests on connections that are not authenticated. */
+  /** Bytes of all requests on unauthenticated connections. */
   unauthenticatedRequestBytes: positive.default(8_388_608),
-  /** On all of its connections. */
+  /** Requests in flight on all connections of a principal. */
   inFlightPerPrincipal: positive.default(4_096),
-  /** Requests that are executed at the same time; those of each principal that wait for it take turns with the others'. */
+  /** Requests that are executed at the same time. Waiting ones are served round-robin across principals. */
   executing: positive.default(512),
-  /** Those of one principal among them, while others ask for something too. */
+  /** Requests of one principal among them, while other principals have requests too. */
   executingBesideOthers: positive.default(64),
   /** Jobs that wait for the HSM, for each key store. */
   queue: positive.default(8_192),
@@ -177,23 +177,23 @@ const limits = z.strictObject({
   policies: positive.default(1_500),
   /** Managed policies attached to one user or role. */
   policiesPerIdentity: positive.default(10),
-  /** Failed authentications from one source in one minute past which it is told to wait. */
+  /** Failed authentications from one source in a minute, after which it is throttled. */
   failedAuthentications: positive.default(60),
   customKeyStores: positive.default(10),
-  /** Most messages under one material; NIST SP 800-38D, section 8.3, allows no more with random IVs. */
+  /** Maximum number of messages under one key material; NIST SP 800-38D, section 8.3, allows no more with random IVs. */
   messagesPerMaterial: positive.max(2 ** 32).default(2 ** 32),
 });
 
-/** Requests a second of each principal. */
+/** Requests per second of each principal. */
 const quotas = z.strictObject({
-  /** Encrypt, Decrypt, ReEncrypt, data keys, MACs and random bytes share it. */
+  /** Shared by Encrypt, Decrypt, ReEncrypt, data keys, MACs and random bytes. */
   symmetric: positive.default(100_000),
-  /** Sign, Verify and DeriveSharedSecret share it. */
+  /** Shared by Sign, Verify and DeriveSharedSecret. */
   asymmetric: positive.default(100_000),
   dataKeyPairs: positive.default(1_000),
-  /** Each other operation that only reads. */
+  /** For each other operation that only reads. */
   reads: positive.default(100_000),
-  /** Each other operation. */
+  /** For each other operation. */
   changes: positive.default(5_000),
 });
 
@@ -201,11 +201,11 @@ const audit = z.strictObject({
   checkpointRecords: positive.default(1_000),
   checkpointSeconds: positive.default(5),
   fileBytes: positive.default(64 * 1024 * 1024),
-  /** Where records are sent, beside the files. */
+  /** Where audit records are sent, in addition to the files. */
   sinks: sinks.default({}),
 });
 
-/** `keyhold.yaml`. */
+/** The schema of `keyhold.yaml`. */
 export const configSchema = z
   .strictObject({
     account: z.string().regex(/^[0-9]{12}$/, '12 digits in quotes'),
@@ -215,28 +215,31 @@ export const configSchema = z
     clusters: z.record(clusterId, cluster).default({}),
     listen: listen.prefault({}),
     tls: tls.prefault({}),
-    /** Origins of web pages whose WebSocket upgrades are let in, and whose requests browsers let through (CORS). */
+    /** Origins of web pages whose WebSocket upgrades are accepted and whose requests browsers allow (CORS). */
     allowedOrigins: z.array(z.string()).default([]),
-    /** Reverse proxies whose X-Forwarded-For, -Host, -Prefix and -Proto count. */
+    /** Reverse proxies whose X-Forwarded-For, -Host, -Prefix and -Proto headers are believed. */
     trustedProxies: z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])).default([]),
     logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
     /** Whether each request gets a line in the log, at level info. */
     accessLog: z.boolean().default(false),
     limits: limits.prefault({}),
     quotas: quotas.prefault({}),
-    /** Whether `keyhold seed` may make keys with given ids and material; for development. */
+    /** Whether `keyhold seed` may create keys with given IDs and material; for development. */
     allowSeed: z.boolean().default(false),
-    /** Uptime that destruction by date waits for after the clock was stepped or the daemon was off for over an hour. */
+    /**
+     * Hours of uptime before anything is destroyed by date, after the clock was stepped or the daemon was off for over an
+     * hour.
+     */
     deletionCautionHours: z.number().min(0).default(24),
     audit: audit.prefault({}),
   })
   .superRefine(({ hsm, clusters }, context) => {
-    // Two stores of one token would be two writers, which SoftHSM does not bear, and two logins for one wrong PIN.
+    // Two stores on one token would mean two writers, which SoftHSM does not support, and two logins with one wrong PIN.
     const seen = new Map([[nameOf(hsm), 'hsm']]);
     for (const [id, each] of Object.entries(clusters)) {
       const other = seen.get(nameOf(each));
       if (other !== undefined) {
-        const message = `is the token of '${other}' too: each needs a token of its own`;
+        const message = `is also the token of '${other}': each needs a separate token`;
         context.addIssue({ code: 'custom', path: ['clusters', id], message });
       }
       seen.set(nameOf(each), id);
@@ -247,7 +250,11 @@ function nameOf({ profile, tokenLabel, tokenSerial, tokenSlot }: z.output<typeof
   return JSON.stringify([profile, tokenLabel, tokenSerial, tokenSlot]);
 }
 
+/** The content of `keyhold.yaml`, with defaults. */
 export type Config = z.output<typeof configSchema>;
+/** A token of the configuration. */
 export type TokenConfig = z.output<typeof token>;
+/** A token for a custom key store. */
 export type ClusterConfig = z.output<typeof cluster>;
+/** The source of a PIN. */
 export type PinSource = z.output<typeof pinSource>;

@@ -1,7 +1,7 @@
-// The part `audit.sinks` of the configuration.
+// The schema of `audit.sinks` in the configuration.
 import { z } from 'zod';
 
-/** Facilities by name, RFC 5424, section 6.2.1, table 1, with the names that syslog daemons use. */
+/** Facilities by the names that syslog daemons use (RFC 5424, section 6.2.1, table 1). */
 const facilities = {
   kern: 0,
   user: 1,
@@ -36,11 +36,11 @@ const syslog = z
     type: z.literal('syslog').default('syslog'),
     host: z.string().min(1),
     port: z.number().int().min(1).max(65535).default(6514),
-    /** The name that the receiver's certificate must have; default: `host`. */
+    /** The name in the receiver's certificate; default: `host`. */
     serverName: z.string().min(1).optional(),
-    /** PEM file of the CAs that the receiver's certificate must come from; default: the public ones. */
+    /** PEM file of the CAs that the receiver's certificate must be issued by; default: the public ones. */
     ca: z.string().min(1).optional(),
-    /** PEM files of the certificate that the daemon shows, and of its key. */
+    /** PEM files of the daemon's client certificate and its key. */
     certificate: z.string().min(1).optional(),
     key: z.string().min(1).optional(),
     facility: z
@@ -56,9 +56,12 @@ const syslog = z
       .string()
       .regex(/^[!-~]{1,255}$/, '1 to 255 printable ASCII characters')
       .optional(),
-    /** Private enterprise number in `[keyhold@…]`; Keyhold has none, so it is the one of RFC 5612. */
+    /**
+     * Private enterprise number in `[keyhold@…]`. Keyhold has none, so the default is the one for documentation (RFC
+     * 5612).
+     */
     enterpriseNumber: z.number().int().positive().default(32_473),
-    /** A connection is ended, and what it carried counts as received, after so long and so many bytes. */
+    /** A connection is closed, which confirms what it carried, after this time or number of bytes. */
     confirmSeconds: z.number().positive().max(3_600).default(30),
     confirmBytes: z
       .number()
@@ -70,7 +73,7 @@ const syslog = z
     message: "'certificate' and 'key' go together",
   });
 
-/** By name; the name is also that of the file with the sink's position. */
+/** The sinks by name, which is also the name of the file with the sink's position. */
 export const sinks = z.record(
   z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, '1 to 32 lower-case letters, digits and hyphens'),
   syslog,

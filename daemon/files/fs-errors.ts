@@ -1,9 +1,9 @@
-// Errors of the file system as a sentence that says what to do.
+// Turns errors of the file system into sentences that say what to do.
 
 const advice: Readonly<Record<string, string>> = {
-  EROFS: 'Its file system is read-only: mend the disk, mount it for writing',
-  EACCES: "Give the daemon's user the right to it",
-  EPERM: "Give the daemon's user the right to it, and see whether the file is immutable (lsattr)",
+  EROFS: 'Its file system is read-only: repair the disk or mount it for writing',
+  EACCES: "Give the daemon's user access to it",
+  EPERM: "Give the daemon's user access to it, and check whether the file is immutable (lsattr)",
   ENOSPC: 'Make room on its file system',
   EMFILE: 'The limit of open files is reached: raise it (ulimit -n, LimitNOFILE= of systemd)',
   ENFILE: 'The limit of open files of the whole machine is reached: raise it (sysctl fs.file-max)',
@@ -13,7 +13,10 @@ const advice: Readonly<Record<string, string>> = {
   EISDIR: 'A folder is in its place: move it away',
 };
 
-/** @returns what failed, on which file, and what to do; undefined for other kinds of errors */
+/**
+ * Describes an error of the file system.
+ * @returns what failed, on which file, and what to do; undefined for other kinds of errors
+ */
 export function fileFault(error: unknown): string | undefined {
   const { code = '', message, path } = error as NodeJS.ErrnoException;
   const what = advice[code];
@@ -24,7 +27,7 @@ export function fileFault(error: unknown): string | undefined {
     : `${subject(path)}${message}. ${what}, and start the daemon again; what was acknowledged is kept.`;
 }
 
-/** What a path in a home is, if its name does not say it. */
+/** A sentence about a path whose name does not say what it is. */
 function subject(path = ''): string {
   return /\/audit(\/[^/]*)?$/.test(path) ? 'The audit log cannot be opened. ' : '';
 }

@@ -1,39 +1,39 @@
-// The paths inside a home that Keyhold itself names. Those that a user may choose are in the configuration, and names of
-// the files of an HSM module in its profile.
+// The fixed paths inside a home. Paths that a user may choose are in the configuration; the files of an HSM module are in its
+// profile.
 import { join } from 'node:path';
 
 /**
- * Every file and folder of a home.
- * @param home absolute path of the folder that KEYHOLD_HOME names
+ * Returns the paths of a home's files and folders.
+ * @param home absolute path of KEYHOLD_HOME
  */
 export const homePaths = (home: string) => ({
   configuration: join(home, 'keyhold.yaml'),
-  /** The metadata store, a folder. */
+  /** Folder of the metadata store. */
   metadata: join(home, 'metadata'),
-  /** The audit log, a folder. */
+  /** Folder of the audit log. */
   audit: join(home, 'audit'),
-  /** How far each audit sink is, a folder. */
+  /** Folder with the position of each audit sink. */
   auditSinks: join(home, 'audit-sinks'),
   auditPublicKey: join(home, 'audit-public-key.pem'),
   /** The root's access key, in AWS's format. */
   credentials: join(home, 'credentials'),
   /** AWS's configuration for clients. */
   clientConfig: join(home, 'config'),
-  /** What a shell reads to use this daemon. */
+  /** Environment variables for a shell that uses this daemon. */
   env: join(home, 'env'),
-  /** The folder of the command line. */
+  /** Folder of the command-line program. */
   bin: join(home, 'bin'),
-  /** The daemon's unless the configuration names another one. */
+  /** The Unix socket, unless the configuration names another one. */
   socket: join(home, 'keyhold.sock'),
   tls: join(home, 'tls'),
   serverCertificate: join(home, 'tls', 'server.pem'),
   serverKey: join(home, 'tls', 'server.key'),
-  /** Of modules that keep their tokens in files. */
+  /** Folder for modules that keep their tokens in files. */
   tokens: join(home, 'tokens'),
   softhsmTokens: join(home, 'tokens', 'softhsm2'),
   securityOfficerPin: join(home, 'tokens', 'so-pin'),
-  /** Of an init that was interrupted, a folder. */
+  /** Folder of an unfinished init. */
   initialising: join(home, 'initialising'),
-  /** Which stores refuse to log in again, a folder. */
+  /** Folder of the latches that block logins after a wrong PIN. */
   latches: join(home, 'latch'),
 });

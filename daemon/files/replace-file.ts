@@ -1,4 +1,4 @@
-// Durable files: replaced atomically, and safe from power cuts.
+// Files and folders that survive power cuts.
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -18,16 +18,16 @@ import { dirname, join, resolve } from 'node:path';
 /** A temporary file is always new, and never a link that somebody placed there. */
 const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
-/** Beside the file, since a rename is atomic only within one file system. Nobody can guess it. */
+/** An unguessable name in the same folder, because a rename is atomic only within one file system. */
 function temporaryName(path: string): string {
   return `${path}.${randomBytes(8).toString('hex')}.new`;
 }
 
 /**
- * Replaces or makes a file: its content, its rename and the folders above it are on stable storage when this returns.
- * A link in its place is replaced, not followed.
+ * Creates or replaces a file atomically. Its content, its name and the folders above it are on stable storage when this
+ * returns. A link in its place is replaced, not followed.
  * @param mode 0600 unless the content is public; the umask does not change it
- * @throws what the file system says (NodeJS.ErrnoException)
+ * @throws NodeJS.ErrnoException
  */
 export function replaceFileSync(path: string, content: string | Uint8Array, mode = 0o600): void {
   makeFolderSync(dirname(path));
@@ -49,7 +49,7 @@ export function replaceFileSync(path: string, content: string | Uint8Array, mode
   syncFolderSync(dirname(path));
 }
 
-/** Like {@link replaceFileSync}, without blocking the event loop; the folder must exist. */
+/** Like {@link replaceFileSync}, without blocking the event loop. The folder must exist. */
 export async function replaceFile(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
   const temporary = temporaryName(path);
   try {
@@ -78,13 +78,13 @@ export async function makeFolder(path: string): Promise<void> {
   await syncFolder(above);
 }
 
-/** Syncs the names in a folder. @throws what the file system says */
+/** Syncs the names in a folder. @throws NodeJS.ErrnoException */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
   await folder.sync().finally(() => folder.close());
 }
 
-/** Makes a folder (mode 0700) and those above it that are missing; each is on stable storage when this returns. */
+/** Creates a folder (mode 0700) and missing ones above it; each is on stable storage when this returns. */
 export function makeFolderSync(path: string): void {
   const first = mkdirSync(path, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
@@ -93,7 +93,7 @@ export function makeFolderSync(path: string): void {
   syncFolderSync(above);
 }
 
-/** Syncs the names in a folder. @throws what the file system says */
+/** Syncs the names in a folder. @throws NodeJS.ErrnoException */
 export function syncFolderSync(path: string): void {
   const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
@@ -104,9 +104,9 @@ export function syncFolderSync(path: string): void {
 }
 
 /**
- * Syncs everything in a folder, whichever program made it, and the folders above it. Those above that this user may not
- * read are skipped.
- * @throws what the file system says
+ * Syncs everything in a folder, including files of other programs, and the folders above it. Folders above that this user
+ * may not read are skipped.
+ * @throws NodeJS.ErrnoException
  */
 export function syncTreeSync(path: string): void {
   syncContent(resolve(path));

@@ -8,22 +8,22 @@ import { SigningKeys } from './signatures/signing-keys.js';
 
 const prefix = 'access-key/';
 
-/** A new access key: the change that stores it, and the secret that its owner is given once. */
+/** A new access key: the change that stores it, and the secret, which its owner sees only once. */
 export interface NewAccessKey {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly change: RecordChange;
 }
 
-/** An access key that may sign now. */
+/** An access key that exists and is active. */
 export interface ActiveAccessKey {
   readonly accessKeyId: string;
   readonly principalId: string;
-  /** The record's text: while it is still the same, what was found is still true. */
+  /** The record's text; while it has not changed, this object is still right. */
   readonly text: string;
 }
 
-/** What may be told of an access key. */
+/** The public data of an access key. */
 export interface AccessKeyInfo {
   readonly accessKeyId: string;
   readonly principalId: string;
@@ -32,10 +32,10 @@ export interface AccessKeyInfo {
   readonly createdAt: number;
 }
 
-/** Access keys, whose secrets are at rest only under a key that lives in the HSM. */
+/** Access keys. Their secrets are stored encrypted under a key in the HSM. */
 export class AccessKeys {
   readonly #signingKeys = new SigningKeys();
-  /** What `find` found: each request asks for its access key. */
+  /** Results of {@link find}, which each request calls. */
   readonly #active = new Map<string, ActiveAccessKey>();
   /** Access key ids by principal, and the other way round. */
   readonly #byPrincipal = new Map<string, Set<string>>();
@@ -54,17 +54,18 @@ export class AccessKeys {
     });
   }
 
-  /** Makes an access key for a principal. */
+  /** Makes an access key for a principal; nothing is stored yet. @throws HsmError */
   async create(principalId: string): Promise<NewAccessKey> {
     const accessKeyId = uniqueId('accessKey');
     const secretAccessKey = (await this.store.random(30)).toString('base64');
-    const sealed = await this.secrets.seal(prefix + accessKeyId, Buffer.from(secretAccessKey));
+    const plaintext = Buffer.from(secretAccessKey);
+    const sealed = await this.secrets.seal(prefix + accessKeyId, plaintext).finally(() => plaintext.fill(0));
     const secret = sealed.toString('base64');
     const record = { principalId, active: true, secret, createdAt: Date.now() / 1000 };
     return { accessKeyId, secretAccessKey, change: putAccessKey(accessKeyId, record) };
   }
 
-  /** Active or not. */
+  /** Returns an access key, active or not. */
   info(accessKeyId: string): AccessKeyInfo | undefined {
     const record = this.#record(accessKeyId);
     if (!record) return undefined;
@@ -72,23 +73,23 @@ export class AccessKeys {
     return { accessKeyId, principalId, active, createdAt };
   }
 
-  /** The access keys of a principal, in the order of their ids. */
+  /** Returns the access keys of a principal, in the order of their IDs. */
   of(principalId: string): AccessKeyInfo[] {
     const ids = [...(this.#byPrincipal.get(principalId) ?? [])].sort();
     return ids.map((accessKeyId) => this.info(accessKeyId)!);
   }
 
-  /** The change that lets an access key that exists sign, or keeps it from signing. */
+  /** Returns the change that activates or deactivates an existing access key. */
   setActive(accessKeyId: string, active: boolean): RecordChange {
     return putAccessKey(accessKeyId, { ...this.#record(accessKeyId)!, active });
   }
 
-  /** The change that removes an access key. */
+  /** Returns the change that deletes an access key. */
   remove(accessKeyId: string): RecordChange {
     return { key: prefix + accessKeyId, value: undefined };
   }
 
-  /** The access key where it exists and is active. */
+  /** Returns an access key if it exists and is active. */
   find(accessKeyId: string): ActiveAccessKey | undefined {
     const text = this.records.get(prefix + accessKeyId);
     if (text === undefined) return undefined;
@@ -101,17 +102,17 @@ export class AccessKeys {
     return found;
   }
 
-  /** Whether nothing changed since the access key was found. */
+  /** Whether an access key has not changed since it was found. */
   isCurrent(found: ActiveAccessKey): boolean {
     return this.records.get(prefix + found.accessKeyId) === found.text;
   }
 
   /**
-   * The key that signs for a day, Region and service. The HSM is asked once a day for each access key. For an access key
-   * that does not exist the key comes from a secret that nobody has, without the HSM.
+   * Derives the signing key for a day, Region and service. The HSM is called once a day for each access key. For an access
+   * key that does not exist, the key is derived from a random secret, without the HSM.
    * @param date YYYYMMDD
    * @returns 32 bytes, which the caller wipes
-   * @throws IdentityError (unreadable-secret) where the HSM cannot decrypt the secret
+   * @throws IdentityError (unreadable-secret) if the HSM cannot decrypt the secret
    */
   signingKey(
     found: ActiveAccessKey | undefined,

@@ -23,26 +23,27 @@ import {
   stringToSign,
 } from './signatures/sigv4.js';
 
+/** The account and Region of this Keyhold. */
 export interface Scope {
   readonly account: string;
   readonly region: string;
 }
 
-/** What a client brought to prove who it is. */
+/** The evidence of a client's identity. */
 export interface Evidence {
   readonly request: SignedRequest;
-  /** The client's certificate, DER, where OpenSSL has verified it. */
+  /** The client's certificate (DER), if OpenSSL has verified it. */
   readonly certificate?: Buffer | undefined;
-  /** Where the client is, as `sourceOf` names it. Default: on this machine. */
+  /** The client's address, as {@link sourceOf} returns it. Default: this machine. */
   readonly source?: string;
 }
 
-/** What proves who somebody is. */
+/** The credentials that authenticate callers. */
 export interface Credentials {
   readonly identities: Identities;
   readonly accessKeys: AccessKeys;
   readonly sessions: Sessions;
-  /** undefined: client certificates are not asked for. */
+  /** undefined if client certificates are not requested. */
   readonly certificates: ClientCertificates | undefined;
 }
 
@@ -53,8 +54,8 @@ export class Authenticator {
   readonly #notBefore: number;
 
   /**
-   * @param startedAt epoch milliseconds at which this daemon had taken hold of the store
-   * @param upgrades signatures of upgrades that are remembered at once
+   * @param startedAt epoch milliseconds at which this daemon had locked the store
+   * @param upgrades limits of the signatures of upgrades that are remembered
    */
   constructor(
     private readonly credentials: Credentials,
@@ -66,18 +67,17 @@ export class Authenticator {
     this.#notBefore = Math.ceil(startedAt / 1000) * 1000;
   }
 
-  /** Epoch milliseconds from which on a client with a right clock can connect. */
+  /** Epoch milliseconds from which a client with a correct clock can connect. */
   get notBefore(): number {
     return this.#notBefore;
   }
 
   /**
-   * Authenticates a WebSocket upgrade, each signature once. The random Sec-WebSocket-Key must be among the signed
-   * headers, else one signature would open any number of connections. A verified certificate does without a signature;
-   * where there are both they must name the same principal.
-   * @throws IdentityError (incomplete-signature, missing-credential, invalid-signature) for a time
-   *   that is off or a replay; IdentityError (unrecognized-credential) for everything that depends on the credential. Its cause
-   *   tells the log why
+   * Authenticates a WebSocket upgrade. Each signature is accepted once. The random Sec-WebSocket-Key must be among the signed
+   * headers, or one signature could open any number of connections. A verified certificate needs no signature; if there are
+   * both, they must belong to the same principal.
+   * @throws IdentityError (incomplete-signature, missing-credential); (invalid-signature) for a wrong time or a replay;
+   *   (unrecognized-credential) for every fault that depends on the credential, with the reason for the log as its cause
    */
   async authenticateUpgrade({ request, certificate, source = unixSource }: Evidence): Promise<Caller> {
     const byCertificate = certificate && this.#byCertificate(certificate);
@@ -90,7 +90,7 @@ export class Authenticator {
     if (signedAt < this.#notBefore) {
       throw new IdentityError(
         'invalid-signature',
-        'Signature expired: it was made before this daemon started. Sign the connection anew.',
+        'Signature expired: it was made before this daemon started. Sign the connection again.',
       );
     }
     const found = await this.#bySignature(request, authorization, time, now);
@@ -100,10 +100,10 @@ export class Authenticator {
   }
 
   /**
-   * Authenticates a request of the AWS endpoint. Two equal requests within a second carry equal signatures, so a replay
-   * is not refused: the time window and TLS are the protection, as at AWS. A verified certificate does without a
-   * signature; where there are both they must name the same principal.
-   * @param service that the request is for, as the credential's scope must name it
+   * Authenticates a request of the AWS endpoint. Two equal requests within a second have equal signatures, so replays are not
+   * refused: as at AWS, the time window and TLS protect against them. A verified certificate needs no signature; if there are
+   * both, they must belong to the same principal.
+   * @param service the service that the credential scope must name
    * @throws IdentityError (incomplete-signature, missing-credential, invalid-signature),
    *   IdentityError (unrecognized-credential, expired-token)
    */
@@ -122,15 +122,14 @@ export class Authenticator {
   }
 
   /**
-   * The caller as it is now; asked for every request.
-   * @throws IdentityError (unrecognized-credential, expired-token) where its credential does not count any more
+   * Returns the present state of a caller. Called for every request.
+   * @throws IdentityError (unrecognized-credential, expired-token) if its credential is no longer valid
    */
   current(caller: Caller): Caller {
     const { accessKey, certificate } = caller;
     if (accessKey && !this.credentials.accessKeys.isCurrent(accessKey))
       throw unrecognized('the access key has changed');
-    if (certificate && !this.isCurrent(certificate))
-      throw unrecognized('the certificate does not count any more');
+    if (certificate && !this.isCurrent(certificate)) throw unrecognized('the certificate is no longer valid');
     const session = sessionOf(caller);
     if (session && session.expiresAt * 1000 <= Date.now()) throw expired();
     const identity = identityOf(caller);
@@ -140,12 +139,12 @@ export class Authenticator {
     return withIdentity(caller, principal);
   }
 
-  /** Whether a certificate still counts: not expired, and mapped to the same principal. */
+  /** Whether a certificate is still valid: not expired, and mapped to the same principal. */
   isCurrent(certificate: ClientCertificate): boolean {
     return this.credentials.certificates?.isCurrent(certificate) ?? false;
   }
 
-  /** Whether there is such an access key, or such a token; without the HSM. @param token '' for none */
+  /** Whether an access key exists or a session token is authentic, without calling the HSM. @param token '' for none */
   isKnown(accessKeyId: string, token: string): boolean {
     const { sessions, accessKeys } = this.credentials;
     return token === ''
@@ -153,7 +152,7 @@ export class Authenticator {
       : sessions.isAuthentic(accessKeyId, token);
   }
 
-  /** What does not depend on the access key. @returns when it was signed */
+  /** Checks what does not depend on the access key. @returns the time of signing in epoch milliseconds */
   #checkSigned(
     request: SignedRequest,
     authorization: Authorization,
@@ -182,7 +181,7 @@ export class Authenticator {
     );
   }
 
-  /** Does the same work whatever the access key is, so that the time taken does not tell. */
+  /** Does the same work for every access key, so that the duration reveals nothing. */
   async #bySignature(
     request: SignedRequest,
     authorization: Authorization,
@@ -199,7 +198,7 @@ export class Authenticator {
     const text = stringToSign(time, authorization, canonicalRequest(request, signedHeaders));
     const expected = Buffer.from(sign(key, text).toString('hex'));
     key.fill(0);
-    // The very text, not the bytes that it stands for: else one signature could be written in ways that nobody has seen.
+    // Compares the hex text, not the decoded bytes: otherwise a replay could spell the same signature differently.
     const given = Buffer.from(signature, 'latin1');
     const isValid = given.length === expected.length && timingSafeEqual(given, expected);
     const caller = session ? this.#ofSession(session) : accessKey && this.#ofAccessKey(accessKey);
@@ -219,7 +218,7 @@ export class Authenticator {
     return role?.record.type === 'Role' ? this.#assumed(role as Role, session, accessKeyId) : undefined;
   }
 
-  /** The root or a user. @param by what it signs with */
+  /** Makes the caller of the root or a user. @param by its credential */
   #ofPrincipal(
     id: string,
     by: Pick<UserCaller, 'accessKeyId' | 'accessKey' | 'temporary'>,
@@ -267,10 +266,10 @@ export class Authenticator {
       };
     }
     const role = this.credentials.identities.roleByArn(certificate.principal);
-    if (!role) throw unrecognized(`tls.mapping names ${certificate.principal}, which there is not`);
+    if (!role) throw unrecognized(`tls.mapping names ${certificate.principal}, which does not exist`);
     const session: Session = {
       roleId: role.id,
-      // As IAM Roles Anywhere names sessions.
+      // The session name of IAM Roles Anywhere.
       name: certificate.serialNumber,
       issuedAt: Math.floor(Date.now() / 1000),
       expiresAt: Math.floor(certificate.notAfter / 1000),
@@ -282,11 +281,11 @@ export class Authenticator {
   }
 }
 
-/** @throws IdentityError (unrecognized-credential) where signature and certificate name different principals */
+/** @throws IdentityError (unrecognized-credential) if signature and certificate belong to different principals */
 function both(signed: Caller, certified: Caller | undefined): Caller {
   if (!certified) return signed;
   if (identityOf(signed)?.id !== identityOf(certified)?.id)
-    throw unrecognized(`the certificate stands for ${certified.arn}, the signature for ${signed.arn}`);
+    throw unrecognized(`the certificate belongs to ${certified.arn}, the signature to ${signed.arn}`);
   return { ...signed, certificate: certified.certificate };
 }
 

@@ -1,4 +1,4 @@
-// Who is calling, as it was authenticated, with all that a policy's decision may ask about it.
+// Authenticated callers, with everything that policies can refer to.
 import type { ActiveAccessKey } from './access-keys.js';
 import type { ClientCertificate } from './certificates/certificates.js';
 import type { Principal, Role, User } from './identities.js';
@@ -6,57 +6,60 @@ import type { IdentityTag } from './records.js';
 import type { AnySession, PrincipalSession, Session } from './sessions/session.js';
 
 interface Authenticated {
-  /** `aws:userid`: the unique id; of a session the role's, a colon and the session's name; of the root the account. */
+  /** `aws:userid`: the unique ID; for a session the role's ID, a colon and the session name; for the root the account. */
   readonly principalId: string;
-  /** `aws:PrincipalArn` names the role of a session; this is the session's own. */
+  /** The ARN; for a session its own, while `aws:PrincipalArn` is that of its role. */
   readonly arn: string;
   readonly account: string;
   /** Of the access key or session that signed. */
   readonly accessKeyId: string | undefined;
-  /** Where an access key signed. */
+  /** The access key that signed, if any. */
   readonly accessKey?: ActiveAccessKey | undefined;
-  /** Where the connection bears one. */
+  /** The client certificate of the connection, if any. */
   readonly certificate?: ClientCertificate | undefined;
 }
 
-/** The root or a user may sign with temporary credentials of its own. */
+/** A principal with long-term credentials, which may also sign with temporary ones. */
 interface LongLived extends Authenticated {
-  /** Of GetSessionToken; undefined: an access key or certificate. */
+  /** The session of GetSessionToken that signed; undefined for an access key or certificate. */
   readonly temporary?: PrincipalSession | undefined;
 }
 
+/** The account root. */
 export interface RootCaller extends LongLived {
   readonly type: 'Root';
 }
 
+/** A user. */
 export interface UserCaller extends LongLived {
   readonly type: 'User';
-  /** As it is now: tags, attached policies, boundary. */
+  /** The user in its present state: tags, attached policies, boundary. */
   readonly user: User;
 }
 
-/** A session of a role, be it of AssumeRole or of a certificate that is mapped to a role. */
+/** A session of a role, from AssumeRole or from a certificate that is mapped to a role. */
 export interface AssumedRoleCaller extends Authenticated {
   readonly type: 'AssumedRole';
-  /** As it is now: tags, attached policies, boundary. */
+  /** The role in its present state: tags, attached policies, boundary. */
   readonly role: Role;
   readonly session: Session;
 }
 
+/** An authenticated caller. */
 export type Caller = RootCaller | UserCaller | AssumedRoleCaller;
 
-/** The user or role whose policies count; undefined: the root, to whom none is attached. */
+/** Returns the user or role whose policies apply; undefined for the root, which has none. */
 export function identityOf(caller: Caller): User | Role | undefined {
   if (caller.type === 'Root') return undefined;
   return caller.type === 'User' ? caller.user : caller.role;
 }
 
-/** The session whose temporary credentials signed, or that a certificate stands for. */
+/** Returns the session of temporary credentials, or of a certificate that is mapped to a role. */
 export function sessionOf(caller: Caller): AnySession | undefined {
   return caller.type === 'AssumedRole' ? caller.session : caller.temporary;
 }
 
-/** The caller with its user or role as the records say it is now. */
+/** Returns the caller with the present state of its user or role. */
 export function withIdentity(caller: Caller, principal: Principal): Caller {
   const known = identityOf(caller);
   if (known === undefined || known === principal) return caller;
@@ -65,14 +68,14 @@ export function withIdentity(caller: Caller, principal: Principal): Caller {
     : { ...(caller as AssumedRoleCaller), role: principal as Role };
 }
 
-/** `aws:PrincipalArn`: of a session the role's ARN. */
+/** `aws:PrincipalArn`: for a session the role's ARN. */
 export function principalArn(caller: Caller): string {
   return caller.type === 'AssumedRole' ? caller.role.arn : caller.arn;
 }
 
 /**
- * The tags that `aws:PrincipalTag` tells: of a session its own tags hide the role's of the same key, whatever its case
- * ("Passing session tags in AWS STS", IAM User Guide).
+ * The tags of `aws:PrincipalTag`. Session tags override the role's tags with the same key, ignoring case ("Passing session
+ * tags in AWS STS", IAM User Guide).
  */
 export function principalTags(caller: Caller): readonly IdentityTag[] {
   const own = identityOf(caller)?.record.tags ?? [];

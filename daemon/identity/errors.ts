@@ -1,4 +1,7 @@
-/** Why somebody is not let in, or gets no credentials. `daemon/pipeline/error-mapping.ts` says what a client is told. */
+/**
+ * Reasons why authentication fails or credentials are not issued. `daemon/pipeline/error-mapping.ts` maps them to AWS's
+ * errors.
+ */
 export type IdentityErrorCode =
   | 'expired-token'
   | 'incomplete-signature'
@@ -9,7 +12,7 @@ export type IdentityErrorCode =
   | 'unreadable-secret'
   | 'unrecognized-credential';
 
-/** A failure by its code, with a message for the client. */
+/** The error of authentication. Its message is for the client. */
 export class IdentityError extends Error {
   override readonly name = 'IdentityError';
 

@@ -1,5 +1,5 @@
-// Failed authentications, counted by source and access key: to refuse who keeps trying before anything is computed, and so
-// that a flood of them is one audit record and a few log lines, not a flood of each.
+// Counts failed authentications by source and access key, to throttle repeated attempts before anything is computed, and to
+// turn a flood of them into one audit record and a few log lines.
 import { sourceOf } from './source.js';
 
 /** The failures of one source in one minute. */
@@ -12,7 +12,7 @@ export interface FailureSummary {
   readonly last: number;
   /** Counts by error code. */
   readonly codes: Readonly<Record<string, number>>;
-  /** The first few access key ids that were tried. */
+  /** The first few access key IDs that were tried. */
   readonly accessKeyIds: readonly string[];
 }
 
@@ -23,52 +23,52 @@ interface Failures {
   readonly codes: Record<string, number>;
   /** Failures by access key id. */
   readonly accessKeys: Map<string, number>;
-  /** Refusals of any kind that were logged, and those that were not. */
+  /** Numbers of refusals, of any kind, that were logged and not logged. */
   logged: number;
   unlogged: number;
 }
 
 const minute = 60_000;
-/** Sources that are told apart in one minute; all others are one, so that no flood of addresses fills the memory. */
+/** Sources that are counted separately in a minute. All others are counted together, to bound the memory. */
 const maxSources = 10_000;
-/** Access key ids of one source that are counted apart. */
+/** Access key IDs of one source that are counted separately. */
 const maxAccessKeys = 1_000;
-/** Access key ids in one audit record. */
+/** Access key IDs in one audit record. */
 const maxAccessKeyIds = 10;
 /** Log lines for the refusals of one source in one minute. */
 const maxLogged = 5;
-/** Pairs of source and access key that have authenticated; of more the one that did so first is forgotten. */
+/** Pairs of source and access key that are remembered as authenticated; beyond that the oldest is forgotten. */
 const maxProven = 10_000;
 
-/** What is done with the failures of a minute. */
+/** Outputs of the failures of a minute. */
 export interface FailureOutputs {
   /** Records the failures of one source. */
   readonly record: (summary: FailureSummary) => Promise<void>;
-  /** Logs how many refusals of a source were not logged one by one. */
+  /** Logs the number of a source's refusals that were not logged individually. */
   readonly logRest: (source: string, unlogged: number) => void;
 }
 
 /**
- * Who is throttled: an access key id that failed too often from one source, and every unknown access key from a source that
- * failed too often. Neither keeps out somebody else: another access key of the same address (a proxy, a NAT gateway, the
- * unix socket) still gets in, and so does one that has authenticated from there before, whoever tries its id as well.
+ * Throttles an access key ID that failed too often from one source, and every unknown access key from a source that failed
+ * too often. This does not lock out others: another access key from the same address (a proxy, a NAT gateway, the Unix
+ * socket) still works, and so does one that has authenticated from there before, even if somebody else tries its ID.
  */
 export class FailedAuthentications {
   readonly #sources = new Map<string, Failures>();
   readonly #proven = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param limit failures in one minute, of one source or of one access key from it, past which it is throttled */
+  /** @param limit failures per minute of one source, or of one access key from it, above which it is throttled */
   constructor(
     private readonly limit: number,
     private readonly outputs: FailureOutputs,
   ) {}
 
   /**
-   * Whether somebody must wait before trying again; to be asked before a signature or token is looked at.
+   * Decides whether a client must wait, before its signature or token is checked.
    * @param address IP address, or `unix`
-   * @param isKnown whether credentials like these exist; asked only where it matters
-   * @returns milliseconds; 0: not
+   * @param isKnown whether such credentials exist; called only if necessary
+   * @returns milliseconds to wait; 0 for none
    */
   mustWait(address: string, accessKeyId: string | undefined, isKnown: () => boolean): number {
     if (this.#sources.size === 0) return 0;
@@ -84,7 +84,7 @@ export class FailedAuthentications {
   /**
    * Counts a failure.
    * @param address IP address, or `unix`
-   * @returns milliseconds for which the source should not try again; 0 while it is within the limit
+   * @returns milliseconds for which the source should wait; 0 while it is within the limit
    */
   note(address: string, code: string, accessKeyId: string | undefined): number {
     const now = Date.now();
@@ -92,7 +92,7 @@ export class FailedAuthentications {
     failures.count += 1;
     failures.last = now;
     failures.codes[code] = (failures.codes[code] ?? 0) + 1;
-    // What has not the form of an access key id may be a secret that somebody put in the wrong place.
+    // Text that does not look like an access key ID may be a secret in the wrong place.
     const isPlausible = accessKeyId !== undefined && /^A[A-Z0-9]{15,31}$/.test(accessKeyId);
     const { accessKeys } = failures;
     if (isPlausible && (accessKeys.has(accessKeyId) || accessKeys.size < maxAccessKeys))
@@ -110,7 +110,7 @@ export class FailedAuthentications {
     if (this.#proven.size > maxProven) this.#proven.delete(oldest!);
   }
 
-  /** Whether a refusal may have a log line of its own; the others are counted for one at the end of the minute. */
+  /** Whether a refusal gets its own log line; the others are summarised at the end of the minute. */
   mayLog(address: string): boolean {
     const failures = this.#of(sourceOf(address), Date.now());
     const isLogged = failures.logged < maxLogged;
@@ -119,7 +119,7 @@ export class FailedAuthentications {
     return isLogged;
   }
 
-  /** Records what was counted; also to be called at a stop. */
+  /** Records the counts. Also called at a stop. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;

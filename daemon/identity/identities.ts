@@ -1,4 +1,4 @@
-// Users, roles and managed policies as the records say they are now.
+// Users, roles and managed policies, decoded from their records.
 import type { RecordChange, Records } from '../store/records/records.js';
 import { identityArn, nameInArn, rootArn } from './names.js';
 import { NameIndex } from './name-index.js';
@@ -12,16 +12,19 @@ import {
   type UserRecord,
 } from './records.js';
 
-/** A principal with what follows from its record. Replaced, never changed, when the record changes. */
+/** A principal. When its record changes the object is replaced, never modified. */
 export interface Identity<Record extends PrincipalRecord> {
-  /** The unique id, `AIDA…` or `AROA…`; of the root the account's id. */
+  /** The unique ID, `AIDA…` or `AROA…`; for the root the account ID. */
   readonly id: string;
   readonly arn: string;
   readonly record: Record;
 }
 
+/** A user. */
 export type User = Identity<UserRecord>;
+/** A role. */
 export type Role = Identity<RoleRecord>;
+/** A user, a role or the root. */
 export type Principal = Identity<PrincipalRecord>;
 
 /** A managed policy. Replaced when the record changes. */
@@ -32,13 +35,14 @@ export interface ManagedPolicy {
 
 const prefixes = { principal: 'principal/', policy: 'policy/' } as const;
 
+/** The users, roles and managed policies of the account. */
 export class Identities {
-  /** Decoded records; an entry counts only while the record's text is still the same. */
+  /** Decoded records; an entry is valid only while the record's text is the same. */
   readonly #principals = new Map<string, { text: string; principal: Principal }>();
   readonly #policies = new Map<string, { text: string; policy: ManagedPolicy }>();
   readonly #users = new NameIndex();
   readonly #roles = new NameIndex();
-  /** Of a managed policy the name is its id: the record bears it. */
+  /** The name of a managed policy is also its ID in the store. */
   readonly #policyNames = new NameIndex();
   readonly #uses = new PolicyUses();
 
@@ -52,7 +56,7 @@ export class Identities {
     records.observe(prefixes.policy, (key) => this.#indexPolicy(key.slice(prefixes.policy.length)));
   }
 
-  /** The user, role or root that has a unique id. */
+  /** Finds a user, role or the root by unique ID. */
   principal(id: string): Principal | undefined {
     const text = this.records.get(prefixes.principal + id);
     if (text === undefined) {
@@ -67,27 +71,29 @@ export class Identities {
     return entry.principal;
   }
 
-  /** @param name in upper or lower case */
+  /** Finds a user by name, ignoring case. */
   user(name: string): User | undefined {
     return this.#find(this.#users, name) as User | undefined;
   }
 
-  /** @param name in upper or lower case */
+  /** Finds a role by name, ignoring case. */
   role(name: string): Role | undefined {
     return this.#find(this.#roles, name) as Role | undefined;
   }
 
+  /** Finds a role by ARN. */
   roleByArn(arn: string): Role | undefined {
     const role = this.role(nameInArn(arn));
     return role?.arn === arn ? role : undefined;
   }
 
+  /** Finds a user by ARN. */
   userByArn(arn: string): User | undefined {
     const user = this.user(nameInArn(arn));
     return user?.arn === arn ? user : undefined;
   }
 
-  /** @param name in upper or lower case */
+  /** Finds a managed policy by name, ignoring case. */
   policy(name: string): ManagedPolicy | undefined {
     const exact = this.#policyNames.id(name);
     const text = exact === undefined ? undefined : this.records.get(prefixes.policy + exact);
@@ -102,31 +108,33 @@ export class Identities {
     return entry.policy;
   }
 
+  /** Finds a managed policy by ARN. */
   policyByArn(arn: string): ManagedPolicy | undefined {
     const policy = this.policy(nameInArn(arn));
     return policy?.arn === arn ? policy : undefined;
   }
 
-  /** Users in the order of their names. @param after only those whose name comes after this one */
+  /** Iterates over the users in the order of their names. @param after only names after this one */
   *users(after = ''): Iterable<User> {
     for (const id of this.#users.idsAfter(after)) yield this.principal(id) as User;
   }
 
-  /** As users. */
+  /** Like {@link users}. */
   *roles(after = ''): Iterable<Role> {
     for (const id of this.#roles.idsAfter(after)) yield this.principal(id) as Role;
   }
 
-  /** As users. */
+  /** Like {@link users}. */
   *policies(after = ''): Iterable<ManagedPolicy> {
     for (const name of this.#policyNames.idsAfter(after)) yield this.policy(name)!;
   }
 
+  /** Numbers of users, roles and managed policies. */
   get counts(): { readonly users: number; readonly roles: number; readonly policies: number } {
     return { users: this.#users.size, roles: this.#roles.size, policies: this.#policyNames.size };
   }
 
-  /** How many users and roles have a policy attached, and how many have it for their boundary. */
+  /** Numbers of users and roles that have a policy attached, and that have it as their boundary. */
   usesOf(policyName: string): { readonly attached: number; readonly boundary: number } {
     return this.#uses.count(policyName);
   }
@@ -175,7 +183,7 @@ export function putPolicy(record: PolicyRecord): RecordChange {
   return { key: prefixes.policy + record.policyName, value: JSON.stringify(record) };
 }
 
-/** The change that removes a managed policy. @param policyName as the record has it */
+/** The change that removes a managed policy. @param policyName exactly as in the record */
 export function removePolicy(policyName: string): RecordChange {
   return { key: prefixes.policy + policyName, value: undefined };
 }

@@ -1,13 +1,14 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
+/** An IP address. */
 export type IpAddress = ipaddr.IPv4 | ipaddr.IPv6;
 
 /**
- * Reads an IP address strictly: ipaddr.js alone also takes octal, hexadecimal and shortened IPv4 addresses, and reads the
- * IPv6 address `::192.0.2.7` as the IPv4 address in it.
+ * Parses an IP address strictly. ipaddr.js alone also accepts octal, hexadecimal and shortened IPv4 addresses, and parses the
+ * IPv6 address `::192.0.2.7` as an IPv4 address.
  * @param text without a zone (`%eth0`)
- * @returns an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2) as the IPv4 one; undefined where it is no address
+ * @returns an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2) as IPv4; undefined if the text is not an address
  */
 export function parseIpAddress(text: string): IpAddress | undefined {
   if (isIP(text) === 0 || text.includes('%')) return undefined;

@@ -1,7 +1,7 @@
-// Unique ids and ARNs, as IAM forms them ("IAM identifiers", IAM User Guide).
+// Unique IDs and ARNs in IAM's format ("IAM identifiers", IAM User Guide).
 import { randomInt } from 'node:crypto';
 
-/** The letters that begin a unique id and tell what it names. */
+/** The prefixes of unique IDs. */
 const idPrefixes = {
   user: 'AIDA',
   role: 'AROA',
@@ -10,17 +10,17 @@ const idPrefixes = {
   session: 'ASIA',
 } as const;
 
-/** Characters after the prefix: as many as IAM's own ids have. */
+/** Number of characters after the prefix, as in IAM's IDs. */
 const idLengths = { user: 17, role: 17, policy: 17, accessKey: 16, session: 16 } as const;
 
-/** A new unique id, never used again: 80 or more random bits. */
+/** Makes a unique ID with at least 80 random bits. */
 export function uniqueId(kind: keyof typeof idPrefixes): string {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
   const letters = Array.from({ length: idLengths[kind] }, () => alphabet[randomInt(alphabet.length)]);
   return idPrefixes[kind] + letters.join('');
 }
 
-/** @param path `/`, or begins and ends with one */
+/** Makes the ARN of a user, role or managed policy. @param path `/`, or begins and ends with one */
 export function identityArn(
   account: string,
   kind: 'user' | 'role' | 'policy',
@@ -30,15 +30,17 @@ export function identityArn(
   return `arn:aws:iam::${account}:${kind}${path}${name}`;
 }
 
+/** Makes the ARN of the account root. */
 export function rootArn(account: string): string {
   return `arn:aws:iam::${account}:root`;
 }
 
+/** Makes the ARN of a session of a role. */
 export function assumedRoleArn(account: string, roleName: string, sessionName: string): string {
   return `arn:aws:sts::${account}:assumed-role/${roleName}/${sessionName}`;
 }
 
-/** The name at the end of an ARN, after the path; '' where it has none. */
+/** Returns the name at the end of an ARN, after the path; '' if there is none. */
 export function nameInArn(arn: string): string {
   return arn.includes('/') ? arn.slice(arn.lastIndexOf('/') + 1) : '';
 }

@@ -8,12 +8,12 @@ interface Count {
   boundary: number;
 }
 
-/** How many identities use each managed policy: one that is in use cannot be deleted. */
+/** Counts the identities that use each managed policy. A policy in use cannot be deleted. */
 export class PolicyUses {
   readonly #uses = new Map<string, Uses>();
   readonly #counts = new Map<string, Count>();
 
-  /** @param uses undefined: the identity is gone */
+  /** Sets the policies of an identity. @param uses undefined if it was deleted */
   set(identityId: string, uses: Uses | undefined): void {
     this.#add(this.#uses.get(identityId), -1);
     this.#add(uses, 1);
@@ -21,6 +21,7 @@ export class PolicyUses {
     else this.#uses.delete(identityId);
   }
 
+  /** Returns the numbers of identities that use a policy. */
   count(policyName: string): Readonly<Count> {
     return this.#counts.get(policyName) ?? { attached: 0, boundary: 0 };
   }

@@ -1,4 +1,4 @@
-// Between the ARNs by which requests name principals and the unique ids that grants bind to.
+// Converts between the ARNs of principals in requests and the unique IDs that policies and grants bind to.
 import type { Identities, Role } from './identities.js';
 import { assumedRoleArn, rootArn } from './names.js';
 
@@ -6,9 +6,9 @@ const sessionArn =
   /^arn:aws:sts::([0-9]{12}):assumed-role\/([A-Za-z0-9_+=,.@-]{1,64})\/([A-Za-z0-9_+=,.@-]{2,64})$/;
 
 /**
- * The unique id of whom an ARN names: the account's root (the account), a user, a role, or a session of a role (the
- * role's id, a colon, the session's name), whether it is going on or not.
- * @returns undefined where there is no such principal in the account
+ * Returns the unique ID for an ARN: of the account root (the account), a user, a role, or a session of a role (the role's
+ * ID, a colon, the session name), whether the session exists or not.
+ * @returns undefined if there is no such principal in the account
  */
 export function principalIdOf(arn: string, identities: Identities): string | undefined {
   if (arn === rootArn(identities.account)) return identities.account;
@@ -18,7 +18,7 @@ export function principalIdOf(arn: string, identities: Identities): string | und
   return role?.record.roleName === roleName ? `${role.id}:${sessionName}` : undefined;
 }
 
-/** The ARN of a unique id; the id itself where there is no such principal any more, as AWS shows it. */
+/** Returns the ARN for a unique ID; for a deleted principal the ID itself, as AWS does. */
 export function arnOfPrincipal(id: string, identities: Identities): string {
   if (id === identities.account) return rootArn(id);
   const [own = '', sessionName] = id.split(':');

@@ -1,18 +1,18 @@
 import { z } from 'zod';
 
-/** A tag, as IAM has it. */
+/** Tags in IAM's format. */
 const tags = z.array(z.strictObject({ key: z.string(), value: z.string() }));
 
-/** What users and roles have in common. */
+/** The common members of users and roles. */
 const identity = {
   /** `/`, or begins and ends with one. */
   path: z.string(),
   /** Epoch seconds. */
   createdAt: z.number(),
   tags,
-  /** Names of the managed policies that are attached, in the order of attaching. */
+  /** Names of the attached managed policies, in the order in which they were attached. */
   policies: z.array(z.string()),
-  /** Name of the managed policy that bounds what the identity may do. */
+  /** Name of the managed policy that is the permissions boundary. */
   boundary: z.string().optional(),
 };
 
@@ -28,16 +28,16 @@ const roleRecord = z.strictObject({
   type: z.literal('Role'),
   roleName: z.string(),
   description: z.string().optional(),
-  /** Who may assume it, byte for byte as given. */
+  /** The trust policy, byte for byte as given. */
   trustPolicy: z.string(),
-  /** The unique ids of those whom it names, by ARN, as they were when it was put. */
+  /** The unique IDs, by ARN, that the principals of the trust policy had when it was put. */
   trustBindings: z.record(z.string(), z.string()),
   /** Seconds. */
   maxSessionDuration: z.number(),
   ...identity,
 });
 
-/** `principal/<unique id>`. Policies and grants bind to the id: one made anew under an old name inherits nothing. */
+/** `principal/<unique ID>`. Policies and grants bind to the ID, so a new principal with an old name inherits nothing. */
 export const principalRecord = z.discriminatedUnion('type', [rootRecord, userRecord, roleRecord]);
 
 /** `policy/<name>`: a managed policy. */
@@ -61,9 +61,15 @@ export const accessKeyRecord = z.strictObject({
   createdAt: z.number(),
 });
 
+/** A tag of a user or role. */
 export type IdentityTag = z.output<typeof tags>[number];
+/** The record of a user. */
 export type UserRecord = z.output<typeof userRecord>;
+/** The record of a role. */
 export type RoleRecord = z.output<typeof roleRecord>;
+/** The record of a user, a role or the root. */
 export type PrincipalRecord = z.output<typeof principalRecord>;
+/** The record of a managed policy. */
 export type PolicyRecord = z.output<typeof policyRecord>;
+/** The record of an access key. */
 export type AccessKeyRecord = z.output<typeof accessKeyRecord>;

@@ -1,32 +1,37 @@
-// A bounded quantity that principals and sources share, so that none of them uses it up.
+// Limits of a resource that principals and sources share, so that none of them uses it up.
 import type { Caller } from './caller.js';
 import { identityOf } from './caller.js';
 
+/** Limits of a shared resource. */
 export interface ShareLimits {
-  /** Of all holders together. */
+  /** For all holders together. */
   readonly total: number;
-  /** Of one principal: a user, or a role with all of its sessions. The account root has the total. */
+  /** For one principal: a user, or a role with all its sessions. The account root may use the total. */
   readonly perPrincipal: number;
-  /** Of one source, whoever the principals are; not of the account root. */
+  /** For one source, except for the account root. */
   readonly perSource: number;
   /** Part of the total that only the account root may use. */
   readonly reservedForRoot: number;
 }
 
-/** The limit that a holder would pass. */
+/** The limit that a holder would exceed. */
 export type Exceeded = 'principal' | 'source' | 'total';
 
+/** A principal at a source. */
 export interface Holder {
-  /** {@link shareNameOf} a caller. */
+  /** As {@link shareNameOf} returns it. */
   readonly principal: string;
-  /** As `sourceOf` names it. */
+  /** As {@link sourceOf} returns it. */
   readonly source: string;
 }
 
-/** The principal of the account root. */
+/** The share name of the account root. */
 export const rootShare = 'root';
 
-/** @returns what a caller's share is counted by: sessions of a role count as the role, since one can make any number */
+/**
+ * Returns the name that a caller's share is counted under. Sessions count as their role, because a role can have any
+ * number.
+ */
 export function shareNameOf(caller: Caller): string {
   return identityOf(caller)?.id ?? rootShare;
 }
@@ -37,7 +42,7 @@ interface Counter {
   users: number;
 }
 
-/** Makes limits fit each other where only some of them were changed: a share is always smaller than the whole. */
+/** Adjusts limits to each other if only some of them were configured: each share is smaller than the total. */
 export function fitting({ total, perPrincipal, perSource, reservedForRoot }: ShareLimits): ShareLimits {
   const reserved = Math.min(reservedForRoot, Math.floor(total / 4));
   const rest = total - reserved;
@@ -49,7 +54,7 @@ export function fitting({ total, perPrincipal, perSource, reservedForRoot }: Sha
   };
 }
 
-/** A bounded quantity: connections, bytes, signatures to remember. */
+/** A shared resource: connections, bytes, remembered signatures. */
 export class Shares {
   readonly #principals = new Map<string, Counter>();
   readonly #sources = new Map<string, Counter>();
@@ -57,12 +62,12 @@ export class Shares {
 
   constructor(readonly limits: ShareLimits) {}
 
-  /** What all holders have together. */
+  /** The amount that all holders have together. */
   get held(): number {
     return this.#total.held;
   }
 
-  /** Opens a share; it must be closed when its holder goes. */
+  /** Opens a share, which must be closed when its holder ends. */
   open({ principal, source }: Holder): Share {
     const byPrincipal = counterOf(this.#principals, principal);
     const bySource = counterOf(this.#sources, source);
@@ -74,7 +79,7 @@ export class Shares {
   }
 }
 
-/** What one holder has of the quantity. */
+/** The share of one holder. */
 export class Share {
   #own = 0;
   #isOpen = true;
@@ -89,7 +94,7 @@ export class Share {
     private readonly closed: () => void,
   ) {}
 
-  /** Takes an amount. @returns the limit that it would pass; then nothing is taken */
+  /** Takes an amount. @returns the limit that it would exceed; then nothing is taken */
   take(amount: number): Exceeded | undefined {
     const { perPrincipal, perSource, total, reservedForRoot } = this.limits;
     if (!this.isRoot) {
@@ -101,7 +106,7 @@ export class Share {
     return undefined;
   }
 
-  /** Takes an amount whatever the limits say, or gives a negative one back. Does nothing once the share is closed. */
+  /** Takes an amount regardless of the limits; a negative amount is given back. No effect once the share is closed. */
   add(amount: number): void {
     if (!this.#isOpen) return;
     this.#own += amount;
@@ -111,7 +116,7 @@ export class Share {
     if (this.#isRetired && this.#own === 0) this.#finish();
   }
 
-  /** What this holder has. */
+  /** The amount that this holder has. */
   get held(): number {
     return this.#own;
   }

@@ -5,12 +5,12 @@ import { assumedRoleArn, rootArn } from './names.js';
 const sessionPattern = /^arn:aws:sts::[0-9]{12}:assumed-role\/([^/]+)\/([^/]+)$/;
 
 /**
- * A principal as it would call, for the explanation of decisions.
- * @param principal `root`, `user/NAME`, `role/NAME`, or an ARN. A role stands for a session of it that no policy names
- *   and no session policy bounds
- * @returns undefined where there is no such principal
+ * Makes the caller that a principal would be, to explain decisions.
+ * @param principal `root`, `user/NAME`, `role/NAME`, or an ARN. A role means a session that no policy names and that has no
+ *   session policy
+ * @returns undefined if there is no such principal
  */
-export function imaginedCaller(principal: string, identities: Identities): Caller | undefined {
+export function simulatedCaller(principal: string, identities: Identities): Caller | undefined {
   const { account } = identities;
   const common = { account, accessKeyId: undefined };
   if (principal === 'root' || principal === rootArn(account))

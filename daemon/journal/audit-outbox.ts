@@ -1,27 +1,28 @@
-// A change's audit event travels in the same batch as the change. If the daemon dies between the two, the next start
-// finds the event among the records and completes the log from there.
+// A change's audit event is committed in the same batch as the change. If the daemon dies before the event is in the log, the
+// next start finds the event among the records and appends it.
 import { z } from 'zod';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { RecordChange, Records } from '../store/records/records.js';
 import type { ServiceEvent } from '../audit/event.js';
 
 const owedRecord = z.strictObject({
-  /** Sequence of the newest durable audit record when the change was made: the event's own is greater. */
+  /** Sequence of the newest durable audit record at the time of the change; the event's own is greater. */
   after: z.number().int().nonnegative(),
   members: z.string(),
 });
 
-/** Whether an event is in the audit log beyond a sequence. */
+/** Searches the audit log after a sequence for an event. @param after sequence of a record */
 export type IsLogged = (eventId: string, after: number) => Promise<boolean>;
 
 const prefix = 'owed-event/';
 
+/** The events that are committed but perhaps not in the audit log yet. */
 export class AuditOutbox {
-  /** Keys of events that are in the log now; the next batch removes them. */
+  /** Keys of events that are in the log; the next batch removes them. */
   #settled: string[] = [];
-  /** Those that a batch removes which is not committed yet, by the id of its event. */
+  /** Keys that an uncommitted batch removes, by the ID of its event. */
   readonly #leaving = new Map<string, readonly string[]>();
-  /** Keys of events of which the log said that it could not take them. */
+  /** Keys of events that the log could not take. */
   #refused: string[] = [];
 
   constructor(
@@ -29,12 +30,12 @@ export class AuditOutbox {
     private readonly audit: AuditLog,
   ) {}
 
-  /** As {@link withEvent}, where the log is not open yet: the next start looks for the event in the whole of it. */
+  /** Like {@link withEvent}, before the log is open: the next start searches the whole log for the event. */
   static before({ eventId, members }: ServiceEvent): RecordChange {
     return { key: prefix + eventId, value: JSON.stringify({ after: 0, members }) };
   }
 
-  /** The changes that put an event beside the change that it tells of, and remove those that are in the log. */
+  /** Returns the changes that store an event beside the change that it records, and remove the events that are in the log. */
   withEvent({ eventId, members }: ServiceEvent): RecordChange[] {
     const owed = { after: this.audit.head.sequence, members };
     const settled = this.#settled.map((key) => ({ key, value: undefined }));
@@ -43,30 +44,31 @@ export class AuditOutbox {
     return [...settled, { key: prefix + eventId, value: JSON.stringify(owed) }];
   }
 
-  /** Says that the batch of an event was committed. */
+  /** The batch of an event was committed. */
   committed({ eventId }: ServiceEvent): void {
     this.#leaving.delete(eventId);
   }
 
-  /** Says that the batch of an event was not committed, or that nobody knows: another one removes what it would have. */
+  /** The batch of an event was not committed, or that is unknown: another batch removes what it would have removed. */
   uncommitted({ eventId }: ServiceEvent): void {
     this.#settled.push(...(this.#leaving.get(eventId) ?? []));
     this.#leaving.delete(eventId);
   }
 
-  /** Says that an event is in the log. */
+  /** An event is in the log. */
   settle({ eventId }: ServiceEvent): void {
     this.#settled.push(prefix + eventId);
   }
 
-  /** Says that the log could not take an event, or that it will write it itself when it is whole again. */
+  /** The log could not take an event. It may still write it itself once it works again. */
   refused({ eventId }: ServiceEvent): void {
     this.#refused.push(prefix + eventId);
   }
 
   /**
-   * Completes the log after a crash, and removes what was settled.
-   * @returns how many events were missing from the log
+   * Appends the events that are missing in the log after a crash, and removes the settled ones.
+   * @returns the number of missing events
+   * @throws StoreError, AuditError
    */
   async complete(isLogged: IsLogged): Promise<number> {
     const missing = await this.#complete([...this.records.keys(prefix)], isLogged);
@@ -74,14 +76,14 @@ export class AuditOutbox {
     return missing;
   }
 
-  /** Completes the log when it is whole again after a failure: else those events would wait for the next start. */
+  /** Appends the refused events once the log works again, instead of leaving them to the next start. */
   async completeRefused(isLogged: IsLogged): Promise<void> {
     const refused = this.#refused;
     this.#refused = [];
     try {
       await this.#complete(refused, isLogged);
     } catch {
-      // The log has failed again, and will say again when it is whole.
+      // The log failed again, and will report when it works again.
       this.#refused.push(...refused.filter((key) => !this.#settled.includes(key)));
     }
   }
@@ -99,7 +101,7 @@ export class AuditOutbox {
     return missing;
   }
 
-  /** Removes what was settled, at a clean stop. */
+  /** Removes the settled events, at a clean stop. @throws StoreError */
   async flush(): Promise<void> {
     const settled = this.#settled;
     this.#settled = [];

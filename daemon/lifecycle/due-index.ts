@@ -1,4 +1,4 @@
-// When something is due for a key, kept up with the keys' records: no tick walks all of them.
+// Due dates of keys, kept up to date with their records, so that no tick has to visit every key.
 import {
   destructionPrefix,
   type Key,
@@ -10,15 +10,16 @@ import {
 } from '../keys/index.js';
 import type { Records } from '../store/records/records.js';
 
-/** Seconds after which an object that was to be destroyed is looked for again. */
+/** Seconds after which the destruction of an object is tried again. */
 const timeToDestroy = 30;
 
 /** Due times by name, in epoch seconds. */
 export class DueTimes {
   readonly #times = new Map<string, number>();
-  /** Nothing is due before. */
+  /** Nothing is due before this time. */
   #earliest = Infinity;
 
+  /** Sets or removes a due time. @param at epoch seconds; undefined removes it */
   set(name: string, at: number | undefined): void {
     if (at === undefined) {
       this.#times.delete(name);
@@ -28,6 +29,7 @@ export class DueTimes {
     this.#earliest = Math.min(this.#earliest, at);
   }
 
+  /** Returns the names that are due. @param now epoch seconds */
   due(now: number): string[] {
     if (now < this.#earliest) return [];
     const due: string[] = [];
@@ -40,10 +42,10 @@ export class DueTimes {
   }
 }
 
-/** When plans were made, by name, in epoch seconds; those made later than now were made by a clock that was ahead. */
+/** Start times of periods by name, in epoch seconds. A period that starts in the future was set by a clock that was ahead. */
 class PlannedTimes {
   readonly #times = new Map<string, number>();
-  /** None was made later. */
+  /** No period starts later than this. */
   #latest = -Infinity;
 
   set(name: string, at: number | undefined): void {
@@ -62,25 +64,26 @@ class PlannedTimes {
   }
 }
 
-/** Whether its own record says so, whatever the time is and whatever tokens hold. */
+/** Whether a key's record has it enabled, regardless of the time and of the material in the token. */
 function isEnabled({ record }: Key): boolean {
   return record.enabled && !record.deletion;
 }
 
+/** The due dates of the background key lifecycle. */
 export class DueIndex {
-  /** Waiting periods that end. */
+  /** Ends of the waiting periods of deletions. */
   readonly deletions = new DueTimes();
-  /** Deletions that were begun and have to be finished: due at once. */
+  /** Deletions that were begun and must be finished: due at once. */
   readonly begunDeletions = new DueTimes();
   /** Automatic rotations of enabled keys. */
   readonly rotations = new DueTimes();
-  /** When the waiting periods of deletions, and the periods of automatic rotations, began. */
+  /** Starts of the waiting periods of deletions and of the periods of automatic rotations. */
   readonly begunPeriods = new PlannedTimes();
   /** The first expiry of a key's imported materials. */
   readonly expiries = new DueTimes();
-  /** Wrapping pairs, by the names of their records. */
+  /** Expiries of wrapping key pairs, by the names of their records. */
   readonly wrappingKeys = new DueTimes();
-  /** Objects that are to be destroyed, by CKA_ID in hex: who commits the intent does it, or has failed. */
+  /** Objects to destroy, by CKA_ID in hex. The code that committed the intent destroys them; this retries after a failure. */
   readonly destructions = new DueTimes();
 
   constructor(keyring: Keyring) {

@@ -1,4 +1,4 @@
-// Background key lifecycle: deletion, rotation, expiry. Each change is committed with its audit event, as a request's is.
+// Background key lifecycle: deletion, rotation, expiry. Like a request's, each change is committed with its audit event.
 import { exceptions } from '../../proto/errors.js';
 import {
   checkState,
@@ -23,16 +23,17 @@ import type { Recorder } from '../journal/recorder.js';
 
 type ActServices = Pick<Services, 'keyring' | 'records' | 'stores' | 'materials'>;
 
-/** Where a material of a key lives. */
+/** The key store of a key's material. */
 function holderOf({ record }: Key, material: MaterialRecord): MaterialLocation {
   return { record: { customKeyStoreId: storeIdOf(record, material) } };
 }
 
-/** The key's own store, and those of materials that it had before it moved. */
+/** The key's own store, and those of materials from before a migration. */
 function holdersOf(key: Key): MaterialLocation[] {
   return [key, ...materialsOf(key.record).map((material) => holderOf(key, material))];
 }
 
+/** The actions of the background key lifecycle. */
 export class KeyLifecycle {
   constructor(
     private readonly services: ActServices,
@@ -40,15 +41,15 @@ export class KeyLifecycle {
   ) {}
 
   /**
-   * Deletes a key that is pending deletion, whatever the time. The intent is committed first: from then on the
-   * deletion cannot be cancelled, and a crash leaves a key whose deletion the next start finishes. The objects go next,
-   * and one commit removes the key with all that belongs to it.
-   * @throws HsmError, StoreError, AuditError: to be tried again. ServiceError where it is not pending deletion
+   * Deletes a key that is pending deletion, regardless of the date. The intent is committed first: from then on the
+   * deletion cannot be cancelled, and after a crash the next start finishes it. Then the objects are destroyed, and one
+   * commit removes the key with everything that belongs to it.
+   * @throws HsmError, StoreError, AuditError: try again; KMSInvalidStateException if the key is not pending deletion
    */
   async deleteKey(keyId: string): Promise<void> {
     const { keyring, records, stores } = this.services;
     this.recorder.checkAvailable();
-    // Before the intent: a store that comes back after a cancelled deletion must still hold the material.
+    // Before the intent: a store that comes back after a cancelled deletion must still have the material.
     for (const holder of holdersOf(keyring.existing(keyId))) stores.of(holder);
     if (!keyring.existing(keyId).record.deletion?.begun) {
       await records.commit(() => {
@@ -67,7 +68,7 @@ export class KeyLifecycle {
     );
   }
 
-  /** The custom key store of a key, where it is not connected: then the key cannot be deleted. */
+  /** Returns the ID of a custom key store that must be connected before a key can be deleted. */
   awaitedStore(keyId: string): string | undefined {
     const { keyring, stores } = this.services;
     const key = keyring.key(keyId);
@@ -76,8 +77,8 @@ export class KeyLifecycle {
   }
 
   /**
-   * Rotates an enabled key, as automatic rotation does.
-   * @throws HsmError, StoreError, AuditError: to be tried again. KeyError where its state does not allow it
+   * Rotates an enabled key automatically.
+   * @throws HsmError, StoreError, AuditError: try again; KeyError if the key's state does not allow it
    */
   async rotateKey(keyId: string): Promise<void> {
     const { keyring, materials } = this.services;
@@ -97,9 +98,9 @@ export class KeyLifecycle {
   }
 
   /**
-   * Begins the periods of a key anew that begin in the future: they were planned by a clock that was ahead.
-   * @param now epoch seconds, by a clock that can be trusted
-   * @throws StoreError, AuditError: to be tried again
+   * Restarts the periods of a key that start in the future, because they were set by a clock that was ahead.
+   * @param now epoch seconds of a trusted clock
+   * @throws StoreError, AuditError: try again
    */
   async correctPeriods(keyId: string, now: number): Promise<void> {
     const { keyring } = this.services;
@@ -114,9 +115,9 @@ export class KeyLifecycle {
   }
 
   /**
-   * Destroys imported material of a key whose time has come.
-   * @param now epoch seconds, by a clock that can be trusted: what it says cannot be undone
-   * @throws HsmError, StoreError, AuditError: to be tried again
+   * Destroys the expired imported material of a key.
+   * @param now epoch seconds of a trusted clock, because the destruction cannot be undone
+   * @throws HsmError, StoreError, AuditError: try again
    */
   async expireMaterial(keyId: string, now: number): Promise<void> {
     const { keyring, records, stores } = this.services;
@@ -130,9 +131,9 @@ export class KeyLifecycle {
       const changes = () => {
         const { record } = keyring.existing(keyId);
         const still = expiredMaterial(record, now);
-        // It may have been imported anew meanwhile, to expire later.
+        // The material may have been imported again meanwhile, with a later expiry.
         if (still?.materialId !== materialId)
-          throw new exceptions.KMSInvalidStateException('It does not expire now.');
+          throw new exceptions.KMSInvalidStateException(`${key.arn}: its key material is no longer expired.`);
         destroyed = still.objectId;
         return [putKey(withoutMaterial(record, materialId)), intendDestruction(destroyed)];
       };
@@ -143,9 +144,9 @@ export class KeyLifecycle {
   }
 
   /**
-   * Destroys a wrapping pair that is good for no import any more.
-   * @param name of its record
-   * @throws HsmError, StoreError, AuditError: to be tried again
+   * Destroys an expired wrapping key pair.
+   * @param name name of its record
+   * @throws HsmError, StoreError, AuditError: try again
    */
   async deleteWrappingKey(name: string): Promise<void> {
     const { keyring, records, stores } = this.services;
@@ -164,9 +165,9 @@ export class KeyLifecycle {
   }
 
   /**
-   * Destroys what a failure left of material or wrapping pairs.
+   * Destroys an object of a material or wrapping key pair whose destruction failed before.
    * @param objectId CKA_ID in hex
-   * @throws HsmError, StoreError: to be tried again
+   * @throws HsmError, StoreError: try again
    */
   finishDestruction(objectId: string): Promise<void> {
     const { records, stores } = this.services;
@@ -181,5 +182,5 @@ export class KeyLifecycle {
 
 function pendingDeletion(key: Key): Key {
   if (key.state === 'PendingDeletion') return key;
-  throw new exceptions.KMSInvalidStateException(`${key.arn} is not pending deletion any more.`);
+  throw new exceptions.KMSInvalidStateException(`${key.arn} is no longer pending deletion.`);
 }

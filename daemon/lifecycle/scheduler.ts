@@ -1,32 +1,33 @@
-// What the daemon does when the time has come: deletions, rotations, and writing down what waits in memory.
+// Runs the background key lifecycle by date, and writes state that is kept in memory at regular intervals.
 import type { Keyring, LastUsage } from '../keys/index.js';
 import type { Logger } from '../observability/log.js';
 import type { KeyLifecycle } from './key-lifecycle.js';
 import { DueIndex, type DueTimes } from './due-index.js';
 import type { TrustedClock } from './trusted-clock.js';
 
-/** Milliseconds between two looks at the wall clock. */
+/** Milliseconds between two ticks. */
 const tickInterval = 1_000;
-/** Ticks between two writes of when keys were last used: the daemon promises at most a minute. */
+/** Ticks between two writes of keys' last usage, which may be a minute old at most. */
 const ticksPerFlush = 20;
 const ticksPerHeartbeat = 60;
-/** Ticks after which an act that failed is tried again. */
+/** Ticks after which a failed action is tried again. */
 const ticksBeforeRetry = 60;
 
-/** Seconds by which a period may begin in the future. */
+/** Seconds by which a period may start in the future. */
 const clockTolerance = 60;
 
 type Act =
   'deleteKey' | 'rotateKey' | 'correctPeriods' | 'expireMaterial' | 'deleteWrappingKey' | 'finishDestruction';
 
-/** @param now epoch seconds at which it is due */
+/** Performs an action. @param now epoch seconds */
 type Perform = (name: string, now: number) => Promise<void>;
 
+/** The timer of the background key lifecycle. */
 export class Scheduler {
   readonly #agenda: DueIndex;
-  /** The tick before which an act is not tried again, by act and name. */
+  /** The tick before which an action is not tried again, by action and name. */
   readonly #retries = new Map<string, number>();
-  /** How many deletions wait for a custom key store, by its id. */
+  /** Number of deletions that wait for a custom key store, by its ID. */
   readonly #waiting = new Map<string, number>();
   #ticks = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -43,6 +44,7 @@ export class Scheduler {
     this.#agenda = new DueIndex(keyring);
   }
 
+  /** Starts ticking. */
   start(): void {
     this.#running = this.#tick()
       .catch((error: unknown) => this.log.error({ err: error }, 'a tick of the scheduler failed'))
@@ -51,7 +53,7 @@ export class Scheduler {
       });
   }
 
-  /** Ends what runs, and writes what waits in memory. */
+  /** Waits for the present tick, and writes what is only in memory. @throws StoreError */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
@@ -75,8 +77,8 @@ export class Scheduler {
     const ahead = this.#agenda.begunPeriods.after(Date.now() / 1000 + clockTolerance);
     if (ahead.length > 0) {
       warnings.push(
-        `the automatic rotation or deletion of ${ahead.length} keys was planned by a clock that was ahead of this one ` +
-          `(${ahead.slice(0, 5).join(', ')}): the period begins anew when the clock is trusted`,
+        `the automatic rotation or deletion of ${ahead.length} keys was scheduled by a clock that was ahead of this one ` +
+          `(${ahead.slice(0, 5).join(', ')}): the period starts again when the clock is trusted`,
       );
     }
     return warnings;
@@ -98,12 +100,12 @@ export class Scheduler {
       for (const keyId of begunPeriods.after(trusted + clockTolerance))
         await this.#act('correctPeriods', keyId, trusted);
     this.#waiting.clear();
-    // What was begun is finished, whatever the clock says.
+    // Deletions that were begun are finished, whatever the clock says.
     for (const keyId of begunDeletions.due(now)) await this.#delete(keyId, now);
     await this.#destroy(deletions, (keyId, at) => this.#delete(keyId, at));
   }
 
-  /** What cannot be undone: done one by one, as long as the clock is trusted. */
+  /** Performs irreversible actions one by one, as long as the clock is trusted. */
   async #destroy(times: DueTimes, perform: Perform): Promise<void> {
     const { trustedNow } = this.clock;
     for (const name of trustedNow === undefined ? [] : times.due(trustedNow)) {
@@ -131,7 +133,7 @@ export class Scheduler {
       await action();
       return true;
     } catch (error) {
-      this.log.error({ ...details, err: error }, 'a scheduled act failed, and is tried again');
+      this.log.error({ ...details, err: error }, 'a scheduled action failed and will be tried again');
       return false;
     }
   }

@@ -1,26 +1,27 @@
-// How far the wall clock can be trusted with what cannot be undone: deletions of keys, of expired key material, of wrapping
-// keys. A clock that was stepped ahead makes every period seem over, so after a step, and after a time in which nobody
-// watched the clock, nothing is destroyed until the daemon has watched it for long enough that people have noticed.
+// Decides whether the wall clock can be trusted for irreversible actions: deletions of keys, of expired key material and of
+// wrapping keys. A clock that was stepped ahead makes every period look over. So after a step, and after a time in which the
+// daemon did not watch the clock, nothing is destroyed until the daemon has run long enough for people to notice.
 import { z } from 'zod';
 import type { Records } from '../store/records/records.js';
 
 const clockRecord = z.strictObject({
   /** Wall clock at the time of writing, in milliseconds since the epoch. */
   at: z.number(),
-  /** Milliseconds of uptime after which the clock is trusted. */
+  /** Milliseconds of uptime until the clock is trusted. */
   cautionLeft: z.number().nonnegative(),
 });
 
 const clockKey = 'observed-clock';
 
-/** A gap between two starts, in milliseconds, past which the clock counts as unwatched. */
+/** Downtime in milliseconds after which the clock counts as unwatched. */
 const longestGap = 3_600_000;
 /**
- * How far wall clock and monotonic clock may come apart while the daemon runs, in milliseconds, steps of either sign
- * added up. Slewing moves both; leap seconds and small corrections stay below.
+ * Maximum difference in milliseconds between the wall clock and the monotonic clock while the daemon runs; steps add up.
+ * Slewing affects both clocks; leap seconds and small corrections stay below.
  */
 const largestDrift = 60_000;
 
+/** The wall clock, trusted or not. */
 export class TrustedClock {
   #wall = Date.now();
   #monotonic = performance.now();
@@ -33,7 +34,11 @@ export class TrustedClock {
     private readonly caution: number,
   ) {}
 
-  /** @param cautionHours uptime after which a clock is trusted again; 0 trusts every clock */
+  /**
+   * Compares the clock with the time of the last heartbeat.
+   * @param cautionHours hours of uptime after which a clock is trusted again; 0 trusts every clock
+   * @throws StoreError
+   */
   static async open(records: Records, cautionHours: number): Promise<TrustedClock> {
     const clock = new TrustedClock(records, cautionHours * 3_600_000);
     const text = records.get(clockKey);
@@ -47,25 +52,25 @@ export class TrustedClock {
     return clock;
   }
 
-  /** Epoch seconds, where the clock can be trusted with what cannot be undone. */
+  /** Epoch seconds if the clock can be trusted for irreversible actions, else undefined. */
   get trustedNow(): number | undefined {
     const wall = this.#observe();
     return this.#cautionLeft > 0 ? undefined : wall / 1000;
   }
 
-  /** Milliseconds of uptime until the clock is trusted; 0: it is. */
+  /** Milliseconds of uptime until the clock is trusted; 0 if it is. */
   get cautionLeft(): number {
     this.#observe();
     return this.#cautionLeft;
   }
 
-  /** Makes what was observed durable, so that the next start knows how long nobody watched. */
+  /** Stores the present time durably, so that the next start knows how long the clock was unwatched. @throws StoreError */
   heartbeat(): Promise<void> {
     const record = { at: Date.now(), cautionLeft: Math.ceil(this.cautionLeft) };
     return this.records.commit([{ key: clockKey, value: JSON.stringify(record) }]);
   }
 
-  /** @returns the wall clock that was looked at, in milliseconds */
+  /** Checks for a step. @returns the wall clock in milliseconds */
   #observe(): number {
     const wall = Date.now();
     const monotonic = performance.now();

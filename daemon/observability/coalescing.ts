@@ -1,13 +1,13 @@
-// Repeated log lines: the first of each sentence are written, the others are counted.
+// Limits repeated log lines: the first lines of each message are written, further ones are counted.
 
 /** Milliseconds over which lines are counted. */
 const period = 60_000;
-/** Lines of one sentence that are written in a period: of errors, and of warnings, which are about many clients. */
+/** Maximum number of lines of one message in a period. Warnings get more, because they concern many clients. */
 const mostErrors = 10;
 const mostWarnings = 100;
-/** The level of errors, as pino has it. */
+/** pino's number of the level `error`. */
 const errorLevel = 50;
-/** Most distinct sentences: they are texts of the program, but some contain names. */
+/** Maximum number of distinct messages. They are constant texts, except that some contain names. */
 const mostSentences = 1_000;
 
 interface Repeated {
@@ -17,6 +17,7 @@ interface Repeated {
 
 type Report = (sentence: string, level: number, times: number) => void;
 
+/** Counts the lines of each message. */
 export class Coalescing {
   readonly #sentences = new Map<string, Repeated>();
   #report: Report = () => undefined;
@@ -27,7 +28,7 @@ export class Coalescing {
     this.#report = report;
   }
 
-  /** Whether a line is to be written. @param level a number as pino has it */
+  /** Counts a line and decides whether it is written. @param level pino's number */
   admits(sentence: string, level: number): boolean {
     this.#timer ??= setTimeout(() => this.flush(), period).unref();
     const known = this.#sentences.has(sentence) || this.#sentences.size < mostSentences;

@@ -1,4 +1,4 @@
-// Hanging disk calls: health names them, and the log has their beginning and end.
+// Detects hanging disk calls. Health reports them, and the log has their beginning and end.
 import type { Logger } from './log.js';
 
 /** Milliseconds after which a call counts as hanging. */
@@ -14,6 +14,7 @@ export interface Waiting {
   readonly busySince: () => number | undefined;
 }
 
+/** Watches everything that waits for a disk. */
 export class HangingDisks {
   readonly #hanging = new Set<Waiting>();
 
@@ -51,7 +52,7 @@ function durationOf({ busySince }: Waiting): number {
 
 function sentence({ name }: Waiting, duration: number): string {
   return (
-    `${name} has not answered for ${Math.floor(duration / 1000)} s: what must be written waits. ` +
-    'See its disk and the log of the kernel.'
+    `${name} has not answered for ${Math.floor(duration / 1000)} s, and everything that must be written is waiting. ` +
+    'Check its disk and the log of the kernel.'
   );
 }

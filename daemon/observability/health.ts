@@ -1,6 +1,6 @@
 // The health report.
 
-/** What the parts of the daemon report. */
+/** Details for the health report. */
 export interface HealthDetails {
   readonly keyStores: Readonly<Record<string, string>>;
   readonly audit: { readonly available: boolean; readonly sinks: Readonly<Record<string, object>> };

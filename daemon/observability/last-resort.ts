@@ -1,10 +1,10 @@
-// Failures that nobody handled: the last resort, since every request, timer and watcher handles its own.
+// The last resort for failures that no code handled. Every request, timer and watcher handles its own.
 import type { Logger } from './log.js';
 
 /**
  * Logs and counts unhandled rejections. The daemon continues: no reply and no acknowledged change depends on a promise that
- * nobody awaits, and if one ended the process, a single request could end the service. An uncaught exception does end it,
- * since it may leave state half changed. See docs/decisions/requests/unhandled-failures.md.
+ * nobody awaits, and if such a promise ended the process, a single request could stop the service. An uncaught exception does
+ * end it, because it may leave state half changed. See docs/decisions/requests/unhandled-failures.md.
  */
 export class UnhandledFailures {
   #count = 0;

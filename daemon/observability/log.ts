@@ -3,17 +3,17 @@ import { shown } from '../../proto/text.js';
 import { Coalescing } from './coalescing.js';
 import { StandardError } from './standard-error.js';
 
-/** Structured log: `log.info({ field }, 'sentence')`. Secrets are never passed to it; redaction is the second net. */
+/** Structured log: `log.info({ field }, 'sentence')`. Secrets are never passed to it; redaction is a second safeguard. */
 export type Logger = PinoLogger;
 
-/** Most UTF-16 units of a text in a line: a failure may carry what a client sent. */
+/** Maximum length of a text in UTF-16 units: an error may contain what a client sent. */
 const longestText = 2_048;
-/** Of a stack trace, whose line breaks stay: they are escaped in JSON. */
+/** Maximum length of a stack trace. Its line breaks stay; JSON escapes them. */
 const longestStack = 8_192;
 
 /**
- * JSON lines on standard error, of bounded length. Of one error ten lines a minute are written, of one warning a
- * hundred; the others are counted, and a line says how many there were, so that a failure that lasts cannot fill a disk.
+ * Creates the log: JSON lines of bounded length on standard error. At most ten lines a minute of one error and a hundred of
+ * one warning are written; a line reports the number of the others. So a lasting failure cannot fill a disk.
  * @param level the lowest level that is written; `log.level` changes it later
  */
 export function createLog(level: string, coalescing = new Coalescing()): Logger {
@@ -43,7 +43,7 @@ export function createLog(level: string, coalescing = new Coalescing()): Logger 
   return log;
 }
 
-/** Fields and sentence of a line, which pino takes in several forms. An error alone is its own sentence. */
+/** Separates fields and message, which pino takes in several forms. The message of an error alone is the error's. */
 function partsOf([first, second]: readonly unknown[]): [fields: object, sentence: string] {
   if (typeof first === 'string') return [{}, shown(first, longestText)];
   const fields = first instanceof Error ? { err: first } : ((first ?? {}) as { err?: unknown });
@@ -52,7 +52,7 @@ function partsOf([first, second]: readonly unknown[]): [fields: object, sentence
   return [fields, shown(sentence, longestText)];
 }
 
-/** A copy whose texts are printable and bounded; deeper ones are left to JSON. */
+/** A copy whose texts are printable and of bounded length; nested ones are only escaped by JSON. */
 function bounded<T extends object>(fields: T): T {
   const entries = Object.entries(fields).map(([name, value]): [string, unknown] => {
     if (typeof value !== 'string') return [name, value];

@@ -1,16 +1,16 @@
-// Where the log goes. The destination of pino (sonic-boom 4.2) waits for ever at the end of the process where nothing can be
-// written: a daemon whose log is on a full disk could not be stopped.
+// The destination of the log. pino's own (sonic-boom 4.2) waits forever at the end of the process if nothing can be written:
+// a daemon whose log is on a full disk could not be stopped.
 import { write, writeSync } from 'node:fs';
 import { isJournal, priorityPrefix } from './journal.js';
 
 const standardError = 2;
-/** Has pino put the level of each line into `lastLevel` of its destination. */
+/** Makes pino store the level of each line in `lastLevel` of its destination. */
 const takesLevel: unique symbol = Symbol.for('pino.metadata');
-/** Most bytes of waiting lines; further lines are dropped. */
+/** Maximum number of bytes that wait; further lines are dropped. */
 const mostWaiting = 4 * 1024 * 1024;
 /** Milliseconds before a write to a slow reader is tried again. */
 const pause = 100;
-/** Tries at the end of the process. */
+/** Attempts at the end of the process. */
 const lastTries = 10;
 
 /**
@@ -31,6 +31,7 @@ export class StandardError {
     process.once('exit', () => this.flushSync());
   }
 
+  /** Writes a line, without waiting. */
   write(line: string): void {
     const bytes = Buffer.from(this.#isJournal ? priorityPrefix(this.lastLevel) + line : line);
     if (this.#length + bytes.length > mostWaiting) return;
@@ -39,7 +40,7 @@ export class StandardError {
     if (!this.#isBusy) this.#next();
   }
 
-  /** Writes the waiting lines now. Never throws, and takes a second at most. */
+  /** Writes the waiting lines now. Never throws, and takes at most a second. */
   flushSync(): void {
     let rest = this.#take();
     for (let tries = 0; rest.length > 0 && tries < lastTries;) {

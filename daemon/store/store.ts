@@ -1,17 +1,19 @@
-// Where metadata is kept. LevelDB is the embedded default; nothing above this interface knows which store it is.
+// The interface to the metadata store. LevelDB is the embedded default; no other code knows which store it is.
 
+/** Sets the value of a key. */
 export interface Put {
   readonly type: 'put';
   readonly key: string;
   readonly value: Buffer;
 }
 
+/** Deletes a key. */
 export interface Delete {
   readonly type: 'delete';
   readonly key: string;
 }
 
-/** What must hold for a batch to be applied: the key's present value, byte for byte; undefined: no such key. */
+/** A condition of a batch: the key's present value, byte for byte; undefined if the key must not exist. */
 export interface Precondition {
   readonly key: string;
   readonly value: Buffer | undefined;
@@ -23,44 +25,55 @@ export interface Range {
   readonly to: string;
 }
 
+/** A key and its value. */
 export interface Entry {
   readonly key: string;
   readonly value: Buffer;
 }
 
+/** A change that was applied. */
 export interface Change {
   readonly key: string;
-  /** undefined: deleted. */
+  /** undefined if the key was deleted. */
   readonly value: Buffer | undefined;
 }
 
+/** A key-value store with atomic batches. Every method rejects with {@link StoreError}. */
 export interface MetadataStore {
+  /** Returns the value of a key; undefined if there is none. */
   get(key: string): Promise<Buffer | undefined>;
+  /** Reads the entries of a range in order. */
   range(range: Range): AsyncIterable<Entry>;
   /**
-   * Applies all of it or nothing, and returns when it is on stable storage.
-   * @throws StoreError 'precondition-failed' where a precondition does not hold, 'unavailable' where nothing can be written
+   * Applies all changes or none, and resolves when they are on stable storage.
+   * @throws StoreError 'precondition-failed' if a precondition does not hold, 'unavailable' if nothing can be written
    */
   batch(changes: readonly (Put | Delete)[], preconditions?: readonly Precondition[]): Promise<void>;
-  /** Calls back after each applied batch with what changed under the prefix. Returns the function that ends it. */
+  /** Calls a listener after each batch that changes keys with a prefix. @returns a function that ends this */
   watch(prefix: string, listener: (changes: readonly Change[]) => void): () => void;
-  /** Since when it waits for its disk, in milliseconds of the monotonic clock; undefined: it does not wait. */
+  /** Start of the present call to the disk in milliseconds of the monotonic clock; undefined if there is none. */
   readonly busySince: number | undefined;
+  /** Waits for the batches and closes the store. */
   close(): Promise<void>;
 }
 
+/** The errors of a store. */
 export type StoreErrorCode =
+  /** Another process has the store open. */
   | 'locked'
-  /** No store is there. */
+  /** The store does not exist. */
   | 'missing'
+  /** The store is damaged. */
   | 'corrupt'
-  /** A later Keyhold wrote it. */
+  /** A newer version of Keyhold wrote it. */
   | 'newer'
   /** Every record is authentic, but together they are not the newest. */
   | 'rolled-back'
   | 'precondition-failed'
+  /** The store cannot be read or written. */
   | 'unavailable';
 
+/** The error of every method of a store. Its message is for an operator. */
 export class StoreError extends Error {
   constructor(
     readonly code: StoreErrorCode,

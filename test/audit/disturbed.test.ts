@@ -40,7 +40,7 @@ const disturbances: readonly Disturbance[] = [
       truncateSync(path);
     },
     mend: (path) => renameSync(`${path}.1`, path),
-    says: /something else emptied, cut or wrote it/,
+    says: /another program truncated or wrote it/,
   },
   {
     what: 'it loses as many bytes as the next record has',
@@ -50,14 +50,14 @@ const disturbances: readonly Disturbance[] = [
       truncateSync(path, text.slice(0, -1).lastIndexOf('\n') + 1);
     },
     mend: (path) => renameSync(`${path}.1`, path),
-    says: /something else emptied, cut or wrote it/,
+    says: /another program truncated or wrote it/,
   },
   {
     what: 'something else writes into it',
     disturb: (path) => writeFileSync(path, 'a line\n', { flag: 'a' }),
     // What stands behind the durable records is cut off.
     mend: () => undefined,
-    says: /something else emptied, cut or wrote it/,
+    says: /another program truncated or wrote it/,
   },
   {
     what: 'it is deleted',

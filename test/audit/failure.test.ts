@@ -175,7 +175,7 @@ await t.test(
     const forged = readFileSync(file, 'utf8').replaceAll('x', 'y');
     rmSync(file);
     await until(() =>
-      events.some((event) => event.type === 'failed' && String(event.error).includes('is not there')),
+      events.some((event) => event.type === 'failed' && String(event.error).includes('is missing')),
     );
     t.same(fileNames(directory), []);
     writeFileSync(file, forged);

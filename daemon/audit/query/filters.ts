@@ -1,23 +1,29 @@
-// The filters of `keyhold audit query`, one row each. A record must pass all that are given.
+// The table of the filters of `keyhold audit query`. A record must pass all given filters.
 import { memberOf, timePattern } from '../members.js';
 import type { AuditRecord } from './record.js';
 import { parseTime } from './time.js';
 
-/** What an argument means. */
+/** A filter with its argument. */
 export interface Filter {
-  /** False rejects a line without parsing it: most lines. */
+  /** Rejects most lines without parsing them, by returning false. */
   readonly mayPass?: (line: Buffer) => boolean;
   readonly passes: (record: AuditRecord) => boolean;
 }
 
+/** The option of a filter. */
 export interface FilterSpec {
-  /** The option and its argument, as commander takes them. */
+  /** The option and its argument in commander's form. */
   readonly flags: string;
   readonly description: string;
-  /** @returns the filter, or what the argument must be @param now milliseconds since the epoch */
+  /**
+   * Parses the argument.
+   * @param now epoch milliseconds
+   * @returns the filter, or a description of valid arguments
+   */
   readonly parse: (argument: string, now: number) => Filter | string;
 }
 
+/** The filters by name. */
 export const filterSpecs: Readonly<Record<string, FilterSpec>> = {
   key: {
     flags: '--key <key>',
@@ -50,7 +56,7 @@ export const filterSpecs: Readonly<Record<string, FilterSpec>> = {
   },
   event: {
     flags: '--event <name>',
-    description: 'operation, such as Decrypt, or act of the daemon, such as RotateKey or KeyholdCheckpoint',
+    description: 'operation, such as Decrypt, or event of the daemon, such as RotateKey or KeyholdCheckpoint',
     parse: (event) => ({
       mayPass: holds(escaped(event)),
       passes: ({ eventName, eventType }) => (eventName ?? eventType) === event,
@@ -63,7 +69,7 @@ export const filterSpecs: Readonly<Record<string, FilterSpec>> = {
   },
   outcome: {
     flags: '--outcome <success|failure>',
-    description: 'whether there is an error',
+    description: 'whether the request succeeded',
     parse: (outcome) => {
       if (outcome === 'failure')
         return { mayPass: holds('"errorCode"'), passes: ({ errorCode }) => errorCode !== undefined };
@@ -73,12 +79,12 @@ export const filterSpecs: Readonly<Record<string, FilterSpec>> = {
   },
   since: {
     flags: '--since <time>',
-    description: 'this time or later: ISO 8601, or so long ago, such as 15m, 2h, 7d',
+    description: 'this time or later: ISO 8601, or relative to now, such as 15m, 2h, 7d',
     parse: (argument, now) => timeFilter(argument, now, (time, bound) => time >= bound),
   },
   until: {
     flags: '--until <time>',
-    description: 'this time or earlier, given like that of --since',
+    description: 'this time or earlier, in the same formats',
     parse: (argument, now) => timeFilter(argument, now, (time, bound) => time <= bound),
   },
 };
@@ -90,7 +96,7 @@ function timeFilter(
 ): Filter | string {
   const bound = parseTime(argument, now);
   if (bound === undefined)
-    return 'a time in ISO 8601, such as 2027-01-31T12:00:00Z, or so long ago, such as 15m, 2h or 7d';
+    return 'a time in ISO 8601, such as 2027-01-31T12:00:00Z, or relative to now, such as 15m, 2h or 7d';
   // Events have whole seconds, so the second of the bound is included.
   const second = Math.floor(bound);
   const isWithin = (time: string) => compare(Date.parse(time) / 1000, second);
@@ -106,7 +112,7 @@ function timeFilter(
 /** The members of requests and events in which keys and aliases are named. */
 const keyMembers = ['keyId', 'arn', 'targetKeyId', 'sourceKeyId', 'destinationKeyId', 'aliasName'];
 
-/** A key that was made is in its metadata. */
+/** Whether details name a key or alias. CreateKey names it in its metadata. */
 function names(details: Record<string, unknown> | null | undefined, key: string): boolean {
   const metadata = details?.keyMetadata as Record<string, unknown> | null | undefined;
   return [details, metadata].some((each) => keyMembers.some((member) => each?.[member] === key));

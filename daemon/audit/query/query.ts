@@ -1,13 +1,14 @@
-// Finds records in the log. It reads all files: times are not in order, since the next start writes owed events with the time
-// when they happened, and clocks are set.
+// Finds records in the log. It reads all files, because times are not in order: a start appends owed events with their
+// original times, and clocks are adjusted.
 import { AuditError } from '../audit-log.js';
 import { fileName } from '../chain.js';
 import { listFiles, readLines } from '../lines.js';
 import type { Filter } from './filters.js';
 import { type AuditRecord, parseRecord } from './record.js';
 
+/** A record that was found. */
 export interface Match {
-  /** Without its line feed; valid until the next one is asked for. */
+  /** Without its line feed; valid until the next match. */
   readonly line: Buffer;
   readonly record: AuditRecord;
 }
@@ -19,9 +20,10 @@ export interface Unreadable {
 }
 
 /**
- * The records that pass all filters, in the log's order, in constant memory. A last line that is not complete is left out.
- * @param unreadable called for complete lines that could have passed but are not records
- * @throws AuditError where there is no log; Error of node:fs where it cannot be read
+ * Iterates over the records that pass all filters, in the log's order, in constant memory. An incomplete last line is
+ * skipped.
+ * @param unreadable called for complete lines that might have passed but are not records
+ * @throws AuditError if there is no log; Error of node:fs if it cannot be read
  */
 export function* query(
   directory: string,

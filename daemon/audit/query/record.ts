@@ -1,4 +1,4 @@
-// What a query looks at in a record. Records are CloudTrail's, and what is not there is undefined.
+// The members of a record that queries use, in CloudTrail's format.
 import { z } from 'zod';
 
 const text = z.string().optional().catch(undefined);
@@ -36,9 +36,10 @@ const record = z.object({
   serviceEventDetails: object,
 });
 
+/** A record, as queries see it; missing or unexpected members are undefined. */
 export type AuditRecord = z.output<typeof record>;
 
-/** @returns undefined where the line is no record */
+/** Parses a line. @returns undefined if it is not a record */
 export function parseRecord(line: Buffer): AuditRecord | undefined {
   try {
     return record.safeParse(JSON.parse(line.toString())).data;

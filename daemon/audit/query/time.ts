@@ -1,4 +1,4 @@
-// Times as a query's arguments give them.
+// Parses the times in a query's arguments.
 
 /** Seconds of the units of relative times. */
 const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 };
@@ -8,9 +8,9 @@ const absolute =
   /^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?$/;
 
 /**
- * Reads a time: ISO 8601, UTC where it gives no offset, or so long ago: `90s`, `15m`, `2h`, `7d`, `1w`.
- * @param now milliseconds since the epoch
- * @returns seconds since the epoch; undefined where the text is no time
+ * Parses a time: ISO 8601, in UTC if it has no offset; or relative to now: `90s`, `15m`, `2h`, `7d`, `1w`.
+ * @param now epoch milliseconds
+ * @returns epoch seconds; undefined if the text is not a time
  */
 export function parseTime(text: string, now: number): number | undefined {
   const ago = relative.exec(text);

@@ -8,18 +8,23 @@ import { AuditError } from '../audit-log.js';
 const position = z.strictObject({
   /** Number of the log's file. */
   file: z.int().positive(),
-  /** Bytes of that file that are done. */
+  /** Number of bytes of that file that are done. */
   offset: z.int().nonnegative(),
-  /** Sequence number of the last record that is done; 0: none. */
+  /** Sequence number of the last record that is done; 0 if none. */
   sequence: z.int().nonnegative(),
 });
 
-/** A place between two records of the log. */
+/** A position between two records of the log. */
 export type Position = Readonly<z.output<typeof position>>;
 
+/** The start of the log. */
 export const beginning: Position = { file: 1, offset: 0, sequence: 0 };
 
-/** Reads the saved position. @returns the beginning of the log if there is none @throws AuditError if the file is malformed */
+/**
+ * Reads the saved position.
+ * @returns the beginning of the log if there is none
+ * @throws AuditError if the file is malformed
+ */
 export async function loadPosition(path: string): Promise<Position> {
   let text: string;
   try {
@@ -46,7 +51,7 @@ export async function savePosition(path: string, position: Position): Promise<vo
   await replaceFile(path, `${JSON.stringify(position)}\n`);
 }
 
-/** Deletes the positions of sinks that are beyond a record, so that these begin at the log's first record again. */
+/** Deletes the positions of sinks that are beyond a record, so that these sinks start again at the first record. */
 export async function dropPositionsBeyond(folder: string, sequence: number): Promise<void> {
   let names: string[];
   try {

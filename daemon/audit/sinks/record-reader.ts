@@ -1,4 +1,4 @@
-// Reads durable records from a position on, in constant memory, while the log is being written.
+// Reads durable records from a position onwards, in constant memory, while the log is being written.
 import { constants } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,33 +8,36 @@ import type { Position } from './position.js';
 
 const blockLength = 64 * 1024;
 
+/** A record and its sequence number. */
 export interface SequencedLine {
   readonly sequence: number;
   /** Without its line feed; valid until the next read. */
   readonly line: Buffer;
 }
 
+/** Consecutive records. */
 export interface Batch {
   readonly records: readonly SequencedLine[];
-  /** The place behind them. */
+  /** The position after them. */
   readonly end: Position;
 }
 
+/** Reads the files of the log. */
 export class RecordReader {
   #handle: FileHandle | undefined;
   #block = Buffer.allocUnsafe(blockLength);
 
-  /** @param position where it begins */
+  /** @param position where reading begins */
   constructor(
     private readonly directory: string,
     private position: Position,
   ) {}
 
   /**
-   * The next records, as many as a block of 64 KiB holds and at least one.
-   * @param durable sequence number of the newest durable record: what is in the file behind it may yet be cut off
-   * @returns undefined where there is none yet
-   * @throws AuditError where the log does not go on at the position; Error of node:fs
+   * Reads the next records, as many as fit into a block of 64 KiB and at least one.
+   * @param durable sequence number of the newest durable record: later ones in the file may still be cut off
+   * @returns undefined if there is none yet
+   * @throws AuditError if the log does not continue at the position; Error of node:fs
    */
   async next(durable: number): Promise<Batch | undefined> {
     while (this.position.sequence < durable) {
@@ -46,16 +49,17 @@ export class RecordReader {
         // A line that fills the block.
         this.#block = Buffer.allocUnsafe(2 * bytesRead);
       } else if (bytesRead === 0) {
-        // Nothing is appended to a file after the next one exists, and the record is there, so it is in the next one.
+        // Nothing is appended to a file once the next one exists, so the durable record must be in the next one.
         await this.close();
         this.position = { ...this.position, file: await this.#following(), offset: 0 };
       } else {
-        throw new AuditError(this.#fault('does not go on there with a record'));
+        throw new AuditError(this.#fault('does not continue there with a record'));
       }
     }
     return undefined;
   }
 
+  /** Closes the open file. */
   async close(): Promise<void> {
     const handle = this.#handle;
     this.#handle = undefined;
@@ -70,7 +74,7 @@ export class RecordReader {
     for (let at = block.indexOf(0x0a); at >= 0 && sequence < durable; at = block.indexOf(0x0a, start)) {
       const line = block.subarray(start, at);
       if (parseStart(line)?.sequence !== sequence + 1)
-        throw new AuditError(this.#fault('goes on with another'));
+        throw new AuditError(this.#fault('continues with another'));
       sequence += 1;
       records.push({ sequence, line });
       start = at + 1;
@@ -87,7 +91,7 @@ export class RecordReader {
       return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      throw new AuditError(this.#fault('is not there'));
+      throw new AuditError(this.#fault('is missing'));
     }
   }
 
@@ -102,7 +106,7 @@ export class RecordReader {
     const { file, offset, sequence } = this.position;
     return (
       `Record ${sequence + 1} was expected at byte ${offset} of ${fileName(file)}, which ${what}. ` +
-      'Put the file back as it was, and see `keyhold audit verify`; nothing is sent until then.'
+      'Put the file back as it was, and run `keyhold audit verify`; nothing is sent until then.'
     );
   }
 }

@@ -3,18 +3,19 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type SinkStatus, SyslogSink, type SyslogSettings } from './syslog-sink.js';
 
+/** The log that the sinks read, and where they report. */
 export interface SinksEnvironment {
   /** The directory of the log's files. */
   readonly directory: string;
-  /** Where each sink keeps its position, in `<name>.json`. Not the log's own directory. */
+  /** Directory of the positions, `<name>.json` for each sink. Not the directory of the log. */
   readonly positions: string;
   /** Sequence number of the newest durable record. */
   readonly durable: () => number;
-  /** Called for each failure of a sink, and with undefined after the first clean end that follows. */
+  /** Called for each failure of a sink, and with undefined when it works again. */
   readonly observe: (name: string, error: Error | undefined) => void;
 }
 
-/** Milliseconds that a sink has to deliver its records at a stop or a change of its settings. */
+/** Time in milliseconds for a sink to deliver its records at a stop or a change of its settings. */
 const patience = 5_000;
 
 interface Named {
@@ -22,12 +23,14 @@ interface Named {
   readonly sink: SyslogSink;
 }
 
+/** The audit sinks of a daemon. */
 export class Sinks {
   readonly #sinks = new Map<string, Named>();
   #changing: Promise<void> = Promise.resolve();
 
   constructor(private readonly environment: SinksEnvironment) {}
 
+  /** The status of each sink, by name. */
   get status(): Record<string, SinkStatus> {
     return Object.fromEntries([...this.#sinks].map(([name, { sink }]) => [name, sink.status]));
   }
@@ -69,7 +72,7 @@ export class Sinks {
     const old = [...this.#sinks].filter(
       ([name, { settings }]) => !isDeepStrictEqual(settings, wanted.get(name)),
     );
-    // One position has one sink: the old one ends before the new one begins.
+    // Only one sink may use a position: the old one ends before the new one starts.
     await Promise.all(old.map(([, { sink }]) => sink.close(patience)));
     for (const [name] of old) this.#sinks.delete(name);
     for (const [name, settings] of wanted) {

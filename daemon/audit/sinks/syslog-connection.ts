@@ -7,24 +7,25 @@ import { tlsSuites } from '../../tls/suites.js';
 export interface ReceiverSettings {
   readonly host: string;
   readonly port: number;
-  /** The name that the receiver's certificate must have; `host` if not given. */
+  /** The name in the receiver's certificate; default: `host`. */
   readonly serverName?: string | undefined;
-  /** PEM of the CAs that the receiver's certificate must come from; Node's own list if not given. */
+  /** PEM of the CAs that the receiver's certificate must be issued by; default: Node's own list. */
   readonly ca?: Buffer | undefined;
-  /** PEM of the certificate that the sender shows, and of its key. */
+  /** PEM of the client certificate and its key. */
   readonly certificate?: Buffer | undefined;
   readonly key?: Buffer | undefined;
 }
 
 /** Milliseconds for the TCP and TLS handshakes. */
 const connectTimeout = 10_000;
-/** Milliseconds of silence after which the kernel asks whether the peer is still there. */
+/** Milliseconds of silence after which the kernel probes the peer. */
 const keepAlive = 30_000;
-/** Milliseconds that a receiver has to read the rest and close after the end of the stream. */
+/** Time in milliseconds for a receiver to read the rest and close after the end of the stream. */
 const closeTimeout = 600_000;
 
+/** A connection to a receiver. */
 export class SyslogConnection {
-  /** Rejects when the connection is over, unless it ended as `finish` says. */
+  /** Rejects when the connection is over, unless {@link finish} ended it cleanly. */
   readonly failed: Promise<never>;
   #reject!: (error: Error) => void;
   #failure: Error | undefined;
@@ -38,12 +39,12 @@ export class SyslogConnection {
     socket.on('end', () => {
       if (!this.#finishing) this.#fail(new Error('the receiver closed the connection'));
     });
-    // Syslog has no answers. Reading is necessary to see the end of the stream, or an alert of TLS.
+    // Syslog has no responses. Reading is necessary to see the end of the stream, or a TLS alert.
     socket.resume();
   }
 
   /**
-   * Opens a connection, TLS 1.2 or newer. The receiver's certificate must verify, and be for its name.
+   * Opens a connection with TLS 1.2 or newer. The receiver's certificate must be valid for its name.
    * @throws Error of node:net or node:tls
    */
   static async open(settings: ReceiverSettings, signal: AbortSignal): Promise<SyslogConnection> {
@@ -69,21 +70,21 @@ export class SyslogConnection {
     }
   }
 
-  /** @throws Error where the connection is over */
+  /** Checks that the connection is open. @throws Error if it is over */
   check(): void {
     if (this.#failure) throw this.#failure;
   }
 
-  /** Writes, and returns when there is room for more. @throws Error where the connection is over */
+  /** Writes, and resolves when there is room for more. @throws Error if the connection is over */
   async write(bytes: Buffer): Promise<void> {
     const drained = this.socket.write(bytes) || once(this.socket, 'drain');
     await Promise.race([drained, this.failed]);
   }
 
   /**
-   * Ends the stream and waits for the receiver's end. A receiver that closes before it has read everything resets the
-   * connection, so a clean end says that it has.
-   * @throws Error where there is no clean end
+   * Ends the stream and waits until the receiver closes. A receiver that closes before it has read everything resets the
+   * connection, so a clean end proves that it has read everything.
+   * @throws Error without a clean end
    */
   async finish(): Promise<void> {
     this.#finishing = true;
@@ -96,7 +97,7 @@ export class SyslogConnection {
       this.socket.end();
       await Promise.race([ended, this.failed]);
       if (!this.socket.writableFinished)
-        throw new Error('the receiver closed before it was given everything');
+        throw new Error('the receiver closed the connection before everything was sent');
     } finally {
       clearTimeout(limit);
     }
@@ -107,6 +108,7 @@ export class SyslogConnection {
     this.#reject(error);
   }
 
+  /** Closes the connection at once. */
   destroy(): void {
     this.socket.destroy();
   }

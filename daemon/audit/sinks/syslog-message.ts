@@ -3,7 +3,7 @@ import { isAscii } from 'node:buffer';
 import { hostname } from 'node:os';
 import { memberOf, timePattern } from '../members.js';
 
-/** What all messages of a sink have in common. */
+/** Settings of all messages of a sink. */
 export interface MessageSettings {
   /** Numerical code, 0 to 23, RFC 5424, section 6.2.1. */
   readonly facility: number;
@@ -15,12 +15,12 @@ export interface MessageSettings {
   readonly enterpriseNumber: number;
 }
 
-/** RFC 5424, section 6.2.1: an audit record says itself how grave it is. */
+/** Severity (RFC 5424, section 6.2.1) of all messages. */
 const informational = 6;
 
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
 
-/** Makes frames of records: `MSG-LEN SP SYSLOG-MSG`, RFC 5425, section 4.3. */
+/** Makes frames from records: `MSG-LEN SP SYSLOG-MSG` (RFC 5425, section 4.3). */
 export class Framer {
   readonly #start: string;
   readonly #host: string;
@@ -33,9 +33,10 @@ export class Framer {
   }
 
   /**
-   * @param line a record without its line feed, which becomes MSG byte by byte: its hash can be checked behind the
-   *   receiver. A line that is not ASCII gets the byte order mark that section 6.4 of RFC 5424 asks for.
-   * @returns the parts of the frame, one after the other
+   * Makes a frame.
+   * @param line a record without its line feed, which becomes MSG byte by byte, so that its hash can be checked after the
+   *   receiver. A line that is not ASCII gets the byte order mark of RFC 5424, section 6.4.
+   * @returns the parts of the frame, in order
    */
   frame(line: Buffer, sequence: number): Buffer[] {
     const time = memberOf(line, 'eventTime', timePattern);

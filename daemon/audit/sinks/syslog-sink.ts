@@ -1,7 +1,7 @@
-// Sends the audit log to a syslog receiver. It has no queue: it reads the files from a position that it keeps, so a slow
-// or absent receiver delays only its sink, and nothing is lost. Syslog has no acknowledgements; the clean end of a connection
-// serves as one, since a receiver closes cleanly only when it has read everything. So connections are ended at intervals, each
-// clean end advances the position, and what was sent on a broken connection is sent again.
+// Sends the audit log to a syslog receiver. There is no queue: the sink reads the files from a stored position, so a slow or
+// absent receiver delays only its own sink, and nothing is lost. Syslog has no acknowledgements; the clean end of a
+// connection serves as one, because a receiver closes cleanly only when it has read everything. So connections are closed at
+// intervals, each clean end advances the position, and records of a broken connection are sent again.
 import { AuditError } from '../audit-log.js';
 import { Signal } from '../signal.js';
 import { loadPosition, type Position, savePosition } from './position.js';
@@ -9,16 +9,18 @@ import { RecordReader } from './record-reader.js';
 import { type ReceiverSettings, SyslogConnection } from './syslog-connection.js';
 import { Framer, type MessageSettings } from './syslog-message.js';
 
+/** Settings of a sink. */
 export interface SyslogSettings extends ReceiverSettings, MessageSettings {
-  /** Milliseconds after which a connection is ended, so that what it carried counts as received. */
+  /** Milliseconds after which a connection is closed to confirm what it carried. */
   readonly confirmInterval: number;
-  /** Bytes after which it is ended before that. */
+  /** Number of bytes after which it is closed earlier. */
   readonly confirmBytes: number;
 }
 
-/** `idle`: all is received; `confirming`: the receiver should close; `waiting`: for the next attempt after a failure. */
+/** `idle`: everything is confirmed; `confirming`: waits for the receiver to close; `waiting`: will retry after a failure. */
 export type SinkState = 'idle' | 'connecting' | 'sending' | 'confirming' | 'waiting' | 'closed';
 
+/** The status of a sink, for the health report. */
 export interface SinkStatus {
   readonly state: SinkState;
   /** Durable records without confirmation. */
@@ -27,26 +29,28 @@ export interface SinkStatus {
   readonly confirmedSequence: number;
   /** The newest record that was sent on the present connection. */
   readonly sentSequence: number;
-  /** Why the last connection failed; undefined after one that ended well. */
+  /** Why the last connection failed; undefined after a clean end. */
   readonly lastError: string | undefined;
 }
 
+/** The log that a sink reads, and where it reports. */
 export interface SinkEnvironment {
   /** The directory of the log's files. */
   readonly directory: string;
-  /** The file that keeps the position. */
+  /** Path of the position file. */
   readonly positionFile: string;
   /** Sequence number of the newest durable record. */
   readonly durable: () => number;
-  /** Called for each failure, and with undefined after the first clean end that follows. */
+  /** Called for each failure, and with undefined when the sink works again. */
   readonly observe: (error: Error | undefined) => void;
 }
 
-/** Milliseconds before the first attempt after a failure; doubled after each further one, up to the last. */
+/** Milliseconds before the first retry, doubled after each further failure up to the maximum. */
 const [firstDelay, lastDelay] = [500, 60_000];
 /** Smallest fraction of the confirmation bounds, which shrink while connections break before confirmation. */
 const leastShare = 1 / 64;
 
+/** One sink. */
 export class SyslogSink {
   #state: SinkState = 'connecting';
   #confirmed = 0;
@@ -67,6 +71,7 @@ export class SyslogSink {
     this.#ended = this.#run().catch((error: unknown) => this.#note(error));
   }
 
+  /** The present status. */
   get status(): SinkStatus {
     return {
       state: this.#state,
@@ -83,8 +88,8 @@ export class SyslogSink {
   }
 
   /**
-   * Sends the remaining records if the receiver accepts them, and ends. What is left is sent after the next start.
-   * @param patience milliseconds to wait at most
+   * Sends the remaining records if the receiver accepts them, and ends. Records that are left are sent after the next start.
+   * @param patience maximum wait in milliseconds
    */
   async close(patience: number): Promise<void> {
     this.#stopping = true;
@@ -132,12 +137,12 @@ export class SyslogSink {
     const position = await loadPosition(positionFile);
     if (position.sequence <= durable()) return position;
     throw new AuditError(
-      `${positionFile} says that record ${position.sequence} was sent, and the log has ${durable()}: an older log was put ` +
-        'in its place. Remove the file, and the sink sends the whole log again; nothing is sent until then.',
+      `${positionFile} says that record ${position.sequence} was sent, but the log has only ${durable()}: an older log was ` +
+        'put in its place. Remove the file to send the whole log again; nothing is sent until then.',
     );
   }
 
-  /** One connection, from the first record that is not confirmed to a clean end. @returns the place that is confirmed */
+  /** One connection, from the first unconfirmed record to a clean end. @returns the confirmed position */
   async #session(from: Position): Promise<Position> {
     const { directory, positionFile, durable } = this.environment;
     this.#state = 'connecting';

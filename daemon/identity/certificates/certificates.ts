@@ -1,17 +1,16 @@
-// Mutual TLS: from a client's certificate to the principal that it stands for. OpenSSL verifies the chain against the
-// authorities and the CRLs when the connection is made, and its verdict is the only one: who the client is comes from its own
-// certificate alone. Mapping and expiry are checked again while connections are open; connections are drained in time for
-// OpenSSL to look at the chain again (transports/certified.ts).
+// Mutual TLS: maps a client's certificate to a principal. Only OpenSSL verifies the chain against the CAs and CRLs, when the
+// connection is made; the identity comes from the client's own certificate alone. Mapping and expiry are checked again while
+// connections are open, and connections are drained in time for OpenSSL to verify the chain again (transports/certified.ts).
 import { createHash } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { Certificate, id_ce_subjectAltName, SubjectAlternativeName } from '@peculiar/asn1-x509';
 import { nameText } from './distinguished-name.js';
 
-/** What the configuration says about client certificates. */
+/** The configuration of client certificates. */
 export interface CertificateTrust {
   /** Certificates of the CAs, DER. */
   readonly authorities: readonly Buffer[];
-  /** DER. */
+  /** CRLs of these CAs, DER. */
   readonly revocationLists: readonly Buffer[];
   /** Exactly one of `uri` and `subject` each. */
   readonly mapping: readonly {
@@ -24,7 +23,7 @@ export interface CertificateTrust {
 
 /** A certificate that a connection was authenticated with. */
 export interface ClientCertificate {
-  /** ARN of the user or role that it stands for. */
+  /** ARN of the user or role that it is mapped to. */
   readonly principal: string;
   /** Lower-case hex. */
   readonly serialNumber: string;
@@ -35,44 +34,45 @@ export interface ClientCertificate {
   readonly names: CertificateNames;
 }
 
-/** What of a certificate can be mapped. */
+/** The names of a certificate that can be mapped. */
 interface CertificateNames {
   readonly uris: readonly string[];
-  /** As nameText writes it. */
+  /** In the form of {@link nameText}. */
   readonly subject: string;
 }
 
-/** The mapping as it is looked up. */
+/** The mapping by name. */
 interface Lookup {
   readonly uris: ReadonlyMap<string, string>;
   readonly subjects: ReadonlyMap<string, string>;
 }
 
-/** A certificate as it was read, or why it cannot be. */
+/** A parsed certificate, or the reason why it is refused. */
 type Parsed = Omit<ClientCertificate, 'principal'> | { readonly refused: string };
 
+/** Maps client certificates to principals. */
 export class ClientCertificates {
   #lookup: Lookup;
-  /** Certificates that are mapped as the present mapping says. */
+  /** Certificates whose principal agrees with the present mapping. */
   #good = new WeakSet<ClientCertificate>();
-  /** By the buffer that a connection keeps: its certificate is read once. */
+  /** By the buffer that a connection keeps, so that its certificate is parsed only once. */
   readonly #parsed = new WeakMap<Buffer, Parsed>();
 
   constructor({ mapping }: CertificateTrust) {
     this.#lookup = prepare(mapping);
   }
 
-  /** Takes another mapping, also for the connections that are open. */
+  /** Replaces the mapping, also for open connections. */
   reload({ mapping }: CertificateTrust): void {
     this.#lookup = prepare(mapping);
     this.#good = new WeakSet();
   }
 
   /**
-   * The principal of a certificate that OpenSSL has verified.
-   * @param leaf DER
-   * @returns the reason in words where it stands for none: it cannot be read, no entry of the mapping names it, several do
-   *   that differ, or it has another URI beside a SPIFFE id (X509-SVID, section 2)
+   * Finds the principal of a certificate that OpenSSL has verified.
+   * @param leaf the certificate, DER
+   * @returns the reason if it has none: it cannot be parsed, the mapping has no entry for it or entries with different
+   *   principals, or it has another URI beside a SPIFFE ID (X509-SVID, section 2)
    */
   identify(leaf: Buffer): ClientCertificate | { readonly refused: string } {
     let parsed = this.#parsed.get(leaf);
@@ -89,7 +89,7 @@ export class ClientCertificates {
     return { ...parsed, principal };
   }
 
-  /** Whether a certificate still counts; asked for every request. */
+  /** Whether a certificate is still valid. Called for every request. */
   isCurrent(certificate: ClientCertificate): boolean {
     if (Date.now() > certificate.notAfter) return false;
     if (this.#good.has(certificate)) return true;
@@ -98,13 +98,13 @@ export class ClientCertificates {
     return true;
   }
 
-  /** The principals that the mapping names for a certificate. */
+  /** Returns the principals that the mapping has for a certificate. */
   #principals({ uris, subject }: CertificateNames): ReadonlySet<string> {
     const named = [...uris.map((uri) => this.#lookup.uris.get(uri)), this.#lookup.subjects.get(subject)];
     return new Set(named.filter((principal) => principal !== undefined));
   }
 
-  /** Whether the mapping still says the same. */
+  /** Whether the mapping still has the same principal. */
   #isMapped({ names, principal }: ClientCertificate): boolean {
     const principals = this.#principals(names);
     return principals.size === 1 && principals.has(principal);
@@ -129,7 +129,7 @@ function parse(leaf: Buffer): Parsed {
       subject: nameText(tbsCertificate.subject),
     };
     if (names.uris.length > 1 && names.uris.some((uri) => /^spiffe:/i.test(uri)))
-      return { refused: `it has more URIs than its SPIFFE id: ${JSON.stringify(names)}` };
+      return { refused: `it has other URIs beside its SPIFFE ID: ${JSON.stringify(names)}` };
     return {
       serialNumber: Buffer.from(tbsCertificate.serialNumber).toString('hex'),
       fingerprint: createHash('sha256').update(leaf).digest('hex'),

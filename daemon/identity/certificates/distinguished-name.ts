@@ -1,8 +1,8 @@
-// Distinguished names as text, RFC 4514 section 2.
+// Converts distinguished names to text (RFC 4514, section 2).
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { AttributeTypeAndValue, type Name } from '@peculiar/asn1-x509';
 
-/** Attribute types that have a short name; RFC 4514 section 3, and those that certificates often bear. */
+/** Short names of attribute types: those of RFC 4514, section 3, and others that are common in certificates. */
 const shortNames: Readonly<Record<string, string>> = {
   '2.5.4.3': 'CN',
   '2.5.4.7': 'L',
@@ -21,8 +21,8 @@ const shortNames: Readonly<Record<string, string>> = {
 };
 
 /**
- * A name as `openssl x509 -noout -subject -nameopt RFC2253,-esc_msb` prints it: the last part first, parts separated
- * by commas. Different names never have the same text, whatever their values hold.
+ * Converts a name to the form that `openssl x509 -noout -subject -nameopt RFC2253,-esc_msb` prints: the last part first,
+ * parts separated by commas. Different names never have the same text.
  */
 export function nameText(name: Name): string {
   const parts = [...name].reverse();
@@ -35,12 +35,12 @@ function attributeText(attribute: AttributeTypeAndValue): string {
   const text =
     value.utf8String ?? value.printableString ?? value.ia5String ?? value.bmpString ?? value.teletexString;
   if (shortName !== undefined && text !== undefined) return `${shortName}=${escaped(text)}`;
-  // Of a type or value that has no text: the value's DER, section 2.4.
+  // The DER of a value that has no text, or whose type has no name (section 2.4).
   const der = Buffer.from(AsnConvert.serialize(value)).toString('hex').toUpperCase();
   return `${shortName ?? type}=#${der}`;
 }
 
-/** Section 2.4: what has a meaning in the text is escaped. */
+/** Escapes special characters (section 2.4). */
 function escaped(value: string): string {
   return value
     .replace(/["+,;<>\\]/g, '\\$&')

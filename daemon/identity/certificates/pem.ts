@@ -1,6 +1,6 @@
 /**
- * Writes PEM (RFC 7468, section 2): lines of 64 characters and a last one that has some. OpenSSL takes an empty line for the
- * end of a header, and the block for none.
+ * Encodes PEM (RFC 7468, section 2): lines of 64 characters, without an empty last line, which OpenSSL would treat as the end
+ * of a header.
  * @param label such as `CERTIFICATE` or `X509 CRL`
  */
 export function toPem(der: Buffer, label: string): string {

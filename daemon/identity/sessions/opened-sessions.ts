@@ -1,31 +1,33 @@
-// Sessions whose tokens were opened: clients of AWS send theirs with every request, and the HSM need not open it each time.
+// Cache of sessions whose tokens were opened: AWS clients send the token with every request, and the HSM need not decrypt it
+// each time.
 import { hash } from 'node:crypto';
 import type { AnySession } from './session.js';
 import { signingKey } from '../signatures/sigv4.js';
 import type { SigningScope } from '../signatures/signing-keys.js';
 
-/** Sessions that are remembered; of more the one that was used last the longest ago is forgotten. */
+/** Maximum number of cached sessions; beyond that the least recently used is forgotten. */
 const maxRemembered = 1_024;
-/** How often those that have expired are forgotten, in milliseconds. */
+/** Milliseconds between removals of expired sessions. */
 const sweepInterval = 60_000;
-/** Of one session: two services, on two days around midnight. */
+/** Maximum number of signing keys of a session: two services, on two days around midnight. */
 const maxSigningKeys = 4;
 
-/** An opened token, with the keys that sign for it. Who asks decides anew, at each request, whether the session counts. */
+/** An opened session token with its signing keys. The caller checks for each request whether the session is still valid. */
 export class RememberedSession {
   /** By day, Region and service. */
   readonly #signingKeys = new Map<string, Buffer>();
   #isWiped = false;
 
-  /** @param secret is this object's from now on, and wiped by it */
+  /** @param secret the secret access key in UTF-8; this object wipes it */
   constructor(
     readonly session: AnySession,
     private readonly secret: Buffer,
   ) {}
 
   /**
+   * Derives or finds the signing key for a scope.
    * @returns 32 bytes, which the caller wipes
-   * @throws Error where it was wiped: a key made of zeros would be one that everybody has
+   * @throws Error if the secret was wiped, because anybody could derive a key from zeros
    */
   signingKey({ date, region, service }: SigningScope): Buffer {
     if (this.#isWiped) throw new Error('The secret of this session was wiped.');
@@ -39,6 +41,7 @@ export class RememberedSession {
     return Buffer.from(key);
   }
 
+  /** Wipes the secret and all keys. */
   wipe(): void {
     this.#isWiped = true;
     this.secret.fill(0);
@@ -51,7 +54,7 @@ export class RememberedSession {
   }
 }
 
-/** A session is found by the hash of its access key id and token, and until it expires. */
+/** Opened sessions by the hash of access key ID and token, until they expire. */
 export class OpenedSessions {
   readonly #sessions = new Map<string, RememberedSession>();
 
@@ -59,11 +62,12 @@ export class OpenedSessions {
     setInterval(() => this.#sweep(), sweepInterval).unref();
   }
 
-  /** How many are remembered. */
+  /** Number of cached sessions. */
   get size(): number {
     return this.#sessions.size;
   }
 
+  /** Finds a session that has not expired. */
   find(accessKeyId: string, token: string): RememberedSession | undefined {
     const name = nameOf(accessKeyId, token);
     const found = this.#sessions.get(name);
@@ -73,11 +77,12 @@ export class OpenedSessions {
       found.wipe();
       return undefined;
     }
-    // The order of a Map is that of insertion: the first is the one to forget.
+    // A Map is ordered by insertion, so the first entry is the least recently used.
     this.#sessions.set(name, found);
     return found;
   }
 
+  /** Adds a session. */
   remember(accessKeyId: string, token: string, opened: RememberedSession): void {
     const name = nameOf(accessKeyId, token);
     this.#forget(name);

@@ -1,4 +1,4 @@
-// What a session token carries.
+// The content of session tokens.
 import { z } from 'zod';
 
 /** A session of a role, in JSON. */
@@ -9,12 +9,12 @@ export const sessionSchema = z.strictObject({
   issuedAt: z.number(),
   /** Epoch seconds. */
   expiresAt: z.number(),
-  /** A policy document that bounds the session, as given. */
+  /** The session policy, as given. */
   policy: z.string().optional(),
-  /** Managed policies that bound it. One that is deleted, or made anew under its name, allows nothing any more. */
+  /** Managed session policies. One that was deleted, even if its name is used again, allows nothing. */
   policies: z.array(z.strictObject({ name: z.string(), id: z.string() })),
   tags: z.array(z.strictObject({ key: z.string(), value: z.string() })),
-  /** Keys of the tags that sessions which this one assumes get too. */
+  /** Keys of the transitive tags, which sessions that this one assumes inherit. */
   transitiveTagKeys: z.array(z.string()),
 });
 
@@ -23,7 +23,7 @@ export type Session = z.output<typeof sessionSchema>;
 
 /** A session of a user or of the root, in JSON. */
 export const principalSessionSchema = z.strictObject({
-  /** Unique id of the user, or the account's number for its root. */
+  /** Unique ID of the user, or the account ID for the root. */
   principalId: z.string(),
   /** Epoch seconds: `aws:TokenIssueTime`. */
   issuedAt: z.number(),
@@ -34,4 +34,5 @@ export const principalSessionSchema = z.strictObject({
 /** Temporary credentials of a user or of the root (GetSessionToken): they have the permissions of their principal. */
 export type PrincipalSession = z.output<typeof principalSessionSchema>;
 
+/** A session of a role, a user or the root. */
 export type AnySession = Session | PrincipalSession;

@@ -1,6 +1,6 @@
-// Temporary credentials. Sessions are not stored: a token carries its session, secret included, encrypted under the HSM's
-// key for secrets and bound to the access key id. In front of that is a MAC that the daemon checks by itself, so that a
-// made-up or expired token never reaches the HSM.
+// Temporary credentials. Sessions are not stored: a token contains its session, including the secret, encrypted under the
+// HSM's key for secrets and bound to the access key ID. A MAC in front, which the daemon checks without the HSM, keeps
+// forged and expired tokens away from the HSM.
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { IdentityError } from '../errors.js';
@@ -17,46 +17,47 @@ const contentSchema = z.strictObject({
 });
 
 /**
- * A token is, in base64: format (1 byte), HMAC-SHA-256 (32 bytes) over access key id and all that follows, end of the
- * session in epoch milliseconds (8 bytes, big endian), the session, sealed. Format 1 had no MAC and no
- * end, and is refused.
+ * A token is the base64 of: format (1 byte), HMAC-SHA-256 (32 bytes) over the access key ID and the rest, end of the session
+ * in epoch milliseconds (8 bytes, big-endian), the encrypted session. Format 1 had no MAC and no end, and is refused.
  */
 const format = 2;
 const macAt = 1;
 const expiryAt = macAt + 32;
 const sealedAt = expiryAt + 8;
-/** IV and tag. */
+/** Length of IV and tag. */
 const minSealedLength = 12 + 16;
-/** Bytes of a token's content: in base64 it must leave room for the other headers of a request (16 KiB in all). */
+/** Maximum length of a token's content in bytes. In base64 it must leave room for the other headers of a request (16 KiB). */
 const maxContent = 6_000;
 const maxToken = 9_000;
 
-/** What is signed in the HSM, with the store's id behind it, to make the key for the tokens' MACs. */
+/** The key for the tokens' MACs is the HSM's MAC of this message and the store's ID. */
 const macKeyMessage = 'keyhold session tokens v2\0';
 
-/** What AssumeRole gives its caller. */
+/** Temporary credentials for a client. */
 export interface TemporaryCredentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken: string;
-  /** How much of the room for policies and tags is used, in percent. */
+  /** Percentage of the space for policies and tags that is used. */
   readonly packedSize: number;
 }
 
-/** A session that was opened, and the key that signs for it, 32 bytes, which the caller wipes. */
+/** An opened session. */
 export interface OpenedSession {
   readonly accessKeyId: string;
   readonly session: AnySession;
+  /** 32 bytes, which the caller wipes. */
   readonly signingKey: Buffer;
 }
 
+/** Creates and opens session tokens. */
 export class Sessions {
   readonly #opened = new OpenedSessions();
-  /** Tokens that the HSM opens now: a flood of one token costs it one call. */
+  /** Tokens that the HSM is decrypting: a flood of the same token costs one call. */
   readonly #opening = new Map<string, Promise<RememberedSession | undefined>>();
   readonly #macKey: KeyObject;
 
-  /** @param macKey 32 bytes, secret, the same at each start; the caller wipes it */
+  /** @param macKey 32 bytes, secret, constant across starts; the caller wipes it */
   constructor(
     private readonly store: KeyStore,
     private readonly secrets: Secrets,
@@ -67,7 +68,8 @@ export class Sessions {
 
   /**
    * Derives the key for the tokens' MACs in the HSM.
-   * @param mac HMAC-SHA-256 under a key of the HSM
+   * @param mac HMAC-SHA-256 under a key in the HSM
+   * @throws HsmError
    */
   static async start(
     store: KeyStore,
@@ -81,7 +83,7 @@ export class Sessions {
     return sessions;
   }
 
-  /** @throws IdentityError (session-too-large), HsmError */
+  /** Makes the credentials of a session. @throws IdentityError (session-too-large), HsmError */
   async create(session: AnySession): Promise<TemporaryCredentials> {
     const accessKeyId = uniqueId('session');
     const secretAccessKey = (await this.store.random(30)).toString('base64');
@@ -93,8 +95,7 @@ export class Sessions {
         `Packed policy consumes ${packedSize}% of allotted space, please use smaller policies and fewer tags.`,
       );
     }
-    const sealed = await this.secrets.seal(secretName(accessKeyId), content);
-    content.fill(0);
+    const sealed = await this.secrets.seal(secretName(accessKeyId), content).finally(() => content.fill(0));
     const expiry = Buffer.alloc(8);
     expiry.writeBigUInt64BE(BigInt(session.expiresAt * 1000));
     const authenticated = Buffer.concat([expiry, sealed]);
@@ -104,11 +105,11 @@ export class Sessions {
   }
 
   /**
-   * Opens a token. Whether its principal still exists is asked anew for each request.
-   * @param scope of the signature
-   * @returns undefined where it is none of ours, or of another access key; the HSM hears of neither that nor of an
-   *   expired one
-   * @throws HsmError where the HSM does not answer
+   * Opens a token. The caller checks for each request whether its principal still exists.
+   * @param scope the scope of the signature
+   * @returns undefined if the token is not authentic or belongs to another access key; the HSM is called neither for such a
+   *   token nor for an expired one
+   * @throws HsmError
    */
   async open(
     accessKeyId: string,
@@ -129,12 +130,12 @@ export class Sessions {
     return found && opened(accessKeyId, found, scope);
   }
 
-  /** Whether the HSM is not needed to tell what a token is worth. */
+  /** Whether a token is authentic, without calling the HSM. */
   isAuthentic(accessKeyId: string, token: string): boolean {
     return this.#authentic(accessKeyId, token) !== undefined;
   }
 
-  /** The bytes of a token whose MAC is right. */
+  /** Returns the bytes of a token if its MAC is valid. */
   #authentic(accessKeyId: string, token: string): Buffer | undefined {
     const bytes = Buffer.from(token.length > maxToken ? '' : token, 'base64');
     if (
@@ -172,7 +173,7 @@ function opened(accessKeyId: string, found: RememberedSession, scope: SigningSco
   return { accessKeyId, session: found.session, signingKey: found.signingKey(scope) };
 }
 
-/** What a session's content is sealed as. */
+/** The name that a session's content is sealed with. */
 function secretName(accessKeyId: string): string {
   return `session/${accessKeyId}`;
 }

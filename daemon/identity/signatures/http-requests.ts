@@ -1,20 +1,20 @@
-// What is peculiar to signed HTTP requests of the AWS endpoint, beside what they share with the WebSocket upgrade.
+// Checks of signed HTTP requests that apply to the AWS endpoint only, not to the WebSocket upgrade.
 import { hash } from 'node:crypto';
 import { IdentityError } from '../errors.js';
 import { type Authorization, headerValue, headerValues, type SignedRequest } from './sigv4.js';
 
-/** Headers whose value the service acts on: each of those that is there must be signed, and be there once. */
+/** Headers that the service acts on: each that is present must be signed and occur once. */
 const significant = ['x-amz-target', 'x-amz-content-sha256', 'x-amz-security-token'];
 
-/** Headers of which two would let two readers of a request see two requests. */
+/** Headers that must occur once, or two readers could understand a request differently. */
 const single = ['authorization', 'host', 'date', 'x-amz-date', 'content-type', ...significant];
 
 /**
- * A request's signed parts.
- * @param rawHeaders names and values in turn
- * @param body the bytes that came
- * @throws IdentityError (incomplete-signature) for a header that is there twice, IdentityError (invalid-signature) for a body that is
- *   not signed or another than was signed
+ * Collects the signed parts of a request.
+ * @param rawHeaders names and values alternating
+ * @param body the received body
+ * @throws IdentityError (incomplete-signature) for a duplicate header; (invalid-signature) if the body is not signed, or not
+ * the   one that was signed
  */
 export function signedHttpRequest(
   method: string,
@@ -24,7 +24,7 @@ export function signedHttpRequest(
 ): SignedRequest {
   for (const name of single) {
     if (headerValues(rawHeaders, name).length < 2) continue;
-    throw new IdentityError('incomplete-signature', `The header '${name}' must be there once.`);
+    throw new IdentityError('incomplete-signature', `The header '${name}' must occur only once.`);
   }
   const payloadHash = hash('sha256', body, 'hex');
   const claimed = headerValue(rawHeaders, 'x-amz-content-sha256');
@@ -32,24 +32,24 @@ export function signedHttpRequest(
     throw new IdentityError(
       'invalid-signature',
       /^[0-9a-f]{64}$/.test(claimed)
-        ? "'X-Amz-Content-SHA256' is not the hash of the body that came."
-        : "The body must be signed: 'X-Amz-Content-SHA256' takes its SHA-256 in hex, and may be left out.",
+        ? "'X-Amz-Content-SHA256' is not the hash of the received body."
+        : "The body must be signed: 'X-Amz-Content-SHA256' must be its SHA-256 in hex, or be left out.",
     );
   }
   return { method, target, rawHeaders, payloadHash };
 }
 
 /**
- * When a request was signed: X-Amz-Date, or Date where that is absent.
- * @returns `YYYYMMDDTHHMMSSZ`, or what was given instead
- * @throws IdentityError (incomplete-signature) where neither is there, or a header that counts is not signed
+ * Returns the time of signing: X-Amz-Date, or Date if that is absent.
+ * @returns `YYYYMMDDTHHMMSSZ`, or the header's text if it has another format
+ * @throws IdentityError (incomplete-signature) if both are absent, or a significant header is not signed
  */
 export function signedDate({ rawHeaders }: SignedRequest, { signedHeaders }: Authorization): string {
   const header = headerValue(rawHeaders, 'x-amz-date') === '' ? 'date' : 'x-amz-date';
   const text = headerValue(rawHeaders, header);
   if (text === '') throw incomplete("Authorization header requires existence of 'X-Amz-Date' or 'Date'.");
   const present = significant.filter((name) => headerValue(rawHeaders, name) !== '');
-  // Date is signed as part of the string to sign. HTTP/2 may sign its own name of the host.
+  // Date is part of the string to sign. HTTP/2 clients may sign `:authority` instead of `host`.
   const host =
     signedHeaders.includes(':authority') && headerValue(rawHeaders, ':authority') !== '' ? [] : ['host'];
   const dated = header === 'x-amz-date' ? [header] : [];
@@ -62,9 +62,10 @@ export function signedDate({ rawHeaders }: SignedRequest, { signedHeaders }: Aut
   return Number.isNaN(time.getTime()) ? text : time.toISOString().replace(/[-:]|\.\d+/g, '');
 }
 
-/** Why a credential is none. The upgrade tells no reason, the AWS endpoint tells AWS's. */
+/** Why a credential is refused. The upgrade reveals no reason, the AWS endpoint the same as AWS. */
 export type CredentialFault = 'unknown' | 'signature' | 'expired';
 
+/** The errors of the AWS endpoint by reason. */
 export const credentialErrors: Readonly<Record<CredentialFault, () => IdentityError>> = {
   unknown: () =>
     new IdentityError('unrecognized-credential', 'The security token included in the request is invalid.'),

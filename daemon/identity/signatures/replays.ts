@@ -4,11 +4,11 @@ import { type Exceeded, type Holder, type Share, type ShareLimits, Shares } from
 /** A signature that was seen. */
 interface Seen {
   readonly expiry: number;
-  /** Of the open share that it is counted in. */
+  /** Name of the share that it is counted in. */
   readonly holder: string;
 }
 
-/** Signatures seen within the time window, each of which opens one connection only. */
+/** Signatures seen within the time window. Each can open only one connection. */
 export class Replays {
   readonly #seen = new Map<string, Seen>();
   readonly #shares: Shares;
@@ -17,7 +17,7 @@ export class Replays {
 
   /**
    * @param window milliseconds for which a signature must be remembered
-   * @param limits signatures that are remembered
+   * @param limits limits of the number of remembered signatures
    */
   constructor(
     private readonly window: number,
@@ -29,15 +29,15 @@ export class Replays {
   /**
    * Remembers a valid signature.
    * @param now epoch milliseconds
-   * @throws IdentityError (invalid-signature) where it was seen before, IdentityError (throttled) where its holder, or all, have opened too
-   *   many connections within the window
+   * @throws IdentityError (invalid-signature) if it was seen before; (throttled) if its holder, or all holders, have opened
+   * too   many connections within the window
    */
   claim(signature: string, now: number, holder: Holder): void {
     this.#forget(now);
     if (this.#seen.has(signature)) {
       throw new IdentityError(
         'invalid-signature',
-        'This signature was used before: sign each connection anew.',
+        'This signature was used before: make a new signature for each connection.',
       );
     }
     const name = `${holder.principal} ${holder.source}`;
@@ -49,7 +49,7 @@ export class Replays {
     this.#seen.set(signature, { expiry: now + this.window, holder: name });
   }
 
-  /** Those whose window has passed: they are the first that were added. */
+  /** Forgets the signatures whose window has passed, which are the oldest entries. */
   #forget(now: number): void {
     for (const [old, { expiry, holder }] of this.#seen) {
       if (expiry > now) return;
@@ -69,6 +69,6 @@ export class Replays {
       source: `This address has opened ${perSource} connections within ten minutes, which is the limit (limits.upgradesPerSource)`,
       total: `${total - reservedForRoot} connections were opened within ten minutes, which is the limit (limits.upgrades)`,
     };
-    return `${sentences[exceeded]}: keep connections open and use them again.`;
+    return `${sentences[exceeded]}: keep connections open and reuse them.`;
   }
 }

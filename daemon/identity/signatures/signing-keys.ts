@@ -1,8 +1,8 @@
-// Derived signing keys of access keys, kept for the day so that only the first request of a day needs the HSM.
+// Cache of the derived signing keys of access keys, so that only the first request of a day needs the HSM.
 import { randomBytes } from 'node:crypto';
 import { signingKey } from './sigv4.js';
 
-/** What a signing key is for. */
+/** The scope of a signing key. */
 export interface SigningScope {
   /** YYYYMMDD */
   readonly date: string;
@@ -27,8 +27,8 @@ interface Pending {
 }
 
 /**
- * Cache of signing keys. The whole scope is part of the name, so that an answer that comes late can only fill its own
- * place. Requests that need the same key at the same time share one derivation: a flood of them costs the HSM one call.
+ * Cache of signing keys. The name of an entry includes the whole scope, so a late result cannot overwrite another entry.
+ * Requests that need the same key at the same time share one derivation: a flood of them costs the HSM one call.
  */
 export class SigningKeys {
   readonly #cached = new Map<string, Cached>();
@@ -38,10 +38,10 @@ export class SigningKeys {
   #newestDay = '';
 
   /**
-   * The key of an access key for a scope.
-   * @param owner undefined: there is no such access key, and a key is made of a secret that nobody has
-   * @param readSecret gives the secret, which is wiped here
-   * @param isCurrent whether the access key is still what it was; otherwise nothing of it is kept
+   * Finds or derives the key of an access key for a scope.
+   * @param owner undefined if there is no such access key; then the key is derived from a random secret
+   * @param readSecret reads the secret, which is wiped here
+   * @param isCurrent whether the access key has not changed; if it has, the key is not cached
    * @returns 32 bytes, which the caller wipes
    */
   async get(
@@ -86,7 +86,7 @@ export class SigningKeys {
     try {
       const key = derive(await readSecret(), scope);
       if (isCurrent()) this.#keep(name, text, scope, key);
-      // Everybody who waits for it copies it first.
+      // After all waiting requests have copied it.
       setImmediate(() => key.fill(0));
       return key;
     } finally {
@@ -101,7 +101,7 @@ export class SigningKeys {
     this.#cached.set(name, { text, key: Buffer.from(key) });
   }
 
-  /** Around midnight two days are in use, since clocks may differ by minutes. */
+  /** Keeps two days, because clocks may differ by minutes around midnight. */
   #forgetBefore(date: string): void {
     for (const [name, { key }] of this.#cached) {
       const [, day = ''] = name.split('/');

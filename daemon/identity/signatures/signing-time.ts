@@ -1,14 +1,14 @@
 import { IdentityError } from '../errors.js';
 
-/** How far a client's clock may be off, in milliseconds; AWS's five minutes. */
+/** Maximum deviation of a client's clock in milliseconds: five minutes, as at AWS. */
 export const maxSkew = 5 * 60 * 1000;
 
 /**
- * Checks when a request was signed.
+ * Checks the time of signing.
  * @param time the header X-Amz-Date
  * @param date the day in Credential
  * @param now epoch milliseconds
- * @returns it in epoch milliseconds
+ * @returns the time of signing in epoch milliseconds
  * @throws IdentityError (incomplete-signature, invalid-signature)
  */
 export function checkSigningTime(time: string, date: string, now: number): number {
@@ -19,11 +19,11 @@ export function checkSigningTime(time: string, date: string, now: number): numbe
   if (Number.isNaN(signedAt) || !time.startsWith(date)) {
     throw new IdentityError(
       'incomplete-signature',
-      "'X-Amz-Date' must be YYYYMMDDTHHMMSSZ and of the day in Credential.",
+      "'X-Amz-Date' must have the format YYYYMMDDTHHMMSSZ and the date in Credential.",
     );
   }
   if (Math.abs(signedAt - now) > maxSkew) {
-    // AWS's words: SDKs read the server's time from them and sign again.
+    // AWS's text: SDKs read the server's time from it and sign again.
     const [off, bound, sign] =
       signedAt < now ? ['expired', 'now earlier', '-'] : ['not yet current', 'still later', '+'];
     const limit = basicTime(signedAt < now ? now - maxSkew : now + maxSkew);

@@ -4,12 +4,12 @@ import { IdentityError } from '../errors.js';
 
 const algorithm = 'AWS4-HMAC-SHA256';
 
-/** What of an HTTP request is signed. */
+/** The signed parts of an HTTP request. */
 export interface SignedRequest {
   readonly method: string;
-  /** Path and query as on the request line. */
+  /** Path and query, as on the request line. */
   readonly target: string;
-  /** Names and values in turn, as received (`rawHeaders` of node:http). */
+  /** Names and values alternating, as received (`rawHeaders` of node:http). */
   readonly rawHeaders: readonly string[];
   /** SHA-256 of the body, lower-case hex. */
   readonly payloadHash: string;
@@ -28,14 +28,14 @@ export interface Authorization {
 }
 
 /**
- * Reads an Authorization header.
- * @throws IdentityError (missing-credential) without one, IdentityError (incomplete-signature) for one that is not of the form
+ * Parses an Authorization header.
+ * @throws IdentityError (missing-credential) if there is none; (incomplete-signature) if it is malformed
  */
 export function parseAuthorization(header: string | undefined): Authorization {
   if (!header?.startsWith(algorithm)) {
     throw new IdentityError(
       'missing-credential',
-      'Missing Authentication Token: sign the request with SigV4, in its Authorization header and not in its query.',
+      'Missing Authentication Token: sign the request with SigV4 in its Authorization header, not in its query.',
     );
   }
   const parts = new Map(
@@ -62,7 +62,7 @@ export function parseAuthorization(header: string | undefined): Authorization {
   return { accessKeyId, date, region, service, signedHeaders, signature: part('Signature') };
 }
 
-/** The canonical request. */
+/** Makes the canonical request. */
 export function canonicalRequest(request: SignedRequest, signedHeaders: readonly string[]): string {
   const mark = request.target.indexOf('?');
   const path = mark === -1 ? request.target : request.target.slice(0, mark);
@@ -78,14 +78,18 @@ export function canonicalRequest(request: SignedRequest, signedHeaders: readonly
   ].join('\n');
 }
 
-/** @param time `YYYYMMDDTHHMMSSZ` @param canonical with one character for each byte, as node:http reads headers */
+/**
+ * Makes the string to sign.
+ * @param time `YYYYMMDDTHHMMSSZ`
+ * @param canonical the canonical request, one character for each byte, as node:http reads headers
+ */
 export function stringToSign(time: string, scope: Authorization, canonical: string): string {
   const credentialScope = `${scope.date}/${scope.region}/${scope.service}/aws4_request`;
   const digest = createHash('sha256').update(canonical, 'latin1').digest('hex');
   return `${algorithm}\n${time}\n${credentialScope}\n${digest}`;
 }
 
-/** The key that signs for one day, Region and service: 32 bytes, which the caller wipes. */
+/** Derives the signing key for a day (YYYYMMDD), Region and service. @returns 32 bytes, which the caller wipes */
 export function signingKey(secret: Buffer, date: string, region: string, service: string): Buffer {
   const seed = Buffer.concat([Buffer.from('AWS4'), secret]);
   let key = seed;
@@ -97,15 +101,15 @@ export function signingKey(secret: Buffer, date: string, region: string, service
   return key;
 }
 
-/** The signature, 32 bytes. */
+/** Signs a string to sign. @returns 32 bytes */
 export function sign(key: Buffer, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest();
 }
 
-/** Values by name in lower case. A request is asked for a dozen headers, so its names are gone through once. */
+/** Values by lower-case name. A dozen headers of each request are looked up, so its names are indexed once. */
 const indexes = new WeakMap<readonly string[], ReadonlyMap<string, readonly string[]>>();
 
-/** The values that a header has, as they came. @param name in lower case */
+/** Returns the values of a header, as received. @param name in lower case */
 export function headerValues(rawHeaders: readonly string[], name: string): readonly string[] {
   let index = indexes.get(rawHeaders);
   if (!index) {
@@ -116,8 +120,9 @@ export function headerValues(rawHeaders: readonly string[], name: string): reado
 }
 
 /**
- * The values of a header as SigV4 has them: joined with commas, runs of white space made one space. That is white space of
- * ASCII: other bytes that JavaScript takes for some are parts of characters in UTF-8.
+ * Returns the values of a header in SigV4's form: joined with commas, each run of white space replaced by a space. Only ASCII
+ * white space counts, because other bytes that JavaScript treats as white space are parts of UTF-8 characters.
+ * @param name in lower case
  */
 export function headerValue(rawHeaders: readonly string[], name: string): string {
   return headerValues(rawHeaders, name)
@@ -142,7 +147,7 @@ function canonicalPath(path: string): string {
     if (segment === '..') kept.pop();
     else if (segment !== '' && segment !== '.') kept.push(segment);
   }
-  // Clients keep a slash at the end, and make none of dots there.
+  // Clients keep a trailing slash, and add none for trailing dots.
   return `/${kept.map(encode).join('/')}${path.endsWith('/') && kept.length > 0 ? '/' : ''}`;
 }
 
@@ -153,7 +158,7 @@ function canonicalQuery(query: string): string {
     const [name, value] = mark === -1 ? [pair, ''] : [pair.slice(0, mark), pair.slice(mark + 1)];
     return [encode(decode(name)), encode(decode(value))] as const;
   });
-  // By name and then by value; sorting the joined pairs would put "a-b=" before "a=".
+  // Sorted by name and then by value; sorting the joined pairs would put "a-b=" before "a=".
   pairs.sort(([nameA, valueA], [nameB, valueB]) => compare(nameA, nameB) || compare(valueA, valueB));
   return pairs.map(([name, value]) => `${name}=${value}`).join('&');
 }
@@ -169,7 +174,7 @@ function decode(text: string): string {
   return plain;
 }
 
-/** Percent-encoding of bytes (a latin1 string, as node:http gives a target) but for RFC 3986's unreserved characters. */
+/** Percent-encodes bytes (a latin1 string, like the target of node:http) except for RFC 3986's unreserved characters. */
 function encode(text: string): string {
   return text.replace(/[^A-Za-z0-9\-._~]/g, (character) => {
     return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;

@@ -2,7 +2,7 @@
 import { exceptions } from '../../../proto/errors.js';
 import type { ContextEntry, ExplainPolicyRequest, StringMap } from '../../../proto/generated/messages.js';
 import { type Caller, principalArn } from '../../identity/caller.js';
-import { imaginedCaller } from '../../identity/simulated-caller.js';
+import { simulatedCaller } from '../../identity/simulated-caller.js';
 import type { Key } from '../../keys/index.js';
 import { decisionAbout, rootAssumesNothing } from '../../policy/engine/authorize.js';
 import { accessDenied, explain } from '../../policy/engine/messages.js';
@@ -30,7 +30,7 @@ export function policyExplanationOperations(
     permissions: [
       {
         action: 'keyhold:ExplainPolicy',
-        resource: ({ principal }, { identities }) => imaginedCaller(principal, identities)?.arn ?? principal,
+        resource: ({ principal }, { identities }) => simulatedCaller(principal, identities)?.arn ?? principal,
       },
     ],
     audited: ['principal', 'action', 'keyId', 'resourceArn', 'context'],
@@ -102,7 +102,7 @@ function permissionFor(
 
 /** @throws NoSuchEntityException */
 function existingPrincipal(principal: string, { identities }: Services): Caller {
-  const caller = imaginedCaller(principal, identities);
+  const caller = simulatedCaller(principal, identities);
   if (caller) return caller;
   throw new exceptions.NoSuchEntityException(
     `There is no principal '${principal}': name "root", user/NAME, role/NAME or an ARN.`,

@@ -1,14 +1,15 @@
-// Checks a store's folder before LevelDB opens it: version 1.20 takes a folder without CURRENT for a new store, and deletes
+// Checks a store's folder before LevelDB opens it: version 1.20 treats a folder without CURRENT as a new store, and deletes
 // the files of the old one.
 import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { findLogDamage } from './leveldb-log.js';
 
-/** https://github.com/google/leveldb/blob/main/doc/impl.md */
+/** Files of a store (https://github.com/google/leveldb/blob/main/doc/impl.md). */
 const storeFile = /^(CURRENT|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp))$/;
 /** Files with records; a store whose creation was interrupted has none. */
 const dataFile = /^\d+\.(log|ldb|sst)$/;
 
+/** Why LevelDB must not open a folder. */
 export type FolderFault =
   /** The folder has no file of a store. */
   | { readonly kind: 'missing' }

@@ -1,5 +1,5 @@
-// Checks LevelDB's write-ahead log before LevelDB reads it. LevelDB silently skips a record with a wrong checksum and all that
-// follow in its block of 32 KiB: acknowledged changes would be lost.
+// Checks LevelDB's write-ahead log before LevelDB reads it. LevelDB silently skips a record with a wrong checksum and all
+// that follow in the same block of 32 KiB, so acknowledged changes would be lost.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -35,8 +35,8 @@ function endOfRecord(log: Buffer, at: number): number | undefined {
 }
 
 /**
- * Looks for damage in the logs of a closed store. A torn record at the end is none: a crash leaves one, and it was never
- * acknowledged. Damage to the very last record looks the same.
+ * Looks for damage in the logs of a closed store. A torn record at the end is not damage: a crash leaves one, and it was
+ * never acknowledged. Damage to the very last record looks the same.
  * @param folder of the store; it may be missing
  * @returns a sentence for each damaged file
  */
@@ -56,7 +56,7 @@ function findDamage(log: Buffer): number | undefined {
     if (end === undefined) break;
     at = end;
   }
-  // A batch that begins after a record that is not whole: that is no torn end.
+  // A complete batch after an incomplete record: this is damage, not a torn end.
   for (let later = at + 1; later + headerLength <= log.length; later++)
     if (log[later + 6]! <= recordTypes.first && endOfRecord(log, later) !== undefined) return at;
   return undefined;

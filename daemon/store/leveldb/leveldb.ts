@@ -22,7 +22,7 @@ type Listener = (changes: readonly Change[]) => void;
 export class LevelStore implements MetadataStore {
   readonly #db: Level<string, Buffer>;
   readonly #listeners = new Set<readonly [prefix: string, listener: Listener]>();
-  /** Batches run one after another, so nothing changes between a batch's preconditions and its changes. */
+  /** Batches run one after another, so that nothing changes between the check of a batch's preconditions and its write. */
   #tail: Promise<unknown> = Promise.resolve();
   /** After a failed batch: the values of its keys before it. */
   #unwritten: readonly Precondition[] | undefined;
@@ -35,8 +35,8 @@ export class LevelStore implements MetadataStore {
   /**
    * Opens an existing store. It never creates one: a missing store means a disk that is not mounted, or lost files.
    * @param path the folder
-   * @throws StoreError 'missing'; 'locked' if another process has it open; 'corrupt' if not all of it can be read, and then
-   *   its files are unchanged
+   * @throws StoreError 'missing'; 'locked' if another process has it open; 'corrupt' if it is damaged, and then its files are
+   *   unchanged; 'unavailable'
    */
   static async open(path: string): Promise<LevelStore> {
     const fault = faultOf(path);
@@ -57,7 +57,7 @@ export class LevelStore implements MetadataStore {
   static async create(path: string): Promise<LevelStore> {
     const fault = faultOf(path);
     if (!fault || fault.kind === 'damaged')
-      throw new StoreError('corrupt', `The metadata store ${path} is there already: it is not made anew.`);
+      throw new StoreError('corrupt', `The metadata store ${path} exists already and is not overwritten.`);
     makeFolderSync(path);
     return await LevelStore.#open(path, { createIfMissing: true });
   }
@@ -75,6 +75,7 @@ export class LevelStore implements MetadataStore {
     return new LevelStore(db);
   }
 
+  /** Returns the value of a key; undefined if there is none. @throws StoreError */
   async get(key: string): Promise<Buffer | undefined> {
     try {
       return await this.#db.get(key);
@@ -83,6 +84,7 @@ export class LevelStore implements MetadataStore {
     }
   }
 
+  /** Reads the entries of a range in order. @throws StoreError */
   async *range({ from, to }: Range): AsyncIterable<Entry> {
     try {
       for await (const [key, value] of this.#db.iterator({ gte: from, lt: to })) yield { key, value };
@@ -91,11 +93,12 @@ export class LevelStore implements MetadataStore {
     }
   }
 
-  /** When the present write began, by performance.now. */
+  /** Start of the present write, by performance.now; undefined if there is none. */
   get busySince(): number | undefined {
     return this.#busySince;
   }
 
+  /** Applies changes atomically and durably. @throws StoreError 'precondition-failed', 'unavailable' */
   batch(changes: readonly (Put | Delete)[], preconditions: readonly Precondition[] = []): Promise<void> {
     const applied = this.#tail.then(() => {
       this.#busySince = performance.now();
@@ -105,12 +108,14 @@ export class LevelStore implements MetadataStore {
     return applied;
   }
 
+  /** Calls a listener after each batch that changes keys with a prefix. @returns a function that ends this */
   watch(prefix: string, listener: Listener): () => void {
     const entry = [prefix, listener] as const;
     this.#listeners.add(entry);
     return () => this.#listeners.delete(entry);
   }
 
+  /** Waits for the batches and closes the store. */
   async close(): Promise<void> {
     await this.#tail;
     await this.#db.close();
@@ -129,7 +134,7 @@ export class LevelStore implements MetadataStore {
     this.#notify(changes);
   }
 
-  /** One call for all: each takes a trip to the thread pool. */
+  /** Reads all keys with one call, because each call takes a trip to the thread pool. */
   async #check(preconditions: readonly Precondition[]): Promise<void> {
     let present: (Buffer | undefined)[];
     try {
@@ -140,7 +145,7 @@ export class LevelStore implements MetadataStore {
     for (const [index, { key, value }] of preconditions.entries()) {
       const found = present[index];
       const holds = found === undefined ? value === undefined : value !== undefined && found.equals(value);
-      if (!holds) throw new StoreError('precondition-failed', `'${key}' has changed meanwhile`);
+      if (!holds) throw new StoreError('precondition-failed', `The record '${key}' was changed meanwhile`);
     }
   }
 
@@ -158,9 +163,9 @@ export class LevelStore implements MetadataStore {
   }
 
   /**
-   * Reopens the database after a failed write. LevelDB 1.20 would append behind the torn record that the failure left in its
-   * log, and at the next start drop everything acknowledged after that record.
-   * @param before the values before the failed batch: whether it was written is unknown, so it is undone
+   * Reopens the database after a failed write. LevelDB 1.20 would append after the torn record that the failure left in its
+   * log, and the next start would drop everything that was acknowledged after that record.
+   * @param before the values before the failed batch, which is undone because it may have been written
    */
   async #reopen(before: readonly Precondition[]): Promise<void> {
     try {
@@ -192,13 +197,14 @@ const codes: Readonly<Record<string, StoreErrorCode>> = {
 };
 
 const advice: Readonly<Record<StoreErrorCode, string>> = {
-  locked: 'is in use by another daemon: stop that one first, or give this one a KEYHOLD_HOME of its own',
+  locked: 'is in use by another daemon: stop that one first, or give this one its own KEYHOLD_HOME',
   corrupt: 'is damaged: restore it from a backup',
-  missing: "is not there: mount its disk, or restore it from a backup; for a new home run 'keyhold init'",
+  missing: "does not exist: mount its disk, or restore it from a backup; for a new home run 'keyhold init'",
   newer: 'was written by a newer Keyhold',
   'rolled-back': 'is older than it was',
-  'precondition-failed': 'has changed meanwhile',
-  unavailable: 'cannot be read or written: see that its disk is whole, mounted for writing, and has room',
+  'precondition-failed': 'was changed meanwhile',
+  unavailable:
+    'cannot be read or written: check that its disk works, is mounted for writing and has space left',
 };
 
 function faultOf(path: string): FolderFault | undefined {

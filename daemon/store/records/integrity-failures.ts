@@ -1,18 +1,18 @@
-// Integrity failures of a store whose records are each authentic: its root or anchor does not match.
+// Integrity failures of a store whose records are all authentic but do not match its root or anchor.
 import type { Anchor, Root, RootRecord } from './root.js';
 import { StoreError } from '../store.js';
 
-/** Epochs that accepting an older store skips: no copy of the refused store is ever newer than what follows. */
+/** Number of epochs that accepting an older store skips, so that no copy of the refused store is ever newer. */
 export const skippedEpochs = 1_000_000;
 
 interface Facts {
   readonly root?: RootRecord | undefined;
   readonly anchor?: Anchor | undefined;
-  /** Records that were found. */
+  /** Number of records that were found. */
   readonly found: number;
 }
 
-/** An integrity failure, with what is known of it. */
+/** An integrity failure and its details. */
 export interface IntegrityFailure extends Facts {
   readonly kind: keyof typeof kinds;
 }
@@ -23,30 +23,34 @@ const kinds = {
     const count = root?.count ?? 0;
     const difference =
       found === count
-        ? `There are as many (${found}), but at least one of them is an earlier version or another record`
+        ? `The store has that many, but at least one of them is an earlier version or another record`
         : found < count
-          ? `There are ${found}: at least ${count - found} were deleted`
-          : `There are ${found}: at least ${found - count} deleted records were put back`;
+          ? `The store has ${found}: at least ${count - found} were deleted`
+          : `The store has ${found}: at least ${found - count} deleted records were put back`;
     const older =
       root && anchor && root.epoch < anchor.epoch
-        ? ` It is older than the HSM's anchor (${dated(anchor)}), too.`
+        ? ` It is also older than the HSM's anchor (${dated(anchor)}).`
         : '';
-    return `Its root (${dated(root)}) is of ${count} records. ${difference}.${older}`;
+    return `Its root (${dated(root)}) covers ${count} records. ${difference}.${older}`;
   },
   /** The root is missing. */
   'no-root': ({ anchor, found }: Facts) =>
-    `Its root is missing, without which it is unknown whether the ${found} records are complete and the newest` +
+    `Its root is missing, so it is unknown whether its ${found} records are complete and the newest` +
     `${anchor ? `; the HSM's anchor is of ${dated(anchor)}` : ''}.`,
-  /** The HSM has seen a newer one. */
+  /** The HSM's anchor is newer. */
   older: ({ root, anchor }: Facts) =>
     `It is of ${dated(root)}, and the HSM's anchor of ${dated(anchor)}: an earlier copy was put back, or a copy of this home has used the HSM since.`,
-  /** The HSM has seen another one of the same epoch. */
+  /** The HSM's anchor has the same epoch and other content. */
   'other-store': ({ root, anchor }: Facts) =>
-    `It is of ${dated(root)}, as the HSM's anchor (${dated(anchor)}), but its content is another one: a copy that went ` +
-    'its own way was put back, or one has used the HSM.',
+    `It is of ${dated(root)}, like the HSM's anchor (${dated(anchor)}), but its content differs: a copy that diverged ` +
+    'was put back, or has used the HSM.',
 } as const;
 
-/** Compares a store with its anchor in the HSM. A newer store is right: the anchor is written after the store. */
+/**
+ * Compares a store with its anchor in the HSM. The store may be newer, because the anchor is written after it.
+ * @param found number of records in the store
+ * @returns the failure, if there is one
+ */
 export function compareWithAnchor(
   root: RootRecord,
   anchor: Anchor | undefined,
@@ -62,13 +66,13 @@ export function describeIntegrityFailure(broken: IntegrityFailure): string {
   return kinds[broken.kind](broken);
 }
 
-/** The message of a start that refuses the store. */
+/** Makes the error with which a start refuses the store. */
 export function integrityError(broken: IntegrityFailure): StoreError {
   return new StoreError(
     'rolled-back',
     `The metadata store was changed outside Keyhold. ${describeIntegrityFailure(broken)} Policies, grants and access keys in it ` +
-      'may have been changed or revoked since. Put the newest metadata store back; or, where a backup was restored on ' +
-      "purpose, let 'keyhold recover store' explain what accepting it means.",
+      'may have been changed or revoked since. Put the newest metadata store back; or, if a backup was restored on ' +
+      "purpose, run 'keyhold recover store', which explains what accepting it means.",
   );
 }
 

@@ -1,12 +1,12 @@
-/** Keys in one list: few enough that an insertion is cheap, enough that lists are few. */
+/** Number of keys in a list: small enough for cheap insertions, large enough for few lists. */
 const chunkLength = 512;
 
-/** A set of strings in order. Adding or deleting one of 100,000 moves a few hundred, not all that follow. */
+/** A sorted set of strings. Adding or deleting one of 100,000 moves a few hundred, not all that follow. */
 export class OrderedKeys {
-  /** In order, none empty. */
+  /** Sorted; no chunk is empty. */
   #chunks: string[][] = [];
 
-  /** @param keys in order, each once */
+  /** Makes a set. @param keys sorted, without duplicates */
   static from(keys: readonly string[]): OrderedKeys {
     const ordered = new OrderedKeys();
     for (let start = 0; start < keys.length; start += chunkLength)
@@ -14,10 +14,12 @@ export class OrderedKeys {
     return ordered;
   }
 
+  /** Whether there are no keys. */
   get isEmpty(): boolean {
     return this.#chunks.length === 0;
   }
 
+  /** Adds a key; no effect if it is in the set. */
   add(key: string): void {
     const index = Math.min(this.#chunkOf(key), this.#chunks.length - 1);
     const chunk = this.#chunks[index];
@@ -31,6 +33,7 @@ export class OrderedKeys {
     if (chunk.length > 2 * chunkLength) this.#chunks.splice(index + 1, 0, chunk.splice(chunkLength));
   }
 
+  /** Deletes a key; no effect if it is not in the set. */
   delete(key: string): void {
     const index = this.#chunkOf(key);
     const chunk = this.#chunks[index];
@@ -40,7 +43,7 @@ export class OrderedKeys {
     if (chunk.length === 0) this.#chunks.splice(index, 1);
   }
 
-  /** Keys in order. @param start lower bound, inclusive */
+  /** Iterates over the keys in order. @param start lower bound, inclusive */
   *from(start: string): Iterable<string> {
     for (let index = this.#chunkOf(start); index < this.#chunks.length; index++) {
       const chunk = this.#chunks[index]!;
@@ -49,7 +52,7 @@ export class OrderedKeys {
     }
   }
 
-  /** How many keys are below one. */
+  /** Returns the number of keys below a given one. */
   countBelow(key: string): number {
     const index = this.#chunkOf(key);
     let count = firstNotBelow(this.#chunks[index] ?? [], key);

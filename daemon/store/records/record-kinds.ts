@@ -1,4 +1,4 @@
-// Every kind of record that this version writes. A store with another kind was written by a newer version.
+// The kinds of records that this version writes. A store with another kind was written by a newer version.
 import { StoreError } from '../store.js';
 
 /** The part of a record's key before its first slash, or all of it. */
@@ -25,8 +25,8 @@ const kinds: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Refuses records of unknown kinds: ignoring them could lead to changes that contradict them.
- * @param keys of records whose MACs are correct
+ * Refuses a store with records of unknown kinds, because ignoring them could lead to changes that contradict them.
+ * @param keys keys of records whose MACs are correct
  * @throws StoreError 'newer'
  */
 export function refuseUnknownKinds(keys: Iterable<string>): void {

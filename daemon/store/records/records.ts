@@ -1,5 +1,5 @@
-// Authenticated records of the metadata store, each under a MAC made in the HSM. The verified records are kept in memory, so
-// a read costs nothing on the hot path and nothing unverified is ever used.
+// Authenticated records of the metadata store, each with a MAC made in the HSM. The verified records are kept in memory, so
+// that a read costs nothing on the hot path and nothing unverified is ever used.
 import { timingSafeEqual } from 'node:crypto';
 import { type IntegrityFailure, integrityError } from './integrity-failures.js';
 import { OrderedKeys } from './ordered-keys.js';
@@ -10,7 +10,7 @@ import { type Entry, type MetadataStore, StoreError } from '../store.js';
 /** HMAC-SHA-256 (32 bytes) under a key that lives in the HSM. */
 export type MacFunction = (message: Buffer) => Promise<Buffer>;
 
-/** Prefix of records in the store; what must be read before any MAC can be checked has another one. */
+/** Prefix of records in the store. Values that are read before a MAC can be checked have other prefixes. */
 const recordPrefix = 'record/';
 const macLength = 32;
 const versionLength = 8;
@@ -19,13 +19,14 @@ const setKeyMessage = 'keyhold set hash v1\0';
 /** MACs requested at once: enough to fill the workers' batches. */
 const verifiedAtOnce = 256;
 
+/** A change of a record. */
 export interface RecordChange {
   readonly key: string;
   /** The new content; undefined deletes the record. */
   readonly value: string | undefined;
 }
 
-/** Called for each committed record. @param text undefined: it was deleted */
+/** Called for each committed change of a record. @param text undefined if the record was deleted */
 export type RecordObserver = (key: string, text: string | undefined) => void;
 
 interface Stored {
@@ -35,7 +36,7 @@ interface Stored {
   readonly bytes: Buffer;
 }
 
-/** A change with what it takes to write it. */
+/** A change that is ready to be written. */
 interface Sealed {
   readonly key: string;
   /** undefined: the record is deleted. */
@@ -43,10 +44,10 @@ interface Sealed {
 }
 
 /**
- * The authenticated records of one store. A stored value is MAC (32 bytes), version (8 bytes, big-endian), and the
- * record as UTF-8; the MAC covers the store's id, the record's key, its version and its text, each length-prefixed,
- * so a record that was changed, or moved to another key or store, is found. The same bytes are what the set hash is
- * over; each batch writes the root of the set after it, so a record that was deleted, or put back, is found as well.
+ * The authenticated records of one store. A stored value is MAC (32 bytes), version (8 bytes, big-endian) and the record in
+ * UTF-8. The MAC covers the store's ID, the record's key, its version and its text, each length-prefixed; so a record that
+ * was changed, or moved to another key or store, is detected. The set hash covers the same bytes, and each batch writes the
+ * root of the resulting set; so a record that was deleted or put back is detected as well.
  */
 export class Records {
   readonly #store: MetadataStore;
@@ -57,10 +58,10 @@ export class Records {
   #tail: Promise<unknown> = Promise.resolve();
   readonly #observers: { prefix: string; observer: RecordObserver }[] = [];
   #set: SetHash;
-  /** As stored. */
+  /** The root's record as it is stored. */
   #storedRoot: Stored | undefined;
   #root: RootRecord | undefined;
-  /** Epochs up to this one are used up. */
+  /** The next epoch is greater than this one. */
   #usedEpoch = 0;
   #anchored = 0;
   /** The head of the audit log for the next root; until the log is open, that of the last root. */
@@ -75,8 +76,8 @@ export class Records {
 
   /**
    * Reads and verifies every record, and the root over all of them.
-   * @param storeId the id of this store; records of another one are refused
-   * @throws StoreError 'corrupt' naming the first record that fails its check, 'rolled-back'
+   * @param storeId the ID of this store; records of another one are refused
+   * @throws StoreError 'corrupt', naming the first record that fails its check; 'rolled-back'
    */
   static async load(store: MetadataStore, storeId: string, mac: MacFunction): Promise<Records> {
     const records = await Records.read(store, storeId, mac);
@@ -111,12 +112,12 @@ export class Records {
     return records;
   }
 
-  /** The newest committed root; undefined where there is none. */
+  /** The newest committed root, if there is one. */
   get root(): RootRecord | undefined {
     return this.#root;
   }
 
-  /** How many records there are. */
+  /** Number of records. */
   get size(): number {
     return this.#records.size;
   }
@@ -130,27 +131,28 @@ export class Records {
     return isWhole ? undefined : { kind: 'other-records', root, found };
   }
 
-  /** Makes the next commit's epoch greater than this one. */
+  /** Makes the next commit's epoch greater than a given one. */
   skipEpochs(epoch: number): void {
     this.#usedEpoch = Math.max(this.#usedEpoch, epoch);
   }
 
-  /** Notes that the HSM has an anchor of this epoch; roots name it from now on. */
+  /** Notes the epoch of the HSM's anchor, which roots name from now on. */
   noteAnchor(epoch: number): void {
     this.#anchored = Math.max(this.#anchored, epoch);
   }
 
-  /** Sets the source of the audit log's head that roots name: each record up to it must be durable. */
+  /** Sets the source of the audit log's head that roots name. All records up to it must be durable. */
   followLog(head: () => LogHead | undefined): void {
     this.#logHead = head;
   }
 
+  /** Returns the text of a record; undefined if there is none. */
   get(key: string): string | undefined {
     return this.#records.get(key)?.text;
   }
 
   /**
-   * Keys that begin with a prefix, in order.
+   * Iterates over the keys with a prefix, in order.
    * @param after only keys greater than this one
    */
   *keys(prefix: string, after = ''): Iterable<string> {
@@ -160,20 +162,20 @@ export class Records {
     }
   }
 
-  /** How many keys begin with a prefix. */
+  /** Returns the number of keys with a prefix. */
   count(prefix: string): number {
     return this.#order.countBelow(`${prefix}\uffff`) - this.#order.countBelow(prefix);
   }
 
-  /** Calls the observer after each commit for every changed record with a key prefix: for indexes over records. */
+  /** Calls an observer after each commit for every changed record with a key prefix. Indexes of records use it. */
   observe(prefix: string, observer: RecordObserver): void {
     this.#observers.push({ prefix, observer });
   }
 
   /**
-   * Applies changes atomically and durably. Commits run one after another. A change that depends on the present records is
-   * a function, which is called when all earlier commits are done.
-   * @throws StoreError 'unavailable' if nothing was written; what the function throws
+   * Applies changes atomically and durably. Commits run one after another.
+   * @param changes if they depend on the present records, a function that is called when all earlier commits are done
+   * @throws StoreError 'unavailable' if nothing was written; HsmError of the MACs; what the function throws
    */
   commit(changes: readonly RecordChange[] | (() => readonly RecordChange[])): Promise<void> {
     const committed = this.#tail.then(() =>
@@ -199,7 +201,7 @@ export class Records {
     const last = new Map(changes.map(({ key, value }) => [key, value]));
     let set = this.#set;
     const sealing = [...last].map(([key, value]): Promise<Sealed> => {
-      if (key === rootKey) throw new Error(`'${key}' is no name for a record`);
+      if (key === rootKey) throw new Error(`A record must not be named '${key}'`);
       const before = this.#records.get(key);
       if (before) set = set.without(this.#authenticated(key, before.version, before.text));
       if (value === undefined) return Promise.resolve({ key, record: undefined });
@@ -306,8 +308,8 @@ export class Records {
 }
 
 /**
- * An index that missed a record differs from the store from then on, and the daemon would decide by it. So a failing
- * observer throws an exception that nobody catches and that ends the process; the next start reads all records again.
+ * Calls an observer. An index that missed a record would differ from the store, and the daemon would rely on it. So the error
+ * of an observer becomes an uncaught exception, which ends the process; the next start reads all records again.
  */
 function tell(observer: RecordObserver, key: string, text: string | undefined): void {
   try {

@@ -1,44 +1,44 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 
 const modulus = 256;
-/** First bytes of what is hashed: a member is never taken for a root. */
+/** First bytes of the hashed messages, which separate members from roots. */
 const rootTag = Buffer.of(0);
 const memberTag = Buffer.of(1);
 
 /**
  * An incremental hash of a set under a secret key: MSet-Add-Hash (Clarke, Devadas, van Dijk, Gassend and Suh,
  * "Incremental Multiset Hash Functions and Their Application to Memory Integrity Checking", ASIACRYPT 2003). It is the
- * sum modulo 2^256 of HMAC-SHA-256 over each member, so that a member comes or goes at the cost of one HMAC and their
- * order does not matter. Who lacks the key cannot tell which members add up to what, so no other set is found that has
- * the same sum. A plain sum of 256-bit hashes would be open to Wagner's generalized birthday attack (CRYPTO 2002): that is
- * why members are hashed under a key which is nowhere kept, and why the sum itself is never shown, only its HMAC.
+ * sum modulo 2^256 of HMAC-SHA-256 of each member, so that adding or removing a member costs one HMAC and the order of
+ * members does not matter. Without the key nobody can compute the sum of a set, or find another set with the same sum. A
+ * plain sum of 256-bit hashes would be open to Wagner's generalized birthday attack (CRYPTO 2002): that is why members are
+ * hashed under a key that is stored nowhere, and why the sum itself is never shown, only its HMAC.
  *
- * Immutable: a change gives another one.
+ * Instances are immutable.
  */
 export class SetHash {
   private constructor(
     private readonly key: KeyObject,
     private readonly sum: bigint,
-    /** Members. */
+    /** Number of members. */
     readonly count: number,
   ) {}
 
-  /** The empty set. @param key 32 bytes, secret */
+  /** Makes the hash of the empty set. @param key 32 bytes, secret; the caller wipes it */
   static under(key: Buffer): SetHash {
     return new SetHash(createSecretKey(key), 0n, 0);
   }
 
-  /** @param member must not be in it yet, else it counts twice */
+  /** Adds a member. @param member must not be in the set, or it would count twice */
   with(member: Buffer): SetHash {
     return new SetHash(this.key, BigInt.asUintN(modulus, this.sum + this.#hash(member)), this.count + 1);
   }
 
-  /** @param member must be in it */
+  /** Removes a member. @param member must be in the set */
   without(member: Buffer): SetHash {
     return new SetHash(this.key, BigInt.asUintN(modulus, this.sum - this.#hash(member)), this.count - 1);
   }
 
-  /** What stands for the set in an epoch: 32 bytes, hex. It tells nothing of the sum. */
+  /** Authenticates the set in an epoch without revealing the sum. @returns 32 bytes in hex */
   root(epoch: number): string {
     const numbers = Buffer.alloc(16);
     numbers.writeBigUInt64BE(BigInt(epoch));

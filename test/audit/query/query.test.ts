@@ -263,7 +263,7 @@ void t.test('wrong arguments exit 2 and say what is wanted', (t) => {
   const wrong: [string[], RegExp][] = [
     [
       ['--since', 'yesterday'],
-      /--since 'yesterday': it must be a time in ISO 8601, .* or so long ago, such as 15m/,
+      /--since 'yesterday': it must be a time in ISO 8601, .* or relative to now, such as 15m/,
     ],
     [['--since', '2026-13-01'], /--since '2026-13-01'/],
     [['--until', '12'], /--until '12'/],

@@ -239,7 +239,7 @@ void t.test('a position is kept: a sink that comes again goes on where it was', 
   t.equal(world.receiver.messages.length, world.receiver.sequences.length, 'nothing came twice');
 });
 
-void t.test('a log that does not go on at the position is said, and nothing is skipped', async (t) => {
+void t.test('a log that does not go on at the position is reported, and nothing is skipped', async (t) => {
   const world = await makeWorld(t);
   await world.receiver.start();
   await world.append(300, 'x'.repeat(400));
@@ -249,13 +249,13 @@ void t.test('a log that does not go on at the position is said, and nothing is s
       'a file is gone',
       () => renameSync(first, `${first}.away`),
       () => renameSync(`${first}.away`, first),
-      /Record 1 was expected at byte 0 of audit-00000001.jsonl, which is not there/,
+      /Record 1 was expected at byte 0 of audit-00000001.jsonl, which is missing/,
     ],
     [
       'another record is there',
       () => writeFileSync(world.positionFile, '{"file":1,"offset":0,"sequence":3}'),
       () => rmSync(world.positionFile),
-      /Record 4 was expected at byte 0 of audit-00000001.jsonl, which goes on with another/,
+      /Record 4 was expected at byte 0 of audit-00000001.jsonl, which continues with another/,
     ],
     [
       'the position is ahead',

@@ -32,7 +32,7 @@ const write = (kept: readonly string[]) => writeFileSync(file, kept.map((line) =
 const losses: Record<string, { lose: () => void; start: RegExp; verify: RegExp }> = {
   'without its last record': {
     lose: () => write(lines().slice(0, -1)),
-    start: /It ends with record \d+, though record \d+ was durable: at least 1 were cut off/,
+    start: /It ends with record \d+, although record \d+ was durable: at least 1 records were cut off/,
     verify: /truncated: the daemon has written \d+ records/,
   },
   'of no file': { lose: () => rmSync(file), start: /It has no record/, verify: /truncated/ },
@@ -51,7 +51,7 @@ const losses: Record<string, { lose: () => void; start: RegExp; verify: RegExp }
   },
   'that was chained anew after an edit': {
     lose: () => write(chainAnew(lines().map((line) => line.replace('"CreateKey"', '"ListKeys"')))),
-    start: /It does not hold record \d+ as the daemon wrote it/,
+    start: /Its record \d+ is not the one that the daemon wrote/,
     verify: /changed/,
   },
 };
@@ -87,7 +87,7 @@ await t.test('a log that was cut goes on, with the loss on record', async (t) =>
   write(before.slice(0, -3));
   t.match(await daemon.admin('recover-audit'), {
     code: 1,
-    stdout: /at least 3 were cut off[^]*Nothing was changed/,
+    stdout: /at least 3 records were cut off[^]*Nothing was changed/,
   });
   await t.rejects(daemon.start(), { message: /keyhold recover audit/ });
   t.match(await daemon.admin('recover-audit', ['--accept-loss']), { code: 0, stdout: /on record/ });

@@ -117,7 +117,7 @@ void t.test('no token with that label, and no home that was initialised, are sai
   await t.rejects(daemon.start(), { message: /other.*keyhold/s }, 'names the tokens that are there');
   writeFileSync(config, text);
   rmSync(join(daemon.home, 'metadata'), { recursive: true });
-  await t.rejects(daemon.start(), { message: /metadata is not there: mount its disk, or restore it/ });
+  await t.rejects(daemon.start(), { message: /metadata does not exist: mount its disk, or restore it/ });
 });
 
 void t.test('a record that was corrupted in LevelDB stops the start, and is named', async (t) => {

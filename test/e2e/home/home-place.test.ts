@@ -196,7 +196,9 @@ void t.test('a keyhold.yaml that cannot be read is named as what it is', async (
   t.teardown(() => daemon.remove());
   const path = join(daemon.home, 'keyhold.yaml');
   renameSync(path, `${path}.kept`);
-  await t.rejects(daemon.start(), { message: /keyhold\.yaml cannot be read: it is not there.*restore it/ });
+  await t.rejects(daemon.start(), {
+    message: /keyhold\.yaml cannot be read: the file does not exist.*restore the file/,
+  });
   t.match(await daemon.admin('init'), { code: 1, stderr: /keyhold\.yaml cannot be read/ });
   t.notOk(existsSync(path), 'none is made beside a store');
 });
@@ -234,10 +236,10 @@ void t.test('what is in the place of a file, or keeps the daemon from it, is nam
   if (/EACCES.*(main\.js|node)/.test(refused.stderr + String(refused.error))) return;
   t.match(refused, {
     status: 1,
-    stderr: /audit log cannot be opened. EACCES.*Give the daemon's user the right/,
+    stderr: /audit log cannot be opened. EACCES.*Give the daemon's user access/,
   });
   chmodSync(config, 0);
-  t.match(start(), { status: 1, stderr: /keyhold\.yaml cannot be read: the daemon's user has no right/ });
+  t.match(start(), { status: 1, stderr: /keyhold\.yaml cannot be read: the daemon's user may not read it/ });
   chmodSync(config, 0o600);
   chownSync(daemon.home, 0, 0);
   chmodSync(daemon.home, 0o755);

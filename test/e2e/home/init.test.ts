@@ -109,7 +109,7 @@ void t.test('init refuses each trace of an earlier home, names it, and changes n
     t.strictSame(contents(daemon.home), before);
   };
   await refused(/has audit\/, audit-public-key\.pem, credentials and env\..*Mount the disk/);
-  await t.rejects(daemon.start(), { message: /metadata is not there: mount its disk/ });
+  await t.rejects(daemon.start(), { message: /metadata does not exist: mount its disk/ });
   mkdirSync(join(daemon.home, 'metadata'));
   await refused(/has audit\//);
   rmSync(join(daemon.home, 'metadata'), { recursive: true });

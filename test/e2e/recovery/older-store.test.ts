@@ -38,7 +38,7 @@ void t.test('a copy of the store from before a revocation', async (t) => {
   await t.test('is refused, and the message says what to do', async (t) => {
     copies.putBack('older');
     const refusal = new RegExp(
-      `epoch ${older.epoch}, 20.*anchor of epoch ${newest.epoch}, .*'keyhold recover store' explain`,
+      `epoch ${older.epoch}, 20.*anchor of epoch ${newest.epoch}, .*'keyhold recover store', which explains`,
     );
     await t.rejects(daemon.start(), { message: refusal });
     t.match(await daemon.cli(['recover', 'key-policy', keyId]), { code: 1, stderr: refusal });

@@ -69,7 +69,7 @@ const losses: Readonly<
     lose: (path) => {
       for (const name of readdirSync(path)) if (!name.startsWith('LO')) rmSync(join(path, name));
     },
-    error: { code: 'missing', message: /is not there: mount its disk/ },
+    error: { code: 'missing', message: /does not exist: mount its disk/ },
   },
 };
 
