@@ -46,6 +46,7 @@ export class Connection {
   /** The error that the daemon sent before it closed the connection. */
   #complaint: Error | undefined;
 
+  /** It does not connect yet. @param events what is told of connections and repetitions */
   constructor(settings: Settings, events: EventSource) {
     this.#settings = settings;
     this.#events = events;
@@ -53,13 +54,18 @@ export class Connection {
     this.#liveness = livenessFor(settings.timeout);
   }
 
-  /** Connects for the first time, in one attempt. @throws what openSocket throws */
+  /**
+   * Connects for the first time, in one attempt.
+   * @param signal aborts it
+   * @throws what openSocket throws
+   */
   async open(signal?: AbortSignal): Promise<void> {
     this.#attach(await this.#openLink(signal));
   }
 
   /**
-   * Sends a request.
+   * Sends a request, again where that is safe and needed.
+   * @param message the request, in the shape of the schema
    * @returns the message of the response, with the member `requestId`, which is not enumerable
    * @throws ServiceError, ConnectionError or TimeoutError; the signal's reason
    */

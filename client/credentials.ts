@@ -65,7 +65,10 @@ export function parseProfiles(text: string): Map<string, Map<string, string>> {
   return profiles;
 }
 
-/** Adds a profile to the text of a credentials file, or replaces the one of that name. */
+/**
+ * Adds a profile to the text of a credentials file, or replaces the one of that name.
+ * @returns the new text
+ */
 export function setProfile(
   text: string,
   profile: string,

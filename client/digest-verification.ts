@@ -59,7 +59,10 @@ export async function verifyEcdsaDigest(key: KeyObject, digest: Buffer, signatur
   return curve.verify(signature, digest, point, { prehash: false, lowS: false, format: 'compact' });
 }
 
-/** What RSA's public operation gives of a signature; undefined where it is not as long as the modulus, or not below it. */
+/**
+ * The encoded message of an RSA signature (RFC 8017, sections 8.1.2 and 8.2.2).
+ * @returns undefined where the signature is not as long as the modulus, or not below it
+ */
 function encodedMessage(key: KeyObject, signature: Buffer): Buffer | undefined {
   if (signature.length * 8 !== key.asymmetricKeyDetails?.modulusLength) return undefined;
   try {

@@ -29,6 +29,7 @@ export class ConnectionError extends Error {
   /** Whether the same request may succeed later. */
   readonly retryable: boolean;
 
+  /** @param message one sentence that says what to do; it is shown as `shown` has it */
   constructor(code: ConnectionErrorCode, message: string, options?: ErrorOptions) {
     super(shown(message, longestMessage), options);
     this.name = 'ConnectionError';
@@ -62,13 +63,14 @@ export class TimeoutError extends Error {
   readonly code = 'Timeout';
   readonly retryable = true;
 
+  /** @param message one sentence; it is shown as `shown` has it */
   constructor(message: string) {
     super(shown(message, longestMessage));
     this.name = 'TimeoutError';
   }
 }
 
-/** What may be wrong with a key, or with what is asked of it, where no daemon takes part. */
+/** Why `verify` or `importDataKeyPair` cannot use a key, a message or an algorithm. */
 export type CryptoErrorCode =
   'InvalidKey' | 'IncompatibleAlgorithm' | 'InvalidMessage' | 'UnsupportedAlgorithm';
 
@@ -77,6 +79,7 @@ export class CryptoError extends Error {
   readonly code: CryptoErrorCode;
   readonly retryable = false;
 
+  /** @param message one sentence that says what to do; it is shown as `shown` has it */
   constructor(code: CryptoErrorCode, message: string, options?: ErrorOptions) {
     super(shown(message, longestMessage), options);
     this.name = 'CryptoError';

@@ -26,10 +26,12 @@ export class InFlight {
   #timer: NodeJS.Timeout | undefined;
   #timerDue = Infinity;
 
+  /** @param onExpired called once a request's time is over; it removes the request */
   constructor(onExpired: (pending: Pending) => void) {
     this.#onExpired = onExpired;
   }
 
+  /** How many requests are unanswered. */
   get size(): number {
     return this.#byId.size;
   }
@@ -41,20 +43,24 @@ export class InFlight {
     return this.#lastId;
   }
 
+  /** Adds a request, under an ID that no other has. */
   add(pending: Pending): void {
     this.#byId.set(pending.id, pending);
     if (pending.expires < this.#timerDue) this.#arm(pending.expires);
   }
 
+  /** The request of an ID, unless it is answered or was given up. */
   get(id: number): Pending | undefined {
     return this.#byId.get(id);
   }
 
+  /** Removes a request, and its listener from its signal. */
   delete(pending: Pending): void {
     this.#byId.delete(pending.id);
     pending.release?.();
   }
 
+  /** All of them, the oldest first. */
   values(): IterableIterator<Pending> {
     return this.#byId.values();
   }

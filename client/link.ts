@@ -1,6 +1,7 @@
 import { nextTick } from 'node:process';
 import type { OpenSocket } from './socket.js';
 
+/** What a link calls as things happen to it. */
 export interface LinkHandlers {
   /** A binary frame arrived. */
   readonly onFrame: (link: Link, frame: Buffer) => void;
@@ -12,7 +13,9 @@ export interface LinkHandlers {
   readonly isAwaited: () => boolean;
 }
 
-/** When a connection is probed and given up. NATs and load balancers forget connections without notice to either end. */
+/**
+ * When a connection is probed and given up. NATs and load balancers forget connections without notice to either end.
+ */
 export interface Liveness {
   /** Milliseconds between checks. A connection that is silent between two checks while responses are due is probed. */
   readonly interval: number;
@@ -27,7 +30,10 @@ const longestSilence = 40_000;
 /** The most milliseconds for an answer to a probe, however long a request may take. */
 const longestPatience = 30_000;
 
-/** @param timeout milliseconds for a request; a dead connection is given up within half of it */
+/**
+ * The liveness for a time-out: a dead connection is given up within half of it.
+ * @param timeout milliseconds for a request with all its repetitions
+ */
 export function livenessFor(timeout: number): Liveness {
   const interval = Math.min(Math.max(timeout / 30, 20), 1_000);
   return {
@@ -43,6 +49,7 @@ const goingAway = 1001;
 
 /** The daemon closed the connection, after it had answered everything that it executed. */
 export class GoneAway extends Error {
+  /** With a message of its own. */
   constructor() {
     super('The daemon closed the connection.');
   }
@@ -63,6 +70,7 @@ export class Link {
   /** Checks since an unanswered probe; undefined without one. */
   #probedLooks: number | undefined;
 
+  /** @param socket one that no other link has */
   constructor(socket: OpenSocket, handlers: LinkHandlers, liveness: Liveness) {
     this.#socket = socket;
     this.#handlers = handlers;
@@ -90,6 +98,7 @@ export class Link {
     return this.isOpen && this.#probedLooks === undefined;
   }
 
+  /** Whether neither end has begun to close the connection. */
   get isOpen(): boolean {
     return this.#socket.webSocket.readyState === this.#socket.webSocket.OPEN;
   }
@@ -139,7 +148,7 @@ export class Link {
     }
   }
 
-  /** Ends the connection now. */
+  /** Ends the connection now, without a closing handshake. @param why what `onDown` is given */
   giveUp(why: Error): void {
     if (this.#down) return;
     this.#down = true;

@@ -9,7 +9,7 @@ export interface PublicKey {
   readonly key: KeyObject;
 }
 
-/** By the name that Node gives to a kind of key, and what tells its sizes or curves apart. */
+/** By the name that Node gives to a kind of key, and its size or curve. */
 const keySpecs: Readonly<Record<string, KeySpec>> = {
   'rsa 2048': 'RSA_2048',
   'rsa 3072': 'RSA_3072',
@@ -25,7 +25,8 @@ const keySpecs: Readonly<Record<string, KeySpec>> = {
 };
 
 /**
- * Reads a SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7) in DER.
+ * Reads a public key strictly, as GetPublicKey returns it.
+ * @param der a SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7) in DER
  * @throws CryptoError InvalidKey for bytes that are not exactly one such key; UnsupportedAlgorithm for a key of no key
  *   spec, or of one that this version of Node cannot use
  */

@@ -1,10 +1,7 @@
 import type { OperationName } from '../proto/schema/descriptor.js';
 import type { ServiceError } from './errors.js';
 
-/**
- * Operations that are safe to execute twice: those that only read, and the cryptographic ones. AWS's names tell them
- * apart.
- */
+/** Operations that are safe to execute twice, by AWS's names: those that only read, and the cryptographic ones. */
 const repeatable =
   /^(Describe|Get|List|Generate|Verify|(Encrypt|Decrypt|ReEncrypt|Sign|DeriveSharedSecret|Encapsulate|Decapsulate)$)/;
 
@@ -23,9 +20,10 @@ const base = 50;
 const longest = 5_000;
 
 /**
- * Milliseconds to wait before a repetition: exponential with full jitter, so that clients do not all return at once to a
- * daemon that was away.
+ * How long to wait before a repetition: exponential with full jitter, so that clients do not all return at once to a daemon
+ * that was away.
  * @param attempt 0 for the first repetition
+ * @returns milliseconds
  */
 export function backoff(attempt: number): number {
   return Math.random() * Math.min(longest, base * 2 ** attempt);

@@ -6,7 +6,7 @@ import { type Hash, verifyEcdsaDigest, verifyPkcs1Digest, verifyPssDigest } from
 import { CryptoError } from './errors.js';
 import { type PublicKey, readPublicKey } from './public-keys.js';
 
-/** What `verify` is asked about; the members are those of the operation Verify. */
+/** Options of `verify`. The members are those of the operation Verify. */
 export interface VerifyOptions {
   /** Bytes of any length; with the message type DIGEST the digest of the message: 32, 48 or 64 bytes. */
   readonly message: Uint8Array;

@@ -69,6 +69,7 @@ export const errorTable = {
   ValidationException: refused,
 } as const satisfies Record<string, ErrorRow>;
 
+/** The code of an error, as AWS names it: `NotFoundException`. */
 export type ErrorCode = keyof typeof errorTable;
 
 /** Whether a string that came from outside is an error code of the set. */

@@ -1,4 +1,4 @@
-/** A block of a stream; `last` where nothing follows it. */
+/** A block of a stream. `last`: nothing follows it. */
 export interface Block {
   readonly number: number;
   readonly last: boolean;
@@ -10,6 +10,7 @@ export class BlockReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
   #rest: Buffer = Buffer.alloc(0);
 
+  /** @param source chunks of any size */
   constructor(source: AsyncIterable<Uint8Array>) {
     this.#chunks = source[Symbol.asyncIterator]();
   }
@@ -45,7 +46,7 @@ export class BlockReader {
     }
   }
 
-  /** Releases the source. */
+  /** Ends the reading of the source, wherever it is. */
   async close(): Promise<void> {
     await this.#chunks.return?.();
   }

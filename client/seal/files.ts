@@ -8,6 +8,7 @@ import { SealError, type SealErrorCode } from '../../proto/formats/seal-error.js
 import { open, type OpenOptions } from './open.js';
 import { seal, type SealOptions } from './seal.js';
 
+/** Options of sealFile and openFile. */
 export interface FileOptions {
   /** Replaces an output that exists already. */
   readonly force?: boolean;

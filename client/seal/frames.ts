@@ -4,6 +4,7 @@ import { webcrypto } from 'node:crypto';
 import { invalidSealedFile, SealError } from '../../proto/formats/seal-error.js';
 import type { FrameKey } from './keys.js';
 
+/** Bytes of the tag of AES-GCM at the end of each frame. */
 export const tagLength = 16;
 
 /**
@@ -25,6 +26,9 @@ function nonce(number: number, last: boolean): Buffer {
 
 /**
  * Encrypts one frame.
+ * @param number its place in the file, from 0 on
+ * @param last whether it ends the file
+ * @param plaintext at most the frame size of the file
  * @returns ciphertext and 16 bytes of tag
  * @throws SealError UnusableInput past 2^32 frames
  */
@@ -42,8 +46,11 @@ export async function sealFrame(
 
 /**
  * Decrypts one frame.
+ * @param number its place in the file, from 0 on
+ * @param last whether it ends the file
  * @param frame ciphertext and 16 bytes of tag
- * @throws SealError InvalidSealedFile
+ * @returns the plaintext, as long as the frame without its tag
+ * @throws SealError InvalidSealedFile where it is not that frame of that file
  */
 export async function openFrame(
   key: FrameKey,

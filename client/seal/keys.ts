@@ -1,8 +1,10 @@
 import { createHash, webcrypto } from 'node:crypto';
 import { commitmentLength } from '../../proto/formats/sealed-file.js';
 
+/** The key of a file's frames: AES-256-GCM. */
 export type FrameKey = webcrypto.CryptoKey;
 
+/** What is derived from the data key of a file. */
 export interface FileKeys {
   /** AES-256-GCM, of this file alone. */
   readonly frameKey: FrameKey;
@@ -13,6 +15,7 @@ export interface FileKeys {
   readonly commitment: Buffer;
 }
 
+/** Bytes of a data key. */
 export const dataKeyLength = 32;
 const label = Buffer.from('keyhold sealed file, version 1', 'ascii');
 const keyBytes = 32;

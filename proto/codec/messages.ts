@@ -6,6 +6,7 @@ import type { Reader, Writer } from 'protobufjs/minimal.js';
 import { scalars } from './scalars.js';
 import { enter, leave, readString, readTag, skipField } from './wire.js';
 
+/** A message as programs see it. */
 export type Plain = Record<string, unknown>;
 
 /**

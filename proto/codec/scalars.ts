@@ -2,6 +2,7 @@
 import type { Reader, Writer } from 'protobufjs/minimal.js';
 import { readString, wireTypes } from './wire.js';
 
+/** A scalar type. */
 export interface Scalar {
   /** The type that programs see. */
   readonly kind: 'string' | 'bytes' | 'boolean' | 'number' | 'timestamp';

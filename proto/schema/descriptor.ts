@@ -34,6 +34,7 @@ export interface FieldShape {
   readonly sensitive: boolean;
 }
 
+/** A message of the schema. */
 export interface MessageShape {
   readonly name: string;
   readonly fields: readonly FieldShape[];
@@ -45,6 +46,7 @@ export interface MessageShape {
 /** AWS KMS's own operations, those of STS, and those on identities. */
 export type Service = 'kms' | 'sts' | 'keyhold';
 
+/** An operation of the schema, with its messages. */
 export interface OperationShape {
   readonly name: OperationName;
   readonly service: Service;
@@ -115,10 +117,12 @@ export const operationShapes: readonly OperationShape[] = schema.messages
   .Request!.filter(({ type }) => type in schema.messages)
   .map(operationShape);
 
+/** Operations by their names: `Encrypt`. */
 export const shapeByName: ReadonlyMap<string, OperationShape> = new Map(
   operationShapes.map((shape) => [shape.name, shape]),
 );
 
+/** Operations by the tags of their fields in Request and Response. */
 export const shapeByTag: ReadonlyMap<number, OperationShape> = new Map(
   operationShapes.map((shape) => [shape.tag, shape]),
 );

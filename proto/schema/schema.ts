@@ -19,6 +19,7 @@ export interface FieldDescription {
   readonly always?: boolean;
 }
 
+/** The schema, parsed. */
 export interface Schema {
   readonly messages: Readonly<Record<string, readonly FieldDescription[]>>;
   /** Values by their names without the enum's prefix; without 0, which is UNSPECIFIED. */
