@@ -4,15 +4,8 @@ import type { AlgorithmSpec, WrappingKeySpec } from '../../../proto/generated/me
 import type { ImportTarget, KeyTemplate, Wrapping } from '../../hsm/key-store.js';
 import type { KeyRecord } from '../record.js';
 import { keySpecs } from '../specs/table.js';
-import {
-  CKA_DECRYPT,
-  CKA_MODULUS_BITS,
-  CKA_PUBLIC_EXPONENT,
-  CKA_UNWRAP,
-  CKK_RSA,
-  CKM_RSA_PKCS_KEY_PAIR_GEN,
-  keyPair,
-} from '../specs/pkcs11.js';
+import { CKA_DECRYPT, CKA_UNWRAP, keyPair } from '../specs/pkcs11.js';
+import { rsaGeneration } from '../specs/rsa.js';
 
 /**
  * Undefined: none. AWS KMS withdrew RSAES_PKCS1_V1_5, whose padding gives attackers an oracle, and has SM2 in its China Regions
@@ -61,15 +54,8 @@ export function wrappingKeyTemplate(
     );
   }
   const { hash } = wrapping;
-  const generation = {
-    mechanism: CKM_RSA_PKCS_KEY_PAIR_GEN,
-    keyType: CKK_RSA,
-    parameters: [
-      [CKA_MODULUS_BITS, bits],
-      [CKA_PUBLIC_EXPONENT, '010001'],
-    ],
-  } as const;
-  const { mechanism, attributes, publicAttributes } = keyPair(generation, { private: CKA_UNWRAP });
+  const pair = keyPair(rsaGeneration(bits), { private: CKA_UNWRAP });
+  const { mechanism, attributes, publicAttributes } = pair;
   if (hash === 'sha1') return { mechanism, attributes, publicAttributes };
   // For modules whose own OAEP has SHA-1 alone; a wrapped secret is not decrypted where the module unwraps it.
   const decrypting = attributes.map(([type, value]) => [type, type === CKA_DECRYPT || value] as const);

@@ -39,9 +39,9 @@ const signing = {
   RSASSA_PKCS1_V1_5_SHA_512: pkcs1(sha512, '2.16.840.1.101.3.4.2.3'),
 };
 
-/** @param bits of the modulus */
-export function rsa(bits: number): KeySpecEntry {
-  const generation = {
+/** How a pair with the public exponent 65,537 is generated. @param bits of the modulus */
+export function rsaGeneration(bits: number) {
+  return {
     mechanism: CKM_RSA_PKCS_KEY_PAIR_GEN,
     keyType: CKK_RSA,
     parameters: [
@@ -49,6 +49,11 @@ export function rsa(bits: number): KeySpecEntry {
       [CKA_PUBLIC_EXPONENT, '010001'],
     ],
   } as const;
+}
+
+/** The key spec of RSA. @param bits of the modulus */
+export function rsa(bits: number): KeySpecEntry {
+  const generation = rsaGeneration(bits);
   // RFC 8017, section 7.1.1, step 1b.
   const oaep = (mechanism: number, cipher: RsaCipher, hashLength: number): EncryptionAlgorithm => ({
     mechanism,

@@ -6,7 +6,7 @@ import { identityArn, uniqueId } from '../../identity/names.js';
 import type { PolicyRecord } from '../../identity/records.js';
 import { quotaExceeded } from './identity-changes.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
-import { page } from '../shared/paging.js';
+import { pageUnderPath } from '../shared/paging.js';
 import { checkIdentityPolicy } from '../shared/policy-documents.js';
 
 const createPolicy = operation({
@@ -95,11 +95,9 @@ const listPolicies = operation({
   permissions: [{ action: 'keyhold:ListPolicies' }],
   audited: ['pathPrefix', 'limit', 'marker'],
   handle({ request, services: { identities } }) {
-    const { pathPrefix = '/' } = request;
-    const { items, truncated, nextMarker } = page(
+    const { items, truncated, nextMarker } = pageUnderPath(
       request,
-      100,
-      (after) => [...identities.policies(after)].filter(({ record }) => record.path.startsWith(pathPrefix)),
+      (after) => identities.policies(after),
       ({ record }) => record.policyName,
     );
     const policies = items.map((policy) => policyMessage(policy, identities));

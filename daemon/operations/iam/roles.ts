@@ -16,7 +16,7 @@ import {
 } from './identity-changes.js';
 import { givenBoundary, givenTags, namedTags, ofRole } from './identity-conditions.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
-import { page } from '../shared/paging.js';
+import { pageUnderPath } from '../shared/paging.js';
 import { shownPolicy, trustOf } from '../shared/policy-documents.js';
 
 const createRole = operation({
@@ -104,11 +104,9 @@ const listRoles = operation({
   permissions: [{ action: 'keyhold:ListRoles' }],
   audited: ['pathPrefix', 'limit', 'marker'],
   handle({ request, services: { identities } }) {
-    const { pathPrefix = '/' } = request;
-    const { items, truncated, nextMarker } = page(
+    const { items, truncated, nextMarker } = pageUnderPath(
       request,
-      100,
-      (after) => [...identities.roles(after)].filter(({ record }) => record.path.startsWith(pathPrefix)),
+      (after) => identities.roles(after),
       ({ record }) => record.roleName,
     );
     const roles = items.map((role) => roleMessage(role, identities));

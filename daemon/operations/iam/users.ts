@@ -18,7 +18,7 @@ import {
 } from './identity-changes.js';
 import { givenBoundary, givenTags, namedTags, ofUser } from './identity-conditions.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
-import { page } from '../shared/paging.js';
+import { pageUnderPath } from '../shared/paging.js';
 
 const createUser = operation({
   name: 'CreateUser',
@@ -102,11 +102,9 @@ const listUsers = operation({
   permissions: [{ action: 'keyhold:ListUsers' }],
   audited: ['pathPrefix', 'limit', 'marker'],
   handle({ request, services: { identities } }) {
-    const { pathPrefix = '/' } = request;
-    const { items, truncated, nextMarker } = page(
+    const { items, truncated, nextMarker } = pageUnderPath(
       request,
-      100,
-      (after) => [...identities.users(after)].filter(({ record }) => record.path.startsWith(pathPrefix)),
+      (after) => identities.users(after),
       ({ record }) => record.userName,
     );
     const users = items.map((user) => userMessage(user, identities));

@@ -1,10 +1,29 @@
 // Sign and Verify.
 import { exceptions } from '../../../proto/errors.js';
-import { algorithmOf, signingInput } from '../../keys/index.js';
+import type { SignRequest } from '../../../proto/generated/messages.js';
+import { algorithmOf, type Key, signingInput } from '../../keys/index.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';
 import { asBuffer, stopIfDryRun } from '../shared/request-parts.js';
-import { type AnyOperation, operation } from '../../pipeline/operation.js';
+import { type AnyOperation, type ConditionKeys, operation } from '../../pipeline/operation.js';
 import { keyIdOrAlias } from '../shared/key-resolvers.js';
+
+/** What the two operations say of a message and its signature. */
+type SignatureRequest = Pick<SignRequest, 'signingAlgorithm' | 'message' | 'messageType'>;
+
+const ofSignatures: ConditionKeys<SignatureRequest & Pick<SignRequest, 'keyId'>> = {
+  ...requestAlias('keyId'),
+  'kms:SigningAlgorithm': ({ request }) => request.signingAlgorithm,
+  'kms:MessageType': ({ request }) => request.messageType ?? 'RAW',
+};
+
+/** What the HSM signs, and how. @throws ServiceError, KeyError where the key, the algorithm or the message does not fit */
+function inputOf(key: Key, { signingAlgorithm, message, messageType }: SignatureRequest) {
+  const algorithm = algorithmOf(key, 'signing', signingAlgorithm);
+  const { keySpec } = key.record;
+  const data = signingInput(signingAlgorithm, algorithm, asBuffer(message), messageType, keySpec);
+  const { mechanism, conversion } = algorithm;
+  return { mechanism, conversion, data };
+}
 
 const sign = operation({
   name: 'Sign',
@@ -14,11 +33,7 @@ const sign = operation({
     {
       action: 'kms:Sign',
       key: keyIdOrAlias('keyId'),
-      conditionKeys: {
-        ...requestAlias('keyId'),
-        'kms:SigningAlgorithm': ({ request }) => request.signingAlgorithm,
-        'kms:MessageType': ({ request }) => request.messageType ?? 'RAW',
-      },
+      conditionKeys: ofSignatures,
     },
   ],
   states: 'cryptographic',
@@ -26,16 +41,8 @@ const sign = operation({
   audited: ['keyId', 'messageType', 'signingAlgorithm'],
   async handle({ request, key, services: { stores } }) {
     const { signingAlgorithm } = request;
-    const algorithm = algorithmOf(key, 'signing', signingAlgorithm);
-    const data = signingInput(
-      signingAlgorithm,
-      algorithm,
-      asBuffer(request.message),
-      request.messageType,
-      key.record.keySpec,
-    );
+    const { mechanism, conversion, data } = inputOf(key, request);
     stopIfDryRun(request);
-    const { mechanism, conversion } = algorithm;
     const signature = await stores.of(key).sign(key.current.objectId, mechanism, conversion, data);
     return { response: { keyId: key.arn, signature, signingAlgorithm } };
   },
@@ -49,11 +56,7 @@ const verify = operation({
     {
       action: 'kms:Verify',
       key: keyIdOrAlias('keyId'),
-      conditionKeys: {
-        ...requestAlias('keyId'),
-        'kms:SigningAlgorithm': ({ request }) => request.signingAlgorithm,
-        'kms:MessageType': ({ request }) => request.messageType ?? 'RAW',
-      },
+      conditionKeys: ofSignatures,
     },
   ],
   states: 'cryptographic',
@@ -62,15 +65,7 @@ const verify = operation({
   audited: ['keyId', 'messageType', 'signingAlgorithm'],
   async handle({ request, key, services: { stores } }) {
     const { signingAlgorithm } = request;
-    const algorithm = algorithmOf(key, 'signing', signingAlgorithm);
-    const data = signingInput(
-      signingAlgorithm,
-      algorithm,
-      asBuffer(request.message),
-      request.messageType,
-      key.record.keySpec,
-    );
-    const { mechanism, conversion } = algorithm;
+    const { mechanism, conversion, data } = inputOf(key, request);
     const signature = asBuffer(request.signature);
     const isRight = await stores.of(key).verify(key.current.objectId, mechanism, conversion, data, signature);
     if (!isRight) throw new exceptions.KMSInvalidSignatureException('');

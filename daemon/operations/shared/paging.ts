@@ -11,6 +11,9 @@ export interface Page<Item> {
   readonly nextMarker: string | undefined;
 }
 
+/** Items of a page where a request of IAM does not say it. */
+const iamPageLength = 100;
+
 /**
  * One page of an ordered list.
  * @param list gives the items after a name, in the order of their names
@@ -29,6 +32,21 @@ export function page<Item>(
     items.push(item);
   }
   return { items, truncated: false, nextMarker: undefined };
+}
+
+/**
+ * One page of the users, roles or policies whose path begins with a prefix, as IAM lists them.
+ * @param list gives all that come after a name, in the order of their names
+ */
+export function pageUnderPath<Item extends { readonly record: { readonly path: string } }>(
+  request: { readonly pathPrefix?: string; readonly limit?: number; readonly marker?: string },
+  list: (after: string) => Iterable<Item>,
+  nameOf: (item: Item) => string,
+): Page<Item> {
+  const { pathPrefix = '/' } = request;
+  const under = (after: string) =>
+    [...list(after)].filter(({ record }) => record.path.startsWith(pathPrefix));
+  return page(request, iamPageLength, under, nameOf);
 }
 
 /**
