@@ -1,62 +1,14 @@
 // Every operation of AWS KMS through the JavaScript SDK: its good case and the errors that its documentation names.
 import { constants, createPublicKey, generateKeyPairSync, publicEncrypt, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import * as kms from '@aws-sdk/client-kms';
 import t from 'tap';
 import { operationTable } from '../../../daemon/operations/table.js';
 import { kmsClient } from '../../support/aws/aws.js';
 import { beginLab } from '../../support/lab.js';
+import { documentedErrors, refusedAlways, unprovoked } from './documented-errors.js';
 
 type Input = Record<string, unknown>;
 type Output = Record<string, never> & Record<string, unknown>;
-
-/** Documented errors that a request alone does not provoke, or that are tested elsewhere, and why. */
-const unprovoked: Readonly<Record<string, string>> = {
-  DependencyTimeoutException: 'takes an HSM that hangs: test/e2e/faults',
-  KeyUnavailableException: 'takes an HSM that is away: test/e2e/faults',
-  KMSInternalException: 'takes a fault of the daemon',
-  KMSServiceException: 'is the SDK’s base class',
-  LimitExceededException: 'takes small limits: the tests of each limit',
-  ConflictException: 'takes a clock that moves: test/e2e/rotation',
-  ExpiredImportTokenException: 'takes a clock that moves: test/e2e/import-life',
-  'ListKeyRotations.KMSInvalidStateException': 'no state forbids a list',
-  'GetKeyRotationStatus.KMSInvalidStateException': 'a key that is Unavailable takes an HSM that is away',
-  ...Object.fromEntries(
-    ['PutKeyPolicy', 'GetKeyPolicy', 'ListKeyPolicies', 'ListGrants', 'RetireGrant', 'RevokeGrant'].map(
-      (name) => [`${name}.KMSInvalidStateException`, 'no state forbids it, as the table of key states says'],
-    ),
-  ),
-  'PutKeyPolicy.UnsupportedOperationException': 'there is no key whose policy could not be put',
-  'ListRetirableGrants.NotFoundException': 'a principal that does not exist is InvalidArnException',
-  'DeleteAlias.KMSInvalidStateException': 'no state forbids it, as the table of key states says',
-  'GetPublicKey.InvalidArnException': 'takes all forms of key identifiers',
-  'CreateKey.InvalidArnException': 'a request takes no ARN',
-  'GetPublicKey.InvalidKeyUsageException': 'no usage forbids it',
-  'GetPublicKey.DisabledException': 'a disabled key shows its public key, as at AWS',
-  'GetKeyRotationStatus.UnsupportedOperationException': 'a key that cannot rotate answers false, as at AWS',
-  'ListKeyRotations.UnsupportedOperationException': 'a key that cannot rotate has an empty list, as at AWS',
-  'DisableKeyRotation.UnsupportedOperationException':
-    'takes a key in a custom key store: test/e2e/custom-key-store-keys',
-  'Decrypt.InvalidKeyUsageException': 'is IncorrectKeyException: test/e2e/two-faults',
-  'DeleteImportedKeyMaterial.KMSInvalidStateException':
-    'no state forbids it, as the table of key states says',
-  'UpdateAlias.LimitExceededException': 'takes small limits',
-  ...Object.fromEntries(
-    ['Encapsulate', 'Decapsulate'].flatMap((name) => [
-      [`${name}.DryRunOperationException`, 'nothing would succeed: no key is of ML-KEM'],
-      [`${name}.InvalidKeyUsageException`, 'is UnsupportedOperationException until keys can be of ML-KEM'],
-    ]),
-  ),
-  'Decapsulate.InvalidCiphertextException': 'is UnsupportedOperationException until keys can be of ML-KEM',
-};
-
-/** What is refused for every key, and why. */
-const refusedAlways: Readonly<Record<string, string>> = {
-  Encapsulate: 'no module with ML-KEM was tested yet',
-  Decapsulate: 'no module with ML-KEM was tested yet',
-};
 
 void t.test('every operation of the table', async (t) => {
   const { daemon, tokens } = await beginLab(
@@ -411,10 +363,3 @@ void t.test('every operation of the table', async (t) => {
   );
   t.strictSame(untested, [], 'every documented error came');
 });
-
-/** The errors that the SDK's documentation of a command names. */
-function documentedErrors(name: string): Set<string> {
-  const sdk = dirname(createRequire(import.meta.url).resolve('@aws-sdk/client-kms/package.json'));
-  const text = readFileSync(join(sdk, 'dist-types/commands', `${name}Command.d.ts`), 'utf8');
-  return new Set([...text.matchAll(/@throws \{@link (\w+)\}/g)].map(([, code]) => code!));
-}
