@@ -9,6 +9,7 @@ import { addPolicyCommands } from './commands/policy.js';
 import { addSealCommands } from './commands/seal.js';
 import { addSeedCommand } from './commands/seed.js';
 import { addShowCommand } from './commands/show.js';
+import { addStatusCommand } from './commands/status.js';
 import { addVerifyOffline } from './commands/verify-offline.js';
 import { addVersion } from './commands/version.js';
 import { addWhoamiCommand } from './commands/whoami.js';
@@ -23,6 +24,7 @@ export function makeProgram(): Command {
     .description('Keys that never leave your HSM, with the API of AWS KMS.')
     .showHelpAfterError("('keyhold --help' lists the commands, 'keyhold COMMAND --help' its options)")
     .exitOverride();
+  addStatusCommand(program);
   addLsCommand(program);
   addShowCommand(program);
   addWhoamiCommand(program);

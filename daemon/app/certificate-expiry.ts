@@ -83,6 +83,11 @@ export class ExpiryWatch {
     this.#say();
   }
 
+  /** The ends of the files in use. */
+  get expiries(): readonly Expiry[] {
+    return this.#expiries;
+  }
+
   get warnings(): string[] {
     return expiryWarnings(this.#expiries, Date.now());
   }

@@ -19,6 +19,7 @@ import { healthOf } from './health.js';
 import { fitConnections, openFilesLimit, workersOf } from './open-files.js';
 import { prepareHome } from './opening/home-preparation.js';
 import { load, Reloader } from './reload.js';
+import { statusOf } from './status.js';
 import { homePaths } from '../files/home.js';
 import { version } from './version.js';
 
@@ -64,7 +65,19 @@ export async function start(home: string): Promise<Daemon> {
   const { audit, sinks, seal, owed, completed, event, eventBeside } = journal;
   const keys = await openKeys(settings, { storage, journal });
   const { keyring, stores, clusters, madeKeys, repairs, inspection, unknownMaterials } = keys;
-  const services = await makeServices(settings, { storage, journal, keys, admission });
+  const status = () =>
+    statusOf({
+      health: health(),
+      region: instance.region,
+      profile: config.hsm.profile,
+      startedAt: storage.startedAt,
+      expiries: certificateExpiry.expiries,
+      stores,
+      audit,
+      sinks,
+      keyring,
+    });
+  const services = await makeServices(settings, { storage, journal, keys, admission, status });
   const { authenticator, certificates, ends, failures, noted, scheduler } = services;
   const certificateExpiry = new ExpiryWatch(loaded.expiries, (warning) => log.warn(warning));
   const disks = new HangingDisks(

@@ -155,6 +155,8 @@ export interface KeyStore extends TokenDescription {
   readonly state: KeyStoreState;
   /** Whether every logged-in worker has been in the same call for seconds. */
   readonly hangs: boolean;
+  /** Workers that are logged in, and that should be. */
+  readonly workers: { readonly ready: number; readonly wanted: number };
 
   /**
    * Generates a key or pair as token objects.

@@ -14,7 +14,7 @@ export {
 export { type Alias, Keyring, putAlias, putKey } from './keyring.js';
 export { keyDefaults } from './new-key.js';
 export { keyMetadata } from './metadata.js';
-export { checkState, type StateRow } from './states.js';
+export { checkState, earliestExpiry, type StateRow } from './states.js';
 export { Namer } from './identifiers.js';
 export { managedAliases, managedAliasPrefix, managedDescription, ManagedKeyNotMade } from './managed-keys.js';
 export { removeKey } from './removal.js';

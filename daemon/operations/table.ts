@@ -29,6 +29,7 @@ import { rotationOperations } from './kms/rotation.js';
 import { seedOperations } from './keyhold/seed.js';
 import { signingOperations } from './kms/signing.js';
 import { stsOperations } from './sts/sts.js';
+import { statusOperations } from './keyhold/status.js';
 import { tagOperations } from './kms/tags.js';
 import { userOperations } from './iam/users.js';
 
@@ -53,6 +54,7 @@ const entries: readonly AnyOperation[] = [
   ...adoptionOperations,
   ...migrationOperations,
   ...seedOperations,
+  ...statusOperations,
   ...userOperations,
   ...roleOperations,
   ...managedPolicyOperations,

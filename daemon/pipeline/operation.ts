@@ -18,6 +18,8 @@ export interface Services extends KeyServices, IdentityServices {
   readonly records: Records;
   /** Seals secrets under a key in the HSM. */
   readonly secrets: Secrets;
+  /** How the daemon is. */
+  readonly status: () => ResponseOf<'GetStatus'>;
   /** Whether SeedKey is allowed. */
   readonly allowSeed: boolean;
   readonly limits: {

@@ -18,6 +18,7 @@ const written: Readonly<Record<string, readonly (readonly [text: string, line: s
     ['', 'keyhold show app'],
     ['completion in this shell', '. <(keyhold completion bash)'],
   ],
+  status: [['', 'keyhold status']],
   ls: [
     ['keys that nobody has used for three months', 'keyhold ls --state Enabled --unused-for 90d'],
     ['IDs for a script', "keyhold ls --tag team=red --query 'Keys[].KeyId' --output text"],

@@ -114,6 +114,9 @@ export const operationGroups = {
     GetSessionToken: 'Returns temporary credentials of the caller.',
     GetCallerIdentity: 'Shows whose credentials these are.',
   },
+  'The daemon:': {
+    GetStatus: 'Shows how the daemon is: health, HSM workers, audit log, and what is due.',
+  },
 } as const satisfies Readonly<Record<string, Texts>>;
 
 /** A heading of `keyhold --help`. */

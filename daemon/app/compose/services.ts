@@ -15,6 +15,7 @@ import type { Admission } from '../../pipeline/admission/fair-queue.js';
 import { makeFailureEvent } from '../../pipeline/audit-event.js';
 import { fieldLimitCheck } from '../../pipeline/field-limits.js';
 import { NotedRequests } from '../../pipeline/noted-requests.js';
+import type { ResponseOf } from '../../pipeline/operation.js';
 import { Pipeline } from '../../pipeline/pipeline.js';
 import { RequestEnds } from '../../pipeline/request-ends.js';
 import { upgradeLimitsOf } from '../../transports/gate.js';
@@ -33,12 +34,14 @@ export interface ServiceParts {
   readonly journal: Journal;
   readonly keys: Keys;
   readonly admission: Admission;
+  /** How the daemon is; asked for once all phases are done. */
+  readonly status: () => ResponseOf<'GetStatus'>;
 }
 
 /** Makes what decides about requests and executes them. @throws StoreError, HsmError */
 export async function makeServices(
   { config, limits, loaded, log }: Settings,
-  { storage, journal, keys, admission }: ServiceParts,
+  { storage, journal, keys, admission, status }: ServiceParts,
 ) {
   const { audit, recorder } = journal;
   const { records, keyStore, instance, startedAt } = storage;
@@ -68,6 +71,7 @@ export async function makeServices(
     secrets,
     internalKeys,
     ownObjects,
+    status,
     allowSeed: config.allowSeed,
     limits,
   };

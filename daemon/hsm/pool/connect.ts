@@ -71,6 +71,10 @@ class PoolKeyStore implements KeyStore {
     return this.#pool.hangs;
   }
 
+  get workers(): KeyStore['workers'] {
+    return { ready: this.#pool.readyWorkers, wanted: this.supervisor.wanted };
+  }
+
   generate(id: ObjectId, label: string, template: KeyTemplate): Promise<void> {
     const job = template.publicAttributes ? jobs.generateKeyPair : jobs.generateKey;
     return this.#pool.submit(job, { id, label, template }, (_, maker) => this.#pool.keyMade(id, maker));

@@ -59,6 +59,11 @@ export class Supervisor {
     this.pool = new Pool(config, (worker, loss, unanswered) => this.#lost(worker, loss, unanswered));
   }
 
+  /** How many workers there should be. */
+  get wanted(): number {
+    return this.#wanted;
+  }
+
   /** State of the connection to the token. */
   get state(): KeyStoreState {
     return this.#current;

@@ -164,6 +164,14 @@ export class KeyStores {
     return states;
   }
 
+  /** The workers of each store that is connected, by its name. */
+  get workers(): ReadonlyMap<string, KeyStore['workers']> {
+    const workers = new Map([[this.main.name, this.main.workers]]);
+    for (const [customKeyStoreId, { store }] of this.#connections)
+      if (store) workers.set(customKeyStoreId, store.workers);
+    return workers;
+  }
+
   /** For the health report. */
   get warnings(): string[] {
     const warnings: string[] = [];

@@ -21,7 +21,7 @@ void t.test('a person at a terminal', { timeout: 600_000 }, async (t) => {
   const client = await daemon.connect();
   t.teardown(() => client.close());
   const create = async (request: Parameters<typeof client.createKey>[0], alias?: string) => {
-    const keyId = (await client.createKey(request)).keyMetadata!.keyId!;
+    const keyId = (await client.createKey(request)).keyMetadata.keyId;
     if (alias !== undefined) await client.createAlias({ aliasName: `alias/${alias}`, targetKeyId: keyId });
     return keyId;
   };
@@ -32,6 +32,7 @@ void t.test('a person at a terminal', { timeout: 600_000 }, async (t) => {
   await client.encrypt({ keyId: app, plaintext: Buffer.from('x') });
   await client.disableKey({ keyId: bare });
 
+  const guest: NodeJS.ProcessEnv = {};
   const json = async (...args: string[]) => {
     const { code, stdout, stderr } = await daemon.cli(args);
     t.equal(code, 0, `${args.join(' ')} ${stderr}`);
@@ -79,11 +80,12 @@ void t.test('a person at a terminal', { timeout: 600_000 }, async (t) => {
       Statement: [statement(['kms:ListKeys', 'kms:DescribeKey'])],
     });
     const { policy } = await client.createPolicy({ policyName: 'guest', policyDocument });
-    await client.attachUserPolicy({ userName: 'guest', policyArn: policy!.arn! });
+    await client.attachUserPolicy({ userName: 'guest', policyArn: policy.arn });
     const credentials = join(t.testdir(), 'credentials');
-    const secret = `aws_access_key_id = ${accessKey!.accessKeyId}\naws_secret_access_key = ${accessKey!.secretAccessKey}\n`;
+    const secret = `aws_access_key_id = ${accessKey.accessKeyId}\naws_secret_access_key = ${accessKey.secretAccessKey}\n`;
     writeFileSync(credentials, `[guest]\n${secret}`);
-    const env = { AWS_SHARED_CREDENTIALS_FILE: credentials };
+    guest.AWS_SHARED_CREDENTIALS_FILE = credentials;
+    const env = guest;
     const shown = await daemon.cli(['show', app, '--profile', 'guest'], { env });
     t.match(JSON.parse(shown.stdout), {
       KeyId: app,
@@ -95,6 +97,40 @@ void t.test('a person at a terminal', { timeout: 600_000 }, async (t) => {
       Arn: /:user\/guest$/,
       Type: 'user',
       Credentials: "profile 'guest'",
+    });
+  });
+
+  await t.test('status tells of daemon, workers, audit log, keys and what is due', async (t) => {
+    await client.enableKeyRotation({ keyId: app, rotationPeriodInDays: 90 });
+    await client.scheduleKeyDeletion({ keyId: bare, pendingWindowInDays: 7 });
+    const status = await json('status');
+    t.match(status, {
+      Version: /^\d/,
+      Healthy: true,
+      Region: 'us-east-1',
+      KeyStores: [{ Name: 'default', State: 'connected', ReadyWorkers: Number, Workers: Number }],
+      Audit: { Available: true, Sequence: Number },
+      DueCount: Number,
+    });
+    const due = (status.Due as { Kind: string; Subject: string }[]).map(({ Kind, Subject }) => [
+      Kind,
+      Subject,
+    ]);
+    t.same(
+      due.filter(([kind]) => kind !== 'certificate'),
+      [
+        ['deletion', bare],
+        ['rotation', app],
+      ],
+    );
+    const screen = onTerminal(daemon, 'keyhold status', { NO_COLOR: '1' });
+    t.match(screen, /^Daemon +healthy, version /);
+    t.match(screen, new RegExp(`deletion +in [67] d +${bare}\n`));
+    t.match(screen, /Keys +\d Enabled, 1 PendingDeletion|Keys +1 PendingDeletion, \d Enabled/);
+    t.ok(screen.split('\n').length < 24, 'one screen');
+    t.match(await daemon.cli(['status', '--profile', 'guest'], { env: guest }), {
+      code: 1,
+      stderr: /AccessDenied/,
     });
   });
 

@@ -142,6 +142,7 @@ const rows: Readonly<Record<string, Row>> = {
   ListAccessKeys: ofCaller(nobody),
   UpdateAccessKey: ofCaller({ ...nobody, accessKeyId: 'AKIAAAAAAAAAAAAAAAAA', status: 'Inactive' }),
   DeleteAccessKey: ofCaller({ ...nobody, accessKeyId: 'AKIAAAAAAAAAAAAAAAAA' }),
+  GetStatus: ofCaller({}),
   ExplainPolicy: ofCaller({ principal: 'user/nobody', action: 'kms:ListKeys' }),
   AssumeRole: {
     by: 'trust',

@@ -1,0 +1,13 @@
+// GetStatus: how the daemon is, for operators who are not on its machine.
+import { type AnyOperation, operation } from '../../pipeline/operation.js';
+
+const getStatus = operation({
+  name: 'GetStatus',
+  service: 'keyhold',
+  readOnly: true,
+  permissions: [{ action: 'keyhold:GetStatus' }],
+  audited: [],
+  handle: ({ services }) => ({ response: services.status() }),
+});
+
+export const statusOperations: readonly AnyOperation[] = [getStatus];
