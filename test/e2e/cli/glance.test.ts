@@ -81,7 +81,7 @@ void t.test('a person at a terminal', { timeout: 600_000 }, async (t) => {
     });
     const { policy } = await client.createPolicy({ policyName: 'guest', policyDocument });
     await client.attachUserPolicy({ userName: 'guest', policyArn: policy.arn });
-    const credentials = join(t.testdir(), 'credentials');
+    const credentials = join(daemon.home, 'guest-credentials');
     const secret = `aws_access_key_id = ${accessKey.accessKeyId}\naws_secret_access_key = ${accessKey.secretAccessKey}\n`;
     writeFileSync(credentials, `[guest]\n${secret}`);
     guest.AWS_SHARED_CREDENTIALS_FILE = credentials;
