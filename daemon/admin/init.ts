@@ -1,5 +1,5 @@
-// keyhold init: makes everything that a new home needs. A run that was interrupted is finished by the next one. Where
-// anything says that there was a Keyhold, nothing is made anew.
+// keyhold init: creates everything that a new home needs. The next run finishes an interrupted one. If there are traces of an
+// earlier installation, nothing is created.
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -54,7 +54,7 @@ async function init(home: string, options: InitOptions): Promise<void> {
   }
 }
 
-/** Whether a store that is there was left by an interrupted run: nothing was written to it yet. */
+/** Whether an existing store was left empty by an interrupted run. */
 async function isUnfinished(home: string, { plan }: InitJournal): Promise<boolean> {
   const store = await openStore(home);
   try {
@@ -62,7 +62,7 @@ async function isUnfinished(home: string, { plan }: InitJournal): Promise<boolea
     if (await readInstance(store)) return false;
     throw new StoreError(
       'corrupt',
-      `The metadata store ${homePaths(home).metadata} holds no instance: somebody removed it, or a part of the store is lost. Nothing was changed. ` +
+      `The metadata store ${homePaths(home).metadata} has no instance record: it was removed, or a part of the store is lost. Nothing was changed. ` +
         'Restore the metadata store from a backup.',
     );
   } finally {
@@ -77,7 +77,7 @@ async function isEmpty(store: MetadataStore): Promise<boolean> {
   return done;
 }
 
-/** Makes a home, or what an interrupted run did not come to. */
+/** Creates a home, or what an interrupted run has not created yet. */
 async function install(home: string, options: InitOptions, journal: InitJournal): Promise<void> {
   if (!existsSync(homePaths(home).configuration))
     replaceFileSync(homePaths(home).configuration, configText(options));
@@ -93,7 +93,7 @@ async function install(home: string, options: InitOptions, journal: InitJournal)
     const store = await createStore(home);
     try {
       const instance = await makeInternalKeys(config, journal, keyStore);
-      // The keys are on stable storage before anything that only they can read.
+      // The keys are on stable storage before anything that depends on them.
       syncTokens(home);
       await storeNewInstance(home, instance, store, keyStore);
     } finally {
@@ -106,7 +106,7 @@ async function install(home: string, options: InitOptions, journal: InitJournal)
   syncTokens(home);
 }
 
-/** What a home that is there may lack after a restore, and can have again. */
+/** Restores the files that an existing home may lack after a restore and that can be made again. */
 async function complete(home: string): Promise<void> {
   const config = loadConfig(home);
   const store = await openStore(home);
@@ -126,7 +126,7 @@ async function complete(home: string): Promise<void> {
   }
 }
 
-/** Files of a token that lie in the home were written by its module, which may have synced nothing. */
+/** Syncs the token files in the home, because the module may not have done so. */
 function syncTokens(home: string): void {
   if (existsSync(homePaths(home).tokens)) syncTreeSync(homePaths(home).tokens);
 }
@@ -144,8 +144,8 @@ hsm:
 }
 
 /**
- * Makes the token where the home holds a PIN for its security officer, as the set-up of SoftHSM2 leaves one.
- * @param isUnused nothing was made in the token yet
+ * Initialises the token if the home has a PIN for its security officer, which the set-up of SoftHSM2 creates.
+ * @param isUnused whether no keys have been created in the token yet
  */
 async function ensureToken(home: string, { hsm }: Config, isUnused: boolean): Promise<void> {
   const profile = loadProfile(hsm.profile, home);
@@ -172,7 +172,7 @@ async function ensureToken(home: string, { hsm }: Config, isUnused: boolean): Pr
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new ConfigError(
-      `The module of profile '${hsm.profile}' could not make the token '${hsm.tokenLabel}': ${reason}`,
+      `The module of profile '${hsm.profile}' could not initialise the token '${hsm.tokenLabel}': ${reason}`,
     );
   } finally {
     pin.fill(0);
@@ -183,11 +183,11 @@ async function ensureToken(home: string, { hsm }: Config, isUnused: boolean): Pr
   rmSync(soPinFile);
   syncFolderSync(homePaths(home).tokens);
   console.error(
-    `keyhold init: the token is made, and ${soPinFile} was removed: the security officer's PIN does not belong beside the user's. Keep it elsewhere.`,
+    `keyhold init: the token is initialised, and ${soPinFile} was removed, because the security officer's PIN must not be stored beside the user's. Keep it elsewhere.`,
   );
 }
 
-/** Runs the set-up script of a profile, which makes what is missing in the home. */
+/** Runs the set-up script of a profile, which creates missing files in the home. */
 async function runSetup(home: string, name: string, { setup }: Profile): Promise<void> {
   if (setup === undefined) return;
   try {
@@ -200,13 +200,13 @@ async function runSetup(home: string, name: string, { setup }: Profile): Promise
 
 const program = addHomeOption(new Command('keyhold init'))
   .description(
-    'Makes configuration, token, certificates and root credentials in a new KEYHOLD_HOME. Where there was a Keyhold it makes nothing anew.',
+    'Creates configuration, token, certificates and root credentials in a new KEYHOLD_HOME. Never replaces those of an existing one.',
   )
   .option('--account <id>', '12 digits', '000000000000')
   .option('--region <name>', 'Region name', 'us-east-1')
   .option('--profile <name>', 'HSM profile, a file of hsm-config', 'softhsm2')
   .option('--token-label <label>', 'label of the token', 'keyhold')
-  .option('--share-token', 'leave objects of other Keyholds in the token, and share it with them');
+  .option('--share-token', "use a token that has another Keyhold's objects, and leave these alone");
 
 await runProgram(program, async () => {
   try {

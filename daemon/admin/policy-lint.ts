@@ -5,18 +5,17 @@ import { kinds, type PolicyKind } from '../policy/language/kinds.js';
 import { lintPolicy } from '../policy/lint/lint.js';
 import { exitCodes, runProgram } from './program.js';
 
-// It prints a finding a line, with its place in the document. Exit codes: 0, no finding or warnings alone; 1, an error with
-// which the policy would be refused; 2, wrong usage.
+// It prints one finding per line, with its position in the document. Exit codes: 0 for no findings or only warnings, 1 for an
+// error with which the policy would be refused, 2 for wrong usage.
 const program = new Command('keyhold policy lint')
   .description(
-    'Checks a policy document: errors with which it would be refused, and what is probably not meant.',
+    'Checks a policy document for errors with which it would be refused, and for probable mistakes.',
   )
-  .addArgument(new Argument('<file>', 'JSON; - for the standard input'))
+  .addArgument(new Argument('<file>', 'JSON; - for standard input'))
   .addOption(
-    new Option(
-      '--type <type>',
-      'the kind of policy; guessed from its principals and actions if not given',
-    ).choices(Object.keys(kinds)),
+    new Option('--type <type>', 'type of policy; default: guessed from its principals and actions').choices(
+      Object.keys(kinds),
+    ),
   );
 
 function lint(): number {

@@ -1,26 +1,26 @@
-// The frame of every admin program: arguments, home, errors, exit codes.
+// The frame of all admin programs: arguments, home, errors, exit codes.
 import { type Command, CommanderError, InvalidArgumentError } from 'commander';
 
 /** Exit codes of admin programs. */
 export const exitCodes = { done: 0, failed: 1, usage: 2 } as const;
 
-/** The program was called in a wrong way, or with something that it cannot read: exit code 2. */
+/** The program was called with wrong arguments, or with input that it cannot read: exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
 /** Adds `--home`. */
 export function addHomeOption(command: Command): Command {
-  return command.option('--home <dir>', "the daemon's home; KEYHOLD_HOME if not given");
+  return command.option('--home <dir>', "the daemon's home; default: KEYHOLD_HOME");
 }
 
 /**
- * The home that a program works on: `--home`, else KEYHOLD_HOME.
- * @throws UsageError where neither is given
+ * Returns the home that a program works on: `--home`, else KEYHOLD_HOME.
+ * @throws UsageError if neither is given
  */
 export function homeOf(command: Command): string {
   const home = command.opts<{ home?: string }>().home ?? process.env.KEYHOLD_HOME;
-  if (!home) throw new UsageError('no home: give --home DIR or set KEYHOLD_HOME');
+  if (!home) throw new UsageError('no home is given: use --home DIR or set KEYHOLD_HOME');
   return home;
 }
 
@@ -30,7 +30,7 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
-/** Ends a program that only prints when the reader of its standard output is gone, such as `head`: exit code 0. */
+/** Ends a program that only prints once the reader of its standard output, such as `head`, has exited: exit code 0. */
 export function endWithReader(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) =>
     process.exit(error.code === 'EPIPE' ? exitCodes.done : exitCodes.usage),
@@ -39,9 +39,9 @@ export function endWithReader(): void {
 
 /**
  * Runs an admin program on the arguments of this process, and sets the exit code.
- * @param command its arguments and options; its name is the beginning of each error message
- * @param work does the work when the arguments are parsed; its result is the exit code
- * @param failure the exit code after an error: 1, or 2 for programs that give 1 another meaning
+ * @param command arguments and options; its name precedes each error message
+ * @param work called after the arguments are parsed; returns the exit code
+ * @param failure the exit code after an error: 1, or 2 for programs in which 1 has another meaning
  */
 export async function runProgram(
   command: Command,
@@ -56,9 +56,9 @@ export async function runProgram(
   }
 }
 
-/** Says on standard error what went wrong. @returns the exit code, where the error decides it */
+/** Reports an error on standard error. @returns the exit code, if the error determines it */
 function report(command: Command, error: unknown): number | undefined {
-  // Commander has said it already.
+  // Commander has already reported it.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
   process.stderr.write(`${command.name()}: ${isBug(error) ? (stack ?? message) : message}\n`);
@@ -67,7 +67,7 @@ function report(command: Command, error: unknown): number | undefined {
 
 const ownErrors: ReadonlySet<unknown> = new Set([Error, EvalError, RangeError, ReferenceError, TypeError]);
 
-/** Whether an error is one of JavaScript's own and of no system call: its stack is what helps. */
+/** Whether an error is one of JavaScript's own and not of a system call, so that its stack is needed. */
 function isBug(error: unknown): boolean {
   return !(error instanceof Error) || (ownErrors.has(error.constructor) && !('code' in error));
 }

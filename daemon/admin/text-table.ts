@@ -1,7 +1,7 @@
-// Tables on a terminal.
+// Tables for terminals.
 
 /**
- * Lines of cells in columns, two blanks apart. The last column is as wide as it likes.
+ * Formats rows as columns that are two blanks apart. The last column has no fixed width.
  * @param rows all with the same number of cells
  * @returns lines with line feeds
  */

@@ -64,8 +64,11 @@ await t.test('audit verify of a whole log exits 0, and says what it did not chec
   const home = await makeHome(t);
   const { code, stdout, stderr } = await run('audit-verify', ['--home', home]);
   t.equal(code, 0, stderr);
-  t.match(stdout, 'The audit log is whole.\n9 records in 1 files, 1 checkpoints\nvouched for up to record 8');
-  t.match(stdout, 'truncation not checked: no daemon is running; give --expect-checkpoint N');
+  t.match(
+    stdout,
+    'The audit log is whole.\n9 records in 1 files, 1 checkpoints\nauthenticated up to record 8',
+  );
+  t.match(stdout, 'truncation not checked: no daemon is running; use --expect-checkpoint N');
   const json = await run('audit-verify', ['--json'], { KEYHOLD_HOME: home });
   t.match(JSON.parse(json.stdout), {
     whole: true,
@@ -148,7 +151,7 @@ await t.test(
     const bad = join(home, 'bad.pem');
     writeFileSync(bad, 'no key');
     const cases: [string[], RegExp][] = [
-      [[], /no home: give --home DIR or set KEYHOLD_HOME/],
+      [[], /no home is given: use --home DIR or set KEYHOLD_HOME/],
       [['--home', home, '--nonsense'], /unknown option '--nonsense'/],
       [['--home', home, '--expect-checkpoint', '-1'], /must be a whole number/],
       [['--home', home, 'more'], /too many arguments/],
@@ -166,7 +169,7 @@ await t.test(
     await answer(t, home, '{"status":"ok"}');
     const odd = await run('audit-verify', ['--home', home]);
     t.equal(odd.code, 2);
-    t.match(odd.stderr, 'gives no head of an audit log');
+    t.match(odd.stderr, 'does not name the newest record of an audit log');
   },
 );
 

@@ -6,7 +6,7 @@ import { type Match, query } from '../../audit/query/query.js';
 import { addHomeOption, endWithReader, exitCodes, runProgram, UsageError } from '../program.js';
 import { logDirectory } from './log-directory.js';
 
-/** What a record looks like on the output. */
+/** The formats of a record on standard output. */
 const outputs: Readonly<Record<string, (match: Match) => string | Buffer>> = {
   json: ({ line }) => line,
   text: ({ record: { sequence, eventTime, eventName, eventType, userIdentity, resources, errorCode } }) =>
@@ -28,27 +28,29 @@ interface Options extends Record<string, string | undefined> {
 
 const lineFeed = Buffer.from('\n');
 
-/** Bytes that are gathered before they are printed. */
+/** Number of bytes that are collected before they are printed. */
 const blockLength = 64 * 1024;
 
 const program = addHomeOption(new Command('keyhold audit query'))
   .description('Prints the records of the audit log that pass all filters.')
-  .option('--dir <dir>', 'a copy of the log elsewhere')
+  .option('--dir <dir>', 'folder of a copy of the log')
   .addOption(
-    new Option('--output <format>', 'json: the lines as they are; text: columns with tabs between')
+    new Option('--output <format>', 'json: the original lines; text: columns separated by tabs')
       .choices(Object.keys(outputs))
       .default('json'),
   );
 for (const { flags, description } of Object.values(filterSpecs)) program.option(flags, description);
 
-/** @returns 0, also where nothing was found; 1 where lines of the log are no records */
+/** @returns 0, also if nothing was found; 1 if lines of the log are not records */
 async function run(): Promise<number> {
   const options = program.opts<Options>();
   const filters = readFilters(options, Date.now());
   endWithReader();
   let code: number = exitCodes.done;
   const matches = query(logDirectory(program), filters, ({ file, number }) => {
-    process.stderr.write(`audit query: ${file} line ${number} is no record: see keyhold audit verify\n`);
+    process.stderr.write(
+      `audit query: line ${number} of ${file} is not a record: run keyhold audit verify\n`,
+    );
     code = exitCodes.failed;
   });
   await print(matches, outputs[options.output]!);

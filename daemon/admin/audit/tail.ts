@@ -1,4 +1,4 @@
-// `keyhold audit tail`: the newest records of the audit log as they are, one line of JSON each.
+// `keyhold audit tail`: prints the newest records of the audit log, one line of JSON each.
 import { once } from 'node:events';
 import { type FSWatcher, watch } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
@@ -9,12 +9,12 @@ import { Signal } from '../../audit/signal.js';
 import { addHomeOption, exitCodes, runProgram, UsageError, wholeNumber } from '../program.js';
 import { logDirectory } from './log-directory.js';
 
-/** Milliseconds after which the file is looked at though nothing was reported: some file systems report nothing. */
+/** Milliseconds after which the file is read without a notification, because some file systems send none. */
 const lookInterval = 500;
 
 const blockLength = 64 * 1024;
 
-/** A place in the log: a file, and bytes from its beginning. */
+/** A position in the log: a file and an offset in bytes. */
 interface Position {
   number: number;
   offset: number;
@@ -22,10 +22,10 @@ interface Position {
 
 const program = addHomeOption(new Command('keyhold audit tail'))
   .description('Prints the newest records of the audit log, one line of JSON each.')
-  .option('-f, --follow', 'go on with what is appended, until Ctrl-C')
-  .option('-n, --lines <n>', 'how many records', wholeNumber, 10);
+  .option('-f, --follow', 'print new records as they are appended, until Ctrl-C')
+  .option('-n, --lines <n>', 'number of records', wholeNumber, 10);
 
-/** @returns 0, also after Ctrl-C or when the reader has gone */
+/** @returns 0, also after Ctrl-C or when the reader of the output has exited */
 async function run(): Promise<number> {
   const { follow, lines } = program.opts<{ follow?: boolean; lines: number }>();
   const ended = new AbortController();
@@ -47,7 +47,7 @@ async function tail(directory: string, lines: number, follow: boolean, ended: Ab
     const position = await lastLines(directory, lines);
     while (!ended.aborted) {
       const later = fileNumbers(await readdir(directory)).find((number) => number > position.number);
-      // Nothing is appended to a file after the next one exists, so what is read now is all of it.
+      // Nothing is appended to a file once the next one exists, so this reads all of it.
       await printFrom(directory, position, ended);
       if (later !== undefined) [position.number, position.offset] = [later, 0];
       else if (follow) await changed.wait(lookInterval);
@@ -58,12 +58,12 @@ async function tail(directory: string, lines: number, follow: boolean, ended: Ab
   }
 }
 
-/** Where the last lines of the log begin; a line that is not complete does not count. */
+/** Finds the start of the last lines of the log; an incomplete line does not count. */
 async function lastLines(directory: string, lines: number): Promise<Position> {
   const numbers = fileNumbers(await readdir(directory));
   const newest = numbers.at(-1);
   if (newest === undefined) throw new UsageError(`there is no audit log in ${directory}`);
-  // The line feed of the line before the wanted ones is looked for too.
+  // One more line feed, that of the line before.
   let wanted = lines + 1;
   const block = Buffer.alloc(blockLength);
   for (const number of numbers.reverse()) {
@@ -85,13 +85,13 @@ async function lastLines(directory: string, lines: number): Promise<Position> {
   return { number: numbers.at(-1) ?? newest, offset: 0 };
 }
 
-/** Prints the complete lines from a position on, and moves it behind them. */
+/** Prints the complete lines from a position onwards, and advances the position. */
 async function printFrom(directory: string, position: Position, ended: AbortSignal): Promise<void> {
   const handle = await openFile(directory, position.number);
   try {
     let block = Buffer.alloc(blockLength);
     while (!ended.aborted) {
-      // A file that became shorter is being cut back to what is durable; the same lines are written there again.
+      // A file that became shorter is being truncated to its durable records; the same lines are written there again.
       const { bytesRead } = await handle.read(block, 0, block.length, position.offset);
       const end = block.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
       if (end > 0) {
@@ -114,13 +114,13 @@ function openFile(directory: string, number: number): Promise<FileHandle> {
   return open(join(directory, fileName(number)), 'r');
 }
 
-/** Raises a signal when something changes in a directory. Where it cannot be watched, the interval of looks serves. */
+/** Raises a signal when something changes in a directory. If it cannot be watched, the interval has to suffice. */
 function watchDirectory(directory: string, signal: Signal): FSWatcher | undefined {
   try {
     const watcher = watch(directory, () => signal.raise());
     return watcher.on('error', () => watcher.close());
   } catch {
-    // inotify has no watch left, or there is no such directory: reading it says so.
+    // inotify has no watches left, or there is no such directory, which reading it will report.
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-// `keyhold audit verify`: whether the audit log is whole, and if not, the first record that is wrong and why.
+// `keyhold audit verify`: verifies the audit log and reports the first fault.
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ interface Options {
   json?: boolean;
 }
 
-/** The newest record that the log must hold; or why it is not known. */
+/** The newest record that the log must have, or the reason why it is unknown. */
 interface DaemonHead {
   readonly head?: ChainHead;
   readonly reason?: string;
@@ -29,15 +29,15 @@ interface DaemonHead {
 
 const program = addHomeOption(new Command('keyhold audit verify'))
   .description('Verifies the audit log: its chain, and the signatures of its checkpoints.')
-  .option('--dir <dir>', 'a copy of the log elsewhere; no daemon is asked for its head')
+  .option('--dir <dir>', 'folder of a copy of the log; the daemon is not asked for its newest record')
   .option(
     '--public-key <file>',
     "the checkpoints' key, SPKI in PEM or DER (default: audit-public-key.pem in home)",
   )
-  .option('--expect-checkpoint <n>', 'a checkpoint of record N or a later one must be there', wholeNumber)
+  .option('--expect-checkpoint <n>', 'the log must have a checkpoint of record N or a later one', wholeNumber)
   .option('--json', 'print the report as JSON');
 
-/** @returns 0 where the log is whole, 1 where it is broken */
+/** @returns 0 if the log is intact, 1 if it has a fault */
 async function verify(): Promise<number> {
   const options = program.opts<Options>();
   const publicKey = readPublicKey(options.publicKey ?? homePaths(homeOf(program)).auditPublicKey);
@@ -85,7 +85,7 @@ const health = z.object({
   audit: z.object({ sequence: z.int().nonnegative(), hash: z.string().regex(/^[0-9a-f]{64}$/) }),
 });
 
-/** The newest record that is known: by the daemon; where none runs, by the metadata store's root and the HSM's anchor. */
+/** Asks for the newest record: the daemon or, if none runs, the metadata store's root and the HSM's anchor. */
 async function knownHead(home: string): Promise<DaemonHead> {
   const asked = await askDaemon(homePaths(home).socket);
   if (asked.head || !existsSync(homePaths(home).metadata)) return asked;
@@ -102,10 +102,10 @@ async function knownHead(home: string): Promise<DaemonHead> {
   }
 }
 
-/** Milliseconds for a daemon to answer. */
+/** Time in milliseconds for a daemon to answer. */
 const answerTime = 5000;
 
-/** Asks the daemon behind a socket for its head. Its status does not matter: an ill daemon has a head too. */
+/** Asks the daemon at a socket for its newest record. The status does not matter: an unhealthy daemon has one too. */
 async function askDaemon(socketPath: string): Promise<DaemonHead> {
   let body: string;
   try {
@@ -125,9 +125,12 @@ async function askDaemon(socketPath: string): Promise<DaemonHead> {
   try {
     return { head: health.parse(JSON.parse(body)).audit };
   } catch (error) {
-    throw new UsageError(`what answers at ${socketPath}/healthz gives no head of an audit log`, {
-      cause: error,
-    });
+    throw new UsageError(
+      `the answer of ${socketPath}/healthz does not name the newest record of an audit log`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -136,11 +139,11 @@ function inWords(report: VerifyReport, daemon: DaemonHead): string {
   const lines = [
     `${report.records} records in ${report.files} files, ${report.checkpoints} checkpoints`,
     newestCheckpoint > 0
-      ? `vouched for up to record ${newestCheckpoint} (newest checkpoint); ${report.chainedOnly} later records are only chained`
+      ? `authenticated up to record ${newestCheckpoint} (newest checkpoint); ${report.chainedOnly} later records are only chained`
       : `no checkpoint: all ${report.chainedOnly} records are only chained`,
     report.truncationChecked
       ? 'truncation checked'
-      : `truncation not checked: ${daemon.reason}; give --expect-checkpoint N`,
+      : `truncation not checked: ${daemon.reason}; use --expect-checkpoint N`,
   ];
   if (fault) {
     const place = fault.line > 0 ? `${fault.file} line ${fault.line}` : fault.file;

@@ -1,4 +1,4 @@
-// What doctor looks at besides the key specs: before there is a connection, and on it. No PIN is tried here.
+// The checks of doctor besides the key specs, before and after the connection. None of them uses the PIN.
 import { accessSync, constants, statSync } from 'node:fs';
 import { loadProfile, inHome } from '../../config/load.js';
 import { anchoredStores } from '../../app/opening/anchor.js';
@@ -7,17 +7,17 @@ import type { PinSource } from '../../config/schema.js';
 import type { KeyStore } from '../../hsm/key-store.js';
 import { CKM_RSA_PKCS_KEY_PAIR_GEN, mechanismName } from '../../keys/index.js';
 
-/** One thing that was looked at. */
+/** The result of a check. */
 export interface Check {
   readonly check: string;
-  /** Whether Keyhold can work with it so. */
+  /** Whether Keyhold can work with it. */
   readonly ok: boolean;
   readonly detail: string;
 }
 
 const check = (name: string, ok: boolean, detail: string): Check => ({ check: name, ok, detail });
 
-/** @throws ConfigError where there is no such profile */
+/** Makes the checks before the connection. @throws ConfigError if there is no such profile */
 export function checksBefore(home: string, profileName: string, pin: PinSource | undefined): Check[] {
   const profile = loadProfile(profileName, home);
   const tested = profile.tested === 'here' ? 'tested with every change of Keyhold' : 'NOT TESTED by Keyhold';
@@ -34,20 +34,22 @@ function checkLibrary({ library }: Profile): Check {
     accessSync(library, constants.R_OK);
     const { mode } = statSync(library);
     if ((mode & 0o002) !== 0)
-      return check('library', false, `${library} can be written by everybody: chmod o-w it`);
+      return check('library', false, `${library} is writable by every user: run chmod o-w on it`);
     return check('library', true, library);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const advice =
-      code === 'ENOENT' ? "install the vendor's client, or correct 'library'" : 'let the daemon read it';
+      code === 'ENOENT'
+        ? "install the vendor's client, or correct 'library'"
+        : "give the daemon's user read access";
     return check('library', false, `${library}: ${code ?? 'unreadable'}; ${advice}`);
   }
 }
 
-/** Whether the source is there; its content is not looked at. */
+/** Whether the source exists; its content is not read. */
 function checkPinSource(home: string, { login }: Profile, pin: PinSource | undefined): Check {
   const row = (ok: boolean, detail: string) => check('pin source', ok, detail);
-  if (login.protectedPath) return row(true, 'none: the PIN is given at the device');
+  if (login.protectedPath) return row(true, 'none: the PIN is entered at the device');
   if (pin?.env !== undefined)
     return process.env[pin.env] ? row(true, `$${pin.env}`) : row(false, `$${pin.env} is not set`);
   if (pin?.command) return row(true, `the command ${pin.command[0]!}, which is not run here`);
@@ -55,14 +57,14 @@ function checkPinSource(home: string, { login }: Profile, pin: PinSource | undef
   const path = inHome(home, pin.file);
   try {
     const { mode, size } = statSync(path);
-    if ((mode & 0o077) !== 0) return row(false, `${path} is open to others: chmod 600 it`);
+    if ((mode & 0o077) !== 0) return row(false, `${path} is accessible to other users: run chmod 600 on it`);
     return row(size > 0, size > 0 ? path : `${path} is empty`);
   } catch (error) {
     return row(false, `${path}: ${(error as NodeJS.ErrnoException).code ?? 'unreadable'}`);
   }
 }
 
-/** On a connection that is logged in. */
+/** Makes the checks on a logged-in connection. */
 export async function checksOf(store: KeyStore, { mechanisms, quirks }: Profile): Promise<Check[]> {
   const there = new Set([...store.mechanisms.keys()].map(mechanismName));
   const missing = mechanisms.wanted.filter((name) => !there.has(name));
@@ -75,7 +77,7 @@ export async function checksOf(store: KeyStore, { mechanisms, quirks }: Profile)
     check(
       'mechanisms',
       missing.length === 0,
-      `${store.mechanisms.size} of use, ${mechanisms.avoided.length} avoided` +
+      `${store.mechanisms.size} usable, ${mechanisms.avoided.length} avoided` +
         (missing.length > 0 ? `; the profile expects ${missing.join(', ')}` : ''),
     ),
     check(
@@ -93,10 +95,10 @@ export async function checksOf(store: KeyStore, { mechanisms, quirks }: Profile)
   ];
 }
 
-/** A daemon writes its anchor before it answers for the first time. */
+/** Lists the anchors. A daemon writes its anchor before it answers the first request. */
 function checkAnchors(storeIds: readonly string[]): Check {
   const none =
-    'none of a metadata store: no daemon has run on it yet, its module holds no private data objects, or it is no default ' +
-    'key store. Of a default one an older store that is put back is then not found';
+    'none: no daemon has used the token yet, its module stores no private data objects, or it is not a default key store. ' +
+    'Without an anchor in the default key store an older metadata store that is put back is not detected';
   return check('anchors', true, storeIds.length > 0 ? `of metadata store ${storeIds.join(', ')}` : none);
 }

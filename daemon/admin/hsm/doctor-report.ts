@@ -1,9 +1,10 @@
-// How doctor prints what it found.
+// The output of doctor.
 import { stringify } from 'yaml';
 import { type Examined, lacksOf } from '../../keys/index.js';
 import { columns } from '../text-table.js';
 import type { Check } from './doctor-checks.js';
 
+/** The findings of doctor. */
 export interface Findings {
   readonly checks: readonly Check[];
   readonly rows: readonly Examined[];
@@ -33,7 +34,8 @@ const asTable: Form = ({ checks, rows, advice }) =>
     ...advice.map((text) => `- ${text}\n`),
   ].join('\n');
 
-/** The part of a profile that says what its module lacks. */
+/** The `lacks` of a profile. */
 const asLacks: Form = ({ rows }) => stringify({ lacks: lacksOf(rows) }, { lineWidth: 0 });
 
+/** The output formats. */
 export const forms = { table: asTable, json: asJson, lacks: asLacks } as const;

@@ -1,4 +1,4 @@
-// keyhold doctor: what a token can do, by the table of key specs, and what keeps Keyhold from using it.
+// keyhold doctor: reports which key specs and algorithms a token supports, and what keeps Keyhold from using it.
 import { Command, Option } from 'commander';
 import { loadProfile } from '../../config/load.js';
 import { HsmError } from '../../hsm/key-store.js';
@@ -18,27 +18,27 @@ interface Options extends TargetOptions {
   readonly lacks?: boolean;
 }
 
-// It loads the module and logs in, in a process of its own, makes and destroys a session key for each key spec, and says for
-// each algorithm whether the token can have such keys. A PIN that the token refused before is not tried again. It leaves no
-// object behind.
+// It loads the module and logs in, in a separate process, generates and destroys a session key for each key spec, and
+// reports for each algorithm whether the token supports it. A PIN that the token refused before is not tried again. No
+// object is left.
 const program = addHomeOption(new Command('keyhold doctor'))
-  .description('Says what an HSM can do: key specs and algorithms, and what its module lacks.')
+  .description('Reports which key specs and algorithms an HSM supports.')
   .option(
     '--profile <name>',
-    'the token that keyhold.yaml has for this profile; the default one if not given',
+    'the token that keyhold.yaml has for this profile; default: the default key store',
   )
   .option('--token-label <label>', 'with --profile: a token that keyhold.yaml does not name')
   .option('--token-serial <number>', 'the same, by its serial number')
-  .addOption(new Option('--token-slot <id>', 'the same, by its slot id').argParser(wholeNumber))
-  .option('--user <name>', 'who logs in, with modules whose PINs name a user')
+  .addOption(new Option('--token-slot <id>', 'the same, by its slot ID').argParser(wholeNumber))
+  .option('--user <name>', 'the user who logs in, for modules whose PINs name a user')
   .option('--pin-file <file>', 'the PIN of such a token: a file, relative to the home')
   .option('--pin-env <name>', 'the same: an environment variable')
-  .option('--no-trial', 'only what the module says of itself: no key is made')
-  .option('--token-objects', 'try with token objects, for modules that make no session keys')
-  .option('--json', 'one JSON object a line')
-  .option('--lacks', "the 'lacks' of a profile, found as if it had none");
+  .option('--no-trial', 'report only what the module claims, without generating keys')
+  .option('--token-objects', 'generate token objects, for modules without session keys')
+  .option('--json', 'print one JSON object per line')
+  .option('--lacks', "print the 'lacks' section for a profile, ignoring the present one");
 
-/** @returns 0; 1 where there is no way to the token, or something is wrong */
+/** @returns 0; 1 if the token cannot be reached or a check failed */
 async function doctor(): Promise<number> {
   const options = program.opts<Options>();
   const home = homeOf(program);

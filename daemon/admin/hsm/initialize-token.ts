@@ -1,5 +1,5 @@
-// Initialises the token that a configuration names, where the module has none with that label. By PKCS#11 itself and not
-// by a vendor's tool, because a tool takes the PINs as arguments, which every user of the machine can read.
+// Initialises the token that a configuration names, if the module has none with that label. This uses PKCS#11 and not a
+// vendor's tool, because a tool takes the PINs as arguments, which every user of the machine can read.
 import type { Module, Slot, Token } from 'graphene-pk11';
 import { hasFlag } from '../../hsm/pkcs11/find-token.js';
 import { SessionFlag, TokenFlag, UserType } from '../../hsm/pkcs11/graphene.js';
@@ -15,14 +15,14 @@ export interface TokenRequest extends ModuleSettings {
   readonly pin: Buffer;
 }
 
-/** Bytes of the label in C_InitToken, padded with blanks (PKCS #11 v2.40, section 5.5). */
+/** Length in bytes of the label in C_InitToken, padded with blanks (PKCS #11 v2.40, section 5.5). */
 const labelLength = 32;
 
 /**
- * Initialises the token and its user PIN; finishes a token that an interrupted run left without a PIN. The PINs become
- * strings for graphene, which cannot be wiped: they stay in this process until collected.
- * @returns false where there was nothing to do
- * @throws Error that says what the module refused
+ * Initialises the token and its user PIN, or finishes a token that an interrupted run left without a PIN. graphene needs the
+ * PINs as strings, which cannot be wiped and stay in memory until they are garbage-collected.
+ * @returns false if there was nothing to do
+ * @throws Error, also of pkcs11js, that says what the module refused
  */
 export function initializeToken({ label, soPin, pin, ...settings }: TokenRequest): boolean {
   const module = loadModule(settings);
@@ -31,14 +31,14 @@ export function initializeToken({ label, soPin, pin, ...settings }: TokenRequest
     if (findSlot(module, hasLabel) === undefined) {
       const free = findSlot(module, (token) => !hasFlag(token, TokenFlag.TOKEN_INITIALIZED));
       if (free === undefined) throw new Error(`${settings.library} has no free slot for a token '${label}'.`);
-      // Not Slot.initToken: graphene 2.3.6 expects the label back, which pkcs11js does not return, and throws when the
-      // token is made; and neither of them pads the label.
+      // Not Slot.initToken: graphene 2.3.6 expects pkcs11js to return the label and throws after the token has been
+      // initialised; and neither of them pads the label.
       module.lib.C_InitToken(free.handle, soPin.toString(), label.padEnd(labelLength));
     }
     // SoftHSM gives a new token another slot, so it is looked up again.
     const slot = findSlot(module, hasLabel);
     if (slot === undefined)
-      throw new Error(`${settings.library} does not show the token '${label}' that it just made.`);
+      throw new Error(`${settings.library} does not show the token '${label}' that it has just initialised.`);
     if (hasFlag(slot.getToken(), TokenFlag.USER_PIN_INITIALIZED)) return false;
     const session = slot.open(SessionFlag.SERIAL_SESSION | SessionFlag.RW_SESSION);
     session.login(soPin.toString(), UserType.SO);

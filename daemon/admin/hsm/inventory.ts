@@ -1,4 +1,4 @@
-// What a PKCS#11 module shows of itself: slots, tokens, mechanisms and objects.
+// Describes a PKCS#11 module: slots, tokens, mechanisms and objects.
 import {
   KeyType,
   type Mechanism,
@@ -18,7 +18,7 @@ import { hasFlag, slotId } from '../../hsm/pkcs11/find-token.js';
 import { toHsmError } from '../../hsm/pkcs11/return-values.js';
 import { mechanismName } from '../../keys/index.js';
 
-/** A module, by C_GetInfo. */
+/** A module (C_GetInfo). */
 export interface ModuleEntry {
   readonly library: string;
   readonly manufacturer: string;
@@ -32,7 +32,7 @@ export interface ModuleEntry {
 export type PinState =
   'not set' | 'set' | 'wrong PIN given before' | 'final try' | 'locked' | 'at the device';
 
-/** A token, by C_GetTokenInfo. */
+/** A token (C_GetTokenInfo). */
 export interface TokenEntry {
   readonly label: string;
   readonly serial: string;
@@ -40,37 +40,37 @@ export interface TokenEntry {
   readonly manufacturer: string;
   readonly isInitialized: boolean;
   readonly userPin: PinState;
-  /** Bytes for public and private objects; absent: the module does not tell. */
+  /** Free bytes for public and private objects; absent if the module does not report them. */
   readonly freePublicMemory?: number;
   readonly freePrivateMemory?: number;
   /** Names of CKF_… without the prefix. */
   readonly flags: readonly string[];
 }
 
-/** A slot, by C_GetSlotInfo. */
+/** A slot (C_GetSlotInfo). */
 export interface SlotEntry {
   /** CK_SLOT_ID. */
   readonly id: number;
   readonly description: string;
   readonly flags: readonly string[];
-  /** Absent: there is none, or it cannot be read. */
+  /** Absent if there is no token, or it cannot be read. */
   readonly token?: TokenEntry;
   /** Why the token cannot be read. */
   readonly error?: string;
 }
 
-/** A mechanism, by C_GetMechanismInfo. */
+/** A mechanism (C_GetMechanismInfo). */
 export interface MechanismEntry {
   /** CKM number, and its name. */
   readonly type: number;
   readonly name: string;
-  /** In bits or bytes, as the module counts. */
+  /** In bits or bytes, depending on mechanism and module. */
   readonly minKeySize: number;
   readonly maxKeySize: number;
   readonly flags: readonly string[];
 }
 
-/** An object, by C_GetAttributeValue. */
+/** An object (C_GetAttributeValue). */
 export interface ObjectEntry {
   /** Names of CKO_… and CKK_… without the prefix, or numbers in hex. */
   readonly class: string;
@@ -121,7 +121,7 @@ function describeToken(token: Token): TokenEntry {
   };
 }
 
-/** From the worst down: a locked PIN counts before the tries that are left. */
+/** The worst state first, as several flags may be set. */
 const pinStates: readonly (readonly [flag: number, state: PinState])[] = [
   [TokenFlag.USER_PIN_LOCKED, 'locked'],
   [TokenFlag.USER_PIN_FINAL_TRY, 'final try'],
@@ -135,7 +135,7 @@ function pinState(token: Token): PinState {
 }
 
 /**
- * pkcs11js gives a CK_ULONG beyond 32 bits as a bigint, whatever its types say.
+ * Converts a CK_ULONG. pkcs11js returns those beyond 32 bits as a bigint, whatever its types say.
  * @returns undefined for CK_UNAVAILABLE_INFORMATION, of 32 or 64 bits
  */
 function knownNumber(value: number | bigint): number | undefined {
@@ -143,7 +143,7 @@ function knownNumber(value: number | bigint): number | undefined {
   return number === 0xffffffff || number > Number.MAX_SAFE_INTEGER ? undefined : number;
 }
 
-/** The mechanisms of a slot's token; without those whose details the module refuses. */
+/** Lists the mechanisms of a slot's token, except those whose details the module refuses. */
 export function listMechanisms(slot: Slot): MechanismEntry[] {
   const mechanisms = slot.getMechanisms();
   return Array.from({ length: mechanisms.length }, (_, index) => mechanisms.tryGetItem(index)).flatMap(
@@ -161,19 +161,19 @@ function describeMechanism({ type, minKeySize, maxKeySize, flags }: Mechanism): 
   };
 }
 
-/** @returns such as `CKM_AES_GCM`; Keyhold's own name first, since some numbers have two */
+/** @returns a name such as `CKM_AES_GCM`; Keyhold's own name is preferred, because some numbers have two */
 function nameMechanism(type: number): string {
   const own = mechanismName(type);
   const name = MechanismEnum[type];
   return own.startsWith('CKM_') || name === undefined ? own : `CKM_${name}`;
 }
 
-/** The objects that a session sees. */
+/** Lists the objects that are visible in a session. */
 export function listObjects(session: Session): ObjectEntry[] {
   return [...session.find()].flatMap((object) => describeObject(object) ?? []);
 }
 
-/** @returns undefined where the object is gone: a daemon beside this program replaces its anchor */
+/** @returns undefined if the object is gone, because a running daemon replaces its anchor */
 function describeObject(object: SessionObject): ObjectEntry | undefined {
   try {
     const objectClass = attribute(object, pkcs11.CKA_CLASS)?.readUInt32LE(0);
@@ -195,7 +195,7 @@ const withoutAttribute: ReadonlySet<unknown> = new Set([
   pkcs11.CKR_ATTRIBUTE_SENSITIVE,
 ]);
 
-/** @returns undefined where the object has no such attribute, or an empty one */
+/** @returns undefined if the object has no such attribute, or an empty one */
 function attribute(object: SessionObject, type: number): Buffer | undefined {
   try {
     const value = object.getAttribute(type);

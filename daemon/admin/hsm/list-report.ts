@@ -1,26 +1,26 @@
-// How `keyhold hsm list` prints what it found.
+// The output of `keyhold hsm list`.
 import { columns } from '../text-table.js';
 import type { MechanismEntry, ModuleEntry, ObjectEntry, SlotEntry } from './inventory.js';
 import type { NeededMechanism } from './needed-mechanisms.js';
 import type { Owner } from './owners.js';
 
-/** An object and whose it is. */
+/** An object and its owner. */
 export interface OwnedObject extends ObjectEntry {
   readonly owner: Owner;
 }
 
-/** What was found. */
+/** The findings. */
 export interface Listing {
   readonly module: ModuleEntry;
   readonly slots: readonly SlotEntry[];
   /** CK_SLOT_ID of the token that Keyhold uses, or that the options name. */
   readonly selectedSlot?: number;
-  /** Of the selected token. */
+  /** Mechanisms of the selected token. */
   readonly neededMechanisms?: readonly NeededMechanism[];
   readonly mechanisms?: readonly MechanismEntry[];
-  /** Of the selected token, after a login. */
+  /** Objects of the selected token, after a login. */
   readonly objects?: readonly OwnedObject[];
-  /** What is not shown, or not sure, and why. */
+  /** What is not shown or uncertain, and why. */
   readonly notes: readonly string[];
 }
 
@@ -64,7 +64,7 @@ function slotsText({ slots, selectedSlot }: Listing): string {
 }
 
 function memory(bytes: number | undefined): string {
-  return bytes === undefined ? 'not told' : `${bytes} B`;
+  return bytes === undefined ? 'unknown' : `${bytes} B`;
 }
 
 function mechanismsText({ mechanisms, neededMechanisms = [] }: Listing): string {
@@ -89,11 +89,11 @@ function objectsText({ objects }: Listing): string {
     label,
   ]);
   return objects.length === 0
-    ? 'The token holds no objects.\n'
+    ? 'The token has no objects.\n'
     : table(['OWNER', 'CLASS', 'KEY TYPE', 'CKA_ID', 'LABEL'], rows);
 }
 
-/** What each kind of owner is called, before the key that it belongs to. */
+/** Names of the kinds of owners, which precede the key ID. */
 const ownerNames: Readonly<Record<Owner['kind'], string>> = {
   key: 'Keyhold key',
   'key material': 'Keyhold key material of',
@@ -114,7 +114,7 @@ function table(heads: readonly string[], rows: readonly (readonly string[])[]): 
   return columns([heads, ...rows.map((row) => row.map(printable))]);
 }
 
-/** Other programs choose labels: nothing of them may reach the terminal as a control character. */
+/** Removes control characters, because other programs choose labels. */
 function printable(text: string): string {
   return text.replace(/\p{C}/gu, '?');
 }

@@ -1,5 +1,5 @@
-// keyhold hsm list: the slots, tokens, mechanisms and objects of a PKCS#11 module, and whose the objects are. It changes
-// nothing, and works with a daemon beside it.
+// keyhold hsm list: lists the slots, tokens, mechanisms and objects of a PKCS#11 module, and the owners of the objects. It
+// changes nothing, and works while a daemon is running.
 import { Command, Option } from 'commander';
 import { ConfigError, loadConfig, loadProfile } from '../../config/load.js';
 import { loginPin, readPin } from '../../config/pin.js';
@@ -50,21 +50,21 @@ interface Options {
 
 const program = addHomeOption(new Command('keyhold hsm list'))
   .description(
-    "Lists slots, tokens, mechanisms and objects of the HSM, and whose the objects are. By default of keyhold.yaml's default token.",
+    "Lists slots, tokens, mechanisms and objects of the HSM, and the objects' owners. Default: the default key store of keyhold.yaml.",
   )
   .option('--profile <name>', 'the module of this profile, and the token that keyhold.yaml has for it')
-  .option('--module <path>', 'a PKCS#11 module without a profile; it needs no home')
+  .option('--module <path>', 'a PKCS#11 module without a profile; needs no home')
   .option('--token <label>', 'the token whose mechanisms and objects are listed, by its label')
-  .addOption(new Option('--slot <id>', 'the same, by its slot id').argParser(wholeNumber))
-  .option('--user <name>', 'who logs in, with modules whose PINs name a user')
+  .addOption(new Option('--slot <id>', 'the same, by its slot ID').argParser(wholeNumber))
+  .option('--user <name>', 'the user who logs in, for modules whose PINs name a user')
   .option('--pin-file <file>', 'the PIN of a token that keyhold.yaml does not name: a file with mode 0600')
   .option('--pin-env <name>', 'the same: an environment variable')
-  .option('--no-login', 'no PIN is used: no objects are listed')
-  .addOption(new Option('--output <format>', 'how to print').choices(Object.keys(reports)).default('text'));
+  .option('--no-login', 'do not log in, and list no objects')
+  .addOption(new Option('--output <format>', 'output format').choices(Object.keys(reports)).default('text'));
 
-/** What is listed: a module, and the token of it whose mechanisms and objects are. */
+/** The module to list, and its token whose mechanisms and objects are listed. */
 interface Subject extends Target {
-  /** Absent with a module that no profile describes. */
+  /** May be absent for a module without a profile. */
   readonly home?: string;
   readonly profile: Profile;
 }
@@ -90,7 +90,7 @@ function profileOf(home: string, { profile }: Options): string {
   return profile ?? loadConfig(home).hsm.profile;
 }
 
-/** The token of keyhold.yaml that the options name; undefined: they name another one. */
+/** Finds the token of keyhold.yaml that the options name. @returns undefined if they name another one */
 function configuredTarget(
   home: string,
   { profile, token, slot, user, pinFile, pinEnv }: Options,
@@ -108,12 +108,12 @@ function configuredTarget(
   );
   const pin = pinOf({ pinFile, pinEnv });
   if (!found || (!pin && (user ?? found.token.user) === found.token.user)) return found;
-  // The PIN of keyhold.yaml is that of its user: it is not tried for another one.
+  // The PIN of keyhold.yaml belongs to its user: it must not be tried for another one.
   const login = { user: user ?? found.token.user, pin };
   return { name: latchName(found.token.profile, found.token), token: { ...found.token, ...login } };
 }
 
-/** What there is to say besides the listing. */
+/** The listing, perhaps incomplete. */
 interface Findings {
   readonly listing: Listing;
   /** Why the token or its objects cannot be listed. */
@@ -132,7 +132,9 @@ async function inspect(subject: Subject, isLoginWanted: boolean): Promise<Findin
     try {
       const name = nameOf(subject, slots);
       if (!name) {
-        notes.push('Mechanisms and objects are of one token: choose it with --token LABEL or --slot ID.');
+        notes.push(
+          'Mechanisms and objects are listed for one token: choose it with --token LABEL or --slot ID.',
+        );
         return { listing };
       }
       const found = findToken(module, name);
@@ -142,7 +144,7 @@ async function inspect(subject: Subject, isLoginWanted: boolean): Promise<Findin
       const needed = neededMechanisms(mechanisms, profile.mechanisms.avoided, traits);
       listing = { ...listing, selectedSlot: slotId(found.slot), neededMechanisms: needed, mechanisms };
       if (isLoginWanted) listing = { ...listing, objects: await objectsOf(subject, found, name, notes) };
-      else notes.push('Objects are not listed: that takes a login, which --no-login forbids.');
+      else notes.push('Objects are not listed: that requires a login, which --no-login excludes.');
       return { listing };
     } catch (error) {
       return { listing, problem: toHsmError(error) };
@@ -152,7 +154,7 @@ async function inspect(subject: Subject, isLoginWanted: boolean): Promise<Findin
   }
 }
 
-/** @returns undefined where nothing names a token, and there is more or less than one */
+/** @returns undefined if no token is named and there is not exactly one */
 function nameOf({ token }: Subject, slots: Listing['slots']): TokenName | undefined {
   const { tokenLabel, tokenSerial, tokenSlot } = token;
   if (tokenLabel !== undefined || tokenSerial !== undefined || tokenSlot !== undefined)
@@ -161,7 +163,7 @@ function nameOf({ token }: Subject, slots: Listing['slots']): TokenName | undefi
   return initialized.length === 1 ? { slot: initialized[0]!.id } : undefined;
 }
 
-/** @returns undefined where there is no PIN to log in with; the notes say why */
+/** Logs in and lists the objects. @returns undefined if there is no PIN; the notes say why */
 async function objectsOf(
   subject: Subject,
   found: FoundToken,
@@ -177,7 +179,7 @@ async function objectsOf(
   if (!pin) return undefined;
   const session = found.slot.open(SessionFlag.SERIAL_SESSION);
   try {
-    // graphene and pkcs11js take a string, which cannot be wiped: it stays in this process, which ends soon.
+    // graphene and pkcs11js take a string, which cannot be wiped; this process ends soon.
     session.login(protectedPath ? '' : pin.toString('utf8'), userType);
   } catch (error) {
     const refusal = toHsmError(error);
@@ -187,7 +189,7 @@ async function objectsOf(
   } finally {
     pin.fill(0);
   }
-  // The login rewrote a file of the token, as that of a worker does.
+  // The login has rewritten a file of the token, as a worker's login does.
   if (profile.tokenFiles) TokenFiles.of(found.slot)?.loggedIn();
   const isDefault = home !== undefined && name === defaultStore;
   const { find, note } = isDefault
@@ -200,12 +202,12 @@ async function objectsOf(
   return objects;
 }
 
-/** The PIN as UTF-8, which the caller wipes; undefined where there is none. */
+/** Reads the PIN. @returns UTF-8, which the caller wipes; undefined if there is none */
 async function pinFor({ home = '', profile, token }: Subject, notes: string[]): Promise<Buffer | undefined> {
   const source = token.pin;
   if (!source && !profile.login.protectedPath) {
     notes.push(
-      'Objects are not listed: there is no PIN to log in with. Give --pin-file FILE or --pin-env NAME.',
+      'Objects are not listed: there is no PIN to log in with. Use --pin-file FILE or --pin-env NAME.',
     );
     return undefined;
   }
@@ -215,12 +217,12 @@ async function pinFor({ home = '', profile, token }: Subject, notes: string[]): 
     return await loginPin(profile, token, () => readPin(source!, home));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    notes.push(`Objects are not listed: ${error.message} Or give --pin-file FILE or --pin-env NAME.`);
+    notes.push(`Objects are not listed: ${error.message} Or use --pin-file FILE or --pin-env NAME.`);
     return undefined;
   }
 }
 
-/** @returns 0; 1 where module, token or login fail, after what could be listed was printed */
+/** @returns 0; 1 if module, token or login fail, after printing what could be listed */
 async function list(): Promise<number> {
   const options = program.opts<Options>();
   let findings: Findings;

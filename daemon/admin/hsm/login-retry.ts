@@ -1,5 +1,5 @@
-// keyhold login-retry STORE: lets the daemon try a PIN again after the token refused one. An operator's act, since
-// tokens lock after a few wrong PINs.
+// keyhold login-retry STORE: lets the daemon try a PIN again after the token refused one. Only an operator may decide that,
+// because tokens lock after a few wrong PINs.
 import { Command } from 'commander';
 import { fileLatch } from '../../hsm/pool/latch.js';
 import { defaultStore } from '../../app/opening/open-key-store.js';
@@ -9,26 +9,23 @@ const program = addHomeOption(new Command('keyhold login-retry'))
   .description(
     'Lets the daemon log in again to a key store whose token refused the PIN. Correct the PIN first.',
   )
-  .argument(
-    '<store>',
-    `'${defaultStore}', which holds the daemon's own keys, or the ID of a custom key store`,
-  );
+  .argument('<store>', `'${defaultStore}', which has the daemon's own keys, or the ID of a custom key store`);
 
 function retry(): number {
   const home = homeOf(program);
   const [store = ''] = program.args;
   if (store !== defaultStore && !/^(cks-[0-9a-f]{17}|(cluster|doctor)-[A-Za-z0-9_-]+)$/.test(store))
     throw new UsageError(
-      `there is no key store '${store}': it takes '${defaultStore}' or the ID of a custom key store.`,
+      `there is no key store '${store}': name '${defaultStore}' or the ID of a custom key store.`,
     );
   const latch = fileLatch(home, store);
   if (!latch.isSet()) {
-    console.log(`The key store '${store}' is not latched: nothing to do.`);
+    console.log(`Logins to the key store '${store}' are not blocked: there is nothing to do.`);
     return exitCodes.done;
   }
   latch.clear();
   console.log(
-    `The daemon logs in to '${store}' again, once: a running one within seconds, else its next start.`,
+    `The daemon will try to log in to '${store}' once more: within seconds if it is running, else at its next start.`,
   );
   return exitCodes.done;
 }

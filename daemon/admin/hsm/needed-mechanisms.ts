@@ -1,27 +1,27 @@
-// The mechanisms that Keyhold needs of a token, by the table of key specs.
+// The mechanisms that the key spec table needs.
 import type { KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
 import type { StoreTraits } from '../../hsm/key-store.js';
 import { keySpecs, mechanismName, mechanismsOf, usageIn } from '../../keys/index.js';
 import type { MechanismEntry } from './inventory.js';
 
-/** How a token stands to a mechanism that Keyhold needs. */
+/** Whether a token has a mechanism that Keyhold needs. */
 export type Availability = 'there' | 'avoided' | 'missing';
 
-/** A mechanism that Keyhold needs, and for which key specs. */
+/** A mechanism that Keyhold needs, and the key specs that need it. */
 export interface NeededMechanism {
   /** CKM number, and its name. */
   readonly type: number;
   readonly name: string;
-  /** `avoided`: the module has it, and its profile says not to use it. */
+  /** `avoided`: the module has it, but its profile excludes it. */
   readonly availability: Availability;
   readonly keySpecs: readonly string[];
 }
 
 /**
- * Compares the table of key specs with what a token has.
+ * Compares the key spec table with the mechanisms of a token.
  * @param present the mechanisms of the token
  * @param avoided names of CKM constants, or numbers as `0x…`, from the profile
- * @param traits what the profile decides of keys: the suite, and who removes the padding of OAEP
+ * @param traits properties of keys from the profile
  */
 export function neededMechanisms(
   present: readonly MechanismEntry[],

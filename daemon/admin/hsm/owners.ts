@@ -1,4 +1,4 @@
-// Whose the objects of a token are: by the records of the metadata store where they can be read, else by their labels.
+// Finds the owners of a token's objects: by the records of the metadata store if they can be read, else by the labels.
 import { existsSync } from 'node:fs';
 import { type Key as TokenKey, ObjectClass, type Session } from 'graphene-pk11';
 import { readInstance } from '../../app/opening/instance.js';
@@ -9,32 +9,32 @@ import { type MetadataStore, StoreError } from '../../store/store.js';
 import type { ObjectEntry } from './inventory.js';
 import { homePaths } from '../../files/home.js';
 
-/** Whose an object is. */
+/** The owner of an object. */
 export interface Owner {
   /**
-   * `key`: a record of this home names it as material of a key. `key material`: its label alone names a key of a Keyhold.
-   * The others go by their labels, too.
+   * `key`: a record of this home names the object as material of a key. `key material`: only its label names a key. The other
+   * kinds are also recognised by the label.
    */
   readonly kind:
     'key' | 'key material' | 'wrapping key' | 'audit key' | 'internal key' | 'anchor' | 'doctor' | 'foreign';
   readonly keyId?: string;
   /** Aliases of the key. */
   readonly aliases?: readonly string[];
-  /** Whether the key encrypts or signs with it now. */
+  /** Whether it is the key's current material. */
   readonly isCurrent?: boolean;
 }
 
 /** Finds the owner of an object. */
 export type OwnerFinder = (object: ObjectEntry) => Owner;
 
-/** By what the owners are found, and why not by the records. */
+/** A finder of owners, and the reason if it does not use the records. */
 export interface Owners {
   readonly find: OwnerFinder;
   /** A sentence; absent: the records were read. */
   readonly note?: string;
 }
 
-/** The labels that Keyhold gives its objects, from the most special one down. */
+/** The labels of Keyhold's objects, the most specific ones first. */
 const labels: readonly (readonly [pattern: RegExp, kind: Owner['kind']])[] = [
   [/^keyhold\/internal\/audit-signing$/, 'audit key'],
   [/^keyhold\/internal\/anchor\//, 'anchor'],
@@ -44,7 +44,7 @@ const labels: readonly (readonly [pattern: RegExp, kind: Owner['kind']])[] = [
   [/^keyhold\/(?<keyId>[0-9a-f-]{36}|mrk-[0-9a-f]{32})$/, 'key material'],
 ];
 
-/** The owner that an object's label names. Another program can give its objects such labels. */
+/** Finds the owner that an object's label names. Other programs can use such labels too. */
 export const ownerByLabel: OwnerFinder = ({ label }) => {
   for (const [pattern, kind] of labels) {
     const match = pattern.exec(label);
@@ -54,8 +54,8 @@ export const ownerByLabel: OwnerFinder = ({ label }) => {
 };
 
 /**
- * The owners of the objects of the default token, by the records of its home. They are verified with the key of the token
- * that makes their MACs. A running daemon has the store open: then the labels decide.
+ * Finds the owners of the default token's objects by the records of the home, whose MACs are verified with the token's key.
+ * If a running daemon has the store open, the labels decide.
  * @param session logged in to the default token
  */
 export async function readOwners(home: string, session: Session): Promise<Owners> {
@@ -83,22 +83,22 @@ export async function readOwners(home: string, session: Session): Promise<Owners
 }
 
 function byLabel(reason: string): Owners {
-  return { find: ownerByLabel, note: `${reason} Owners are told by label.` };
+  return { find: ownerByLabel, note: `${reason} So owners are recognised by label only.` };
 }
 
 async function readRecords(store: MetadataStore, session: Session): Promise<Owners> {
   const instance = await readInstance(store);
-  if (!instance) return byLabel('The metadata store holds no instance.');
+  if (!instance) return byLabel('The metadata store has no instance record.');
   const { account, region, storeId, internalKeys } = instance;
   const [macKey] = session.find({
     class: ObjectClass.SECRET_KEY,
     id: Buffer.from(internalKeys['record-mac'], 'hex'),
   });
-  if (!macKey) return byLabel('The token is not the one that this home was made with.');
+  if (!macKey) return byLabel('The token does not have the keys of this home.');
   const mac = (message: Buffer) =>
     Promise.resolve(session.createSign('SHA256_HMAC', macKey.toType<TokenKey>()).once(message));
   const records = await Records.read(store, storeId, mac);
-  if (records.broken) return byLabel("The metadata store is not whole: run 'keyhold recover store'.");
+  if (records.broken) return byLabel("The metadata store is not intact: run 'keyhold recover store'.");
   const keyring = new Keyring(records, new Namer(account, region));
   const owners = new Map<string, Owner>();
   for (const { record } of keyring.keysIn(undefined)) {

@@ -1,11 +1,11 @@
-// Which token the programs of the HSM work on: one of keyhold.yaml, or one that their options name.
+// Selects the token for the HSM programs: one of keyhold.yaml, or one that their options name.
 import { ConfigError, loadConfig } from '../../config/load.js';
 import type { PinSource, TokenConfig } from '../../config/schema.js';
 import { defaultStore } from '../../app/opening/open-key-store.js';
 
-/** Options that name a token, and its PIN. */
+/** Options that name a token and its PIN. */
 export interface TargetOptions {
-  /** Name of a profile; the default token's where nothing names one. */
+  /** Name of a profile; default: that of the default key store. */
   readonly profile?: string | undefined;
   readonly tokenLabel?: string | undefined;
   readonly tokenSerial?: string | undefined;
@@ -23,13 +23,13 @@ export interface Target {
   readonly token: TokenConfig & { readonly pin?: PinSource | undefined };
 }
 
-/** The PIN source that options name. */
+/** Returns the PIN source that options name. */
 export function pinOf({ pinFile, pinEnv }: TargetOptions): PinSource | undefined {
   if (pinFile !== undefined) return { file: pinFile };
   return pinEnv === undefined ? undefined : { env: pinEnv };
 }
 
-/** The name of the latch of a token that keyhold.yaml does not name. @param kind profile or module */
+/** Makes the name of the latch of a token that keyhold.yaml does not name. @param kind profile or module */
 export function latchName(
   kind: string,
   { tokenLabel, tokenSerial, tokenSlot }: Omit<TargetOptions, 'profile'>,
@@ -38,14 +38,14 @@ export function latchName(
 }
 
 /**
- * The token that options name; without any, the default one of keyhold.yaml.
+ * Returns the token that options name, or the default one of keyhold.yaml.
  * @throws ConfigError
  */
 export function targetOf(home: string, options: TargetOptions): Target {
   const { profile, tokenLabel, tokenSerial, tokenSlot, user } = options;
   if (tokenLabel !== undefined || tokenSerial !== undefined || tokenSlot !== undefined) {
     if (profile === undefined)
-      throw new ConfigError('--token-… names a token of a --profile: give that too.');
+      throw new ConfigError('--token-… names a token of a --profile: add --profile NAME.');
     const token = { profile, tokenLabel, tokenSerial, tokenSlot, user, pin: pinOf(options) };
     return { name: latchName(profile, options), token };
   }

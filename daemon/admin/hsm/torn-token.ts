@@ -1,16 +1,16 @@
-// A token of SoftHSM2 that an interrupted run of init left half made: no call gets past it. It was never used.
+// Sets aside a SoftHSM2 token that an interrupted init left half-written, on which every call fails. It was never used.
 import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { syncFolderSync } from '../../files/replace-file.js';
 import { homePaths } from '../../files/home.js';
 
-/** Files of a token that holds no object. */
+/** Files of a token without objects. */
 const emptyTokenFiles: ReadonlySet<string> = new Set(['token.object', 'token.lock', 'generation']);
 
 /**
- * Moves token folders without any object beside the folder of the tokens, where no module looks. Nothing is destroyed. To be
- * called only where no Keyhold has used the home yet, and the module cannot make its token.
- * @returns where they are now; none: there were none
+ * Moves token folders without objects out of the folder of the tokens, so that the module does not see them. Nothing is
+ * destroyed. Call it only if no Keyhold has used the home yet and the module cannot initialise its token.
+ * @returns the new paths
  */
 export function setTornTokensAside(home: string): string[] {
   const folder = homePaths(home).softhsmTokens;

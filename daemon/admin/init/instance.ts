@@ -1,5 +1,5 @@
-// The instance of a new home: the daemon's own keys in the HSM, and the root principal. One batch of the store makes it;
-// until then the store is empty, and whoever finishes an interrupted run takes up the objects that are there.
+// Creates the instance of a new home: the daemon's own keys in the HSM, and the root principal. One batch of the store
+// creates it; until then the store is empty, and the next run reuses the keys that an interrupted one created.
 import { Secrets } from '../../hsm/secrets.js';
 import type { Config } from '../../config/schema.js';
 import { replaceFileSync } from '../../files/replace-file.js';
@@ -23,7 +23,8 @@ import type { InitJournal, Plan } from './journal.js';
 import { homePaths } from '../../files/home.js';
 
 /**
- * Makes the keys of a plan; those that an interrupted run made are used where they are whole.
+ * Generates the keys of a plan, reusing complete ones of an interrupted run.
+ * @returns the instance, which is not stored yet
  * @throws HsmError
  */
 export async function makeInternalKeys(
@@ -35,7 +36,7 @@ export async function makeInternalKeys(
   for (const purpose of Object.keys(internalKeys) as InternalKeyPurpose[]) {
     const left = objectsOf(keyStore, plan, purpose);
     if (left > 0 && (await isUsable(keyStore, instanceOf(plan, account, region), purpose))) continue;
-    // Nothing is destroyed: what is left of it stays in the token.
+    // Nothing is destroyed: an incomplete key stays in the token.
     if (left > 0) plan = await journal.redraw(purpose);
     const id = internalObjectId(instanceOf(plan, account, region), purpose);
     await keyStore.generate(id, internalLabel(purpose), internalKeys[purpose]);
@@ -54,7 +55,7 @@ function objectsOf({ objects }: KeyStore, { keys }: Plan, purpose: InternalKeyPu
   return objects.filter((object) => object.id.toString('hex') === id).length;
 }
 
-/** Whether the token holds the key whole, as one of ours. */
+/** Whether the token has a complete and working key with our label. */
 async function isUsable(
   keyStore: KeyStore,
   instance: Instance,
@@ -75,7 +76,7 @@ async function isUsable(
 
 const sample = Buffer.from('keyhold init');
 
-/** What each key is for, once. */
+/** Uses each key once for its purpose. */
 const uses: Readonly<
   Record<InternalKeyPurpose, (keyStore: KeyStore, instance: Instance) => Promise<unknown>>
 > = {
@@ -92,8 +93,9 @@ const uses: Readonly<
 };
 
 /**
- * Stores the instance and the root principal in an empty store, when its access key is in `credentials` and the public
- * key of the audit log in the home: in one batch, so that a store without an instance holds nothing.
+ * Stores the instance and the root principal in an empty store, after its access key is in `credentials` and the public key
+ * of the audit log in the home. It is one batch, so that a store without an instance is empty.
+ * @throws StoreError, HsmError
  */
 export async function storeNewInstance(
   home: string,
@@ -120,7 +122,7 @@ export async function storeNewInstance(
   ]);
 }
 
-/** Each batch also stores the instance where it is read before a MAC can be checked. */
+/** Adds the instance to each batch, under the key where it is read before a MAC can be checked. */
 function withInstance(store: MetadataStore, instance: Instance): MetadataStore {
   const put = { type: 'put', key: instanceKey, value: Buffer.from(instanceText(instance)) } as const;
   return {

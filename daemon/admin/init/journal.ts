@@ -1,5 +1,5 @@
-// What `keyhold init` notes before it makes anything, so that the next run finishes what an interrupted one began. It is
-// also the lock that keeps two runs apart. Nothing is destroyed or emptied on its word.
+// The journal of `keyhold init`, which is written before anything is created, so that the next run can finish an interrupted
+// one. It is also the lock against a second run. Nothing is ever destroyed or emptied because of it.
 import { rmSync } from 'node:fs';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { z } from 'zod';
@@ -15,15 +15,16 @@ const objectIds = z.array(z.string().regex(/^[0-9a-f]{32}$/)).min(1);
 
 const planRecord = z.strictObject({
   storeId: z.uuid(),
-  /** CKA_IDs that were drawn for each key, hex; the last one counts. */
+  /** CKA_IDs that were drawn for each key, in hex; the last one is in use. */
   keys: z.strictObject({ 'record-mac': objectIds, secrets: objectIds, 'audit-signing': objectIds }),
 });
 
-/** What an initialisation makes. */
+/** The IDs that an initialisation uses. */
 export type Plan = z.output<typeof planRecord>;
 
 const planKey = 'plan';
 
+/** The journal of a home. */
 export class InitJournal {
   private constructor(
     private readonly home: string,
@@ -31,7 +32,7 @@ export class InitJournal {
     private current: Plan | undefined,
   ) {}
 
-  /** Takes the lock. @throws StoreError 'locked' where another run has it */
+  /** Takes the lock. @throws StoreError 'locked' if another run has it */
   static async open(home: string): Promise<InitJournal> {
     const path = folderOf(home);
     try {
@@ -39,35 +40,38 @@ export class InitJournal {
       return new InitJournal(home, store, readPlan(await store.get(planKey)));
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'locked') throw error;
-      throw new StoreError('locked', `Another 'keyhold init' is at work in ${home}: wait for its end.`);
+      throw new StoreError(
+        'locked',
+        `Another 'keyhold init' is running in ${home}: wait until it has ended.`,
+      );
     }
   }
 
-  /** What an interrupted run began; undefined: nothing. */
+  /** The plan of an interrupted run, if there is one. */
   get plan(): Plan | undefined {
     return this.current;
   }
 
-  /** Begins, where nothing is begun. The plan is on stable storage when this returns. */
+  /** Makes a plan, or continues the present one. The plan is on stable storage when this resolves. */
   async begin(): Promise<Plan> {
     if (this.current) return this.current;
     const keys = Object.fromEntries(purposes.map((purpose) => [purpose, [drawId()]]));
     return await this.#put(planRecord.parse({ storeId: randomUUID(), keys }));
   }
 
-  /** Draws another id for a key, since an interrupted run left an object with the last one that is of no use. */
+  /** Draws another ID for a key, because an interrupted run left an unusable object with the last one. */
   async redraw(purpose: InternalKeyPurpose): Promise<Plan> {
     const { storeId, keys } = await this.begin();
     return await this.#put({ storeId, keys: { ...keys, [purpose]: [...keys[purpose], drawId()] } });
   }
 
-  /** All is made: the journal goes. */
+  /** Everything is created: removes the journal. */
   async finish(): Promise<void> {
     this.current = undefined;
     await this.close();
   }
 
-  /** Gives the lock back; what was begun stays noted. */
+  /** Releases the lock; an unfinished plan stays. */
   async close(): Promise<void> {
     await this.store.close();
     if (this.current) return;
@@ -86,7 +90,7 @@ function folderOf(home: string): string {
   return homePaths(home).initialising;
 }
 
-/** A journal that was never whole, or is damaged, is none: every trace of an installation counts then. */
+/** Replaces a journal that is incomplete or damaged; then every trace of an installation counts. */
 async function makeAnew(path: string): Promise<LevelStore> {
   rmSync(path, { recursive: true, force: true });
   return await LevelStore.create(path);
@@ -96,10 +100,10 @@ function readPlan(bytes: Buffer | undefined): Plan | undefined {
   if (!bytes) return undefined;
   const parsed = planRecord.safeParse(JSON.parse(bytes.toString()));
   if (parsed.success) return parsed.data;
-  throw new StoreError('corrupt', "The folder 'initialising' in the home holds no plan: remove it.");
+  throw new StoreError('corrupt', "The folder 'initialising' in the home has no valid plan: remove it.");
 }
 
-/** CKA_ID, 16 bytes in hex. */
+/** Draws a CKA_ID: 16 bytes in hex. */
 function drawId(): string {
   return randomBytes(16).toString('hex');
 }

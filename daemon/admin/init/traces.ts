@@ -1,5 +1,5 @@
-// Traces of an installation. Where there are some, and no metadata store, a disk is not mounted or files are lost: making
-// a new home would give it other keys and credentials.
+// Traces of an installation. If there are some without a metadata store, a disk is not mounted or files are lost, and a new
+// home would have other keys and credentials.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../config/load.js';
@@ -10,7 +10,7 @@ import { homePaths } from '../../files/home.js';
 const isAuditFile = (name: string) => /^audit-\d+\.jsonl$/.test(name);
 const isAny = () => true;
 
-/** Files that a Keyhold which has run leaves. Not what an operator prepares: `keyhold.yaml`, `tls/`, `tokens/`. */
+/** Files that a Keyhold leaves once it has run. Not those that an operator prepares: `keyhold.yaml`, `tls/`, `tokens/`. */
 const traces: readonly {
   readonly name: string;
   readonly isMadeByInit?: boolean;
@@ -21,9 +21,9 @@ const traces: readonly {
   { name: 'audit-public-key.pem', isMadeByInit: true, exists: existsSync },
   { name: 'credentials', isMadeByInit: true, exists: existsSync },
   { name: 'env', exists: existsSync },
-  // Earlier versions of scripts/start made it.
+  // Created by earlier versions of scripts/start.
   { name: '.initialised', exists: existsSync },
-  // What LevelDB leaves beside a store's own files.
+  // Files of LevelDB besides the store's own.
   {
     name: 'metadata/',
     isMadeByInit: true,
@@ -32,8 +32,9 @@ const traces: readonly {
 ];
 
 /**
- * @param isInterrupted a run of init was: what init makes is no trace then
- * @throws ConfigError that names what was found and says what to do
+ * Checks that a home has no traces.
+ * @param isInterrupted whether a run of init was interrupted, so that files of init are not traces
+ * @throws ConfigError that names the traces and says what to do
  */
 export function refuseTracesInHome(home: string, isInterrupted: boolean): void {
   const found = traces
@@ -41,19 +42,19 @@ export function refuseTracesInHome(home: string, isInterrupted: boolean): void {
     .map(({ name }) => name);
   if (found.length === 0) return;
   throw new ConfigError(
-    `${home} is the home of a Keyhold: it has ${list(found)}. But its metadata store, ${homePaths(home).metadata}, is not there. ` +
-      'Nothing was changed. Mount the disk that it is on, or restore it from a backup, and start again. To begin anew, with ' +
-      'other keys and other credentials, move these away first, or use another KEYHOLD_HOME.',
+    `${home} is the home of a Keyhold: it has ${list(found)}. But its metadata store ${homePaths(home).metadata} does not exist. ` +
+      'Nothing was changed. Mount its disk, or restore it from a backup, and start again. For a new installation with other ' +
+      'keys and credentials move these files away first, or use another KEYHOLD_HOME.',
   );
 }
 
 const ourLabel = 'keyhold/';
-/** Of objects that doctor tries algorithms with. */
+/** Label of the objects with which doctor tries algorithms. */
 const doctorLabel = 'keyhold/doctor';
 
 /**
- * @param tokenName how the configuration names the token
- * @param plan of a run that was interrupted, whose objects are no traces
+ * Checks that a token has no traces.
+ * @param plan the plan of an interrupted run, whose objects are not traces
  * @throws ConfigError that names some of the objects and says what to do
  */
 export function refuseTracesInToken(
@@ -69,9 +70,9 @@ export function refuseTracesInToken(
   const labels = [...new Set(found.map(({ label }) => label))];
   const examples = labels.slice(0, 3).join(', ') + (labels.length > 3 ? ', …' : '');
   throw new ConfigError(
-    `The token ${tokenName} holds ${found.length} objects of a Keyhold (${examples}), and ${homePaths(home).metadata} is not there. ` +
-      'Nothing was changed. If this is the home of that Keyhold, mount the disk that its metadata store is on, or restore it from ' +
-      "a backup, and start again. A new home takes a token of its own; 'keyhold init --share-token' has it share this one.",
+    `The token ${tokenName} has ${found.length} objects of a Keyhold (${examples}), but ${homePaths(home).metadata} does not exist. ` +
+      'Nothing was changed. If this is the home of that Keyhold, mount the disk of its metadata store, or restore it from ' +
+      "a backup, and start again. A new home needs a separate token; 'keyhold init --share-token' lets it share this one.",
   );
 }
 

@@ -1,4 +1,4 @@
-// keyhold recover audit: the way out where the audit log was cut, emptied, replaced or deleted, and cannot be put back.
+// keyhold recover audit: disaster recovery for an audit log that was truncated, replaced or deleted and cannot be restored.
 // Without --accept-loss it explains what it finds, and changes nothing.
 import { mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,25 +13,25 @@ import { addHomeOption, homeOf, runProgram } from '../program.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 import { homePaths } from '../../files/home.js';
 
-const consequences = `What is missing cannot be made anew. Look first for copies: backups, syslog receivers, and files that logrotate made.
+const consequences = `The missing records cannot be recreated. First look for copies: backups, syslog receivers, and files that logrotate made.
 Accepting the loss means:
-- The chain goes on behind the last record that is there; where none can be continued, what is there is set aside beside the
+- The chain continues after the last record of the log. If it cannot be continued, its files are moved to a folder beside the
   log's folder, and a new chain begins with record 1.
-- Its next record is RecoverAudit, with what was expected and what was found.
-- Receivers of syslog get numbers again that they have seen.
-Nothing was changed. 'keyhold recover audit --accept-loss' accepts it.`;
+- The next record is RecoverAudit, with what was expected and what was found.
+- Syslog receivers get sequence numbers again that they have already seen.
+Nothing was changed. 'keyhold recover audit --accept-loss' accepts the loss.`;
 
 async function recover(stopped: StoppedHome, isAccepted: boolean): Promise<number> {
   const { home, store, instance, keyStore } = stopped;
   const opened = await readRecords(store, instance, keyStore);
-  // Its next root would accept the store, too.
+  // Otherwise the next root would also accept the store.
   if (opened.broken) throw integrityError(opened.broken);
   const directory = homePaths(home).audit;
   const broken = auditMismatch(home, opened);
   const isUsable = canBeContinued(directory);
   if (!broken && isUsable) {
     console.log(
-      'The audit log holds all that the metadata store and the HSM know of: there is nothing to recover.',
+      'The audit log has every record that the metadata store and the HSM know of: there is nothing to recover.',
     );
     return 0;
   }
@@ -52,12 +52,12 @@ async function recover(stopped: StoppedHome, isAccepted: boolean): Promise<numbe
     setAside,
   });
   await commitAudited(stopped, opened, { changes: () => [] }, event, true);
-  const where = setAside === undefined ? '' : ` What was there is in ${setAside}.`;
-  console.log(`It is on record, and the daemon starts with the log as it is now.${where}`);
+  const where = setAside === undefined ? '' : ` The old files are in ${setAside}.`;
+  console.log(`The loss is recorded, and the daemon can start with the present log.${where}`);
   return 0;
 }
 
-/** @returns the folder, in the home, that the files are in now */
+/** Moves the files of the log. @returns their new folder, relative to the home */
 function setLogAside(home: string): string {
   const folder = `audit-set-aside-${new Date().toISOString().replace(/[:.]/g, '')}`;
   mkdirSync(join(home, folder), { mode: 0o700 });
@@ -69,9 +69,9 @@ function setLogAside(home: string): string {
 
 const program = addHomeOption(new Command('keyhold recover audit'))
   .description(
-    'Explains what is missing of the audit log, and puts the loss on record. Stop the daemon first; the HSM must be there.',
+    'Explains which records of the audit log are missing, and records the loss. Stop the daemon first; the HSM must be available.',
   )
-  .option('--accept-loss', 'go on with the log as it is, though records are missing');
+  .option('--accept-loss', 'continue the log as it is, although records are missing');
 
 await runProgram(program, () => {
   const { acceptLoss = false } = program.opts<{ acceptLoss?: boolean }>();

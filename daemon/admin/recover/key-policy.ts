@@ -1,5 +1,5 @@
-// keyhold recover key-policy KEY: gives a key the default policy, with which the account root can do everything. The way
-// out where a policy lets nobody manage the key any more.
+// keyhold recover key-policy KEY: gives a key the default policy, which allows the account root everything. For keys whose
+// policy lets nobody manage them any more.
 import { Command } from 'commander';
 import { ConfigError } from '../../config/load.js';
 import { Keyring, Namer, putKey } from '../../keys/index.js';
@@ -18,7 +18,7 @@ async function recover(home: StoppedHome, identifier: string): Promise<string> {
   const key = new Keyring(opened.records, new Namer(account, region)).find(identifier);
   const { record, arn } = key;
   if (record.keyManager === 'AWS')
-    throw new ConfigError(`${arn} is the key of a service: its policy is fixed, and locks nobody out.`);
+    throw new ConfigError(`${arn} is an AWS managed key: its policy is fixed and locks nobody out.`);
   const policy = defaultKeyPolicy(account);
   const changes = () => [putKey({ ...record, policy, policyBindings: undefined })];
   const details = { keyId: record.keyId, replacedPolicy: record.policy };
@@ -29,7 +29,7 @@ async function recover(home: StoppedHome, identifier: string): Promise<string> {
 
 const program = addHomeOption(new Command('keyhold recover key-policy'))
   .description(
-    'Gives a key the default policy, with which the account root can do everything. Stop the daemon first; the HSM must be there.',
+    'Gives a key the default policy, which allows the account root everything. Stop the daemon first; the HSM must be available.',
   )
   .argument('<key>', 'key ID, key ARN, alias name or alias ARN');
 

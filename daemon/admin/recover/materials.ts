@@ -1,5 +1,5 @@
-// keyhold recover materials KEY: takes up key material that is in the token, under the key's label, and in no record: after an
-// older metadata store was accepted. A ciphertext proves which material made it: nothing else tells.
+// keyhold recover materials KEY: restores the record of key material that is in the token under the key's label but in no
+// record, after an older metadata store was accepted. Only a ciphertext can prove which material it was made with.
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ConfigError } from '../../config/load.js';
@@ -33,7 +33,7 @@ async function recover(home: StoppedHome, identifier: string, options: Options):
   const keyring = new Keyring(opened.records, new Namer(account, region));
   const key = keyring.find(identifier);
   const { keyId, origin } = key.record;
-  // Whoever imported it has it, and its record says when it expires.
+  // Importing it again also restores its expiry, which only the record had.
   if (origin === 'EXTERNAL')
     throw new ConfigError(
       `The key material of ${key.arn} was imported: import it again with the daemon running.`,
@@ -46,14 +46,14 @@ async function recover(home: StoppedHome, identifier: string, options: Options):
   );
   const candidates = unclaimed.filter((each) => each.keyId === keyId).map(({ objectId }) => objectId);
   if (candidates.length === 0) {
-    console.log(`The token holds no key material of ${key.arn} beyond what its record names.`);
+    console.log(`The token has no key material of ${key.arn} besides that in its record.`);
     return 0;
   }
   console.log(`Key material of ${key.arn} that no record names, by CKA_ID: ${candidates.join(', ')}`);
   if (options.ciphertext === undefined) {
     console.log(
-      'Nothing was changed. Give a ciphertext that it made, and its encryption context, with --ciphertext FILE: that tells ' +
-        'which material it is, and proves it.',
+      'Nothing was changed. Name a ciphertext made with the material by --ciphertext FILE, and its encryption context: this ' +
+        'shows which material it is.',
     );
     return 1;
   }
@@ -62,7 +62,7 @@ async function recover(home: StoppedHome, identifier: string, options: Options):
   const objectId = await madeBy(keyStore, candidates, blob, context);
   if (objectId === undefined)
     throw new ConfigError(
-      'None of them decrypts the ciphertext: check that it is intact, and that the encryption context is the one it was made with.',
+      'None of them decrypts the ciphertext: check that it is intact, and that it was made with this encryption context.',
     );
   const changes = () => [putKey(withRecovered(key.record, objectId, blob))];
   const details = { keyId, keyMaterialId: blob.materialId, objectId };
@@ -73,9 +73,7 @@ async function recover(home: StoppedHome, identifier: string, options: Options):
     makeServiceEvent('RecoverKeyMaterial', account, region, details, key.arn),
     false,
   );
-  console.log(
-    `${key.arn} has the key material ${blob.materialId} again: it decrypts, and encrypts nothing new.`,
-  );
+  console.log(`${key.arn} has the key material ${blob.materialId} again. It is used for decryption only.`);
   return 0;
 }
 
@@ -85,17 +83,17 @@ function readBlob(path: string, { record, arn }: Key): CiphertextBlob {
   const text = bytes.toString('latin1').replace(/\s/g, '');
   const isBase64 = /^[A-Za-z0-9+/]+=*$/.test(text);
   const blob = decodeBlob(bytes) ?? (isBase64 ? decodeBlob(Buffer.from(text, 'base64')) : undefined);
-  if (blob?.keyId !== record.keyId) throw new ConfigError(`${path} holds no ciphertext of ${arn}.`);
+  if (blob?.keyId !== record.keyId) throw new ConfigError(`${path} is not a ciphertext of ${arn}.`);
   return blob;
 }
 
 function pair(text: string): [string, string] {
   const at = text.indexOf('=');
-  if (at < 1) throw new ConfigError(`'${text}' is no pair of an encryption context: write name=value.`);
+  if (at < 1) throw new ConfigError(`'${text}' is not a pair of an encryption context: write name=value.`);
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** The object that made a ciphertext. @returns CKA_ID, hex */
+/** Finds the object with which a ciphertext was made. @returns its CKA_ID in hex */
 async function madeBy(
   keyStore: KeyStore,
   candidates: readonly string[],
@@ -118,7 +116,7 @@ async function madeBy(
   return undefined;
 }
 
-/** As an older material: how many messages it encrypted nobody knows any more. */
+/** Adds it as an older material, because the number of messages that it encrypted is unknown. */
 function withRecovered(
   record: KeyRecord,
   objectId: string,
@@ -135,12 +133,12 @@ function withRecovered(
 
 const program = addHomeOption(new Command('keyhold recover materials'))
   .description(
-    'Takes up key material that is in the HSM and in no record, after an older metadata store was accepted. Stop the daemon ' +
-      'first; the HSM must be there. Without --ciphertext it lists what there is, and changes nothing.',
+    'Restores key material that is in the HSM but in no record, after an older metadata store was accepted. Stop the daemon ' +
+      'first; the HSM must be available. Without --ciphertext it lists such material, and changes nothing.',
   )
   .argument('<key>', 'key ID, key ARN, alias name or alias ARN')
-  .option('--ciphertext <file>', 'a ciphertext that the material made, as bytes or in base64')
-  .option('--encryption-context <pairs...>', 'name=value, as the ciphertext was made with');
+  .option('--ciphertext <file>', 'a ciphertext made with the material, as bytes or in base64')
+  .option('--encryption-context <pairs...>', 'encryption context of the ciphertext: name=value');
 
 await runProgram(program, () =>
   withStoppedHome(homeOf(program), (stopped) => recover(stopped, program.args[0]!, program.opts<Options>())),

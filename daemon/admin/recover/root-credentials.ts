@@ -1,5 +1,5 @@
-// keyhold recover root-credentials: a new access key for the account root, where its credentials are lost. It takes the
-// daemon's machine, the daemon stopped, and the HSM with its PIN.
+// keyhold recover root-credentials: creates an access key for the account root whose credentials are lost. This requires
+// access to the daemon's machine, a stopped daemon, and the HSM with its PIN.
 import { Secrets } from '../../hsm/secrets.js';
 import { lstatSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -22,7 +22,7 @@ interface Options {
   readonly others: 'keep' | 'deactivate' | 'delete';
 }
 
-/** What was done. */
+/** The result. */
 interface Recovered {
   readonly accessKeyId: string;
   readonly others: readonly string[];
@@ -38,7 +38,7 @@ async function recover(stopped: StoppedHome, options: Options): Promise<Recovere
   const { records } = opened;
   const rootId = instance.account;
   if (new Identities(records, instance.account).principal(rootId)?.record.type !== 'Root')
-    throw new ConfigError('The store holds no account root: it is not one that keyhold init made.');
+    throw new ConfigError('The metadata store has no account root, so keyhold init did not create it.');
   const accessKeys = new AccessKeys(records, keyStore, new Secrets(keyStore, secretsKey(instance)));
   const others = options.others === 'keep' ? [] : accessKeys.of(rootId).map(({ accessKeyId }) => accessKeyId);
   const withdrawn: RecordChange[] = others.map((accessKeyId) =>
@@ -53,18 +53,18 @@ async function recover(stopped: StoppedHome, options: Options): Promise<Recovere
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new ConfigError(
-      `The access key ${accessKeyId} was made, but its secret could not be written: ${reason}. Mend that and run this again; delete the key then.`,
+      `The access key ${accessKeyId} was created, but its secret could not be written: ${reason}. Correct that, run this again, and delete that access key.`,
     );
   }
   return { accessKeyId, others, path };
 }
 
-/** @throws ConfigError where something else than a file is in the place */
+/** Reads the credentials file; '' if there is none. @throws ConfigError if the path is not a file */
 function readExisting(path: string): string {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found) return '';
   if (!found.isFile())
-    throw new ConfigError(`${path} is not a file: remove it, or name another place by --credentials-file.`);
+    throw new ConfigError(`${path} is not a file: remove it, or name another path by --credentials-file.`);
   return readFileSync(path, 'utf8');
 }
 
@@ -79,12 +79,12 @@ function withProfile(text: string, profile: string, accessKeyId: string, secretA
 
 const program = addHomeOption(new Command('keyhold recover root-credentials'))
   .description(
-    "Makes a new access key for the account root and writes it into the credentials file of the home. Stop the daemon first; the HSM must be there. The root's other access keys stay unless told otherwise.",
+    "Creates an access key for the account root and writes it to the credentials file of the home. Stop the daemon first; the HSM must be available. The root's other access keys are kept unless --others says otherwise.",
   )
-  .option('--credentials-file <path>', 'write it there; default: `credentials` in the home')
+  .option('--credentials-file <path>', 'file to write; default: `credentials` in the home')
   .option('--profile <name>', 'profile in that file', 'default')
   .addOption(
-    new Option('--others <what>', "what becomes of the root's other access keys")
+    new Option('--others <what>', "what to do with the root's other access keys")
       .choices(['keep', 'deactivate', 'delete'])
       .default('keep'),
   );
@@ -96,8 +96,8 @@ await runProgram(program, async () => {
   const { accessKeyId, others, path } = await withStoppedHome(homeOf(program), (stopped) =>
     recover(stopped, options),
   );
-  console.log(`The account root has the access key ${accessKeyId}; its secret is in ${path}.`);
+  console.log(`The account root has the new access key ${accessKeyId}; its secret is in ${path}.`);
   const done = options.others === 'delete' ? 'deleted' : 'deactivated';
-  if (others.length > 0) console.log(`Its other access keys are ${done}: ${others.join(', ')}.`);
+  if (others.length > 0) console.log(`Its other access keys were ${done}: ${others.join(', ')}.`);
   return 0;
 });

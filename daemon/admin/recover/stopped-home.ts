@@ -1,5 +1,5 @@
-// What the programs of `keyhold recover` share. They need what only the machine's operator has: the daemon stopped, which
-// is what the lock of the metadata store shows, and the HSM with its PIN, without which no record changes.
+// Shared by the programs of `keyhold recover`. They need what only the machine's operator has: a stopped daemon, which the
+// lock of the metadata store proves, and the HSM with its PIN, without which no record can be changed.
 import { Anchoring } from '../../app/opening/anchor.js';
 import { hasEvent } from '../../audit/search.js';
 import { loadConfig } from '../../config/load.js';
@@ -31,7 +31,7 @@ export interface StoppedHome {
   readonly log: Logger;
 }
 
-/** Opens a home for as long as something is done with it. @throws StoreError 'locked' where its daemon runs */
+/** Opens a home, calls back, and closes it. @throws StoreError 'locked' if its daemon is running */
 export async function withStoppedHome<T>(home: string, use: (home: StoppedHome) => Promise<T>): Promise<T> {
   const log = createLog('warn');
   const store = await openStore(home);
@@ -50,8 +50,8 @@ export async function withStoppedHome<T>(home: string, use: (home: StoppedHome) 
 }
 
 /**
- * Commits a change with its event, completes what the audit log lacks, and tells the HSM of it.
- * @param isLogAccepted the audit log counts as it is; otherwise what it must hold stays what it was
+ * Commits a change with its event, appends events that the audit log lacks, and updates the anchor in the HSM.
+ * @param isLogAccepted accept the present audit log; otherwise the records that it must have stay the same
  */
 export async function commitAudited(
   { home, config, keyStore, instance, log }: StoppedHome,

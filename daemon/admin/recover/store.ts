@@ -1,4 +1,4 @@
-// keyhold recover store: the way out for who restored a backup of the metadata store on purpose, or lost a part of it.
+// keyhold recover store: disaster recovery for a metadata store that was restored from a backup on purpose or is incomplete.
 // Without --accept-older-store it explains what it finds, and changes nothing.
 import { Command } from 'commander';
 import { readRecords, rootedInstance, storeInstance } from '../../app/opening/open-home.js';
@@ -12,15 +12,15 @@ import type { Root } from '../../store/records/root.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 
-const consequences = `Each record that is there was written by this Keyhold; what came after them is lost. Accepting the store means:
-- Policies, grants, identities and access keys count again as they stand in it, also those that were changed or revoked
-  since. Look them over, and deactivate what must not be let in, before clients are.
-- Keys made since have no records: their objects stay in the HSM, are counted as foreign, and are never touched. Material
-  that was in the making when the copy was made stays there too.
-- Material that rotations made since has no record: health names it, and 'keyhold recover materials KEY' takes it up.
-- Keys deleted since have no material: they are Unavailable.
-- Messages encrypted since are not counted: rotate keys that encrypt a lot ('keyhold rotate-key-on-demand').
-Nothing was changed. 'keyhold recover store --accept-older-store' accepts it, and puts that on record in the audit log.`;
+const consequences = `Each record in the store was written by this Keyhold; later changes are lost. Accepting the store means:
+- Its policies, grants, identities and access keys take effect again, including those that were changed or revoked later.
+  Review them, and deactivate what must not be used, before clients can connect.
+- Keys created later have no records: their objects stay in the HSM, count as foreign, and are never touched. So does
+  material that was being created when the copy was made.
+- Material of later rotations has no record: the health report names it, and 'keyhold recover materials KEY' restores it.
+- Keys deleted later have no material: they are Unavailable.
+- Messages encrypted later are not counted: rotate keys that encrypt many messages ('keyhold rotate-key-on-demand').
+Nothing was changed. 'keyhold recover store --accept-older-store' accepts the store, and records that in the audit log.`;
 
 async function recover(home: StoppedHome, isAccepted: boolean): Promise<number> {
   const { store, instance, keyStore } = home;
@@ -28,7 +28,7 @@ async function recover(home: StoppedHome, isAccepted: boolean): Promise<number> 
   const { records, anchor, broken } = opened;
   if (!broken) {
     console.log(
-      'The metadata store is whole, and none older than the HSM knows: there is nothing to recover.',
+      'The metadata store is intact and not older than the anchor in the HSM: there is nothing to recover.',
     );
     return 0;
   }
@@ -39,19 +39,19 @@ async function recover(home: StoppedHome, isAccepted: boolean): Promise<number> 
   }
   const newest = Math.max(records.root?.epoch ?? 0, anchor?.epoch ?? 0);
   records.skipEpochs(newest + skippedEpochs);
-  // An object that was in the making then may be a key's by now: no start may take it for nobody's.
+  // An object with an intent may belong to a key by now, so no start may destroy it.
   const intents = [...records.keys('intent/')];
   const changes = () => [rootedInstance(instance), ...intents.map((key) => ({ key, value: undefined }))];
   const { account, region } = instance;
   const event = makeServiceEvent('RecoverStore', account, region, details(broken, intents.length));
-  // A log that was cut too stays refused, until `keyhold recover audit` says what is missing of it.
+  // A log that was truncated too is still refused, until `keyhold recover audit` accepts its loss.
   await commitAudited(home, opened, { changes }, event, false);
   await storeInstance(store, instance);
-  console.log(`It is accepted as it is, with ${broken.found} records; the daemon starts with it.`);
+  console.log(`The store is accepted with ${broken.found} records; the daemon can start with it.`);
   return 0;
 }
 
-/** For the audit event. */
+/** The details of the audit event. */
 function details({ kind, root, anchor, found }: IntegrityFailure, droppedIntents: number) {
   const shown = (one: Root | undefined) =>
     one && { epoch: one.epoch, writtenAt: new Date(one.at * 1000).toISOString() };
@@ -68,9 +68,9 @@ function details({ kind, root, anchor, found }: IntegrityFailure, droppedIntents
 
 const program = addHomeOption(new Command('keyhold recover store'))
   .description(
-    'Explains why the daemon refuses its metadata store, and accepts it. Stop the daemon first; the HSM must be there.',
+    'Explains why the daemon refuses its metadata store, and accepts it. Stop the daemon first; the HSM must be available.',
   )
-  .option('--accept-older-store', 'accept the records as they are, though newer ones were there');
+  .option('--accept-older-store', 'accept the present records, although newer ones existed');
 
 await runProgram(program, () => {
   const { acceptOlderStore = false } = program.opts<{ acceptOlderStore?: boolean }>();

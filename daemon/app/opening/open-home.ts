@@ -36,7 +36,7 @@ export async function readOwnInstance(store: MetadataStore, config: Config): Pro
   const instance = await readInstance(store);
   if (!instance) {
     throw new ConfigError(
-      "The metadata store holds no instance: restore it from a backup. Where 'keyhold init' was interrupted, and nothing else " +
+      "The metadata store has no instance record: restore it from a backup. Where 'keyhold init' was interrupted, and nothing else " +
         'was done, run it again: it finishes what it began.',
     );
   }

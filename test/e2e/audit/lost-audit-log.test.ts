@@ -1,5 +1,5 @@
 // An audit log that was cut, emptied, replaced or deleted while the daemon was stopped: start and verify find it, and
-// `keyhold recover audit` goes on, on record.
+// `keyhold recover audit` continues the log and records the loss.
 import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -82,7 +82,7 @@ await t.test('after a kill the log is newer than what the store knows, which is 
   t.equal(await daemon.stop(), 0);
 });
 
-await t.test('a log that was cut goes on, with the loss on record', async (t) => {
+await t.test('a truncated log continues, with its loss recorded', async (t) => {
   const before = lines();
   write(before.slice(0, -3));
   t.match(await daemon.admin('recover-audit'), {
@@ -90,7 +90,7 @@ await t.test('a log that was cut goes on, with the loss on record', async (t) =>
     stdout: /at least 3 records were cut off[^]*Nothing was changed/,
   });
   await t.rejects(daemon.start(), { message: /keyhold recover audit/ });
-  t.match(await daemon.admin('recover-audit', ['--accept-loss']), { code: 0, stdout: /on record/ });
+  t.match(await daemon.admin('recover-audit', ['--accept-loss']), { code: 0, stdout: /loss is recorded/ });
   const [event] = daemon.events('RecoverAudit');
   t.match(event, {
     sequence: before.length - 2,
@@ -102,7 +102,7 @@ await t.test('a log that was cut goes on, with the loss on record', async (t) =>
   t.match(await daemon.admin('audit-verify'), { code: 0, stdout: /truncation checked/ });
 });
 
-await t.test('a log that was deleted begins anew, with the loss on record', async (t) => {
+await t.test('a deleted log begins again, with its loss recorded', async (t) => {
   rmSync(folder, { recursive: true });
   await t.rejects(daemon.start(), { message: /It has no record[^]*keyhold recover audit/ });
   t.match(await daemon.admin('recover-audit', ['--accept-loss']), { code: 0 });

@@ -124,7 +124,7 @@ void t.test('init refuses each trace of an earlier home, names it, and changes n
   const inToken = labels(daemon);
   t.match(await daemon.admin('init'), {
     code: 1,
-    stderr: /token 'keyhold' holds \d+ objects of a Keyhold \(keyhold\/.*--share-token/,
+    stderr: /token 'keyhold' has \d+ objects of a Keyhold \(keyhold\/.*--share-token/,
   });
   t.notOk(existsSync(join(daemon.home, 'metadata')));
   t.notOk(existsSync(join(daemon.home, 'credentials')));
@@ -146,7 +146,7 @@ void t.test('who asks for it shares a token with another Keyhold, which keeps it
   const second = newHome(t);
   mkdirSync(second.home);
   cpSync(join(first.home, 'tokens'), join(second.home, 'tokens'), { recursive: true });
-  t.match(await second.admin('init'), { code: 1, stderr: /holds 4 objects of a Keyhold/ });
+  t.match(await second.admin('init'), { code: 1, stderr: /has 4 objects of a Keyhold/ });
   t.match(await second.admin('init', ['--share-token']), { code: 0 });
   t.strictSame(labels(second), [...internal, ...internal].sort());
 });
@@ -171,8 +171,8 @@ void t.test('records without a MAC have nothing destroyed and no store emptied',
     { type: 'delete', key: 'meta/instance' },
   ]);
   await store.close();
-  t.match(await daemon.admin('init'), { code: 1, stderr: /holds no instance.*Restore/ });
-  await t.rejects(daemon.start(), { message: /holds no instance: restore it from a backup/ });
+  t.match(await daemon.admin('init'), { code: 1, stderr: /has no instance record.*Restore/ });
+  await t.rejects(daemon.start(), { message: /has no instance record: restore it from a backup/ });
   // Nor on the word of a made-up run that was interrupted.
   const plan = {
     storeId: '0b4f7f0e-5f0f-4b6e-8f0a-3f9d1f0c2a11',
@@ -181,7 +181,7 @@ void t.test('records without a MAC have nothing destroyed and no store emptied',
   const journal = await LevelStore.create(join(daemon.home, 'initialising'));
   await journal.batch([{ type: 'put', key: 'plan', value: Buffer.from(JSON.stringify(plan)) }]);
   await journal.close();
-  t.match(await daemon.admin('init'), { code: 1, stderr: /holds no instance.*Restore/ });
+  t.match(await daemon.admin('init'), { code: 1, stderr: /has no instance record.*Restore/ });
   cpSync(path, `${path}.kept`, { recursive: true });
   rmSync(path, { recursive: true });
   t.match(await daemon.admin('init'), { code: 1, stderr: /has audit\/ and env/ });

@@ -348,7 +348,7 @@ void t.test('key policies', async (t) => {
     t.match(await recover(keyId), { code: 1, stderr: /stop that one first/ });
     await daemon.stop();
     t.match(await recover('1234abcd-12ab-34cd-56ef-1234567890ab'), { code: 1, stderr: /does not exist/ });
-    t.match(await recover(ofService), { code: 1, stderr: /is the key of a service/ });
+    t.match(await recover(ofService), { code: 1, stderr: /is an AWS managed key/ });
     t.match(await recover(keyId), {
       code: 0,
       stdout: new RegExp(`${keyId} has the default key policy again`),

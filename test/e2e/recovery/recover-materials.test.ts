@@ -69,7 +69,7 @@ void t.test('materials of rotations over which an older store was accepted', asy
     const none = { code: 1, stderr: /None of them decrypts/ };
     t.match(await daemon.cli(withFile), none, 'without its encryption context');
     writeFileSync(file, randomBytes(200));
-    t.match(await daemon.cli(withFile), { code: 1, stderr: /holds no ciphertext/ });
+    t.match(await daemon.cli(withFile), { code: 1, stderr: /is not a ciphertext/ });
     writeFileSync(file, blobs[2]!);
     const done = await daemon.cli([...withFile, '--encryption-context', 'tenant=a']);
     t.match(done, { code: 0, stdout: new RegExp(`key material ${newest} again`) });
