@@ -3,11 +3,11 @@ import type {
   PaginatorMethods as PaginatorsOf,
 } from '../proto/generated/methods.js';
 import { operationShapes } from '../proto/schema/descriptor.js';
-import { type CallOptions, Connection } from './connection.js';
+import { Connection } from './connection.js';
 import { DataKeyCache } from './data-key-cache.js';
 import type { DataKeySource } from './data-key-source.js';
 import { type ClientEvents, EventSource } from './events.js';
-import { type ConnectOptions, settings } from './options.js';
+import { type CallOptions, type ConnectOptions, settings } from './options.js';
 import { paginators } from './paginate.js';
 
 /** What a result has besides the members of the response. It is not enumerable, so that a result prints and compares without it. */

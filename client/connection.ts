@@ -11,17 +11,9 @@ import {
 import type { EventSource } from './events.js';
 import { InFlight, type Pending } from './in-flight.js';
 import { GoneAway, Link, type Liveness, livenessFor } from './link.js';
-import type { Settings } from './options.js';
+import type { CallOptions, Settings } from './options.js';
 import { backoff, isRepeatable, mayRetry } from './retry.js';
 import { endpointName, notConnected, openSocket } from './socket.js';
-
-/** Options of one request. */
-export interface CallOptions {
-  /** Ends the wait. The daemon may still execute the request. */
-  readonly signal?: AbortSignal;
-  /** Milliseconds for this request with all its repetitions. */
-  readonly timeout?: number;
-}
 
 /**
  * Sends requests over one WebSocket at a time. When it breaks, the next request opens a new one, and unanswered requests

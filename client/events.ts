@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { nextTick } from 'node:process';
-import type { OperationName } from '../proto/schema/descriptor.js';
+import type { Operations } from '../proto/generated/messages.js';
 
 /** A connection that was opened. */
 export interface ConnectEvent {
@@ -19,7 +19,7 @@ export interface DisconnectEvent {
 /** A request that is sent again. */
 export interface RetryEvent {
   /** The operation, such as `Encrypt`. */
-  readonly operation: OperationName;
+  readonly operation: keyof Operations;
   /** How many times the request was sent before. */
   readonly attempts: number;
   /** Milliseconds until it is sent; 0 where it only waits for a connection. */

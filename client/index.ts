@@ -6,7 +6,6 @@ export {
   type PaginatorMethods,
   type ResultMetadata,
 } from './client.js';
-export type { CallOptions } from './connection.js';
 export { type Credentials, type CredentialsProvider, defaultCredentials } from './credentials.js';
 export { type CacheLimits, DataKeyCache } from './data-key-cache.js';
 export {
@@ -27,7 +26,7 @@ export {
   TimeoutError,
 } from './errors.js';
 export type { ClientEvents, ClientListeners, ConnectEvent, DisconnectEvent, RetryEvent } from './events.js';
-export type { ConnectOptions } from './options.js';
+export type { CallOptions, ConnectOptions } from './options.js';
 export { SealError, type SealErrorCode } from '../proto/formats/seal-error.js';
 export { openBytes, sealBytes } from './seal/bytes.js';
 export { type FileOptions, openFile, sealFile } from './seal/files.js';

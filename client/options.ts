@@ -37,6 +37,14 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options of one request. */
+export interface CallOptions {
+  /** Ends the wait. The daemon may still execute the request. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds for this request with all its repetitions. */
+  readonly timeout?: number;
+}
+
 /** Where the daemon is: a unix socket, or a host that is reached by TLS. */
 export type Endpoint = { readonly path: string } | { readonly url: string };
 

@@ -1,6 +1,6 @@
 import type { PaginatorMethods } from '../proto/generated/methods.js';
 import { operationShapes } from '../proto/schema/descriptor.js';
-import type { CallOptions } from './connection.js';
+import type { CallOptions } from './options.js';
 
 type Message = Record<string, unknown>;
 type Method = (request: Message, options?: CallOptions) => Promise<Message>;

@@ -65,7 +65,11 @@ function copyTypes(entry) {
     const text = readFileSync(join(compiled, path), 'utf8');
     mkdirSync(dirname(join(output, 'types', path)), { recursive: true });
     writeFileSync(join(output, 'types', path), text);
-    for (const [, imported] of text.matchAll(/(?:from |import\()["'](\.[^"']+)\.js["']/g)) {
+    const code = text.replace(/\/\*.*?\*\//gs, '');
+    for (const [, imported, extension] of code.matchAll(/(?:from |import\()["']([^"']+?)(\.js)?["']/g)) {
+      if (imported.startsWith('node:')) continue;
+      // The packages that are bundled are not installed, and neither are their types.
+      if (!imported.startsWith('.') || !extension) throw new Error(`${path} needs the types of ${imported}`);
       const target = relative(compiled, join(compiled, dirname(path), `${imported}.d.ts`));
       if (!wanted.includes(target)) wanted.push(target);
     }

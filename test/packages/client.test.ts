@@ -1,6 +1,7 @@
 // @keyhold/client, packed and installed: in modules, CommonJS and TypeScript, and its command line, against a daemon.
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
@@ -55,7 +56,9 @@ export async function main(): Promise<string> {
 `;
 
 void t.test('@keyhold/client', { timeout: 900_000 }, async (t) => {
-  const folder = t.testdir();
+  // Outside of the checkout, whose packages would be found.
+  const folder = mkdtempSync(join(tmpdir(), 'kh-packages-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
   const project = join(folder, 'project');
   const installed = join(project, 'node_modules');
   const packed = await pack(join(folder, 'packed'), ['--workspace', 'client']);
@@ -129,6 +132,7 @@ void t.test('@keyhold/client', { timeout: 900_000 }, async (t) => {
       ];
       for (const [resolution, ...files] of [
         [['--module', 'nodenext'], 'typed.mts', 'typed.cts'],
+        [['--module', 'node16'], 'typed.mts', 'typed.cts'],
         [['--module', 'esnext', '--moduleResolution', 'bundler'], 'typed.ts'],
       ] as const)
         t.equal(await node([...tsc, ...resolution, ...files]).catch(outputOf), '', files.join(' '));
