@@ -13,12 +13,12 @@ void t.test('every message, member, enum, method and paginator has a doc comment
   for (const name of ['messages', 'methods']) {
     const lines = read(name);
     const bare = lines.filter(
-      (line, at) => /^(export | {2}\w+(\?|\(|:))/.test(line) && !/\*\/$/.test(lines[at - 1] ?? ''),
+      (line, at) => /^(export | {2}\w+(\?|\(|:))/.test(line) && !lines[at - 1]?.endsWith('*/'),
     );
     // The members of Operations are types.
     const comments = bare.filter((line) => !/^ {2}[A-Z]\w+: \{ request: /.test(line));
     t.strictSame(comments, [], `${name}.ts`);
-    const sentences = lines.filter((line) => /\*\/$/.test(line) && !/[.!]`? ?\*\/$/.test(line));
+    const sentences = lines.filter((line) => line.endsWith('*/') && !/[.!]`? ?\*\/$/.test(line));
     t.strictSame(sentences, [], `${name}.ts`);
   }
   t.end();
