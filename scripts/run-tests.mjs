@@ -34,8 +34,7 @@ function readTimes() {
 
 /** A home that was initialised and never started: test daemons begin with a copy of it (test/support/daemon.ts). */
 const template = mkdtempSync(join(tmpdir(), 'kh-template-'));
-execFileSync('hsm-config/softhsm2.setup', [template]);
-execFileSync(process.execPath, ['dist/daemon/admin/init.js'], {
+execFileSync(process.execPath, ['dist/daemon/admin/init.js', '--make-token'], {
   env: { ...process.env, KEYHOLD_HOME: template },
   stdio: ['ignore', 'ignore', 'inherit'],
 });

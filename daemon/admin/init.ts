@@ -1,57 +1,80 @@
 // keyhold init: creates everything that a new home needs. The next run finishes an interrupted one. If there are traces of an
 // earlier installation, nothing is created.
-import { execFile } from 'node:child_process';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { restoreAuditPublicKey } from '../app/opening/audit-public-key.js';
-import { ConfigError, loadConfig, loadProfile, profileFolder } from '../config/load.js';
-import { readPin } from '../config/pin.js';
-import type { Profile } from '../config/profile.js';
-import type { Config } from '../config/schema.js';
-import { fileFault } from '../files/fs-errors.js';
-import { makeFolderSync, replaceFileSync, syncFolderSync, syncTreeSync } from '../files/replace-file.js';
 import { keepHomePrivate } from '../app/opening/home-files.js';
-import { openKeyStore } from '../app/opening/open-key-store.js';
+import { ensureConfiguredCertificates } from '../app/opening/home-preparation.js';
 import { checkInternalKeys, type Instance, readInstance } from '../app/opening/instance.js';
-import { writeModuleFiles } from '../app/opening/module-files.js';
-import { createLog } from '../observability/log.js';
 import { readOwnInstance } from '../app/opening/open-home.js';
+import { openKeyStore } from '../app/opening/open-key-store.js';
 import { createStore, hasStore, openStore } from '../app/opening/open-store.js';
+import { load } from '../app/reload.js';
+import { ConfigError, loadConfig, loadProfile } from '../config/load.js';
+import { fileFault } from '../files/fs-errors.js';
+import { homePaths } from '../files/home.js';
+import { makeFolderSync, replaceFileSync, syncTreeSync } from '../files/replace-file.js';
+import { HsmError, type KeyStore } from '../hsm/key-store.js';
+import { isRefusal } from '../hsm/pool/latch.js';
+import { createLog } from '../observability/log.js';
 import { type MetadataStore, StoreError } from '../store/store.js';
-import { ensureCertificates } from '../app/opening/certificates.js';
 import { makeInternalKeys, storeNewInstance } from './init/instance.js';
 import { InitJournal } from './init/journal.js';
+import { Leftovers } from './init/leftovers.js';
+import {
+  addSettings,
+  configurationText,
+  givenSettings,
+  refuseIgnored,
+  refuseUnreachable,
+} from './init/settings.js';
+import { makeToken, syncTokens } from './init/token.js';
 import { refuseTracesInHome, refuseTracesInToken } from './init/traces.js';
-import { initializeToken } from './hsm/initialize-token.js';
-import { setTornTokensAside } from './hsm/torn-token.js';
 import { addHomeOption, homeOf, runProgram } from './program.js';
-import { homePaths } from '../files/home.js';
 
 interface InitOptions {
-  readonly account: string;
-  readonly region: string;
-  readonly profile: string;
-  readonly tokenLabel: string;
+  readonly makeToken?: boolean;
   readonly shareToken?: boolean;
 }
 
-async function init(home: string, options: InitOptions): Promise<void> {
+type GivenSettings = ReturnType<typeof givenSettings>;
+
+async function init(home: string, given: GivenSettings, options: InitOptions): Promise<void> {
+  const wasInterrupted = existsSync(homePaths(home).initialising);
+  const leftovers = new Leftovers(home);
   makeFolderSync(home);
-  for (const sentence of keepHomePrivate(home)) console.error(`keyhold init: ${sentence}.`);
-  const journal = await InitJournal.open(home);
+  let journal: InitJournal | undefined;
   try {
+    for (const sentence of keepHomePrivate(home)) console.error(`keyhold init: ${sentence}.`);
+    journal = await InitJournal.open(home);
     if (hasStore(home) && !(await isUnfinished(home, journal))) {
+      if (!wasInterrupted) refuseOptionsOfNewHomes(home, given, options);
       await complete(home);
     } else {
       refuseTracesInHome(home, journal.plan !== undefined);
-      await install(home, options, journal);
+      await install(home, given, options, { journal, leftovers });
     }
     await journal.finish();
   } finally {
-    await journal.close();
+    await journal?.close();
+    leftovers.removeFolders();
   }
+}
+
+/** @throws ConfigError if options would be ignored, because the home exists */
+function refuseOptionsOfNewHomes(
+  home: string,
+  given: GivenSettings,
+  { makeToken, shareToken }: InitOptions,
+): void {
+  const { configuration } = homePaths(home);
+  refuseIgnored(given, loadConfig(home), configuration);
+  const options = [makeToken && '--make-token', shareToken && '--share-token'].filter(Boolean);
+  if (options.length > 0)
+    throw new ConfigError(
+      `${home} is a home already, so ${options.join(' and ')} would be ignored. Nothing was changed.`,
+    );
 }
 
 /** Whether an existing store was left empty by an interrupted run. */
@@ -77,22 +100,76 @@ async function isEmpty(store: MetadataStore): Promise<boolean> {
   return done;
 }
 
-/** Creates a home, or what an interrupted run has not created yet. */
-async function install(home: string, options: InitOptions, journal: InitJournal): Promise<void> {
-  if (!existsSync(homePaths(home).configuration))
-    replaceFileSync(homePaths(home).configuration, configText(options));
+/**
+ * Creates a home, or what an interrupted run has not created yet. If it fails, it removes what it created; if it cannot, because
+ * there are keys in the token, the journal stays and the next run continues.
+ */
+async function install(
+  home: string,
+  given: GivenSettings,
+  options: InitOptions,
+  { journal, leftovers }: { readonly journal: InitJournal; readonly leftovers: Leftovers },
+): Promise<void> {
+  const wasPlanned = journal.plan !== undefined;
+  try {
+    await prepare(home, given, options, journal);
+    await makeInstance(home, options, journal);
+  } catch (error) {
+    if (wasPlanned) throw error;
+    if (journal.plan === undefined) leftovers.remove();
+    else
+      console.error(
+        `keyhold init: the token has keys that were created for this home. Run 'keyhold init' again after the cause is removed: it continues from here.`,
+      );
+    throw refusedLogin(error) ?? error;
+  }
+}
+
+/** The message for a refused PIN: the login latch is removed with the home. */
+function refusedLogin(error: unknown): ConfigError | undefined {
+  if (!(error instanceof HsmError) || !isRefusal(error.code)) return undefined;
+  return new ConfigError(
+    'The token refused the PIN. Nothing was left behind, but the token has counted the attempt, and locks after a few: check the PIN before you run init again.',
+  );
+}
+
+/** Configuration, certificates and, where it was asked for, the token. */
+async function prepare(
+  home: string,
+  given: GivenSettings,
+  { makeToken: isToMakeToken }: InitOptions,
+  { plan }: InitJournal,
+): Promise<void> {
+  const { configuration } = homePaths(home);
+  const isNew = !existsSync(configuration);
+  if (isNew) replaceFileSync(configuration, configurationText(given));
   const config = loadConfig(home);
-  await ensureToken(home, config, journal.plan === undefined);
-  await ensureCertificates(home);
+  if (isNew) refuseUnreachable(given, config);
+  else refuseIgnored(given, config, configuration);
+  loadProfile(config.hsm.profile, home);
+  await ensureConfiguredCertificates(home, config);
+  load(home, config);
+  if (isToMakeToken) await makeToken(home, config, plan === undefined);
+}
+
+/** The daemon's own keys, the store, and the root's credentials. */
+async function makeInstance(home: string, { shareToken }: InitOptions, journal: InitJournal): Promise<void> {
+  const config = loadConfig(home);
   const keyStore = await openKeyStore(home, config, createLog('warn'), 1);
+  const wasPlanned = journal.plan !== undefined;
   try {
     const { tokenLabel, tokenSerial } = config.hsm;
     const tokenName = `'${tokenLabel ?? tokenSerial ?? ''}'`;
-    if (!options.shareToken) refuseTracesInToken(keyStore.objects, journal.plan, { home, tokenName });
-    await journal.begin();
+    if (!shareToken) refuseTracesInToken(keyStore.objects, journal.plan, { home, tokenName });
+    let instance: Instance;
+    try {
+      instance = await makeInternalKeys(config, journal, keyStore);
+    } catch (error) {
+      if (!wasPlanned) await dropInternalKeys(journal, keyStore);
+      throw error;
+    }
     const store = await createStore(home);
     try {
-      const instance = await makeInternalKeys(config, journal, keyStore);
       // The keys are on stable storage before anything that depends on them.
       syncTokens(home);
       await storeNewInstance(home, instance, store, keyStore);
@@ -106,6 +183,17 @@ async function install(home: string, options: InitOptions, journal: InitJournal)
   syncTokens(home);
 }
 
+/** Destroys the keys that this run created, and drops the plan; if the HSM fails, the plan stays. */
+async function dropInternalKeys(journal: InitJournal, keyStore: KeyStore): Promise<void> {
+  try {
+    for (const id of Object.values(journal.plan?.keys ?? {}).flat())
+      await keyStore.destroy(Buffer.from(id, 'hex'));
+    journal.forget();
+  } catch (error) {
+    if (!(error instanceof HsmError)) throw error;
+  }
+}
+
 /** Restores the files that an existing home may lack after a restore and that can be made again. */
 async function complete(home: string): Promise<void> {
   const config = loadConfig(home);
@@ -116,7 +204,7 @@ async function complete(home: string): Promise<void> {
   } finally {
     await store.close();
   }
-  await ensureCertificates(home);
+  await ensureConfiguredCertificates(home, config);
   const keyStore = await openKeyStore(home, config, createLog('warn'), 1);
   try {
     checkInternalKeys(instance, keyStore);
@@ -126,91 +214,19 @@ async function complete(home: string): Promise<void> {
   }
 }
 
-/** Syncs the token files in the home, because the module may not have done so. */
-function syncTokens(home: string): void {
-  if (existsSync(homePaths(home).tokens)) syncTreeSync(homePaths(home).tokens);
-}
-
-function configText({ account, region, profile, tokenLabel }: InitOptions): string {
-  return `# Keyhold's configuration; docs/configuration.md lists every setting.
-account: "${account}"
-region: ${region}
-hsm:
-  profile: ${profile}
-  tokenLabel: ${JSON.stringify(tokenLabel)}
-  pin:
-    file: tokens/pin
-`;
-}
-
-/**
- * Initialises the token if the home has a PIN for its security officer, which the set-up of SoftHSM2 creates.
- * @param isUnused whether no keys have been created in the token yet
- */
-async function ensureToken(home: string, { hsm }: Config, isUnused: boolean): Promise<void> {
-  const profile = loadProfile(hsm.profile, home);
-  await runSetup(home, hsm.profile, profile);
-  writeModuleFiles(home, profile);
-  const soPinFile = homePaths(home).securityOfficerPin;
-  if (hsm.tokenLabel === undefined || hsm.pin === undefined || !existsSync(soPinFile)) return;
-  Object.assign(process.env, profile.environment);
-  const pin = await readPin(hsm.pin, home);
-  const soPin = readFileSync(soPinFile);
-  const { library, initialize } = profile;
-  const request = { library, initialize, label: hsm.tokenLabel, soPin, pin };
-  const attempt = () => {
-    try {
-      initializeToken(request);
-    } catch (error) {
-      const mayMove = isUnused && profile.tokenInHome && profile.tokenFiles === 'softhsm2';
-      if (!mayMove || setTornTokensAside(home).length === 0) throw error;
-      initializeToken(request);
-    }
-  };
-  try {
-    attempt();
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(
-      `The module of profile '${hsm.profile}' could not initialise the token '${hsm.tokenLabel}': ${reason}`,
-    );
-  } finally {
-    pin.fill(0);
-    soPin.fill(0);
-  }
-  syncTokens(home);
-  if (profile.keepSoPin) return;
-  rmSync(soPinFile);
-  syncFolderSync(homePaths(home).tokens);
-  console.error(
-    `keyhold init: the token is initialised, and ${soPinFile} was removed, because the security officer's PIN must not be stored beside the user's. Keep it elsewhere.`,
-  );
-}
-
-/** Runs the set-up script of a profile, which creates missing files in the home. */
-async function runSetup(home: string, name: string, { setup }: Profile): Promise<void> {
-  if (setup === undefined) return;
-  try {
-    await promisify(execFile)(join(profileFolder, setup), [home]);
-  } catch (error) {
-    const { stderr = '', message } = error as { stderr?: string; message: string };
-    throw new ConfigError(`The set-up of profile '${name}' failed: ${stderr.trim() || message}`);
-  }
-}
-
-const program = addHomeOption(new Command('keyhold init'))
+const program = addSettings(addHomeOption(new Command('keyhold init')))
   .description(
-    'Creates configuration, token, certificates and root credentials in a new KEYHOLD_HOME. Never replaces those of an existing one.',
+    'Creates configuration, certificates and root credentials in a new KEYHOLD_HOME, and keys of its own in the token. Never replaces those of an existing one.',
   )
-  .option('--account <id>', '12 digits', '000000000000')
-  .option('--region <name>', 'Region name', 'us-east-1')
-  .option('--profile <name>', 'HSM profile, a file of hsm-config', 'softhsm2')
-  .option('--token-label <label>', 'label of the token', 'keyhold')
+  .option(
+    '--make-token',
+    'initialise the token too; for profiles with a set-up, such as softhsm2, for development',
+  )
   .option('--share-token', "use a token that has another Keyhold's objects, and leave these alone");
 
 await runProgram(program, async () => {
   try {
-    await init(homeOf(program), program.opts<InitOptions>());
+    await init(resolve(homeOf(program)), givenSettings(program), program.opts<InitOptions>());
     return 0;
   } catch (error) {
     const fault = fileFault(error);

@@ -17,6 +17,7 @@ import { makeTransports } from './compose/transports.js';
 import { turnOffCoreDumps } from './core-dumps.js';
 import { healthOf } from './health.js';
 import { fitConnections, openFilesLimit, workersOf } from './open-files.js';
+import { clientHost } from './opening/certificate-names.js';
 import { prepareHome } from './opening/home-preparation.js';
 import { load, Reloader } from './reload.js';
 import { statusOf } from './status.js';
@@ -107,7 +108,9 @@ export async function start(home: string): Promise<Daemon> {
     });
   const { host, http } = config.listen;
   const socket = inHome(home, config.listen.socket);
-  const addresses = { socket, tls: { host, port }, http };
+  const { socketGroup: group, socketMode } = config.listen;
+  const access = { group, mode: Number.parseInt(socketMode, 8) };
+  const addresses = { socket: { path: socket, ...access }, tls: { host, port }, http };
   const transports = makeTransports(settings, { storage, journal, services, addresses, health });
   const { listeners, native, aws, verdicts } = transports;
 
@@ -122,7 +125,8 @@ export async function start(home: string): Promise<Daemon> {
   sinks.apply(loaded.sinks);
   // A client that signs in the second in which the daemon started would be taken for a replay.
   await new Promise((done) => setTimeout(done, Math.max(0, authenticator.notBefore - Date.now())));
-  const endpoint = { home, socket, host, region: instance.region, ca: inHome(home, config.tls.ca) };
+  const ca = inHome(home, config.tls.ca);
+  const endpoint = { home, socket, host: clientHost(config), region: instance.region, ca };
   const ports = await listeners.open();
   const bound = { ...endpoint, port: ports.port, http: http && { host: http.host, port: ports.httpPort! } };
   writeClientFiles(bound);

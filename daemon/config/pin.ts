@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { open } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ConfigError, inHome } from './load.js';
 import type { Profile } from './profile.js';
@@ -60,7 +61,8 @@ async function readSource(source: PinSource, home: string): Promise<[Buffer, str
       );
     }
   }
-  const path = inHome(home, source.file ?? '');
+  const path =
+    source.credential === undefined ? inHome(home, source.file ?? '') : credentialPath(source.credential);
   try {
     const file = await open(path);
     try {
@@ -79,4 +81,14 @@ async function readSource(source: PinSource, home: string): Promise<[Buffer, str
       `The PIN file ${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? ''}).`,
     );
   }
+}
+
+/** @throws ConfigError where systemd passed no credentials */
+function credentialPath(name: string): string {
+  const folder = process.env.CREDENTIALS_DIRECTORY;
+  if (folder) return join(folder, name);
+  throw new ConfigError(
+    `keyhold.yaml takes the PIN from the credential '${name}', and $CREDENTIALS_DIRECTORY is not set: the service has no LoadCredential=, ` +
+      'or the program was started without systemd. Programs of the command line take it so: CREDENTIALS_DIRECTORY=FOLDER keyhold …',
+  );
 }

@@ -12,9 +12,14 @@ const pinSource = z
     env: z.string().min(1).optional(),
     /** A program and its arguments; the first line that it prints is the PIN. */
     command: z.array(z.string().min(1)).min(1).optional(),
+    /** A credential that systemd passes to the service (systemd.exec(5), LoadCredential), whose first line is the PIN. */
+    credential: z
+      .string()
+      .regex(/^(?!\.)[A-Za-z0-9._-]{1,255}$/, "the name of a credential, such as 'pin'")
+      .optional(),
   })
   .refine((source) => Object.values(source).filter((value) => value !== undefined).length === 1, {
-    message: "name exactly one of 'file', 'env' and 'command'",
+    message: "name exactly one of 'file', 'env', 'command' and 'credential'",
   });
 
 /** A token and the way to log in. */
@@ -53,6 +58,13 @@ const clusterId = z
 const listen = z.strictObject({
   /** Unix socket, relative to KEYHOLD_HOME. */
   socket: z.string().min(1).default('keyhold.sock'),
+  /** Group of the socket, by name or number; the daemon's user must belong to it. Default: the group of that user. */
+  socketGroup: z
+    .string()
+    .regex(/^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})$/, 'the name or number of a group')
+    .optional(),
+  /** Who may connect: the daemon's user, its group, or everybody. */
+  socketMode: z.enum(['0600', '0660', '0666']).default('0660'),
   host: z.string().min(1).default('127.0.0.1'),
   /** 0: any free port. KEYHOLD_PORT overrides it. */
   port: z.number().int().min(0).max(65535).default(7443),
@@ -82,8 +94,25 @@ const certificateMapping = z
     message: "name exactly one of 'uri' and 'subject'",
   });
 
+/** A DNS name (RFC 1123, section 2.1), or an IPv4 or IPv6 address without brackets. */
+const serverName = z.union(
+  [
+    z.ipv4(),
+    z.ipv6(),
+    z
+      .string()
+      .max(253)
+      .regex(
+        /^(?![0-9.]+$)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/,
+      ),
+  ],
+  { error: 'a DNS name or an IP address' },
+);
+
 const tls = z
   .strictObject({
+    /** By which clients reach the TLS port, the usual one first: certificates of Keyhold's own CA have them. */
+    names: z.array(serverName).default([]),
     certificate: z.string().min(1).default('tls/server.pem'),
     key: z.string().min(1).default('tls/server.key'),
     /** The CA that clients are told to trust. */

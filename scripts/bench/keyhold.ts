@@ -35,8 +35,7 @@ export class Keyhold {
   static async start(profile?: string): Promise<Keyhold> {
     const home = mkdtempSync(join(tmpdir(), 'kh-bench-'));
     const env = { ...process.env, KEYHOLD_HOME: home, KEYHOLD_PORT: '0' };
-    execFileSync(join(checkout, 'hsm-config/softhsm2.setup'), [home]);
-    execFileSync(process.execPath, [join(checkout, 'dist/daemon/admin/init.js')], { env });
+    execFileSync(process.execPath, [join(checkout, 'dist/daemon/admin/init.js'), '--make-token'], { env });
     return new Keyhold(home, await launch(home, profile));
   }
 

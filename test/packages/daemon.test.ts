@@ -38,8 +38,7 @@ void t.test('the package of the daemon works where it is unpacked', { timeout: 3
   const keyhold = async (...args: string[]) =>
     (await run(process.execPath, [join(unpacked, 'dist/client/cli/main.js'), ...args], { env })).stdout;
 
-  await run(join(unpacked, 'hsm-config/softhsm2.setup'), [home]);
-  await keyhold('init');
+  await keyhold('init', '--make-token');
   const daemon = spawn(process.execPath, [join(unpacked, 'dist/daemon/main.js')], {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],

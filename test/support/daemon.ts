@@ -72,13 +72,14 @@ export class TestDaemon {
       copyHome(template, daemon.home);
       return daemon;
     }
-    await run(join(checkout, 'hsm-config/softhsm2.setup'), [daemon.home]);
     if (profile !== undefined) {
       const softHsm = readFileSync(join(checkout, 'hsm-config/softhsm2.yaml'), 'utf8');
       writeFileSync(join(daemon.home, 'changed.yaml'), `${softHsm}${profile}\n`);
     }
     const choice = profile === undefined ? [] : ['--profile', 'changed.yaml'];
-    await run(process.execPath, [program('daemon/admin/init.js'), ...choice], { env: daemon.env });
+    await run(process.execPath, [program('daemon/admin/init.js'), '--make-token', ...choice], {
+      env: daemon.env,
+    });
     return daemon;
   }
 

@@ -65,9 +65,14 @@ export class InitJournal {
     return await this.#put({ storeId, keys: { ...keys, [purpose]: [...keys[purpose], drawId()] } });
   }
 
+  /** Drops the plan, because nothing of it is left: closing removes the journal. */
+  forget(): void {
+    this.current = undefined;
+  }
+
   /** Everything is created: removes the journal. */
   async finish(): Promise<void> {
-    this.current = undefined;
+    this.forget();
     await this.close();
   }
 

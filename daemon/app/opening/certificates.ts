@@ -2,12 +2,14 @@
 // @peculiar/x509 needs the polyfill to be there before it.
 import 'reflect-metadata';
 import { existsSync, readFileSync } from 'node:fs';
-import { createPublicKey, type webcrypto } from 'node:crypto';
+import { isIP } from 'node:net';
+import { createPublicKey, type webcrypto, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { crypto } from '../../../client/crypto.js';
 import { replaceFileSync } from '../../files/replace-file.js';
 import { homePaths } from '../../files/home.js';
+import { isNameOf } from './certificate-names.js';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const day = 24 * 60 * 60 * 1000;
@@ -19,9 +21,10 @@ const renewBefore = 30 * day;
 /**
  * Makes CA and server certificate where there is none, and renews a certificate of this CA that is about to end. Files of
  * another CA, and a CA whose key was taken away, are left alone.
+ * @param names DNS names and addresses that the certificate must have, beside localhost and the loopback addresses
  * @returns whether a server certificate was made
  */
-export async function ensureCertificates(home: string): Promise<boolean> {
+export async function ensureCertificates(home: string, names: readonly string[]): Promise<boolean> {
   const path = (name: string) => join(homePaths(home).tls, name);
   x509.cryptoProvider.set(crypto);
   if (!existsSync(path('ca.pem'))) {
@@ -31,11 +34,13 @@ export async function ensureCertificates(home: string): Promise<boolean> {
   }
   if (!existsSync(path('ca.key'))) return false;
   if (existsSync(path('server.pem'))) {
-    const { notAfter, issuer } = new x509.X509Certificate(readFileSync(path('server.pem'), 'utf8'));
+    const { notAfter, issuer, rawData } = new x509.X509Certificate(readFileSync(path('server.pem'), 'utf8'));
     if (issuer !== caName) return false;
-    if (notAfter.getTime() - Date.now() > renewBefore && existsSync(path('server.key'))) return false;
+    const certificate = new X509Certificate(Buffer.from(rawData));
+    const isWhole = names.every((name) => isNameOf(certificate, name)) && existsSync(path('server.key'));
+    if (notAfter.getTime() - Date.now() > renewBefore && isWhole) return false;
   }
-  await makeServerCertificate(path);
+  await makeServerCertificate(path, names);
   return true;
 }
 
@@ -75,7 +80,10 @@ async function caKeys(path: string): Promise<webcrypto.CryptoKeyPair> {
   };
 }
 
-async function makeServerCertificate(path: (name: string) => string): Promise<void> {
+async function makeServerCertificate(
+  path: (name: string) => string,
+  names: readonly string[],
+): Promise<void> {
   const ca = new x509.X509Certificate(readFileSync(path('ca.pem'), 'utf8'));
   const caKey = x509.PemConverter.decodeFirst(readFileSync(path('ca.key'), 'utf8'));
   const signingKey = await crypto.subtle.importKey('pkcs8', caKey, algorithm, false, ['sign']);
@@ -92,11 +100,12 @@ async function makeServerCertificate(path: (name: string) => string): Promise<vo
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension([
-        { type: 'dns', value: 'localhost' },
-        { type: 'ip', value: '127.0.0.1' },
-        { type: 'ip', value: '::1' },
-      ]),
+      new x509.SubjectAlternativeNameExtension(
+        [...new Set(['localhost', '127.0.0.1', '::1', ...names])].map((value) => ({
+          type: isIP(value) ? 'ip' : 'dns',
+          value,
+        })),
+      ),
       await x509.AuthorityKeyIdentifierExtension.create(ca.publicKey),
     ],
   });

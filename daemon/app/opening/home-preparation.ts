@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { inHome } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
+import { certificateNames, isNameOf } from './certificate-names.js';
 import { keepHomePrivate } from './home-files.js';
 import { homePaths } from '../../files/home.js';
 
@@ -14,14 +15,26 @@ const renewBefore = 30 * 24 * 60 * 60 * 1000;
  * @returns a sentence for each change
  * @throws ConfigError
  */
-export async function prepareHome(home: string, { tls }: Config): Promise<string[]> {
+export async function prepareHome(home: string, config: Config): Promise<string[]> {
   const said = keepHomePrivate(home);
+  if (await ensureConfiguredCertificates(home, config))
+    said.push(`the server certificate ${inHome(home, config.tls.certificate)} was made anew`);
+  return said;
+}
+
+/**
+ * Makes or renews the server certificate of Keyhold's own CA, where the configuration names no other one: before it ends, and
+ * where it lacks a name that the configuration gives.
+ * @returns whether one was made
+ */
+export async function ensureConfiguredCertificates(home: string, config: Config): Promise<boolean> {
+  const { tls } = config;
   const path = inHome(home, tls.certificate);
-  if (!isOwn(home, tls) || (existsSync(path) && !isEnding(path))) return said;
+  const names = certificateNames(config);
+  if (!isOwn(home, tls) || (existsSync(path) && !isToBeRenewed(path, names))) return false;
   // Loaded where it is needed: it takes a tenth of a start.
   const { ensureCertificates } = await import('./certificates.js');
-  if (await ensureCertificates(home)) said.push(`the server certificate ${path} was made anew`);
-  return said;
+  return await ensureCertificates(home, names);
 }
 
 /** Whether the configuration names the files that `keyhold init` makes. */
@@ -33,9 +46,11 @@ function isOwn(home: string, { certificate, key }: Config['tls']): boolean {
 }
 
 /** A file that is no certificate is for who reads it next to complain of. */
-function isEnding(path: string): boolean {
+function isToBeRenewed(path: string, names: readonly string[]): boolean {
   try {
-    return Date.parse(new X509Certificate(readFileSync(path)).validTo) - Date.now() < renewBefore;
+    const certificate = new X509Certificate(readFileSync(path));
+    if (Date.parse(certificate.validTo) - Date.now() < renewBefore) return true;
+    return names.some((name) => !isNameOf(certificate, name));
   } catch {
     return false;
   }

@@ -6,11 +6,12 @@ import { acceptErrorLog, type Listener, type ListenerDeps } from '../listener.js
 import { type TcpAddress, TcpListener } from './tcp-listener.js';
 import { TlsListener, type TlsMaterial } from './tls-listener.js';
 import { UnixListener } from './unix-listener.js';
+import type { SocketPlace } from './unix-socket.js';
 
 /** Where to listen. */
 export interface Addresses {
-  /** Path of the unix socket. */
-  readonly socket: string;
+  /** The unix socket. */
+  readonly socket: SocketPlace;
   readonly tls: TcpAddress;
   /** Without TLS. */
   readonly http: TcpAddress | undefined;

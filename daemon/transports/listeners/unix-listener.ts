@@ -3,12 +3,12 @@ import { createServer, type Server } from 'node:http';
 import { guard, type Listener, type ListenerDeps, serveNative, started } from '../listener.js';
 import { httpOptions } from '../http/options.js';
 import { ListenerProbe, probeTimes } from './probe.js';
-import { clearSocketPath, type FileId, isStillThere, makeSocket } from './unix-socket.js';
+import { clearSocketPath, type FileId, isStillThere, makeSocket, type SocketPlace } from './unix-socket.js';
 
 /** Between two looks at the socket's path, in milliseconds. */
 const pathInterval = 2_000;
 
-/** Serves the native protocol and requests on a unix socket of mode 0660. */
+/** Serves the native protocol and requests on a unix socket. */
 export class UnixListener implements Listener {
   readonly #server: Server;
   #made: FileId | undefined;
@@ -17,9 +17,9 @@ export class UnixListener implements Listener {
   #watch: NodeJS.Timeout | undefined;
   #probe: ListenerProbe | undefined;
 
-  /** @param path absolute; a stale socket there is replaced */
+  /** @param place where it is; a stale socket there is replaced */
   constructor(
-    private readonly path: string,
+    private readonly place: SocketPlace,
     private readonly deps: ListenerDeps,
   ) {
     this.#server = createServer(httpOptions, deps.onRequest);
@@ -28,7 +28,7 @@ export class UnixListener implements Listener {
   }
 
   async open(): Promise<void> {
-    await clearSocketPath(this.path);
+    await clearSocketPath(this.place.path);
     await this.#make();
     this.#server.on('error', this.deps.notAccepted);
     this.#watch = setInterval(() => {
@@ -36,7 +36,11 @@ export class UnixListener implements Listener {
         this.deps.log.error({ err: error }, 'the unix socket could not be checked'),
       );
     }, pathInterval).unref();
-    const probed = { name: `the unix socket ${this.path}`, address: { path: this.path }, isTls: false };
+    const probed = {
+      name: `the unix socket ${this.place.path}`,
+      address: { path: this.place.path },
+      isTls: false,
+    };
     this.#probe = new ListenerProbe(probed, probeTimes, (socket) => this.deps.gate.spare(socket));
   }
 
@@ -53,14 +57,15 @@ export class UnixListener implements Listener {
   }
 
   async #make(): Promise<void> {
-    this.#made = await makeSocket(this.path, () =>
-      started(this.#server, () => this.#server.listen(this.path), this.path),
+    const { path } = this.place;
+    this.#made = await makeSocket(this.place, () =>
+      started(this.#server, () => this.#server.listen(path), path),
     );
   }
 
   /** Makes the socket again where somebody has removed it; connections that are open stay. */
   async #checkPath(): Promise<void> {
-    const { path } = this;
+    const { path } = this.place;
     if (!this.#made || this.#isMaking || isStillThere(path, this.#made)) return;
     this.#isMaking = true;
     try {

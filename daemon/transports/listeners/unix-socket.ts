@@ -1,10 +1,23 @@
 // The path of the unix socket: what is there before the daemon listens, and whether its own socket is still there.
-import { chmodSync, lstatSync, rmSync, type Stats } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { chmodSync, chownSync, lstatSync, rmSync, type Stats } from 'node:fs';
 import { connect } from 'node:net';
+import { promisify } from 'node:util';
+import { z } from 'zod';
 import { ListenError } from '../listener.js';
 
 /** sizeof(sun_path) less its terminating zero, unix(7). */
 const maxSocketPath = 107;
+
+/** Where a socket is, and who may connect. */
+export interface SocketPlace {
+  /** Absolute. */
+  readonly path: string;
+  /** Name or number; undefined: that of the daemon's user. */
+  readonly group: string | undefined;
+  /** Such as 0o660. */
+  readonly mode: number;
+}
 
 /** Identifies a file on this machine. */
 export interface FileId {
@@ -35,12 +48,17 @@ export async function clearSocketPath(path: string): Promise<void> {
 }
 
 /**
- * Listens so that the socket is never open to others, not even for an instant between bind and chmod.
- * @returns the socket that was made, mode 0660
+ * Listens so that the socket is never open to others than it shall be, not even for an instant between bind and chmod.
+ * @returns the socket that was made
+ * @throws ListenError where the group is none, or not one of the daemon's user
  */
-export async function makeSocket(path: string, listen: () => Promise<void>): Promise<FileId> {
+export async function makeSocket(
+  { path, group, mode }: SocketPlace,
+  listen: () => Promise<void>,
+): Promise<FileId> {
+  const gid = group === undefined ? undefined : await groupId(group);
   // Only while the socket is bound, which is done at once: files that others make meanwhile keep their modes.
-  const mask = process.umask(0o117);
+  const mask = process.umask(0o177);
   let listening: Promise<void>;
   try {
     listening = listen();
@@ -48,8 +66,31 @@ export async function makeSocket(path: string, listen: () => Promise<void>): Pro
     process.umask(mask);
   }
   await listening;
-  chmodSync(path, 0o660);
+  if (gid !== undefined) giveToGroup(path, gid, group!);
+  chmodSync(path, mode);
   return socketAt(path) ?? { device: 0, inode: 0 };
+}
+
+/** The number of a group, as the system knows it. @throws ListenError */
+async function groupId(group: string): Promise<number> {
+  if (/^[0-9]+$/.test(group)) return Number(group);
+  try {
+    const { stdout } = await promisify(execFile)('getent', ['group', group], { timeout: 10_000 });
+    return z.coerce.number().int().parse(stdout.split(':')[2]);
+  } catch {
+    throw new ListenError(`There is no group '${group}' on this machine, which listen.socketGroup names.`);
+  }
+}
+
+function giveToGroup(path: string, gid: number, group: string): void {
+  try {
+    chownSync(path, -1, gid);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ListenError(
+      `The socket ${path} cannot be given to the group '${group}' (${code}): the daemon's user must belong to it.`,
+    );
+  }
 }
 
 /** Whether a path still leads to the socket that was made there. */

@@ -48,7 +48,7 @@ void t.test(
     const { home, env } = TestDaemon.at(join(folder, 'above/home'));
     const trace = join(folder, 'trace');
     const calls = 'fsync,fdatasync,write,writev,pwrite64,ftruncate,mkdir,openat,rename,renameat,renameat2';
-    const init = [process.execPath, join(checkout, 'dist/daemon/admin/init.js')];
+    const init = [process.execPath, join(checkout, 'dist/daemon/admin/init.js'), '--make-token'];
     execFileSync('strace', ['-f', '-y', '-qq', '-s', '0', '-o', trace, '-e', `trace=${calls}`, ...init], {
       env,
     });

@@ -13,7 +13,7 @@ function newHome(t: Test): TestDaemon {
 
 void t.test('a token that is half made is set aside, and another one is made', async (t) => {
   const whole = newHome(t);
-  t.match(await whole.admin('init'), { code: 0 });
+  t.match(await whole.admin('init', ['--make-token']), { code: 0 });
   const tokens = join(whole.home, 'tokens', 'softhsm2');
   const [name = ''] = readdirSync(tokens);
   const token = readFileSync(join(tokens, name, 'token.object'));
@@ -23,14 +23,14 @@ void t.test('a token that is half made is set aside, and another one is made', a
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileSync(join(folder, 'token.object'), token.subarray(0, 104), { mode: 0o600 });
   writeFileSync(join(folder, 'token.lock'), '');
-  t.match(await daemon.admin('init'), { code: 0, stderr: '' });
+  t.match(await daemon.admin('init', ['--make-token']), { code: 0, stderr: '' });
   const aside = join(daemon.home, 'tokens', `half-made-${name}`, 'token.object');
   t.strictSame(readFileSync(aside), token.subarray(0, 104), 'nothing is destroyed');
 });
 
 void t.test('a damaged token that holds objects stays where it is', async (t) => {
   const daemon = newHome(t);
-  t.match(await daemon.admin('init'), { code: 0 });
+  t.match(await daemon.admin('init', ['--make-token']), { code: 0 });
   const tokens = join(daemon.home, 'tokens', 'softhsm2');
   const [name = ''] = readdirSync(tokens);
   for (const trace of ['metadata', 'credentials', 'audit-public-key.pem', 'tokens/softhsm2.copies'])
@@ -38,6 +38,6 @@ void t.test('a damaged token that holds objects stays where it is', async (t) =>
   const path = join(tokens, name, 'token.object');
   writeFileSync(path, readFileSync(path).subarray(0, 104));
   const before = readdirSync(join(tokens, name));
-  t.match(await daemon.admin('init'), { code: 1 });
+  t.match(await daemon.admin('init', ['--make-token']), { code: 1 });
   t.strictSame(readdirSync(join(tokens, name)), before);
 });

@@ -50,7 +50,7 @@ function countFiles(folder: string): number {
 }
 
 async function killWhenThereAre(files: number, { home, env }: TestDaemon): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [join(checkout, 'dist/daemon/admin/init.js')], {
+  const child = spawn(process.execPath, [join(checkout, 'dist/daemon/admin/init.js'), '--make-token'], {
     env,
     detached: true,
     stdio: 'ignore',
@@ -78,7 +78,11 @@ void t.test('a first run that is killed anywhere is finished by the next one', a
     const daemon = newHome(t);
     const { signalCode } = await killWhenThereAre(files, daemon);
     if (signalCode === null) break;
-    t.match(await daemon.admin('init'), { code: 0, stderr: '' }, `killed with ${files} files`);
+    t.match(
+      await daemon.admin('init', ['--make-token']),
+      { code: 0, stderr: '' },
+      `killed with ${files} files`,
+    );
     t.notOk(existsSync(join(daemon.home, 'initialising')));
     const found = labels(daemon);
     // Half a pair that a kill left stays in the token, since nothing is destroyed.

@@ -93,7 +93,7 @@ void t.test(
     };
     const before = await fingerprint();
     rmSync(join(daemon.home, 'tls/server.pem'));
-    await ensureCertificates(daemon.home);
+    await ensureCertificates(daemon.home, []);
     process.kill(daemon.pid, 'SIGHUP');
     let after = before;
     for (const end = Date.now() + 30_000; after === before && Date.now() < end;) after = await fingerprint();

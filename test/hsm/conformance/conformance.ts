@@ -39,7 +39,8 @@ export function conforms(module: Module): void {
   execFileSync(file('setup'), [home], { stdio: ['ignore', 'ignore', 'inherit'] });
   if (byInit) {
     const env = { ...process.env, KEYHOLD_HOME: home };
-    execFileSync(process.execPath, [join(checkout, 'dist/daemon/admin/init.js')], { env, stdio: 'inherit' });
+    const init = join(checkout, 'dist/daemon/admin/init.js');
+    execFileSync(process.execPath, [init, '--make-token'], { env, stdio: 'inherit' });
   }
   const suite = [join(checkout, 'dist/test/hsm/conformance/suite.js'), profile, home, tokenLabel, pinFile];
   const node = [process.execPath, ...suite, tokenObjects ? 'token' : 'session'];
