@@ -1,7 +1,7 @@
-/** Why a policy is refused, or refuses a request. `daemon/pipeline/error-mapping.ts` says what a client is told. */
+/** Reasons why a policy or a request is refused. `daemon/pipeline/error-mapping.ts` maps them to AWS's errors. */
 export type PolicyErrorCode = 'access-denied' | 'limit-exceeded' | 'malformed-policy';
 
-/** A failure by its code, with a message for the client. */
+/** The error of policies. Its message is for the client. */
 export class PolicyError extends Error {
   override readonly name = 'PolicyError';
 

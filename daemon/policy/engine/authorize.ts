@@ -7,25 +7,25 @@ import { type KeyPolicySource, keyPolicyOf } from './key-policies.js';
 import { accessDenied } from './messages.js';
 import type { Lookup } from '../language/patterns.js';
 
-/** What is asked: may this principal do this to that. */
+/** A request to authorize, with the policies' sources. */
 export interface AuthorizationRequest<Grant> {
   readonly principal: Caller;
   /** `kms:Encrypt` */
   readonly action: string;
-  /** ARN of the resource, or `*` where the operation has none. */
+  /** ARN of the resource, or `*` if the operation has none. */
   readonly resource: string;
-  /** Where the resource is a key. */
+  /** The key, if the resource is one. */
   readonly key: KeyPolicySource | undefined;
-  /** Where the resource is a role that is to be assumed: its trust policy decides; undefined: there is no such role. */
+  /** The role, if one is to be assumed: its trust policy decides. `role` is undefined if there is no such role. */
   readonly trust?: { readonly role: TrustedRole | undefined } | undefined;
   readonly identities: Identities;
   readonly context: Lookup;
-  /** Finds a grant of the key that allows the request. @param grantee as `Policies` has it */
+  /** Finds a grant of the key that allows the request. @param grantee as in {@link Policies.grant} */
   readonly grant?: ((grantee: string) => Grant | undefined) | undefined;
 }
 
 /**
- * The one decision about every operation.
+ * Authorizes a request. Every operation is authorized here.
  * @throws PolicyError (access-denied)
  */
 export function authorize(request: AuthorizationRequest<unknown>): void {
@@ -45,12 +45,12 @@ export function isAllowedForRoot(caller: Caller, action: string, key: KeyPolicyS
   return unconditional.some((allow) => allow.match(caller) === 'own');
 }
 
-/** STS's message to the root, whatever the trust policy says. */
+/** STS's error for the root, regardless of the trust policy. */
 export function rootAssumesNothing(): PolicyError {
   return new PolicyError('access-denied', 'Roles may not be assumed by root accounts.');
 }
 
-/** The decision, with its reason. */
+/** Decides a request and returns the reason. */
 export function decisionAbout<Grant>(request: AuthorizationRequest<Grant>): Decision<Grant> {
   const { principal: caller, action, resource, key, trust, identities, context, grant } = request;
   // As at STS, a role that does not exist looks like one that does not trust the caller.

@@ -7,7 +7,7 @@ import type { Policies } from './decide.js';
 import { compileIdentityPolicy, compileTrustPolicy, Policy } from '../language/document.js';
 import type { Principal } from '../language/principals.js';
 
-/** Compiled policies by source; sources are replaced, never changed. */
+/** Compiled policies by source. Sources are replaced, never modified. */
 const managed = new WeakMap<ManagedPolicy, Policy>();
 const trusts = new WeakMap<TrustedRole, Policy>();
 const inline = new WeakMap<Session, Policy>();
@@ -15,6 +15,7 @@ const inline = new WeakMap<Session, Policy>();
 /** A role's trust policy. */
 export type TrustedRole = Pick<RoleRecord, 'trustPolicy' | 'trustBindings'>;
 
+/** Returns the principal of a caller, for policies. */
 export function principalOf(caller: Caller): Principal {
   const { arn, account, principalId: id } = caller;
   if (caller.type === 'Root') return { type: 'Root', arn, account };
@@ -22,7 +23,7 @@ export function principalOf(caller: Caller): Principal {
   return { type: 'AssumedRole', arn, account, id, roleId: caller.role.id };
 }
 
-/** The caller's present policies. */
+/** Returns the caller's present policies. */
 export function policiesOf(
   caller: Caller,
   identities: Identities,
@@ -35,6 +36,7 @@ export function policiesOf(
   };
 }
 
+/** Returns the compiled trust policy of a role. */
 export function trustPolicyOf(role: TrustedRole): Policy {
   let policy = trusts.get(role);
   if (!policy) trusts.set(role, (policy = compileTrustPolicy(role.trustPolicy, role.trustBindings)));

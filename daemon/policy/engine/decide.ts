@@ -1,33 +1,33 @@
-// The one decision about every operation (IAM User Guide, "Policy evaluation logic"; KMS Developer Guide, "Key policies").
+// Policy evaluation (IAM User Guide, "Policy evaluation logic"; KMS Developer Guide, "Key policies").
 import type { Policy } from '../language/document.js';
 import type { Lookup } from '../language/patterns.js';
 import type { Principal } from '../language/principals.js';
 import type { Statement } from '../language/statement.js';
 import { bounded } from '../language/work.js';
 
-/** What is asked: may this principal do this to that. */
+/** A request, as policies see it. */
 export interface PolicyRequest {
   readonly principal: Principal;
   /** `kms:Encrypt` */
   readonly action: string;
-  /** ARN of the resource, or `*` where the operation has none. */
+  /** ARN of the resource, or `*` if the operation has none. */
   readonly resource: string;
-  /** The request's condition keys; called only for keys in statements about the action. */
+  /** The request's condition keys; called only for keys in statements that match the action. */
   readonly context: Lookup;
 }
 
 /** The policies and grants that apply. */
 export interface Policies<Grant> {
-  /** Of the key; or the trust policy of a role that is to be assumed. Undefined: the operation has no such resource. */
+  /** The key policy, or the trust policy of a role to assume; undefined if the operation has no such resource. */
   readonly resource: Policy | undefined;
-  /** Attached to the user, or to the session's role. */
+  /** Policies attached to the user, or to the session's role. */
   readonly identity: readonly Policy[];
   readonly boundary?: Policy | undefined;
-  /** Given when the role was assumed. Empty: the session is not limited. */
+  /** Session policies of an assumed role; empty if the session is not limited. */
   readonly session?: readonly Policy[];
   /**
    * Finds a grant of the key that allows the request.
-   * @param grantee unique id of a user or role, id of a role session, or for root the account
+   * @param grantee unique ID of a user or role, ID of a role session, or the account for the root
    */
   readonly grant?: ((grantee: string) => Grant | undefined) | undefined;
 }
@@ -38,6 +38,7 @@ export interface Found {
   readonly statement: Statement;
 }
 
+/** A type of policy, as AWS's messages name it. */
 export type PolicyType =
   | 'identity-based policy'
   | 'resource-based policy'
@@ -45,32 +46,32 @@ export type PolicyType =
   | 'permissions boundary'
   | 'session policy';
 
-/** A decision, with the statement, grant or absence behind it. */
+/** A decision and its reason: a statement, a grant, or the absence of a permission. */
 export type Decision<Grant = unknown> =
   | {
       readonly allowed: true;
       readonly by: 'identity-based policy' | 'resource-based policy' | 'role trust policy';
       readonly found: Found;
-      /** Of an identity policy's allow: the statement that lets identity policies decide about the resource. */
+      /** For an allow of an identity policy: the statement of the resource's policy that delegates to identity policies. */
       readonly delegation?: Found;
     }
   | { readonly allowed: true; readonly by: 'grant'; readonly grant: Grant }
-  /** Root, for an operation without a resource policy. */
+  /** The root may call every operation without a resource policy. */
   | { readonly allowed: true; readonly by: 'account root' }
   | { readonly allowed: false; readonly by: PolicyType; readonly found: Found }
   | {
       readonly allowed: false;
       /** No policy of this type allows it. */
       readonly missing: PolicyType;
-      /** What allows it otherwise, but does not suffice. */
+      /** A statement that allows it but does not suffice. */
       readonly found?: Found;
     };
 
 /**
- * Decides a request. An explicit deny of any policy counts first. Then an allow that the resource's policy gives the
- * principal itself; then one of an identity policy, which for a resource with a policy of its own counts only where a
- * statement of that, naming the account, allows the same request; then grants. Permissions boundary and session policies
- * limit all that is not given to the very user or session.
+ * Decides a request. An explicit deny in any policy takes precedence. Next is an allow of the resource's policy for the
+ * principal itself; then an allow of an identity policy, which for a resource with a policy counts only if a statement of
+ * that policy allows the account the same request; then grants. Permissions boundaries and session policies limit every
+ * permission that is not given to the user or session itself.
  * @throws PolicyError (access-denied) if the evaluation would take too long
  */
 export function decide<Grant>(request: PolicyRequest, policies: Policies<Grant>): Decision<Grant> {
@@ -157,7 +158,10 @@ function throughIdentityPolicies<Grant>(
   return { allowed: true, by: 'identity-based policy', found, delegation };
 }
 
-/** Grants to a user or to the very session are limited by denies alone, as a key policy's allow is; those to a role, more. */
+/**
+ * Grants to a user or session are limited only by denies, like an allow of a key policy; grants to a role also by
+ * boundaries.
+ */
 function throughGrant<Grant>(request: PolicyRequest, policies: Policies<Grant>): Decision<Grant> | undefined {
   const { principal } = request;
   if (!policies.grant || principal.type === 'AWSService') return undefined;
@@ -169,7 +173,7 @@ function throughGrant<Grant>(request: PolicyRequest, policies: Policies<Grant>):
   return grant === undefined ? undefined : { allowed: true, by: 'grant', grant };
 }
 
-/** Which of boundary and session policies, where there are some, does not allow the request. */
+/** Returns the type of limit, if there is one, that does not allow the request. */
 function missingLimit(
   request: PolicyRequest,
   { boundary, session = [] }: Policies<unknown>,
@@ -178,7 +182,7 @@ function missingLimit(
   return session.length > 0 && !findAllow(request, session) ? 'session policy' : undefined;
 }
 
-/** An allow of one of the policies that are about whoever has them. */
+/** Finds an allow in policies without principals. */
 function findAllow(request: PolicyRequest, policies: readonly Policy[]): Found | undefined {
   for (const policy of policies) {
     const statement = policy

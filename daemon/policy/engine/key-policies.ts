@@ -5,19 +5,19 @@ import type { Bindings } from '../language/principals.js';
 /** A key's policy in its record. */
 export interface KeyPolicySource {
   readonly policy: string;
-  /** Absent: it names nobody but the account. */
+  /** Absent if the policy names only the account. */
   readonly policyBindings?: Bindings | undefined;
 }
 
 const ofRecord = new WeakMap<KeyPolicySource, Policy>();
 
-/** Nearly all keys have the default policy, or one of a few. The oldest makes room: it is compiled again when needed. */
+/** Nearly all keys have the default policy or one of a few others. The oldest is evicted, and compiled again when needed. */
 const shared = new Map<string, Policy>();
-const mostShared = 1_024;
+const maxShared = 1_024;
 
 /**
- * The policy of a key, compiled when it is first asked for after a change.
- * @param record replaced, never changed, when the policy changes
+ * Returns the policy of a key, compiled on first use after a change.
+ * @param record replaced, never modified, when the policy changes
  */
 export function keyPolicyOf(record: KeyPolicySource): Policy {
   let policy = ofRecord.get(record);
@@ -30,13 +30,13 @@ function compiled({ policy: text, policyBindings = {} }: KeyPolicySource): Polic
   let policy = shared.get(key);
   if (!policy) {
     policy = compileKeyPolicy(text, policyBindings);
-    if (shared.size >= mostShared) shared.delete(shared.keys().next().value!);
+    if (shared.size >= maxShared) shared.delete(shared.keys().next().value!);
     shared.set(key, policy);
   }
   return policy;
 }
 
-/** The policy of a key that was made without one: full access for the account root, as at AWS. */
+/** Returns the policy of a key that was created without one: full access for the account root, as at AWS. */
 export function defaultKeyPolicy(account: string): string {
   return JSON.stringify({
     Version: '2012-10-17',

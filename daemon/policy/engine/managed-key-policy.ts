@@ -1,8 +1,8 @@
 /**
- * The key policy of the key that Keyhold makes for a service. As with AWS's own keys of this kind it is the policy, which
- * nobody may change, that refuses all management: it allows principals of the account to use the key and to describe
- * it, if their own policies allow it too. AWS's has, for use, the condition that the request comes through
- * the service (kms:ViaService); here no service calls on their behalf, so it allows the account's principals.
+ * Returns the key policy of an AWS managed key. As at AWS, nobody can change this policy, and it allows no management: it
+ * allows principals of the account to use and describe the key if their own policies allow it too. AWS also requires that
+ * requests come through the service (kms:ViaService); here no service calls on behalf of principals, so they may use the key
+ * directly.
  */
 export function managedKeyPolicy(account: string, service: string): string {
   const Principal = { AWS: `arn:aws:iam::${account}:root` };

@@ -11,8 +11,8 @@ const withArticle: Readonly<Record<PolicyType, string>> = {
 };
 
 /**
- * The error for a denied caller, in AWS's words (IAM User Guide, "Troubleshooting access denied error messages"). It names the
- * type of policy, and nothing from its content.
+ * Makes the error for a denied caller, in AWS's words (IAM User Guide, "Troubleshooting access denied error messages"). It
+ * names the type of policy and nothing from its content.
  * @returns PolicyError (access-denied)
  */
 export function accessDenied(
@@ -31,13 +31,13 @@ export function accessDenied(
 
 /** An explained decision, for those who may read the policies. */
 export interface Explanation {
-  /** As IAM's policy simulator calls it. */
+  /** In the terms of IAM's policy simulator. */
   readonly decision: 'allowed' | 'explicitDeny' | 'implicitDeny';
-  /** A sentence with the statement, grant or absence behind the decision. */
+  /** A sentence that names the statement or grant that decided, or the missing permission. */
   readonly reason: string;
 }
 
-/** @param grantName of a grant, for the sentence */
+/** Explains a decision. @param grantName returns the name of a grant for the sentence */
 export function explain<Grant>(decision: Decision<Grant>, grantName: (grant: Grant) => string): Explanation {
   if (!decision.allowed) {
     if (!('missing' in decision))
@@ -51,7 +51,8 @@ function permission<Grant>(
   decision: Decision<Grant> & { allowed: true },
   grantName: (grant: Grant) => string,
 ): string {
-  if (decision.by === 'account root') return 'The account root may do whatever no resource policy rules on.';
+  if (decision.by === 'account root')
+    return 'The account root may call every operation without a resource policy.';
   if (decision.by === 'grant') return `Grant ${grantName(decision.grant)} allows it.`;
   if (!decision.delegation) return `${place(decision.found)} allows it.`;
   return `${place(decision.found)} allows it, and ${place(decision.delegation)} lets the account's policies decide.`;

@@ -1,5 +1,5 @@
-// ARNs with wildcards. Each of the six parts between colons is matched by itself, so that a wildcard never reaches over
-// a colon (IAM User Guide, "ARN condition operators"); all behind the fifth colon is the last part.
+// ARNs with wildcards. Each of the six parts between colons is matched separately, so a wildcard never spans a colon (IAM
+// User Guide, "ARN condition operators"). The last part is everything after the fifth colon.
 import { literalOf, type Lookup, Pattern } from './patterns.js';
 import { type DocumentPath, quote } from './document-path.js';
 import { Wildcards } from './wildcards.js';
@@ -9,13 +9,14 @@ const colon = 0x3a;
 /** Steps that do not depend on the length of an ARN. */
 const perArn = 100;
 
-/** Without wildcards, or with some. */
+/** A literal, or a pattern with wildcards. */
 type Part = string | Wildcards;
 
+/** An ARN pattern. */
 export class ArnPattern {
   readonly #pattern: Pattern;
   readonly #isAnything: boolean;
-  /** Where there are no variables. */
+  /** Defined if there are no variables. */
   readonly #parts: readonly Part[] | undefined;
 
   private constructor(pattern: Pattern, isAnything: boolean) {
@@ -25,25 +26,25 @@ export class ArnPattern {
   }
 
   /**
-   * Parses an ARN with wildcards, and with variables where they are allowed. `*` alone is any ARN.
-   * @throws PolicyError (malformed-policy) where it has fewer than six parts and no variable that could bring them
+   * Parses an ARN with wildcards, and with variables if they are allowed. `*` alone means any ARN.
+   * @throws PolicyError (malformed-policy) if it has fewer than six parts and no variable that could contain them
    */
   static parse(text: string, variables: boolean, at: DocumentPath): ArnPattern {
     const pattern = new ArnPattern(Pattern.parse(text, { wildcards: true, variables }, at), text === '*');
     if (text !== '*' && pattern.#parts && pattern.#parts.length < 6) {
       at.fail(
-        `${quote(text)} is no ARN: it must have six parts, as in "arn:aws:kms:us-east-1:000000000000:key/*".`,
+        `${quote(text)} is not an ARN: it must have six parts, as in "arn:aws:kms:us-east-1:000000000000:key/*".`,
       );
     }
     return pattern;
   }
 
-  /** Steps for each unit of a value; 0 where matching is a comparison of two texts. */
+  /** Steps for each unit of a value; 0 if matching just compares two texts. */
   get cost(): number {
     return this.#isAnything ? 0 : this.#pattern.cost;
   }
 
-  /** Whether an ARN matches. Undefined: a variable has no single value in this request. */
+  /** Whether an ARN matches; undefined if a variable has no single value in this request. */
   matches(arn: string, lookup: Lookup): boolean | undefined {
     if (this.#isAnything || this.#pattern.literal === arn) return true;
     spend(perArn);
@@ -69,7 +70,7 @@ function matchParts(parts: readonly Part[], arn: string): boolean {
   return true;
 }
 
-/** The parts between the first five colons. */
+/** Splits a pattern at the first five colons. */
 function partsOf(codes: readonly number[]): Part[] {
   const parts: number[][] = [[]];
   for (const code of codes) {

@@ -1,23 +1,23 @@
-// The Condition of a statement: all operators of it, and all keys of an operator, must be true.
+// The Condition of a statement: all its operators, and all keys of each operator, must be true.
 import { type Operator, operators, type Test } from './operators.js';
 import type { Lookup } from './patterns.js';
 import { type DocumentPath, quote } from './document-path.js';
 import type { RawStatement } from './schema.js';
 import { spend } from './work.js';
 
-/** One key of one operator. */
+/** A condition: one key of one operator. */
 export interface Condition {
   /** As written in the document. */
   readonly operator: string;
   readonly key: string;
   readonly isTrue: (lookup: Lookup) => boolean;
-  /** Steps for each unit of the request's value: of all its values with wildcards or variables. */
+  /** Steps for each unit of the request's value, for all values of the policy with wildcards or variables. */
   readonly cost: number;
 }
 
-/** Steps of a value of the request, whatever its length. */
+/** Steps for a value of the request, regardless of its length. */
 const perValue = 20;
-/** Steps of a comparison that is none of texts. */
+/** Steps for a comparison that is not of texts. */
 const perTest = 20;
 
 type SetOperator = 'ForAllValues' | 'ForAnyValue';
@@ -26,8 +26,9 @@ const operatorPattern = /^(?:(ForAllValues|ForAnyValue):)?([A-Za-z]+?)(IfExists)
 const keyPattern = /^[A-Za-z0-9-]+:./;
 
 /**
- * Condition keys that have one value, and more only where a request or a key brings names that differ in case alone, such as
- * the tags `team` and `Team`. AWS leaves open which of them counts: an allow must be true of all, a deny of one.
+ * Condition keys that are single-valued, but have several values if a request or a key has names that differ only in case,
+ * such as the tags `team` and `Team`. AWS does not define which one counts: here an allow must be true for all, a deny for
+ * one.
  */
 const singleValuedFamily = /^(?:kms:encryptioncontext:|aws:(?:resource|request)tag\/|iam:resourcetag\/)/;
 
@@ -36,7 +37,7 @@ interface Options {
   readonly variables: boolean;
 }
 
-/** @throws PolicyError (malformed-policy) */
+/** Compiles a Condition element. @throws PolicyError (malformed-policy) */
 export function compileConditions(
   block: NonNullable<RawStatement['Condition']>,
   options: Options,
@@ -97,7 +98,7 @@ function compare(
     spend(perValue + (ignoreCase ? actual.length : 0));
     const isNamed = literals.size > 0 && literals.has(ignoreCase ? actual.toLowerCase() : actual);
     const matched = isNamed || matchesAny(patterns, actual, lookup);
-    // Whether a value differs from a variable without a value is undefined. Then the statement must not allow.
+    // It is undefined whether a value differs from a variable without a value. Then the statement must not allow.
     if (matched === undefined) return negated && effect === 'Deny';
     return matched !== negated;
   };
@@ -105,11 +106,11 @@ function compare(
     const actuals = lookup(key);
     if (actuals === undefined || actuals.length === 0) return whenAbsent;
     if (actuals.length === 1) {
-      // Set operators take an empty value for none (IAM User Guide, "Evaluation logic for condition set operators").
+      // Set operators treat an empty value as none (IAM User Guide, "Evaluation logic for condition set operators").
       if (set !== undefined && actuals[0] === '') return whenAbsent;
       return holds(actuals[0]!, lookup);
     }
-    // Without a set operator a negated one means that none of the values matches.
+    // Without a set operator, a negated operator means that none of the values matches.
     const all = set !== undefined ? set === 'ForAllValues' : isAmbiguous ? effect === 'Allow' : negated;
     return all
       ? actuals.every((actual) => holds(actual, lookup))

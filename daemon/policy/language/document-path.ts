@@ -1,32 +1,34 @@
 import { PolicyError } from '../errors.js';
 import { quote as quoteText, shown } from '../../../proto/text.js';
 
-/** Most UTF-16 units that a message shows of one text of a document: a message may quote several. */
+/** Maximum number of UTF-16 units of a quoted text in a message, which may quote several. */
 const longestText = 120;
 
 /** A path in a policy document: `Statement[2].Condition.StringEquals`. */
 export class DocumentPath {
-  /** @param preface the beginning of all messages about this place */
+  /** @param preface text before all messages about this path */
   constructor(
     readonly path: string,
     private readonly preface = '',
   ) {}
 
+  /** The path of a member of this object. */
   member(name: string): DocumentPath {
     const step = shown(name, longestText);
     return new DocumentPath(this.path === '' ? step : `${this.path}.${step}`, this.preface);
   }
 
+  /** The path of an item of this array. */
   item(index: number): DocumentPath {
     return new DocumentPath(`${this.path}[${index}]`, this.preface);
   }
 
-  /** The same path, with a sentence that begins its messages. */
+  /** The same path with a sentence before its messages. */
   prefaced(sentence: string): DocumentPath {
     return new DocumentPath(this.path, `${sentence} `);
   }
 
-  /** @throws PolicyError (malformed-policy) that says where and what */
+  /** Refuses the document. @throws PolicyError (malformed-policy) that names the path and the fault */
   fail(what: string): never {
     throw new PolicyError(
       'malformed-policy',
@@ -35,7 +37,7 @@ export class DocumentPath {
   }
 }
 
-/** A text of the document, as it is shown in a message. */
+/** Quotes a text of the document for a message. */
 export function quote(text: string): string {
   return quoteText(text, longestText);
 }

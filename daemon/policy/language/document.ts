@@ -1,22 +1,22 @@
-// Compiled policies. A document is compiled when it is put or loaded, and from then on only evaluated.
+// Compiled policies. A document is compiled when it is put or loaded, and after that only evaluated.
 import { PolicyError } from '../errors.js';
 import { kinds, type PolicyKind, readPolicy } from './kinds.js';
 import { quote } from './document-path.js';
 import { type Bindings, type PrincipalName, readPrincipals } from './principals.js';
 import { Statement } from './statement.js';
 
-/** The statements of a policy that are about one action. */
+/** The statements of a policy that match an action. */
 export interface Applicable {
   readonly allows: readonly Statement[];
   readonly denies: readonly Statement[];
-  /** Allows of every request about the action, where there is no deny: nothing but the principal decides. */
+  /** If there is no deny: the allows that depend only on the principal. */
   readonly unconditional: readonly Statement[];
 }
 
-/** Most actions with remembered statements: more than there are operations, and callers cannot add any. */
+/** Maximum number of cached actions: more than there are operations, and callers cannot add any. */
 const rememberedActions = 256;
 
-/** A compiled policy. Immutable; the same one may belong to many keys or principals. */
+/** A compiled policy. It is immutable, and many keys or principals may share it. */
 export class Policy {
   readonly #byAction = new Map<string, Applicable>();
 
@@ -27,12 +27,12 @@ export class Policy {
     readonly statements: readonly Statement[],
   ) {}
 
-  /** As `AccessDeniedException` calls a policy of this kind. */
+  /** The name of this kind of policy in `AccessDeniedException`. */
   get title(): string {
     return kinds[this.kind].title;
   }
 
-  /** @param action `kms:Encrypt`, in any case */
+  /** Returns the statements that match an action. @param action `kms:Encrypt`, in any case */
   about(action: string): Applicable {
     let found = this.#byAction.get(action);
     if (found === undefined) {
@@ -51,18 +51,17 @@ export class Policy {
 /**
  * Compiles the policy of a key.
  * @param text JSON of at most 32,768 bytes
- * @param bindings what `bindKeyPolicy` gave when the policy was put; a name that is not in it means nobody
- * @throws PolicyError (malformed-policy) saying where in the document and what is wrong
- * @throws PolicyError (limit-exceeded) where the document is too long
+ * @param bindings the result of {@link bindKeyPolicy} when the policy was put; names without a binding match nobody
+ * @throws PolicyError (malformed-policy) that names the path and the fault; (limit-exceeded) if the document is too long
  */
 export function compileKeyPolicy(text: string, bindings: Bindings): Policy {
   return compile('key', 'key policy', text, bindings);
 }
 
 /**
- * Compiles a policy of users and roles; also a permissions boundary or a session policy.
- * @param text JSON of at most 6,144 characters without white space
- * @param name of the policy, for explanations
+ * Compiles an identity policy, a permissions boundary or a session policy.
+ * @param text JSON of at most 6,144 characters, not counting white space
+ * @param name the policy's name in explanations
  * @throws PolicyError (malformed-policy, limit-exceeded)
  */
 export function compileIdentityPolicy(text: string, name: string): Policy {
@@ -71,8 +70,8 @@ export function compileIdentityPolicy(text: string, name: string): Policy {
 
 /**
  * Compiles the trust policy of a role.
- * @param text JSON of at most 2,048 characters without white space
- * @param bindings what `bindTrustPolicy` gave when the policy was put
+ * @param text JSON of at most 2,048 characters, not counting white space
+ * @param bindings the result of {@link bindTrustPolicy} when the policy was put
  * @throws PolicyError (malformed-policy, limit-exceeded)
  */
 export function compileTrustPolicy(text: string, bindings: Bindings): Policy {
@@ -84,8 +83,8 @@ function compile(kind: PolicyKind, name: string, text: string, bindings: Binding
   const options = {
     variables: version === '2012-10-17',
     bindings,
-    // KMS takes a key policy statement without Action or Resource, and it has no effect (KMS Developer Guide, "Elements in a key
-    // policy"). A trust policy is about its role.
+    // KMS accepts a key policy statement without Action or Resource, which has no effect (KMS Developer Guide, "Elements in
+    // a key policy"). The resource of a trust policy is its role.
     withoutResource: kind === 'trust' ? 'every' : 'none',
     actionIsOptional: kind === 'key',
   } as const;
@@ -97,46 +96,46 @@ function compile(kind: PolicyKind, name: string, text: string, bindings: Binding
 }
 
 /**
- * Condition values with wildcards or variables in one document: each may be matched with each value of a request. Longer ones
- * count more than once, as `Wildcards` has it. All of one document stay below what one decision may take (`work.ts`).
+ * Maximum cost of the condition values with wildcards or variables in a document, each of which may be matched with each
+ * value of a request. Long values count more than once, see {@link Wildcards.cost}. The limit keeps a document below the
+ * limit of a decision (`work.ts`).
  */
-const mostCost = 250;
+const maxCost = 250;
 
 /**
- * Bounds the cost of a decision by a policy. Called when a policy is put, not when it is loaded: an accepted policy stays
- * valid.
+ * Limits the cost of evaluating a policy. Called when a policy is put, not when it is loaded: an accepted policy stays valid.
  * @throws PolicyError (limit-exceeded)
  */
 export function checkCost({ statements }: Policy): void {
   const conditions = statements.flatMap((statement) => statement.conditions);
   const all = conditions.reduce((sum, { cost }) => sum + cost, 0);
-  if (all <= mostCost) return;
+  if (all <= maxCost) return;
   throw new PolicyError(
     'limit-exceeded',
-    `The values with wildcards or variables in the conditions of the policy document count as ${all}; ${mostCost} are allowed. ` +
+    `The values with wildcards or variables in the conditions of the policy document count as ${all}; ${maxCost} are allowed. ` +
       'Those with more than 32 characters between two "*" count more than once.',
   );
 }
 
-/** The unique id of a user, of a role, or of the role of a session; undefined where there is none of that name. */
+/** Finds the unique ID of a user, a role, or the role of a session; undefined if there is none with that name. */
 export type Resolve = (name: PrincipalName) => string | undefined;
 
 /**
  * Resolves the principals of a key policy when it is put.
- * @param account the account's id
- * @returns bindings for `compileKeyPolicy`, to be stored with the document
+ * @param account the account ID
+ * @returns bindings for {@link compileKeyPolicy}, to be stored with the document
  * @throws PolicyError (malformed-policy) also for principals that do not exist, as KMS does; PolicyError (limit-exceeded)
  */
 export function bindKeyPolicy(text: string, account: string, resolve: Resolve): Bindings {
   return bind('key', text, account, resolve);
 }
 
-/** As `bindKeyPolicy`, for the trust policy of a role. */
+/** Like {@link bindKeyPolicy}, for the trust policy of a role. */
 export function bindTrustPolicy(text: string, account: string, resolve: Resolve): Bindings {
   return bind('trust', text, account, resolve);
 }
 
-/** KMS's sentence about an unknown principal, by which clients recognize it. The details follow it. */
+/** KMS's sentence about an unknown principal, by which clients recognise the error. Details follow it. */
 const invalidPrincipals = 'Policy contains a statement with one or more invalid principals.';
 
 function bind(kind: PolicyKind, text: string, account: string, resolve: Resolve): Bindings {

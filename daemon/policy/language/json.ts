@@ -1,9 +1,9 @@
 // The JSON of policies. `JSON.parse` silently keeps the last of two members with one name, so a Deny could hide from a reader
-// of the document: duplicates are refused, as IAM does. Unlike proto/json-members.ts, which only looks for duplicates, this
-// parser gives the line and column of each error and the place of each string.
+// of the document: duplicates are refused, as in IAM. Unlike proto/json-members.ts, which only looks for duplicates, this
+// parser reports line and column of each error and the position of each string.
 import { DocumentPath, quote } from './document-path.js';
 
-/** Levels of arrays and objects. A policy has at most seven: the list of values of a condition key is the innermost. */
+/** Maximum depth of arrays and objects. A policy needs at most seven levels, down to the values of a condition key. */
 const deepest = 16;
 
 const space = /[ \t\n\r]*/y;
@@ -14,7 +14,7 @@ class Parser {
   #offset = 0;
   #depth = 0;
 
-  /** @param onString called for each string value with its path, and its begin and end in the text */
+  /** @param onString called for each string value with its path and its start and end in the text */
   constructor(
     readonly text: string,
     readonly onString?: (value: string, at: DocumentPath, start: number, end: number) => void,
@@ -52,7 +52,7 @@ class Parser {
       const name = this.#scalar('expected a member name') as string;
       const member = at.member(name);
       if (Object.hasOwn(members, name)) member.fail('It is given twice.');
-      // No element, operator or condition key has this name, and an assignment to it would be lost.
+      // No element, operator or condition key has this name, and assigning it would set the prototype.
       if (name === '__proto__') at.fail(`There is no ${quote(name)}.`);
       if (!this.#skip(':')) this.#fail('expected a colon');
       members[name] = this.#value(member);
@@ -97,8 +97,8 @@ class Parser {
 
 /**
  * Parses a policy document's text.
- * @throws PolicyError (malformed-policy) with line and column if it is not JSON (RFC 8259) or has a character outside those
- *   of the IAM and KMS API references; with the path if a member comes twice
+ * @throws PolicyError (malformed-policy) with line and column if it is not JSON (RFC 8259) or has a character that the IAM
+ * and   KMS API references do not allow; with the path if a member occurs twice
  */
 export function parseJson(text: string): unknown {
   const at = text.search(/[^\t\n\r\u0020-\u00ff]/);
@@ -115,9 +115,9 @@ export function parseJson(text: string): unknown {
 const principalPath = /^Statement(?:\[\d+\])?\.(?:Not)?Principal\.AWS(?:\[\d+\])?$/;
 
 /**
- * Replaces names in the Principal and NotPrincipal elements of a policy document; the rest stays byte for byte.
- * @param text a document that `parseJson` accepts
- * @param rename returns the new name; undefined: the name stays
+ * Replaces names in the Principal and NotPrincipal elements of a policy document; the rest stays byte for byte the same.
+ * @param text a document that {@link parseJson} accepts
+ * @param rename returns the new name, or undefined to keep the name
  */
 export function renamePrincipals(text: string, rename: (name: string) => string | undefined): string {
   let renamed = '';

@@ -1,16 +1,17 @@
-// The kinds of policy documents, and what each may say.
+// The kinds of policy documents and the rules for each.
 import { PolicyError } from '../errors.js';
 import type { DocumentPath } from './document-path.js';
 import { type RawDocument, type RawStatement, readDocument } from './schema.js';
 
+/** A kind of policy document. */
 export type PolicyKind = 'key' | 'identity' | 'trust';
 
 interface Kind {
-  /** As `AccessDeniedException` names it. */
+  /** Its name in `AccessDeniedException`. */
   readonly title: string;
   readonly limit: { readonly most: number; readonly unit: string; readonly of: (text: string) => number };
   readonly check: (raw: RawStatement, at: DocumentPath) => void;
-  /** IAM knows no Id in identity policies, and wants a Sid that is unique and alphanumeric. KMS takes any. */
+  /** IAM allows no Id in identity policies, and requires a unique, alphanumeric Sid. KMS accepts any. */
   readonly allowsId: boolean;
   readonly hasStrictSids: boolean;
 }
@@ -20,6 +21,7 @@ const characters = {
   of: (text: string) => text.replace(/\s/g, '').length,
 };
 
+/** The kinds by name. */
 export const kinds: Readonly<Record<PolicyKind, Kind>> = {
   key: {
     title: 'resource-based policy',
@@ -45,9 +47,8 @@ export const kinds: Readonly<Record<PolicyKind, Kind>> = {
 };
 
 /**
- * Reads a document and checks what it may say, apart from the values that are compiled.
- * @throws PolicyError (malformed-policy)
- * @throws PolicyError (limit-exceeded) where it is too long
+ * Parses a document and checks it by the rules of its kind, except for values that are checked when they are compiled.
+ * @throws PolicyError (malformed-policy); (limit-exceeded) if it is too long
  */
 export function readPolicy(kind: PolicyKind, text: string): RawDocument {
   const { limit, check, allowsId, hasStrictSids } = kinds[kind];
@@ -71,19 +72,20 @@ export function readPolicy(kind: PolicyKind, text: string): RawDocument {
 function checkSid(sid: string | undefined, sids: Set<string>, at: DocumentPath): void {
   if (!sid) return;
   if (!/^[A-Za-z0-9]+$/.test(sid)) at.fail('It must consist of letters and digits.');
-  if (sids.has(sid)) at.fail('Another statement has the same one. Statement ids must be unique in a policy.');
+  if (sids.has(sid)) at.fail('Another statement has the same one. Statement IDs must be unique in a policy.');
   sids.add(sid);
 }
 
 function checkKeyStatement(raw: RawStatement, at: DocumentPath): void {
   if (raw.Principal && raw.NotPrincipal) at.fail('It has both Principal and NotPrincipal.');
-  if (!raw.Principal && !raw.NotPrincipal) at.fail('It has no Principal. A key policy says who is meant.');
+  if (!raw.Principal && !raw.NotPrincipal)
+    at.fail('It has no Principal. A statement of a key policy must name one.');
   if (raw.NotPrincipal && raw.Effect === 'Allow')
     at.member('NotPrincipal').fail('It can only be used with "Effect": "Deny".');
   for (const [operator, keys] of Object.entries(raw.Condition ?? {})) {
     const key = Object.keys(keys).find((name) => /^kms:EncryptionContext:/i.test(name));
     if (key === undefined || !operator.startsWith('ForAllValues:')) continue;
-    // As KMS refuses it ("OverlyPermissiveCondition:EncryptionContext").
+    // KMS refuses it too ("OverlyPermissiveCondition:EncryptionContext").
     at.member('Condition')
       .member(operator)
       .member(key)

@@ -1,25 +1,26 @@
-// The condition operators (IAM User Guide, "IAM JSON policy elements: Condition operators"): one row each.
+// The table of condition operators (IAM User Guide, "IAM JSON policy elements: Condition operators").
 import { ArnPattern } from './arn-patterns.js';
 import { IpRange } from './ip-ranges.js';
 import { type Lookup, Pattern } from './patterns.js';
 import { type DocumentPath, quote } from './document-path.js';
 
-/** Compares a value of the request with one of the policy. Undefined: its variable has no single value. */
+/** Compares a value of the request with one of the policy; undefined if a variable of that has no single value. */
 export interface Test {
   (actual: string, lookup: Lookup): boolean | undefined;
-  /** Of a text without wildcards and variables: what the value must be; in lower case where case does not matter. */
+  /** The value itself if it has no wildcards and variables; in lower case if case is ignored. */
   readonly literal?: string | undefined;
-  /** Steps for each unit of the request's value, where it has wildcards or variables. */
+  /** Steps for each unit of the request's value, if it has wildcards or variables. */
   readonly cost?: number;
 }
 
+/** A condition operator. */
 export interface Operator {
-  /** Case does not matter. */
+  /** Whether case is ignored. */
   readonly ignoreCase?: boolean;
-  /** True for the request's values that do not match; and where there are none. */
+  /** Whether it is true for values that do not match, and without a value. */
   readonly negated: boolean;
   /**
-   * Reads a value of the policy.
+   * Compiles a value of the policy.
    * @param variables whether `${…}` in it is a variable
    * @throws PolicyError (malformed-policy) for a value that is not of the operator's type
    */
@@ -48,7 +49,7 @@ function ordered(
 ): Operator['compile'] {
   const read = rememberingLast(readAnew);
   return (value, _variables, at) => {
-    const expected = read(value) ?? at.fail(`${quote(value)} is no ${what}.`);
+    const expected = read(value) ?? at.fail(`${quote(value)} is not a ${what}.`);
     return (text) => {
       const actual = read(text);
       return actual !== undefined && compare(actual, expected);
@@ -56,7 +57,7 @@ function ordered(
   };
 }
 
-/** Each value of the policy is compared with the same value of the request, which may be long: it is parsed once. */
+/** Caches the last result: each value of the policy is compared with the same, perhaps long, value of the request. */
 function rememberingLast<T>(read: (text: string) => T): (text: string) => T {
   let last: { readonly text: string; readonly value: T } | undefined;
   return (text) => {
@@ -75,7 +76,7 @@ function readNumber(text: string): number | undefined {
 const date =
   /^[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2}))?)?)?$/;
 
-/** Milliseconds of a date, or of epoch seconds; four digits are a year. */
+/** Parses a date or epoch seconds to epoch milliseconds; four digits are a year. */
 function readDate(text: string): number | undefined {
   if (!date.test(text)) {
     const seconds = readNumber(text);
@@ -103,7 +104,7 @@ function binary(value: string, _variables: boolean, at: DocumentPath): Test {
 function address(value: string, _variables: boolean, at: DocumentPath): Test {
   const range =
     IpRange.parse(value) ??
-    at.fail(`${quote(value)} is no IP address or range, such as "192.0.2.0/24" or "2001:db8::/32".`);
+    at.fail(`${quote(value)} is not an IP address or range, such as "192.0.2.0/24" or "2001:db8::/32".`);
   return (actual) => range.includes(actual);
 }
 
@@ -140,7 +141,7 @@ function comparisons(
   ];
 }
 
-/** All but `Null`, which compares nothing. */
+/** The operators by name, except `Null`, which compares nothing. */
 export const operators: ReadonlyMap<string, Operator> = new Map<string, Operator>([
   ...pair('StringEquals', 'StringNotEquals', text(false, false)),
   ...pair('StringEqualsIgnoreCase', 'StringNotEqualsIgnoreCase', text(false, true), true),

@@ -1,14 +1,14 @@
-// Patterns of a policy with wildcards and policy variables, matched against values of a request (IAM User Guide,
-// "IAM policy elements: Variables and tags").
+// Patterns with wildcards and policy variables, matched with values of a request (IAM User Guide, "IAM policy elements:
+// Variables and tags").
 import { type DocumentPath, quote } from './document-path.js';
 import { any, one, Wildcards } from './wildcards.js';
 import { spend } from './work.js';
 
 /**
- * The request's values of a condition key; undefined where the request has none.
- * @param key in lower case, all of it: condition keys are not case-sensitive, the parts behind
- *   `kms:EncryptionContext:` and `aws:ResourceTag/` included (KMS Developer Guide, "Case sensitivity of the encryption
- *   context condition")
+ * Returns the request's values of a condition key; undefined if it has none.
+ * @param key entirely in lower case: condition keys are not case-sensitive, including the parts after
+ *   `kms:EncryptionContext:` and `aws:ResourceTag/` (KMS Developer Guide, "Case sensitivity of the encryption context
+ *   condition")
  */
 export type Lookup = (key: string) => readonly string[] | undefined;
 
@@ -17,12 +17,13 @@ interface Variable {
   readonly fallback: string | undefined;
 }
 
+/** How a pattern is parsed. */
 export interface PatternOptions {
-  /** `*` and `?` are wildcards. */
+  /** Whether `*` and `?` are wildcards. */
   readonly wildcards: boolean;
-  /** `${…}` is a variable: only in documents of version 2012-10-17. */
+  /** Whether `${…}` is a variable, as in documents of version 2012-10-17. */
   readonly variables: boolean;
-  /** Case does not matter. */
+  /** Whether case is ignored. */
   readonly ignoreCase?: boolean;
 }
 
@@ -32,12 +33,12 @@ const variablePattern = /^([A-Za-z0-9-]+:[^{}$*?',]+?)(?:, *'([^']*)')?$/;
 export class Pattern {
   readonly #tokens: readonly (number | Variable)[];
   readonly #ignoreCase: boolean;
-  /** Where there are no variables: what `resolve` gives in every request. */
+  /** Without variables: the result of {@link resolve} for every request. */
   readonly constant: readonly number[] | undefined;
-  /** Where there are no wildcards either. */
+  /** Without variables and wildcards: the text. */
   readonly literal: string | undefined;
   readonly #wildcards: Wildcards | undefined;
-  /** Where there are variables and no wildcards. */
+  /** With variables and without wildcards: texts and variables. */
   readonly #pieces: readonly (string | Variable)[] | undefined;
 
   private constructor(tokens: readonly (number | Variable)[], ignoreCase: boolean) {
@@ -52,7 +53,7 @@ export class Pattern {
     }
   }
 
-  /** @throws PolicyError (malformed-policy) for a variable that is none */
+  /** Parses a pattern. @throws PolicyError (malformed-policy) for an invalid variable */
   static parse(
     text: string,
     { wildcards, variables, ignoreCase = false }: PatternOptions,
@@ -68,12 +69,12 @@ export class Pattern {
     return new Pattern(tokens, ignoreCase);
   }
 
-  /** Steps for each unit of a value; 0 where matching is a comparison of two texts. */
+  /** Steps for each unit of a value; 0 if matching just compares two texts. */
   get cost(): number {
     return this.literal === undefined ? (this.#wildcards?.cost ?? 1) : 0;
   }
 
-  /** Whether a value matches. Undefined: a variable has no single value in this request. */
+  /** Whether a value matches; undefined if a variable has no single value in this request. */
   matches(value: string, lookup: Lookup): boolean | undefined {
     if (this.literal !== undefined) return (this.#ignoreCase ? value.toLowerCase() : value) === this.literal;
     spend(perPattern + (this.#ignoreCase ? value.length : 0));
@@ -84,7 +85,7 @@ export class Pattern {
     return codes && new Wildcards(codes).matches(actual, 0, actual.length);
   }
 
-  /** Undefined where any variable has no single value, also where the rest differs. */
+  /** @returns undefined if any variable has no single value, even if the rest differs */
   #equals(pieces: readonly (string | Variable)[], actual: string, lookup: Lookup): boolean | undefined {
     let at = 0;
     let isEqual = true;
@@ -107,9 +108,9 @@ export class Pattern {
   }
 
   /**
-   * Code units and wildcards with the request's values in place of the variables; these hold no wildcards.
-   * @param longest units of the text that is to be matched: a longer pattern is cut there, and cannot match
-   * @returns undefined where a variable has no single value
+   * Replaces the variables by the request's values, in which `*` and `?` are not wildcards.
+   * @param longest length of the text to match in UTF-16 units: a longer pattern is cut there, and cannot match
+   * @returns code units and wildcards; undefined if a variable has no single value
    */
   resolve(lookup: Lookup, longest: number): readonly number[] | undefined {
     if (this.constant) return this.constant;
@@ -141,7 +142,7 @@ const perPiece = 40;
 /** Steps for each unit of a pattern that is put together for one request. */
 const perResolved = 10;
 
-/** Texts between variables. */
+/** Joins the code units between variables to texts. */
 function piecesOf(tokens: readonly (number | Variable)[]): (string | Variable)[] {
   const pieces: (string | Variable)[] = [];
   for (const token of tokens) {
@@ -155,7 +156,7 @@ function piecesOf(tokens: readonly (number | Variable)[]): (string | Variable)[]
 
 const wildcardOf: Readonly<Record<number, number>> = { [0x2a]: any, [0x3f]: one };
 
-/** A variable, or the one character that `${*}`, `${?}` and `${$}` stand for. */
+/** Parses a variable, or one of the escaped characters `${*}`, `${?}` and `${$}`. */
 function variable(text: string, folded: (part: string) => string, at: DocumentPath): (number | Variable)[] {
   const inner = text.endsWith('}')
     ? text.slice(2, -1)
@@ -164,7 +165,7 @@ function variable(text: string, folded: (part: string) => string, at: DocumentPa
   const [, key, fallback] = variablePattern.exec(inner) ?? [];
   if (key === undefined) {
     at.fail(
-      `${quote(text)} is no policy variable. They read \${aws:username} or \${aws:username, 'default'}; for the characters ` +
+      `${quote(text)} is not a policy variable. Write \${aws:username} or \${aws:username, 'default'}; for the characters ` +
         'themselves write ${*}, ${?} or ${$}.',
     );
   }
@@ -175,7 +176,7 @@ function codesOf(text: string): number[] {
   return Array.from({ length: text.length }, (_, index) => text.charCodeAt(index));
 }
 
-/** The text that codes are, where there are no wildcards among them. */
+/** Joins codes to a text. @returns undefined if there are wildcards among them */
 export function literalOf(codes: readonly number[]): string | undefined {
   if (codes.some((code) => code < 0)) return undefined;
   return codes.map((code) => String.fromCharCode(code)).join('');

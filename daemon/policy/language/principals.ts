@@ -19,7 +19,7 @@ export type Principal =
   /** `name` as in `Principal: {"Service": …}`. */
   | { readonly type: 'AWSService'; readonly arn: string; readonly name: string };
 
-/** A user, role or role session named in a document; it is bound to the unique id behind it. */
+/** A user, role or role session that a document names; it is bound to the unique ID of that name. */
 export interface PrincipalName {
   readonly kind: 'user' | 'role' | 'role session';
   readonly arn: string;
@@ -29,8 +29,8 @@ export interface PrincipalName {
 }
 
 /**
- * The unique ids of the principals in a document when it was put, by ARN; for a role session, the role's. Stored with the
- * document: a principal created later under an old name has another id and inherits nothing.
+ * The unique IDs, by ARN, that the principals of a document had when it was put; for a role session, the role's. They are
+ * stored with the document: a principal created later under an old name has another ID and inherits nothing.
  */
 export type Bindings = Readonly<Record<string, string>>;
 
@@ -55,7 +55,7 @@ export type Named =
   | (PrincipalName & { readonly session?: string })
   | { readonly kind: 'service'; readonly name: string };
 
-/** Lists what a Principal or NotPrincipal names. @throws PolicyError (malformed-policy) */
+/** Parses the principals of a Principal or NotPrincipal. @throws PolicyError (malformed-policy) */
 export function readPrincipals(raw: RawPrincipal, at: DocumentPath): { named: Named; at: DocumentPath }[] {
   for (const type of ['Federated', 'CanonicalUser'] as const)
     if (raw[type])
@@ -70,7 +70,7 @@ export function readPrincipals(raw: RawPrincipal, at: DocumentPath): { named: Na
   return names;
 }
 
-/** The user, role or role session that an ARN names; undefined: it names something else. */
+/** Parses the ARN of a user, role or role session. @returns undefined for any other ARN */
 export function principalNamed(arn: string): (PrincipalName & { readonly session?: string }) | undefined {
   const entity = entityPattern.exec(arn);
   if (entity) return { kind: entity[2] as 'user' | 'role', arn, account: entity[1]!, name: entity[3]! };
@@ -87,21 +87,21 @@ function readName(text: string, at: DocumentPath): Named {
   const named = principalNamed(text);
   if (named) return named;
   return at.fail(
-    `${quote(text)} is no principal. It must be "*", an account id, or the ARN of the account's root, a user, a role or a ` +
+    `${quote(text)} is not a principal. It must be "*", an account ID, or the ARN of the account's root, a user, a role or a ` +
       'role session, without wildcards.',
   );
 }
 
 function readService(text: string, at: DocumentPath): Named {
   if (servicePattern.test(text)) return { kind: 'service', name: text };
-  return at.fail(`${quote(text)} is no service principal, such as "logs.amazonaws.com".`);
+  return at.fail(`${quote(text)} is not a service principal, such as "logs.amazonaws.com".`);
 }
 
 /** The compiled principals of one statement. */
 export class PrincipalSet {
   readonly #everybody: boolean;
   readonly #accounts: ReadonlySet<string>;
-  /** Unique ids of users and roles, ids of role sessions, names of services. */
+  /** Unique IDs of users and roles, IDs of role sessions, names of services. */
   readonly #ids: ReadonlySet<string>;
 
   constructor(names: readonly Named[], bindings: Bindings) {
@@ -110,7 +110,7 @@ export class PrincipalSet {
     this.#ids = new Set(names.flatMap((named) => idOf(named, bindings) ?? []));
   }
 
-  /** How a Principal with these names matches; the strongest way if several do. */
+  /** Returns how a Principal with these names matches; the strongest match if there are several. */
   match(principal: Principal): Match | undefined {
     if (this.#everybody || this.#names(principal)) return 'own';
     if (principal.type === 'AssumedRole' && this.#ids.has(principal.roleId)) return 'role';

@@ -1,5 +1,5 @@
-// The shape of a policy document: which elements there are and what type each has (IAM User Guide, "Grammar of the IAM
-// JSON policy language"). What they say is checked where they are compiled.
+// The elements of a policy document and their types (IAM User Guide, "Grammar of the IAM JSON policy language"). Their
+// content is checked when it is compiled.
 import { z } from 'zod';
 import { parseJson } from './json.js';
 import { DocumentPath, quote } from './document-path.js';
@@ -63,9 +63,12 @@ const document = z.strictObject(
   { error: (issue) => unknownMember(issue, 'A policy document is a JSON object.') },
 );
 
+/** A parsed statement. */
 export type RawStatement = z.output<typeof statement>;
+/** A parsed Principal or NotPrincipal. */
 export type RawPrincipal = z.output<typeof principal>;
 
+/** A parsed document. */
 export interface RawDocument {
   readonly at: DocumentPath;
   readonly version: '2012-10-17' | '2008-10-17';
@@ -74,7 +77,7 @@ export interface RawDocument {
 }
 
 /**
- * Parses a policy document and checks its shape.
+ * Parses a policy document and checks the types of its elements.
  * @throws PolicyError (malformed-policy)
  */
 export function readDocument(text: string): RawDocument {
@@ -99,7 +102,7 @@ function decode<T extends z.ZodType>(schema: T, value: unknown, at: DocumentPath
   let place = at;
   let inner = value;
   for (const step of path) {
-    // A scalar that stands for a list of one has no index in the document.
+    // A scalar in place of a list has no index in the document.
     if (typeof step !== 'number') place = place.member(String(step));
     else if (Array.isArray(inner)) place = place.item(step);
     else break;

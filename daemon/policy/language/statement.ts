@@ -1,4 +1,4 @@
-// One statement of a policy, compiled.
+// A compiled statement of a policy.
 import { ArnPattern } from './arn-patterns.js';
 import { compileConditions, type Condition } from './conditions.js';
 import { type Lookup, Pattern } from './patterns.js';
@@ -6,12 +6,13 @@ import { type DocumentPath, quote } from './document-path.js';
 import { type Bindings, type Match, type Principal, PrincipalSet, readPrincipals } from './principals.js';
 import type { RawPrincipal, RawStatement } from './schema.js';
 
+/** How a statement is compiled. */
 export interface StatementOptions {
   readonly variables: boolean;
   readonly bindings: Bindings;
-  /** What a statement without Resource is about. */
+  /** The resources of a statement without Resource. */
   readonly withoutResource: 'every' | 'none';
-  /** A statement without Action is accepted and has no effect. */
+  /** Whether a statement without Action is accepted, without effect. */
   readonly actionIsOptional?: boolean;
 }
 
@@ -19,10 +20,11 @@ const actionPattern = /^(?:\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+)$/;
 
 const noLookup: Lookup = () => undefined;
 
+/** A compiled statement. */
 export class Statement {
   readonly effect: 'Allow' | 'Deny';
   readonly sid: string | undefined;
-  /** In the document: `Statement[2]`. */
+  /** Path in the document: `Statement[2]`. */
   readonly path: string;
   readonly conditions: readonly Condition[];
   readonly #actions: readonly Pattern[];
@@ -61,18 +63,18 @@ export class Statement {
     this.#spared = set(raw.NotPrincipal, 'NotPrincipal');
   }
 
-  /** @param action in lower case: actions are not case-sensitive */
+  /** Whether the statement matches an action. @param action in lower case: actions are not case-sensitive */
   isAbout(action: string): boolean {
     return this.#actions.some((pattern) => pattern.matches(action, noLookup)) !== this.#isActionExcluded;
   }
 
-  /** How an allow in a policy with principals matches. */
+  /** Returns how an allow in a policy with principals matches. */
   match(principal: Principal): Match | undefined {
     return this.#principals?.match(principal);
   }
 
   /**
-   * Whether a deny matches. Without principals it matches everyone who has the policy.
+   * Whether a deny matches a principal. Without principals it matches everyone who has the policy.
    * @param hasBoundary a NotPrincipal exempts nobody who has a permissions boundary (IAM User Guide, "Specifying
    *   NotPrincipal with Deny")
    */
@@ -81,7 +83,7 @@ export class Statement {
     return this.#principals === undefined || this.#principals.match(principal) !== undefined;
   }
 
-  /** Whether it applies to every request about its actions. */
+  /** Whether it applies to every request for its actions. */
   get isUnconditional(): boolean {
     return this.#resources === 'every' && this.conditions.length === 0;
   }
@@ -99,13 +101,13 @@ export class Statement {
       if (matched) return !this.#isResourceExcluded;
       if (matched === undefined) covered = undefined;
     }
-    // A variable without a value excludes nothing reliably: the statement must not allow.
+    // A variable without a value cannot exclude reliably, so the statement must not allow.
     if (covered === undefined) return this.#isResourceExcluded && this.effect === 'Deny';
     return this.#isResourceExcluded;
   }
 }
 
-/** None: the statement is about nothing, as KMS takes it in a key policy. */
+/** Parses the actions. Without any, as KMS accepts in a key policy, the statement matches nothing. */
 function readActions(raw: RawStatement, isOptional: boolean, at: DocumentPath): Pattern[] {
   const given = oneOf(raw, 'Action', 'NotAction', at);
   if (!given && isOptional) return [];
@@ -116,7 +118,7 @@ function readActions(raw: RawStatement, isOptional: boolean, at: DocumentPath): 
     const item = actions.length === 1 ? place : place.item(index);
     if (!actionPattern.test(action))
       item.fail(
-        `${quote(action)} is no action. It must be "*" or begin with a service, as in "kms:Encrypt" or "kms:Get*".`,
+        `${quote(action)} is not an action. It must be "*" or begin with a service, as in "kms:Encrypt" or "kms:Get*".`,
       );
     return Pattern.parse(action, { wildcards: true, variables: false, ignoreCase: true }, item);
   });
@@ -133,13 +135,13 @@ function readResources(raw: RawStatement, variables: boolean, at: DocumentPath):
       item.fail(`${quote(resource)} must be an ARN or "*".`);
     if (variables && resource.includes('${') && !/^(?:[^:$]*:){5}/.test(resource))
       item.fail(
-        `${quote(resource)} has a variable before the fifth colon. Only the part behind it may have some.`,
+        `${quote(resource)} has a variable before the fifth colon. Variables are allowed only after it.`,
       );
     return ArnPattern.parse(resource, variables, item);
   });
 }
 
-/** Which of two elements that exclude each other is there. */
+/** Returns the one of two mutually exclusive elements that is present. */
 function oneOf<Name extends 'Action' | 'NotAction' | 'Resource' | 'NotResource'>(
   raw: RawStatement,
   name: Name,

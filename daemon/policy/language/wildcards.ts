@@ -1,9 +1,10 @@
-// Matching with `*` and `?` in time that grows with pattern plus text, and not with their product: patterns come from who may
-// put a policy, texts from who sends requests.
+// Matches `*` and `?` in time proportional to pattern plus text, not to their product: patterns come from those who may put
+// policies, texts from those who send requests.
 import { spend } from './work.js';
 
-/** Any characters, and any one character. Not negative: a UTF-16 code unit. */
+/** `*`: any number of characters. Codes that are not negative are UTF-16 code units. */
 export const any = -1;
+/** `?`: any single character. */
 export const one = -2;
 
 /** A part of a pattern between two `*`. */
@@ -11,17 +12,17 @@ interface Segment {
   readonly length: number;
   /** Steps for each unit of the text. */
   readonly cost: number;
-  /** The place of the first match that begins at `from` or later, and ends at `end` or before; -1: there is none. */
+  /** Returns the index of the first match between `from` and `end`; -1 if there is none. */
   readonly find: (text: Uint16Array, from: number, end: number) => number;
 }
 
-/** A pattern, prepared once for any number of texts. */
+/** A compiled pattern. */
 export class Wildcards {
   readonly #first: readonly number[];
   readonly #middle: readonly Segment[];
-  /** Undefined: the pattern has no `*`. */
+  /** Undefined if the pattern has no `*`. */
   readonly #last: readonly number[] | undefined;
-  /** Units that a text has at least. */
+  /** Minimum length of a matching text in units. */
   readonly #shortest: number;
   /** Steps for each unit of a text: one, and more for segments of more than 32 units. */
   readonly cost: number;
@@ -45,9 +46,9 @@ export class Wildcards {
   }
 
   /**
-   * Whether a part of a text matches. Each segment is taken where it comes first: if the pattern matches in any way it also
-   * matches in that one.
-   * @throws PolicyError (access-denied) in a decision that takes too long
+   * Whether a part of a text matches. Each segment is matched at its first occurrence: if there is any match, there is also
+   * one of that form.
+   * @throws PolicyError (access-denied) if the decision takes too long
    */
   matches(text: string, start: number, end: number): boolean {
     const last = this.#last;
@@ -73,7 +74,7 @@ export class Wildcards {
 let lastText = '';
 let lastUnits = new Uint16Array(1_024);
 
-/** Many patterns are matched with the same text one after the other: it is read once. */
+/** Caches the last text, because many patterns are matched with the same text one after another. */
 function unitsOf(text: string): Uint16Array {
   if (text === lastText) return lastUnits;
   if (text.length > lastUnits.length) lastUnits = new Uint16Array(text.length);
@@ -107,7 +108,7 @@ function knuthMorrisPratt(segment: readonly number[]): Segment {
   return { length, cost: 2, find: (text, from, end) => findByBorders(codes, borders, text, from, end) };
 }
 
-// The loops are functions of their own: their parameters stay in registers, where variables of a closure do not.
+// The loops are separate functions because their parameters stay in registers, unlike variables of a closure.
 function findByBorders(
   codes: Uint16Array,
   borders: Int32Array,
@@ -126,25 +127,26 @@ function findByBorders(
 }
 
 /**
- * The masks of a segment. Its units have classes, and each class has a mask of some words; class 0 is of the units that are not
- * in the segment.
+ * The masks of a segment. Its units are divided into classes, and each class has a mask of one or more words; class 0
+ * contains the units that are not in the segment.
  */
 interface Masks {
   readonly words: number;
   readonly masks: Int32Array;
-  /** Classes of ASCII. */
+  /** Classes of ASCII units. */
   readonly ascii: Uint16Array;
-  /** Of all units, where some are not ASCII. */
+  /** Classes of all units, if some are not ASCII. */
   readonly others: ReadonlyMap<number, number> | undefined;
-  /** In the last word: the whole segment matches. */
+  /** Bit of the last word that means that the whole segment matches. */
   readonly lastBit: number;
 }
 
 const asciiUnits = 128;
 
 /**
- * Baeza-Yates and Gonnet, "A new approach to text searching", 1992: bit i of the state says that the first i + 1 units of the
- * segment end here. `?` is one of all masks. 32 units of the segment are one step for each unit of the text.
+ * Baeza-Yates and Gonnet, "A new approach to text searching", 1992: bit i of the state means that the first i + 1 units of
+ * the segment match up to here. `?` sets its bit in all masks. 32 units of the segment cost one step for each unit of the
+ * text.
  */
 function shiftAnd(codes: readonly number[]): Segment {
   const { length } = codes;
@@ -166,7 +168,7 @@ function shiftAnd(codes: readonly number[]): Segment {
     const found = findEnd(segment, text, from, end);
     return found < 0 ? -1 : found - length;
   };
-  // Looking a unit up in a map takes as long as some steps.
+  // A lookup in a map costs several steps.
   return { length, cost: words + (others ? 7 : 0), find };
 }
 

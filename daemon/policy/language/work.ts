@@ -1,16 +1,16 @@
-// What one decision may cost. All requests share one thread, so a decision that takes long delays everybody. Policies, patterns
-// and values come from different people, and no limit on one of them alone bounds the product.
+// Limits the cost of a decision. All requests share one thread, so a slow decision delays everybody. Policies, patterns and
+// values come from different people, and no limit on one of them alone bounds the product.
 import { PolicyError } from '../errors.js';
 
-/** Steps of one decision. A step takes 2 to 3 ns: one unit of a value that one pattern is compared with. */
-const mostSteps = 3_000_000;
+/** Maximum number of steps of a decision. A step takes 2 to 3 ns: comparing one unit of a value with one pattern. */
+const maxSteps = 3_000_000;
 
-/** Outside a decision nothing is counted. A typed array, because writing a number to it allocates nothing. */
+/** Steps left; infinite outside a decision. A typed array, because writing a number to it does not allocate. */
 const left = new Float64Array([Infinity]);
 
-/** Runs a decision, which is synchronous. @throws PolicyError (access-denied) where it would take too long */
+/** Runs a synchronous decision with a limit. @throws PolicyError (access-denied) if it would take too long */
 export function bounded<T>(decision: () => T): T {
-  left[0] = mostSteps;
+  left[0] = maxSteps;
   try {
     return decision();
   } finally {
@@ -20,7 +20,7 @@ export function bounded<T>(decision: () => T): T {
 
 /**
  * Counts work before it is done.
- * @throws PolicyError (access-denied), and not an error that clients retry: what cannot be decided is not allowed
+ * @throws PolicyError (access-denied), not an error that clients retry: a request that cannot be decided is denied
  */
 export function spend(steps: number): void {
   left[0]! -= steps;

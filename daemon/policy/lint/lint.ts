@@ -1,4 +1,4 @@
-// What is wrong with a policy document, or probably not meant.
+// Finds errors and probable mistakes in policy documents.
 import { longestMessage, shown } from '../../../proto/text.js';
 import {
   checkCost,
@@ -14,18 +14,19 @@ import { DocumentPath, quote } from '../language/document-path.js';
 import { type RawDocument, type RawStatement, readDocument } from '../language/schema.js';
 import { isKnownKey, knownActions, multivaluedKeys, services } from './vocabulary.js';
 
+/** A finding. */
 export interface Finding {
-  /** Of an error: the policy would be refused. */
+  /** With an `error` the policy would be refused. */
   readonly severity: 'error' | 'warning';
-  /** Where, where it is known, and what. */
+  /** The path, if it is known, and the fault. */
   readonly message: string;
 }
 
 type Report = (at: DocumentPath, what: string) => void;
 
 /**
- * Checks a policy document without a daemon. Whether its principals exist cannot be known here.
- * @param kind if not given: a key policy where there are principals, a trust policy where the actions are those of sts
+ * Checks a policy document without a daemon, so that it cannot check whether principals exist.
+ * @param kind default: guessed; a trust policy if it has principals and only sts actions, a key policy if it has principals
  */
 export function lintPolicy(text: string, kind?: PolicyKind): Finding[] {
   const findings: Finding[] = [];
@@ -102,9 +103,9 @@ function lintActions(raw: RawStatement, at: DocumentPath, report: Report): void 
     const place = actions.length === 1 ? at.member(name) : at.member(name).item(index);
     const [service = ''] = action.toLowerCase().split(':');
     if (service !== '*' && !services.has(service))
-      report(place, `${quote(action)} is of a service that does not exist here.`);
+      report(place, `${quote(action)} belongs to a service that does not exist here.`);
     else if (service !== 'keyhold' && !isKnownAction(action, place))
-      report(place, `${quote(action)} is no action that there is.`);
+      report(place, `${quote(action)} does not match any action.`);
   }
 }
 
@@ -127,13 +128,13 @@ function lintKeyStatement(raw: RawStatement, at: DocumentPath, report: Report): 
     );
   const everybody = raw.Principal?.AWS?.includes('*') ?? false;
   if (raw.Effect === 'Allow' && everybody && Object.keys(raw.Condition ?? {}).length === 0)
-    report(at.member('Principal'), 'Everybody may do this, without a condition.');
+    report(at.member('Principal'), 'It allows everybody, without a condition.');
 }
 
 function lintNotPrincipal(names: readonly string[], at: DocumentPath, report: Report): void {
-  if (names.includes('*')) report(at, 'It never applies: everybody is spared.');
+  if (names.includes('*')) report(at, 'It never applies: everybody is exempt.');
   else if (!names.some((name) => /^[0-9]{12}$|:root$/.test(name)))
-    report(at, 'It spares nobody, unless the account is named too.');
+    report(at, 'It exempts nobody, unless the account is named too.');
 }
 
 function lintCondition(

@@ -1,9 +1,9 @@
-// The actions and condition keys that there are, for `keyhold policy lint`. Nothing is refused for not being here: AWS takes
-// policies that name actions and keys of any service.
+// The existing actions and condition keys, for `keyhold policy lint`. Others are not refused: AWS accepts policies that name
+// actions and keys of any service.
 const named = (service: string, list: string) =>
   list.split(/\s+/).map((name) => `${service}:${name}`.toLowerCase());
 
-/** Services whose actions are known by name. */
+/** Services whose actions are listed here. */
 export const services: ReadonlySet<string> = new Set(['kms', 'sts', 'keyhold']);
 
 const actionsOfKms = `CancelKeyDeletion ConnectCustomKeyStore CreateAlias CreateCustomKeyStore CreateGrant CreateKey
@@ -16,7 +16,7 @@ const actionsOfKms = `CancelKeyDeletion ConnectCustomKeyStore CreateAlias Create
   SynchronizeMultiRegionKey TagResource UntagResource UpdateAlias UpdateCustomKeyStore UpdateKeyDescription
   UpdatePrimaryRegion Verify VerifyMac`;
 
-/** In lower case; those of the keyhold service are not among them. */
+/** Actions in lower case, except those of the keyhold service. */
 export const knownActions: readonly string[] = [
   ...named('kms', actionsOfKms),
   ...named('sts', 'AssumeRole GetCallerIdentity GetSessionToken SetSourceIdentity TagSession'),
@@ -35,7 +35,7 @@ const keysOfIam = 'PermissionsBoundary PolicyARN';
 
 const keysOfSts = 'ExternalId RoleSessionName SourceIdentity';
 
-/** In lower case. */
+/** Multivalued condition keys, in lower case. */
 export const multivaluedKeys: ReadonlySet<string> = new Set([
   ...named('kms', 'EncryptionContextKeys GrantOperations ResourceAliases'),
   ...named('aws', 'TagKeys'),
@@ -57,7 +57,7 @@ const prefixes = [
   'iam:resourcetag/',
 ];
 
-/** @param key in lower case */
+/** Whether a condition key exists. @param key in lower case */
 export function isKnownKey(key: string): boolean {
   return singleKeys.has(key) || multivaluedKeys.has(key) || prefixes.some((prefix) => key.startsWith(prefix));
 }

@@ -121,7 +121,7 @@ void t.test('an explanation names the statement, grant or absence that made the 
       'root',
       { resource: undefined, identity: [] },
       'allowed',
-      'The account root may do whatever no resource policy rules on.',
+      'The account root may call every operation without a resource policy.',
     ],
     [
       'alice',

@@ -121,10 +121,10 @@ void t.test(
       );
     }
     const malformed = [
-      [aws('nobody'), 'AWS: "nobody" is no principal'],
-      [aws('arn:aws:iam::*:root'), 'AWS: "arn:aws:iam::*:root" is no principal'],
+      [aws('nobody'), 'AWS: "nobody" is not a principal'],
+      [aws('arn:aws:iam::*:root'), 'AWS: "arn:aws:iam::*:root" is not a principal'],
       [aws('*', 'arn:aws:iam::000000000000:user/al*ce'), 'AWS[1]: "arn:aws:iam::000000000000:user/al*ce" is'],
-      [{ Service: 'logs' }, 'Service: "logs" is no service principal'],
+      [{ Service: 'logs' }, 'Service: "logs" is not a service principal'],
       [{ Federated: 'x' }, 'Federated: There are no such principals here'],
     ] as const;
     for (const [Principal, what] of malformed) {

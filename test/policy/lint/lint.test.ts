@@ -35,13 +35,17 @@ void t.test('lint finds nothing in policies as AWS documents them', (t) => {
 
 void t.test('lint says where something is probably not meant', (t) => {
   const cases: [string, string, RegExp][] = [
-    [textOf([delegate({ Action: 'kms:Encrpyt' })]), `${at}.Action`, /no action that there is/],
-    [textOf([delegate({ Action: ['kms:Sign', 'kms:Foo*'] })]), `${at}.Action[1]`, /no action/],
+    [textOf([delegate({ Action: 'kms:Encrpyt' })]), `${at}.Action`, /does not match any action/],
+    [
+      textOf([delegate({ Action: ['kms:Sign', 'kms:Foo*'] })]),
+      `${at}.Action[1]`,
+      /does not match any action/,
+    ],
     [textOf([allow({ Action: 's3:GetObject' })]), `${at}.Action`, /does not exist here/],
     [textOf([delegate({ Resource: undefined })]), at, /no effect/],
     [textOf([delegate({ Resource: 'arn:aws:kms:*:*:alias/x' })]), `${at}.Resource`, /never applies/],
-    [textOf([allow({ Principal: '*' })]), `${at}.Principal`, /Everybody/],
-    [textOf([deny({ NotPrincipal: aws(names.alice) })]), `${at}.NotPrincipal`, /spares nobody/],
+    [textOf([allow({ Principal: '*' })]), `${at}.Principal`, /allows everybody/],
+    [textOf([deny({ NotPrincipal: aws(names.alice) })]), `${at}.NotPrincipal`, /exempts nobody/],
     [textOf([deny({ NotPrincipal: '*' })]), `${at}.NotPrincipal`, /never applies/],
     [
       condition({ StringEquals: { 'kms:KeySpek': 'x' } }),
