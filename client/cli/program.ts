@@ -1,5 +1,6 @@
 // All commands of `keyhold`, as commander has them: what runs, and what help, completion and manual pages are made of.
 import { Command } from 'commander';
+import { addBackupCommand } from './commands/backup.js';
 import { addCompletionCommand } from './commands/completion.js';
 import { addIdentityCommands } from './commands/identity.js';
 import { addLsCommand } from './commands/ls.js';
@@ -33,6 +34,7 @@ export function makeProgram(): Command {
   addSealCommands(program);
   addSeedCommand(program);
   addMigrateCommand(program);
+  addBackupCommand(program);
   addPolicyCommands(program);
   const offline = [addVerifyOffline(program), addVersion(program), addCompletionCommand(program)];
   const withoutDaemon = new Set([...offline, ...addPrograms(program)]);

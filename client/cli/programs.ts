@@ -8,6 +8,13 @@ import type { Command } from 'commander';
 /** An admin program: the words of its command, its file below daemon/admin, and what it does. */
 type Program = readonly [words: string, file: string, description: string];
 
+/** What `keyhold backup` starts where the daemon does not run. */
+export const stoppedBackup: Program = [
+  'backup',
+  'backup/backup',
+  'Makes a backup of a home whose daemon is stopped.',
+];
+
 /** The admin programs. */
 export const programs: readonly Program[] = [
   ['init', 'init', 'Sets up a home: configuration, token, certificates, root credentials.'],
@@ -17,6 +24,8 @@ export const programs: readonly Program[] = [
   ['audit verify', 'audit/verify', 'Verifies that the audit log is complete and unchanged.'],
   ['audit query', 'audit/query', 'Finds audit records by key, principal, event and time.'],
   ['audit tail', 'audit/tail', 'Prints the newest audit records; -f follows the log.'],
+  stoppedBackup,
+  ['restore', 'backup/restore', 'Verifies a backup, and restores it into an empty home.'],
   ['policy lint', 'policy-lint', 'Checks a policy document for mistakes.'],
   ['recover key-policy', 'recover/key-policy', 'Replaces a key policy that locks everybody out.'],
   ['recover store', 'recover/store', 'Accepts a metadata store that was restored from a backup.'],
@@ -38,7 +47,9 @@ const heading = 'Running Keyhold (on its own machine):';
  */
 export function addPrograms(program: Command): ReadonlySet<Command> {
   return new Set(
-    programs.map(([words, file, description]) => {
+    programs.flatMap((each) => {
+      if (each === stoppedBackup) return [];
+      const [words, , description] = each;
       const [first = '', second] = words.split(' ');
       return parentOf(program, second && first)
         .command(second ?? first)
@@ -47,7 +58,7 @@ export function addPrograms(program: Command): ReadonlySet<Command> {
         .allowUnknownOption()
         .allowExcessArguments()
         .helpOption(false)
-        .action((_options: unknown, command: Command) => run(words, file, command.args));
+        .action((_options: unknown, command: Command) => runAdminProgram(each, command.args));
     }),
   );
 }
@@ -65,7 +76,8 @@ function parentOf(program: Command, group: string | undefined): Command {
   );
 }
 
-async function run(words: string, file: string, args: readonly string[]): Promise<void> {
+/** Runs an admin program in the terminal of this one; its exit status becomes that of this process. */
+export async function runAdminProgram([words, file]: Program, args: readonly string[]): Promise<void> {
   const path = fileURLToPath(new URL(`../../daemon/admin/${file}.js`, import.meta.url));
   // The package of the client has this command line without the daemon.
   if (!existsSync(path))

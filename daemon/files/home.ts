@@ -14,6 +14,10 @@ export const homePaths = (home: string) => ({
   audit: join(home, 'audit'),
   /** Folder with the position of each audit sink. */
   auditSinks: join(home, 'audit-sinks'),
+  /** The backup that the daemon made last, a folder. */
+  backups: join(home, 'backups'),
+  /** A restore that has not ended, a folder. */
+  restoring: join(home, 'restoring'),
   auditPublicKey: join(home, 'audit-public-key.pem'),
   /** The root's access key, in AWS's format. */
   credentials: join(home, 'credentials'),

@@ -12,7 +12,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
 /** A temporary file is always new, and never a link that somebody placed there. */
@@ -65,6 +65,34 @@ export async function replaceFile(path: string, content: string | Uint8Array, mo
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+/**
+ * Writes a new file from chunks. It appears under its name complete and on stable storage, or not at all.
+ * @param path nothing may be there; the folder must exist
+ * @throws what the file system says (EEXIST where something is there), or what the chunks throw
+ */
+export async function writeNewFile(
+  path: string,
+  chunks: AsyncIterable<Uint8Array>,
+  mode = 0o600,
+): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    const file = await open(temporary, newFile, mode);
+    try {
+      await file.chmod(mode);
+      for await (const chunk of chunks) await file.writeFile(chunk);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    // Unlike a rename, a link fails where something has the name.
+    await link(temporary, path);
+  } finally {
+    await rm(temporary, { force: true });
   }
   await syncFolder(dirname(path));
 }

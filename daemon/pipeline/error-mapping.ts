@@ -1,6 +1,7 @@
 // What a client is told when something below fails: one table for each layer.
 import { type ErrorCode, ServiceError } from '../../proto/errors.js';
 import { AuditError } from '../audit/audit-log.js';
+import { BackupError, type BackupErrorCode } from '../backup/errors.js';
 import { HsmError, type HsmErrorCode } from '../hsm/key-store.js';
 import { IdentityError, type IdentityErrorCode } from '../identity/errors.js';
 import { KeyError, type KeyErrorCode } from '../keys/index.js';
@@ -76,6 +77,16 @@ const identityErrors: Readonly<Record<IdentityErrorCode, ErrorCode>> = {
   'unrecognized-credential': 'UnrecognizedClientException',
 };
 
+const backupErrors: Readonly<Record<BackupErrorCode, ErrorCode>> = {
+  'in-progress': 'ConflictException',
+  'no-such-backup': 'NotFoundException',
+  'no-token': 'UnsupportedOperationException',
+  'not-written': 'KMSInternalException',
+  // Of programs that read backups.
+  newer: 'ValidationException',
+  'not-authentic': 'ValidationException',
+};
+
 const policyErrors: Readonly<Record<PolicyErrorCode, ErrorCode>> = {
   'access-denied': 'AccessDeniedException',
   'limit-exceeded': 'LimitExceededException',
@@ -85,6 +96,7 @@ const policyErrors: Readonly<Record<PolicyErrorCode, ErrorCode>> = {
 /** The code for an error of the domain; undefined: it is another error. */
 function codeOf(error: unknown): ErrorCode | undefined {
   if (error instanceof KeyError) return keyErrors[error.code];
+  if (error instanceof BackupError) return backupErrors[error.code];
   if (error instanceof IdentityError) return identityErrors[error.code];
   return error instanceof PolicyError ? policyErrors[error.code] : undefined;
 }

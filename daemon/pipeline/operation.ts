@@ -3,6 +3,7 @@ import type { ServiceError } from '../../proto/errors.js';
 import type { OperationName, Service } from '../../proto/schema/descriptor.js';
 import type { KeyUsageType, Operations, StringMap } from '../../proto/generated/messages.js';
 import type { Grant, Key, KeyServices, Material, StateRow } from '../keys/index.js';
+import type { BackupServices } from '../backup/services.js';
 import type { Caller } from '../identity/caller.js';
 import type { IdentityServices } from '../identity/services.js';
 import type { Secrets } from '../hsm/secrets.js';
@@ -14,7 +15,7 @@ export type RequestOf<Name extends OperationName> = Operations[Name]['request'];
 export type ResponseOf<Name extends OperationName> = Operations[Name]['response'];
 
 /** What handlers work with: what the folders below offer, and the settings that they need. */
-export interface Services extends KeyServices, IdentityServices {
+export interface Services extends KeyServices, IdentityServices, BackupServices {
   readonly records: Records;
   /** Seals secrets under a key in the HSM. */
   readonly secrets: Secrets;

@@ -84,6 +84,7 @@ const written: Readonly<Record<string, readonly (readonly [text: string, line: s
     ],
   ],
   migrate: [['', 'keyhold migrate --from default --to second-hsm']],
+  backup: [['', 'keyhold backup /mnt/backups/keyhold-$(date +%F).backup']],
   seed: [['', 'keyhold seed keys.yaml']],
   'import-key-material': [
     [

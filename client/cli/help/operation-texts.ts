@@ -109,6 +109,10 @@ export const operationGroups = {
     UpdateAccessKey: 'Activates or deactivates an access key.',
     DeleteAccessKey: 'Deletes an access key.',
   },
+  'Backup:': {
+    CreateBackup: "Makes a backup of the daemon's home; keyhold backup fetches it, too.",
+    ReadBackup: 'Returns a part of the last backup.',
+  },
   'Sessions:': {
     AssumeRole: 'Returns temporary credentials of a role.',
     GetSessionToken: 'Returns temporary credentials of the caller.',

@@ -19,6 +19,9 @@ import type { ResponseOf } from '../../pipeline/operation.js';
 import { Pipeline } from '../../pipeline/pipeline.js';
 import { RequestEnds } from '../../pipeline/request-ends.js';
 import { upgradeLimitsOf } from '../../transports/gate.js';
+import { Backups } from '../../backup/backups.js';
+import { homePaths } from '../../files/home.js';
+import { backupContent, backupSigner } from '../backup-content.js';
 import { internalObjectId } from '../opening/instance.js';
 import type { Journal } from './journal.js';
 import type { Keys } from './keys.js';
@@ -40,11 +43,11 @@ export interface ServiceParts {
 
 /** Makes what decides about requests and executes them. @throws StoreError, HsmError */
 export async function makeServices(
-  { config, limits, loaded, log }: Settings,
+  { home, config, limits, loaded, log }: Settings,
   { storage, journal, keys, admission, status }: ServiceParts,
 ) {
   const { audit, recorder } = journal;
-  const { records, keyStore, instance, startedAt } = storage;
+  const { store, records, keyStore, instance, startedAt } = storage;
   const { keyring, stores, materials, messageCounts, lastUsage, unknownMaterials } = keys;
   const { secrets, internalKeys, ownObjects, acts } = keys;
   const identities = new Identities(records, instance.account);
@@ -56,6 +59,12 @@ export async function makeServices(
   const certificates = tls.clientTrust && new ClientCertificates(tls.clientTrust);
   const credentials = { identities, accessKeys, sessions, certificates };
   const authenticator = new Authenticator(credentials, instance, startedAt, upgradeLimitsOf(limits));
+  const source = { home, store, instance, records, auditHead: () => audit.head };
+  const backups = new Backups(
+    homePaths(home).backups,
+    (withToken) => backupContent(source, withToken),
+    backupSigner(keyStore, instance),
+  );
   const services = {
     grants: new Grants(records),
     identities,
@@ -72,6 +81,7 @@ export async function makeServices(
     internalKeys,
     ownObjects,
     status,
+    backups,
     allowSeed: config.allowSeed,
     limits,
   };

@@ -26,6 +26,13 @@ export interface RecordChange {
   readonly value: string | undefined;
 }
 
+/** All records at one time. */
+export interface Snapshot {
+  readonly root: RootRecord;
+  /** By the store's own keys. */
+  readonly entries: readonly Entry[];
+}
+
 /** Called for each committed change of a record. @param text undefined if the record was deleted */
 export type RecordObserver = (key: string, text: string | undefined) => void;
 
@@ -160,6 +167,19 @@ export class Records {
       if (!key.startsWith(prefix)) return;
       if (key !== after) yield key;
     }
+  }
+
+  /**
+   * Every record of this moment as it is stored, with its MAC, and the root over them. A copy of these bytes is verified like
+   * the store itself. Undefined where no root was written yet.
+   */
+  snapshot(): Snapshot | undefined {
+    if (!this.#root || !this.#storedRoot) return undefined;
+    const entries = [...this.#records].map(([key, { bytes }]) => ({ key: recordPrefix + key, value: bytes }));
+    return {
+      root: this.#root,
+      entries: [...entries, { key: recordPrefix + rootKey, value: this.#storedRoot.bytes }],
+    };
   }
 
   /** Returns the number of keys with a prefix. */
