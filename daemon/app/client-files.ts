@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { replaceFileSync } from '../files/replace-file.js';
 import { homePaths } from '../files/home.js';
 
+/** The addresses of a daemon, for clients. */
 export interface Endpoint {
   readonly home: string;
   readonly socket: string;

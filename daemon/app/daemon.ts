@@ -1,4 +1,4 @@
-// The daemon's life: start, reload, stop.
+// Start, reload and stop of the daemon.
 import { ConfigError, inHome, loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { HangingDisks } from '../observability/hanging.js';
@@ -168,7 +168,7 @@ export async function start(home: string): Promise<Daemon> {
     async stop() {
       listeners.close();
       await Promise.all([native.drain(drainTimeout), aws.drain(drainTimeout)]);
-      // Each of them, whatever becomes of the others: on a disk that fails the HSM is still told of the newest root.
+      // Each step runs even if others fail: with a failing disk the HSM still gets the newest root.
       await inTurn([
         () => scheduler.stop(),
         () => failures.flush(),

@@ -1,5 +1,5 @@
-// What SIGHUP does: reads the configuration anew, takes up what can change while the daemon runs, and records both that
-// and a configuration that is refused.
+// Reload on SIGHUP: reads the configuration again, applies what can change while the daemon runs, and records the reload or
+// the refusal of the configuration.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
@@ -62,6 +62,7 @@ function checkClientTrust({ authorities, revocationLists }: CertificateTrust): v
     check('tls.crl', () => createSecureContext({ crl: toPem(der, 'X509 CRL') }));
 }
 
+/** What a reload acts on. */
 export interface ReloadTarget {
   /** Whether an event can be recorded now. */
   readonly canRecord: () => boolean;
@@ -71,6 +72,7 @@ export interface ReloadTarget {
   readonly record: (data: object, error?: { code: string; message: string }) => void;
 }
 
+/** Reloads the configuration. */
 export class Reloader {
   #current: Loaded;
 

@@ -1,9 +1,10 @@
-// What the configuration's section `tls` names, read.
+// Reads the files that `tls` in the configuration names.
 import { readFileSync } from 'node:fs';
 import { ConfigError, inHome } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import type { CertificateTrust } from '../identity/certificates/certificates.js';
 
+/** The files of `tls`. */
 export interface TlsFiles {
   /** PEM. */
   readonly certificate: Buffer;

@@ -1,9 +1,9 @@
-/** Which aliases a key has; a list of all aliases would have to be walked otherwise. */
+/** Index of the aliases of each key. */
 export class AliasIndex {
   readonly #targets = new Map<string, string>();
   readonly #names = new Map<string, Set<string>>();
 
-  /** @param keyId the alias's target; undefined: the alias is gone */
+  /** Sets the target of an alias. @param keyId undefined if the alias was deleted */
   set(aliasName: string, keyId: string | undefined): void {
     const before = this.#targets.get(aliasName);
     if (before === keyId) return;
@@ -15,11 +15,12 @@ export class AliasIndex {
     else this.#names.set(keyId, new Set([aliasName]));
   }
 
-  /** Names in order. */
+  /** Returns the names of a key's aliases, sorted. */
   of(keyId: string): string[] {
     return [...(this.#names.get(keyId) ?? [])].sort();
   }
 
+  /** Returns the number of a key's aliases. */
   count(keyId: string): number {
     return this.#names.get(keyId)?.size ?? 0;
   }

@@ -1,4 +1,4 @@
-/** Why a request about keys fails. `daemon/pipeline/error-mapping.ts` says what a client is told. */
+/** Reasons why a request about keys fails. `daemon/pipeline/error-mapping.ts` maps them to AWS's errors. */
 export type KeyErrorCode =
   | 'disabled'
   | 'expired-import-token'
@@ -15,7 +15,7 @@ export type KeyErrorCode =
   | 'not-found'
   | 'unsupported-operation';
 
-/** A failure by its code, with a message for the client. */
+/** The error of keys. Its message is for the client. */
 export class KeyError extends Error {
   override readonly name = 'KeyError';
 

@@ -1,6 +1,6 @@
 import { KeyError } from './errors.js';
 
-/** What names a key in a request. */
+/** A parsed key identifier of a request. */
 export type KeyIdentifier =
   { readonly kind: 'key'; readonly keyId: string } | { readonly kind: 'alias'; readonly aliasName: string };
 

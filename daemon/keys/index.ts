@@ -1,4 +1,4 @@
-// The front of this folder: what the rest of the daemon uses of keys. Nothing outside imports another file of it.
+// The front of this folder. Other folders import only this file.
 
 // Keys, their records, states and identifiers.
 export { Key, type Material, type SymmetricMaterial } from './key.js';
@@ -22,7 +22,7 @@ export { LastUsage } from './last-usage.js';
 export { KeyError, type KeyErrorCode } from './errors.js';
 export type { KeyServices } from './services.js';
 
-// Key specs: what each makes, signs and encrypts, and what it asks of a token.
+// Key specs: generation, algorithms, and the mechanisms that they need.
 export { tryOut } from './specs/algorithm-probe.js';
 export { algorithmOf, algorithmsOf, customerMasterKeySpec } from './specs/algorithms.js';
 export { readPeerKey } from './specs/ecdh-public-key.js';
@@ -48,7 +48,7 @@ export {
 } from './specs/table.js';
 export { examine, type Examined, lacksOf } from './specs/token-probe.js';
 
-// Key material: creation, rotation, destruction, and the repair of what a crash left.
+// Key material: creation, rotation, destruction, and repair after a crash.
 export {
   destructionPrefix,
   finishDestruction,

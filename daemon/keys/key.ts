@@ -1,4 +1,4 @@
-// A key as requests see it: its record, and which of its materials can be used.
+// A key as requests see it: its record, and the availability of its materials.
 import { blobHeader } from '../../proto/formats/ciphertext.js';
 import type { KeyState } from '../../proto/generated/messages.js';
 import type { CipherKey, ObjectId } from '../hsm/key-store.js';
@@ -8,30 +8,31 @@ import type { Missing } from './material/inspection.js';
 import { type KeyRecord, type MaterialRecord, materialsOf, storeIdOf } from './record.js';
 import { earliestExpiry, stateOf } from './states.js';
 
-/** Key material as the way of a request needs it. */
+/** Key material, as requests need it. */
 export interface Material {
   readonly materialId: string;
   readonly objectId: ObjectId;
-  /** The custom key store in whose token it lives; none: the default one. */
+  /** The custom key store that has it; undefined for the default one. */
   readonly customKeyStoreId: string | undefined;
   /** Of symmetric keys. */
   readonly symmetric: SymmetricMaterial | undefined;
-  /** What cannot be used of it: all, where its store is not connected. */
+  /** What is missing of it; all, if its store is not connected. */
   readonly missing: 'all' | Missing | undefined;
 }
 
+/** Material of a symmetric encryption key. */
 export interface SymmetricMaterial {
   readonly cipherKey: CipherKey;
-  /** Of every blob that it makes. */
+  /** Header of its ciphertext blobs. */
   readonly header: Buffer;
 }
 
-/** A key with what follows from its record. Replaced, never changed, when the record changes. */
+/** A key. When its record changes the object is replaced, never modified. */
 export class Key {
   readonly arn: string;
   readonly #materials: ReadonlyMap<string, Material>;
   readonly #current: Material | undefined;
-  /** As if all of its materials could be used. */
+  /** The state if all materials were available. */
   readonly #recorded: KeyState;
   /** When the first of its materials expires, in epoch seconds. */
   readonly #expiresAt: number;
@@ -50,14 +51,14 @@ export class Key {
     this.#current = materials[record.materials.length - 1];
   }
 
-  /** As it is now, as far as the material goes with which it encrypts, or does whatever else it is for. */
+  /** The present state with regard to the current material. */
   get state(): KeyState {
     return this.stateWith(this.#current);
   }
 
   /**
-   * The state as far as one of its materials goes. Material that has expired does not count, though the scheduler may not
-   * have come to it yet.
+   * Returns the state with regard to one of its materials. Expired material counts as missing even before the scheduler
+   * destroys it.
    * @param usesPublic whether the public key of a pair is enough
    */
   stateWith(material: Material | undefined, usesPublic = false): KeyState {
@@ -65,20 +66,20 @@ export class Key {
     if (state === 'PendingDeletion') return state;
     const missing = material?.missing;
     if (missing === 'all' || (missing !== undefined && (missing === 'public') === usesPublic))
-      // What was imported can be imported again.
+      // Imported material can be imported again.
       return this.record.origin === 'EXTERNAL' && !usesPublic ? 'PendingImport' : 'Unavailable';
     const expires = this.#expiresAt !== Infinity && (state === 'Enabled' || state === 'Disabled');
     return expires && this.#expiresAt <= Date.now() / 1000 ? 'PendingImport' : state;
   }
 
-  /** Whether anything is missing of the material with which it encrypts, or does whatever else it is for. */
+  /** Whether anything is missing of the current material. */
   get lacksCurrent(): boolean {
     return this.#current?.missing !== undefined;
   }
 
   /**
-   * The material that encrypts, or does whatever else the key is for.
-   * @throws KeyError (invalid-state) where none was imported yet
+   * The current material, which encrypts or signs.
+   * @throws KeyError (invalid-state) if none has been imported yet
    */
   get current(): Material {
     if (this.#current) return this.#current;

@@ -15,18 +15,19 @@ import {
   storeIdOf,
 } from './record.js';
 
+/** An alias. */
 export interface Alias extends AliasRecord {
   readonly aliasName: string;
 }
 
-/** Keys and aliases as the records say they are now. */
+/** The present keys and aliases, decoded from their records. */
 export class Keyring {
-  /** Decoded records; an entry counts only while the record's text is still the same. */
+  /** Decoded records; an entry is valid only while the record's text is the same. */
   readonly #keys = new Map<string, { text: string; key: Key }>();
   readonly #aliases = new Map<string, { text: string; alias: Alias }>();
 
   readonly #aliasIndex = new AliasIndex();
-  /** What the tokens of the stores lack that are connected, by CKA_ID in hex. The default store is always there. */
+  /** Missing materials of the connected stores, by CKA_ID in hex. The default store is always connected. */
   readonly #connected = new Map<string | undefined, ReadonlyMap<string, Missing>>([[undefined, new Map()]]);
 
   constructor(
@@ -41,16 +42,16 @@ export class Keyring {
   }
 
   /**
-   * Says that the materials in a store can be used, but for some.
-   * @param customKeyStoreId undefined: the default store
-   * @param missing what its token does not hold
+   * A store was connected: its materials can be used.
+   * @param customKeyStoreId undefined for the default store
+   * @param missing materials that its token does not have
    */
   connected(customKeyStoreId: string | undefined, missing: readonly MissingMaterial[]): void {
     this.#connected.set(customKeyStoreId, new Map(missing.map((each) => [each.objectId, each.missing])));
     this.#forget(customKeyStoreId);
   }
 
-  /** Those of a store's missing materials that a key has still. */
+  /** Describes the missing materials that a key still has. */
   stillMissing(missing: readonly MissingMaterial[]): string[] {
     return missing.flatMap((each) => {
       const record = this.key(each.keyId)?.record;
@@ -60,7 +61,7 @@ export class Keyring {
     });
   }
 
-  /** Says that a custom key store is of no use: its materials cannot be used. */
+  /** A custom key store was disconnected: its materials cannot be used. */
   disconnected(customKeyStoreId: string): void {
     if (this.#connected.delete(customKeyStoreId)) this.#forget(customKeyStoreId);
   }
@@ -151,7 +152,7 @@ export class Keyring {
     }
   }
 
-  /** As aliases, of one key. */
+  /** Like {@link aliases}, for one key. */
   *aliasesOf(keyId: string, after = ''): Iterable<Alias> {
     for (const name of this.#aliasIndex.of(keyId)) {
       const alias = name > after ? this.alias(name) : undefined;
@@ -159,12 +160,12 @@ export class Keyring {
     }
   }
 
-  /** How many aliases a key has. */
+  /** Returns the number of a key's aliases. */
   aliasCount(keyId: string): number {
     return this.#aliasIndex.count(keyId);
   }
 
-  /** How many keys there are that count towards the limit: all but those of services, each of which has one alias. */
+  /** Returns the number of keys that count towards the limit: all except AWS managed keys, each of which has one alias. */
   count(): number {
     return this.records.count('key/') - this.records.count(managedAliasPrefix);
   }

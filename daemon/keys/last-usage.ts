@@ -1,5 +1,5 @@
-// When each key was last used. A write for each use would cost more than the use, so the newest use of each key waits
-// in memory and is written with others; after a crash the records are behind by the time between two flushes.
+// The last usage of each key. Writing each usage would cost more than the usage itself, so the newest usage of each key is
+// kept in memory and written with others; after a crash the records are behind by the time between two flushes.
 import { z } from 'zod';
 import type { KeyLastUsageTrackingOperation } from '../../proto/generated/messages.js';
 import type { RecordChange, Records } from '../store/records/records.js';
@@ -18,13 +18,15 @@ export type Usage = z.output<typeof usageRecord>;
 /** Records in one commit: few enough that a change which waits behind it does not wait long. */
 const writtenAtOnce = 128;
 
+/** Returns the key of the record of a key's last usage. */
 export function lastUsageKey(keyId: string): string {
   return `last-usage/${keyId}`;
 }
 
+/** The last usage of all keys. */
 export class LastUsage {
   #noted = new Map<string, Usage>();
-  /** What the flush that runs now has taken over. */
+  /** Usages that the present flush is writing. */
   #writing = new Map<string, Usage>();
   #flush: Promise<void> | undefined;
 
@@ -41,7 +43,7 @@ export class LastUsage {
     return noted ? notBefore(stored, noted) : stored;
   }
 
-  /** Writes what was noted. Where the store cannot be written it stays noted. */
+  /** Writes the noted usages. If the store cannot be written they stay noted. */
   flush(): Promise<void> {
     this.#flush ??= this.#write().finally(() => (this.#flush = undefined));
     return this.#flush;

@@ -1,4 +1,4 @@
-// The keys that Keyhold makes for services, as AWS KMS does: one for each `alias/aws/<service>`, on its first use.
+// AWS managed keys: as at AWS KMS, one for each `alias/aws/<service>`, created on first use.
 import { KeyError } from './errors.js';
 
 /**
@@ -47,7 +47,7 @@ const protects: Readonly<Record<string, string>> = {
   xray: 'X-Ray data',
 };
 
-/** With which the names of their aliases begin. Nobody else makes, moves or removes such an alias. */
+/** Prefix of the aliases of AWS managed keys. Callers cannot create, update or delete such an alias. */
 export const managedAliasPrefix = 'alias/aws/';
 
 /** The predefined aliases of services, in order; ListAliases lists them before their keys are made. */

@@ -6,8 +6,8 @@ import { shortfallsOf } from './material/material-warnings.js';
 import { earliestExpiry } from './states.js';
 
 /**
- * What DescribeKey and CreateKey tell of a key.
- * @param cloudHsmClusterId of a key in a custom key store
+ * Makes the metadata of a key for DescribeKey and CreateKey.
+ * @param cloudHsmClusterId the cluster of a key in a custom key store
  */
 export function keyMetadata(key: Key, namer: Namer, cloudHsmClusterId?: string): KeyMetadata {
   const { record } = key;

@@ -49,7 +49,7 @@ const rotationRecord = z.strictObject({
   nextAt: z.number(),
 });
 
-/** What the metadata store keeps of a key, as `key/<key id>`. */
+/** The record of a key, `key/<key ID>`. */
 export const keyRecord = z.strictObject({
   keyId: z.string(),
   /** Epoch seconds. */
@@ -68,12 +68,12 @@ export const keyRecord = z.strictObject({
   /** The key policy document, byte for byte as it was given. */
   policy: z.string(),
   /**
-   * The unique ids of those whom it names, by ARN, as they were when it was put: whoever is made later under one of those
-   * names inherits nothing. Absent: it names nobody but the account.
+   * The unique IDs, by ARN, that the principals of the policy had when it was put: a principal created later with the same
+   * name inherits nothing. Absent if the policy names only the account.
    */
   policyBindings: z.record(z.string(), z.string()).optional(),
   tags: z.array(z.strictObject({ tagKey: z.string(), tagValue: z.string() })),
-  /** The newest one, with which the key encrypts, is the last; none before the first import. */
+  /** The last one is the current material; empty before the first import. */
   materials: z.array(materialRecord),
   /** Imported, and made current by the next rotation. */
   pendingMaterial: materialRecord.optional(),
@@ -81,8 +81,11 @@ export const keyRecord = z.strictObject({
   rotation: rotationRecord.optional(),
 });
 
+/** The record of a key. */
 export type KeyRecord = z.output<typeof keyRecord>;
+/** A material in the record of its key. */
 export type MaterialRecord = z.output<typeof materialRecord>;
+/** The details of an imported material. */
 export type ImportedRecord = z.output<typeof importedRecord>;
 
 /** The custom key store in whose token a material of a key lives; undefined: the default one. */
@@ -128,7 +131,7 @@ export function withPlausiblePeriods(record: KeyRecord, now: number): KeyRecord 
   };
 }
 
-/** What the metadata store keeps of an alias, as `alias/<name>`. */
+/** The record of an alias, `alias/<name>`. */
 export const aliasRecord = z.strictObject({
   targetKeyId: z.string(),
   /** Epoch seconds. */
@@ -136,4 +139,5 @@ export const aliasRecord = z.strictObject({
   updatedAt: z.number(),
 });
 
+/** The record of an alias. */
 export type AliasRecord = z.output<typeof aliasRecord>;

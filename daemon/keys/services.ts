@@ -7,7 +7,7 @@ import type { MessageCounts } from './material/message-counts.js';
 import type { UnknownMaterials } from './material/unknown-materials.js';
 import type { KeyStores } from './stores/key-stores.js';
 
-/** What this folder offers handlers. */
+/** The services of this folder for handlers. */
 export interface KeyServices {
   /** Keys and aliases. */
   readonly keyring: Keyring;

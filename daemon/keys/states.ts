@@ -1,4 +1,4 @@
-// Key states, and which operations they let through: the table "Key state × operation" of AWS KMS, as data.
+// The table of key states and the operations that each allows (AWS KMS Developer Guide, "Key states of AWS KMS keys").
 import type { KeyState } from '../../proto/generated/messages.js';
 import { KeyError, type KeyErrorCode } from './errors.js';
 import type { KeyRecord } from './record.js';
@@ -58,9 +58,10 @@ const rows = {
   },
 } as const satisfies Record<string, Row>;
 
+/** A row of the state table. */
 export type StateRow = keyof typeof rows;
 
-/** What the record says, wherever the materials are. */
+/** Returns the state of a record, regardless of the materials' availability. */
 export function stateOf(record: KeyRecord): KeyState {
   if (record.deletion) return 'PendingDeletion';
   if (lacksMaterial(record)) return 'PendingImport';
@@ -93,7 +94,7 @@ export function checkState(key: StatefulKey, row: StateRow, state = key.state): 
   throw new KeyError(verdict, `${key.arn} ${sentenceOf(key, verdict, state)}`);
 }
 
-/** In AWS KMS's words, on which clients rely. */
+/** AWS KMS's texts, on which clients rely. */
 const sentences: Readonly<Record<KeyState, string>> = {
   Enabled: 'is not pending deletion.',
   Disabled: 'is not pending deletion.',

@@ -14,6 +14,7 @@ const eventSources: Readonly<Record<Service, string>> = {
   keyhold: 'keyhold',
 };
 
+/** An audit event. */
 export interface Event extends ServiceEvent {
   readonly requestId: string;
 }
@@ -23,7 +24,7 @@ interface AuditedKey {
   readonly arn: string;
 }
 
-/** What became of a request. */
+/** The facts of a request for its event. */
 export interface EventFacts {
   readonly operation: AuditedOperation;
   readonly request: Readonly<Record<string, unknown>>;
@@ -37,6 +38,7 @@ export interface EventFacts {
   readonly error?: { readonly code: string; readonly message: string } | undefined;
 }
 
+/** Makes the event of a request. */
 export function makeEvent(origin: RequestContext, facts: EventFacts): Event {
   const { operation, keys, requestId, error } = facts;
   const eventId = randomUUID();

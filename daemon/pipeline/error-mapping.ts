@@ -1,4 +1,4 @@
-// What a client is told when something below fails: one table for each layer.
+// Maps the errors of the layers below to those of the API: one table for each layer.
 import { type ErrorCode, ServiceError } from '../../proto/errors.js';
 import { AuditError } from '../audit/audit-log.js';
 import { BackupError, type BackupErrorCode } from '../backup/errors.js';
@@ -101,7 +101,7 @@ function codeOf(error: unknown): ErrorCode | undefined {
   return error instanceof PolicyError ? policyErrors[error.code] : undefined;
 }
 
-/** The error that a client is told, with the cause for the log. */
+/** Converts any error to one of the API, with the original as its cause for the log. */
 export function toServiceError(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
   const code = codeOf(error);

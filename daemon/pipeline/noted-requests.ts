@@ -29,6 +29,7 @@ const minute = 60_000;
 const maxKinds = 10_000;
 const maxRequestIds = 10;
 
+/** Records opened connections and refused requests in the audit log. */
 export class NotedRequests {
   readonly #kinds = new Map<string, Counted>();
   #timer: NodeJS.Timeout | undefined;

@@ -1,4 +1,4 @@
-// What an entry of the operation table says.
+// The types of the operation table and of handlers.
 import type { ServiceError } from '../../proto/errors.js';
 import type { OperationName, Service } from '../../proto/schema/descriptor.js';
 import type { KeyUsageType, Operations, StringMap } from '../../proto/generated/messages.js';
@@ -11,10 +11,12 @@ import type { TrustedRole } from '../policy/engine/caller-policies.js';
 import type { RecordChange, Records } from '../store/records/records.js';
 import type { RequestContext } from './request-context.js';
 
+/** The request of an operation. */
 export type RequestOf<Name extends OperationName> = Operations[Name]['request'];
+/** The response of an operation. */
 export type ResponseOf<Name extends OperationName> = Operations[Name]['response'];
 
-/** What handlers work with: what the folders below offer, and the settings that they need. */
+/** The services that handlers use: those of the folders below, and settings. */
 export interface Services extends KeyServices, IdentityServices, BackupServices {
   readonly records: Records;
   /** Seals secrets under a key in the HSM. */
@@ -76,7 +78,7 @@ export class RequestKeys {
   }
 }
 
-/** What a handler works with. Its keys are there under the roles that the operation's permissions give them. */
+/** The argument of a handler. Its keys have the roles that the operation's permissions name. */
 export class HandlerContext<Request> {
   constructor(
     readonly request: Request,
@@ -112,7 +114,7 @@ export class HandlerContext<Request> {
   }
 }
 
-/** What condition keys tell of: a request, and who makes it. */
+/** The input of condition keys: a request and its caller. */
 export interface ConditionContext<Request> {
   readonly request: Request;
   /** The permission's key. */
@@ -171,14 +173,15 @@ export interface Permission<Request> {
   readonly denied?: (request: Request) => ServiceError | undefined;
 }
 
+/** The result of a handler. */
 export interface Outcome<Response> {
   readonly response: Response;
   /**
-   * What to write into the metadata store, together with the audit event, seen from the records as they are when
-   * its turn has come. It may throw; then nothing is written.
+   * Returns the changes of the metadata store, which are written together with the audit event. Called after all earlier
+   * commits. If it throws, nothing is written.
    */
   readonly changes?: () => readonly RecordChange[];
-  /** Takes back what was done outside the store, where the changes did not come about. */
+  /** Undoes what was done outside the store, if the changes were not written. */
   readonly undo?: () => Promise<void>;
   /** What is left to do before the reply, once the changes count; what a crash leaves of it, an intent must tell. */
   readonly finish?: () => Promise<void>;
@@ -194,7 +197,7 @@ export interface Outcome<Response> {
   readonly secrets?: readonly Buffer[];
 }
 
-/** One operation. Everything that transports, documentation and tests need to know of it stands here. */
+/** An operation: everything that transports, documentation and tests need to know about it. */
 export interface Operation<Name extends string, Request, Response> {
   readonly name: Name;
   /** Of `sts` and `keyhold` the operations are native only. */

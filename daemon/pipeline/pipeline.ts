@@ -1,5 +1,5 @@
-// The way of every request, whatever transport it came by:
-// resolve key → authorize → check state and usage → execute → audit. Nothing is answered before its event is durable.
+// The path of every request, on any transport:
+// resolve keys → authorize → check state and usage → execute → audit. Nothing is answered before its event is durable.
 import { type OperationShape, shapeByName } from '../../proto/schema/descriptor.js';
 import { type ErrorCode, errorTable, exceptions, type ServiceError } from '../../proto/errors.js';
 import type { KeyLastUsageTrackingOperation, KeyState } from '../../proto/generated/messages.js';
@@ -60,6 +60,7 @@ export interface ManagedKeyMaker {
   make(service: string): Promise<Key>;
 }
 
+/** Options of the pipeline. */
 export interface PipelineOptions {
   /** By name. */
   readonly operations: ReadonlyMap<string, AnyOperation>;
@@ -76,6 +77,7 @@ export interface PipelineOptions {
   readonly log: Logger;
 }
 
+/** Executes requests. */
 export class Pipeline {
   readonly #operations: ReadonlyMap<string, AnyOperation>;
   readonly #services: Services;
@@ -281,7 +283,7 @@ export class Pipeline {
   }
 }
 
-/** Others waited longer, and their clients still wait. */
+/** The error of a request whose client no longer waits when it could begin. */
 function tooLate(): ServiceError {
   return new exceptions.ThrottlingException(
     'The deadline of the request passed before its turn came, so nothing was done: ask for less at a time.',
@@ -342,7 +344,10 @@ function wipe(outcome: Outcome<object> | undefined): void {
   for (const secret of outcome?.secrets ?? []) secret.fill(0);
 }
 
-/** Without a second factor the credentials of GetSessionToken call nothing of IAM ("GetSessionToken", AWS STS API Reference). */
+/**
+ * Without a second factor the credentials of GetSessionToken call nothing of IAM ("GetSessionToken", AWS STS API
+ * Reference).
+ */
 function refuseTemporary(caller: Caller): void {
   if (caller.type === 'AssumedRole' || caller.temporary === undefined) return;
   throw new exceptions.AccessDeniedException(

@@ -1,4 +1,4 @@
-// What became of each request, for metrics and access log.
+// The outcome of each request, for metrics and access log.
 import type { ErrorCode } from '../../proto/errors.js';
 import type { OperationName } from '../../proto/schema/descriptor.js';
 import type { Logger } from '../observability/log.js';

@@ -1,5 +1,5 @@
-// The anchor: what the HSM is told of the store's root, so that an older copy of the store is found at start. It follows
-// the store, in the background.
+// The anchor: a copy of the store's root in the HSM, so that a start detects an older copy of the store. It is updated in the
+// background.
 import { HsmError, type KeyStore } from '../../hsm/key-store.js';
 import type { Instance } from './instance.js';
 import type { Logger } from '../../observability/log.js';

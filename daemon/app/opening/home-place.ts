@@ -1,5 +1,5 @@
-// Where a home is. A record keeps its place, so that a start can tell a home that was moved from one that was copied: a
-// copy has the same instance and the same keys, and must not write into the token of the home that it was copied from.
+// The location of a home. A record keeps it, so that a start can distinguish a moved home from a copied one: a copy has the
+// same instance and the same keys, and must not write to the token of the original.
 import { realpathSync, statSync } from 'node:fs';
 import { z } from 'zod';
 import { ConfigError, loadProfile } from '../../config/load.js';

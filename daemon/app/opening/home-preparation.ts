@@ -1,4 +1,4 @@
-// What a start puts right in a home before it reads it.
+// What a start corrects in a home before it reads it.
 import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { inHome } from '../../config/load.js';
@@ -45,7 +45,7 @@ function isOwn(home: string, { certificate, key }: Config['tls']): boolean {
   );
 }
 
-/** A file that is no certificate is for who reads it next to complain of. */
+/** Whether a certificate ends soon; a file that is not a certificate is reported when it is read later. */
 function isToBeRenewed(path: string, names: readonly string[]): boolean {
   try {
     const certificate = new X509Certificate(readFileSync(path));

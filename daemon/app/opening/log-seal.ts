@@ -1,10 +1,11 @@
-// How the metadata store's root comes to name the newest records of the audit log where no change makes a root anyway.
+// Writes a root of the metadata store that names the newest records of the audit log, if no change has written one.
 import type { Logger } from '../../observability/log.js';
 import type { Records } from '../../store/records/records.js';
 
 /** Milliseconds of use after which a root names the log's head, at most: what comes later could be cut off unnoticed. */
 const interval = 20_000;
 
+/** Keeps the root close to the end of the audit log. */
 export class LogSeal {
   #timer: NodeJS.Timeout | undefined;
   #closed = false;

@@ -1,5 +1,5 @@
-// Keys of which the audit log says that they were made, and the metadata store does not: the disk lost the end of the store's
-// log. Their intents are there again, and undoing those would destroy the material of keys that were acknowledged.
+// Keys whose creation is in the audit log but not in the metadata store, because the disk lost the end of the store's log.
+// Their intents are back, and undoing these would destroy the material of acknowledged keys.
 import { madeKeys } from '../../audit/search.js';
 import type { KeyStore } from '../../hsm/key-store.js';
 import type { Logger } from '../../observability/log.js';
@@ -7,6 +7,7 @@ import type { Records } from '../../store/records/records.js';
 
 const labelPrefix = 'keyhold/';
 
+/** Finds such keys, and keeps their objects. */
 export class OrphanRecovery {
   /** Ids of the keys whose objects were kept. */
   readonly lost: string[] = [];

@@ -1,4 +1,4 @@
-// Whether an object that is in the token already can be a key of Keyhold's, and of which spec.
+// Decides whether an existing object of the token can become a key of Keyhold, and of which spec.
 import type { KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
 import type { Attributes, InspectedObject } from '../../hsm/key-store.js';
 import { keySpecs, type KeyUsageEntry } from '../specs/table.js';
@@ -45,7 +45,7 @@ const usageNames: ReadonlyMap<number, string> = new Map([
   [CKA_VERIFY_RECOVER, 'CKA_VERIFY_RECOVER'],
 ]);
 
-/** What must be true of an object at all times from now on, and what to do where it is not. */
+/** Attributes that an object must have, with advice if it does not. */
 const promises: readonly (readonly [type: number, wanted: boolean, fault: string])[] = [
   [
     CKA_PRIVATE,
@@ -64,14 +64,14 @@ const promises: readonly (readonly [type: number, wanted: boolean, fault: string
   ],
 ];
 
-/** What should always have been true of an object; without it the key has a warning. */
+/** Attributes that should always have been true; if one was not, the key has a warning. */
 const histories: readonly (readonly [type: number, name: string])[] = [
   [CKA_ALWAYS_SENSITIVE, 'CKA_ALWAYS_SENSITIVE'],
   [CKA_NEVER_EXTRACTABLE, 'CKA_NEVER_EXTRACTABLE'],
   [CKA_LOCAL, 'CKA_LOCAL'],
 ];
 
-/** Attributes that are read of a candidate; never its value. */
+/** Attributes of a candidate that are read; never its value. */
 export const inspectedTypes: readonly number[] = [
   CKA_CLASS,
   CKA_ID,
@@ -93,7 +93,7 @@ export interface Candidate {
   readonly public: InspectedObject | undefined;
 }
 
-/** What is wrong with an object, or with how it was named, for a human. */
+/** The object cannot be adopted, or its name does not identify it. The message is for people. */
 export class NotAdoptable extends Error {}
 
 const isTrue = (object: InspectedObject, type: number): boolean => object.get(type)?.[0] === 1;
@@ -103,7 +103,7 @@ const numberOf = (object: InspectedObject, type: number): number | undefined => 
   return value && value.length >= 4 ? value.readUInt32LE(0) : undefined;
 };
 
-/** The one CKA_ID of keys among objects. @throws NotAdoptable where there is none or more than one */
+/** Finds the single CKA_ID of the keys among some objects. @throws NotAdoptable if there is not exactly one */
 export function idOf(objects: readonly InspectedObject[], name: string): Buffer {
   const ids = objects
     .filter((object) => [CKO_SECRET_KEY, CKO_PRIVATE_KEY].includes(numberOf(object, CKA_CLASS) ?? 0))
@@ -124,9 +124,9 @@ export function idOf(objects: readonly InspectedObject[], name: string): Buffer 
 }
 
 /**
- * Puts the objects of a CKA_ID together.
- * @param objects all that have it; certificates among them do not matter
- * @throws NotAdoptable where they are no key, or more than one
+ * Collects the objects of a CKA_ID.
+ * @param objects all objects with the CKA_ID; certificates among them are ignored
+ * @throws NotAdoptable if they are not exactly one key
  */
 export function candidate(objects: readonly InspectedObject[]): Candidate {
   const ofClass = (wanted: number) => objects.filter((object) => numberOf(object, CKA_CLASS) === wanted);
@@ -150,7 +150,7 @@ export function candidate(objects: readonly InspectedObject[]): Candidate {
   return { id, secret, public: isPair ? publicKeys![0] : undefined };
 }
 
-/** The spec that a candidate has by type, length and curve. @throws NotAdoptable where there is none */
+/** Determines the key spec of a candidate from type, length and curve. @throws NotAdoptable if there is none */
 export function specOf(found: Candidate): KeySpec {
   const object = found.public ?? found.secret;
   const modulus = object.get(CKA_MODULUS);
@@ -182,9 +182,9 @@ export function specOf(found: Candidate): KeySpec {
 }
 
 /**
- * Judges a candidate for a usage.
- * @returns its shortfalls, as its record keeps them
- * @throws NotAdoptable with all that is wrong with it
+ * Checks a candidate for a usage.
+ * @returns its shortfalls, for its record
+ * @throws NotAdoptable that names all its faults
  */
 export function checkAdoptable(
   found: Candidate,

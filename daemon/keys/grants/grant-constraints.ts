@@ -1,4 +1,4 @@
-// What a grant may hold, and its encryption-context constraints (AWS KMS API Reference, "GrantConstraints").
+// The operations of a grant and its encryption-context constraints (AWS KMS API Reference, "GrantConstraints").
 import { KeyError } from '../errors.js';
 import type {
   GrantConstraints,
@@ -19,7 +19,7 @@ export interface Constraint {
   readonly pairs: ContextPairs;
 }
 
-/** What a grant lets its grantee do. */
+/** The permissions of a grant. */
 export interface Permissions {
   readonly operations: readonly GrantOperation[];
   readonly constraint?: Constraint | undefined;
@@ -27,7 +27,7 @@ export interface Permissions {
 
 const ofEveryKey: readonly GrantOperation[] = ['CreateGrant', 'RetireGrant', 'DescribeKey'];
 
-/** Operations that take an encryption context: constraints are about them alone. */
+/** Operations with an encryption context, to which constraints apply. */
 const withContext: readonly GrantOperation[] = [
   'Decrypt',
   'Encrypt',
@@ -39,7 +39,7 @@ const withContext: readonly GrantOperation[] = [
   'ReEncryptTo',
 ];
 
-/** What grants of an asymmetric or HMAC key may allow besides. */
+/** Further operations that grants may allow, by key usage. */
 const ofUsage: Readonly<Record<KeyUsageType, readonly GrantOperation[]>> = {
   ENCRYPT_DECRYPT: ['Decrypt', 'Encrypt', 'GetPublicKey', 'ReEncryptFrom', 'ReEncryptTo'],
   SIGN_VERIFY: ['GetPublicKey', 'Sign', 'Verify'],
@@ -54,12 +54,12 @@ const maxCharacters = 384;
 
 const contextual: ReadonlySet<string> = new Set(withContext);
 
-/** @param operation as CreateGrant names it */
+/** Whether an operation has an encryption context. @param operation as CreateGrant names it */
 export function takesContext(operation: string): boolean {
   return contextual.has(operation);
 }
 
-/** @throws KeyError (invalid-request) where the key has no such operation */
+/** Checks the operations of a grant. @throws KeyError (invalid-request) if the key does not have one of them */
 export function checkOperations(operations: readonly GrantOperation[], key: KeyRecord): void {
   const { keySpec, keyUsage } = key;
   const own = keySpec === 'SYMMETRIC_DEFAULT' ? withContext : ofUsage[keyUsage];
@@ -74,8 +74,8 @@ export function checkOperations(operations: readonly GrantOperation[], key: KeyR
 }
 
 /**
- * The constraints that a request supplies, whether the key takes them or not. An empty one counts only where it is alone: Terraform
- * sends the one that it does not use so.
+ * The constraints that a request supplies, whether the key takes them or not. An empty one counts only where it is alone:
+ * Terraform sends the one that it does not use so.
  */
 export function suppliedConstraints(given: GrantConstraints | undefined): readonly Constraint[] {
   const contexts = [
@@ -119,14 +119,14 @@ export function constraintOf(given: GrantConstraints | undefined, key: KeyRecord
   return { type: first.type, pairs };
 }
 
-/** The pairs of a constraint. */
+/** Returns the pairs of a constraint as an encryption context. */
 export function contextOf({ pairs }: Constraint): StringMap {
   const context = Object.create(null) as StringMap;
   for (const [name, value] of pairs) context[name] = value;
   return context;
 }
 
-/** As requests and responses show it. */
+/** Converts a constraint to the form of requests and responses. */
 export function constraintsMessage(constraint: Constraint): GrantConstraints {
   const context = contextOf(constraint);
   return constraint.type === 'EncryptionContextEquals'
@@ -134,6 +134,7 @@ export function constraintsMessage(constraint: Constraint): GrantConstraints {
     : { encryptionContextSubset: context };
 }
 
+/** Returns the pairs of an encryption context, sorted by their keys. */
 export function pairsOf(context: StringMap): ContextPairs {
   return Object.entries(context).sort(([a], [b]) => (a < b ? -1 : 1));
 }

@@ -3,8 +3,8 @@ import { type Constraint, includesAll, pairsOf, takesContext } from './grant-con
 import type { Grant } from './grant.js';
 
 /**
- * The grants that allow one operation with one key to one grantee. Programs give one grantee a grant for each of its
- * resources, which differ in the encryption context alone. They are indexed by encryption-context pair, so a request is never
+ * The grants that allow one operation with one key to one grantee. Programs create a grant for each of their resources, and
+ * these grants differ only in the encryption context. They are indexed by encryption-context pair, so a request is never
  * compared with all of them.
  */
 export class GrantsOfUse {
@@ -59,7 +59,7 @@ export class GrantsOfUse {
     return undefined;
   }
 
-  /** Where a grant with a constraint may lie. */
+  /** The cells for a grant with a constraint. */
   #cellsOf(constraint: Constraint | undefined): string[] {
     if (!constraint || !this.#hasContext) return [unconstrained];
     const { type, pairs } = constraint;

@@ -1,22 +1,23 @@
-// Grant tokens: what CreateGrant returns beside the grant's id, for use at once. Here a grant counts at once without its
-// token too, so a token gives nothing; it only names its grant, and is refused where Keyhold did not make it.
+// Grant tokens, which CreateGrant returns beside the grant's ID for immediate use. In Keyhold a grant takes effect at once
+// even without its token, so a token adds no permission; it only names its grant, and is refused if Keyhold did not make it.
 import { randomBytes } from 'node:crypto';
 import { KeyError } from '../errors.js';
 import type { KeyStore, ObjectId } from '../../hsm/key-store.js';
 import { hmacSha256 } from '../specs/table.js';
 
-/** Goes before what is authenticated, so that no other MAC under the key can be taken for a token's. */
+/** Prefix of the authenticated message, so that no other MAC under the key is valid for a token. */
 const domain = Buffer.from('keyhold grant token, version 1\0');
 const macLength = 32;
 const nonceLength = 16;
 
+/** Identifies a grant. */
 export interface GrantName {
   readonly keyId: string;
   readonly grantId: string;
 }
 
 /**
- * A new token of a grant, unlike every other one.
+ * Makes a new, unique token for a grant.
  * @param macKey an HMAC key of the HSM
  * @returns base64 of MAC (32 bytes), nonce (16 bytes), and `<key id>/<grant id>`
  */
@@ -47,7 +48,7 @@ export async function checkGrantTokens(
   );
 }
 
-/** The grant of a token that was checked. */
+/** Returns the grant of a token that {@link checkGrantTokens} accepted. */
 export function grantOfToken(token: string): GrantName {
   const text = Buffer.from(token, 'base64')
     .subarray(macLength + nonceLength)

@@ -4,8 +4,9 @@ import type { GrantOperation } from '../../../proto/generated/messages.js';
 import type { RecordChange, Records } from '../../store/records/records.js';
 import { constraintTypes } from './grant-constraints.js';
 
+/** The schema of a grant's record. */
 export const grantRecord = z.strictObject({
-  /** As its maker called it, so that making it once more makes no second one. */
+  /** The name in CreateGrant; creating the same grant again with its name creates no second one. */
   name: z.string().optional(),
   /** Unique id of a user or role, `<unique id of a role>:<session name>`, or of the root the account. */
   granteeId: z.string(),
@@ -33,7 +34,7 @@ export interface Grant extends Readonly<GrantRecord> {
   readonly grantId: string;
 }
 
-/** Of the names of all grants' records. */
+/** Prefix of the keys of all grants' records. */
 export const grantPrefix = 'grant/';
 
 /** Names of the records of a key's grants. */

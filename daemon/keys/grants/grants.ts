@@ -7,7 +7,7 @@ import { contextOf, covers, type Permissions } from './grant-constraints.js';
 import { type Grant, grantPrefix, type GrantRecord, grantRecord } from './grant.js';
 import { GrantsOfUse } from './grant-index.js';
 
-/** The grants as the records say they are now. */
+/** The present grants, indexed. */
 export class Grants {
   /** By `<key id>/<grant id>`. */
   readonly #grants = new Map<string, Grant>();
@@ -29,7 +29,7 @@ export class Grants {
     return this.#grants.get(`${keyId}/${grantId}`);
   }
 
-  /** How many grants a key has. */
+  /** Returns the number of a key's grants. */
   count(keyId: string): number {
     return this.records.count(`${grantPrefix}${keyId}/`);
   }
@@ -40,7 +40,7 @@ export class Grants {
     for (const key of this.records.keys(own, after && own + after)) yield this.#grants.get(nameOf(key))!;
   }
 
-  /** As `of`, those of one grantee. */
+  /** Like {@link of}, for one grantee. */
   *ofGrantee(keyId: string, granteeId: string, after = ''): Iterable<Grant> {
     const ids = this.#ofGrantee.get(`${keyId}/${granteeId}`)?.from(after) ?? [];
     for (const grantId of ids) if (grantId !== after) yield this.get(keyId, grantId)!;
@@ -53,8 +53,8 @@ export class Grants {
   }
 
   /**
-   * A grant that allows a request.
-   * @param granteeId as the record has it
+   * Finds a grant that allows a request.
+   * @param granteeId as in the record
    * @param operation as CreateGrant names it
    * @param context the request's encryption context
    * @param child of CreateGrant: what the new grant is to allow, for which one grant must suffice
@@ -84,7 +84,7 @@ export class Grants {
     return grantId;
   }
 
-  /** Takes a claim back, where the grant was not made. */
+  /** Withdraws a claim if the grant was not created. */
   disclaim(grant: Grant): void {
     if (!this.get(grant.keyId, grant.grantId)) this.#forgetName(grant);
   }
@@ -134,7 +134,7 @@ function useOf({ keyId, granteeId }: Grant, operation: string): string {
 
 const anyGrant = () => true;
 
-/** What makes two named grants one; undefined: without a name each is its own. */
+/** The identity of a named grant, equal for equal grants; undefined for a grant without a name. */
 function identityOf(keyId: string, record: GrantRecord): string | undefined {
   const { name, granteeId, retiringId = null, operations, constraint = null } = record;
   if (name === undefined) return undefined;

@@ -1,4 +1,4 @@
-// What imports, deletions and expiries do to a key's record.
+// The effect of imports, deletions and expiries on a key's record.
 import { cipherSuites } from '../../../proto/formats/ciphertext.js';
 import { KeyError } from '../errors.js';
 import type { ImportType } from '../../../proto/generated/messages.js';
@@ -8,14 +8,14 @@ import type { ImportedRecord, KeyRecord, MaterialRecord } from '../record.js';
 import { materialsOf } from '../record.js';
 import { hmacSha256, keySpecs } from '../specs/table.js';
 
-/** Goes before what is authenticated. */
+/** Prefix of the authenticated message. */
 const domain = 'keyhold material id, version 1';
 
 /**
- * The id of imported material: it tells nothing of the material to whoever sees it, and the same material has another
- * one in another key.
- * @param macKey an HMAC key of the HSM
- * @param checkValue of the material, computed by the HSM
+ * Computes the ID of imported material. It reveals nothing about the material, and the same material has different IDs in
+ * different keys.
+ * @param macKey an HMAC key in the HSM
+ * @param checkValue check value of the material, computed by the HSM
  */
 export async function materialIdOf(
   store: KeyStore,
@@ -100,7 +100,7 @@ export function withImport(
   };
 }
 
-/** A key's record without a material; one that waits for its rotation leaves no trace. */
+/** Returns a key's record without a material; one that is pending rotation is removed entirely. */
 export function withoutMaterial(record: KeyRecord, materialId: string): KeyRecord {
   if (record.pendingMaterial?.materialId === materialId) return { ...record, pendingMaterial: undefined };
   const material = record.materials.find((each) => each.materialId === materialId)!;
@@ -108,7 +108,7 @@ export function withoutMaterial(record: KeyRecord, materialId: string): KeyRecor
   return change(record, { ...material, imported: { description, leftHsm, present: false } });
 }
 
-/** Imported material whose time has come. @param now epoch seconds */
+/** Finds expired imported material. @param now epoch seconds */
 export function expiredMaterial(record: KeyRecord, now: number): MaterialRecord | undefined {
   return materialsOf(record).find(
     ({ imported }) => imported?.validTo !== undefined && imported.validTo <= now,

@@ -1,4 +1,4 @@
-// Wrapping pairs that wait for imports, and the import tokens that go with them.
+// Wrapping key pairs for imports, and their import tokens.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { KeyError } from '../errors.js';
@@ -7,7 +7,7 @@ import type { KeyStore, ObjectId } from '../../hsm/key-store.js';
 import type { RecordChange, Records } from '../../store/records/records.js';
 import { hmacSha256 } from '../specs/table.js';
 
-/** How long a wrapping pair and its token are good for, in seconds. */
+/** Validity of a wrapping key pair and its token, in seconds. */
 export const importParametersValid = 24 * 3_600;
 
 const algorithm = z.custom<AlgorithmSpec>((value) => typeof value === 'string');
@@ -25,6 +25,7 @@ const wrappingKeyRecord = z.strictObject({
 /** What the metadata store keeps of a wrapping pair, as `wrapping-key/<key id>/<pair id>`. */
 export type WrappingKeyRecord = z.output<typeof wrappingKeyRecord>;
 
+/** Prefix of the keys of wrapping pairs' records. */
 export const wrappingKeyPrefix = 'wrapping-key/';
 
 /** Names of the records of a key's wrapping pairs. */
@@ -32,7 +33,7 @@ export function wrappingKeyNames(records: Records, keyId: string): string[] {
   return [...records.keys(`${wrappingKeyPrefix}${keyId}/`)];
 }
 
-/** @param name of the record @returns undefined where the pair is gone */
+/** Reads a wrapping pair. @param name key of its record @returns undefined if the pair is gone */
 export function wrappingKey(records: Records, name: string): WrappingKeyRecord | undefined {
   const text = records.get(name);
   return text === undefined ? undefined : wrappingKeyRecord.parse(JSON.parse(text));
@@ -56,7 +57,7 @@ function nameOf(keyId: string, pairId: string): string {
   return `${wrappingKeyPrefix}${keyId}/${pairId}`;
 }
 
-/** What an import token binds together. */
+/** The content of an import token. */
 const importToken = z.strictObject({
   keyId: z.string(),
   pairId: z.string(),
@@ -66,9 +67,10 @@ const importToken = z.strictObject({
   expiresAt: z.number(),
 });
 
+/** The content of an import token. */
 export type ImportToken = z.output<typeof importToken>;
 
-/** Goes before what is authenticated, so that no other MAC under the key can be taken for a token's. */
+/** Prefix of the authenticated message, so that no other MAC under the key is valid for a token. */
 const domain = Buffer.from('keyhold import token, version 1\0');
 const macLength = 32;
 

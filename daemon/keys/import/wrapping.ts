@@ -1,4 +1,4 @@
-// What goes with what in an import: wrapping algorithms, wrapping keys and key specs.
+// Which wrapping algorithms, wrapping keys and key specs can be combined in an import.
 import { KeyError } from '../errors.js';
 import type { AlgorithmSpec, WrappingKeySpec } from '../../../proto/generated/messages.js';
 import type { ImportTarget, KeyTemplate, Wrapping } from '../../hsm/key-store.js';
@@ -8,8 +8,8 @@ import { CKA_DECRYPT, CKA_UNWRAP, keyPair } from '../specs/pkcs11.js';
 import { rsaGeneration } from '../specs/rsa.js';
 
 /**
- * Undefined: none. AWS KMS withdrew RSAES_PKCS1_V1_5, whose padding gives attackers an oracle, and has SM2 in its China Regions
- * alone.
+ * Undefined: none. AWS KMS withdrew RSAES_PKCS1_V1_5, whose padding gives attackers an oracle, and has SM2 in its China
+ * Regions alone.
  */
 const wrappings: Readonly<Record<AlgorithmSpec, Wrapping | undefined>> = {
   RSAES_OAEP_SHA_1: { hash: 'sha1', aes: false },

@@ -1,8 +1,9 @@
-// Objects that are to be destroyed, of material or wrapping pairs that nothing may use any more. The intent is committed
-// in the batch that takes them out of use, and removed when they are gone; start and scheduler finish what is left.
+// Intents to destroy objects of materials or wrapping pairs that are no longer used. An intent is committed in the batch
+// that ends their use, and removed when they are destroyed; the start and the scheduler finish remaining ones.
 import type { KeyStore } from '../../hsm/key-store.js';
 import type { RecordChange, Records } from '../../store/records/records.js';
 
+/** Prefix of the keys of these intents. */
 export const destructionPrefix = 'destruction/';
 
 /** The change that intends a destruction. @param objectId CKA_ID in hex */

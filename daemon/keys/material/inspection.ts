@@ -11,7 +11,7 @@ import { CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY } from '../specs/pkcs11
  */
 export type Missing = 'secret' | 'public';
 
-/** A material some of whose objects its token does not hold. */
+/** A material of which objects are missing in its token. */
 export interface MissingMaterial {
   readonly keyId: string;
   readonly materialId: string;
@@ -27,6 +27,7 @@ export interface UnclaimedMaterial {
   readonly objectId: string;
 }
 
+/** The result of {@link inspectToken}. */
 export interface Inspection {
   /** Keyhold never removes their records. */
   readonly missing: readonly MissingMaterial[];

@@ -1,7 +1,7 @@
-// Making key material touches two systems, token and store. The intent is written first, then the object is made,
-// then one batch commits the record and removes the intent. What start-up finds of intents is undone: an object
-// whose CKA_ID stands in an intent belongs to nobody, since the commit that would have named it also removes the
-// intent. No other object is ever destroyed by repair.
+// Creating key material involves two systems, token and store. The intent is committed first, then the object is created,
+// then one batch commits the record and removes the intent. A start undoes remaining intents: an object whose CKA_ID is in
+// an intent belongs to no key, because the commit of the key would have removed the intent. Repair never destroys any other
+// object.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { ImportedMaterial, KeyStore, KeyTemplate, ObjectId } from '../../hsm/key-store.js';
@@ -12,14 +12,14 @@ const intentRecord = z.strictObject({
   objectId: z.string().regex(/^[0-9a-f]{32}$/),
   /** The custom key store in whose token it is made; none: the default one. */
   customKeyStoreId: z.string().optional(),
-  /** Undoing failed: nobody commits it any more. */
+  /** Undoing it failed; it will not be committed any more. */
   abandoned: z.literal(true).optional(),
 });
 
 /** Material that exists in the token and is not committed yet. */
 export interface PendingMaterial {
   readonly objectId: Buffer;
-  /** Belongs into the batch that commits the material. */
+  /** Must be part of the batch that commits the material. */
   readonly commit: RecordChange;
   /** Destroys the object and removes the intent. */
   undo(): Promise<void>;

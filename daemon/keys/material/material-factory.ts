@@ -1,4 +1,4 @@
-// The one place that makes key material: for new keys, rotations, migrations, imports, seeds and adoptions.
+// Creates all key material: for new keys, rotations, migrations, imports, seeds and adoptions.
 import type { RotationType } from '../../../proto/generated/messages.js';
 import { KeyError } from '../errors.js';
 import type { ImportedMaterial, ObjectId } from '../../hsm/key-store.js';
@@ -39,6 +39,7 @@ type ImportedIdentity = Pick<Import, 'arn' | 'materialId' | 'objectId' | 'leftHs
 
 const labelOf = (keyId: string) => `keyhold/${keyId}`;
 
+/** Creates key material. */
 export class MaterialFactory {
   /** @param materialIds HMAC key of the HSM, from which the IDs of imported materials come */
   constructor(

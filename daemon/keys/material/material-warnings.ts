@@ -1,4 +1,5 @@
-// In what a key falls short of what Keyhold promises of keys. Material that the HSM generated for Keyhold never does.
+// Warnings about materials without all attributes of Keyhold's own keys. Material that the HSM generated for Keyhold has
+// none.
 import type { Key } from '../key.js';
 import { materialsOf } from '../record.js';
 import { isRotatable } from './rotation.js';
@@ -12,7 +13,7 @@ const sentences: Readonly<Record<string, string>> = {
     'may have encrypted messages before, which do not count towards the limit of AES-GCM with random IVs; rotate the key',
 };
 
-/** Where its store is not connected nobody knows whether anything is missing. */
+/** If its store is not connected, it is unknown whether anything is missing. */
 function missingOf(key: Key, materialId: string): string[] {
   const missing = key.material(materialId)?.missing;
   if (missing === undefined || missing === 'all') return [];

@@ -1,6 +1,6 @@
-// The bound on messages under one AES-GCM material with random IVs: 2^32 (NIST SP 800-38D, section 8.3). The count is
-// reserved in blocks ahead in the store, so a crash loses what is left of a block and never undercounts; a request
-// takes one from a number in memory and waits for the store only where that is used up.
+// The limit of messages under one AES-GCM material with random IVs: 2^32 (NIST SP 800-38D, section 8.3). Messages are
+// reserved in the store in blocks, so a crash loses the rest of a block and never undercounts; a request decrements a number
+// in memory and waits for the store only when that is used up.
 import { z } from 'zod';
 import { KeyError } from '../errors.js';
 import type { Logger } from '../../observability/log.js';
@@ -17,6 +17,7 @@ const countRecord = z.strictObject({
 const startsRecord = z.number().int().nonnegative();
 const startsKey = 'message-count-starts';
 
+/** Returns the key of the record of a material's count. */
 export function messageCountKey(materialId: string): string {
   return `message-count/${materialId}`;
 }
@@ -41,6 +42,7 @@ interface Counter {
   rotation: Promise<void> | undefined;
 }
 
+/** Options of the counts. */
 export interface MessageCountOptions {
   readonly keyring: Keyring;
   /** Most messages under one material. */
@@ -50,6 +52,7 @@ export interface MessageCountOptions {
   readonly log: Logger;
 }
 
+/** Counts the messages under each material. */
 export class MessageCounts {
   readonly #counters = new Map<string, Counter>();
   readonly #block: number;
@@ -110,7 +113,7 @@ export class MessageCounts {
     const { bound, log } = this.options;
     const { reserved } = counter;
     counter.low = 0;
-    // What fails here is tried again when half of what is left is used up; who finds nothing left is told.
+    // A failure is retried when half of the rest is used up; a request that finds nothing left gets an error.
     if (reserved < bound)
       this.#refill(key, counter).catch(() => {
         counter.low = Math.ceil(counter.left / 2);

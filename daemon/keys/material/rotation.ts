@@ -1,4 +1,4 @@
-// What a key's record says of its rotations.
+// The rotations in a key's record.
 import type { RotationsListEntry } from '../../../proto/generated/messages.js';
 import type { Key } from '../key.js';
 import { type ImportedRecord, type KeyRecord, materialsOf } from '../record.js';
@@ -20,7 +20,7 @@ export function rotationFrom(now: number, periodInDays: number): NonNullable<Key
   return { periodInDays, nextAt: now + periodInDays * secondsPerDay };
 }
 
-/** How often a key was rotated on demand. */
+/** Returns the number of a key's on-demand rotations. */
 export function onDemandRotations({ materials }: KeyRecord): number {
   return materials.filter(({ rotationType }) => rotationType === 'ON_DEMAND').length;
 }

@@ -1,5 +1,5 @@
-// Ciphertexts of a key that name material which its record does not know: they are newer than the metadata store, which was
-// put back, or somebody made them up. The caller is told nothing of it; who operates Keyhold is.
+// Ciphertexts that name a material which is not in their key's record: they are newer than a metadata store that was put
+// back, or forged. The caller is not told, but the operator is.
 
 /** The cause of an InvalidCiphertextException. */
 export class UnknownMaterial extends Error {
@@ -11,9 +11,10 @@ export class UnknownMaterial extends Error {
   }
 }
 
-/** Most keys that are remembered. */
-const mostKeys = 100;
+/** Maximum number of keys that are remembered. */
+const maxKeys = 100;
 
+/** The newest unknown material of each key. */
 export class UnknownMaterials {
   /** The newest of each key. */
   readonly #found = new Map<string, string>();
@@ -21,7 +22,7 @@ export class UnknownMaterials {
   /** @returns whether it is the first of its key, and should be logged */
   note({ keyId, materialId }: UnknownMaterial): boolean {
     const isFirst = !this.#found.has(keyId);
-    if (isFirst && this.#found.size >= mostKeys) return false;
+    if (isFirst && this.#found.size >= maxKeys) return false;
     this.#found.set(keyId, materialId);
     return isFirst;
   }

@@ -1,4 +1,4 @@
-// What the metadata store keeps of custom key stores.
+// The records of custom key stores.
 import { z } from 'zod';
 import { KeyError } from '../errors.js';
 import type { RecordChange, Records } from '../../store/records/records.js';
@@ -10,7 +10,10 @@ const customKeyStoreRecord = z.strictObject({
   cloudHsmClusterId: z.string(),
   /** As it was given; Keyhold makes no use of it. */
   trustAnchorCertificate: z.string(),
-  /** The token's PIN, sealed under {@link customKeyStoreSecretName}; without it the PIN comes from the configuration's source. */
+  /**
+   * The token's PIN, sealed under {@link customKeyStoreSecretName}; without it the PIN comes from the configuration's
+   * source.
+   */
   password: z.string().optional(),
   /** When it was last given, in epoch seconds: from then on a login may be tried again. */
   passwordGivenAt: z.number(),
@@ -20,15 +23,18 @@ const customKeyStoreRecord = z.strictObject({
   connect: z.boolean(),
 });
 
+/** The record of a custom key store. */
 export type CustomKeyStoreRecord = z.output<typeof customKeyStoreRecord>;
 
+/** Prefix of the keys of these records. */
 export const customKeyStorePrefix = 'custom-key-store/';
 
-/** Under which name the password of a store is sealed. */
+/** Returns the name that the password of a store is sealed with. */
 export function customKeyStoreSecretName(customKeyStoreId: string): string {
   return customKeyStorePrefix + customKeyStoreId;
 }
 
+/** Finds a custom key store by ID. */
 export function findCustomKeyStore(
   records: Records,
   customKeyStoreId: string,

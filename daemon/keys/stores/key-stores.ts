@@ -1,4 +1,4 @@
-// The tokens in which keys live: the default one, and those of custom key stores.
+// The key stores: the default one and the custom ones.
 import { KeyError } from '../errors.js';
 import type { CustomKeyStoresListEntry } from '../../../proto/generated/messages.js';
 import type { CipherKey, Ciphertext, KeyStore } from '../../hsm/key-store.js';
@@ -44,6 +44,7 @@ export interface MaterialLocation {
   readonly record: Pick<KeyRecord, 'customKeyStoreId'>;
 }
 
+/** Options of the key stores. */
 export interface KeyStoresOptions {
   readonly records: Records;
   readonly keyring: Keyring;
@@ -55,6 +56,7 @@ function hanging(title: string): string {
   return `no HSM worker of ${title} answers: the module hangs, or the workers are stopped`;
 }
 
+/** All key stores. */
 export class KeyStores {
   readonly #connections = new Map<string, StoreConnection>();
   readonly #inspections = new Map<string, Inspection>();

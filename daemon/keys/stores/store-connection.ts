@@ -38,6 +38,7 @@ const connectionErrors: Readonly<Partial<Record<HsmErrorCode, ConnectionErrorCod
   timeout: 'NETWORK_ERRORS',
 };
 
+/** The connection of one custom key store. */
 export class StoreConnection {
   #state: ConnectionStateType = 'DISCONNECTED';
   #errorCode: ConnectionErrorCodeType | undefined;

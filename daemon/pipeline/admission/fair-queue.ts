@@ -5,6 +5,7 @@ import type { AnyOperation } from '../operation.js';
 import { Slots } from './slots.js';
 import { Buckets, type Quotas } from './rate-limits.js';
 
+/** Limits of admission. */
 export interface AdmissionLimits {
   /** Requests that are executed at the same time. */
   readonly executing: number;
@@ -46,6 +47,7 @@ export interface Ticket {
   generation: number;
 }
 
+/** Admits requests, fairly across principals. */
 export class Admission {
   readonly #principals = new Map<string, Principal>();
   /** Principals with waiting requests, in round-robin order. */

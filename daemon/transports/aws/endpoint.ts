@@ -42,6 +42,7 @@ const protocols: ReadonlyMap<string, Protocol> = new Map([
 /** How often certificates are looked at, in milliseconds. */
 const certificateInterval = 1_000;
 
+/** Options of the AWS endpoint. */
 export interface AwsOptions {
   /** The Region of all requests. */
   readonly region: string;

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { MessageShape } from '../../../proto/schema/descriptor.js';
 import type { ServiceError } from '../../../proto/errors.js';
 
+/** A decoded request or response. */
 export type Message = Record<string, unknown>;
 
 /** One of AWS's protocols: how requests and replies are written. */
