@@ -29,6 +29,20 @@ const common = {
   logLevel: 'warning',
 };
 
+/** A library in CommonJS that is loaded on demand keeps the names of its exports, which esbuild leaves out of such a chunk. */
+const namedExports = {
+  name: 'named-exports',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^[^./]/ }, ({ path, kind, resolveDir }) =>
+      kind === 'dynamic-import' ? { path, namespace: 'named-exports', pluginData: resolveDir } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: 'named-exports' }, async ({ path, pluginData: resolveDir }) => {
+      const names = Object.keys(await import(path)).filter((name) => /^[\w$]+$/.test(name));
+      return { contents: `export { ${names.join(', ')} } from '${path}';`, resolveDir };
+    });
+  },
+};
+
 // One implementation for `import` and `require`: two would have two classes of each error, and `instanceof` would lie.
 const library = await build({
   ...common,
@@ -48,6 +62,7 @@ const commandLine = await build({
   entryPoints: [join(compiled, 'client/cli/main.js')],
   format: 'esm',
   splitting: true,
+  plugins: [namedExports],
   outdir: join(output, 'cli'),
   // For libraries that are CommonJS.
   banner: { js: "import { createRequire as $cr } from 'node:module';const require = $cr(import.meta.url);" },

@@ -143,6 +143,10 @@ void t.test('@keyhold/client', { timeout: 900_000 }, async (t) => {
     const keyhold = join(installed, '.bin/keyhold');
     const listed = await node([keyhold, 'list-keys', '--query', 'length(Keys) > `1`']);
     t.equal(listed, 'true\n');
+    // Libraries that are loaded on demand.
+    t.match(await node([keyhold, 'list-keys', '--output', 'yaml']), /^Keys:\n {2}- KeyId: /);
+    writeFileSync(join(project, 'seed.yaml'), 'keys: [{ keyId: none }]\n');
+    t.match(await node([keyhold, 'seed', 'seed.yaml']).catch(outputOf), 'a UUID in small letters');
     for (const words of [['doctor'], ['init'], ['recover', 'store']]) {
       const failure = await node([keyhold, ...words]).catch(outputOf);
       t.match(failure, `keyhold: 'keyhold ${words.join(' ')}' comes with the package of the daemon`);
