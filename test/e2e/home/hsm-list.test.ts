@@ -154,7 +154,7 @@ void t.test('a wrong PIN is tried once, and a locked one never', async (t) => {
   }
   writeFileSync(pin, good);
   t.equal((await daemon.admin('login-retry', ['default'])).code, 0);
-  t.match(await list(daemon), { code: 1, stderr: /a wrong PIN before/ }, 'the token remembers it');
+  t.match(await list(daemon), { code: 1, stderr: /an earlier wrong PIN/ }, 'the token remembers it');
   t.equal(logins.fired, 1);
   // A right PIN takes the flag away, which SoftHSM2 keeps.
   pkcs11Tool(daemon, '--list-objects');

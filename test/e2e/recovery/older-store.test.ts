@@ -58,8 +58,8 @@ void t.test('a copy of the store from before a revocation', async (t) => {
     t.match(await recover('--accept'), { code: 2 });
   });
 
-  await t.test('accepted on purpose it is started with, and that is on record', async (t) => {
-    t.match(await recover('--accept-older-store'), { code: 0, stdout: /accepted as it is/ });
+  await t.test('accepted on purpose, the store is used, and the audit log records it', async (t) => {
+    t.match(await recover('--accept-older-store'), { code: 0, stdout: /The store is accepted/ });
     t.match(await recover('--accept-older-store'), { code: 0, stdout: /nothing to recover/ });
     await daemon.start();
     const client = await daemon.connect();
