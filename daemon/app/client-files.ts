@@ -92,10 +92,9 @@ function trustLines(folder: string, ca: string): string[] {
 }
 
 /** The commands to try next, for a person at a terminal. */
-export function welcomeText({ home, http }: Endpoint): string {
-  const plain = http ? ` It also takes http://${hostOf(http.host)}:${http.port}/.` : '';
+export function welcomeText({ home }: Endpoint): string {
   return `
-Keyhold answers.${plain} In another terminal:
+Keyhold answers. In another terminal:
 
   . ${quote(homePaths(home).env)}
   KEY=$(keyhold create-key --description 'my first key' --query KeyMetadata.KeyId --output text)
@@ -107,8 +106,9 @@ Keyhold answers.${plain} In another terminal:
 }
 
 /** The line that tells a program which started the daemon that it answers, and where. */
-export function readyLine({ socket, host, port }: Endpoint): string {
-  return `ready unix:${socket} wss://${hostOf(host)}:${port}/`;
+export function readyLine({ socket, host, port, http }: Endpoint): string {
+  const plain = http ? ` http://${hostOf(http.host)}:${http.port}/` : '';
+  return `ready unix:${socket} wss://${hostOf(host)}:${port}/${plain}`;
 }
 
 /** A host as it is in a URL: IPv6 addresses have brackets (RFC 3986, section 3.2.2). */

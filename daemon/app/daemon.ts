@@ -11,6 +11,7 @@ import { ExpiryWatch } from './certificate-expiry.js';
 import { readyLine, welcomeText, writeClientFiles } from './client-files.js';
 import { openJournal } from './compose/journal.js';
 import { openKeys } from './compose/keys.js';
+import { makeMonitoring } from './compose/monitoring.js';
 import { makeServices } from './compose/services.js';
 import { openStorage } from './compose/storage.js';
 import { makeTransports } from './compose/transports.js';
@@ -97,6 +98,7 @@ export async function start(home: string): Promise<Daemon> {
       inspection,
       problems: [...listeners.problems, ...disks.warnings],
       warnings: [
+        ...(monitoring?.problem === undefined ? [] : [monitoring.problem]),
         ...cutLimits,
         ...scheduler.warnings,
         ...anchoring.warnings,
@@ -106,13 +108,20 @@ export async function start(home: string): Promise<Daemon> {
         ...unhandled.warnings,
       ],
     });
+  let isStopping = false;
+  const isReady = () => !isStopping && health().healthy;
+  const probes = { isLive: () => listeners.problems.length === 0, isReady };
   const { host, http } = config.listen;
   const socket = inHome(home, config.listen.socket);
   const { socketGroup: group, socketMode } = config.listen;
   const access = { group, mode: Number.parseInt(socketMode, 8) };
   const addresses = { socket: { path: socket, ...access }, tls: { host, port }, http };
-  const transports = makeTransports(settings, { storage, journal, services, addresses, health });
-  const { listeners, native, aws, verdicts } = transports;
+  const transports = makeTransports(settings, { storage, journal, services, addresses, health, probes });
+  const { listeners, native, aws, verdicts, gate } = transports;
+  const monitoring = makeMonitoring(settings, {
+    ...{ ends, admission, failures, gate, stores, audit, sinks, store, records: storage.records },
+    ...{ health, isReady, probes, listeners, scheduler, certificateExpiry, unhandled },
+  });
 
   await event('StartService', {
     repairedIntents: repairs,
@@ -128,6 +137,7 @@ export async function start(home: string): Promise<Daemon> {
   const ca = inHome(home, config.tls.ca);
   const endpoint = { home, socket, host: clientHost(config), region: instance.region, ca };
   const ports = await listeners.open();
+  await monitoring?.open();
   const bound = { ...endpoint, port: ports.port, http: http && { host: http.host, port: ports.httpPort! } };
   writeClientFiles(bound);
   scheduler.start();
@@ -135,6 +145,7 @@ export async function start(home: string): Promise<Daemon> {
     unix: socket,
     tls: `${host}:${ports.port}`,
     http: http && `${http.host}:${ports.httpPort}`,
+    metrics: monitoring && `${config.metrics!.host}:${monitoring.port}`,
   };
   log.info({ version, home, profile: config.hsm.profile, listeners: listening }, 'Keyhold answers');
 
@@ -166,6 +177,7 @@ export async function start(home: string): Promise<Daemon> {
       );
     },
     async stop() {
+      isStopping = true;
       listeners.close();
       await Promise.all([native.drain(drainTimeout), aws.drain(drainTimeout)]);
       // Each step runs even if others fail: with a failing disk the HSM still gets the newest root.
@@ -182,6 +194,7 @@ export async function start(home: string): Promise<Daemon> {
         () => anchoring.close(),
         () => keyStore.close(),
         () => store.close(),
+        () => monitoring?.close(),
       ]);
     },
     reload() {

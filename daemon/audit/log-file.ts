@@ -3,6 +3,7 @@ import { constants, fdatasync, stat, type Stats, write } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, syncFolder } from '../files/replace-file.js';
+import { Distribution, durationBounds } from '../observability/metrics/distribution.js';
 import { AuditError } from './audit-log.js';
 import {
   fileName,
@@ -44,6 +45,8 @@ export interface OpenedLogFile {
 export class LogFile {
   /** Start of the present call to the disk, by performance.now. */
   busySince: number | undefined;
+  /** Seconds of each fdatasync. */
+  readonly syncs = new Distribution(durationBounds);
 
   /** A file that another program removed while it was open: its content can be read until it is closed. */
   #lost: FileHandle | undefined;
@@ -110,7 +113,7 @@ export class LogFile {
       const { fd } = this.#openHandle();
       await writeAll(fd, lines);
       // In parallel with the disk.
-      const [found] = await Promise.all([statOf(this.path), syncData(fd)]);
+      const [found] = await Promise.all([statOf(this.path), this.#sync(fd)]);
       this.#compare(found, this.position + lines.length);
       this.position += lines.length;
     } finally {
@@ -209,6 +212,12 @@ export class LogFile {
     if (this.position === 0) return true;
     if ((await endOfLastLine(handle, this.position)) !== this.position) return false;
     return recordHash(await readLineBefore(handle, this.position)) === last.hash;
+  }
+
+  async #sync(fd: number): Promise<void> {
+    const began = performance.now();
+    await syncData(fd);
+    this.syncs.add((performance.now() - began) / 1_000);
   }
 
   async #rotate(): Promise<void> {

@@ -1,5 +1,6 @@
 // Opens the audit log: repairs a torn line in the newest file, and appends with checkpoints.
 import { randomUUID } from 'node:crypto';
+import type { Distribution } from '../observability/metrics/distribution.js';
 import type { AuditHead, AuditLog, CheckpointSigner } from './audit-log.js';
 import { parseStart } from './chain.js';
 import { isCheckpoint, parseCheckpoint } from './checkpoint.js';
@@ -34,10 +35,18 @@ export interface AuditLogOptions {
   readonly checkpointInterval?: number;
 }
 
-/** The audit log in files, with a count of its durable writes. */
+/** The audit log in files, with what is counted of it since it was opened. */
 export interface FileAuditLog extends AuditLog {
-  /** Durable writes since the log was opened. */
+  /** Durable writes. */
   readonly commits: number;
+  /** Records of each group that was written at once. */
+  readonly groups: Distribution;
+  /** Seconds of each fdatasync. */
+  readonly syncs: Distribution;
+  /** Groups that could not be written at first. */
+  readonly failures: number;
+  /** Records that wait for a log that is whole again. */
+  readonly owed: number;
 }
 
 /**
@@ -92,6 +101,22 @@ class CheckpointedLog implements FileAuditLog {
 
   get commits(): number {
     return this.writer.commits;
+  }
+
+  get groups(): Distribution {
+    return this.writer.groups;
+  }
+
+  get syncs(): Distribution {
+    return this.writer.syncs;
+  }
+
+  get failures(): number {
+    return this.writer.failures;
+  }
+
+  get owed(): number {
+    return this.available ? 0 : this.writer.lastSequence - this.writer.head.sequence;
   }
 
   append(members: string): Promise<void> {

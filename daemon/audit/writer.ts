@@ -3,6 +3,7 @@
 // waits a moment for more records, because each fdatasync takes CPU time from the HSM workers.
 import { AuditError } from './audit-log.js';
 import { type ChainHead, maxMembersLength, recordHash, recordPrefix } from './chain.js';
+import { Distribution, sizeBounds } from '../observability/metrics/distribution.js';
 import { LineBuffer } from './line-buffer.js';
 import type { LogFile } from './log-file.js';
 
@@ -50,6 +51,11 @@ export class AuditWriter {
   /** Number of groups that were written. */
   commits = 0;
 
+  /** Records of each group. */
+  readonly groups = new Distribution(sizeBounds);
+  /** Groups that could not be made durable at first. */
+  failures = 0;
+
   /** The newest chained record, durable or not. */
   #sequence: number;
   #hash: string;
@@ -93,6 +99,11 @@ export class AuditWriter {
   /** Why the log is not available, and what to do; undefined if it is available. */
   get fault(): string | undefined {
     return this.#owed === undefined ? undefined : this.#reason;
+  }
+
+  /** Seconds of each fdatasync. */
+  get syncs(): Distribution {
+    return this.file.syncs;
   }
 
   /** Whether records can be appended. */
@@ -179,6 +190,7 @@ export class AuditWriter {
       () => {
         this.#committing = undefined;
         this.commits += 1;
+        this.groups.add(head.sequence - this.head.sequence);
         this.head = head;
         this.#lines.giveBack(lines);
         // The disk writes the next group while the replies of this one are sent.
@@ -211,6 +223,7 @@ export class AuditWriter {
 
   #fail(group: Group | undefined, lines: Buffer, error: unknown): void {
     this.#committing = undefined;
+    this.failures += 1;
     // The waiting group is refused; its timer must not end the wait of the next one.
     clearTimeout(this.#waiting);
     this.#waiting = undefined;

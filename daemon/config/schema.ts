@@ -234,6 +234,13 @@ const audit = z.strictObject({
   sinks: sinks.default({}),
 });
 
+/** A port of its own for monitoring, without TLS and authentication. Default: none. */
+const metrics = z.strictObject({
+  host: z.union([z.ipv4(), z.ipv6()], { error: 'an IP address such as 127.0.0.1' }).default('127.0.0.1'),
+  /** 0: any free port. */
+  port: z.number().int().min(0).max(65535).default(7444),
+});
+
 /** The schema of `keyhold.yaml`. */
 export const configSchema = z
   .strictObject({
@@ -251,6 +258,7 @@ export const configSchema = z
     logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
     /** Whether each request gets a line in the log, at level info. */
     accessLog: z.boolean().default(false),
+    metrics: metrics.optional(),
     limits: limits.prefault({}),
     quotas: quotas.prefault({}),
     /** Whether `keyhold seed` may create keys with given IDs and material; for development. */

@@ -1,5 +1,6 @@
 // The interface to one token. hsm/pool implements it with worker processes; callers never see PKCS#11 handles.
 import type { CipherSuite } from '../../proto/formats/ciphertext.js';
+import type { KeyStoreStatistics } from './statistics.js';
 
 /**
  * The CKA_ID of an object (of both objects of a pair), which the material's record names: 16 random bytes if Keyhold
@@ -155,8 +156,10 @@ export interface KeyStore extends TokenDescription {
   readonly state: KeyStoreState;
   /** Whether every logged-in worker has been in the same call for seconds. */
   readonly hangs: boolean;
-  /** Workers that are logged in, and that should be. */
-  readonly workers: { readonly ready: number; readonly wanted: number };
+  /** Workers that should be there, that are logged in, and that have jobs now. */
+  readonly workers: { readonly wanted: number; readonly ready: number; readonly busy: number };
+  /** For metrics. */
+  readonly statistics: KeyStoreStatistics;
 
   /**
    * Generates a key or pair as token objects.

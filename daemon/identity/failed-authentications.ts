@@ -1,5 +1,6 @@
 // Counts failed authentications by source and access key, to throttle repeated attempts before anything is computed, and to
 // turn a flood of them into one audit record and a few log lines.
+import { Tally } from '../observability/metrics/distribution.js';
 import { sourceOf } from './source.js';
 
 /** The failures of one source in one minute. */
@@ -54,6 +55,14 @@ export interface FailureOutputs {
  * socket) still works, and so does one that has authenticated from there before, even if somebody else tries its ID.
  */
 export class FailedAuthentications {
+  /** Failures since the start, by error code. */
+  readonly total = new Tally<string>([
+    'IncompleteSignatureException',
+    'InvalidSignatureException',
+    'MissingAuthenticationTokenException',
+    'ThrottlingException',
+    'UnrecognizedClientException',
+  ]);
   readonly #sources = new Map<string, Failures>();
   readonly #proven = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
@@ -91,6 +100,7 @@ export class FailedAuthentications {
     const failures = this.#of(sourceOf(address), now);
     failures.count += 1;
     failures.last = now;
+    this.total.add(code);
     failures.codes[code] = (failures.codes[code] ?? 0) + 1;
     // Text that does not look like an access key ID may be a secret in the wrong place.
     const isPlausible = accessKeyId !== undefined && /^A[A-Z0-9]{15,31}$/.test(accessKeyId);

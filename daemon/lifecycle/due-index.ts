@@ -29,6 +29,18 @@ export class DueTimes {
     this.#earliest = Math.min(this.#earliest, at);
   }
 
+  /** How many there are. */
+  get count(): number {
+    return this.#times.size;
+  }
+
+  /** The first of them; undefined: there is none. */
+  get first(): number | undefined {
+    let first = Infinity;
+    for (const at of this.#times.values()) first = Math.min(first, at);
+    return first === Infinity ? undefined : first;
+  }
+
   /** Returns the names that are due. @param now epoch seconds */
   due(now: number): string[] {
     if (now < this.#earliest) return [];

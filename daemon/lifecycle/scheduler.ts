@@ -62,6 +62,11 @@ export class Scheduler {
     await this.clock.heartbeat();
   }
 
+  /** What becomes due, for metrics. */
+  get due(): Pick<DueIndex, 'deletions' | 'rotations' | 'expiries'> {
+    return this.#agenda;
+  }
+
   /** For the health report. */
   get warnings(): string[] {
     const warnings = [...this.#waiting].map(

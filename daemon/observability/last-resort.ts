@@ -24,6 +24,11 @@ export class UnhandledFailures {
     }
   };
 
+  /** How many there were. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** For the health report. */
   get warnings(): string[] {
     if (this.#count === 0) return [];

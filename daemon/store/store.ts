@@ -1,4 +1,5 @@
 // The interface to the metadata store. LevelDB is the embedded default; no other code knows which store it is.
+import type { Distribution } from '../observability/metrics/distribution.js';
 
 /** Sets the value of a key. */
 export interface Put {
@@ -53,6 +54,10 @@ export interface MetadataStore {
   watch(prefix: string, listener: (changes: readonly Change[]) => void): () => void;
   /** Start of the present call to the disk in milliseconds of the monotonic clock; undefined if there is none. */
   readonly busySince: number | undefined;
+  /** Seconds of each batch, failed ones included. */
+  readonly writes: Distribution;
+  /** Batches that were not written. */
+  readonly failures: number;
   /** Waits for the batches and closes the store. */
   close(): Promise<void>;
 }

@@ -15,6 +15,7 @@ import {
 } from '../identity/shares.js';
 import { sourceOf } from '../identity/source.js';
 import type { Logger } from '../observability/log.js';
+import { Tally } from '../observability/metrics/distribution.js';
 import type { Lease, RequestMemory } from './request-memory.js';
 
 /** Between two lines of the log about connections that were ended, in milliseconds. */
@@ -122,6 +123,10 @@ export class Gate {
   readonly #shares: Readonly<Record<ConnectionKind, Shares>>;
   /** The daemon's own connections, by their two ends: they are never ended to make room. */
   readonly #own = new Set<string>();
+  /** Connections that were accepted, by listener. */
+  readonly accepted = new Tally<ListenerKind>(['unix', 'tls', 'http']);
+  /** Connections that were ended to make room for others. */
+  displaced = 0;
   #unauthenticated = 0;
   #ended = 0;
   #report: NodeJS.Timeout | undefined;
@@ -138,6 +143,11 @@ export class Gate {
   /** How many open connections are not authenticated. */
   get unauthenticated(): number {
     return this.#unauthenticated;
+  }
+
+  /** How many open connections are authenticated. */
+  authenticated(kind: ConnectionKind): number {
+    return this.#shares[kind].held;
   }
 
   /**
@@ -158,6 +168,7 @@ export class Gate {
       connection.release();
     });
     if (typeof key === 'string' && this.#own.has(key)) return;
+    this.accepted.add(listener);
     this.#makeRoom(source);
     const waiting = this.#waiting.get(source);
     if (waiting) waiting.add(connection);
@@ -219,6 +230,7 @@ export class Gate {
     oldest.socket.destroy();
     this.settle(oldest);
     this.#ended += 1;
+    this.displaced += 1;
     this.#report ??= setTimeout(() => {
       this.log.warn(
         { count: this.#ended },

@@ -13,6 +13,8 @@ const reportInterval = 10_000;
 
 /** An address on which clients are served. */
 export interface Listener {
+  /** As metrics name it. */
+  readonly kind: ListenerKind | 'metrics';
   /** Opens the address. @throws ListenError */
   open(): Promise<void>;
   /** What is wrong with it, in words; undefined: clients are answered. */
@@ -52,14 +54,21 @@ export function serveNative(server: Server | TlsServer, { native }: ListenerDeps
  * Waits until a server listens.
  * @param listen makes it listen
  * @param where as it is named to people
+ * @param setting that chooses the port
  * @throws ListenError
  */
-export function started(server: Server | TlsServer, listen: () => void, where: string): Promise<void> {
+export function started(
+  server: Server | TlsServer,
+  listen: () => void,
+  where: string,
+  setting = 'KEYHOLD_PORT',
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const refused = (error: NodeJS.ErrnoException) => {
       server.off('listening', listening);
       const { code = error.message } = error;
-      reject(new ListenError(`Cannot listen on ${where} (${code})${advice[code] ?? ''}.`, { cause: error }));
+      const what = (advice[code] ?? '').replace('KEYHOLD_PORT', setting);
+      reject(new ListenError(`Cannot listen on ${where} (${code})${what}.`, { cause: error }));
     };
     const listening = () => {
       server.off('error', refused);

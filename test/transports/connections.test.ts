@@ -105,19 +105,23 @@ void t.test('a listener that does not answer is seen', async (t) => {
   const daemon = await TestDaemon.start(t, limits);
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   t.teardown(() => agent.destroy());
-  const health = () =>
-    new Promise<{ healthy: boolean; warnings: string[] }>((resolve, reject) => {
-      const asked = request({ agent, socketPath: join(daemon.home, 'keyhold.sock'), path: '/healthz' });
+  const ask = (path: string) =>
+    new Promise<{ status: number | undefined; body: string }>((resolve, reject) => {
+      const asked = request({ agent, socketPath: join(daemon.home, 'keyhold.sock'), path });
       asked.on('response', (response) => {
         let body = '';
         response.on('data', (data: Buffer) => (body += data.toString()));
-        response.on('end', () => resolve(JSON.parse(body) as { healthy: boolean; warnings: string[] }));
+        response.on('end', () => resolve({ status: response.statusCode, body }));
       });
       asked.on('error', reject).end();
     });
+  const health = async () =>
+    JSON.parse((await ask('/healthz')).body) as { healthy: boolean; warnings: string[] };
+  const probes = async () => [(await ask('/livez')).status, (await ask('/readyz')).status];
   const setLimit = (files: number) =>
     execFileSync('prlimit', ['--pid', String(daemon.pid), `--nofile=${files}:`]);
   t.equal((await health()).healthy, true);
+  t.same(await probes(), [200, 200]);
   setLimit(3);
   let told = await health();
   for (let tries = 0; tries < 200 && told.healthy; tries += 1) {
@@ -127,12 +131,14 @@ void t.test('a listener that does not answer is seen', async (t) => {
   t.equal(told.healthy, false);
   t.match(told.warnings.join('\n'), /the TLS port \d+ does not answer: the limit of open files is reached/);
   t.match(told.warnings.join('\n'), /the unix socket .* does not answer/);
+  t.same(await probes(), [503, 503], 'neither live nor ready');
   setLimit(1_000);
   for (let tries = 0; tries < 200 && !told.healthy; tries += 1) {
     await wait(100);
     told = await health();
   }
   t.same([told.healthy, told.warnings], [true, []]);
+  t.same(await probes(), [200, 200]);
   await answers(t, daemon, 'with descriptors again');
 });
 

@@ -133,6 +133,10 @@ function withInstance(store: MetadataStore, instance: Instance): MetadataStore {
     get busySince() {
       return store.busySince;
     },
+    writes: store.writes,
+    get failures() {
+      return store.failures;
+    },
     close: () => store.close(),
   };
 }

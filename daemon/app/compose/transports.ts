@@ -3,7 +3,7 @@ import type { Health } from '../../observability/health.js';
 import { AwsEndpoint } from '../../transports/aws/endpoint.js';
 import { Verdicts } from '../../transports/certified.js';
 import { Gate, gateLimitsOf } from '../../transports/gate.js';
-import { healthRoute } from '../../transports/http/health.js';
+import { healthRoute, probeRoutes, type Probes } from '../../transports/http/health.js';
 import { router } from '../../transports/http/router.js';
 import { type Addresses, Listeners } from '../../transports/listeners/listeners.js';
 import { NativeServer } from '../../transports/native/server.js';
@@ -25,12 +25,13 @@ export interface TransportParts {
   readonly addresses: Addresses;
   /** Of the daemon, now. */
   readonly health: () => Health;
+  readonly probes: Probes;
 }
 
 /** Makes the listeners and what answers them; nothing listens yet. */
 export function makeTransports(
   { config, limits, loaded, log }: Settings,
-  { storage, journal, services, addresses, health }: TransportParts,
+  { storage, journal, services, addresses, health, probes }: TransportParts,
 ) {
   const { pipeline, authenticator, failures, noted } = services;
   const { region } = storage.instance;
@@ -43,11 +44,11 @@ export function makeTransports(
   const native = new NativeServer(deps, { region, limits, allowedOrigins });
   const aws = new AwsEndpoint(deps, { region, limits });
   const onRequest = router({
-    routes: [aws, healthRoute(health, () => journal.audit.head)],
+    routes: [aws, healthRoute(health, () => journal.audit.head), ...probeRoutes(probes)],
     allowedOrigins,
     failed: (error) =>
       log.error({ err: error }, 'a request could not be answered, and its connection is ended'),
   });
   const listeners = new Listeners(addresses, loaded.tls, { native, onRequest, gate, log });
-  return { listeners, native, aws, verdicts };
+  return { listeners, native, aws, verdicts, gate };
 }

@@ -22,6 +22,7 @@ import {
   type Wrapping,
 } from '../key-store.js';
 import { jobs } from '../jobs/table.js';
+import type { KeyStoreStatistics } from '../statistics.js';
 import type { KeyStoreConfig } from './config.js';
 import type { Pool } from './pool.js';
 import { Supervisor } from './supervisor.js';
@@ -67,12 +68,16 @@ class PoolKeyStore implements KeyStore {
     return this.supervisor.state;
   }
 
+  get statistics(): KeyStoreStatistics {
+    return this.supervisor.statistics;
+  }
+
   get hangs(): boolean {
     return this.#pool.hangs;
   }
 
   get workers(): KeyStore['workers'] {
-    return { ready: this.#pool.readyWorkers, wanted: this.supervisor.wanted };
+    return this.supervisor.workers;
   }
 
   generate(id: ObjectId, label: string, template: KeyTemplate): Promise<void> {

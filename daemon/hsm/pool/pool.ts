@@ -2,35 +2,21 @@
 import { HsmError } from '../key-store.js';
 import type { JobKind } from '../jobs/job.js';
 import { type AnyJob, type JobName, jobs, jobsByCode } from '../jobs/table.js';
+import { StoreCounts } from '../statistics.js';
 import type { KeyStoreConfig } from './config.js';
 import { Fifo } from './fifo.js';
 import { Job } from './job.js';
 import { knows, NewKeys } from './new-keys.js';
+import {
+  defaultPatience,
+  hangsAfter,
+  longestStep,
+  maxHold,
+  probeAfter,
+  refreshShare,
+  sweepEvery,
+} from './times.js';
 import type { Loss, WorkerEvents, WorkerProcess } from './worker-process.js';
-
-const sweepEvery = 100;
-/**
- * Maximum time in milliseconds that counts between two sweeps. For the rest the daemon itself was paused (SIGSTOP, a paused
- * virtual machine, a blocked event loop), which is no worker's fault.
- */
-const longestStep = 2 * sweepEvery;
-/** Milliseconds without work after which a worker is probed. */
-const probeAfter = 1_000;
-/** Milliseconds after which a call of a fast job counts as hanging, for the health report. */
-const hangsAfter = 2_000;
-/**
- * Maximum time in milliseconds for which jobs that write wait for one that reads the whole token. While one process writes,
- * SoftHSM 2.6.1 lists the token's folder again for each attribute that another process reads (OSToken::index): with 10,000
- * objects and a constant stream of new keys a worker was not ready within 60 s.
- */
-const maxHold = 5_000;
-/**
- * Maximum time in milliseconds that a job waits for a free worker. Together with the deadline of a job that has begun this is
- * less than the 30 s that clients wait. Jobs that write may wait as long as the slowest of them takes.
- */
-const defaultPatience = 15_000;
-/** Maximum fraction of time spent refreshing handles. */
-const refreshShare = 1 / 10;
 
 type QueuedJob = Job<WorkerProcess>;
 
@@ -40,6 +26,7 @@ export class Pool implements WorkerEvents {
   readonly workers: WorkerProcess[] = [];
   /** Measured duration of each kind of job in microseconds, by code. */
   readonly costs = Float64Array.from(jobsByCode, (job) => job.cost);
+  readonly counts = new StoreCounts(jobsByCode.map(({ name }) => name));
 
   readonly #queue = new Fifo<QueuedJob>();
   /** Jobs that share a worker with no other job: not repeatable, writing, or suspect. */
@@ -85,7 +72,7 @@ export class Pool implements WorkerEvents {
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#refusal !== undefined) throw this.#refusal;
-      if (this.#queue.length + this.#aloneJobs.length >= (this.config.maxQueued ?? 4096))
+      if (this.queued >= (this.config.maxQueued ?? 4096))
         throw new HsmError(
           'overloaded',
           `Key store "${this.config.name}" has too many waiting jobs; try again later.`,
@@ -143,6 +130,11 @@ export class Pool implements WorkerEvents {
   /** Number of logged-in workers. */
   get readyWorkers(): number {
     return this.workers.reduce((count, worker) => count + (worker.ready ? 1 : 0), 0);
+  }
+
+  /** Jobs that wait for a worker. */
+  get queued(): number {
+    return this.#queue.length + this.#aloneJobs.length;
   }
 
   /** Number of keys that this pool created. A worker that starts now finds all of them. */

@@ -2,9 +2,16 @@
 import { cipherSuites } from '../../../proto/formats/ciphertext.js';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { HsmError, type KeyStoreState, type StoreTraits, type TokenDescription } from '../key-store.js';
+import {
+  HsmError,
+  type KeyStore,
+  type KeyStoreState,
+  type StoreTraits,
+  type TokenDescription,
+} from '../key-store.js';
 import type { StartSettings, TokenListing } from '../start-settings.js';
 import { jobs } from '../jobs/table.js';
+import type { KeyStoreStatistics } from '../statistics.js';
 import type { KeyStoreConfig } from './config.js';
 import type { LoginRefusal } from '../key-store-event.js';
 import { isRefusal, refusalText } from './latch.js';
@@ -59,14 +66,22 @@ export class Supervisor {
     this.pool = new Pool(config, (worker, loss, unanswered) => this.#lost(worker, loss, unanswered));
   }
 
-  /** How many workers there should be. */
-  get wanted(): number {
-    return this.#wanted;
+  /** Workers that should be there, that are logged in, and that have jobs now. */
+  get workers(): KeyStore['workers'] {
+    const { ready } = this.pool;
+    const busy = ready.filter(({ inFlight }) => inFlight.length > 0).length;
+    return { wanted: this.#wanted, ready: ready.length, busy };
   }
 
   /** State of the connection to the token. */
   get state(): KeyStoreState {
     return this.#current;
+  }
+
+  /** For metrics. */
+  get statistics(): KeyStoreStatistics {
+    const { counts, queued } = this.pool;
+    return { counts, queued, isLatched: this.#refused };
   }
 
   /**
@@ -265,6 +280,7 @@ export class Supervisor {
   #lost(worker: WorkerProcess, { reason }: Loss, unanswered: number): void {
     // A failed start is handled by its caller; on close all workers end.
     if (!worker.ready || this.#current === 'closed') return;
+    this.pool.counts.workersLost += 1;
     this.config.onEvent?.({ type: 'worker-lost', pid: worker.pid, reason, unanswered });
     const now = performance.now();
     if (now - this.#lastLoss > calm) this.#delay = 0;

@@ -11,6 +11,7 @@ import {
   errorCodes,
   forEachMessage,
 } from '../frames.js';
+import type { StoreCounts } from '../statistics.js';
 import type { KeyStoreConfig } from './config.js';
 import { Fifo } from './fifo.js';
 import type { Job } from './job.js';
@@ -42,6 +43,7 @@ export interface Loss {
 export interface WorkerEvents {
   /** Clock in milliseconds that does not advance while the daemon is paused. */
   readonly time: number;
+  readonly counts: StoreCounts;
   /** Some jobs were answered. */
   onAnswers(): void;
   /** The worker ended; called once. Its unanswered jobs are still in `inFlight`. */
@@ -152,6 +154,7 @@ export class WorkerProcess {
     if (writer === undefined) return;
     this.#writer = undefined;
     this.#frameWork = 0;
+    this.events.counts.batches.add(writer.count);
     const frame = writer.take();
     this.#channel.write(frame, () => {
       frame.fill(0);
@@ -229,7 +232,14 @@ export class WorkerProcess {
     this.#expectedWork -= job.expected;
     const cost = this.costs[job.kind.code] ?? 0;
     this.costs[job.kind.code] = cost + (microseconds - cost) / smoothing;
-    if (status === 0) job.answer(parts, this);
-    else job.reject(new HsmError(errorCodes[status - 1] ?? 'internal', parts[0]?.toString('utf8') ?? ''));
+    const calls = this.events.counts.calls[job.kind.code]!;
+    calls.durations.add(microseconds / 1e6);
+    if (status === 0) {
+      job.answer(parts, this);
+      return;
+    }
+    const code = errorCodes[status - 1] ?? 'internal';
+    calls.errors.add(code);
+    job.reject(new HsmError(code, parts[0]?.toString('utf8') ?? ''));
   };
 }

@@ -158,6 +158,12 @@ export class KeyStores {
     return findCustomKeyStore(this.options.records, customKeyStoreId)?.cloudHsmClusterId;
   }
 
+  /** The stores that are connected, the default one first. */
+  get connected(): readonly KeyStore[] {
+    const others = [...this.#connections.values()].map(({ store }) => store);
+    return [this.main, ...others.filter((store) => store !== undefined)];
+  }
+
   /** Every store's state by name, for the health report. */
   get states(): Record<string, string> {
     const states: Record<string, string> = { [this.main.name]: this.main.state };

@@ -39,9 +39,14 @@ export class Distribution {
   }
 }
 
-/** Counts by name. The names are those of a table, never what a client chose. */
+/** Counts by name. The names are those of a table, never what a client chose, so there are few of them. */
 export class Tally<Name extends string = string> {
-  readonly #counts = new Map<Name, number>();
+  readonly #counts: Map<Name, number>;
+
+  /** @param names that are counted from 0 on: Prometheus sees no rise of a count that was not there before */
+  constructor(names: readonly Name[] = []) {
+    this.#counts = new Map(names.map((name) => [name, 0]));
+  }
 
   add(name: Name, amount = 1): void {
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + amount);

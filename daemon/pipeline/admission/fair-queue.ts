@@ -1,6 +1,7 @@
 // Fair queueing: round-robin across principals. Each principal has a queue, so a request waits for other principals' requests
 // only while they are being executed. While several principals ask, each may execute few at a time.
 import { exceptions } from '../../../proto/errors.js';
+import { Tally } from '../../observability/metrics/distribution.js';
 import type { AnyOperation } from '../operation.js';
 import { Slots } from './slots.js';
 import { Buckets, type Quotas } from './rate-limits.js';
@@ -49,6 +50,8 @@ export interface Ticket {
 
 /** Admits requests, fairly across principals. */
 export class Admission {
+  /** Requests that were refused, by why. */
+  readonly throttled = new Tally(['quota', 'in-flight']);
   readonly #principals = new Map<string, Principal>();
   /** Principals with waiting requests, in round-robin order. */
   readonly #turns: Principal[] = [];
@@ -71,6 +74,11 @@ export class Admission {
     return this.#executing.taken(this.#generation);
   }
 
+  /** How many requests wait for their turn. */
+  get waiting(): number {
+    return this.#turns.reduce((sum, { waiting }) => sum + waiting.length, 0);
+  }
+
   /**
    * Counts a request in; each one that is let in must leave.
    * @param id unique id of a user or role, or the account
@@ -79,13 +87,14 @@ export class Admission {
   enter(id: string, operation: AnyOperation): Ticket {
     const principal = this.#principals.get(id) ?? this.#remember(id);
     if (principal.inFlight >= this.limits.inFlightPerPrincipal) {
+      this.throttled.add('in-flight');
       throw new exceptions.ThrottlingException(
         `At most ${this.limits.inFlightPerPrincipal} requests of a principal may be in flight.`,
         { retryAfter },
       );
     }
     const now = performance.now();
-    principal.buckets.take(this.quotas.of(operation), now);
+    this.#take(principal, operation, now);
     this.#notice(principal, Math.floor(now / attention));
     principal.inFlight += 1;
     if (principal.waiting.length === 0 && this.#hasPlace() && this.#hasShare(principal)) {
@@ -111,6 +120,15 @@ export class Admission {
     principal.executing.free(generation, this.#generation);
     this.#executing.free(generation, this.#generation);
     this.#giveTurns();
+  }
+
+  #take({ buckets }: Principal, operation: AnyOperation, now: number): void {
+    try {
+      buckets.take(this.quotas.of(operation), now);
+    } catch (error) {
+      this.throttled.add('quota');
+      throw error;
+    }
   }
 
   #hasPlace(): boolean {

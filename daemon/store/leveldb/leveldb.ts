@@ -1,5 +1,6 @@
 import { Level } from 'level';
 import { makeFolderSync, syncFolderSync } from '../../files/replace-file.js';
+import { Distribution, durationBounds } from '../../observability/metrics/distribution.js';
 import { findFolderFault, type FolderFault } from './leveldb-folder.js';
 import {
   type Change,
@@ -27,6 +28,10 @@ export class LevelStore implements MetadataStore {
   /** After a failed batch: the values of its keys before it. */
   #unwritten: readonly Precondition[] | undefined;
   #busySince: number | undefined;
+  /** Seconds of each batch, failed ones included. */
+  readonly writes = new Distribution(durationBounds);
+  /** Batches that were not written. */
+  failures = 0;
 
   private constructor(db: Level<string, Buffer>) {
     this.#db = db;
@@ -101,10 +106,16 @@ export class LevelStore implements MetadataStore {
   /** Applies changes atomically and durably. @throws StoreError 'precondition-failed', 'unavailable' */
   batch(changes: readonly (Put | Delete)[], preconditions: readonly Precondition[] = []): Promise<void> {
     const applied = this.#tail.then(() => {
-      this.#busySince = performance.now();
-      return this.#apply(changes, preconditions).finally(() => (this.#busySince = undefined));
+      const began = performance.now();
+      this.#busySince = began;
+      return this.#apply(changes, preconditions).finally(() => {
+        this.#busySince = undefined;
+        this.writes.add((performance.now() - began) / 1_000);
+      });
     });
-    this.#tail = applied.catch(() => undefined);
+    this.#tail = applied.catch(() => {
+      this.failures += 1;
+    });
     return applied;
   }
 

@@ -24,3 +24,30 @@ export function healthRoute(health: () => Health, head: () => AuditHead): Route 
     },
   };
 }
+
+/** Whether a probe's question is answered with yes. */
+export interface Probes {
+  /** Whether a restart would help nothing. */
+  readonly isLive: () => boolean;
+  /** Whether requests are served and operations succeed. */
+  readonly isReady: () => boolean;
+}
+
+/**
+ * Answers GET /livez and GET /readyz, for whoever restarts the daemon or sends it requests. What is wrong only /healthz says,
+ * over the unix socket.
+ */
+export function probeRoutes({ isLive, isReady }: Probes): Route[] {
+  return [probeRoute('/livez', 'live', isLive), probeRoute('/readyz', 'ready', isReady)];
+}
+
+function probeRoute(path: string, word: string, isSo: () => boolean): Route {
+  return {
+    name: `GET ${path}`,
+    takes: ({ method, url }) => method === 'GET' && url === path,
+    answer: (request, response) => {
+      const answer = isSo();
+      sendJson(request, response, answer ? 200 : 503, { [word]: answer });
+    },
+  };
+}

@@ -43,6 +43,11 @@ export class Listeners {
     return { port: this.#tls.port, httpPort: this.#http?.port };
   }
 
+  /** Each of them, with what is wrong with it. */
+  get states(): readonly Pick<Listener, 'kind' | 'problem'>[] {
+    return this.#all;
+  }
+
   /** What is wrong with the listeners, in words; none: clients are answered on all of them. */
   get problems(): readonly string[] {
     return this.#all.map(({ problem }) => problem).filter((problem) => problem !== undefined);

@@ -19,7 +19,7 @@ export class TcpListener implements Listener {
 
   constructor(
     private readonly server: Server | TlsServer,
-    private readonly kind: 'tls' | 'http',
+    readonly kind: 'tls' | 'http',
     private readonly address: TcpAddress,
     private readonly deps: ListenerDeps,
   ) {
@@ -34,7 +34,8 @@ export class TcpListener implements Listener {
   async open(): Promise<void> {
     const { server, deps } = this;
     const { host, port } = this.address;
-    await started(server, () => server.listen(port, host), `${host}:${port}`);
+    const setting = this.kind === 'tls' ? 'KEYHOLD_PORT' : 'listen.http.port';
+    await started(server, () => server.listen(port, host), `${host}:${port}`, setting);
     server.on('error', deps.notAccepted);
     const isTls = this.kind === 'tls';
     const name = `the ${isTls ? 'TLS' : 'HTTP'} port ${this.port}`;
@@ -54,7 +55,7 @@ export class TcpListener implements Listener {
 }
 
 /** Where this machine reaches a listener. */
-function localAddressOf(server: Server | TlsServer): TcpAddress {
+export function localAddressOf(server: Server | TlsServer): TcpAddress {
   const { address, port } = server.address() as AddressInfo;
   const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
   return { host: loopback[address] ?? address, port };

@@ -22,6 +22,7 @@ export interface TlsMaterial {
 
 /** Serves all protocols over TLS. */
 export class TlsListener implements Listener {
+  readonly kind = 'tls';
   readonly #server: Server;
   readonly #tcp: TcpListener;
   readonly #http2: Http2Sessions;

@@ -10,6 +10,7 @@ const pathInterval = 2_000;
 
 /** Serves the native protocol and requests on a unix socket. */
 export class UnixListener implements Listener {
+  readonly kind = 'unix';
   readonly #server: Server;
   #made: FileId | undefined;
   #pathProblem: string | undefined;

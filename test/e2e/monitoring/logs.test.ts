@@ -39,17 +39,17 @@ void t.test('the log begins with what runs where, and has requests where it is t
 
   daemon.configure('accessLog: true');
   await daemon.reload();
-  const keyId = keyMetadata!.keyId!;
+  const keyId = keyMetadata.keyId;
   const plaintext = Buffer.from('a secret that no log may show');
   const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
   await t.rejects(
-    client.decrypt({ ciphertextBlob: ciphertextBlob!, encryptionContext: { wrong: 'context' } }),
+    client.decrypt({ ciphertextBlob: ciphertextBlob, encryptionContext: { wrong: 'context' } }),
   );
   const [encrypted, refused] = await waitForRequests(daemon, 2);
   const root = 'arn:aws:iam::000000000000:root';
   const { accessKeyId } = daemon.credentials;
   const common = { level: 30, principal: root, accessKeyId, source: 'unix', transport: 'native' };
-  t.match(encrypted, { ...common, operation: 'Encrypt', keys: [keyMetadata!.arn], error: undefined });
+  t.match(encrypted, { ...common, operation: 'Encrypt', keys: [keyMetadata.arn], error: undefined });
   t.match(refused, { ...common, operation: 'Decrypt', error: 'InvalidCiphertextException' });
   for (const line of [encrypted!, refused!]) {
     t.match(line.requestId, /^[0-9a-f-]{36}$/);

@@ -1,0 +1,37 @@
+// Phase 6: the metrics, and the port on which monitoring reads them.
+import { Metrics } from '../../observability/metrics/metrics.js';
+import { probeRoutes, type Probes } from '../../transports/http/health.js';
+import { metricsRoute } from '../../transports/http/metrics.js';
+import { router } from '../../transports/http/router.js';
+import { MetricsListener } from '../../transports/listeners/metrics-listener.js';
+import { addHsmMetrics } from '../metrics/hsm.js';
+import { addRequestMetrics, type RequestParts } from '../metrics/requests.js';
+import { addServiceMetrics, type ServiceParts } from '../metrics/service.js';
+import { addStorageMetrics, type StorageParts } from '../metrics/storage.js';
+import type { Keys } from './keys.js';
+import type { Settings } from './settings.js';
+
+/** All that is measured. */
+export interface MonitoredParts extends RequestParts, StorageParts, Omit<ServiceParts, 'profile'> {
+  readonly stores: Keys['stores'];
+  readonly probes: Probes;
+}
+
+/** Makes the port for monitoring; nothing listens yet. @returns undefined where the configuration has none */
+export function makeMonitoring(
+  { config, log }: Settings,
+  parts: MonitoredParts,
+): MetricsListener | undefined {
+  if (!config.metrics) return undefined;
+  const metrics = new Metrics();
+  addServiceMetrics(metrics, { ...parts, profile: config.hsm.profile });
+  addRequestMetrics(metrics, parts);
+  addHsmMetrics(metrics, parts.stores);
+  addStorageMetrics(metrics, parts);
+  const onRequest = router({
+    routes: [metricsRoute(metrics), ...probeRoutes(parts.probes)],
+    allowedOrigins: [],
+    failed: (error) => log.error({ err: error }, 'metrics could not be read'),
+  });
+  return new MetricsListener(config.metrics, onRequest, log);
+}

@@ -1,0 +1,23 @@
+// GET /metrics, for Prometheus.
+import type { Metrics } from '../../observability/metrics/metrics.js';
+import type { Route } from './router.js';
+
+/** Milliseconds for which a text counts as new: however often somebody asks, reading costs little. */
+const freshness = 500;
+
+/** Answers GET /metrics. */
+export function metricsRoute(metrics: Metrics): Route {
+  let text: Promise<string> | undefined;
+  let readAt = -Infinity;
+  return {
+    name: 'GET /metrics',
+    takes: ({ method, url }) => method === 'GET' && url === '/metrics',
+    answer: async (request, response) => {
+      request.resume();
+      const now = performance.now();
+      if (!text || now - readAt > freshness) [text, readAt] = [metrics.text(), now];
+      const body = await text;
+      response.writeHead(200, { 'Content-Type': metrics.contentType }).end(body);
+    },
+  };
+}
