@@ -40,6 +40,7 @@ const allowed = {
     'identity',
     'policy',
     'audit/event',
+    'audit/query',
     'hsm/key-store',
     'hsm/secrets',
   ],

@@ -1,5 +1,6 @@
 // All commands of `keyhold`, as commander has them: what runs, and what help, completion and manual pages are made of.
 import { Command } from 'commander';
+import { addAuditCommands } from './commands/audit.js';
 import { addBackupCommand } from './commands/backup.js';
 import { addCompletionCommand } from './commands/completion.js';
 import { addIdentityCommands } from './commands/identity.js';
@@ -36,6 +37,7 @@ export function makeProgram(): Command {
   addMigrateCommand(program);
   addBackupCommand(program);
   addPolicyCommands(program);
+  addAuditCommands(program);
   const offline = [addVerifyOffline(program), addVersion(program), addCompletionCommand(program)];
   const withoutDaemon = new Set([...offline, ...addPrograms(program)]);
   addGlobalOptions(program, (command) => !withoutDaemon.has(command), applyGlobals);

@@ -41,6 +41,9 @@ const groups: Readonly<Record<string, string>> = {
 };
 const heading = 'Running Keyhold (on its own machine):';
 
+/** Programs whose commands also ask the daemon, and are added by commands/audit.ts. */
+const withOwnCommand: ReadonlySet<string> = new Set(['audit query', 'audit tail']);
+
 /**
  * Adds `keyhold init`, `keyhold audit verify` and so on. They read their own arguments.
  * @returns their commands
@@ -48,10 +51,10 @@ const heading = 'Running Keyhold (on its own machine):';
 export function addPrograms(program: Command): ReadonlySet<Command> {
   return new Set(
     programs.flatMap((each) => {
-      if (each === stoppedBackup) return [];
       const [words, , description] = each;
+      if (each === stoppedBackup || withOwnCommand.has(words)) return [];
       const [first = '', second] = words.split(' ');
-      return parentOf(program, second && first)
+      return (second === undefined ? program : groupOf(program, first))
         .command(second ?? first)
         .description(description)
         .helpGroup(second === undefined ? heading : 'Commands:')
@@ -63,17 +66,14 @@ export function addPrograms(program: Command): ReadonlySet<Command> {
   );
 }
 
-/** The program itself, or its command of a name, added where there is none yet. */
-function parentOf(program: Command, group: string | undefined): Command {
-  if (!group) return program;
-  const existing = program.commands.find((command) => command.name() === group);
-  return (
-    existing ??
-    program
-      .command(group)
-      .description(groups[group] ?? '')
-      .helpGroup(heading)
-  );
+/** The command of a group such as `audit`, added where there is none yet. */
+export function groupOf(program: Command, name: string): Command {
+  const existing = program.commands.find((command) => command.name() === name);
+  if (existing) return existing;
+  return program
+    .command(name)
+    .description(groups[name] ?? '')
+    .helpGroup(heading);
 }
 
 /** Runs an admin program in the terminal of this one; its exit status becomes that of this process. */

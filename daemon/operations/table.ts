@@ -6,6 +6,7 @@ import { adoptionOperations } from './keyhold/adoption.js';
 import { backupOperations } from './keyhold/backup.js';
 import { migrationOperations } from './keyhold/migration.js';
 import { aliasOperations } from './kms/aliases.js';
+import { auditOperations } from './keyhold/audit.js';
 import { attachmentOperations } from './iam/attachments.js';
 import { cryptographicOperations } from './kms/cryptographic.js';
 import { customKeyStoreOperations } from './kms/custom-key-stores.js';
@@ -57,6 +58,7 @@ const entries: readonly AnyOperation[] = [
   ...backupOperations,
   ...seedOperations,
   ...statusOperations,
+  ...auditOperations,
   ...userOperations,
   ...roleOperations,
   ...managedPolicyOperations,

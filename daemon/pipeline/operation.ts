@@ -8,6 +8,7 @@ import type { Caller } from '../identity/caller.js';
 import type { IdentityServices } from '../identity/services.js';
 import type { Secrets } from '../hsm/secrets.js';
 import type { TrustedRole } from '../policy/engine/caller-policies.js';
+import type { AuditReader } from '../audit/query/newest.js';
 import type { RecordChange, Records } from '../store/records/records.js';
 import type { RequestContext } from './request-context.js';
 
@@ -21,6 +22,8 @@ export interface Services extends KeyServices, IdentityServices, BackupServices 
   readonly records: Records;
   /** Seals secrets under a key in the HSM. */
   readonly secrets: Secrets;
+  /** Reads the audit log. */
+  readonly auditReader: AuditReader;
   /** How the daemon is. */
   readonly status: () => ResponseOf<'GetStatus'>;
   /** Whether SeedKey is allowed. */

@@ -19,6 +19,13 @@ const written: Readonly<Record<string, readonly (readonly [text: string, line: s
     ['completion in this shell', '. <(keyhold completion bash)'],
   ],
   status: [['', 'keyhold status']],
+  'audit query': [
+    ['who was refused today', 'keyhold audit query --outcome failure --since 1d'],
+    ['who used a key', 'keyhold audit query --key alias/app --event Decrypt --since 7d'],
+    ['through the daemon, from any machine', 'keyhold audit query --remote --principal user/alice'],
+  ],
+  'audit tail': [['', 'keyhold audit tail -f']],
+  'query-audit': [['', 'keyhold query-audit --outcome failure --since 1d']],
   ls: [
     ['keys that nobody has used for three months', 'keyhold ls --state Enabled --unused-for 90d'],
     ['IDs for a script', "keyhold ls --tag team=red --query 'Keys[].KeyId' --output text"],

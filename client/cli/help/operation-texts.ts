@@ -120,6 +120,7 @@ export const operationGroups = {
   },
   'The daemon:': {
     GetStatus: 'Shows how the daemon is: health, HSM workers, audit log, and what is due.',
+    QueryAudit: 'Finds the newest records of the audit log that pass filters.',
   },
 } as const satisfies Readonly<Record<string, Texts>>;
 

@@ -1,14 +1,16 @@
 // `keyhold audit query`: the records of the audit log that pass all filters, with or without a running daemon.
 import { once } from 'node:events';
 import { Command, Option } from 'commander';
-import { type Filter, filterSpecs } from '../../audit/query/filters.js';
+import { readableAuditLine } from '../../../proto/audit-lines.js';
 import { type Match, query } from '../../audit/query/query.js';
-import { addHomeOption, endWithReader, exitCodes, runProgram, UsageError } from '../program.js';
+import { addHomeOption, endWithReader, exitCodes, runProgram } from '../program.js';
+import { addFilterOptions, readFilters } from './filter-options.js';
 import { logDirectory } from './log-directory.js';
 
 /** The formats of a record on standard output. */
 const outputs: Readonly<Record<string, (match: Match) => string | Buffer>> = {
   json: ({ line }) => line,
+  readable: ({ line }) => readableAuditLine(line.toString()),
   text: ({ record: { sequence, eventTime, eventName, eventType, userIdentity, resources, errorCode } }) =>
     [
       sequence,
@@ -35,11 +37,14 @@ const program = addHomeOption(new Command('keyhold audit query'))
   .description('Prints the records of the audit log that pass all filters.')
   .option('--dir <dir>', 'folder of a copy of the log')
   .addOption(
-    new Option('--output <format>', 'json: the original lines; text: columns separated by tabs')
+    new Option(
+      '--output <format>',
+      'json: the original lines; text: columns separated by tabs; readable: for people',
+    )
       .choices(Object.keys(outputs))
       .default('json'),
   );
-for (const { flags, description } of Object.values(filterSpecs)) program.option(flags, description);
+addFilterOptions(program);
 
 /** @returns 0, also if nothing was found; 1 if lines of the log are not records */
 async function run(): Promise<number> {
@@ -55,16 +60,6 @@ async function run(): Promise<number> {
   });
   await print(matches, outputs[options.output]!);
   return code;
-}
-
-function readFilters(options: Options, now: number): Filter[] {
-  return Object.entries(filterSpecs).flatMap(([name, { parse }]) => {
-    const argument = options[name];
-    if (argument === undefined) return [];
-    const filter = argument === '' ? 'not empty' : parse(argument, now);
-    if (typeof filter === 'string') throw new UsageError(`--${name} '${argument}': it must be ${filter}`);
-    return [filter];
-  });
 }
 
 async function print(matches: Iterable<Match>, render: (match: Match) => string | Buffer): Promise<void> {

@@ -1,12 +1,17 @@
-// `keyhold audit tail`: prints the newest records of the audit log, one line of JSON each.
+// `keyhold audit tail`: the newest records of the audit log that pass all filters.
 import { once } from 'node:events';
 import { type FSWatcher, watch } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { readableAuditLine } from '../../../proto/audit-lines.js';
 import { fileName, fileNumbers } from '../../audit/chain.js';
+import type { Filter } from '../../audit/query/filters.js';
+import { query } from '../../audit/query/query.js';
+import { parseRecord } from '../../audit/query/record.js';
 import { Signal } from '../../audit/signal.js';
 import { addHomeOption, exitCodes, runProgram, UsageError, wholeNumber } from '../program.js';
+import { addFilterOptions, readFilters } from './filter-options.js';
 import { logDirectory } from './log-directory.js';
 
 /** Milliseconds after which the file is read without a notification, because some file systems send none. */
@@ -21,13 +26,67 @@ interface Position {
 }
 
 const program = addHomeOption(new Command('keyhold audit tail'))
-  .description('Prints the newest records of the audit log, one line of JSON each.')
-  .option('-f, --follow', 'print new records as they are appended, until Ctrl-C')
-  .option('-n, --lines <n>', 'number of records', wholeNumber, 10);
+  .description('Prints the newest records of the audit log that pass all filters.')
+  .option('-f, --follow', 'go on with what is appended, until Ctrl-C')
+  .option('-n, --lines <n>', 'how many records', wholeNumber, 10)
+  .addOption(
+    new Option('--output <format>', 'json: the lines as they are; readable: for people')
+      .choices(['json', 'text', 'readable'])
+      .default('json'),
+  );
+addFilterOptions(program);
+
+interface Options extends Readonly<Record<string, unknown>> {
+  readonly follow?: boolean;
+  readonly lines: number;
+  readonly output: string;
+}
+
+/** What is printed of the log: its lines that pass the filters, as they are or for people. */
+class Selection {
+  readonly #filters: readonly Filter[];
+  readonly #isRaw: boolean;
+
+  constructor(options: Options) {
+    this.#filters = readFilters(options, Date.now());
+    this.#isRaw = options.output === 'json';
+  }
+
+  get isAll(): boolean {
+    return this.#filters.length === 0;
+  }
+
+  /** The newest lines of a log that pass, oldest first. */
+  newest(directory: string, lines: number): string {
+    const found: string[] = [];
+    for (const { line } of query(directory, this.#filters, () => undefined)) {
+      found.push(line.toString());
+      if (found.length > lines) found.shift();
+    }
+    return this.#textOf(found);
+  }
+
+  /** What to print of whole lines with line feeds. */
+  of(block: Buffer): Buffer | string {
+    if (this.isAll && this.#isRaw) return block;
+    const lines = block.toString().split('\n').slice(0, -1);
+    return this.#textOf(lines.filter((line) => this.#passes(line)));
+  }
+
+  #passes(line: string): boolean {
+    const record = this.isAll ? undefined : parseRecord(Buffer.from(line));
+    return this.isAll || (record !== undefined && this.#filters.every(({ passes }) => passes(record)));
+  }
+
+  #textOf(lines: readonly string[]): string {
+    return lines.map((line) => `${this.#isRaw ? line : readableAuditLine(line)}\n`).join('');
+  }
+}
 
 /** @returns 0, also after Ctrl-C or when the reader of the output has exited */
 async function run(): Promise<number> {
-  const { follow, lines } = program.opts<{ follow?: boolean; lines: number }>();
+  const options = program.opts<Options>();
+  const selection = new Selection(options);
   const ended = new AbortController();
   const end = () => ended.abort();
   process.once('SIGINT', end).once('SIGTERM', end);
@@ -35,20 +94,27 @@ async function run(): Promise<number> {
     if (error.code !== 'EPIPE') throw error;
     end();
   });
-  await tail(logDirectory(program), lines, follow === true, ended.signal);
+  await tail(logDirectory(program), options, selection, ended.signal);
   return exitCodes.done;
 }
 
-async function tail(directory: string, lines: number, follow: boolean, ended: AbortSignal): Promise<void> {
+async function tail(
+  directory: string,
+  { lines, follow }: Options,
+  selection: Selection,
+  ended: AbortSignal,
+): Promise<void> {
   const changed = new Signal();
   ended.addEventListener('abort', () => changed.raise());
   const watcher = watchDirectory(directory, changed);
   try {
-    const position = await lastLines(directory, lines);
+    // With filters the newest that pass may be anywhere in the log; then it goes on behind its last line.
+    const position = await lastLines(directory, selection.isAll ? lines : 0);
+    if (!selection.isAll) await print(selection.newest(directory, lines), ended);
     while (!ended.aborted) {
       const later = fileNumbers(await readdir(directory)).find((number) => number > position.number);
-      // Nothing is appended to a file once the next one exists, so this reads all of it.
-      await printFrom(directory, position, ended);
+      // Nothing is appended to a file after the next one exists, so what is read now is all of it.
+      await printFrom(directory, { position, selection, ended });
       if (later !== undefined) [position.number, position.offset] = [later, 0];
       else if (follow) await changed.wait(lookInterval);
       else return;
@@ -85,8 +151,11 @@ async function lastLines(directory: string, lines: number): Promise<Position> {
   return { number: numbers.at(-1) ?? newest, offset: 0 };
 }
 
-/** Prints the complete lines from a position onwards, and advances the position. */
-async function printFrom(directory: string, position: Position, ended: AbortSignal): Promise<void> {
+/** Prints the complete lines from a position on, and moves it behind them. */
+async function printFrom(
+  directory: string,
+  { position, selection, ended }: { position: Position; selection: Selection; ended: AbortSignal },
+): Promise<void> {
   const handle = await openFile(directory, position.number);
   try {
     let block = Buffer.alloc(blockLength);
@@ -95,7 +164,7 @@ async function printFrom(directory: string, position: Position, ended: AbortSign
       const { bytesRead } = await handle.read(block, 0, block.length, position.offset);
       const end = block.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
       if (end > 0) {
-        await print(Buffer.from(block.subarray(0, end)), ended);
+        await print(selection.of(Buffer.from(block.subarray(0, end))), ended);
         position.offset += end;
       } else if (bytesRead === block.length) block = Buffer.alloc(2 * block.length);
       else return;
@@ -105,7 +174,7 @@ async function printFrom(directory: string, position: Position, ended: AbortSign
   }
 }
 
-async function print(lines: Buffer, ended: AbortSignal): Promise<void> {
+async function print(lines: Buffer | string, ended: AbortSignal): Promise<void> {
   if (process.stdout.write(lines)) return;
   await once(process.stdout, 'drain', { signal: ended }).catch(() => undefined);
 }

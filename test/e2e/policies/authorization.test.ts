@@ -145,6 +145,7 @@ const rows: Readonly<Record<string, Row>> = {
   UpdateAccessKey: ofCaller({ ...nobody, accessKeyId: 'AKIAAAAAAAAAAAAAAAAA', status: 'Inactive' }),
   DeleteAccessKey: ofCaller({ ...nobody, accessKeyId: 'AKIAAAAAAAAAAAAAAAAA' }),
   GetStatus: ofCaller({}),
+  QueryAudit: ofCaller({}),
   ExplainPolicy: ofCaller({ principal: 'user/nobody', action: 'kms:ListKeys' }),
   AssumeRole: {
     by: 'trust',

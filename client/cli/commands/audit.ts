@@ -1,0 +1,117 @@
+// keyhold audit query and audit tail: the log of this machine, or through the daemon for who may.
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { QueryAuditRequest } from '../../../proto/generated/messages.js';
+import { readableAuditLine } from '../../../proto/audit-lines.js';
+import { shapeByName } from '../../../proto/schema/descriptor.js';
+import type { Client } from '../../client.js';
+import { optionText } from '../help/option-texts.js';
+import { UsageError } from '../input/values.js';
+import { paintFor } from '../output/style.js';
+import { groupOf, runAdminProgram } from '../programs.js';
+import { withClient } from '../session.js';
+
+const formats = ['json', 'text', 'readable'] as const;
+
+interface Options extends Readonly<Record<string, unknown>> {
+  readonly remote?: boolean;
+  readonly home?: string;
+  readonly dir?: string;
+  readonly follow?: boolean;
+  readonly lines?: number;
+  readonly output?: (typeof formats)[number];
+}
+
+const defaultLines = 10;
+
+/** The filters: fields of QueryAudit, and options of the programs on the daemon's machine. */
+const filters = shapeByName
+  .get('QueryAudit')!
+  .request.fields.map(({ name }) => name)
+  .filter((name) => name !== 'limit' && name !== 'marker');
+
+/** Adds `keyhold audit query` and `keyhold audit tail`. */
+export function addAuditCommands(program: Command): void {
+  const group = groupOf(program, 'audit');
+  const query = group
+    .command('query')
+    .description('Finds audit records by key, principal, event, outcome and time. Older records come first.')
+    .option('--dir <dir>', 'a copy of the log elsewhere')
+    .option('-n, --lines <n>', 'with --remote: the most records, the newest; 100 if not given', wholeNumber);
+  const tail = group
+    .command('tail')
+    .description('Shows the newest audit records that pass all filters; -f follows the log.')
+    .option('-f, --follow', "go on with what is appended, until Ctrl-C; on the daemon's machine")
+    .option('-n, --lines <n>', `how many records; ${defaultLines} if not given`, wholeNumber);
+  for (const command of [query, tail]) {
+    for (const name of filters)
+      command.addOption(
+        new Option(`--${name} <value>`, optionText('QueryAudit', name)).helpGroup('Filters:'),
+      );
+    command
+      .option('--home <dir>', "the daemon's home on this machine; KEYHOLD_HOME if not given")
+      .option('--remote', 'ask the daemon, which needs keyhold:QueryAudit; so it is where no home is given')
+      .addOption(
+        new Option('--output <format>', 'readable on a terminal and json elsewhere, if not given').choices(
+          formats,
+        ),
+      );
+  }
+  query.action((options: Options, command: Command) => run('query', options, command));
+  tail.action((options: Options, command: Command) => run('tail', options, command));
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9][0-9]{0,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1 on.');
+  return Number(text);
+}
+
+/** Options that only a connection has: who gives them asks the daemon. */
+const ofConnection = ['endpointUrl', 'profile', 'caBundle'];
+
+async function run(name: 'query' | 'tail', options: Options, command: Command): Promise<void> {
+  const { remote, dir, output } = options;
+  const home = options.home ?? (process.env.KEYHOLD_HOME || undefined);
+  const isLocal =
+    !remote && (dir ?? home) !== undefined && ofConnection.every((each) => options[each] === undefined);
+  const format = output ?? (process.stdout.isTTY ? 'readable' : 'json');
+  if (isLocal) {
+    await runAdminProgram([`audit ${name}`, `audit/${name}`, ''], argumentsOf(command, format));
+    return;
+  }
+  if (dir !== undefined || options.home !== undefined || options.follow)
+    throw new UsageError('--dir, --home and --follow are for the log of this machine, not with --remote.');
+  const request = Object.fromEntries(filters.map((filter) => [filter, options[filter]])) as QueryAuditRequest;
+  const most = options.lines ?? (name === 'tail' ? defaultLines : 100);
+  await withClient(async (client) => printLines(await newest(client, request, most), format), 'QueryAudit');
+}
+
+/** The command line of the program on the daemon's machine. */
+function argumentsOf(command: Command, format: string): string[] {
+  const own = ['dir', 'home', 'follow', 'lines', ...filters];
+  const given = own.flatMap((name) => {
+    const value: unknown = command.getOptionValue(name);
+    if (value === undefined || (name === 'lines' && command.name() === 'query')) return [];
+    return value === true ? [`--${name}`] : [`--${name}`, `${value as string | number}`];
+  });
+  return [...given, '--output', format];
+}
+
+/** Records up to a number, in the log's order. A page may be empty: the daemon reads a part of the log at a time. */
+async function newest(client: Client, request: QueryAuditRequest, most: number): Promise<string[]> {
+  const found: string[] = [];
+  for (let marker: string | undefined, more = true; more && found.length < most;) {
+    const limit = Math.min(1000, most - found.length);
+    const { records = [], nextMarker } = await client.queryAudit({ ...request, limit, marker });
+    found.push(...records);
+    marker = nextMarker;
+    more = nextMarker !== undefined;
+  }
+  return found.reverse();
+}
+
+function printLines(lines: readonly string[], format: string): void {
+  const paint = paintFor(process.stdout);
+  const textOf =
+    format === 'json' ? (line: string) => line : (line: string) => readableAuditLine(line, paint);
+  process.stdout.write(lines.map((line) => `${textOf(line)}\n`).join(''));
+}
