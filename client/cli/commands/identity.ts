@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { type OperationName, shapeByName } from '../../../proto/schema/descriptor.js';
 import type { Client } from '../../client.js';
 import { ServiceError } from '../../errors.js';
+import { confirm, yesOption } from '../confirmation.js';
 import { writeCredentials } from '../credentials-file.js';
 import { addOutputOptions, type OutputOptions, print, printResponse, toAwsNames } from '../output/output.js';
 import { pagesOf } from '../pages.js';
@@ -46,9 +47,19 @@ export function addIdentityCommands(program: Command): void {
       run('CreateRole', options, (client) => client.createRole(roleRequest(roleName, options))),
     );
   add('list', 'Lists users and roles.').action((options: OutputOptions) => list(options));
-  add('delete', 'Deletes a user or role that has no policies and no access keys.')
+  add('show', 'Shows all of a user or role: policies, boundary, tags, access keys or trust policy.')
     .argument('<principal>', principalForms)
     .action((principal: string, options: OutputOptions) =>
+      withClient(async (client) => {
+        const { kind, name } = await findIdentity(client, principal);
+        const { showIdentity } = await import('./identity-show.js');
+        await showIdentity(client, kind, name, options);
+      }, 'GetUser'),
+    );
+  add('delete', 'Deletes a user or role that has no policies and no access keys.')
+    .argument('<principal>', principalForms)
+    .addOption(yesOption())
+    .action((principal: string, options: ConfirmedOptions) =>
       onIdentity(principal, options, {
         user: ['DeleteUser', (client, userName) => client.deleteUser({ userName })],
         role: ['DeleteRole', (client, roleName) => client.deleteRole({ roleName })],
@@ -114,9 +125,17 @@ export function addIdentityCommands(program: Command): void {
     );
   add('delete-access-key', 'Deletes an access key.')
     .argument('<access-key-id>', 'its ID')
-    .action((accessKeyId: string, options: OutputOptions) =>
-      run('DeleteAccessKey', options, (client) => client.deleteAccessKey({ accessKeyId })),
+    .addOption(yesOption())
+    .action((accessKeyId: string, options: ConfirmedOptions) =>
+      run('DeleteAccessKey', options, async (client) => {
+        await confirm(client, 'DeleteAccessKey', { accessKeyId }, options.yes === true);
+        return client.deleteAccessKey({ accessKeyId });
+      }),
     );
+}
+
+interface ConfirmedOptions extends OutputOptions {
+  readonly yes?: boolean;
 }
 
 interface CreateOptions extends OutputOptions {
@@ -170,7 +189,7 @@ type Call = (client: Client, name: string) => Promise<object>;
 /** Calls the operation for the kind of identity that is named. */
 function onIdentity(
   text: string,
-  options: OutputOptions,
+  options: ConfirmedOptions,
   calls: Readonly<Record<Identity['kind'], readonly [OperationName, Call]>>,
 ): Promise<void> {
   let operation: OperationName = 'GetUser';
@@ -179,6 +198,7 @@ function onIdentity(
       const { kind, name } = await findIdentity(client, text);
       const [named, call] = calls[kind];
       operation = named;
+      await confirm(client, operation, { [`${kind}Name`]: name }, options.yes === true);
       await printResponse(operation, await call(client, name), options);
     },
     () => operation,

@@ -14,6 +14,7 @@ import { hasPages, type Listed, type Message, type PageOptions, readPages } from
 import { operationTexts } from '../help/operation-texts.js';
 import { optionText } from '../help/option-texts.js';
 import { requiredHeading } from '../help/headings.js';
+import { asksFirst, confirm, yesOption } from '../confirmation.js';
 import { withClient } from '../session.js';
 import type { Tree } from '../input/shorthand.js';
 import {
@@ -43,6 +44,7 @@ export function addOperationCommands(program: Command): void {
     addOutputOptions(command);
     for (const option of inputOptions()) command.addOption(option);
     if (hasPages(shape)) for (const option of pageOptions()) command.addOption(option);
+    if (asksFirst(shape.name)) command.addOption(yesOption());
     command.action((options: OperationOptions) => run(shape, options));
   }
 }
@@ -89,6 +91,7 @@ async function run(shape: OperationShape, options: OperationOptions): Promise<vo
   const request = await requestOf(shape, options);
   await withClient(async (client) => {
     const methods = client as unknown as Record<string, (request: Message) => Promise<Message>>;
+    await confirm(client, shape.name, request, options.yes === true);
     const invoke = (page: Message) => methods[shape.field]!(page);
     const { response, nextToken }: Listed = hasPages(shape)
       ? await readPages(shape, request, options, invoke)

@@ -1,0 +1,118 @@
+// Dangerous commands say what they will do, and ask, where a person sits at a terminal. In a pipe they do not ask, as the AWS
+// CLI does not, so scripts keep working.
+import { createInterface } from 'node:readline/promises';
+import { Option } from 'commander';
+import type { OperationName } from '../../proto/schema/descriptor.js';
+import { shown } from '../../proto/text.js';
+import type { Client } from '../client.js';
+import { ifAllowed } from './commands/parts.js';
+import { paintFor } from './output/style.js';
+import { relativeText, timeText } from './output/times.js';
+
+type Request = Readonly<Record<string, unknown>>;
+
+/** What a command will do: a sentence, from its request. */
+type Consequence = (request: Request) => string;
+
+const defaultWindow = 30;
+const secondsPerDay = 86_400;
+const named = (value: unknown) => `'${shown(String(value))}'`;
+
+/** By operation: what it will do, where that loses something or stops somebody. */
+const consequences: Readonly<Partial<Record<OperationName, Consequence>>> = {
+  ScheduleKeyDeletion: ({ pendingWindowInDays = defaultWindow }) => {
+    const days = Number(pendingWindowInDays);
+    const date = timeText(Date.now() / 1000 + days * secondsPerDay);
+    return `The key stops working now. Its material is destroyed in ${days} days (${date}); nothing it encrypted can be decrypted then. Until that day cancel-key-deletion keeps it.`;
+  },
+  DisableKey: () => 'Every use of the key is refused from now on, until enable-key.',
+  DeleteImportedKeyMaterial: () =>
+    'The material is destroyed in the HSM now. The key works again only when the same material is imported again.',
+  DeleteAlias: ({ aliasName }) =>
+    `Requests that name ${named(aliasName)} are refused from now on. The key stays.`,
+  DeleteCustomKeyStore: () => 'The key store is removed. Its token is not changed.',
+  DisconnectCustomKeyStore: () => 'The keys of the key store cannot be used until it is connected again.',
+  DeleteUser: ({ userName }) =>
+    `User ${named(userName)} is deleted. A new user of that name inherits nothing.`,
+  DeleteRole: ({ roleName }) => `Role ${named(roleName)} is deleted. Its sessions end now.`,
+  DeletePolicy: ({ policyArn }) => `Policy ${named(policyArn)} is deleted.`,
+  DeleteAccessKey: ({ accessKeyId }) =>
+    `Access key ${named(accessKeyId)} is deleted, and cannot be restored. update-access-key --status Inactive only stops it.`,
+};
+
+/** Whether an operation is one that asks. */
+export function asksFirst(operation: OperationName): boolean {
+  return consequences[operation] !== undefined;
+}
+
+/** The option that answers the question beforehand. */
+export function yesOption(): Option {
+  return new Option('--yes', 'do not ask; in a pipe nothing asks');
+}
+
+/** The person at the terminal said no. Exit status 1. */
+export class NotConfirmed extends Error {
+  override readonly name = 'NotConfirmed';
+
+  constructor() {
+    super('Nothing was done.');
+  }
+}
+
+/**
+ * Says what a command will do and asks whether to go on, if standard input and standard error are a terminal. For a key it
+ * shows its aliases, its state and when it was last used.
+ * @param isAgreed whether --yes was given
+ * @throws NotConfirmed
+ */
+export async function confirm(
+  client: Client,
+  operation: OperationName,
+  request: Request,
+  isAgreed: boolean,
+): Promise<void> {
+  const consequence = consequences[operation];
+  if (!consequence || isAgreed || !process.stdin.isTTY || !process.stderr.isTTY) return;
+  const paint = paintFor(process.stderr);
+  const { keyId } = request;
+  if (typeof keyId === 'string')
+    for (const line of await keyFacts(client, keyId)) process.stderr.write(`${line}\n`);
+  process.stderr.write(`${paint('yellow', consequence(request))}\n`);
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  // Ctrl-C and the end of input are a no.
+  const ended = new AbortController();
+  lines.once('SIGINT', () => ended.abort()).once('close', () => ended.abort());
+  try {
+    const answer = await lines.question('Go on? [y/N] ', { signal: ended.signal });
+    if (/^y(es)?$/i.test(answer.trim())) return;
+  } catch (error) {
+    if (!ended.signal.aborted) throw error;
+    process.stderr.write('\n');
+  } finally {
+    lines.close();
+  }
+  throw new NotConfirmed();
+}
+
+/** What tells a person which key it is, and whether somebody needs it. */
+async function keyFacts(client: Client, keyId: string): Promise<string[]> {
+  const metadata = (await ifAllowed(client.describeKey({ keyId })))?.keyMetadata;
+  const id = metadata?.keyId ?? keyId;
+  const [usage, listed] = await Promise.all([
+    ifAllowed(client.getKeyLastUsage({ keyId: id })),
+    ifAllowed(client.listAliases({ keyId: id })),
+  ]);
+  const names = (listed?.aliases ?? []).map(({ aliasName }) => aliasName).join(', ');
+  const title = [`Key ${metadata?.keyId ?? shown(keyId)}`, names, metadata?.keySpec, metadata?.keyState];
+  const facts = [title.filter(Boolean).join(', ')];
+  if (metadata?.description) facts.push(`  ${shown(metadata.description)}`);
+  if (usage) {
+    const last = usage.keyLastUsage;
+    facts.push(
+      last?.timestamp === undefined
+        ? '  never used'
+        : `  last used ${relativeText(last.timestamp)} (${last.operation}, ${timeText(last.timestamp)})`,
+    );
+  }
+  return facts;
+}
