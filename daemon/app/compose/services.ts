@@ -1,7 +1,6 @@
 // Phase 4: identities, the pipeline with its operations, and the background work.
 import { defaultFieldLimits } from '../../config/schema.js';
 import { AuditReader } from '../../audit/query/newest.js';
-import { homePaths } from '../../files/home.js';
 import { AccessKeys } from '../../identity/access-keys.js';
 import { Authenticator } from '../../identity/authenticator.js';
 import { ClientCertificates } from '../../identity/certificates/certificates.js';
