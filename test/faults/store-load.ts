@@ -13,8 +13,6 @@ const symmetric = importTarget({ keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYP
 const peer = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
 const point = peer.publicKey.export({ type: 'spki', format: 'der' }).subarray(-65);
 
-/** Milliseconds between the requests of a caller: more load would only take the CPU from what is tested. */
-const pause = 20;
 const digest = randomBytes(32);
 /** What may be answered while the HSM fails: nothing was done that is not undone, and it may be tried again. */
 const retryable = ['unavailable', 'timeout', 'overloaded', 'internal', 'no-session'];
@@ -95,7 +93,7 @@ export class StoreLoad {
       }
       this.answers.set(code, (this.answers.get(code) ?? 0) + 1);
       if (performance.now() - began > 60_000) this.findings.push(`${name} was answered late`);
-      await sleep(pause);
+      await sleep(5);
     }
   }
 

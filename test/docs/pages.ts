@@ -1,0 +1,67 @@
+// The commands that pages of Markdown show.
+
+/** What a page says about running a block, in a comment before it that readers do not see. */
+const remarks = {
+  /** `<!-- not run: needs a TPM -->` */
+  notRun: /^<!-- not run: (.+) -->$/,
+  /** The daemon is stopped while the block runs. */
+  stopped: /^<!-- with the daemon stopped -->$/,
+  /** The daemon is started anew before the block runs. */
+  restarted: /^<!-- after a restart -->$/,
+};
+
+/** A fenced block of commands. */
+export interface Block {
+  /** Of its first command, from 1. */
+  readonly line: number;
+  readonly text: string;
+  /** Why it is not run. */
+  readonly notRun: string | undefined;
+  readonly daemon: 'running' | 'stopped' | 'restarted';
+  /** What it prints, by its own words: `echo 'text'` after `&&` or `||`, and comments such as `# prints 'text'`. */
+  readonly prints: readonly string[];
+}
+
+/** @returns the blocks of commands of a page, in their order */
+export function blocksOf(page: string): Block[] {
+  const lines = page.split('\n');
+  const blocks: Block[] = [];
+  let remark = '';
+  for (let at = 0; at < lines.length; at++) {
+    const fence = /^( *)```(\w*)$/.exec(lines[at]!);
+    if (fence === null) {
+      if (lines[at] !== '') remark = lines[at]!.trim();
+      continue;
+    }
+    const [, indent = '', language = ''] = fence;
+    const end = lines.indexOf(`${indent}\`\`\``, at + 1);
+    const text = lines.slice(at + 1, end).map((line) => line.slice(indent.length));
+    if (/^(sh|bash|shell|console)$/.test(language))
+      blocks.push(blockOf(at + 2, `${text.join('\n')}\n`, remark));
+    [at, remark] = [end, ''];
+  }
+  return blocks;
+}
+
+function blockOf(line: number, text: string, remark: string): Block {
+  return {
+    line,
+    text,
+    notRun: remarks.notRun.exec(remark)?.[1],
+    daemon: remarks.stopped.test(remark)
+      ? 'stopped'
+      : remarks.restarted.test(remark)
+        ? 'restarted'
+        : 'running',
+    prints: [...text.matchAll(/(?:(?:&&|\|\|) echo|# prints) '([^']+)'/g)].map(([, words]) => words!),
+  };
+}
+
+/** @returns lines of indented code that are commands: the runner of blocks would not see them */
+export function commandsOutsideBlocks(page: string): string[] {
+  const fenced = /^( *)```[^]*?^\1```$/gm;
+  return page
+    .replace(fenced, '')
+    .split('\n')
+    .filter((line) => /^ {4,}(keyhold|aws|curl|npm|openssl|systemctl|\.\/|\. )(\s|\w)/.test(line));
+}

@@ -1,0 +1,66 @@
+// One shell that runs blocks of commands one after another, as a reader's terminal does.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Writable } from 'node:stream';
+
+/** Reads names of files from descriptor 3 and runs each in this shell, until a command fails. */
+const driver = `
+shopt -s expand_aliases
+set -eE -o pipefail
+while read -r file <&3; do
+  . "$file" 3<&- </dev/null
+  echo done >&4
+done
+`;
+
+/** What a block printed, on both outputs. */
+export interface Ran {
+  readonly succeeded: boolean;
+  readonly output: string;
+}
+
+export class Shell {
+  readonly #child;
+  readonly #done;
+  #output = '';
+  #count = 0;
+
+  /** @param folder where it begins */
+  constructor(
+    private readonly folder: string,
+    env: NodeJS.ProcessEnv,
+  ) {
+    this.#child = spawn('bash', ['-c', driver], {
+      cwd: folder,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+    });
+    for (const stream of [this.#child.stdout, this.#child.stderr])
+      stream!.on('data', (data: Buffer) => (this.#output += data.toString()));
+    this.#done = createInterface({ input: this.#child.stdio[4] as NodeJS.ReadableStream });
+  }
+
+  /** Runs commands, which share variables, aliases and folder with those before. After a failure the shell is gone. */
+  async run(commands: string): Promise<Ran> {
+    const file = join(this.folder, `.block-${this.#count++}`);
+    writeFileSync(file, commands);
+    this.#output = '';
+    const finished = Promise.race([
+      once(this.#done, 'line').then(() => true),
+      once(this.#child, 'close').then(() => false),
+    ]);
+    (this.#child.stdio[3] as Writable).write(`${file}\n`);
+    const succeeded = await finished;
+    // What it printed last may come after the word that it is done.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return { succeeded, output: this.#output };
+  }
+
+  async end(): Promise<void> {
+    (this.#child.stdio[3] as Writable).end();
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'close');
+  }
+}
