@@ -107,7 +107,7 @@ const samples: Readonly<Record<string, string>> = {
   '--action': 'kms:Decrypt',
   '--alias-name': 'alias/app',
   '--backup-id': 'BACKUP-ID',
-  '--offset': '0',
+  '--part': '0',
   '--assume-role-policy-document': 'file://trust.json',
   '--ciphertext-blob': 'fileb://message.encrypted',
   '--custom-key-store-id': 'cks-1234567890abcdef0',
