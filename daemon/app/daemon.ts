@@ -22,6 +22,7 @@ import { clientHost } from './opening/certificate-names.js';
 import { prepareHome } from './opening/home-preparation.js';
 import { load, Reloader } from './reload.js';
 import { statusOf } from './status.js';
+import { tellServiceManager } from './service-manager.js';
 import { homePaths } from '../files/home.js';
 import { version } from './version.js';
 
@@ -141,6 +142,7 @@ export async function start(home: string): Promise<Daemon> {
   const bound = { ...endpoint, port: ports.port, http: http && { host: http.host, port: ports.httpPort! } };
   writeClientFiles(bound);
   scheduler.start();
+  tellServiceManager(() => health().healthy, log);
   const listening = {
     unix: socket,
     tls: `${host}:${ports.port}`,

@@ -67,7 +67,8 @@ async function readSource(source: PinSource, home: string): Promise<[Buffer, str
     const file = await open(path);
     try {
       const { mode } = await file.stat();
-      if ((mode & 0o077) !== 0)
+      // systemd lets the service's user read a credential by an access list, whose mask is in the bits of the group.
+      if ((mode & (source.credential === undefined ? 0o077 : 0o007)) !== 0)
         throw new ConfigError(
           `The PIN file ${path} must not be accessible to other users: run chmod 600 on it.`,
         );
