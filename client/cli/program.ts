@@ -1,6 +1,7 @@
 // All commands of `keyhold`, as commander has them: what runs, and what help, completion and manual pages are made of.
 import { Command } from 'commander';
 import { addAuditCommands } from './commands/audit.js';
+import { addAuditArchive } from './commands/audit-archive.js';
 import { addBackupCommand } from './commands/backup.js';
 import { addCompletionCommand } from './commands/completion.js';
 import { addIdentityCommands } from './commands/identity.js';
@@ -40,6 +41,7 @@ export function makeProgram(): Command {
   addAuditCommands(program);
   const offline = [addVerifyOffline(program), addVersion(program), addCompletionCommand(program)];
   const withoutDaemon = new Set([...offline, ...addPrograms(program)]);
+  addAuditArchive(program);
   addGlobalOptions(program, (command) => !withoutDaemon.has(command), applyGlobals);
   return program;
 }

@@ -1,5 +1,5 @@
 // Decides when checkpoints are made. Signing never delays an append.
-import type { CheckpointSigner } from './audit-log.js';
+import { AuditError, type CheckpointSigner } from './audit-log.js';
 import { type Checkpoint, checkpointMembers, checkpointMessage, checkpointReach } from './checkpoint.js';
 import type { ChainHead } from './chain.js';
 import type { AuditWriter } from './writer.js';
@@ -48,6 +48,19 @@ export class Checkpointer {
     if (unsigned === 0) return;
     if (unsigned >= this.cadence.records / 2 && !this.#failing) this.#start();
     else this.#timer ??= setTimeout(() => this.#start(), this.cadence.interval / 2).unref();
+  }
+
+  /** Returns when a durable checkpoint covers a record, which must be durable. @throws AuditError if none can be made */
+  async cover(sequence: number): Promise<void> {
+    await this.#signing;
+    while (this.#covered < sequence) {
+      if (!this.#closed && !this.#signing) this.#start();
+      await this.#signing;
+      if (this.#closed || this.#failing)
+        throw new AuditError(
+          'No checkpoint could be made, so no record of the log is signed: see the log of the daemon.',
+        );
+    }
   }
 
   /** Makes a last checkpoint if there are records without one. Appends must have ended. */

@@ -1,6 +1,8 @@
 // Reads the log line by line in constant memory. Synchronous, for programs: the daemon never reads its log.
-import { closeSync, constants, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { archiveName } from './archive/archived-files.js';
 import { fileName, fileNumbers, maxLineLength } from './chain.js';
 
 /** A line of the log. */
@@ -18,10 +20,38 @@ const blockLength = 1024 * 1024;
 
 /**
  * Iterates over the lines of the files with the given numbers.
+ * @param archives folder of compressed files, where those are that the log no longer has
  * @throws Error of node:fs if a file cannot be read
  */
-export function* readLines(directory: string, numbers: readonly number[]): Generator<Line, void> {
-  for (const number of numbers) yield* readFile(directory, fileName(number));
+export function* readLines(
+  directory: string,
+  numbers: readonly number[],
+  archives?: string,
+): Generator<Line, void> {
+  for (const number of numbers) {
+    const file = fileName(number);
+    const isArchived = archives !== undefined && !existsSync(join(directory, file));
+    yield* isArchived ? archivedLines(join(archives, archiveName(file)), file) : readFile(directory, file);
+  }
+}
+
+/** Longest file of the log that is read from its archive, in bytes: it is in memory as a whole. */
+const longestArchived = 1024 * 1024 * 1024;
+
+function* archivedLines(path: string, file: string): Generator<Line, void> {
+  const bytes = gunzipSync(readFileSync(path), { maxOutputLength: longestArchived });
+  let [start, number] = [0, 0];
+  for (let at = bytes.indexOf(0x0a); at >= 0; at = bytes.indexOf(0x0a, start)) {
+    yield { bytes: bytes.subarray(start, at), file, number: ++number, complete: true };
+    start = at + 1;
+  }
+  if (start < bytes.length) yield { bytes: bytes.subarray(start), file, number: ++number, complete: false };
+}
+
+/** Returns the numbers of the files in a folder of archives, in ascending order. */
+export function listArchives(archives: string): number[] {
+  const names = readdirSync(archives).filter((name) => name.endsWith('.gz'));
+  return fileNumbers(names.map((name) => name.slice(0, -'.gz'.length)));
 }
 
 /** Returns the numbers of the log's files in a directory, in ascending order. */

@@ -47,6 +47,8 @@ export interface FileAuditLog extends AuditLog {
   readonly failures: number;
   /** Records that wait for a log that is whole again. */
   readonly owed: number;
+  /** Returns when a durable checkpoint covers a record, which must be durable. @throws AuditError if none can be made */
+  cover(sequence: number): Promise<void>;
 }
 
 /**
@@ -121,6 +123,10 @@ class CheckpointedLog implements FileAuditLog {
 
   append(members: string): Promise<void> {
     return this.writer.append(members);
+  }
+
+  cover(sequence: number): Promise<void> {
+    return this.checkpointer.cover(sequence);
   }
 
   async close(): Promise<void> {

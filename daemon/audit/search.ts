@@ -3,7 +3,8 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { z } from 'zod';
-import { fileName, fileNumbers } from './chain.js';
+import { archivedEvent, archivedFilesIn } from './archive/archived-files.js';
+import { type ChainHead, fileName, fileNumbers } from './chain.js';
 
 /**
  * Searches the log for an event after a sequence number. Reads only the files that can contain it, the newest first.
@@ -47,4 +48,19 @@ export async function madeKeys(directory: string): Promise<ReadonlySet<string>> 
 
 function linesOf(directory: string, number: number): Interface {
   return createInterface({ input: createReadStream(join(directory, fileName(number))), crlfDelay: Infinity });
+}
+
+/**
+ * Whether a record of the log says that the files up to a record were archived.
+ * @param directory of the audit files
+ */
+export async function isArchivedUpTo(directory: string, { sequence, hash }: ChainHead): Promise<boolean> {
+  for (const number of fileNumbers(await readdir(directory)).reverse())
+    for await (const line of linesOf(directory, number)) {
+      if (!line.includes(archivedEvent)) continue;
+      const files = archivedFilesIn(Buffer.from(line));
+      if (files.some(({ lastSequence, lastHash }) => lastSequence === sequence && lastHash === hash))
+        return true;
+    }
+  return false;
 }

@@ -20,7 +20,8 @@ import {
   parseCheckpoint,
 } from './checkpoint.js';
 import { diagnose, type Fault, type FaultKind, type Place } from './faults.js';
-import { type Line, listFiles, readLines } from './lines.js';
+import { type ArchivedFile, archivedFilesIn } from './archive/archived-files.js';
+import { type Line, listArchives, listFiles, readLines } from './lines.js';
 
 export type { Fault, FaultKind } from './faults.js';
 
@@ -37,6 +38,8 @@ export interface VerifyOptions {
    * incomplete last line after it is no fault.
    */
   readonly expectHead?: ChainHead;
+  /** Folder of archived files, which are read too. */
+  readonly archives?: string | undefined;
 }
 
 /** The result of a verification. */
@@ -44,6 +47,8 @@ export interface VerifyReport {
   /** The first fault, if there is one. */
   readonly fault: Fault | undefined;
   readonly files: number;
+  /** Sequence number of the first record that was read; greater than 1 if earlier ones were archived. */
+  readonly firstRecord: number;
   /** Number of records up to the fault. */
   readonly records: number;
   /** Number of checkpoints among them. */
@@ -78,6 +83,11 @@ class Verification {
   /** The hashes of the last `checkpointReach` records, by sequence number modulo that; read only where written. */
   readonly #hashes = Buffer.allocUnsafe(checkpointReach * hashLength);
 
+  /** The record before the first one that is there, if files were taken away. */
+  #begin: (ChainHead & { readonly file: string }) | undefined;
+  /** Files that records say were archived, and which records. */
+  readonly #archived: { readonly at: number; readonly file: ArchivedFile }[] = [];
+
   /** A copy of the last record's line. */
   #lastLine: Buffer | undefined;
   readonly #lineBuffer = Buffer.allocUnsafe(maxLineLength);
@@ -86,13 +96,16 @@ class Verification {
 
   run(): VerifyReport {
     const { directory, expectCheckpoint, expectHead } = this.options;
-    const all = listFiles(directory);
+    const { archives } = this.options;
+    const archived = archives === undefined ? [] : listArchives(archives);
+    const all = [...new Set([...listFiles(directory), ...archived])].sort((a, b) => a - b);
     if (all.length === 0 && !expectCheckpoint && !expectHead) {
       throw new AuditError(`There is no audit log in ${directory}.`);
     }
-    const missing = all.findIndex((number, index) => number !== index + 1);
+    const missing = all.findIndex((number, index) => number !== all[0]! + index);
     const numbers = missing < 0 ? all : all.slice(0, missing);
-    const lines = readLines(directory, numbers);
+    this.#beginBehindArchives(numbers);
+    const lines = readLines(directory, numbers, archives);
     let fault: Fault | undefined;
     try {
       fault = this.#readAll(lines, numbers.at(-1) ?? 0);
@@ -100,22 +113,56 @@ class Verification {
       lines.return(undefined);
     }
     if (!fault && missing >= 0) {
-      const file = fileName(missing + 1);
+      const file = fileName(all[0]! + missing);
       fault = this.#fault('removed', `${file} is missing, although later files exist`, {
         file,
         number: 0,
       });
     }
-    fault ??= this.#checkEnd();
+    fault ??= this.#checkBeginning() ?? this.#checkEnd();
+    const begun = this.#begin?.sequence ?? 0;
     return {
       fault,
       files: all.length,
-      records: this.#head.sequence,
+      firstRecord: begun + 1,
+      records: this.#head.sequence - begun,
       checkpoints: this.#checkpoints,
       newestCheckpoint: this.#newestCheckpoint,
-      chainedOnly: this.#head.sequence - this.#newestCheckpoint,
+      chainedOnly: this.#head.sequence - Math.max(this.#newestCheckpoint, begun),
       truncationChecked: expectCheckpoint !== undefined || expectHead !== undefined,
       head: this.#head,
+    };
+  }
+
+  /** A log whose first files are not there begins with a record whose predecessor is taken as it says, until a record vouches for it. */
+  #beginBehindArchives(numbers: readonly number[]): void {
+    const [first = 1] = numbers;
+    if (first === 1) return;
+    for (const { bytes } of readLines(this.options.directory, [first], this.options.archives)) {
+      const start = parseStart(bytes);
+      if (!start || start.sequence === 1) return;
+      this.#head = { sequence: start.sequence - 1, hash: start.previous };
+      this.#begin = { ...this.#head, file: fileName(first) };
+      this.#noteHash(this.#head);
+      return;
+    }
+  }
+
+  /** Files before the first one may be missing only if a signed record says that they were archived. */
+  #checkBeginning(): Fault | undefined {
+    const begin = this.#begin;
+    if (!begin) return undefined;
+    const isRecorded = this.#archived.some(
+      ({ at, file: { lastSequence, lastHash } }) =>
+        lastSequence === begin.sequence && lastHash === begin.hash && at <= this.#newestCheckpoint,
+    );
+    if (isRecorded) return undefined;
+    return {
+      kind: 'removed',
+      sequence: 1,
+      file: begin.file,
+      line: 0,
+      reason: `records 1 to ${begin.sequence} are missing, and no signed record says that they were archived`,
     };
   }
 
@@ -150,10 +197,15 @@ class Verification {
       const isOther = fault?.kind === 'foreign-checkpoint' && this.#isOfOtherKey(bytes);
       if (fault) return isOther ? fault : (this.#changedAfterwards(hash, following) ?? fault);
     }
+    for (const file of archivedFilesIn(bytes)) this.#archived.push({ at: sequence, file });
     this.#lastLine = this.#lineBuffer.subarray(0, bytes.copy(this.#lineBuffer));
     this.#head = { sequence, hash };
-    this.#hashes.write(hash, (sequence % checkpointReach) * hashLength, 'hex');
+    this.#noteHash(this.#head);
     return undefined;
+  }
+
+  #noteHash({ sequence, hash }: ChainHead): void {
+    this.#hashes.write(hash, (sequence % checkpointReach) * hashLength, 'hex');
   }
 
   #readCheckpoint(line: Buffer): Fault | undefined {
@@ -180,6 +232,8 @@ class Verification {
         `the checkpoint in record ${at} names record ${sequence}, too far back`,
       );
     }
+    // It was signed for a record that was archived, and there is nothing to compare it with.
+    if (sequence < (this.#begin?.sequence ?? 0)) return undefined;
     const offset = (sequence % checkpointReach) * hashLength;
     if (this.#hashes.toString('hex', offset, offset + hashLength) !== hash) {
       return this.#fault(

@@ -3,6 +3,7 @@
 import { operationShapes } from '../../proto/schema/descriptor.js';
 import { accessKeyOperations } from './iam/access-keys.js';
 import { adoptionOperations } from './keyhold/adoption.js';
+import { auditArchiveOperations } from './keyhold/audit-archive.js';
 import { backupOperations } from './keyhold/backup.js';
 import { migrationOperations } from './keyhold/migration.js';
 import { aliasOperations } from './kms/aliases.js';
@@ -55,6 +56,7 @@ const entries: readonly AnyOperation[] = [
   ...encapsulationOperations,
   ...adoptionOperations,
   ...migrationOperations,
+  ...auditArchiveOperations,
   ...backupOperations,
   ...seedOperations,
   ...statusOperations,

@@ -1,5 +1,6 @@
 // Maps the errors of the layers below to those of the API: one table for each layer.
 import { type ErrorCode, ServiceError } from '../../proto/errors.js';
+import { ArchiveError, type ArchiveErrorCode } from '../audit/archive/archive.js';
 import { AuditError } from '../audit/audit-log.js';
 import { BackupError, type BackupErrorCode } from '../backup/errors.js';
 import { HsmError, type HsmErrorCode } from '../hsm/key-store.js';
@@ -87,6 +88,12 @@ const backupErrors: Readonly<Record<BackupErrorCode, ErrorCode>> = {
   'not-authentic': 'ValidationException',
 };
 
+const archiveErrors: Readonly<Record<ArchiveErrorCode, ErrorCode>> = {
+  'no-folder': 'ValidationException',
+  'not-yet': 'ConflictException',
+  'not-written': 'KMSInternalException',
+};
+
 const policyErrors: Readonly<Record<PolicyErrorCode, ErrorCode>> = {
   'access-denied': 'AccessDeniedException',
   'limit-exceeded': 'LimitExceededException',
@@ -96,6 +103,7 @@ const policyErrors: Readonly<Record<PolicyErrorCode, ErrorCode>> = {
 /** The code for an error of the domain; undefined: it is another error. */
 function codeOf(error: unknown): ErrorCode | undefined {
   if (error instanceof KeyError) return keyErrors[error.code];
+  if (error instanceof ArchiveError) return archiveErrors[error.code];
   if (error instanceof BackupError) return backupErrors[error.code];
   if (error instanceof IdentityError) return identityErrors[error.code];
   return error instanceof PolicyError ? policyErrors[error.code] : undefined;

@@ -3,6 +3,7 @@ import type { ServiceError } from '../../proto/errors.js';
 import type { OperationName, Service } from '../../proto/schema/descriptor.js';
 import type { KeyUsageType, Operations, StringMap } from '../../proto/generated/messages.js';
 import type { Grant, Key, KeyServices, Material, StateRow } from '../keys/index.js';
+import type { ArchivedFile } from '../audit/archive/archived-files.js';
 import type { BackupServices } from '../backup/services.js';
 import type { Caller } from '../identity/caller.js';
 import type { IdentityServices } from '../identity/services.js';
@@ -25,6 +26,8 @@ export interface Services extends KeyServices, IdentityServices, BackupServices 
   /** Reads the audit log. */
   readonly auditReader: AuditReader;
   /** How the daemon is. */
+  /** Archives files of the audit log. @param before seconds since 1970 @throws ArchiveError, AuditError */
+  readonly auditArchive: (directory: string, before: number) => Promise<readonly ArchivedFile[]>;
   readonly status: () => ResponseOf<'GetStatus'>;
   /** Whether SeedKey is allowed. */
   readonly allowSeed: boolean;

@@ -172,6 +172,7 @@ await t.test('a whole log is whole: records, checkpoints, and what is only chain
   t.same(verify(directory), {
     fault: undefined,
     files: 1,
+    firstRecord: 1,
     records: whole.length,
     checkpoints,
     newestCheckpoint: newest,

@@ -91,6 +91,7 @@ const written: Readonly<Record<string, readonly (readonly [text: string, line: s
     ],
   ],
   migrate: [['', 'keyhold migrate --from default --to second-hsm']],
+  'audit archive': [['', 'keyhold audit archive --before 90d --to /mnt/audit-archive']],
   backup: [['', 'keyhold backup /mnt/backups/keyhold-$(date +%F).backup']],
   seed: [['', 'keyhold seed keys.yaml']],
   'import-key-material': [

@@ -110,6 +110,7 @@ export const operationGroups = {
     DeleteAccessKey: 'Deletes an access key.',
   },
   'Backup:': {
+    ArchiveAuditLog: 'Moves old files of the audit log, compressed, to another folder.',
     CreateBackup: "Makes a backup of the daemon's home; keyhold backup fetches it, too.",
     ReadBackup: 'Returns a part of the last backup.',
   },

@@ -19,6 +19,7 @@ interface Options {
   publicKey?: string;
   expectCheckpoint?: number;
   json?: boolean;
+  archives?: string;
 }
 
 /** The newest record that the log must have, or the reason why it is unknown. */
@@ -35,6 +36,7 @@ const program = addHomeOption(new Command('keyhold audit verify'))
     "the checkpoints' key, SPKI in PEM or DER (default: audit-public-key.pem in home)",
   )
   .option('--expect-checkpoint <n>', 'the log must have a checkpoint of record N or a later one', wholeNumber)
+  .option('--archives <dir>', 'a folder of archived files, which are verified too')
   .option('--json', 'print the report as JSON');
 
 /** @returns 0 if the log is intact, 1 if it has a fault */
@@ -49,6 +51,7 @@ async function verify(): Promise<number> {
     publicKey,
     expectCheckpoint: options.expectCheckpoint,
     expectHead: daemon.head,
+    archives: options.archives,
   });
   process.stdout.write(
     options.json ? `${JSON.stringify({ whole: !report.fault, ...report })}\n` : inWords(report, daemon),
@@ -138,6 +141,9 @@ function inWords(report: VerifyReport, daemon: DaemonHead): string {
   const { fault, newestCheckpoint } = report;
   const lines = [
     `${report.records} records in ${report.files} files, ${report.checkpoints} checkpoints`,
+    ...(report.firstRecord > 1
+      ? [`begins with record ${report.firstRecord}: a signed record says that those before it were archived`]
+      : []),
     newestCheckpoint > 0
       ? `authenticated up to record ${newestCheckpoint} (newest checkpoint); ${report.chainedOnly} later records are only chained`
       : `no checkpoint: all ${report.chainedOnly} records are only chained`,

@@ -22,6 +22,7 @@ import { RequestEnds } from '../../pipeline/request-ends.js';
 import { upgradeLimitsOf } from '../../transports/gate.js';
 import { Backups } from '../../backup/backups.js';
 import { homePaths } from '../../files/home.js';
+import { auditArchiver } from '../audit-archive.js';
 import { backupContent, backupSigner } from '../backup-content.js';
 import { internalObjectId } from '../opening/instance.js';
 import type { Journal } from './journal.js';
@@ -84,6 +85,7 @@ export async function makeServices(
     auditReader: new AuditReader(homePaths(home).audit),
     status,
     backups,
+    auditArchive: auditArchiver(home, journal),
     allowSeed: config.allowSeed,
     limits,
   };

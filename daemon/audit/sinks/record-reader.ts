@@ -3,10 +3,13 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AuditError } from '../audit-log.js';
+import { isArchivedUpTo } from '../search.js';
 import { fileName, fileNumbers, maxLineLength, parseStart } from '../chain.js';
 import type { Position } from './position.js';
 
 const blockLength = 64 * 1024;
+/** Bytes that are enough to read how a record begins. */
+const startLength = 256;
 
 /** A record and its sequence number. */
 export interface SequencedLine {
@@ -91,8 +94,28 @@ export class RecordReader {
       return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      // A new sink begins with the first record that is there: those before it were archived.
+      if (this.position.sequence > 0) throw new AuditError(this.#fault('is missing'));
+      return await this.#openFirst();
+    }
+  }
+
+  async #openFirst(): Promise<FileHandle> {
+    const [first] = fileNumbers(await readdir(this.directory));
+    if (first === undefined || first === this.position.file) throw new AuditError(this.#fault('is missing'));
+    const handle = await open(
+      join(this.directory, fileName(first)),
+      constants.O_RDONLY | constants.O_NOFOLLOW,
+    );
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(startLength), 0, startLength, 0);
+    const start = parseStart(buffer.subarray(0, bytesRead));
+    const before = start && { sequence: start.sequence - 1, hash: start.previous };
+    if (!before || !(await isArchivedUpTo(this.directory, before))) {
+      await handle.close();
       throw new AuditError(this.#fault('is missing'));
     }
+    this.position = { file: first, offset: 0, sequence: before.sequence };
+    return handle;
   }
 
   async #following(): Promise<number> {

@@ -110,6 +110,7 @@ const rows: Readonly<Record<string, Row>> = {
   DeleteCustomKeyStore: ofCaller({ customKeyStoreId }),
   AdoptKey: ofCaller({ label: 'nothing' }),
   MigrateKey: { by: 'key and more', request: ({ keyId }) => ({ keyId }) },
+  ArchiveAuditLog: ofCaller({ before: 0, directory: '/nothing' }),
   CreateBackup: ofCaller(),
   ReadBackup: ofCaller({ backupId: 'nothing', part: 0 }),
   SeedKey: ofCaller({ keyId: '00000000-0000-4000-8000-000000000000' }),
