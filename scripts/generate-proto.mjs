@@ -131,6 +131,29 @@ const types = [
     ),
   `/** Every operation with its request and its response. */\nexport interface Operations {\n${rows.join('')}}\n`,
 ].join('\n');
+/** What each operation does, and what each member of its request is for, for people who call it. */
+const texts = `// Built from proto/schema by scripts/generate-proto.mjs; never edited.
+import type { OperationName } from '../schema/descriptor.js';
+
+/** What each operation does: a sentence. */
+export const operationTexts: Readonly<Record<OperationName, string>> = ${JSON.stringify(
+  Object.fromEntries(described.map(({ name, field }) => [name, field.comment])),
+  null,
+  1,
+)};
+
+/** What each member of an operation's request is for: sentences. */
+export const memberTexts: Readonly<Record<OperationName, Readonly<Record<string, string>>>> = ${JSON.stringify(
+  Object.fromEntries(
+    described.map(({ name, request }) => [
+      name,
+      Object.fromEntries(request.fieldsArray.map((field) => [field.name, field.comment ?? ''])),
+    ]),
+  ),
+  null,
+  1,
+)};
+`;
 // What descriptor.ts reads at each start, of the daemon and of each command: a parsed schema, in a twentieth of the time that
 // it takes to parse it.
 const optionNames = {
@@ -176,3 +199,4 @@ mkdirSync(join(proto, 'generated'), { recursive: true });
 writeFileSync(join(proto, 'generated', 'messages.ts'), types);
 writeFileSync(join(proto, 'generated', 'methods.ts'), methodTypes);
 writeFileSync(join(proto, 'generated', 'schema.ts'), schema);
+writeFileSync(join(proto, 'generated', 'texts.ts'), texts);

@@ -126,11 +126,11 @@ function connect(url: URL, signer: Signer, ca: Buffer): AwsConnection[] {
 }
 
 async function operationsOn(client: Client): Promise<Operation[]> {
-  const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+  const keyId = (await client.createKey({})).keyMetadata.keyId;
   const signing = { keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' } as const;
-  const signingKeyId = (await client.createKey(signing)).keyMetadata!.keyId!;
+  const signingKeyId = (await client.createKey(signing)).keyMetadata.keyId;
   const plaintext = Buffer.alloc(64, 1);
-  const ciphertextBlob = (await client.encrypt({ keyId, plaintext })).ciphertextBlob!;
+  const ciphertextBlob = (await client.encrypt({ keyId, plaintext })).ciphertextBlob;
   const sign = { keyId: signingKeyId, message: plaintext, signingAlgorithm: 'ECDSA_SHA_256' } as const;
   const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
   return [

@@ -111,7 +111,7 @@ async function busyRows(over: Transport, milliseconds: number): Promise<Row[]> {
   try {
     const clients = await openMany(() => keyhold.connect(over), count);
     const { keyMetadata } = await clients[0]!.createKey({});
-    const calls = callsOf(clients, keyMetadata!.keyId!);
+    const calls = callsOf(clients, keyMetadata.keyId);
     await shares(calls, milliseconds / 4);
     const begun = performance.now();
     const done = await shares(calls, milliseconds);

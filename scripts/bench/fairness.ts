@@ -18,7 +18,7 @@ export async function fairnessSuite({ time, rounds }: SuiteOptions): Promise<Row
   const keyhold = await Keyhold.start();
   try {
     const polite = await keyhold.connect();
-    const keyId = (await polite.createKey({})).keyMetadata!.keyId!;
+    const keyId = (await polite.createKey({})).keyMetadata.keyId;
     const credentials = await newUser(polite);
     const call = () => polite.encrypt({ keyId, plaintext });
     await throughput([call], 32, time);
@@ -87,7 +87,7 @@ async function newUser(root: Client) {
     Statement: [{ Effect: 'Allow', Action: 'kms:Encrypt', Resource: '*' }],
   });
   const { policy } = await root.createPolicy({ policyName: userName, policyDocument });
-  await root.attachUserPolicy({ userName, policyArn: policy!.arn! });
-  const { accessKeyId = '', secretAccessKey = '' } = (await root.createAccessKey({ userName })).accessKey!;
+  await root.attachUserPolicy({ userName, policyArn: policy.arn });
+  const { accessKeyId = '', secretAccessKey = '' } = (await root.createAccessKey({ userName })).accessKey;
   return { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
 }

@@ -64,7 +64,7 @@ async function sideWith(count: number): Promise<Side> {
   const keyIds: string[] = [];
   let left = count;
   const maker = async (client: Client) => {
-    while (left-- > 0) keyIds.push((await client.createKey({})).keyMetadata!.keyId!);
+    while (left-- > 0) keyIds.push((await client.createKey({})).keyMetadata.keyId);
   };
   await Promise.all(clients.map(maker));
   // Each key once, so that what is measured is not the first use.

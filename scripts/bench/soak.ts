@@ -96,11 +96,11 @@ interface Keys {
 }
 
 async function keysOf(client: Client): Promise<Keys> {
-  const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+  const keyId = (await client.createKey({})).keyMetadata.keyId;
   const signing = { keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' } as const;
-  const signingKeyId = (await client.createKey(signing)).keyMetadata!.keyId!;
+  const signingKeyId = (await client.createKey(signing)).keyMetadata.keyId;
   const { ciphertextBlob } = await client.encrypt({ keyId, plaintext: Buffer.alloc(64, 1) });
-  return { keyId, signingKeyId, ciphertextBlob: ciphertextBlob! };
+  return { keyId, signingKeyId, ciphertextBlob: ciphertextBlob };
 }
 
 /** The same in turn on each connection; what is made is deleted again, so that nothing grows by itself. */

@@ -3,11 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import t from 'tap';
-import { operationTexts } from '../../client/cli/help/operation-texts.js';
-import { optionText, texts } from '../../client/cli/help/option-texts.js';
+import { headingOf } from '../../client/cli/help/operation-groups.js';
+import { optionText } from '../../client/cli/help/option-texts.js';
 import { helpOf, wordsOf } from '../../client/cli/help/sections.js';
 import { kebab } from '../../client/cli/input/values.js';
 import { makeProgram } from '../../client/cli/program.js';
+import { operationTexts } from '../../proto/generated/texts.js';
 import { operationShapes } from '../../proto/schema/descriptor.js';
 
 const keyhold = fileURLToPath(new URL('../../client/cli/main.js', import.meta.url));
@@ -24,20 +25,13 @@ function help(...words: string[]): string {
 const withCommand = operationShapes.filter(({ name }) => name !== 'SeedKey');
 
 void t.test('every operation has a short sentence, and every option a text', (t) => {
-  const fields = new Set<string>();
   for (const { name, request } of withCommand) {
-    t.match(operationTexts.get(name)?.text, /^[A-Z].{8,78}[.']$/, name);
+    t.match(operationTexts[name], /^[A-Z].{8,78}[.']$/, name);
+    t.not(headingOf(name), 'Other operations:', name);
     for (const { name: field } of request.fields) {
-      fields.add(field);
       t.match(optionText(name, field), /^[^ ].+[^.]$/, `${name} ${field}`);
     }
   }
-  t.equal(operationTexts.size, withCommand.length, 'and no operation that does not exist');
-  t.strictSame(
-    Object.keys(texts).filter((field) => !fields.has(field)),
-    [],
-    'no text is left without its option',
-  );
   t.end();
 });
 
@@ -45,7 +39,7 @@ void t.test('keyhold --help lists every command with its sentence and fits 80 co
   const text = help();
   const flat = text.replace(/\s+/g, ' ');
   for (const { name, field } of withCommand)
-    t.ok(flat.includes(` ${kebab(field)} ${operationTexts.get(name)!.text}`), name);
+    t.ok(flat.includes(` ${kebab(field)} ${operationTexts[name]}`), name);
   t.notMatch(text, /The operation/);
   for (const words of [
     [],
@@ -81,6 +75,7 @@ void t.test('every command that takes options has an example, whose words and op
     for (const { line } of words === 'keyhold' ? [] : examples) {
       if (!line.includes('keyhold ')) continue;
       t.ok(line.includes(words), line);
+      t.notMatch(line, / \.\.\.( |$)/, 'each value has a sample in client/cli/help/examples.ts');
       const known = new Set(command.options.flatMap(({ long }) => long ?? []));
       const own = line.slice(line.indexOf(words)).split('|')[0]!;
       for (const [option] of own.matchAll(/--[a-z][a-z-]*/g)) t.ok(known.has(option), `${words} ${option}`);

@@ -1,6 +1,7 @@
 // One command for each operation of the schema: its name in kebab case, the request's fields as options.
 import { type Command, Option } from 'commander';
 import { namedFields } from '../../../proto/aws/names.js';
+import { operationTexts } from '../../../proto/generated/texts.js';
 import { type FieldShape, type OperationShape, operationShapes } from '../../../proto/schema/descriptor.js';
 import {
   addOutputOptions,
@@ -11,7 +12,7 @@ import {
   toAwsNames,
 } from '../output/output.js';
 import { hasPages, type Listed, type Message, type PageOptions, readPages } from '../pages.js';
-import { operationTexts } from '../help/operation-texts.js';
+import { headingOf } from '../help/operation-groups.js';
 import { optionText } from '../help/option-texts.js';
 import { requiredHeading } from '../help/headings.js';
 import { asksFirst, confirm, yesOption } from '../confirmation.js';
@@ -35,8 +36,10 @@ const shorterNames: Readonly<Partial<Record<string, string>>> = { AdoptKey: 'ado
 export function addOperationCommands(program: Command): void {
   for (const shape of operationShapes) {
     if (shape.name === 'SeedKey') continue; // keyhold seed: key material has no place among a command's arguments.
-    const { text, group } = operationTexts.get(shape.name)!;
-    const command = program.command(kebab(shape.field)).description(text).helpGroup(group);
+    const command = program
+      .command(kebab(shape.field))
+      .description(operationTexts[shape.name])
+      .helpGroup(headingOf(shape.name));
     const shorter = shorterNames[shape.name];
     if (shorter) command.alias(shorter);
     for (const field of shape.request.fields)

@@ -170,6 +170,8 @@ const exceptions: Readonly<Record<string, string>> = {
 };
 
 const longestLine = 76;
+/** The value of an option that `samples` lacks. */
+const noSample = '...';
 
 /**
  * The examples of a command.
@@ -192,9 +194,7 @@ function isRequired({ mandatory, helpGroupHeading }: Option): boolean {
 }
 
 function sampleOf(name: string): string {
-  const sample = samples[name];
-  if (sample === undefined) throw new Error(`client/cli/help/examples.ts has no sample of ${name}.`);
-  return sample;
+  return samples[name] ?? noSample;
 }
 
 function sampleOfArgument(argument: Argument): string {

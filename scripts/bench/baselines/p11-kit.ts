@@ -29,7 +29,7 @@ export async function p11KitSuite({ time, rounds }: SuiteOptions): Promise<Row[]
   try {
     const root = await keyhold.connect();
     const signing = { keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' } as const;
-    const keyId = (await root.createKey(signing)).keyMetadata!.keyId!;
+    const keyId = (await root.createKey(signing)).keyMetadata.keyId;
     await root.close();
     // After the key is there: each process that the server forks reads the token once.
     const address = join(keyhold.home, 'p11-kit.sock');

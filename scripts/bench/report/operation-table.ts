@@ -24,7 +24,7 @@ export interface Operation {
 
 /** Makes the keys. */
 export async function operationsOn(client: Client): Promise<Operation[]> {
-  const keyId = (await client.createKey({})).keyMetadata!.keyId!;
+  const keyId = (await client.createKey({})).keyMetadata.keyId;
   const plaintext = Buffer.alloc(64, 1);
   const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
   const label = `keyhold/${keyId}`;
@@ -75,7 +75,7 @@ async function signing(
   keySpec: 'ECC_NIST_P256' | 'RSA_2048',
   signingAlgorithm: 'ECDSA_SHA_256' | 'RSASSA_PKCS1_V1_5_SHA_256',
 ): Promise<Pick<Operation, 'label' | 'frame' | 'call'>> {
-  const keyId = (await client.createKey({ keySpec, keyUsage: 'SIGN_VERIFY' })).keyMetadata!.keyId!;
+  const keyId = (await client.createKey({ keySpec, keyUsage: 'SIGN_VERIFY' })).keyMetadata.keyId;
   const request = { keyId, message: Buffer.alloc(64, 1), signingAlgorithm } as const;
   return {
     label: `keyhold/${keyId}`,

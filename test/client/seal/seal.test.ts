@@ -168,12 +168,12 @@ void t.test('the data key is wiped when the file key is derived, also where that
   const watched = {
     generateDataKey: async (...request: Parameters<typeof dataKeys.generateDataKey>) => {
       const result = await dataKeys.generateDataKey(...request);
-      handedOut.push(result.plaintext!);
+      handedOut.push(result.plaintext);
       return result;
     },
     decrypt: async (...request: Parameters<typeof dataKeys.decrypt>) => {
       const result = await dataKeys.decrypt(...request);
-      handedOut.push(result.plaintext!);
+      handedOut.push(result.plaintext);
       return result;
     },
   };
