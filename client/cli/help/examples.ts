@@ -107,6 +107,8 @@ const samples: Readonly<Record<string, string>> = {
   '--access-key-id': 'AKIAEXAMPLE',
   '--action': 'kms:Decrypt',
   '--alias-name': 'alias/app',
+  '--before': '2026-01-01',
+  '--directory': '/srv/audit-archive',
   '--backup-id': 'BACKUP-ID',
   '--part': '0',
   '--assume-role-policy-document': 'file://trust.json',
