@@ -3,9 +3,9 @@ import type {
   PaginatorMethods as PaginatorsOf,
 } from '../proto/generated/methods.js';
 import { operationShapes } from '../proto/schema/descriptor.js';
-import { Connection } from './connection.js';
-import { DataKeyCache } from './data-key-cache.js';
-import type { DataKeySource } from './data-key-source.js';
+import { Connection } from './connection/connection.js';
+import { DataKeyCache } from './data-keys/data-key-cache.js';
+import type { DataKeySource } from './data-keys/data-key-source.js';
 import { type ClientEvents, EventSource } from './events.js';
 import { type CallOptions, type ConnectOptions, settings } from './options.js';
 import { paginators } from './paginate.js';

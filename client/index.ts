@@ -7,14 +7,19 @@ export {
   type ResultMetadata,
 } from './client.js';
 export { type Credentials, type CredentialsProvider, defaultCredentials } from './credentials.js';
-export { type CacheLimits, DataKeyCache } from './data-key-cache.js';
+export { type CacheLimits, DataKeyCache } from './data-keys/data-key-cache.js';
 export {
   type DataKeyPair,
   importDataKeyPair,
   type ImportedKeyPair,
   type ImportOptions,
-} from './data-key-pairs.js';
-export type { DataKeyOptions, DataKeySource, DecryptDataKey, GenerateDataKey } from './data-key-source.js';
+} from './data-keys/data-key-pairs.js';
+export type {
+  DataKeyOptions,
+  DataKeySource,
+  DecryptDataKey,
+  GenerateDataKey,
+} from './data-keys/data-key-source.js';
 export {
   ConnectionError,
   type ConnectionErrorCode,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type Credentials, type CredentialsProvider, defaultCredentials } from './credentials.js';
-import type { CacheLimits } from './data-key-cache.js';
+import type { CacheLimits } from './data-keys/data-key-cache.js';
 import { ConnectionError } from './errors.js';
 import type { ClientListeners } from './events.js';
 

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { StringMap } from '../../proto/generated/messages.js';
 import { ServiceError } from '../../proto/errors.js';
-import type { DataKeySource } from '../data-key-source.js';
+import type { DataKeySource } from '../data-keys/data-key-source.js';
 import { BlockReader, inOrder } from './blocks.js';
 import { invalidSealedFile, SealError } from '../../proto/formats/seal-error.js';
 import { openFrame, tagLength } from './frames.js';

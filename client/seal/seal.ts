@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { StringMap } from '../../proto/generated/messages.js';
-import type { DataKeySource } from '../data-key-source.js';
+import type { DataKeySource } from '../data-keys/data-key-source.js';
 import { BlockReader, inOrder } from './blocks.js';
 import { SealError } from '../../proto/formats/seal-error.js';
 import { sealFrame } from './frames.js';

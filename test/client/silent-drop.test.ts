@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import { connect as connectTo, createServer } from 'node:net';
 import t, { type Test } from 'tap';
-import { Link, type LinkHandlers, livenessFor } from '../../client/link.js';
+import { Link, type LinkHandlers, livenessFor } from '../../client/connection/link.js';
 import { settings } from '../../client/options.js';
-import { openSocket } from '../../client/socket.js';
+import { openSocket } from '../../client/connection/socket.js';
 import { TestDaemon } from '../support/daemon.js';
 import { credentials, startPeer, until } from './peer.js';
 

@@ -3,9 +3,8 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
-import { type MessageShape, type OperationShape, shapeByName } from '../../../proto/schema/descriptor.js';
-import { exceptions, type ServiceError } from '../../../proto/errors.js';
-import { shown } from '../../../proto/text.js';
+import { type MessageShape, type OperationShape } from '../../../proto/schema/descriptor.js';
+import type { ServiceError } from '../../../proto/errors.js';
 import type { Caller } from '../../identity/caller.js';
 import type { Share } from '../../identity/shares.js';
 import { signedHttpRequest } from '../../identity/signatures/http-requests.js';
@@ -27,17 +26,18 @@ import type { Route } from '../http/router.js';
 import { drained, tooManyInFlight } from '../in-flight.js';
 import { Lease } from '../request-memory.js';
 import { Bodies } from './body.js';
-import { excludedOperations } from './excluded.js';
 import { jsonProtocol } from './json-protocol.js';
 import type { Message, Protocol } from './protocol.js';
-import { queryProtocol } from './query-protocol.js';
-
-/** By media type. Clients of JSON 1.0 differ in nothing that KMS uses. */
-const protocols: ReadonlyMap<string, Protocol> = new Map([
-  ['application/x-amz-json-1.1', jsonProtocol],
-  ['application/x-amz-json-1.0', jsonProtocol],
-  ['application/x-www-form-urlencoded', queryProtocol],
-]);
+import {
+  bearsCredentials,
+  excludedName,
+  headersOf,
+  protocolOf,
+  queryOf,
+  refusalOf,
+  shapeOf,
+  unknownOperation,
+} from './request-parts.js';
 
 /** How often certificates are looked at, in milliseconds. */
 const certificateInterval = 1_000;
@@ -339,66 +339,6 @@ export class AwsEndpoint implements Route {
       })
       .end(text);
   }
-}
-
-/** The parameters of a GET, which the signature covers as part of the target. */
-function queryOf({ url = '' }: IncomingMessage): Buffer {
-  return Buffer.from(url.slice(url.indexOf('?') + 1), 'latin1');
-}
-
-function protocolOf({ method, headers }: IncomingMessage): Protocol | undefined {
-  if (method === 'GET') return queryProtocol;
-  const [mediaType = ''] = (headers['content-type'] ?? '').split(';', 1);
-  return protocols.get(mediaType.trim().toLowerCase());
-}
-
-function shapeOf({ service }: Protocol, name: string): OperationShape | undefined {
-  const shape = shapeByName.get(name);
-  return shape?.service === service ? shape : undefined;
-}
-
-/** Why a request is refused before its operation begins. */
-function refusalOf(
-  { headers }: IncomingMessage,
-  protocol: Protocol | undefined,
-  shape: OperationShape | undefined,
-  name: string,
-): ServiceError | undefined {
-  const encoding = headers['content-encoding'] ?? 'identity';
-  if (encoding !== 'identity')
-    return new exceptions.SerializationException(
-      `Send the body as it is, without the encoding ${shown(encoding)}.`,
-    );
-  if (protocol && shape) return undefined;
-  const excluded = protocol && excludedOperations.get(name);
-  return excluded === undefined
-    ? unknownOperation(protocol)
-    : new exceptions.UnsupportedOperationException(excluded);
-}
-
-/** The name of an operation that AWS has and Keyhold has not; what else a client calls one is not repeated. */
-function excludedName(name: string): string | undefined {
-  return excludedOperations.has(name) ? name : undefined;
-}
-
-function bearsCredentials({ headers, url = '' }: IncomingMessage, isCertified: boolean): boolean {
-  return isCertified || headers.authorization !== undefined || /[?&]X-Amz-Signature=/i.test(url);
-}
-
-function unknownOperation(protocol: Protocol | undefined): ServiceError {
-  return new exceptions.UnknownOperationException(
-    protocol
-      ? 'There is no such operation: X-Amz-Target takes TrentService.<Operation>, a form the Action of an operation of STS.'
-      : 'Content-Type must be application/x-amz-json-1.1, or for STS application/x-www-form-urlencoded.',
-  );
-}
-
-/** Names and values in turn. HTTP/2 has its request line among them, and no Host. */
-function headersOf({ rawHeaders, headers, httpVersionMajor }: IncomingMessage): readonly string[] {
-  const authority = headers[':authority'];
-  if (httpVersionMajor === 1 || headers.host !== undefined || typeof authority !== 'string')
-    return rawHeaders;
-  return [...rawHeaders, 'host', authority];
 }
 
 function isSameCaller(a: Caller, b: Caller): boolean {

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import type { DataKeySource } from '../../../client/data-key-source.js';
+import type { DataKeySource } from '../../../client/data-keys/data-key-source.js';
 import { encodeSealedContext } from '../../../proto/formats/encryption-context.js';
 import { exceptions } from '../../../proto/errors.js';
 

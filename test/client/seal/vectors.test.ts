@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { z } from 'zod';
 import { crypto } from '../../../client/crypto.js';
-import type { DataKeySource } from '../../../client/data-key-source.js';
+import type { DataKeySource } from '../../../client/data-keys/data-key-source.js';
 import { BlockReader } from '../../../client/seal/blocks.js';
 import { sealFrame } from '../../../client/seal/frames.js';
 import {

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers';
-import type { OperationShape } from '../proto/schema/descriptor.js';
+import type { OperationShape } from '../../proto/schema/descriptor.js';
 
 /** A request without a response. */
 export interface Pending {

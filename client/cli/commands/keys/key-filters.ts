@@ -1,7 +1,7 @@
 // The filters of keyhold ls.
 import { type Command, Option } from 'commander';
-import { shapeByName } from '../../../proto/schema/descriptor.js';
-import { UsageError } from '../input/values.js';
+import { shapeByName } from '../../../../proto/schema/descriptor.js';
+import { UsageError } from '../../input/values.js';
 import type { ListedKey } from './listed-keys.js';
 
 export interface KeyFilters {

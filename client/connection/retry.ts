@@ -1,5 +1,5 @@
-import type { OperationName } from '../proto/schema/descriptor.js';
-import type { ServiceError } from './errors.js';
+import type { OperationName } from '../../proto/schema/descriptor.js';
+import type { ServiceError } from '../errors.js';
 
 /** Operations that are safe to execute twice, by AWS's names: those that only read, and the cryptographic ones. */
 const repeatable =

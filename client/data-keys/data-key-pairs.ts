@@ -1,8 +1,8 @@
 // Data key pairs as keys of WebCrypto.
 import { createPrivateKey, createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
-import type { DataKeyPairSpec } from '../proto/generated/messages.js';
-import { CryptoError } from './errors.js';
-import { readPublicKey } from './public-keys.js';
+import type { DataKeyPairSpec } from '../../proto/generated/messages.js';
+import { CryptoError } from '../errors.js';
+import { readPublicKey } from '../public-keys.js';
 
 /** What GenerateDataKeyPair returned, or GenerateDataKeyPairWithoutPlaintext and Decrypt together. */
 export interface DataKeyPair {
@@ -112,7 +112,7 @@ export async function importDataKeyPair(
     if (!createPublicKey(readPrivateKey(pkcs8)).equals(key))
       throw new CryptoError('InvalidKey', 'The private and the public key do not belong together.');
     // Loaded at the first use: it takes longer than all else that a program of this package loads.
-    const { subtle } = (await import('./crypto.js')).crypto;
+    const { subtle } = (await import('../crypto.js')).crypto;
     const algorithm = { name, hash, namedCurve: kind.namedCurve } as webcrypto.RsaHashedImportParams;
     const [ofPrivate, ofPublic] = usages[name];
     return {

@@ -1,7 +1,7 @@
 // How a person names a key: as the API does, or shorter.
-import type { Client } from '../../client.js';
-import { pagesOf } from '../pages.js';
-import { UsageError } from '../input/values.js';
+import type { Client } from '../../../client.js';
+import { pagesOf } from '../../pages.js';
+import { UsageError } from '../../input/values.js';
 
 /** What is shown of a key's ID where there is little room, and is enough to name the key again. */
 export const shortIdLength = 8;

@@ -2,9 +2,9 @@
 import { connect as netConnect, type Socket } from 'node:net';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
-import { ConnectionError } from './errors.js';
-import type { Endpoint, Settings } from './options.js';
-import { signUpgrade } from './sigv4.js';
+import { ConnectionError } from '../errors.js';
+import type { Endpoint, Settings } from '../options.js';
+import { signUpgrade } from '../sigv4.js';
 
 /** A WebSocket that the daemon has accepted. */
 export interface OpenSocket {

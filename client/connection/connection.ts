@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type DecodedResponse, decodeResponse, encodeRequest } from '../proto/codec/frames.js';
-import type { OperationShape } from '../proto/schema/descriptor.js';
+import { type DecodedResponse, decodeResponse, encodeRequest } from '../../proto/codec/frames.js';
+import type { OperationShape } from '../../proto/schema/descriptor.js';
 import {
   ConnectionError,
   connectionLost,
   outcomeUnknown,
   type ServiceError,
   TimeoutError,
-} from './errors.js';
-import type { EventSource } from './events.js';
+} from '../errors.js';
+import type { EventSource } from '../events.js';
 import { InFlight, type Pending } from './in-flight.js';
 import { GoneAway, Link, type Liveness, livenessFor } from './link.js';
-import type { CallOptions, Settings } from './options.js';
+import type { CallOptions, Settings } from '../options.js';
 import { backoff, isRepeatable, mayRetry } from './retry.js';
 import { endpointName, notConnected, openSocket } from './socket.js';
 

@@ -1,12 +1,12 @@
 // keyhold ls: the keys at a glance.
 import type { Command } from 'commander';
-import { shown } from '../../../proto/text.js';
-import { type Cell, tableLines, tableWidth } from '../output/columns.js';
-import { addOutputOptions, type OutputOptions, print } from '../output/output.js';
-import { wordStyle } from '../output/readable.js';
-import { type Screen, standardScreen } from '../output/style.js';
-import { durationText } from '../output/times.js';
-import { withClient } from '../session.js';
+import { shown } from '../../../../proto/text.js';
+import { type Cell, tableLines, tableWidth } from '../../output/columns.js';
+import { addOutputOptions, type OutputOptions, print } from '../../output/output.js';
+import { wordStyle } from '../../output/readable.js';
+import { type Screen, standardScreen } from '../../output/style.js';
+import { durationText } from '../../output/times.js';
+import { withClient } from '../../session.js';
 import { addKeyFilters, type KeyFilters, keyFilter } from './key-filters.js';
 import { shortIdLength } from './key-names.js';
 import { keyJson, type ListedKey, readKeys } from './listed-keys.js';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { StringMap } from '../proto/generated/messages.js';
+import type { StringMap } from '../../proto/generated/messages.js';
 import type { DataKeyOptions, DataKeySource, DecryptDataKey, GenerateDataKey } from './data-key-source.js';
-import { canonicalContext } from '../proto/formats/encryption-context.js';
+import { canonicalContext } from '../../proto/formats/encryption-context.js';
 
 /** Limits of a data key cache. Each is greater than 0. */
 export interface CacheLimits {

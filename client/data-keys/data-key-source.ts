@@ -1,4 +1,4 @@
-import type { StringMap } from '../proto/generated/messages.js';
+import type { StringMap } from '../../proto/generated/messages.js';
 
 /** The request for a new data key. */
 export interface GenerateDataKey {

@@ -1,7 +1,7 @@
 // The body of a response that refuses the upgrade to a WebSocket. socket.ts loads this file where there is one: a schema
 // library would take a quarter of the run time of a command.
 import * as z from 'zod/mini';
-import { exceptions, isErrorCode, type ServiceError } from '../proto/errors.js';
+import { exceptions, isErrorCode, type ServiceError } from '../../proto/errors.js';
 
 const refusalBody = z.object({ __type: z.string(), message: z.optional(z.string()) });
 

@@ -1,15 +1,15 @@
 // keyhold show: all that there is to know of one key.
 import type { Command } from 'commander';
-import type { Json } from '../../../proto/aws/json.js';
-import { type OperationName, shapeByName } from '../../../proto/schema/descriptor.js';
-import type { Client } from '../../client.js';
-import { addOutputOptions, type OutputOptions, print, toAwsNames } from '../output/output.js';
-import { readableText } from '../output/readable.js';
-import { standardScreen } from '../output/style.js';
-import { pagesOf } from '../pages.js';
-import { withClient } from '../session.js';
+import type { Json } from '../../../../proto/aws/json.js';
+import { type OperationName, shapeByName } from '../../../../proto/schema/descriptor.js';
+import type { Client } from '../../../client.js';
+import { addOutputOptions, type OutputOptions, print, toAwsNames } from '../../output/output.js';
+import { readableText } from '../../output/readable.js';
+import { standardScreen } from '../../output/style.js';
+import { pagesOf } from '../../pages.js';
+import { withClient } from '../../session.js';
 import { findKey, keyNameText } from './key-names.js';
-import { ifAllowed } from './parts.js';
+import { ifAllowed } from '../parts.js';
 
 /** Adds `keyhold show`. */
 export function addShowCommand(program: Command): void {

@@ -1,13 +1,13 @@
 // Keys with what `keyhold ls` shows of them.
-import type { Json } from '../../../proto/aws/json.js';
-import type { KeyMetadata } from '../../../proto/generated/messages.js';
-import { startProgress } from '../../../proto/progress.js';
-import { shapeByName } from '../../../proto/schema/descriptor.js';
-import type { Client } from '../../client.js';
-import { mapConcurrently } from '../concurrency.js';
-import { isoTime, toAwsNames } from '../output/output.js';
-import { pagesOf } from '../pages.js';
-import { ifAllowed } from './parts.js';
+import type { Json } from '../../../../proto/aws/json.js';
+import type { KeyMetadata } from '../../../../proto/generated/messages.js';
+import { startProgress } from '../../../../proto/progress.js';
+import { shapeByName } from '../../../../proto/schema/descriptor.js';
+import type { Client } from '../../../client.js';
+import { mapConcurrently } from '../../concurrency.js';
+import { isoTime, toAwsNames } from '../../output/output.js';
+import { pagesOf } from '../../pages.js';
+import { ifAllowed } from '../parts.js';
 
 /** A key. Members that the caller may not see are absent. */
 export interface ListedKey {
