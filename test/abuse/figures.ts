@@ -1,4 +1,4 @@
-// What the daemon holds, as test/abuse/probe.ts tells it.
+// Memory and descriptors of the daemon, as test/abuse/probe.ts reports them.
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -6,25 +6,25 @@ import { z } from 'zod';
 import type { TestDaemon } from '../support/daemon.js';
 import { checkout } from '../support/paths.js';
 
-/** Bytes, and a number of descriptors. */
+/** Sizes in bytes, and the number of open descriptors. */
 const figures = z.object({
   resident: z.number(),
-  /** Used, after a garbage collection. */
+  /** Bytes in use after a garbage collection. */
   heap: z.number(),
   external: z.number(),
   descriptors: z.number(),
 });
 export type Figures = z.infer<typeof figures>;
 
-/** Connections of clients that have gone are ended by then: two intervals of HTTP/2's pings, and what a busy machine adds. */
+/** By then connections of clients that have gone are closed: two intervals of HTTP/2's pings, and a margin for a busy machine. */
 const longestRest = 40_000;
 
-/** Files that the daemon opens for an instant. */
+/** Allowance for files that the daemon opens briefly. */
 const few = 2;
 
 const pathIn = (daemon: TestDaemon) => join(daemon.home, 'figures');
 
-/** For the start of the daemon. */
+/** Environment that loads the probe into the daemon. */
 export function probeEnv(daemon: TestDaemon): NodeJS.ProcessEnv {
   return {
     NODE_OPTIONS: `--import=${join(checkout, 'dist/test/abuse/probe.js')}`,
@@ -32,7 +32,7 @@ export function probeEnv(daemon: TestDaemon): NodeJS.ProcessEnv {
   };
 }
 
-/** Asks when the daemon has no more descriptors than it had, or has had time to close them. @param descriptors it had */
+/** Reads the figures once the daemon has closed its connections, or has had time to. @param descriptors open at the start */
 export async function figuresOf(daemon: TestDaemon, descriptors: number): Promise<Figures> {
   const end = Date.now() + longestRest;
   while (readdirSync(`/proc/${daemon.pid}/fd`).length > descriptors + few && Date.now() < end)
@@ -45,7 +45,7 @@ export async function figuresOf(daemon: TestDaemon, descriptors: number): Promis
     try {
       return figures.parse(JSON.parse(readFileSync(path, 'utf8')));
     } catch {
-      // It is not there yet, or not whole.
+      // The file does not exist yet, or is incomplete.
       if (Date.now() > end + longestRest) throw new Error('the daemon does not tell what it holds');
     }
   }

@@ -1,4 +1,4 @@
-// Sends malformed requests by the thousand, and says what memory the daemon holds. Usage: scripts/abuse --help
+// Sends thousands of malformed requests and reports the memory of the daemon. Usage: scripts/abuse --help
 import { Argument, Command } from 'commander';
 import { send } from '../support/aws/aws-request.js';
 import { TestDaemon } from '../support/daemon.js';
@@ -16,9 +16,9 @@ if (!(requests >= 1000) || !(atOnce >= 1))
 
 const phases = 10;
 const megabyte = 1024 * 1024;
-/** What the heap may have more at the end than after the first tenth: code that was compiled, and caches. */
+/** How much the heap may grow after the first tenth: compiled code, and caches. */
 const heapGrowth = 8 * megabyte;
-/** What the allocator may keep of what floods took for a while. */
+/** How much memory of past floods the allocator may keep. */
 const residentGrowth = 150 * megabyte;
 
 const daemon = await TestDaemon.initialise();

@@ -1,10 +1,10 @@
-// Loaded into the daemon that is abused: at SIGUSR2 it collects garbage and writes down what memory it holds.
+// Loaded into the daemon under test: on SIGUSR2 it collects garbage and writes the memory figures to a file.
 import { readdirSync, writeFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 const { KEYHOLD_ABUSE_FIGURES: path } = process.env;
-// The daemon's workers inherit its environment.
+// The daemon's workers inherit its environment, but are not measured.
 if (path !== undefined && process.argv[1]?.endsWith('daemon/main.js')) {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;

@@ -14,14 +14,14 @@ import {
 import { connectForFrames, exchangeFrames } from '../support/wire/http2-exchange.js';
 import { malformedHeaders, malformedHttp1, malformedHttp2 } from '../support/malformed.js';
 
-/** Streams of one HTTP/2 connection that carries malformed header lists. */
+/** Streams with malformed header lists on one HTTP/2 connection. */
 const streams = 25;
 
 const floods = Object.values(malformedHttp2);
 const lists = Object.values(malformedHeaders);
 
 export class Abuse {
-  /** Requests, with each stream of HTTP/2 as one. */
+  /** Requests sent; each HTTP/2 stream counts as one. */
   sent = 0;
   readonly counts = { 'HTTP/1.1': 0, 'HTTP/2 connections': 0, 'HTTP/2 streams': 0 };
   readonly #raw: readonly string[];
@@ -32,7 +32,7 @@ export class Abuse {
     this.#raw = Object.values(malformedHttp1(requestOf({}), requestOf({ 'content-encoding': 'gzip' })));
   }
 
-  /** Sends until so many requests are sent in all. @param atOnce connections */
+  /** Sends until the total has reached a number of requests. @param atOnce connections at a time */
   async send(until: number, atOnce: number): Promise<void> {
     await Promise.all(
       Array.from({ length: atOnce }, async () => {
@@ -41,7 +41,7 @@ export class Abuse {
     );
   }
 
-  /** Of twenty connections seventeen are of HTTP/1.1, two carry header lists, one a flood. */
+  /** Of twenty connections, seventeen are HTTP/1.1, two carry malformed header lists, one a flood. */
   #next(): Promise<void> {
     const turn = this.sent % 20;
     if (turn === 18) {
@@ -84,7 +84,7 @@ function lines(headers: object): string {
     .join('');
 }
 
-/** Many malformed streams in one connection. */
+/** Sends many malformed streams over one connection. */
 function manyStreams(from: number): Buffer {
   const frames = Array.from({ length: streams }, (_each, index) =>
     frame(

@@ -35,7 +35,7 @@ void t.test('the file and profile that AWS tools read are read', async (t) => {
 });
 
 void t.test(
-  'an access key in the environment goes before the file, an incomplete one does not',
+  'an access key in the environment takes precedence over the file, an incomplete one does not',
   async (t) => {
     const env = { AWS_ACCESS_KEY_ID: 'AKIAENV', AWS_SECRET_ACCESS_KEY: 's', AWS_SESSION_TOKEN: 't' };
     t.strictSame(await defaultCredentials(environment(t, env)), {
@@ -48,7 +48,7 @@ void t.test(
   },
 );
 
-void t.test('where no access key is found, the error says where it was looked for', async (t) => {
+void t.test('if no access key is found, the error says where the client looked', async (t) => {
   const none = environment(t, { AWS_PROFILE: 'none' });
   await t.rejects(defaultCredentials(none), { code: 'NoCredentials', message: /profile 'none'/ });
   const half = environment(t, { AWS_PROFILE: 'half' });
@@ -60,7 +60,7 @@ void t.test('where no access key is found, the error says where it was looked fo
   });
 });
 
-void t.test('a section given twice is one, and what stands before any section belongs to none', (t) => {
+void t.test('a repeated section is merged, and lines before the first section are ignored', (t) => {
   const profiles = parseProfiles('a = 1\n[x]\na = 1\n[y]\na = 2\n[x]\nb = 3\n');
   t.strictSame([...profiles.keys()], ['x', 'y']);
   t.strictSame(

@@ -7,7 +7,7 @@ import { DataKeyCache, type DataKeySource, type StringMap } from '../../client/i
 const limits = { maxAge: 60_000, maxMessages: 100, maxBytes: 1_000_000, capacity: 10 };
 const request = { keyId: 'alias/a', keySpec: 'AES_256', encryptionContext: { a: '1', b: '2' } } as const;
 
-/** A source that remembers what it gave out. */
+/** A source of data keys that remembers those it returned. */
 function source() {
   const generated: Buffer[] = [];
   const decrypted: Uint8Array[] = [];
@@ -77,7 +77,7 @@ void t.test('the limits are reached exactly', async (t) => {
   }
 });
 
-void t.test('a message of unknown length, or larger than the limit, has a data key of its own', async (t) => {
+void t.test('a message of unknown length, or larger than the limit, gets its own data key', async (t) => {
   const { dataKeys, generated } = source();
   const cache = cacheOf(t, dataKeys, { maxBytes: 30 });
   await cache.generateDataKey(request, { bytes: 1 });
@@ -138,7 +138,7 @@ void t.test('a data key is not used past its age', async (t) => {
   t.equal(generated.length + decrypted.length, 4);
 });
 
-void t.test('past the capacity the key that was not used for longest goes', async (t) => {
+void t.test('beyond the capacity the least recently used key is dropped', async (t) => {
   const { dataKeys, decrypted } = source();
   const cache = cacheOf(t, dataKeys, { capacity: 2 });
   const ask = (blob: string) => cache.decrypt({ ciphertextBlob: Buffer.from(blob), encryptionContext: {} });
@@ -159,7 +159,7 @@ void t.test('a closed cache keeps nothing', async (t) => {
   t.equal(generated.length, 2);
 });
 
-void t.test('a failure is not kept', async (t) => {
+void t.test('a failure is not cached', async (t) => {
   const { dataKeys } = source();
   let failures = 0;
   const failing = { ...dataKeys, decrypt: () => Promise.reject(new Error(`failure ${++failures}`)) };
@@ -169,7 +169,7 @@ void t.test('a failure is not kept', async (t) => {
   await t.rejects(cache.decrypt(decrypt), { message: 'failure 2' });
 });
 
-void t.test('a limit that is no positive number is refused', (t) => {
+void t.test('a limit that is not a positive number is refused', (t) => {
   for (const value of [0, -1, NaN])
     for (const name of Object.keys(limits))
       t.throws(() => new DataKeyCache(source().dataKeys, { ...limits, [name]: value }), RangeError, name);

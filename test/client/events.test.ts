@@ -3,7 +3,7 @@ import t from 'tap';
 import { exceptions } from '../../client/index.js';
 import { startClient, startPeer, until } from './peer.js';
 
-void t.test('connections and repetitions are told', async (t) => {
+void t.test('connections, disconnections and retries are reported', async (t) => {
   const peer = await startPeer(t);
   const events: unknown[] = [];
   const client = await startClient(t, peer, {
@@ -46,7 +46,7 @@ void t.test('connections and repetitions are told', async (t) => {
   t.strictSame(events, [], 'close() is no event');
 });
 
-void t.test('a listener that was removed hears nothing', async (t) => {
+void t.test('a removed listener is not called', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer);
   let heard = 0;
@@ -58,7 +58,7 @@ void t.test('a listener that was removed hears nothing', async (t) => {
   t.equal(heard, 0);
 });
 
-void t.test('what a listener throws is an uncaught exception, and the client goes on', async (t) => {
+void t.test('an error thrown by a listener is an uncaught exception, and the client continues', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer);
   const uncaught: unknown[] = [];

@@ -8,7 +8,7 @@ import { openFile, sealFile } from '../../client/index.js';
 import { softwareKey } from './seal/software-key.js';
 import { type Peer, startClient, startPeer } from './peer.js';
 
-/** Lets the peer answer for data keys, by way of the protocol. */
+/** Makes the peer answer requests for data keys over the protocol. */
 function serveDataKeys(peer: Peer): void {
   const dataKeys = softwareKey();
   peer.onRequest = ({ operation, message, answer }) => {
@@ -22,7 +22,7 @@ function serveDataKeys(peer: Peer): void {
   };
 }
 
-void t.test('files are sealed and opened by way of a client', async (t) => {
+void t.test('files are sealed and opened through a client', async (t) => {
   const peer = await startPeer(t);
   serveDataKeys(peer);
   const client = await startClient(t, peer);
@@ -75,6 +75,6 @@ void t.test('a process ends by itself once its client is closed', async (t) => {
     env: { KEYHOLD_URL: peer.url, AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 'secret' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  // A timer of the cache that kept the process would keep it for an hour.
+  // A timer of the cache that kept the process alive would do so for an hour.
   t.strictSame(await once(child, 'exit'), [0, null]);
 });

@@ -52,7 +52,7 @@ void t.test('keyhold --help lists every command with its sentence and fits 80 co
   t.end();
 });
 
-void t.test('the help of a command shows its sentence, what it requires, its options and examples', (t) => {
+void t.test('the help of a command shows its sentence, required options, other options and examples', (t) => {
   const text = help('encrypt');
   t.match(
     text,
@@ -66,7 +66,7 @@ void t.test('the help of a command shows its sentence, what it requires, its opt
   t.end();
 });
 
-void t.test('every command that takes options has an example, whose words and options it knows', (t) => {
+void t.test('every command that takes options has an example, with words and options that exist', (t) => {
   const visit = (command: Command): void => {
     const { examples } = helpOf(command);
     const words = wordsOf(command);

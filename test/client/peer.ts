@@ -11,24 +11,24 @@ import type { ConnectOptions } from '../../client/options.js';
 import { type DecodedRequest, decodeRequest, encodeError, encodeResponse } from '../../proto/codec/frames.js';
 import type { ServiceError } from '../../proto/errors.js';
 
-/** A request as the peer got it, with the ways to deal with it. */
+/** A request that the peer received, with functions that answer it. */
 export interface Received extends DecodedRequest {
   readonly answer: (message?: Record<string, unknown>, requestId?: string) => void;
   readonly refuse: (error: ServiceError) => void;
   readonly webSocket: WebSocket;
 }
 
-/** What the tests put in the daemon's place: a server on a real unix socket that speaks the real codec. */
+/** Stands in for the daemon: a server on a real unix socket with the real codec. */
 export class Peer {
   readonly path: string;
-  /** Every upgrade request, refused ones too. */
+  /** Every upgrade request, refused ones included. */
   readonly upgrades: IncomingMessage[] = [];
   readonly received: Received[] = [];
   onRequest: (request: Received) => void = (request) => {
     request.answer();
   };
   onConnection: (webSocket: WebSocket, stream: Socket) => void = () => undefined;
-  /** Set: upgrades are answered so instead. */
+  /** If set, upgrades get this answer instead. */
   refusal: { status: number; body: string } | undefined;
   readonly #http = createServer();
   readonly #webSockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'keyhold.v1' });
@@ -39,7 +39,7 @@ export class Peer {
     this.path = path;
     this.#http.on('connection', (stream) => {
       this.#streams.add(stream);
-      // A client that has seen enough of a refusal hangs up while it is being written.
+      // A client may close the connection while the refusal is still being written.
       stream.on('error', () => undefined);
       stream.on('close', () => this.#streams.delete(stream));
     });
@@ -74,7 +74,7 @@ export class Peer {
     this.#listening = true;
   }
 
-  /** Ends all connections without a word, as a crash does. */
+  /** Ends all connections without a close frame, as a crash does. */
   breakAll(): void {
     for (const stream of this.#streams) stream.destroy();
   }
@@ -114,7 +114,7 @@ export const credentials = {
   secretAccessKey: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
 };
 
-/** A peer that listens, and is gone when the test ends. */
+/** Starts a peer, which is closed when the test ends. */
 export async function startPeer(t: Test): Promise<Peer> {
   const folder = mkdtempSync(join(tmpdir(), 'keyhold-client-'));
   const peer = new Peer(join(folder, 'daemon:1.sock'));
@@ -126,14 +126,14 @@ export async function startPeer(t: Test): Promise<Peer> {
   return peer;
 }
 
-/** A client of the peer, closed when the test ends. */
+/** Connects a client to the peer; it is closed when the test ends. */
 export async function startClient(t: Test, peer: Peer, options: ConnectOptions = {}): Promise<Client> {
   const client = await connect({ url: peer.url, credentials, region: 'us-east-1', ...options });
   t.teardown(() => client.close());
   return client;
 }
 
-/** Waits until something is so; the test's own time-out ends the wait. */
+/** Waits until a condition is true; the test's own time-out limits the wait. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }

@@ -8,7 +8,7 @@ import { exceptions } from '../../proto/errors.js';
 import { credentials, Peer, startClient, startPeer, until } from './peer.js';
 
 void t.test(
-  'what may be done twice is sent again on a new connection, the rest fails as unknown',
+  'what is safe to repeat is sent again on a new connection, the rest fails as unknown',
   async (t) => {
     const peer = await startPeer(t);
     const client = await startClient(t, peer);
@@ -71,14 +71,14 @@ void t.test('while no daemon answers, requests fail at their time-out and say so
 });
 
 void t.test(
-  'a client whose credentials were withdrawn fails at once and tries once for each need',
+  'a client whose credentials were withdrawn fails at once and tries once per request',
   async (t) => {
     const peer = await startPeer(t);
     const client = await startClient(t, peer);
     const gone = { code: 'UnrecognizedClientException', message: 'gone' };
     peer.refusal = { status: 400, body: '{"__type":"UnrecognizedClientException","message":"gone"}' };
     peer.breakAll();
-    // Whether the client has seen the end of its connection yet or not, this request may be sent again.
+    // This request may be repeated, whether or not the client has noticed that its connection ended.
     await t.rejects(client.listKeys({}), gone);
     const before = peer.upgrades.length;
     await Promise.all([t.rejects(client.listKeys({}), gone), t.rejects(client.createKey({}), gone)]);
@@ -124,7 +124,7 @@ void t.test(
       const error = await client.listKeys({}, { timeout: 1_000 }).catch((error: unknown) => error);
       t.match(error, { name: 'ConnectionError', retryable: true });
       const tries = peer.upgrades.length - before;
-      // The pauses grow and are drawn by chance; a loop without them would make thousands.
+      // The pauses grow and are random; a loop without them would connect thousands of times.
       t.ok(tries >= 1 && tries < 100, `${tries} tries`);
       peer.onConnection = () => undefined;
       t.strictSame(await client.listKeys({}), { keys: [] });
@@ -132,7 +132,7 @@ void t.test(
   },
 );
 
-void t.test('a connection whose peer is dead is given up when a request timed out', async (t) => {
+void t.test('a connection whose peer is dead is given up after a request timed out', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer, { connectTimeout: 1_000 });
   peer.onRequest = ({ webSocket }) => {
@@ -147,7 +147,7 @@ void t.test('a connection whose peer is dead is given up when a request timed ou
   t.equal(peer.upgrades.length, 2);
 });
 
-void t.test('close ends although the daemon is away', async (t) => {
+void t.test('close returns although the daemon is down', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer);
   await peer.stop();
@@ -160,7 +160,7 @@ void t.test('connecting to nothing fails at once and says what to do', async (t)
   const peer = await startPeer(t);
   await peer.stop();
   const message = /No daemon answers at unix:.*start it with .\/scripts\/start/;
-  // One that waited would wait longer than a test may take.
+  // A client that waited would exceed the time-out of the test.
   const options = { credentials, connectTimeout: 3_600_000 };
   const expected = { name: 'ConnectionError', code: 'NotConnected', retryable: true, message };
   await t.rejects(connect({ url: peer.url, ...options }), expected, 'no socket');
@@ -171,7 +171,7 @@ void t.test('connecting to nothing fails at once and says what to do', async (t)
   await t.rejects(connect({ url: `wss://127.0.0.1:${port}/`, ...options }), { code: 'NotConnected' });
 });
 
-void t.test('connecting to something that stays silent fails at the time-out, or when aborted', async (t) => {
+void t.test('connecting to a server that stays silent fails at the time-out, or when aborted', async (t) => {
   const peer = await startPeer(t);
   await peer.stop();
   rmSync(peer.path, { force: true });
@@ -193,7 +193,7 @@ void t.test('connecting to something that stays silent fails at the time-out, or
 });
 
 void t.test(
-  'a refused upgrade is the error that the daemon named, or says that no daemon is there',
+  'a refused upgrade is the error that the daemon named, or says that this is no daemon',
   async (t) => {
     const peer = await startPeer(t);
     const options = { url: peer.url, credentials };
@@ -214,7 +214,7 @@ void t.test(
   },
 );
 
-void t.test('an address that is none is refused with the forms that are', async (t) => {
+void t.test('an invalid address is refused with the valid forms', async (t) => {
   for (const url of ['http://localhost', 'ws://localhost', '/path', 'unix:relative', 'wss:', ''])
     await t.rejects(connect({ url, credentials }), { code: 'InvalidEndpoint' }, url);
 });

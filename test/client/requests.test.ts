@@ -14,7 +14,7 @@ void t.test('there is a method for each operation of the schema', async (t) => {
   }
 });
 
-void t.test('a request arrives as it was made and its reply as the daemon gave it', async (t) => {
+void t.test('a request and its reply arrive unchanged', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer);
   peer.onRequest = (request) => {
@@ -55,7 +55,7 @@ void t.test('replies find their requests in whatever order they come', async (t)
   t.equal(peer.upgrades.length, 1, 'one connection carries them all');
 });
 
-void t.test('no more requests are sent at one time than maxInFlight, and all are served', async (t) => {
+void t.test('at most maxInFlight requests are in flight, and all are served', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer, { maxInFlight: 3 });
   let open = 0;
@@ -95,7 +95,7 @@ void t.test('a request that cannot be encoded is refused without being sent', as
   t.equal(peer.received.length, 0);
 });
 
-void t.test('a request without a reply ends at its time-out, which the daemon is told', async (t) => {
+void t.test('a request without a reply ends at its time-out, which is sent to the daemon', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer, { timeout: 3_600_000 });
   const kept: (() => void)[] = [];
@@ -140,7 +140,7 @@ void t.test('an aborted request ends with the reason, its late reply is ignored'
   t.strictSame(await next, { keys: [] });
 });
 
-void t.test('a throttled request is sent again when the daemon said, whatever it is', async (t) => {
+void t.test('any throttled request is sent again after the pause that the daemon asked for', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer);
   const times: number[] = [];
@@ -154,7 +154,7 @@ void t.test('a throttled request is sent again when the daemon said, whatever it
   t.ok(second - first >= 58 && third - second >= 58, `waits of ${second - first} and ${third - second} ms`);
 });
 
-void t.test('a request is sent three times at most, and then fails as the last reply said', async (t) => {
+void t.test('a request is sent three times at most, and then fails with the last error', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer);
   peer.onRequest = ({ refuse }) => {
@@ -164,7 +164,7 @@ void t.test('a request is sent three times at most, and then fails as the last r
   t.equal(peer.received.length, 3);
 });
 
-void t.test('a repetition that would come after the time-out is not waited for', async (t) => {
+void t.test('a retry that would come after the time-out is not waited for', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer, { timeout: 3_600_000 });
   peer.onRequest = ({ refuse }) => {
@@ -174,7 +174,7 @@ void t.test('a repetition that would come after the time-out is not waited for',
   t.equal(peer.received.length, 1);
 });
 
-void t.test('after an internal error only what may be done twice is sent again', async (t) => {
+void t.test('after an internal error only what is safe to repeat is sent again', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer);
   peer.onRequest = ({ refuse }) => {
@@ -186,7 +186,7 @@ void t.test('after an internal error only what may be done twice is sent again',
   t.equal(peer.received.length, 4);
 });
 
-void t.test('close waits for the replies that are due, then refuses', async (t) => {
+void t.test('close waits for outstanding replies, then refuses requests', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer);
   peer.onRequest = ({ answer }) => {

@@ -1,10 +1,10 @@
-// What the client adds to requests and results: no arguments, request IDs, lists in pages.
+// Conveniences of the client: requests without arguments, request IDs, paginators.
 import t from 'tap';
 import { exceptions } from '../../client/index.js';
 import { operationShapes } from '../../proto/schema/descriptor.js';
 import { startClient, startPeer } from './peer.js';
 
-void t.test('a request without arguments takes none', async (t) => {
+void t.test('a request in which nothing is required can be left out', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer);
   t.same(await client.listKeys(), { keys: [] });
@@ -30,7 +30,7 @@ void t.test('results and errors have the ID of their request', async (t) => {
   await t.rejects(client.describeKey({ keyId: 'a' }), { code: 'NotFoundException' });
 });
 
-void t.test('a paginator yields every item, page by page as they are needed', async (t) => {
+void t.test('a paginator yields every item and requests pages when they are needed', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer);
   const pages: Record<string, object> = {

@@ -52,7 +52,7 @@ void t.test('a session token is sent and signed', async (t) => {
   t.equal(upgrade.headers.authorization, expectedAuthorization(upgrade, session, 'us-east-1', signed));
 });
 
-void t.test('each connection is signed anew, with the credentials of that moment', async (t) => {
+void t.test('each connection is signed anew, with the current credentials', async (t) => {
   const peer = await startPeer(t);
   let asked = 0;
   const provider = () => Promise.resolve({ ...credentials, accessKeyId: `AKIA${++asked}` });
@@ -63,7 +63,7 @@ void t.test('each connection is signed anew, with the credentials of that moment
   t.strictSame(ids, ['AKIA1', 'AKIA2']);
 });
 
-void t.test('a provider that fails is the reason why connecting fails', async (t) => {
+void t.test('the error of a failing provider is the error of connecting', async (t) => {
   const peer = await startPeer(t);
   const reason = new Error('the vault is closed');
   await t.rejects(connect({ url: peer.url, credentials: () => Promise.reject(reason) }), reason);

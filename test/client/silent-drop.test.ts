@@ -1,4 +1,4 @@
-// A NAT or load balancer that forgets a connection: packets of both directions vanish, and nobody is told.
+// A NAT or load balancer that forgets a connection: packets in both directions are dropped silently.
 import { once } from 'node:events';
 import { connect as connectTo, createServer } from 'node:net';
 import t, { type Test } from 'tap';
@@ -8,7 +8,7 @@ import { openSocket } from '../../client/connection/socket.js';
 import { TestDaemon } from '../support/daemon.js';
 import { credentials, startPeer, until } from './peer.js';
 
-/** A proxy before the daemon's TLS port. */
+/** A proxy in front of the daemon's TLS port. */
 async function startProxy(t: Test, daemon: TestDaemon) {
   const carried: { dropped: boolean }[] = [];
   const target = new URL(daemon.wss);
@@ -33,11 +33,11 @@ async function startProxy(t: Test, daemon: TestDaemon) {
   const { port } = proxy.address() as { port: number };
   return {
     url: `wss://127.0.0.1:${port}/`,
-    /** Connections so far. */
+    /** Number of connections so far. */
     get connections() {
       return carried.length;
     },
-    /** From now on nothing of what is open passes, either way. */
+    /** From now on open connections forward nothing in either direction. */
     drop: () => carried.forEach((state) => (state.dropped = true)),
   };
 }
@@ -50,7 +50,7 @@ void t.test('a connection that died silently', { timeout: 180_000 }, async (t) =
   const keyId = (await client.createKey({})).keyMetadata.keyId;
   const encrypt = () => client.encrypt({ keyId, plaintext: Buffer.from('x') });
 
-  await t.test('is noticed by what is under way, which is repeated within its time-out', async (t) => {
+  await t.test('is noticed by requests in flight, which are repeated within their time-out', async (t) => {
     proxy.drop();
     const start = performance.now();
     const { ciphertextBlob } = await encrypt();
@@ -60,14 +60,14 @@ void t.test('a connection that died silently', { timeout: 180_000 }, async (t) =
     t.equal(proxy.connections, 2, 'the new one stays');
   });
 
-  await t.test('carries nothing that must not be repeated once it was quiet', async (t) => {
+  await t.test('carries no request that must not be repeated after a silence', async (t) => {
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     proxy.drop();
     t.match(await client.createKey({ description: 'once' }), { keyMetadata: { description: 'once' } });
     t.equal(daemon.events('CreateKey').length, 2, 'and it is done once');
   });
 
-  await t.test('carries nothing after a time-out: the next request has a new one', async (t) => {
+  await t.test('carries nothing after a time-out: the next request gets a new one', async (t) => {
     await encrypt();
     proxy.drop();
     const lost = client.createKey({}, { timeout: 300 });
@@ -76,7 +76,7 @@ void t.test('a connection that died silently', { timeout: 180_000 }, async (t) =
     await encrypt();
   });
 
-  await t.test('whose requests must not be repeated says so, before their time-out', async (t) => {
+  await t.test('fails requests that must not be repeated before their time-out', async (t) => {
     await encrypt();
     proxy.drop();
     const start = performance.now();
@@ -127,7 +127,7 @@ void t.test('a link', async (t) => {
     peer.onConnection = () => undefined;
   });
 
-  await t.test('outlives a pause of this process, in which nothing was read', async (t) => {
+  await t.test('survives a pause of this process in which nothing was read', async (t) => {
     const { link, events } = await open({ isAwaited: () => true });
     for (let round = 0; round < 5; round++) {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);

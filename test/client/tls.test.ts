@@ -23,7 +23,7 @@ function certificate(): { cert: string; key: string } {
   return { key: pem.slice(0, end), cert: pem.slice(end) };
 }
 
-/** A server on a real TLS port that answers every request, and the hosts that it was asked for. */
+/** A server on a real TLS port that answers every request and records the requested hosts. */
 async function startServer(t: Test, options = {}) {
   const { cert, key } = certificate();
   const hosts: (string | undefined)[] = [];
@@ -46,7 +46,7 @@ async function startServer(t: Test, options = {}) {
   return { url: `wss://127.0.0.1:${port}/`, ca: cert, hosts, port };
 }
 
-void t.test('over TLS the client trusts only whom it was told to', async (t) => {
+void t.test('over TLS the client trusts only the given certificates', async (t) => {
   const { url, ca, hosts, port } = await startServer(t);
   const client = await connect({ url, ca, credentials });
   t.strictSame(await client.createKey({}), {});

@@ -1,4 +1,4 @@
-// Verification without a daemon: published vectors, signatures that OpenSSL made, and bytes that are no key or signature.
+// Verification without a daemon: published vectors, signatures by OpenSSL, and bytes that are no key or signature.
 import {
   constants,
   createHash,
@@ -30,7 +30,7 @@ interface Vector extends VerifyOptions {
 const hashOf = (algorithm: SigningAlgorithmSpec) => `sha${algorithm.slice(-3)}`;
 const spki = (key: KeyObject) => key.export({ type: 'spki', format: 'der' });
 
-/** Judges every vector with its message, and with the message's digest where the algorithm signs digests. */
+/** Checks every vector with its message, and with the message's digest if the algorithm signs digests. */
 async function judge(t: Test, vectors: readonly Vector[], least: number): Promise<void> {
   const wrong: string[] = [];
   for (const { name, publicKey, isValid, ...options } of vectors) {
@@ -79,7 +79,7 @@ void t.test("Project Wycheproof's vectors", { skip: noWycheproof }, async (t) =>
         message: hex(msg),
         signature: hex(sig),
         signingAlgorithm: 'RSASSA_PSS_SHA_256' as const,
-        // A salt of 32 bytes is what this file calls wrong, and what KMS makes.
+        // This file calls a salt of 32 bytes wrong; KMS makes such salts.
         isValid: comment === 's_len changed to 32',
       })),
     );
@@ -147,14 +147,14 @@ const pairs: Readonly<Record<string, Pair>> = {
   ECC_NIST_EDWARDS25519: { algorithms: ['ED25519_SHA_512'], generate: ['ED25519'] },
 };
 
-void t.test('what OpenSSL signed is accepted, and nothing that was changed', async (t) => {
+void t.test('signatures by OpenSSL are accepted, and altered ones are not', async (t) => {
   for (const [keySpec, { algorithms, generate }] of Object.entries(pairs)) {
     await t.test(keySpec, async (t) => {
       const key = openssl(['genpkey', '-algorithm', ...generate, '-outform', 'DER'], {});
       const publicKey = openssl(['pkey', '-in', 'key', '-inform', 'DER', '-pubout', '-outform', 'DER'], {
         key,
       });
-      // Longer than a request to the daemon may be.
+      // Longer than the daemon accepts.
       const message = Buffer.alloc(10_000, 'attack at dawn');
       for (const signingAlgorithm of algorithms) {
         const isEdwards = signingAlgorithm === 'ED25519_SHA_512';
@@ -204,7 +204,7 @@ const someSignature = {
   signingAlgorithm: 'ECDSA_SHA_256',
 } as const;
 
-void t.test('a key that is not one has a clear error, whatever its bytes are', async (t) => {
+void t.test('an invalid key gets a clear error, whatever its bytes are', async (t) => {
   const refuses = (publicKey: Uint8Array, code: string, name: string, message = /./) =>
     t.rejects(
       verify(publicKey, someSignature),
@@ -258,7 +258,7 @@ void t.test('a key that is not one has a clear error, whatever its bytes are', a
   );
 });
 
-void t.test('an algorithm, a message type or a digest that does not fit is refused', async (t) => {
+void t.test('an algorithm, message type or digest that does not fit is refused', async (t) => {
   const der = spki(p256);
   const refuses = (options: Partial<VerifyOptions>, code: string) =>
     t.rejects(verify(der, { ...someSignature, ...options }), { name: 'CryptoError', code });
@@ -280,7 +280,7 @@ void t.test('an algorithm, a message type or a digest that does not fit is refus
 const mlDsaKeys = { 17: 1312, 18: 1952, 19: 2592 } as const;
 
 void t.test(
-  'ML-DSA is verified where Node has it, and refused with the reason where it has not',
+  'ML-DSA is verified if Node supports it, and refused with the reason if not, at once',
   async (t) => {
     const options = { ...someSignature, signingAlgorithm: 'ML_DSA_SHAKE_256' } as const;
     for (const [identifier, length] of Object.entries(mlDsaKeys)) {
@@ -324,13 +324,13 @@ function uint16(value: number): Buffer {
   return Buffer.of(value >> 8, value & 0xff);
 }
 
-void t.test('a signature of RSA is as long as the modulus, also where it begins with a zero', async (t) => {
+void t.test('an RSA signature is as long as the modulus, even if it begins with a zero', async (t) => {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const der = publicKey.export({ type: 'spki', format: 'der' });
   const message = Buffer.from('a message');
   const options = { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 };
   let signature = sign('sha256', message, options);
-  // One of 256 begins so.
+  // One in 256 begins with a zero.
   while (signature[0] !== 0) signature = sign('sha256', message, options);
   const digest = createHash('sha256').update(message).digest();
   for (const [messageType, signed] of [

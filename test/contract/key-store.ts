@@ -1,4 +1,4 @@
-// What every module must do for a key store to live in it: each key spec that it can do is made, used, found again after a
+// The contract of a key store on any module: a key of each supported key spec is created, used, found again after a
 // restart, and destroyed without a trace.
 import { randomBytes } from 'node:crypto';
 import type { Test } from 'tap';
@@ -9,7 +9,7 @@ import { signingInput } from '../../daemon/keys/specs/signing-input.js';
 import { keySpecs, type KeyUsageEntry, usageIn } from '../../daemon/keys/specs/table.js';
 import { trialsOf } from '../../daemon/keys/specs/algorithm-probe.js';
 
-/** Something that was made with a key, and must be good after a restart. */
+/** A result made with a key that must still be valid after a restart. */
 type Keepsake = (store: KeyStore) => Promise<boolean>;
 
 interface Made {
@@ -47,7 +47,7 @@ async function keepsakeOf(store: KeyStore, id: ObjectId, usage: KeyUsageEntry): 
   return async (later) => (await later.publicKey(id)).equals(publicKey);
 }
 
-/** @param open connects to the same token each time */
+/** Runs the contract. @param open connects to the same token each time */
 export async function keyStoreContract(t: Test, open: () => Promise<KeyStore>): Promise<void> {
   let store = await open();
   const before = store.objects.length;

@@ -1,8 +1,8 @@
-// What every MetadataStore promises. A store supplies only a factory.
+// The contract of a MetadataStore. A store supplies only a factory.
 import t from 'tap';
 import type { Change, MetadataStore } from '../../daemon/store/store.js';
 
-/** @param open makes or opens the store at a path, of a folder that exists and is empty at first */
+/** Runs the contract. @param open creates or opens the store at a path: a folder that exists and is empty at first */
 export function metadataStoreContract(name: string, open: (path: string) => Promise<MetadataStore>): void {
   void t.test(`${name} as a MetadataStore`, async (t) => {
     const path = t.testdir();
@@ -25,7 +25,7 @@ export function metadataStoreContract(name: string, open: (path: string) => Prom
       t.same(await store.get('b/1'), Buffer.alloc(0));
     });
 
-    await t.test('a range has its first key, lacks its last, and is in the order of bytes', async (t) => {
+    await t.test('a range includes its first key, excludes its last, and is in byte order', async (t) => {
       await store.batch([put('a/10', ''), put('a/é', '')]);
       t.same(await keysOf('a/1', 'a/2'), ['a/1', 'a/10']);
       t.same(await keysOf('a/', 'a/\uffff'), ['a/1', 'a/10', 'a/2', 'a/é']);
@@ -43,7 +43,7 @@ export function metadataStoreContract(name: string, open: (path: string) => Prom
       t.equal(await store.get('d'), undefined);
     });
 
-    await t.test('of many batches that expect the same value only one is applied', async (t) => {
+    await t.test('of several batches that expect the same value only one is applied', async (t) => {
       const value = await store.get('a/1');
       const attempts = Array.from({ length: 20 }, (_, n) =>
         store.batch([put('a/1', `winner ${n}`)], [{ key: 'a/1', value }]),
@@ -52,7 +52,7 @@ export function metadataStoreContract(name: string, open: (path: string) => Prom
       t.equal(results.filter((result) => result.status === 'fulfilled').length, 1);
     });
 
-    await t.test('a watcher sees what changed under its prefix, until it ends', async (t) => {
+    await t.test('a watcher sees changes under its prefix until it is closed', async (t) => {
       const seen: Change[] = [];
       const end = store.watch('w/', (changes) => seen.push(...changes));
       await store.batch([put('w/1', 'x'), put('v/1', 'y')]);
@@ -65,7 +65,7 @@ export function metadataStoreContract(name: string, open: (path: string) => Prom
       ]);
     });
 
-    await t.test('what was written is there after closing and opening', async (t) => {
+    await t.test('written values are there after closing and opening', async (t) => {
       await store.batch([put('kept', 'yes')]);
       await store.close();
       store = await open(path);

@@ -1,4 +1,4 @@
-// A daemon whose wall clock the test moves, by libfaketime. Timers and the monotonic clock stay as they are.
+// Moves the wall clock of a daemon, by libfaketime. Timers and the monotonic clock are not affected.
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -7,19 +7,19 @@ const library = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
 export class MovableClock {
   readonly #file: string;
 
-  /** @param home folder in which the file lies that says by how much the clock is ahead: the daemon's */
+  /** @param home the daemon's home, in which a file contains the offset of the clock */
   constructor(home: string) {
     this.#file = join(home, 'clock');
     this.move('+0');
   }
 
-  /** @param offset from the machine's clock, such as `+8d` */
+  /** Moves the clock. @param offset from the machine's clock, such as `+8d` */
   move(offset: string): void {
     writeFileSync(`${this.#file}.new`, `${offset}\n`);
     renameSync(`${this.#file}.new`, this.#file);
   }
 
-  /** Environment for the daemon, and for commands that have to live in its time. */
+  /** Environment for the daemon, and for commands that must have the same time. */
   get env(): NodeJS.ProcessEnv {
     return {
       LD_PRELOAD: library,

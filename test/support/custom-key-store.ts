@@ -1,4 +1,4 @@
-// Tokens for custom key stores, each SoftHSM2 in a folder of its own, with a profile of its own.
+// Tokens for custom key stores: each is a SoftHSM2 with its own folder and profile.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,16 +12,16 @@ const softHsm = '/usr/lib/softhsm/libsofthsm2.so';
 const spy = '/usr/lib/x86_64-linux-gnu/pkcs11-spy.so';
 
 export interface LabOptions {
-  /** Letters; it names token, folder and cluster. */
+  /** Letters; the name of token, folder and cluster. */
   readonly label: string;
   readonly workers?: number;
-  /** Whether OpenSC's pkcs11-spy stands between the workers and the module, and counts the logins. */
+  /** Whether OpenSC's pkcs11-spy is between the workers and the module, to count logins. */
   readonly spied?: boolean;
   /** Whether the configuration names a file with the PIN. */
   readonly pinFile?: boolean;
 }
 
-/** A token, and what the configuration says of it. */
+/** A token, with its entry in the configuration. */
 export class LabToken {
   readonly pin = '1234567-lab';
   readonly clusterId: string;
@@ -70,7 +70,7 @@ export class LabToken {
     );
   }
 
-  /** Takes the token away, as if its device were pulled out; and puts it back. */
+  /** Removes the token, as if its device were unplugged, or puts it back. */
   hide(): void {
     this.#move('tokens', 'hidden');
   }
@@ -91,7 +91,7 @@ export class LabToken {
     return existsSync(log) ? (readFileSync(log, 'latin1').match(/: C_Login$/gm) ?? []).length : 0;
   }
 
-  /** Runs OpenSC's pkcs11-tool on the token. @returns what it printed */
+  /** Runs OpenSC's pkcs11-tool on the token. @returns its output */
   tool(...args: string[]): string {
     const base = ['--module', softHsm, '--token-label', this.options.label, '--login', '--pin', this.pin];
     return execFileSync('pkcs11-tool', [...base, ...args], {
@@ -124,14 +124,14 @@ function environmentOf(pid: number): string {
   }
 }
 
-/** Makes tokens, and names them in the configuration of a daemon that does not run yet. */
+/** Creates tokens and adds them to the configuration of a daemon that is not running yet. */
 export function addTokens(daemon: TestDaemon, ...all: LabOptions[]): LabToken[] {
   const tokens = all.map((options) => new LabToken(daemon, options));
   daemon.configure(`clusters:\n${tokens.map(({ yaml }) => yaml).join('')}`);
   return tokens;
 }
 
-/** Makes a custom key store that is not connected. @returns its id */
+/** Creates a custom key store without connecting it. @returns its ID */
 export async function createStore(
   client: Client,
   token: LabToken,
@@ -154,7 +154,7 @@ export async function describeStore(
   return (await client.describeCustomKeyStores({ customKeyStoreId })).customKeyStores[0]!;
 }
 
-/** Waits until a store is in a state. @returns whether it came to it in time */
+/** Waits until a store is in a state. @returns whether it got there in time */
 export async function reaches(
   client: Client,
   customKeyStoreId: string,
@@ -166,7 +166,7 @@ export async function reaches(
   return false;
 }
 
-/** Makes a store and connects it. @returns its id. @throws Error where that fails */
+/** Creates and connects a store. @returns its ID @throws Error if it does not connect */
 export async function connectedStore(client: Client, token: LabToken): Promise<string> {
   const customKeyStoreId = await createStore(client, token);
   await client.connectCustomKeyStore({ customKeyStoreId });

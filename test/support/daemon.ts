@@ -1,4 +1,4 @@
-// A Keyhold of the test's own: home, token, free port. Everything is real: SoftHSM2, LevelDB, sockets.
+// A daemon for one test, with its own home, token and port. Everything is real: SoftHSM2, LevelDB, sockets.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,40 +20,40 @@ export interface Finished {
 }
 
 /**
- * HSM workers of a daemon: two in tests about keys, which each worker must see, or about workers; one, which starts faster,
- * in other tests; as many as the configuration says in programs that are no tests, such as the torture.
+ * HSM workers of a daemon: two in tests about workers, or about keys, which each worker must see; one in other tests, because
+ * it starts faster; in programs that are no tests, such as the torture, the number in the configuration.
  */
 function defaultWorkers(program = process.argv[1] ?? ''): number | undefined {
   if (!program.endsWith('.test.js')) return undefined;
   return /\/(cryptography|failures|grants|import|key-stores|keys|hsm)\//.test(program) ? 2 : 1;
 }
 
-/** Copies a home that was never started; SoftHSM2's configuration names its token folder by an absolute path. */
+/** Copies a home that was never started, and corrects the absolute path in SoftHSM2's configuration. */
 function copyHome(from: string, to: string): void {
   cpSync(from, to, { recursive: true });
   const configuration = join(to, 'tokens/softhsm2.conf');
   writeFileSync(configuration, readFileSync(configuration, 'utf8').replaceAll(from, to));
 }
 
-/** A home that was initialised, and the daemon that runs on it. */
+/** An initialised home and its daemon. */
 export class TestDaemon {
   #process: ChildProcess | undefined;
-  /** What the present or last daemon printed. */
+  /** Output of the current or last daemon. */
   stdout = '';
   stderr = '';
 
   private constructor(readonly home: string) {}
 
-  /** A home that the test makes, copies or moves itself. */
+  /** For a home that the test creates, copies or moves itself. */
   static at(home: string): TestDaemon {
     return new TestDaemon(home);
   }
 
   /**
-   * Makes a home with a token; no daemon runs yet. Where KEYHOLD_TEST_TEMPLATE names a home that was initialised and never
-   * started, it is a copy of that, which saves a program that initialises. Lines of KEYHOLD_TEST_PROFILE are added to the
-   * profile of SoftHSM2, so that a test can be run again with another one.
-   * @param own an instance of its own, whose id, keys and credentials no other home has
+   * Creates a home with a token; no daemon runs yet. If KEYHOLD_TEST_TEMPLATE names a home that was initialised and never
+   * started, the new home is a copy of it, which saves a run of init. Lines of KEYHOLD_TEST_PROFILE are added to the
+   * profile of SoftHSM2, so that a test can be run again with another profile.
+   * @param own whether the home needs an ID, keys and credentials that no other home has
    * @param workers HSM workers that the daemon starts
    */
   static async initialise({ own = false, workers = defaultWorkers() } = {}): Promise<TestDaemon> {
@@ -84,9 +84,9 @@ export class TestDaemon {
   }
 
   /**
-   * Makes a home and starts its daemon; at the end of the test both are gone.
+   * Creates a home and starts its daemon; both are removed at the end of the test.
    * @param yaml added to the configuration
-   * @param options as of `initialise`
+   * @param options those of `initialise`
    */
   static async start(
     t: { teardown(action: () => unknown): unknown },
@@ -100,7 +100,7 @@ export class TestDaemon {
     return daemon;
   }
 
-  /** Environment of daemon, programs and CLI. */
+  /** Environment of the daemon, the programs and the CLI. */
   get env(): NodeJS.ProcessEnv {
     const { PATH, HOME, TMPDIR } = process.env;
     return {
@@ -142,7 +142,7 @@ export class TestDaemon {
     return this.#process?.pid ?? 0;
   }
 
-  /** Starts the daemon and waits for its ready line. @throws Error with what it printed, where it ends before */
+  /** Starts the daemon and waits for its ready line. @throws Error with its output, if it ends before */
   async start(env: NodeJS.ProcessEnv = {}): Promise<void> {
     this.stdout = '';
     this.stderr = '';
@@ -161,7 +161,7 @@ export class TestDaemon {
     });
   }
 
-  /** Sends a signal and waits for the daemon's end. @returns its exit status, or the signal that ended it */
+  /** Sends a signal and waits until the daemon ends. @returns its exit status, or the signal that ended it */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | NodeJS.Signals | null> {
     const child = this.#process;
     if (child?.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
@@ -177,7 +177,7 @@ export class TestDaemon {
   }
 
   connect(options: ConnectOptions = {}): Promise<Client> {
-    // Other tests are on the machine too.
+    // Other tests run on the machine too.
     const patience = { timeout: 120_000, connectTimeout: 60_000 };
     return connect({ url: this.url, credentials: this.credentials, ...patience, ...options });
   }
@@ -190,7 +190,7 @@ export class TestDaemon {
     return await this.#run(program('client/cli/main.js'), args, options);
   }
 
-  /** Runs an admin program. @param name the words of its command, such as `audit-verify`, or its file */
+  /** Runs an admin program. @param name the words of its command, joined by hyphens, such as `audit-verify`, or its file */
   async admin(name: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
     const file = programs.find(([words]) => words.replace(' ', '-') === name)?.[1] ?? name;
     return await this.#run(program(`daemon/admin/${file}.js`), args, { env });
@@ -211,19 +211,19 @@ export class TestDaemon {
     return { code, stdout, stderr };
   }
 
-  /** Adds to the configuration; it counts from the next start. @param yaml lines of the top level */
+  /** Adds to the configuration, for the next start. @param yaml top-level lines */
   configure(yaml: string): void {
     appendFileSync(join(this.home, 'keyhold.yaml'), `${yaml}\n`);
   }
 
-  /** Has the daemon read its configuration anew, and waits until it says that it has. */
+  /** Reloads the configuration, and waits until the daemon reports it. */
   async reload(): Promise<void> {
     const before = this.stderr.length;
     process.kill(this.pid, 'SIGHUP');
     while (!this.stderr.slice(before).includes('reloaded')) await new Promise((done) => setTimeout(done, 10));
   }
 
-  /** What `/healthz` tells over the unix socket. */
+  /** The response of `/healthz` over the unix socket. */
   health(): Promise<{ healthy: boolean; warnings: string[] }> {
     return new Promise((resolve, reject) => {
       const socketPath = join(this.home, 'keyhold.sock');
@@ -251,7 +251,7 @@ export class TestDaemon {
   }
 }
 
-/** Where this process runs with a clock that can be moved, the daemon does as well. */
+/** If this process runs with a movable clock, so does the daemon. */
 function movedClock(): NodeJS.ProcessEnv {
   const names = Object.keys(process.env).filter(
     (name) => name === 'LD_PRELOAD' || name.startsWith('FAKETIME_'),

@@ -1,4 +1,4 @@
-// Everything that handles a secret or a plaintext, done once: well, and in the ways in which it goes wrong.
+// Uses everything that handles a secret or a plaintext once: correctly, and with the errors it can have.
 import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { EncryptCommand, GenerateDataKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { type Client, connect } from '../../client/index.js';
@@ -13,7 +13,7 @@ import type { SecretSearch } from './secret-search.js';
 import { nextResponse, upgrade } from './wire/upgrade.js';
 import { newMaterial, wrap } from './wrapping.js';
 
-/** Where a run keeps what it used, and what clients were told when something went wrong. */
+/** A run: the secrets that it used, and the errors that clients received. */
 export class FullRun {
   #told = '';
 
@@ -23,17 +23,17 @@ export class FullRun {
     readonly secrets: SecretSearch,
   ) {}
 
-  /** All that clients were told of failures: errors, replies, what the command line printed to stderr. */
+  /** Everything that clients received about failures: errors, replies, the standard error of the command line. */
   get told(): string {
     return this.#told;
   }
 
-  /** Random bytes that must be seen nowhere. */
+  /** Random bytes that must appear nowhere. */
   fresh(name: string, length = 48): Buffer<ArrayBuffer> {
     return this.keep(name, Buffer.from(randomBytes(length)));
   }
 
-  /** As {@link fresh}, of letters. */
+  /** Like {@link fresh}, but letters. */
   freshText(name: string): string {
     const text = randomBytes(21).toString('base64url').replace(/[-_]/g, 'x');
     this.keep(name, Buffer.from(text));
@@ -46,7 +46,7 @@ export class FullRun {
     return bytes;
   }
 
-  /** Keeps the private numbers of a private key, PKCS #8. */
+  /** Keeps the private numbers of a private key in PKCS #8. */
   keepPrivate(name: string, pkcs8: Uint8Array | undefined): Uint8Array {
     const { d, p } = createPrivateKey({ key: Buffer.from(pkcs8!), type: 'pkcs8', format: 'der' }).export({
       format: 'jwk',
@@ -56,7 +56,7 @@ export class FullRun {
     return pkcs8!;
   }
 
-  /** Does what must fail, and keeps what the client is told. */
+  /** Runs an action that must fail, and keeps the error that the client receives. */
   async fails(attempt: Promise<unknown>): Promise<void> {
     const outcome = await attempt.then(
       () => undefined,
@@ -70,7 +70,7 @@ export class FullRun {
     this.#told += `${text}\n`;
   }
 
-  /** Runs the command line, which must fail, and keeps what it printed. */
+  /** Runs the command line, which must fail, and keeps its output. */
   async cliFails(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<void> {
     const { code, stdout, stderr } = await this.daemon.cli(args, { env });
     if (code === 0) throw new Error(`keyhold ${args.join(' ')} did not fail`);
@@ -155,7 +155,7 @@ export async function cryptography(run: FullRun): Promise<void> {
   await client.retireGrant({ grantToken: token.grantToken });
 }
 
-/** Material that comes from outside: wrapped, and in the clear by the seed's operation. */
+/** Material from outside: wrapped for an import, and in the clear for SeedKey. */
 export async function imports(run: FullRun): Promise<void> {
   const { client } = run;
   const specs = [
@@ -186,7 +186,7 @@ export async function imports(run: FullRun): Promise<void> {
   }
 }
 
-/** A custom key store: its password right, wrong and impossible. */
+/** A custom key store with a correct, a wrong and an invalid password. */
 export async function customKeyStore(run: FullRun, token: LabToken): Promise<void> {
   const { client } = run;
   run.keep('PIN of the custom key store', Buffer.from(token.pin));
@@ -218,7 +218,7 @@ export async function customKeyStore(run: FullRun, token: LabToken): Promise<voi
   run.keep('data key of the store', (await client.generateDataKey({ keyId, keySpec: 'AES_128' })).plaintext);
 }
 
-/** Access keys and sessions, on both protocols and the command line; and secrets where none belongs. */
+/** Access keys and sessions, over both protocols and the command line; and secrets in fields that are not for them. */
 export async function credentials(run: FullRun, credentialsFile: string): Promise<void> {
   const { client, daemon } = run;
   run.keep('secret of the root', Buffer.from(daemon.credentials.secretAccessKey));
@@ -272,7 +272,7 @@ export async function credentials(run: FullRun, credentialsFile: string): Promis
   await run.cliFails(['list-keys'], misused);
 }
 
-/** The AWS endpoint, and messages that are damaged: what a parser says of them must not quote them. */
+/** The AWS endpoint, and damaged messages: the errors of parsers must not quote them. */
 export async function transports(run: FullRun): Promise<void> {
   const { daemon } = run;
   const keyId = await run.newKey();
@@ -305,7 +305,7 @@ export async function transports(run: FullRun): Promise<void> {
     frame.subarray(0, -40),
     Buffer.concat([frame, frame.subarray(9, 80)]),
     frame.subarray(12),
-    // A field of no wire type that there is: nothing of it can be read.
+    // A field with a wire type that does not exist cannot be read.
     Buffer.concat([Buffer.of(0xff), request.plaintext]),
   ]) {
     const { webSocket } = await upgrade(daemon);

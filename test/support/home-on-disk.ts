@@ -1,4 +1,4 @@
-// Homes of which a part lies on a file system of the test's own.
+// Homes with one folder on a separate file system.
 import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -6,7 +6,7 @@ import type { Client } from '../../client/index.js';
 import type { Disk } from '../audit/disks.js';
 import { TestDaemon } from './daemon.js';
 
-/** A daemon's home, not started, with one of its folders on a disk; at the end of the test both are gone. */
+/** Creates a home with one of its folders on a disk, without starting a daemon; both are removed at the end of the test. */
 export async function homeOn<D extends Disk>(
   t: Test,
   folder: 'audit' | 'metadata',

@@ -1,8 +1,8 @@
-// Strings that no field should choke on, and every place of a request where one can stand.
+// Strings that no field may fail on, and every place of a request that takes a string.
 import type { FieldShape, MessageShape } from '../../proto/schema/descriptor.js';
 import { namedFields } from '../../proto/aws/names.js';
 
-/** As JSON can escape them; those with lone surrogates have no encoding in UTF-8. */
+/** Strings that JSON can escape; those with lone surrogates have no UTF-8 encoding. */
 export const hostileStrings: readonly string[] = [
   '\ud800',
   'a\udc00b',
@@ -22,7 +22,7 @@ export const hostileStrings: readonly string[] = [
   '*'.repeat(30_000),
 ];
 
-/** What no UTF-8 decoder takes: an encoded surrogate, an overlong zero, a cut sequence, a byte that there is not. */
+/** Invalid UTF-8: an encoded surrogate, an overlong zero, a truncated sequence, an invalid byte. */
 export const invalidUtf8: readonly Buffer[] = [
   Buffer.from([0xed, 0xa0, 0x80]),
   Buffer.from([0x61, 0xc0, 0x80]),
@@ -30,7 +30,7 @@ export const invalidUtf8: readonly Buffer[] = [
   Buffer.from([0xff, 0xfe]),
 ];
 
-/** Policies that are JSON around a hostile text, at each place where a policy has a text. */
+/** Policies with a hostile text in each place where a policy has a text. */
 export function hostilePolicies(text: string): string[] {
   const escaped = JSON.stringify(text);
   const statement = (more: string) =>
@@ -49,7 +49,7 @@ export function hostilePolicies(text: string): string[] {
   ];
 }
 
-/** A place of a text in a request: the message around it, as AWS JSON and as bytes of protobuf. */
+/** A place for a text in a request, with the message around it as AWS JSON and as protobuf. */
 export interface StringPlace {
   readonly path: string;
   readonly isPolicy: boolean;
@@ -57,7 +57,7 @@ export interface StringPlace {
   readonly wire: (text: Buffer) => Buffer;
 }
 
-/** @param sample gives a good value of a field, by its name */
+/** Every place for a text in a message. @param sample returns a valid value of a field, by its name */
 export function stringPlaces(shape: MessageShape, sample: (name: string) => string): StringPlace[] {
   return namedFields(shape).flatMap(({ awsName, field }) =>
     placesOf(field, sample).map(({ path, json, wire }) => ({
@@ -97,13 +97,13 @@ function placesOf(field: FieldShape, sample: (name: string) => string): ValuePla
     {
       path: '',
       json: (text) => (repeated ? [text] : text),
-      // An enum is a number on the wire: its bytes are none of any type.
+      // An enum is a number on the wire and has no bytes to replace.
       wire: (text) => (kind === 'string' ? delimited(field.tag, text) : Buffer.alloc(0)),
     },
   ];
 }
 
-/** The required fields but one, with good values. */
+/** All required fields except one, with valid values. */
 function good(shape: MessageShape, sample: (name: string) => string, without: FieldShape) {
   const json: Record<string, unknown> = {};
   const wires: Buffer[] = [];

@@ -1,4 +1,4 @@
-// The steps of an import, over a client.
+// The steps of an import, through a client.
 import type { Client } from '../../client/index.js';
 import type {
   AlgorithmSpec,
@@ -19,7 +19,7 @@ export interface NewKey {
 
 export const symmetric: NewKey = { keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' };
 
-/** Makes a key without material. @returns its id */
+/** Creates a key without material. @returns its ID */
 export async function newExternalKey(client: Client, key = symmetric): Promise<string> {
   return (await client.createKey({ ...key, origin: 'EXTERNAL' })).keyMetadata.keyId;
 }
@@ -28,7 +28,7 @@ export async function describe(client: Client, keyId: string): Promise<KeyMetada
   return (await client.describeKey({ keyId })).keyMetadata;
 }
 
-/** What an import into a key needs: the token, and a function that wraps for it. */
+/** Gets the parameters for an import: the token, and a function that wraps material for it. */
 export async function parametersFor(
   client: Client,
   keyId: string,
@@ -43,9 +43,9 @@ export async function parametersFor(
     importToken,
     publicKey,
     wrap: (material: Buffer) => wrap(wrappingAlgorithm, publicKey, material),
-    /** Imports what is wrapped already. */
+    /** Imports material that is already wrapped. */
     send,
-    /** Wraps and imports. @returns the material's id */
+    /** Wraps and imports. @returns the material's ID */
     import: async (material: Buffer, more?: Partial<ImportKeyMaterialRequest>): Promise<string> =>
       (await send(wrap(wrappingAlgorithm, publicKey, material), more)).keyMaterialId!,
   };

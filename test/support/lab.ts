@@ -11,9 +11,9 @@ export interface Lab {
 }
 
 /**
- * Starts a daemon whose configuration names some tokens, and connects a client.
- * @param config more of the configuration
- * @param env of the daemon, known once its home is there
+ * Starts a daemon with some tokens in its configuration, and connects a client.
+ * @param config further lines of the configuration
+ * @param env environment of the daemon, computed once its home exists
  */
 export async function beginLab(
   t: Test,

@@ -1,4 +1,4 @@
-// Requests that are malformed, or that mean one thing to one reader and another to the next. By name.
+// Requests that are malformed, or that different parsers read differently, by name.
 import {
   endHeaders,
   endStream,
@@ -11,8 +11,8 @@ import {
 } from './wire/http2-frames.js';
 
 /**
- * @param good a request that is in order, with `Content-Length: 2` and the body `{}`
- * @param zipped one that says that its body is compressed
+ * @param good a valid request, with `Content-Length: 2` and the body `{}`
+ * @param zipped a request that declares its body compressed
  */
 export function malformedHttp1(good: string, zipped: string): Readonly<Record<string, string>> {
   const chunked = (body: string) =>
@@ -94,7 +94,7 @@ const number = (value: number) => {
   return bytes;
 };
 
-/** Header lists that RFC 9113, section 8, forbids, or that the daemon does; each is a request of its own. */
+/** Header lists that RFC 9113, section 8, or the daemon forbids; each is a separate request. */
 export const malformedHeaders: Readonly<Record<string, readonly Header[]>> = {
   'no method': without(':method'),
   'no path': without(':path'),
@@ -129,7 +129,7 @@ export const malformedHeaders: Readonly<Record<string, readonly Header[]>> = {
   'more headers than there may be': [...post, ...Array.from({ length: 300 }, (): Header => ['a', ''])],
 };
 
-/** What a client may send after the TLS handshake. */
+/** Bytes that a client sends after the TLS handshake. */
 export const malformedHttp2: Readonly<Record<string, Buffer>> = {
   'HTTP/1.1': Buffer.from('POST / HTTP/1.1\r\nHost: x\r\n\r\n'),
   'no preface': frame(settings, 0, 0),

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 export const checkout = fileURLToPath(new URL('../../../', import.meta.url));
 
 /**
- * Published vectors, which lie beside the checkout or where an environment variable says, and never in it.
- * @returns undefined where they are absent; the test then says so
+ * The folder of published vectors, beside the checkout or named by an environment variable; they are never in the checkout.
+ * @returns undefined if they are missing; the test then says so
  */
 export function vectors(folder: string, variable: string): string | undefined {
   const path = process.env[variable] ?? join(checkout, '../shared/vectors', folder);

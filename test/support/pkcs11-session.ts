@@ -1,11 +1,11 @@
-// A session with a token as another program has it, which shares the token with Keyhold: by graphene-pk11.
+// A session of another program that shares the token with Keyhold, by graphene-pk11.
 import { Module, type Session, SessionFlag, UserType } from 'graphene-pk11';
 import type { Test } from 'tap';
 
-/** SoftHSM2 of Debian. */
+/** Debian's SoftHSM2. */
 export const softHsmLibrary = '/usr/lib/softhsm/libsofthsm2.so';
 
-/** Which SoftHSM token, and its user's PIN. */
+/** A SoftHSM token and its user PIN. */
 export interface SoftToken {
   /** Path of SoftHSM2's configuration. */
   readonly configuration: string;
@@ -16,7 +16,7 @@ export interface SoftToken {
 /**
  * Logs in to a SoftHSM token as its user, in a read-write session that ends with the test. The module reads its
  * configuration when it is initialised: a process has one token at a time.
- * @throws Error where the token is not there
+ * @throws Error if the token is not present
  */
 export function openTokenSession(t: Test, { configuration, label, pin }: SoftToken): Session {
   process.env.SOFTHSM2_CONF = configuration;

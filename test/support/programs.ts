@@ -1,4 +1,4 @@
-// Programs that speak AWS's API, as Debian has them.
+// Debian's programs that use AWS's API.
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { TestDaemon } from './daemon.js';
@@ -6,7 +6,7 @@ import type { TestDaemon } from './daemon.js';
 export const aws = '/usr/bin/aws';
 export const python = '/usr/bin/python3';
 
-/** False where a program is there; else why the test is skipped, which is also said aloud. */
+/** False if a program is installed; otherwise the reason for skipping the test, which is also printed. */
 export function absent(program: string, args: string[], name: string, debian: string): string | false {
   try {
     execFileSync(program, args, { stdio: 'ignore' });
@@ -18,7 +18,7 @@ export function absent(program: string, args: string[], name: string, debian: st
   }
 }
 
-/** The environment of somebody who has sourced the daemon's file. */
+/** The environment of a shell that has sourced the daemon's `env`. */
 export function sourced(daemon: TestDaemon): NodeJS.ProcessEnv {
   const text = execFileSync('sh', ['-c', '. "$0"; env -0', join(daemon.home, 'env')], {
     env: { PATH: process.env.PATH, HOME: daemon.home },

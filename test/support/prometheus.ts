@@ -1,4 +1,4 @@
-// Debian's Prometheus, and what it makes of the metrics of a daemon.
+// Debian's Prometheus, scraping the metrics of a daemon.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ export interface Result {
   readonly value: readonly [number, string];
 }
 
-/** Runs promtool. @returns what it printed @throws Error where it finds a fault */
+/** Runs promtool. @returns its output @throws Error if it finds a fault */
 export function promtool(args: readonly string[], input?: string): string {
   return execFileSync('promtool', args, { input, encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] });
 }
@@ -26,7 +26,7 @@ export class TestPrometheus {
 
   /**
    * Starts it.
-   * @param folder for its data
+   * @param folder folder for its data
    * @param target `host:port` of the daemon's metrics
    * @param rules path of a file of rules
    */
@@ -65,12 +65,12 @@ export class TestPrometheus {
     return prometheus;
   }
 
-  /** Evaluates an expression now. @throws Error where it is not one */
+  /** Evaluates an expression now. @throws Error if it is invalid */
   async query(expression: string): Promise<readonly Result[]> {
     return (await this.#get<{ result: Result[] }>('query', { query: expression })).result;
   }
 
-  /** Every rule, with whether its evaluation went well, and whether it fires. */
+  /** Every rule, with the health of its evaluation and whether it fires. */
   async rules(): Promise<readonly { name: string; health: string; lastError?: string; state: string }[]> {
     const { groups } = await this.#get<{
       groups: { rules: { name: string; health: string; state: string }[] }[];

@@ -1,9 +1,9 @@
-// Finds secrets in whatever a run wrote, however they are written.
+// Finds secrets in everything that a run wrote, in any notation.
 
-/** Bytes of a secret that are looked for together: fewer would be found by chance, more would miss what is cut off. */
+/** Bytes of a secret that are searched together: fewer would match by chance, more would miss truncated secrets. */
 const window = 12;
 
-/** The forms in which bytes may come to stand in a text. */
+/** The notations in which bytes may appear in a text. */
 const forms: Readonly<Record<string, (bytes: Buffer) => readonly string[]>> = {
   raw: (bytes) => [bytes.toString('latin1')],
   'lower-case hex': (bytes) => [bytes.toString('hex')],
@@ -15,7 +15,7 @@ const forms: Readonly<Record<string, (bytes: Buffer) => readonly string[]>> = {
   'spaced hex': (bytes) => [bytes.toString('hex').replace(/(?<=..)(?=(..)+$)/g, ' ')],
 };
 
-/** Base64 of the bytes behind none, one and two others, without the characters at its ends that those take part in. */
+/** Base64 of the bytes at each of the three alignments, without the characters at the ends that depend on neighbouring bytes. */
 function alignments(bytes: Buffer, encoding: 'base64' | 'base64url'): string[] {
   return [0, 1, 2].map((before) => {
     const text = Buffer.concat([Buffer.alloc(before), bytes])
@@ -32,7 +32,7 @@ interface Needle {
 }
 
 export class SecretSearch {
-  /** By their first four bytes. */
+  /** Needles by their first four bytes. */
   readonly #needles = new Map<number, Needle[]>();
   readonly #names = new Set<string>();
 
@@ -41,8 +41,8 @@ export class SecretSearch {
   }
 
   /**
-   * Adds a secret: its beginning, its middle and its end are looked for.
-   * @param bytes at least 8, and nothing that is known otherwise: of a private key the private number alone
+   * Adds a secret: its beginning, middle and end are searched.
+   * @param bytes at least 8, and nothing that is public: of a private key only the private number
    */
   add(secret: string, bytes: Uint8Array | string): void {
     const all = Buffer.from(bytes as Uint8Array);
@@ -54,7 +54,7 @@ export class SecretSearch {
         for (const text of write(all.subarray(start, start + window))) this.#index(secret, form, text);
   }
 
-  /** @returns what was found, as `name (form)` */
+  /** Searches bytes. @returns the secrets found, as `name (form)` */
   find(haystack: Buffer): string[] {
     const found = new Set<string>();
     for (let at = 0; at + 4 <= haystack.length; at++) {
@@ -73,7 +73,7 @@ export class SecretSearch {
   }
 }
 
-/** Every way in which {@link SecretSearch} must find some bytes, for its own test. */
+/** Every notation in which {@link SecretSearch} must find some bytes, for its own test. */
 export function writtenForms(bytes: Buffer): Readonly<Record<string, string>> {
   const behind = (count: number) =>
     Buffer.concat([Buffer.from('xyz').subarray(0, count), bytes, Buffer.from('!')]);

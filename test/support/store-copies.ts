@@ -1,4 +1,4 @@
-// What somebody does who can write to the disk while the daemon is stopped: takes copies of the metadata store, puts
+// An attacker who can write to the disk while the daemon is stopped: takes copies of the metadata store, puts
 // them back, and changes single records.
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,7 +30,7 @@ export class StoreCopies {
     cpSync(join(this.#folder, name), this.#metadata, { recursive: true });
   }
 
-  /** Every stored value, by the store's own keys. */
+  /** Every stored value, by the store's keys. */
   async values(): Promise<Map<string, Buffer>> {
     return this.#open(async (store) => {
       const values = new Map<string, Buffer>();
@@ -45,7 +45,7 @@ export class StoreCopies {
     return value && (JSON.parse(value.toString('utf8', headLength)) as unknown);
   }
 
-  /** @param changes stored values by key; undefined deletes */
+  /** Changes stored values. @param changes values by key; undefined deletes */
   async write(changes: ReadonlyMap<string, Buffer | undefined>): Promise<void> {
     const batch = [...changes].map(([key, value]): Put | Delete =>
       value ? { type: 'put', key, value } : { type: 'delete', key },
@@ -53,7 +53,7 @@ export class StoreCopies {
     await this.#open((store) => store.batch(batch));
   }
 
-  /** Makes the store one of a Keyhold that knew no roots, down to the MAC of its instance record. */
+  /** Turns the store into one of a Keyhold without roots, including the MAC of its instance record. */
   async makeLegacy(): Promise<void> {
     const instance = await this.#open(async (store) => (await readInstance(store))!);
     const text = JSON.stringify({ ...instance, format: 1 });
@@ -66,7 +66,7 @@ export class StoreCopies {
     );
   }
 
-  /** What Keyhold stored as the first version of a record: MAC, version and text. The HSM makes the MAC. */
+  /** The stored value of the first version of a record: MAC, version and text. The HSM makes the MAC. */
   async authentic(name: string, text: string): Promise<Buffer> {
     const { home } = this.daemon;
     const instance = await this.#open(async (store) => (await readInstance(store))!);
@@ -106,7 +106,7 @@ export class StoreCopies {
   }
 }
 
-/** A home whose daemon does not run yet, with copies of its store, and `keyhold recover store`. */
+/** Creates a home whose daemon does not run yet, with copies of its store and a function for `keyhold recover store`. */
 export async function beginWithCopies(t: { teardown(action: () => unknown): unknown }) {
   const daemon = await TestDaemon.initialise();
   const copies = new StoreCopies(daemon);

@@ -1,4 +1,4 @@
-// A receiver of syslog over TLS (RFC 5425) that keeps what it reads.
+// A receiver of syslog over TLS (RFC 5425) that keeps all messages.
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ export interface Certificate {
   readonly key: Buffer;
 }
 
-/** @param names of the subject alternative name, as openssl takes them */
+/** Makes a certificate. @param names subject alternative names, in openssl's notation */
 export function makeCertificate(folder: string, names = 'IP:127.0.0.1,DNS:logs.example'): Certificate {
   mkdirSync(folder, { recursive: true });
   const [path, keyPath] = [join(folder, 'certificate.pem'), join(folder, 'key.pem')];
@@ -26,10 +26,10 @@ export function makeCertificate(folder: string, names = 'IP:127.0.0.1,DNS:logs.e
 }
 
 export interface Received {
-  /** All before the structured data. */
+  /** Everything before the structured data. */
   readonly header: string;
   readonly sequence: number;
-  /** MSG with the byte order mark that it may have. */
+  /** MSG, with its byte order mark if there is one. */
   readonly message: Buffer;
 }
 
@@ -38,10 +38,10 @@ const messagePattern =
 
 export class SyslogReceiver {
   readonly messages: Received[] = [];
-  /** What was wrong with what came. */
+  /** Faults in what was received. */
   readonly faults: string[] = [];
   connections = 0;
-  /** Connections are reset when so many messages more have come. */
+  /** Number of further messages after which connections are reset. */
   resetAfter = Infinity;
   #stalled = false;
   #server: Server | undefined;
@@ -57,7 +57,7 @@ export class SyslogReceiver {
     return this.#port;
   }
 
-  /** Listens, at the port where it listened before. */
+  /** Listens, on the same port as before. */
   async start(): Promise<void> {
     const { certificate: cert, key } = this.certificate;
     const server = createServer({ cert, key, ...this.options });
@@ -74,7 +74,7 @@ export class SyslogReceiver {
     this.#server = server;
   }
 
-  /** Takes no connections, and resets those that there are. */
+  /** Stops listening and resets all connections. */
   async stop(): Promise<void> {
     const closed = this.#server && new Promise((done) => this.#server?.close(done));
     this.reset();
@@ -89,7 +89,7 @@ export class SyslogReceiver {
     }
   }
 
-  /** Reads no more, or goes on. */
+  /** Pauses or resumes reading. */
   stall(stalled: boolean): void {
     this.#stalled = stalled;
     for (const socket of this.#sockets.keys())
@@ -97,7 +97,7 @@ export class SyslogReceiver {
       else socket.resume();
   }
 
-  /** The sequence numbers in the order in which each came for the first time. */
+  /** The sequence numbers in the order of their first arrival. */
   get sequences(): number[] {
     return [...new Set(this.messages.map(({ sequence }) => sequence))];
   }

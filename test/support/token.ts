@@ -1,10 +1,10 @@
-// What a daemon's token holds, seen by other programs than Keyhold.
+// The objects of a daemon's token, as other programs see them.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestDaemon } from './daemon.js';
 
-/** Runs OpenSC's pkcs11-tool on the daemon's token. @returns what it printed */
+/** Runs OpenSC's pkcs11-tool on the daemon's token. @returns its output */
 export function pkcs11Tool(daemon: TestDaemon, ...args: string[]): string {
   const pin = readFileSync(join(daemon.home, 'tokens/pin'), 'utf8');
   const module = '/usr/lib/softhsm/libsofthsm2.so';
@@ -18,12 +18,12 @@ export function pkcs11Tool(daemon: TestDaemon, ...args: string[]): string {
 
 const anchorPrefix = 'keyhold/internal/anchor/';
 
-/** Labels of the token's objects, sorted; without the anchor, which comes when it comes. */
+/** Labels of the token's objects, sorted; without the anchor, whose time is not predictable. */
 export function labels(daemon: TestDaemon): string[] {
   return allLabels(daemon).filter((label) => !label.startsWith(anchorPrefix));
 }
 
-/** CKA_LABELs of the anchors that the token holds. */
+/** CKA_LABELs of the anchors in the token. */
 export function anchorLabels(daemon: TestDaemon): string[] {
   return allLabels(daemon).filter((label) => label.startsWith(anchorPrefix));
 }
@@ -33,7 +33,7 @@ function allLabels(daemon: TestDaemon): string[] {
   return [...listed.matchAll(/^ +label: +'?(.*?)'?$/gm)].map(([, label]) => label!).sort();
 }
 
-/** Has pkcs11-tool list again where it ended with an error: an object went away between finding and reading it. */
+/** Repeats a listing by pkcs11-tool that failed because an object was destroyed between finding and reading it. */
 export function steadily(list: () => string): string {
   for (let tries = 1; ; tries++) {
     try {

@@ -24,7 +24,7 @@ const wycheproof = vectors('wycheproof', 'WYCHEPROOF_DIR');
 
 export const hasWycheproof = wycheproof !== undefined;
 
-/** @param name of a file, without `_test.json` */
+/** The groups of a file of Project Wycheproof. @param name the file's, without `_test.json` */
 export function wycheproofGroups(name: string): readonly WycheproofGroup[] {
   const text = readFileSync(join(wycheproof!, `${name}_test.json`), 'utf8');
   return (JSON.parse(text) as { testGroups: WycheproofGroup[] }).testGroups;
@@ -33,7 +33,7 @@ export function wycheproofGroups(name: string): readonly WycheproofGroup[] {
 export interface NistVector {
   /** The headings above it, such as `P-256,SHA-256` or `mod = 2048`. */
   readonly headings: readonly string[];
-  /** A name may have no value, as `FAIL`. */
+  /** Values by name; a name such as `FAIL` may have no value. */
   readonly values: Readonly<Record<string, string | undefined>>;
   readonly line: number;
 }
@@ -67,12 +67,12 @@ export function nistRecords(...path: readonly string[]): NistVector[] {
   return found;
 }
 
-/** Bytes from hex; none for undefined. */
+/** Bytes from hex; no bytes for undefined. */
 export function hex(text: string | undefined): Buffer {
   return Buffer.from(text ?? '', 'hex');
 }
 
-/** A number in hex as so many bytes, or as more where it is too large; those of P-521 have 68 in NIST's files. */
+/** A hex number as a number of bytes, or more if it is too large: numbers of P-521 have 68 in NIST's files. */
 export function padded(text: string | undefined, size: number): Buffer {
   return hex((text ?? '').replace(/^(00)+/, '').padStart(2 * size, '0'));
 }

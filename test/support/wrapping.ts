@@ -1,4 +1,4 @@
-// Key material made and wrapped outside, as users of the API do: by OpenSSL's command and, for comparison, by Node.
+// Key material generated and wrapped outside, as users of the API do: by the openssl command and, for comparison, by Node.
 import {
   createCipheriv,
   createPrivateKey,
@@ -11,7 +11,7 @@ import type { KeyObject } from 'node:crypto';
 import type { AlgorithmSpec, KeySpec } from '../../proto/generated/messages.js';
 import { openssl } from './certificates/openssl.js';
 
-/** OpenSSL's names of what makes private keys of a spec. */
+/** Generates material by key spec: bytes, or PKCS #8 in DER. */
 const generators: Readonly<Partial<Record<KeySpec, () => Buffer>>> = {
   SYMMETRIC_DEFAULT: () => randomBytes(32),
   HMAC_224: () => randomBytes(28),
@@ -36,7 +36,7 @@ function ec(namedCurve: string): Buffer {
   return pkcs8(generateKeyPairSync('ec', { namedCurve }).privateKey);
 }
 
-/** A private key as it is imported. */
+/** A private key in the form for an import: PKCS #8 in DER. */
 export function pkcs8(privateKey: KeyObject): Buffer {
   return privateKey.export({ type: 'pkcs8', format: 'der' });
 }
@@ -46,7 +46,7 @@ export function newMaterial(spec: KeySpec): Buffer {
   return generators[spec]!();
 }
 
-/** A private key as Node takes it. */
+/** A private key as Node's KeyObject, from PKCS #8 in DER. */
 export function privateKeyOf(material: Buffer): KeyObject {
   return createPrivateKey({ key: material, type: 'pkcs8', format: 'der' });
 }
@@ -70,7 +70,7 @@ export function wrapWithOpenssl(algorithm: AlgorithmSpec, publicKey: Uint8Array,
   return Buffer.concat([oaep(aes), wrapped]);
 }
 
-/** As {@link wrapWithOpenssl}, by Node, which is quicker. @param aes the AES key, of 16, 24 or 32 bytes */
+/** Like {@link wrapWithOpenssl}, but by Node, which is faster. @param aes the AES key, of 16, 24 or 32 bytes */
 export function wrap(
   algorithm: AlgorithmSpec,
   publicKey: Uint8Array,

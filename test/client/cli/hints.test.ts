@@ -1,4 +1,4 @@
-// The command line's hints: for errors that exist, of operations that exist, and only where the daemon's words are too few.
+// The command line's hints: only for errors and operations that exist, and only where the daemon's message is not enough.
 import t from 'tap';
 import { hintFor } from '../../../client/cli/help/hints.js';
 import { OperationError } from '../../../client/cli/session.js';
@@ -25,7 +25,7 @@ void t.test('an error without a message has a hint, and one with a message has n
   t.end();
 });
 
-void t.test('a hint follows what AWS says of principals', (t) => {
+void t.test('a hint follows the message of AWS about principals', (t) => {
   const message = 'Policy contains a statement with one or more invalid principals.';
   const error = new OperationError('PutKeyPolicy', { code: 'MalformedPolicyDocumentException', message });
   t.match(error.message, /operation: Policy contains .* invalid principals\. Each AWS principal/);

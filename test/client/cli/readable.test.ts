@@ -1,4 +1,4 @@
-// Responses as people see them.
+// Output in the format `readable`.
 import t from 'tap';
 import { progressLine } from '../../../proto/progress.js';
 import { readableText } from '../../../client/cli/output/readable.js';
@@ -6,7 +6,7 @@ import { durationText, relativeText } from '../../../client/cli/output/times.js'
 
 const screen = { width: 60, paint: (_style: string, text: string) => text };
 
-void t.test('names stand beside values; one structure in a response is shown without its name', (t) => {
+void t.test('names are beside values; a single structure in a response is shown without its name', (t) => {
   const metadata = { KeyId: 'x', CreationDate: '2027-01-31T12:00:00.123000+00:00', Enabled: true, Tags: {} };
   t.equal(
     readableText({ KeyMetadata: metadata }, screen),
@@ -17,7 +17,7 @@ void t.test('names stand beside values; one structure in a response is shown wit
   t.end();
 });
 
-void t.test('lists are tables where they fit, without ARNs where only those do not fit, else blocks', (t) => {
+void t.test('lists are tables if they fit, without ARNs if only those do not fit, else blocks', (t) => {
   const keys = [
     { KeyId: 'a', KeyArn: 'arn:a' },
     { KeyId: 'bb', KeyArn: 'arn:bb' },

@@ -1,4 +1,4 @@
-// Whether shorthand is read as the AWS CLI reads it. Its own parser is asked too, where Debian's awscli is installed.
+// Shorthand is parsed as by the AWS CLI, and compared with its own parser if Debian's awscli is installed.
 import { execFileSync } from 'node:child_process';
 import t from 'tap';
 import { parseShorthand } from '../../../client/cli/input/shorthand.js';
@@ -6,7 +6,7 @@ import { readValue } from '../../../client/cli/input/values.js';
 import { shapeByName } from '../../../proto/schema/descriptor.js';
 import { absent, aws, python } from '../../support/programs.js';
 
-/** What each text says; undefined: it is refused. */
+/** The value of each text; undefined: it is refused. */
 const table: readonly (readonly [text: string, says: unknown])[] = [
   ['a=b', { a: 'b' }],
   ['a=b,c=d', { a: 'b', c: 'd' }],
@@ -62,7 +62,7 @@ function says(text: string): unknown {
   }
 }
 
-void t.test('shorthand says what it says to the AWS CLI', (t) => {
+void t.test('shorthand means the same as to the AWS CLI', (t) => {
   for (const [text, expected] of table) t.strictSame(says(text), expected, text);
   t.end();
 });
@@ -77,7 +77,7 @@ print(json.dumps([says(text) for text in json.load(sys.stdin)]))
 `;
 const skip = absent(aws, ['--version'], 'the AWS CLI', 'awscli');
 
-void t.test("and so does the AWS CLI's own parser, of these texts and of random ones", { skip }, (t) => {
+void t.test("the AWS CLI's own parser agrees, on these texts and on random ones", { skip }, (t) => {
   const pieces = ['a', 'b', '=', ',', ' ', '"', "'", '\\', '[', ']', '{', '}', 'c=d', '\\,', 'a='];
   let seed = 7;
   const random = (bound: number) => {
@@ -94,8 +94,8 @@ void t.test("and so does the AWS CLI's own parser, of these texts and of random 
   let same = 0;
   const differences: string[] = [];
   const mayDiffer = (text: string, ours: unknown) =>
-    // The AWS CLI goes back to a comma inside a value, or takes the last of a name that is there twice in a map: data is lost
-    // without a word. Here that is refused.
+    // The AWS CLI backtracks to a comma inside a value, and of a name that occurs twice in a map takes the last: data is lost
+    // silently. Keyhold refuses that.
     ours === undefined && /\\,|["'][^"']*,|\{/.test(text);
   for (const [index, text] of all.entries()) {
     const ours = says(text);
@@ -109,7 +109,7 @@ void t.test("and so does the AWS CLI's own parser, of these texts and of random 
   t.end();
 });
 
-void t.test('what an option cannot take is refused, and nothing becomes other data', (t) => {
+void t.test('a value that does not fit its option is refused, and no data is altered', (t) => {
   const refused: readonly (readonly [string, string, readonly string[], RegExp])[] = [
     ...['aGk', 'aGl=', 'aGk=aGk=', 'aGk-', 'a\u0000Gk='].map(
       (word) => ['Encrypt', 'plaintext', [word], /takes base64/] as const,

@@ -8,7 +8,7 @@ const dataKeys = softwareKey();
 const keyId = 'alias/files';
 const encryptionContext = { project: 'example' };
 
-void t.test('bytes of any length come back as they were', async (t) => {
+void t.test('bytes of any length come back unchanged', async (t) => {
   for (const length of [0, 1, 65_536, 200_000]) {
     const bytes = new Uint8Array(randomBytes(length));
     const before = Buffer.from(bytes);

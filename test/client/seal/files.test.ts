@@ -50,7 +50,7 @@ void t.test('a file is sealed and opened, with progress, readable by its owner a
   t.strictSame(readdirSync(folder).sort(), ['in', 'out', 'sealed']);
 });
 
-void t.test('a file that does not verify to its end leaves nothing under any name', async (t) => {
+void t.test('a file that does not verify to its end leaves no output file', async (t) => {
   const { folder, path } = files(t);
   await sealFile(path('in'), path('sealed'), options);
   truncateSync(path('sealed'), statSync(path('sealed')).size - 20);
@@ -58,7 +58,7 @@ void t.test('a file that does not verify to its end leaves nothing under any nam
   t.strictSame(readdirSync(folder).sort(), ['in', 'sealed']);
 });
 
-void t.test('an existing output survives a failure, even where it was to be replaced', async (t) => {
+void t.test('an existing output survives a failure, even with force', async (t) => {
   const { folder, path } = files(t);
   writeFileSync(path('out'), 'precious');
   writeFileSync(path('sealed'), 'not sealed');
@@ -69,7 +69,7 @@ void t.test('an existing output survives a failure, even where it was to be repl
   t.strictSame(readdirSync(folder).sort(), ['in', 'out', 'sealed']);
 });
 
-void t.test('an abort leaves nothing under any name', async (t) => {
+void t.test('an abort leaves no output file', async (t) => {
   const { folder, path } = files(t, randomBytes(5_000_000));
   const controller = new AbortController();
   const reason = new Error('enough');
@@ -84,7 +84,7 @@ void t.test('an abort leaves nothing under any name', async (t) => {
   t.strictSame(readdirSync(folder), ['in']);
 });
 
-void t.test('an existing output is replaced only by force', async (t) => {
+void t.test('an existing output is replaced only with force', async (t) => {
   const { path, content } = files(t);
   writeFileSync(path('out'), 'precious');
   await t.rejects(sealFile(path('in'), path('out'), options), { code: 'OutputExists' });
@@ -104,7 +104,7 @@ void t.test('an output that appears while a file is sealed is not overwritten', 
   t.strictSame(readdirSync(folder).sort(), ['in', 'out']);
 });
 
-void t.test('input and output that are no regular files are refused by what they are', async (t) => {
+void t.test('input and output that are not regular files are refused with their type', async (t) => {
   const { folder, path } = files(t);
   execFileSync('mkfifo', [path('fifo')]);
   symlinkSync(path('in'), path('link'));
@@ -180,7 +180,7 @@ void t.test('an abort ends the wait for a silent pipe', async (t) => {
   t.strictSame(readdirSync(folder), ['in']);
 });
 
-void t.test('300 MB are sealed and opened in memory that does not grow with them', async (t) => {
+void t.test('300 MB are sealed and opened in constant memory', async (t) => {
   const { path } = files(t);
   truncateSync(path('in'), 300_000_000);
   const growth = async (mode: string, from: string, to: string) => {

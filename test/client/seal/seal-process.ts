@@ -1,4 +1,4 @@
-// Seals or opens in a process of its own, under a fixed key, and reports by how much its memory grew:
+// Seals or opens in a separate process, under a fixed key, and reports how much its memory grew:
 // seal-process.js seal|open INPUT OUTPUT
 import { openFile, sealFile } from '../../../client/seal/files.js';
 import { softwareKey } from './software-key.js';

@@ -29,7 +29,7 @@ function parts(bytes: Buffer): { head: Buffer; frames: Buffer[] } {
 }
 
 const sizes = [0, 1, 65535, 65536, 65537, 3 * 65536, 10_000_000];
-void t.test('a file of any size comes back as it was', async (t) => {
+void t.test('a file of any size comes back unchanged', async (t) => {
   for (const size of sizes) {
     const plaintext = randomBytes(size);
     const bytes = await sealed(plaintext, { frameSize: undefined, length: size });
@@ -39,7 +39,7 @@ void t.test('a file of any size comes back as it was', async (t) => {
   }
 });
 
-void t.test('however a stream is cut into chunks, a file comes back as it was', async (t) => {
+void t.test('however a stream is split into chunks, a file comes back unchanged', async (t) => {
   const someBytes = fc.uint8Array({ maxLength: 5000 });
   const chunk = fc.integer({ min: 1, max: 3000 });
   const context = fc.dictionary(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }));
@@ -75,7 +75,7 @@ void t.test('a change of any one bit of a sealed file is refused', async (t) => 
   t.strictSame((await opened(bytes)).length, 2 * frameSize + 5);
 });
 
-void t.test('a file that is cut anywhere is refused', async (t) => {
+void t.test('a file truncated anywhere is refused', async (t) => {
   const bytes = await sealed(randomBytes(2 * frameSize));
   for (let length = 0; length < bytes.length; length++) {
     await opened(bytes.subarray(0, length)).then(
@@ -88,7 +88,7 @@ void t.test('a file that is cut anywhere is refused', async (t) => {
   t.pass();
 });
 
-void t.test('frames in any order and number but the right one are refused', async (t) => {
+void t.test('reordered, repeated and missing frames are refused', async (t) => {
   const { head, frames } = parts(await sealed(randomBytes(3 * frameSize)));
   const order = fc.array(fc.nat({ max: 2 }), { maxLength: 5 });
   await fc.assert(
@@ -148,7 +148,7 @@ void t.test('a file opens only with the encryption context that the caller expec
 });
 
 void t.test(
-  'the key that the caller expects is handed to the daemon, whose refusal is passed on',
+  'the key that the caller expects is passed to the daemon, whose refusal is passed on',
   async (t) => {
     const bytes = await sealed(Buffer.from('x'));
     const refusing = {
@@ -163,7 +163,7 @@ void t.test(
   },
 );
 
-void t.test('the data key is wiped when the file key is derived, also where that fails', async (t) => {
+void t.test('the data key is wiped when the file key is derived, even if that fails', async (t) => {
   const handedOut: Uint8Array[] = [];
   const watched = {
     generateDataKey: async (...request: Parameters<typeof dataKeys.generateDataKey>) => {
@@ -188,7 +188,7 @@ void t.test('the data key is wiped when the file key is derived, also where that
   for (const key of handedOut) t.ok(key.every((byte) => byte === 0));
 });
 
-void t.test('an input that does not have the length it promised is refused', async (t) => {
+void t.test('an input that does not have its announced length is refused', async (t) => {
   for (const length of [0, 4999, 5001, 9999])
     await t.rejects(sealed(randomBytes(5000), { length }), { code: 'UnusableInput' }, `${length} promised`);
 });
@@ -200,7 +200,7 @@ void t.test('an encryption context that has no single encoding is refused', asyn
     });
 });
 
-void t.test('an abort ends sealing and opening with the reason, and lets go of the source', async (t) => {
+void t.test('an abort ends sealing and opening with the reason, and closes the source', async (t) => {
   for (const transform of ['seal', 'open'] as const) {
     const reason = new Error('enough');
     const controller = new AbortController();

@@ -3,7 +3,7 @@ import type { DataKeySource } from '../../../client/data-keys/data-key-source.js
 import { encodeSealedContext } from '../../../proto/formats/encryption-context.js';
 import { exceptions } from '../../../proto/errors.js';
 
-/** Stands at the interface for data keys, where the daemon will be: wraps them with a key of its own. */
+/** A source of data keys in place of the daemon: wraps them under a key in memory. @param key 32 bytes */
 export function softwareKey(key = randomBytes(32)): DataKeySource {
   return {
     generateDataKey: ({ keyId, encryptionContext }) => {
@@ -31,7 +31,7 @@ export function softwareKey(key = randomBytes(32)): DataKeySource {
   };
 }
 
-/** One data key for every file, as a cache gives it. */
+/** Returns the same data key for every file, as a cache does. @param dataKey 32 bytes */
 export function oneDataKey(dataKey = randomBytes(32)): DataKeySource {
   return {
     generateDataKey: ({ keyId }) =>
@@ -46,7 +46,7 @@ export async function* chunksOf(bytes: Uint8Array, size = 65536): AsyncGenerator
   for (let offset = 0; offset < bytes.length; offset += size) yield bytes.subarray(offset, offset + size);
 }
 
-/** All that a stream gives. */
+/** The concatenated bytes of a stream. */
 export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   for await (const chunk of chunks) parts.push(chunk);

@@ -64,7 +64,7 @@ for (const { name, dataKey, sealed, plaintext, error } of cases) {
   }
 }
 
-void t.test('@peculiar/webcrypto opens what Node sealed, by the page on the format alone', async (t) => {
+void t.test('@peculiar/webcrypto opens what Node sealed, as the page on the format says', async (t) => {
   const { subtle } = crypto;
   const dataKey = Buffer.alloc(32, 7);
   const plaintext = Buffer.alloc(2500, 'attack at dawn');

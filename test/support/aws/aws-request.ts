@@ -13,24 +13,24 @@ import { endpointOf } from './aws.js';
 import type { TestDaemon } from '../daemon.js';
 
 export interface RequestOptions {
-  /** The operation: `ListKeys`. */
+  /** The operation, such as `ListKeys`. */
   readonly operation?: string;
   readonly body?: string | Buffer;
   readonly method?: string;
   /** Path and query. */
   readonly path?: string;
-  /** Added to what is sent, or instead of it; undefined: left out. Signed where they are among `signedHeaders`. */
+  /** Headers to add or replace; undefined: left out. Signed if they are among `signedHeaders`. */
   readonly headers?: Readonly<Record<string, string | string[] | undefined>>;
   readonly signedHeaders?: readonly string[];
-  /** Changes what was signed before it is sent. */
+  /** Changes the signed request before it is sent. */
   readonly tamper?: (headers: Record<string, string | string[] | undefined>) => void;
   readonly accessKeyId?: string;
   readonly secretAccessKey?: string;
   readonly region?: string;
   readonly service?: string;
-  /** Milliseconds by which the signer's clock is off. */
+  /** Milliseconds by which the signer's clock is ahead. */
   readonly skew?: number;
-  /** Sends Date and no X-Amz-Date. */
+  /** Sends Date instead of X-Amz-Date. */
   readonly dateHeader?: 'rfc1123' | 'iso8601';
   /** The hash that is signed. Default: the body's. */
   readonly payloadHash?: string;
@@ -42,13 +42,13 @@ export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly text: string;
-  /** Of the error, where it is one. */
+  /** The error code, if the reply is an error. */
   readonly __type?: string;
   readonly message?: string;
   readonly body?: unknown;
 }
 
-/** Headers of a signed request. */
+/** The headers of a signed request. */
 export function signedHeadersOf(
   daemon: TestDaemon,
   options: RequestOptions = {},

@@ -1,4 +1,4 @@
-// Clients of AWS for a daemon of the test's own.
+// AWS SDK clients for a test daemon.
 import { Agent } from 'node:https';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { STSClient } from '@aws-sdk/client-sts';
@@ -12,11 +12,11 @@ export interface ClientOptions {
   readonly credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
   readonly region?: string;
   readonly maxAttempts?: number;
-  /** Milliseconds by which the client's clock is off. */
+  /** Milliseconds by which the client's clock is ahead. */
   readonly systemClockOffset?: number;
 }
 
-/** `https://127.0.0.1:<port>` */
+/** The AWS endpoint: `https://127.0.0.1:<port>`. */
 export function endpointOf(daemon: TestDaemon): string {
   return daemon.wss.replace(/^wss:/, 'https:').replace(/\/$/, '');
 }

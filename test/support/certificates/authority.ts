@@ -1,4 +1,4 @@
-// A certificate authority of the test's own, run by openssl.
+// A certificate authority for tests, by openssl.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ export interface Issued {
 }
 
 export interface Request {
-  /** As openssl takes it: `/O=Example/CN=app`. */
+  /** Subject in openssl's notation: `/O=Example/CN=app`. */
   readonly subject: string;
   readonly uris?: readonly string[];
   readonly notAfter?: Date;
@@ -42,7 +42,7 @@ commonName = optional
 export class Authority {
   #count = 0;
 
-  /** @param folder that it makes, and keeps its files in */
+  /** @param folder created for its files */
   constructor(
     readonly folder: string,
     name: string,
@@ -66,12 +66,12 @@ export class Authority {
     );
   }
 
-  /** Its own certificate, a path. */
+  /** Path of its own certificate. */
   get certificate(): string {
     return join(this.folder, 'ca.pem');
   }
 
-  /** A client certificate. */
+  /** Issues a client certificate. */
   issue({ subject, uris = [], notAfter }: Request): Issued {
     const name = `client${++this.#count}`;
     const names = uris.map((uri) => `URI:${uri}`).join(',');
@@ -94,7 +94,7 @@ export class Authority {
     this.#run('ca', '-config', 'config', '-revoke', path);
   }
 
-  /** Writes its revocation list as of now. @returns PEM */
+  /** Writes its current revocation list. @returns PEM */
   revocationList(): Buffer {
     this.#run('ca', '-config', 'config', '-gencrl', '-out', 'crl.pem');
     return readFileSync(join(this.folder, 'crl.pem'));

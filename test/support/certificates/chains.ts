@@ -1,4 +1,4 @@
-// Certificate chains of any shape, right or wrong, made in memory.
+// Valid and invalid certificate chains, made in memory.
 import 'reflect-metadata';
 import { randomBytes, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
@@ -7,7 +7,7 @@ const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const day = 86_400_000;
 x509.cryptoProvider.set(webcrypto);
 
-/** Who may sign certificates: a name with a key, and a certificate of its own. */
+/** A signer of certificates: a name, a key pair and its own certificate. */
 export interface Signer {
   readonly name: string;
   readonly keys: webcrypto.CryptoKeyPair;
@@ -18,7 +18,7 @@ export interface CertificateOptions {
   readonly from?: number;
   readonly to?: number;
   readonly extensions?: x509.Extension[];
-  /** The same key under another signer: a cross-signed certificate. */
+  /** An existing key pair, for a cross-signed certificate. */
   readonly keys?: webcrypto.CryptoKeyPair;
 }
 
@@ -26,7 +26,7 @@ export function newKeys(): Promise<webcrypto.CryptoKeyPair> {
   return webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
 }
 
-/** An authority. @param signer undefined: it signs itself */
+/** Makes an authority. @param signer undefined: self-signed */
 export async function makeAuthority(
   name: string,
   signer: Omit<Signer, 'certificate'> | undefined,
@@ -39,7 +39,7 @@ export async function makeAuthority(
   return issue(name, signer, { ...options, extensions });
 }
 
-/** A certificate of a client, for `spiffe://example.org/alice` unless it has other extensions. */
+/** Issues a client certificate, for `spiffe://example.org/alice` unless extensions are given. */
 export async function issue(
   name: string,
   signer: Omit<Signer, 'certificate'> | undefined,
@@ -67,7 +67,7 @@ export function alternativeNames(...uris: string[]): x509.Extension {
   return new x509.SubjectAlternativeNameExtension(uris.map((value) => ({ type: 'url', value })));
 }
 
-/** What a client sends: its key, its certificate, and others behind it. */
+/** The key and chain that a client sends: its own certificate, then the others. */
 export async function presented({ keys, certificate }: Signer, ...others: readonly Signer[]) {
   const key = x509.PemConverter.encode(
     await webcrypto.subtle.exportKey('pkcs8', keys.privateKey),

@@ -1,4 +1,4 @@
-// Server certificates as openssl makes them.
+// Server certificates, by openssl.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,9 +11,9 @@ export interface ServerCertificate {
 }
 
 /**
- * A certificate for CN=Keyhold.
- * @param days that it is valid
- * @param isForeign of no CA of the home
+ * Makes a certificate for CN=Keyhold.
+ * @param days validity
+ * @param isForeign whether a CA other than the home's signs it
  */
 export function makeServerCertificate(
   home: string,

@@ -1,4 +1,4 @@
-// The openssl command as a judge from outside.
+// The openssl command as an independent check.
 import { execFileSync } from 'node:child_process';
 import { createPublicKey } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * Runs openssl in a folder that holds some files and is gone afterwards.
- * @returns what it printed
- * @throws Error where it ends with another status than 0
+ * Runs openssl in a temporary folder with some files.
+ * @returns its standard output
+ * @throws Error if its exit status is not 0
  */
 export function openssl(
   args: readonly string[],
@@ -23,7 +23,7 @@ export function openssl(
   }
 }
 
-/** SubjectPublicKeyInfo in DER to PEM. */
+/** Converts a SubjectPublicKeyInfo from DER to PEM. */
 export function toPem(der: Uint8Array): string {
   const key = createPublicKey({ key: Buffer.from(der), type: 'spki', format: 'der' });
   return key.export({ type: 'spki', format: 'pem' }).toString();

@@ -1,4 +1,4 @@
-// A connection over which a test sends HTTP/2 frames as it likes.
+// A connection over which a test sends arbitrary HTTP/2 frames.
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -12,14 +12,14 @@ export interface ReceivedFrame {
   readonly payload: Buffer;
 }
 
-/** What came back. */
+/** What the daemon sent. */
 export interface Received {
   readonly frames: readonly ReceivedFrame[];
   /** Whether the daemon ended the connection. */
   readonly closed: boolean;
 }
 
-/** Opens a TLS connection that agrees on `h2`. @param port default: the daemon's */
+/** Opens a TLS connection that negotiates `h2`. @param port default: the daemon's */
 export async function connectForFrames(
   daemon: TestDaemon,
   port = Number(new URL(daemon.wss).port),
@@ -32,9 +32,9 @@ export async function connectForFrames(
 
 /**
  * Sends bytes.
- * @param quiet milliseconds without a byte after which nothing more is waited for
- * @param enough what need not be waited beyond
- * @returns what comes back until the daemon closes
+ * @param quiet milliseconds without a byte after which the wait ends
+ * @param enough ends the wait when it returns true
+ * @returns what the daemon sends until it closes, or the wait ends
  */
 export function exchangeFrames(
   socket: Socket,
@@ -63,7 +63,7 @@ export function exchangeFrames(
   });
 }
 
-/** The frames of a byte stream; what is left of one that is not complete is dropped. */
+/** The frames of a byte stream; an incomplete last frame is dropped. */
 export function framesOf(bytes: Buffer): ReceivedFrame[] {
   const frames: ReceivedFrame[] = [];
   for (let at = 0; at + 9 <= bytes.length;) {
@@ -75,16 +75,16 @@ export function framesOf(bytes: Buffer): ReceivedFrame[] {
   return frames;
 }
 
-/** The first field of a header block that begins with `:status` as HPACK's static table has it: 200, 404, …; else 0. */
+/** The status at the beginning of a header block, if it is in HPACK's static table; 1 for a literal `:status`, otherwise 0. */
 export function statusOf({ type, payload }: ReceivedFrame): number {
   if (type !== frameTypes.headers) return 0;
-  // A new size of the dynamic table may come first: an integer of a 5-bit prefix.
+  // A size update of the dynamic table may come first: an integer with a 5-bit prefix.
   let at = 0;
   while ((payload[at]! & 0xe0) === 0x20) {
     if ((payload[at++]! & 0x1f) === 0x1f) while (payload[at++]! & 0x80);
   }
   const field = payload[at]!;
   const indexed = [200, 204, 206, 304, 400, 404, 500][field - 0x88];
-  // A literal whose name is that of entry 8: `H` and the text, in Huffman's code or not.
+  // A literal with the name of entry 8 (`:status`).
   return indexed ?? ((field & 0x0f) === 8 ? 1 : 0);
 }

@@ -18,7 +18,7 @@ export const frameTypes = {
 export const endStream = 0x1;
 export const endHeaders = 0x4;
 
-/** One frame. @param length what its head claims, where that is not the payload's */
+/** One frame. @param length the length in its header, if not the payload's */
 export function frame(
   type: number,
   flags: number,
@@ -34,7 +34,7 @@ export function frame(
   return Buffer.concat([head, payload]);
 }
 
-/** The preface and empty settings: what a client begins with. @param settings ids and values */
+/** The preface and a SETTINGS frame, with which a client begins. @param settings IDs and values */
 export function greeting(...settings: readonly (readonly [id: number, value: number])[]): Buffer {
   const payload = Buffer.alloc(settings.length * 6);
   for (const [index, [id, value]] of settings.entries()) {
@@ -57,7 +57,7 @@ export function headersFrame(
   return frame(frameTypes.headers, flags, stream, headerBlock(headers));
 }
 
-/** A string with its length as an integer of a 7-bit prefix. */
+/** A string, with its length as an integer with a 7-bit prefix. */
 function literal(text: string): Buffer {
   const bytes = Buffer.from(text, 'latin1');
   if (bytes.length < 127) return Buffer.concat([Buffer.of(bytes.length), bytes]);

@@ -13,16 +13,16 @@ import type { TestDaemon } from '../daemon.js';
 export interface UpgradeOptions {
   readonly accessKeyId?: string;
   readonly secretAccessKey?: string;
-  /** Sent, and among the signed headers. */
+  /** Headers that are sent and signed. */
   readonly sessionToken?: string;
-  /** Milliseconds by which the signer's clock is off. */
+  /** Milliseconds by which the signer's clock is ahead. */
   readonly skew?: number;
   readonly region?: string;
   readonly service?: string;
   readonly signedHeaders?: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
   readonly subprotocol?: string;
-  /** Headers of an earlier upgrade, sent again as they were. */
+  /** Headers of an earlier upgrade, sent again unchanged. */
   readonly replay?: Readonly<Record<string, string>>;
 }
 
@@ -34,11 +34,11 @@ export interface Refusal {
 
 export interface Upgraded {
   readonly webSocket: WebSocket;
-  /** What was signed, for a replay. */
+  /** The signed headers, for a replay. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Opens a connection. Rejects with a {@link Refusal} where the daemon refuses it. */
+/** Opens a connection. Rejects with a {@link Refusal} if the daemon refuses it. */
 export function upgrade(
   daemon: TestDaemon,
   options: UpgradeOptions = {},
