@@ -1,4 +1,4 @@
-/** Reasons why a request about keys fails. `daemon/pipeline/error-mapping.ts` maps them to AWS's errors. */
+/** Reasons for which a request about keys fails. `daemon/pipeline/error-mapping.ts` maps them to AWS's errors. */
 export type KeyErrorCode =
   | 'disabled'
   | 'expired-import-token'
@@ -15,7 +15,7 @@ export type KeyErrorCode =
   | 'not-found'
   | 'unsupported-operation';
 
-/** The error of keys. Its message is for the client. */
+/** An error of this folder. Its message is for the client. */
 export class KeyError extends Error {
   override readonly name = 'KeyError';
 

@@ -8,26 +8,28 @@ const keyIdPattern = /^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]
 const arnPattern = /^arn:([^:]*):kms:([^:]*):([^:]*):(key|alias)\/(.+)$/;
 const partition = 'aws';
 
-/** The account and Region whose ARNs this daemon serves. */
+/** Builds and parses ARNs of one account and Region. */
 export class Namer {
+  /** @param account 12 digits */
   constructor(
     readonly account: string,
     readonly region: string,
   ) {}
 
+  /** Returns the ARN of a key. */
   keyArn(keyId: string): string {
     return `arn:aws:kms:${this.region}:${this.account}:key/${keyId}`;
   }
 
-  /** @param aliasName with its `alias/` */
+  /** Returns the ARN of an alias. @param aliasName with the prefix `alias/` */
   aliasArn(aliasName: string): string {
     return `arn:aws:kms:${this.region}:${this.account}:${aliasName}`;
   }
 
   /**
-   * Reads a key id, key ARN, alias name or alias ARN.
-   * @throws KeyError (not-found) for an ARN of another partition, Region or account, and for what is none of the four;
-   *   KeyError (invalid-arn) for an ARN of something else
+   * Parses a key id, key ARN, alias name or alias ARN.
+   * @throws KeyError (not-found) for an ARN of another partition, Region or account, and for any other text;
+   *   KeyError (invalid-arn) for any other ARN
    */
   parse(identifier: string): KeyIdentifier {
     if (keyIdPattern.test(identifier)) return { kind: 'key', keyId: identifier };
@@ -45,7 +47,7 @@ export class Namer {
     return kind === 'key' ? { kind, keyId: name! } : { kind: 'alias', aliasName: `alias/${name}` };
   }
 
-  /** @throws KeyError (not-found) in AWS's words: `Invalid arn us-west-2` for a key of that Region */
+  /** @throws KeyError (not-found) with AWS's messages, such as `Invalid arn us-west-2` for a key of that Region */
   #checkScope(
     arn: string,
     {

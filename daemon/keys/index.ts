@@ -1,4 +1,4 @@
-// The front of this folder. Other folders import only this file.
+// The public interface of this folder. Other folders import only this file.
 
 // Keys, their records, states and identifiers.
 export { Key, type Material, type SymmetricMaterial } from './key.js';
@@ -112,7 +112,7 @@ export {
   type MaterialLocation,
 } from './stores/key-stores.js';
 
-// Adoption of keys that are in the token already.
+// Adoption of keys that already exist in the token.
 export {
   type Candidate,
   candidate,

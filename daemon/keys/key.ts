@@ -12,11 +12,11 @@ import { earliestExpiry, stateOf } from './states.js';
 export interface Material {
   readonly materialId: string;
   readonly objectId: ObjectId;
-  /** The custom key store that has it; undefined for the default one. */
+  /** The custom key store that it is in; undefined for the default one. */
   readonly customKeyStoreId: string | undefined;
-  /** Of symmetric keys. */
+  /** Only for symmetric encryption keys. */
   readonly symmetric: SymmetricMaterial | undefined;
-  /** What is missing of it; all, if its store is not connected. */
+  /** The part of it that is missing; 'all' if its store is not connected. */
   readonly missing: 'all' | Missing | undefined;
 }
 
@@ -34,9 +34,10 @@ export class Key {
   readonly #current: Material | undefined;
   /** The state if all materials were available. */
   readonly #recorded: KeyState;
-  /** When the first of its materials expires, in epoch seconds. */
+  /** When the first of its materials expires, in epoch seconds; Infinity if none does. */
   readonly #expiresAt: number;
 
+  /** @param missing returns what is missing of a material, by its store and its CKA_ID in hex */
   constructor(
     readonly record: KeyRecord,
     namer: Namer,
@@ -51,14 +52,14 @@ export class Key {
     this.#current = materials[record.materials.length - 1];
   }
 
-  /** The present state with regard to the current material. */
+  /** The present state, judged by the current material. */
   get state(): KeyState {
     return this.stateWith(this.#current);
   }
 
   /**
-   * Returns the state with regard to one of its materials. Expired material counts as missing even before the scheduler
-   * destroys it.
+   * Returns the state, judged by one of its materials. Expired material counts as missing even before the scheduler destroys
+   * it.
    * @param usesPublic whether the public key of a pair is enough
    */
   stateWith(material: Material | undefined, usesPublic = false): KeyState {
@@ -72,7 +73,7 @@ export class Key {
     return expires && this.#expiresAt <= Date.now() / 1000 ? 'PendingImport' : state;
   }
 
-  /** Whether anything is missing of the current material. */
+  /** Whether the current material is missing in whole or in part. */
   get lacksCurrent(): boolean {
     return this.#current?.missing !== undefined;
   }
@@ -86,6 +87,7 @@ export class Key {
     throw new KeyError('invalid-state', `${this.arn} is pending import.`);
   }
 
+  /** Finds a material of the key. */
   material(materialId: string): Material | undefined {
     return this.#materials.get(materialId);
   }

@@ -42,16 +42,16 @@ export class Keyring {
   }
 
   /**
-   * A store was connected: its materials can be used.
+   * Notes that a store was connected, so its materials can be used.
    * @param customKeyStoreId undefined for the default store
-   * @param missing materials that its token does not have
+   * @param missing materials that are missing in its token
    */
   connected(customKeyStoreId: string | undefined, missing: readonly MissingMaterial[]): void {
     this.#connected.set(customKeyStoreId, new Map(missing.map((each) => [each.objectId, each.missing])));
     this.#forget(customKeyStoreId);
   }
 
-  /** Describes the missing materials that a key still has. */
+  /** Describes those of the missing materials that are still in a key's record. */
   stillMissing(missing: readonly MissingMaterial[]): string[] {
     return missing.flatMap((each) => {
       const record = this.key(each.keyId)?.record;
@@ -61,12 +61,12 @@ export class Keyring {
     });
   }
 
-  /** A custom key store was disconnected: its materials cannot be used. */
+  /** Notes that a custom key store was disconnected, so its materials cannot be used. */
   disconnected(customKeyStoreId: string): void {
     if (this.#connected.delete(customKeyStoreId)) this.#forget(customKeyStoreId);
   }
 
-  /** The keys that have material in one store. @param customKeyStoreId undefined: the default one */
+  /** Iterates over the keys with material in a store. @param customKeyStoreId undefined for the default store */
   *keysIn(customKeyStoreId: string | undefined): Iterable<Key> {
     for (const keyId of this.keyIds()) {
       const key = this.key(keyId);
@@ -77,6 +77,7 @@ export class Keyring {
     }
   }
 
+  /** Finds a key by its id. */
   key(keyId: string): Key | undefined {
     const text = this.records.get(`key/${keyId}`);
     if (text === undefined) return undefined;
@@ -88,7 +89,7 @@ export class Keyring {
     return entry.key;
   }
 
-  /** @param aliasName with its `alias/` */
+  /** Finds an alias. @param aliasName with the prefix `alias/` */
   alias(aliasName: string): Alias | undefined {
     const text = this.records.get(aliasName);
     if (text === undefined) {
@@ -105,7 +106,7 @@ export class Keyring {
 
   /**
    * Finds a key by key id, key ARN, alias name or alias ARN.
-   * @throws KeyError (not-found), as ManagedKeyNotMade where the alias is of a service that has no key yet
+   * @throws KeyError (not-found), which is a ManagedKeyNotMade for the alias of a service that has no key yet
    */
   find(identifier: string): Key {
     const parsed = this.namer.parse(identifier);
@@ -116,7 +117,7 @@ export class Keyring {
   }
 
   /**
-   * Finds a key by key id or key ARN, as management operations name it.
+   * Finds a key by key id or key ARN, for operations that take no alias.
    * @throws KeyError (not-found, invalid-arn) for an alias
    */
   findByKeyId(identifier: string): Key {
@@ -132,19 +133,19 @@ export class Keyring {
     return this.existing(parsed.keyId);
   }
 
-  /** @throws KeyError (not-found) */
+  /** Finds a key by its id. @throws KeyError (not-found) */
   existing(keyId: string): Key {
     const key = this.key(keyId);
     if (!key) throw new KeyError('not-found', `Key '${this.namer.keyArn(keyId)}' does not exist`);
     return key;
   }
 
-  /** Key ids in order. @param after only those greater than this one */
+  /** Iterates over all key ids in order. @param after only those greater than this one */
   *keyIds(after = ''): Iterable<string> {
     for (const key of this.records.keys('key/', after && `key/${after}`)) yield key.slice('key/'.length);
   }
 
-  /** Aliases in the order of their names. @param after only those greater than this name */
+  /** Iterates over all aliases in the order of their names. @param after only those with a greater name */
   *aliases(after = ''): Iterable<Alias> {
     for (const name of this.records.keys('alias/', after)) {
       const alias = this.alias(name);
@@ -197,12 +198,12 @@ export class Keyring {
   }
 }
 
-/** The change that stores a key's record. */
+/** Returns the change that stores a key's record. */
 export function putKey(record: KeyRecord): RecordChange {
   return { key: `key/${record.keyId}`, value: JSON.stringify(record) };
 }
 
-/** The change that stores an alias. @param aliasName with its `alias/` */
+/** Returns the change that stores an alias. @param aliasName with the prefix `alias/` */
 export function putAlias(aliasName: string, record: AliasRecord): RecordChange {
   return { key: aliasName, value: JSON.stringify(record) };
 }

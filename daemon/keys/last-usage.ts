@@ -1,5 +1,5 @@
 // The last usage of each key. Writing each usage would cost more than the usage itself, so the newest usage of each key is
-// kept in memory and written with others; after a crash the records are behind by the time between two flushes.
+// kept in memory and written in batches; a crash loses the usages since the last flush.
 import { z } from 'zod';
 import type { KeyLastUsageTrackingOperation } from '../../proto/generated/messages.js';
 import type { RecordChange, Records } from '../store/records/records.js';
@@ -15,7 +15,7 @@ const usageRecord = z.strictObject({
 /** A successful use of a key. */
 export type Usage = z.output<typeof usageRecord>;
 
-/** Records in one commit: few enough that a change which waits behind it does not wait long. */
+/** Records in one commit: few enough that other changes do not wait long behind it. */
 const writtenAtOnce = 128;
 
 /** Returns the key of the record of a key's last usage. */
@@ -32,18 +32,19 @@ export class LastUsage {
 
   constructor(private readonly records: Records) {}
 
+  /** Notes a usage, to be written with the next flush. */
   note(keyId: string, usage: Usage): void {
     this.#noted.set(keyId, usage);
   }
 
-  /** The newest use; its time never goes back, whatever the clock does. */
+  /** Returns the newest usage of a key. Its time never goes back, even if the clock does. */
   of(keyId: string): Usage | undefined {
     const stored = this.#stored(keyId);
     const noted = this.#noted.get(keyId) ?? this.#writing.get(keyId);
     return noted ? notBefore(stored, noted) : stored;
   }
 
-  /** Writes the noted usages. If the store cannot be written they stay noted. */
+  /** Writes the noted usages. Those that could not be written stay noted. @throws StoreError */
   flush(): Promise<void> {
     this.#flush ??= this.#write().finally(() => (this.#flush = undefined));
     return this.#flush;

@@ -2,8 +2,7 @@
 import { KeyError } from './errors.js';
 
 /**
- * What the key of each service protects, by the service's name in its alias: those for which AWS has such a key (it
- * adds none since 2021).
+ * What the key of each service protects, by the service's name in its alias. AWS has added no more such keys since 2021.
  */
 const protects: Readonly<Record<string, string>> = {
   acm: 'ACM private keys',
@@ -55,19 +54,19 @@ export const managedAliases: readonly string[] = Object.keys(protects)
   .map((service) => managedAliasPrefix + service)
   .sort();
 
-/** @returns the service that has a key of this alias; undefined where none has */
+/** Returns the service of an AWS managed key's alias. @returns undefined for any other alias */
 export function managedService(aliasName: string): string | undefined {
   if (!aliasName.startsWith(managedAliasPrefix)) return undefined;
   const service = aliasName.slice(managedAliasPrefix.length);
   return Object.hasOwn(protects, service) ? service : undefined;
 }
 
-/** The description of a service's key, worded as AWS words it. */
+/** Returns the description of a service's key, in AWS's words. */
 export function managedDescription(service: string): string {
   return `Default key that protects my ${protects[service]} when no other key is defined`;
 }
 
-/** The alias of a service was named that has no key yet. */
+/** A request named the alias of a service that has no key yet. */
 export class ManagedKeyNotMade extends KeyError {
   constructor(
     readonly service: string,

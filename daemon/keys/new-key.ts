@@ -1,6 +1,6 @@
 import type { KeyRecord } from './record.js';
 
-/** What a key's record says where nobody asked for anything else. */
+/** The default values in a new key's record. */
 export const keyDefaults = {
   description: '',
   enabled: true,

@@ -2,9 +2,9 @@ import { cipherSuites } from '../../proto/formats/ciphertext.js';
 import { z } from 'zod';
 import type { KeySpec, KeyUsageType, RotationType } from '../../proto/generated/messages.js';
 
-/** Imported material. The ID stays after the material is deleted. */
+/** The details of an imported material, which stays in the record after it is deleted. */
 const importedRecord = z.strictObject({
-  /** false: it was deleted or has expired, and its object is gone or going. */
+  /** False if it was deleted or has expired; its object is destroyed then, or about to be. */
   present: z.boolean(),
   /** When it expires, in epoch seconds; absent: never. */
   validTo: z.number().optional(),
@@ -16,40 +16,40 @@ const importedRecord = z.strictObject({
 const defaultLocation = 'default';
 
 const materialRecord = z.strictObject({
-  /** 64 hex characters; in every blob that the material makes. */
+  /** 64 hex characters. Every ciphertext blob of the material contains it. */
   materialId: z.string().regex(/^[0-9a-f]{64}$/),
-  /** CKA_ID of its object in the token, in hex: 16 bytes, or of adopted material 1 to 64. */
+  /** CKA_ID of its object in the token, in hex: 16 bytes, or 1 to 64 for adopted material. */
   objectId: z.string().regex(/^([0-9a-f]{2}){1,64}$/),
-  /** Of symmetric keys: how its ciphertexts are made. */
+  /** The cipher suite of its ciphertexts; only for symmetric encryption keys. */
   suite: z.enum(cipherSuites).optional(),
   /** Epoch seconds. */
   createdAt: z.number(),
   imported: importedRecord.optional(),
-  /** Of adopted material: in what it falls short. */
+  /** Only for adopted material: names of attributes in which it falls short. */
   adopted: z.strictObject({ shortfalls: z.array(z.string()) }).optional(),
-  /** Where it lives, where that is another store than its key's: 'default', or the ID of a custom key store. */
+  /** The store that it is in, if that is not the store of its key: 'default', or the ID of a custom key store. */
   location: z.string().optional(),
-  /** How it became current; a key's first material has none. */
+  /** The rotation that made it current; absent for a key's first material. */
   rotationType: z.custom<RotationType>((value) => typeof value === 'string').optional(),
 });
 
-/** There while a key is pending deletion. */
+/** Present while a key is pending deletion. */
 const deletionRecord = z.strictObject({
   /** When its waiting period ends, in epoch seconds. */
   at: z.number(),
   windowInDays: z.number(),
-  /** The intent: its material is being destroyed, so there is no cancelling any more. */
+  /** Whether the destruction of its material has begun, so that the deletion cannot be cancelled. */
   begun: z.boolean(),
 });
 
-/** There while automatic rotation is on. */
+/** Present while automatic rotation is enabled. */
 const rotationRecord = z.strictObject({
   periodInDays: z.number(),
-  /** Epoch seconds. */
+  /** The next rotation, in epoch seconds. */
   nextAt: z.number(),
 });
 
-/** The record of a key, `key/<key ID>`. */
+/** The schema of a key's record, `key/<key ID>`. */
 export const keyRecord = z.strictObject({
   keyId: z.string(),
   /** Epoch seconds. */
@@ -61,9 +61,9 @@ export const keyRecord = z.strictObject({
   multiRegion: z.boolean(),
   /** Where its material came from. */
   origin: z.enum(['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM']),
-  /** AWS: made by Keyhold for a service, on first use of `alias/aws/<service>`. */
+  /** AWS: an AWS managed key, created on first use of `alias/aws/<service>`. */
   keyManager: z.enum(['CUSTOMER', 'AWS']),
-  /** Where it lives in another token than the default one. */
+  /** The custom key store that it is in; absent for the default store. */
   customKeyStoreId: z.string().optional(),
   /** The key policy document, byte for byte as it was given. */
   policy: z.string(),
@@ -75,7 +75,7 @@ export const keyRecord = z.strictObject({
   tags: z.array(z.strictObject({ tagKey: z.string(), tagValue: z.string() })),
   /** The last one is the current material; empty before the first import. */
   materials: z.array(materialRecord),
-  /** Imported, and made current by the next rotation. */
+  /** Imported material that the next rotation makes current. */
   pendingMaterial: materialRecord.optional(),
   deletion: deletionRecord.optional(),
   rotation: rotationRecord.optional(),
@@ -88,7 +88,7 @@ export type MaterialRecord = z.output<typeof materialRecord>;
 /** The details of an imported material. */
 export type ImportedRecord = z.output<typeof importedRecord>;
 
-/** The custom key store in whose token a material of a key lives; undefined: the default one. */
+/** Returns the ID of the custom key store that a material is in. @returns undefined for the default store */
 export function storeIdOf(
   { customKeyStoreId }: KeyRecord,
   { location }: Pick<MaterialRecord, 'location'>,
@@ -97,19 +97,19 @@ export function storeIdOf(
   return location === defaultLocation ? undefined : location;
 }
 
-/** {@link storeIdOf} for the record of a material whose key moves. */
+/** Returns the `location` of a material that stays in its store while its key moves to another. */
 export function locationOf(customKeyStoreId: string | undefined): string {
   return customKeyStoreId ?? defaultLocation;
 }
 
-/** All materials of a key, with the one that waits for its rotation. */
+/** Returns all materials of a key, including the one that is pending rotation. */
 export function materialsOf({ materials, pendingMaterial }: KeyRecord): readonly MaterialRecord[] {
   return pendingMaterial ? [...materials, pendingMaterial] : materials;
 }
 
 const secondsPerDay = 86_400;
 
-/** When the periods of a key began that end at a time of the wall clock, in epoch seconds. */
+/** Returns when a key's waiting period for deletion and its rotation period began, in epoch seconds. */
 export function periodBegins({ deletion, rotation }: KeyRecord): number[] {
   return [
     ...(deletion && !deletion.begun ? [deletion.at - deletion.windowInDays * secondsPerDay] : []),
@@ -118,7 +118,7 @@ export function periodBegins({ deletion, rotation }: KeyRecord): number[] {
 }
 
 /**
- * A key's record with the periods that began in the future, by a clock that was ahead then, begun now.
+ * Returns a key's record in which no period began in the future. Periods that did, because the clock was ahead, begin now.
  * @param now epoch seconds
  */
 export function withPlausiblePeriods(record: KeyRecord, now: number): KeyRecord {
@@ -131,7 +131,7 @@ export function withPlausiblePeriods(record: KeyRecord, now: number): KeyRecord 
   };
 }
 
-/** The record of an alias, `alias/<name>`. */
+/** The schema of an alias's record, `alias/<name>`. */
 export const aliasRecord = z.strictObject({
   targetKeyId: z.string(),
   /** Epoch seconds. */

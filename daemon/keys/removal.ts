@@ -6,7 +6,7 @@ import { lastUsageKey } from './last-usage.js';
 import { messageCountKey } from './material/message-counts.js';
 import { type KeyRecord, materialsOf } from './record.js';
 
-/** Returns the changes that remove a key with everything that belongs to it. */
+/** Returns the changes that remove a key and everything that belongs to it. */
 export function removeKey(keyring: Keyring, record: KeyRecord): RecordChange[] {
   const { keyId } = record;
   const keys = [

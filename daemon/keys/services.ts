@@ -7,18 +7,18 @@ import type { MessageCounts } from './material/message-counts.js';
 import type { UnknownMaterials } from './material/unknown-materials.js';
 import type { KeyStores } from './stores/key-stores.js';
 
-/** The services of this folder for handlers. */
+/** The services of this folder, for the handlers of operations. */
 export interface KeyServices {
   /** Keys and aliases. */
   readonly keyring: Keyring;
-  /** The default key store and the custom ones, which use key material. */
+  /** The default key store and the custom ones. */
   readonly stores: KeyStores;
-  /** Makes all key material. */
+  /** Creates all key material. */
   readonly materials: MaterialFactory;
-  /** How many messages each key material has encrypted. */
+  /** Counts the messages that each key material has encrypted. */
   readonly messageCounts: MessageCounts;
   readonly lastUsage: LastUsage;
-  /** Ciphertexts whose key material no key has. */
+  /** Key materials that ciphertexts name but no record has. */
   readonly unknownMaterials: UnknownMaterials;
   readonly grants: Grants;
   /** The daemon's own keys in the token. */

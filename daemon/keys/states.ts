@@ -3,7 +3,7 @@ import type { KeyState } from '../../proto/generated/messages.js';
 import { KeyError, type KeyErrorCode } from './errors.js';
 import type { KeyRecord } from './record.js';
 
-/** What the state table needs of a key. */
+/** The parts of a key that the state table needs. */
 interface StatefulKey {
   readonly arn: string;
   readonly record: KeyRecord;
@@ -18,8 +18,8 @@ const Disabled = 'disabled';
 const Unsupported = 'unsupported-operation';
 
 /**
- * Rows by what an operation does; a state that a row does not name is refused as an invalid state. Keys are
- * Creating and Updating only while they are replicated: the first can be read, the second also used.
+ * Rows by the kind of operation. A state that is not in a row is refused as an invalid state. Keys are Creating or Updating
+ * only while they are replicated: the former can only be read, the latter also used.
  */
 const rows = {
   cryptographic: { Enabled: 'ok', Disabled, Updating: 'ok' },
@@ -38,7 +38,7 @@ const rows = {
   enableDisable: { Enabled: 'ok', Disabled: 'ok', Unavailable: 'ok' },
   cancelDeletion: { PendingDeletion: 'ok' },
   scheduleRotation: { Enabled: 'ok', Disabled, PendingImport: Unsupported, Unavailable: Unsupported },
-  // At AWS only keys that have no rotation are Unavailable. Here it is the way out where the newest material is missing.
+  // In AWS KMS only keys without rotation can be Unavailable. Here rotation replaces a current material that is missing.
   rotate: { Enabled: 'ok', Disabled, Unavailable: 'ok' },
   migrate: { Enabled: 'ok', Disabled, Unavailable: Unsupported },
   rotationStatus: {
@@ -68,25 +68,26 @@ export function stateOf(record: KeyRecord): KeyState {
   return record.enabled ? 'Enabled' : 'Disabled';
 }
 
-/** As at AWS KMS, every material of a key must be there, but for one that is not rotated to yet. */
+/** As in AWS KMS, every material of a key must be present, except one that is pending rotation. */
 function lacksMaterial({ materials }: KeyRecord): boolean {
   return materials.length === 0 || materials.some(({ imported }) => imported?.present === false);
 }
 
-/** When the first of a key's imported materials expires, in epoch seconds; undefined: none does. */
+/** Returns when the first of a key's imported materials expires, in epoch seconds. @returns undefined if none does */
 export function earliestExpiry({ materials }: KeyRecord): number | undefined {
   const times = materials.flatMap(({ imported }) => imported?.validTo ?? []);
   return times.length > 0 ? Math.min(...times) : undefined;
 }
 
-/** What the table says of a state. */
+/** Looks up a state in the table. */
 export function verdictOf(row: StateRow, state: KeyState): Verdict {
   return (rows[row] as Row)[state] ?? 'invalid-state';
 }
 
 /**
- * @param state of the key, where the operation uses another material than its current one
- * @throws KeyError as the table says
+ * Checks that a key's state allows an operation.
+ * @param state the state with the material that the operation uses, if that is not the current one
+ * @throws KeyError with the code in the table
  */
 export function checkState(key: StatefulKey, row: StateRow, state = key.state): void {
   const verdict = verdictOf(row, state);
@@ -94,7 +95,7 @@ export function checkState(key: StatefulKey, row: StateRow, state = key.state): 
   throw new KeyError(verdict, `${key.arn} ${sentenceOf(key, verdict, state)}`);
 }
 
-/** AWS KMS's texts, on which clients rely. */
+/** AWS KMS's messages, on which clients rely. */
 const sentences: Readonly<Record<KeyState, string>> = {
   Enabled: 'is not pending deletion.',
   Disabled: 'is not pending deletion.',

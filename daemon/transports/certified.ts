@@ -1,32 +1,33 @@
-// Client certificates as OpenSSL verified them at the handshake. Its verdict on the chain is the only one: here the leaf is
-// read, and nothing builds another chain. A verdict ages: after a reload of the authorities or CRLs, and after an hour, the
-// connection is drained, so that its client comes again and OpenSSL looks at the whole chain with what counts then.
+// Client certificates. OpenSSL alone verifies the chain, at the handshake; the code here only reads the leaf. A verdict
+// becomes stale after a reload of the authorities or CRLs, and after an hour. The connection is then drained, so that the
+// client reconnects and OpenSSL verifies the whole chain against the present configuration.
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
-/** Milliseconds after which a chain is verified again. */
+/** Milliseconds after which a chain must be verified again. */
 const longestVerdict = 3_600_000;
-/** Milliseconds that a connection which is drained has for what is in flight. */
+/** Milliseconds that a drained connection has to finish its requests in flight. */
 export const drainTimeout = 10_000;
 
 /** A client's certificate that OpenSSL has verified. */
 export interface VerifiedCertificate {
   /** DER. */
   readonly leaf: Buffer;
-  /** When the connection came, by the monotonic clock and by the wall clock, in milliseconds. */
+  /** When the connection was accepted, in milliseconds of the monotonic clock. */
   readonly since: number;
+  /** When its certificate was read, in epoch milliseconds. */
   readonly at: number;
 }
 
-/** On the socket itself: node:http2 shows a request its socket through a proxy. */
+/** A property of the socket, not a WeakMap entry: node:http2 gives requests a proxy of their socket. */
 const verified = Symbol('verified certificate');
 type Marked = Socket & { [verified]?: VerifiedCertificate };
 
 /**
  * Reads the certificate of a connection after its handshake.
- * @param since when the connection was accepted, by the monotonic clock: a handshake that began before a reload was judged
- *   by what counted then
- * @returns the reason why the connection must be ended: the certificate did not verify, or cannot be read
+ * @param since when the connection was accepted, in milliseconds of the monotonic clock. A handshake that began before a
+ *   reload was verified against the old configuration.
+ * @returns why the connection must be ended: the certificate did not verify, or cannot be read; undefined if it need not
  */
 export function takeCertificate(socket: TLSSocket, since: number | undefined): string | undefined {
   try {
@@ -40,20 +41,21 @@ export function takeCertificate(socket: TLSSocket, since: number | undefined): s
   }
 }
 
-/** The certificate of a connection. undefined: it has none */
+/** Returns the verified certificate of a connection. @returns undefined if it has none */
 export function certificateOf(socket: Socket): VerifiedCertificate | undefined {
   return (socket as Marked)[verified];
 }
 
-/** Until when verdicts of handshakes count. */
+/** Decides whether the verdict of a handshake is still fresh. */
 export class Verdicts {
   #renewed = 0;
 
-  /** Authorities, CRLs or mapping were read anew: what was verified before is to be verified again. */
+  /** Makes all earlier verdicts stale. Called after a reload of the authorities, CRLs or mapping. */
   renew(): void {
     this.#renewed = performance.now();
   }
 
+  /** Whether a certificate must be verified again. */
   isStale({ since, at }: VerifiedCertificate): boolean {
     return (
       since <= this.#renewed ||

@@ -1,4 +1,4 @@
-// What the transports ask about a client before it is authenticated.
+// Checks and accounting of clients before they are authenticated, shared by the transports.
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
@@ -15,7 +15,7 @@ import type { Forwarded, TrustedProxies } from './proxies.js';
 import { certificateOf, type VerifiedCertificate, type Verdicts } from './certified.js';
 import type { RequestMemory } from './request-memory.js';
 
-/** What a transport works with. */
+/** Dependencies of the transports. */
 export interface TransportDeps {
   readonly pipeline: Pipeline;
   readonly authenticator: Authenticator;
@@ -28,7 +28,7 @@ export interface TransportDeps {
   readonly proxies: TrustedProxies;
 }
 
-/** Errors that say that a client did not prove who it is. */
+/** Errors that count as failed authentications. */
 const authenticationErrors: ReadonlySet<string> = new Set([
   'IncompleteSignatureException',
   'InvalidSignatureException',
@@ -37,7 +37,7 @@ const authenticationErrors: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Refuses who failed too often, before anything is computed.
+ * Refuses a client that has failed to authenticate too often, before any cryptography is done for it.
  * @throws ThrottlingException
  */
 export function refuseThrottled(deps: TransportDeps, request: IncomingMessage): void {
@@ -55,7 +55,7 @@ export function refuseThrottled(deps: TransportDeps, request: IncomingMessage): 
   throw tooManyFailures(wait);
 }
 
-/** Counts a failed authentication. @returns the error, or where there were too many of them another one */
+/** Counts a failed authentication. @returns the error, or a ThrottlingException if there were too many */
 export function countFailure(
   deps: TransportDeps,
   request: IncomingMessage,
@@ -66,7 +66,7 @@ export function countFailure(
   return retryAfter === 0 ? error : tooManyFailures(retryAfter, error.cause);
 }
 
-/** Logs a refusal, unless its source had many of them in this minute. */
+/** Logs a refusal, unless its source has had too many logged in this minute. @param text the log message */
 export function logRefusal(
   deps: TransportDeps,
   request: IncomingMessage,
@@ -80,7 +80,7 @@ export function logRefusal(
   deps.log.warn({ code: error.code, reason, source, requestId }, text);
 }
 
-/** The address that a request comes from, or `unix`; behind a trusted proxy the client's. */
+/** Returns the address that a request comes from, or `unix`. Behind a trusted proxy it is the client's address. */
 export function addressOf(deps: TransportDeps, request: IncomingMessage): string {
   // A socket that has closed has no address any more.
   const { remoteAddress } = request.socket;
@@ -90,7 +90,7 @@ export function addressOf(deps: TransportDeps, request: IncomingMessage): string
   return deps.proxies.forwarded(request, peer)?.address ?? peer ?? unknown;
 }
 
-/** Path and headers as the client has signed them. @param rawHeaders names and values in turn */
+/** Returns the target and headers as the client signed them. @param rawHeaders alternating names and values */
 export function asSigned(
   target: string,
   rawHeaders: readonly string[],
@@ -114,8 +114,8 @@ function tooManyFailures(retryAfter: number, cause?: unknown): ServiceError {
 }
 
 /**
- * The certificate of a connection.
- * @throws ThrottlingException where it was verified too long ago: the client is to come on a new connection
+ * Returns the verified certificate of a connection.
+ * @throws ThrottlingException if it was verified too long ago: the client must open a new connection
  */
 export function freshCertificate(
   { verdicts }: TransportDeps,
@@ -129,7 +129,7 @@ export function freshCertificate(
   return certificate;
 }
 
-/** What events tell of a connection's TLS; undefined: it has none. */
+/** Returns the TLS details of a connection for audit events. @returns undefined without TLS */
 export function tlsDetailsOf(socket: Socket, host: string | undefined): TlsDetails | undefined {
   if (!(socket instanceof TLSSocket)) return undefined;
   const tlsVersion = socket.getProtocol() ?? 'unknown';

@@ -1,5 +1,5 @@
-// Counts connections from the moment they are accepted. Before authentication they may be ended at any time to make room
-// for new ones; afterwards they have a place of their own, by principal and by source.
+// Limits connections from the moment they are accepted. Before authentication they may be ended at any time to make room
+// for new ones. After it they count towards the limits of their principal and source, and are kept.
 import type { Socket } from 'node:net';
 import { exceptions } from '../../proto/errors.js';
 import type { Config } from '../config/schema.js';
@@ -18,20 +18,21 @@ import type { Logger } from '../observability/log.js';
 import { Tally } from '../observability/metrics/distribution.js';
 import type { Lease, RequestMemory } from './request-memory.js';
 
-/** Between two lines of the log about connections that were ended, in milliseconds. */
+/** Minimum time between two log lines about ended connections, in milliseconds. */
 const reportInterval = 60_000;
 
 /** What a connection is used for once it is authenticated. */
 export type ConnectionKind = 'native' | 'http';
 
-/** `http`: without TLS. */
+/** The kind of a listener. `http` is without TLS. */
 export type ListenerKind = 'unix' | 'tls' | 'http';
 
+/** Maximum numbers of open connections. */
 export interface GateLimits {
-  /** Connections that are not authenticated, all together. */
+  /** All connections that are not authenticated. */
   readonly unauthenticated: number;
   readonly unauthenticatedPerSource: number;
-  /** Authenticated ones. */
+  /** Authenticated connections. */
   readonly connections: Readonly<Record<ConnectionKind, ShareLimits>>;
 }
 
@@ -40,9 +41,9 @@ const settings: Readonly<Record<ConnectionKind, string>> = {
   http: 'limits.httpConnections',
 };
 
-/** A connection that was accepted and is not closed. */
+/** An accepted connection that has not closed yet. */
 export class GatedConnection {
-  /** IP address of the peer; undefined: it came over the unix socket. */
+  /** IP address of the peer; undefined on the unix socket. */
   readonly address: string | undefined;
   readonly source: string;
   readonly isTls: boolean;
@@ -54,7 +55,7 @@ export class GatedConnection {
   #kind: ConnectionKind | undefined;
   #share: Share | undefined;
 
-  /** @param listener that accepted it */
+  /** @param listener the kind of the listener that accepted it */
   constructor(
     private readonly gate: Gate,
     readonly socket: Socket,
@@ -66,11 +67,12 @@ export class GatedConnection {
   }
 
   /**
-   * Gives the connection a place among the authenticated ones.
-   * @throws ThrottlingException where the principal, the source or all together have too many
+   * Counts the connection among the authenticated ones.
+   * @returns the share in which the bytes of its requests are counted
+   * @throws ThrottlingException if the principal, the source or all together have too many
    */
   admit(kind: ConnectionKind, caller: Caller): Share {
-    // A place is of who was authenticated first, or of the native protocol when the connection changes to it.
+    // The connection counts for the principal that authenticated first, and anew when it changes to the native protocol.
     if (this.#kind === kind && this.#memory) return this.#memory;
     const principal = shareNameOf(caller);
     const holder = { principal, source: this.source };
@@ -84,44 +86,45 @@ export class GatedConnection {
     return this.#memory;
   }
 
-  /** Whose connection it is; undefined while it is not authenticated. */
+  /** The principal and source that the connection counts for; undefined until it is authenticated. */
   get holder(): Holder | undefined {
     return this.#holder;
   }
 
-  /** Bytes of requests are counted in it; undefined while the connection is not authenticated. */
+  /** The share in which the bytes of its requests are counted; undefined until the connection is authenticated. */
   get memory(): Share | undefined {
     return this.#memory;
   }
 
-  /** Remembers the bytes of a request, whose answer leaves by the end of the connection at the latest. */
+  /** Registers the lease of a request, which is given back when the answer is sent or the connection closes. */
   lease(lease: Lease): Lease {
     this.#leases.add(lease);
     return lease;
   }
 
-  /** The answer of a request has left. */
+  /** Gives back the lease of a request whose answer was sent. */
   left(lease: Lease): void {
     if (this.#leases.delete(lease)) lease.left();
   }
 
-  /** To be called when the socket has closed. */
+  /** Gives everything back. Called when the socket has closed. */
   release(): void {
     for (const lease of this.#leases) this.left(lease);
     this.#share?.close();
-    // Requests may still be under way.
+    // Requests may still be running.
     this.#memory?.retire();
     this.gate.settle(this);
   }
 }
 
+/** Accepts and limits connections. */
 export class Gate {
-  /** All that are open: those of TCP by their two ends, those of the unix socket by the socket. */
+  /** All open connections: TCP by both addresses and ports, the unix socket by the socket object. */
   readonly #open = new Map<unknown, GatedConnection>();
-  /** Those that are not authenticated, by source, the oldest first. */
+  /** Connections that are not authenticated, by source, the oldest first. */
   readonly #waiting = new Map<string, Set<GatedConnection>>();
   readonly #shares: Readonly<Record<ConnectionKind, Shares>>;
-  /** The daemon's own connections, by their two ends: they are never ended to make room. */
+  /** The daemon's own connections, by both addresses and ports. They are never ended to make room. */
   readonly #own = new Set<string>();
   /** Connections that were accepted, by listener. */
   readonly accepted = new Tally<ListenerKind>(['unix', 'tls', 'http']);
@@ -151,10 +154,10 @@ export class Gate {
   }
 
   /**
-   * Takes a connection that was just accepted. Where there are too many that are not authenticated, an older one is ended.
+   * Registers a new connection. If too many are not authenticated, an older one is ended.
    */
   accept(socket: Socket, listener: ListenerKind): void {
-    // The peer has gone already. Without an address it would be taken for a client of the unix socket.
+    // The peer is gone already. Without an address it would be mistaken for a client of the unix socket.
     if (listener !== 'unix' && socket.remoteAddress === undefined) {
       socket.destroy();
       return;
@@ -176,23 +179,23 @@ export class Gate {
     this.#unauthenticated += 1;
   }
 
-  /** @param socket accepted, or TLS over one that was. @returns undefined where it has closed */
+  /** Finds a connection. @param socket the accepted socket, or the TLS socket over it @returns undefined if it has closed */
   connectionOf(socket: Socket): GatedConnection | undefined {
     return this.#open.get(keyOf(socket));
   }
 
-  /** Keeps one of the daemon's own connections from being ended. @param socket its client end, connected */
+  /** Exempts one of the daemon's own connections from being ended. @param socket its connected client end */
   spare(socket: Socket): void {
     const { localAddress, localPort, remoteAddress, remotePort } = socket;
     const key = tcpKey(localAddress, localPort, remoteAddress, remotePort);
     this.#own.add(key);
-    // It may have been accepted before it was known.
+    // The listener may have accepted it already.
     const accepted = this.#open.get(key);
     if (accepted) this.settle(accepted);
     socket.once('close', () => this.#own.delete(key));
   }
 
-  /** Takes a connection out of those that are not authenticated. */
+  /** Removes a connection from those that are not authenticated. */
   settle(connection: GatedConnection): void {
     const waiting = this.#waiting.get(connection.source);
     if (!waiting?.delete(connection)) return;
@@ -211,8 +214,8 @@ export class Gate {
   }
 
   /**
-   * Ends the oldest connection of the source that has too many, or of the one that has most. A client that goes on with
-   * its handshake and its first request is authenticated long before it is the oldest; one that is idle is not.
+   * Ends the oldest connection of this source if it has too many, or else of the source that has most. An active client
+   * authenticates long before its connection becomes the oldest; an idle one does not.
    */
   #makeRoom(source: string): void {
     const { unauthenticated, unauthenticatedPerSource } = this.limits;
@@ -242,7 +245,7 @@ export class Gate {
   }
 }
 
-/** The limits of connections as the configuration has them. */
+/** Reads the limits of connections from the configuration. */
 export function gateLimitsOf(limits: Config['limits']): GateLimits {
   const shared = {
     perPrincipal: limits.connectionsPerPrincipal,
@@ -259,7 +262,7 @@ export function gateLimitsOf(limits: Config['limits']): GateLimits {
   };
 }
 
-/** How many upgrades may be signed within ten minutes. */
+/** Reads from the configuration how many signed upgrades are allowed within ten minutes. */
 export function upgradeLimitsOf(limits: Config['limits']): ShareLimits {
   return fitting({
     total: limits.upgrades,
@@ -285,13 +288,13 @@ function tooMany(exceeded: Exceeded, kind: ConnectionKind, limits: ShareLimits):
   return `${sentences[exceeded]} Use open connections again, and close those that are not needed.`;
 }
 
-/** TLS hides the socket that was accepted, but has its addresses. */
+/** The key of a connection. A TLS socket hides the accepted socket, but has the same addresses and ports. */
 function keyOf(socket: Socket): unknown {
   const { remotePort, remoteAddress, localAddress, localPort } = socket;
   return remotePort === undefined ? socket : tcpKey(remoteAddress, remotePort, localAddress, localPort);
 }
 
 function tcpKey(from = '', fromPort: number | undefined, to = '', toPort: number | undefined): string {
-  // An end that takes both families shows IPv4 addresses as IPv6 ones.
+  // A dual-stack socket shows IPv4 addresses as IPv4-mapped IPv6 addresses.
   return `${from.replace('::ffff:', '')} ${fromPort} ${to.replace('::ffff:', '')} ${toPort}`;
 }

@@ -1,17 +1,17 @@
-// Requests in flight: the bound of each connection, and how a stop waits for them.
+// Requests in flight: the limit of each connection, and how a stop waits for them.
 import { exceptions, type ServiceError } from '../../proto/errors.js';
 
-/** Between two looks while a stop waits, in milliseconds. */
+/** Interval between two checks while a stop waits, in milliseconds. */
 const pollInterval = 10;
 
-/** What a request past the bound of its connection is answered. @param limit requests, `limits.inFlightPerConnection` */
+/** Makes the error for a request over the limit of its connection. @param limit `limits.inFlightPerConnection` */
 export function tooManyInFlight(limit: number): ServiceError {
   return new exceptions.ThrottlingException(`At most ${limit} requests may be in flight on a connection.`);
 }
 
 /**
- * Waits until nothing is in flight any more, or the time is over.
- * @param count of what is in flight now
+ * Waits until nothing is in flight, or the time-out has passed.
+ * @param count returns the number in flight
  * @param timeout in milliseconds
  */
 export async function drained(count: () => number, timeout: number): Promise<void> {

@@ -1,4 +1,4 @@
-// What every listener is, and what it does for each connection.
+// The interface of listeners, and what all of them do for each connection.
 import type { RequestListener, Server } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -8,28 +8,28 @@ import { answerMalformed } from './http/malformed.js';
 import { idleTimeout } from './http/options.js';
 import type { NativeServer } from './native/server.js';
 
-/** Between two lines of the log about connections that could not be accepted, in milliseconds. */
+/** Minimum time between two log lines about connections that could not be accepted, in milliseconds. */
 const reportInterval = 10_000;
 
 /** An address on which clients are served. */
 export interface Listener {
-  /** As metrics name it. */
+  /** Its name in metrics. */
   readonly kind: ListenerKind | 'metrics';
   /** Opens the address. @throws ListenError */
   open(): Promise<void>;
-  /** What is wrong with it, in words; undefined: clients are answered. */
+  /** A description of what is wrong; undefined while clients are answered. */
   readonly problem: string | undefined;
-  /** Takes no new connections, and ends those that are idle. */
+  /** Accepts no more connections, and ends idle ones. */
   close(): void;
 }
 
-/** What listeners hand connections, upgrades and requests to. */
+/** Dependencies of listeners, to which they hand connections, upgrades and requests. */
 export interface ListenerDeps {
   readonly native: NativeServer;
   readonly onRequest: RequestListener;
   readonly gate: Gate;
   readonly log: Logger;
-  /** Hears of connections that could not be accepted. */
+  /** Called when a connection could not be accepted. */
   readonly notAccepted: (error: NodeJS.ErrnoException) => void;
 }
 
@@ -38,23 +38,23 @@ export class ListenError extends Error {
   override readonly name = 'ListenError';
 }
 
-/** Has the gate count each connection of a server, and bounds how long it may be idle. */
+/** Registers each connection of a server with the gate, and sets its idle time-out. */
 export function guard(server: Server | TlsServer, kind: ListenerKind, { gate }: ListenerDeps): void {
   server.prependListener('connection', (socket: Socket) => gate.accept(socket, kind));
   server.setTimeout(idleTimeout);
   server.on('clientError', answerMalformed);
 }
 
-/** Serves the native protocol on a server, beside requests. */
+/** Serves the native protocol on a server, beside HTTP requests. */
 export function serveNative(server: Server | TlsServer, { native }: ListenerDeps): void {
   server.on('upgrade', (request, socket, head) => native.upgrade(request, socket as Socket, head));
 }
 
 /**
  * Waits until a server listens.
- * @param listen makes it listen
- * @param where as it is named to people
- * @param setting that chooses the port
+ * @param listen calls the server's listen()
+ * @param where the address, for the error message
+ * @param setting the setting that chooses the port, for the error message
  * @throws ListenError
  */
 export function started(
@@ -80,12 +80,12 @@ export function started(
   });
 }
 
-/** The port that a server listens on. */
+/** Returns the port that a server listens on. */
 export function portOf(server: Server | TlsServer): number {
   return (server.address() as AddressInfo).port;
 }
 
-/** Logs connections that could not be accepted, which ends neither a listener nor the daemon. */
+/** Makes a handler that logs connections that could not be accepted. They stop neither the listener nor the daemon. */
 export function acceptErrorLog(log: Logger): (error: NodeJS.ErrnoException) => void {
   let reported = 0;
   return (error) => {

@@ -1,21 +1,22 @@
-// Reverse proxies that the configuration trusts: what they say of a client counts in the place of what the connection says.
-// From everybody else the same headers mean nothing.
+// Reverse proxies that the configuration trusts. Their X-Forwarded-* headers replace what the connection says of the client;
+// from anyone else these headers are ignored.
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import { headerValue } from '../identity/signatures/sigv4.js';
 
-/** What a trusted proxy says of a request. */
+/** The X-Forwarded-* headers of a trusted proxy. */
 export interface Forwarded {
   /** IP address of the client. */
   readonly address: string;
-  /** As the client has signed it; undefined: as it came. */
+  /** The Host that the client signed; undefined if the proxy did not change it. */
   readonly host: string | undefined;
-  /** What stood before the path, without a slash at its end. */
+  /** The prefix that the proxy removed from the path, without a trailing slash. */
   readonly prefix: string;
-  /** Whether the client came without TLS; undefined: the proxy does not say. */
+  /** Whether the client connected without TLS; undefined if the proxy does not say. */
   readonly isPlain: boolean | undefined;
 }
 
+/** The trusted proxies of the configuration. */
 export class TrustedProxies {
   readonly #list = new BlockList();
   readonly #isEmpty: boolean;
@@ -32,9 +33,9 @@ export class TrustedProxies {
   }
 
   /**
-   * What the proxies before a client say of it.
-   * @param peer address of the connection; undefined: the unix socket
-   * @returns undefined where the peer is no trusted proxy
+   * Reads the X-Forwarded-* headers of a request.
+   * @param peer IP address of the connection; undefined on the unix socket
+   * @returns undefined if the peer is not a trusted proxy
    */
   forwarded({ rawHeaders }: IncomingMessage, peer: string | undefined): Forwarded | undefined {
     if (this.#isEmpty || peer === undefined || !this.#trusts(plain(peer))) return undefined;
@@ -50,7 +51,7 @@ export class TrustedProxies {
     };
   }
 
-  /** From the right, since each proxy adds whom it sees there: the first that is no trusted proxy is the client. */
+  /** Finds the client. Each proxy appends its peer, so it is the first untrusted address from the right. */
   #client(header: string, peer: string): string {
     let client = peer;
     for (const text of header.split(',').reverse()) {
@@ -67,7 +68,7 @@ export class TrustedProxies {
   }
 }
 
-/** An IPv4 address that is written as an IPv6 one, as IPv4. */
+/** Turns an IPv4-mapped IPv6 address into IPv4, and removes brackets. */
 function plain(address: string): string {
   return address.replace(/^::ffff:(?=[0-9.]+$)/i, '').replace(/^\[(.*)\]$/, '$1');
 }

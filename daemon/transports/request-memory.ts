@@ -1,18 +1,18 @@
-// Bounds the bytes that requests hold, from the first byte that is read until the answer has left. While the HSM is slow
-// nothing else would keep them from filling the memory.
+// Limits the memory of requests, from the first byte that is read until the answer is sent. While the HSM is slow, nothing
+// else would keep them from filling the memory.
 import { exceptions, type ServiceError } from '../../proto/errors.js';
 import type { Config } from '../config/schema.js';
 import { fitting, type Holder, type Share, type ShareLimits, Shares } from '../identity/shares.js';
 
-/** Bytes. */
+/** Limits in bytes. */
 export interface MemoryLimits {
-  /** On connections that are authenticated. */
+  /** On authenticated connections. */
   readonly authenticated: ShareLimits;
   /** On all other connections together. */
   readonly unauthenticated: number;
 }
 
-/** The limits as the configuration has them. */
+/** Reads the limits from the configuration. */
 export function memoryLimitsOf(limits: Config['limits']): MemoryLimits {
   const { requestBytes: total, requestBytesPerPrincipal: perPrincipal } = limits;
   return {
@@ -22,14 +22,15 @@ export function memoryLimitsOf(limits: Config['limits']): MemoryLimits {
       perSource: total,
       reservedForRoot: Math.floor(total / 16),
     }),
-    // One body must fit, else nobody could begin.
+    // At least one body must fit, or no client could authenticate.
     unauthenticated: Math.max(limits.unauthenticatedRequestBytes, limits.bodyBytes),
   };
 }
 
+/** Counts the memory of all requests. */
 export class RequestMemory {
   readonly #shares: Shares;
-  /** Requests of unauthenticated connections that are being read and hold bytes, the oldest first. */
+  /** Requests of unauthenticated connections that are being read and use memory, the oldest first. */
   readonly #reading = new Set<Lease>();
   #unauthenticated = 0;
 
@@ -37,25 +38,26 @@ export class RequestMemory {
     this.#shares = new Shares(limits.authenticated);
   }
 
-  /** Bytes that are held. */
+  /** Bytes in use. */
   get held(): number {
     return this.#unauthenticated + this.#shares.held;
   }
 
-  /** The share of an authenticated connection; it is retired when the connection closes. */
+  /** Opens the share of an authenticated connection. It must be retired when the connection closes. */
   open(holder: Holder): Share {
     return this.#shares.open(holder);
   }
 
-  /** A request is read and is not ended any more to make room. */
+  /** Marks a request as read: from now on it is not ended to make room. */
   read(lease: Lease): void {
     this.#reading.delete(lease);
   }
 
   /**
-   * Takes bytes for a request of an unauthenticated connection. Where there are too many the request that is being read for
-   * longest is ended: who sends its body without a break has sent it long before.
-   * @returns whether they could be had
+   * Takes memory for a request of an unauthenticated connection. If there is not enough, the request that has been read for
+   * the longest time is ended: a client that sends its body without pauses is done long before.
+   * @param amount in bytes
+   * @returns whether there was enough
    */
   takeUnauthenticated(lease: Lease, amount: number): boolean {
     while (this.#unauthenticated + amount > this.limits.unauthenticated) {
@@ -69,26 +71,27 @@ export class RequestMemory {
     return true;
   }
 
+  /** Gives back memory that {@link takeUnauthenticated} took. @param amount in bytes */
   giveBackUnauthenticated(amount: number): void {
     this.#unauthenticated -= amount;
   }
 }
 
-/** The bytes of one request and its answer. */
+/** The memory of one request and its answer. */
 export class Lease {
-  /** Ends the request while it is read; undefined once it was read. */
+  /** Ends the request while it is being read; undefined afterwards. */
   end: (() => void) | undefined;
   #held = 0;
   #isAnswered = false;
   #hasLeft = false;
 
-  /** @param share of the connection; undefined while it is not authenticated */
+  /** @param share the share of the connection; undefined until it is authenticated */
   constructor(
     private readonly memory: RequestMemory,
     private share: Share | undefined,
   ) {}
 
-  /** Takes bytes that were read. @returns whether they could be had */
+  /** Takes memory for data that was read. @param amount in bytes @returns whether there was enough */
   take(amount: number): boolean {
     const taken = this.share
       ? this.share.take(amount) === undefined
@@ -97,7 +100,7 @@ export class Lease {
     return taken;
   }
 
-  /** Counts the bytes of an answer, whatever the limits say: what is done is told. */
+  /** Counts the bytes of an answer, even over the limits: a finished operation is always answered. @param amount in bytes */
   add(amount: number): void {
     if (!this.share) return;
     this.share.add(amount);
@@ -105,8 +108,8 @@ export class Lease {
   }
 
   /**
-   * Moves the bytes to the share of a connection that was authenticated.
-   * @throws ThrottlingException where the principal, or all together, hold too many
+   * Moves the memory to the share of a connection that has been authenticated.
+   * @throws ThrottlingException if the principal, or all together, use too much
    */
   authenticate(share: Share): void {
     if (this.share) return;
@@ -115,7 +118,7 @@ export class Lease {
     this.share = share;
   }
 
-  /** Gives back what was read, where it is dropped. */
+  /** Gives back all memory of the request. */
   drop(): void {
     this.memory.read(this);
     if (this.share) this.share.add(-this.#held);
@@ -124,22 +127,22 @@ export class Lease {
   }
 
   /**
-   * The request is answered, or will never be. Who is not authenticated was told a short error, and its request is dropped:
-   * a client that does not take its answer would keep the room of others.
+   * Marks the request as answered, or as one that never will be. Without authentication the answer is a short error and the
+   * memory is given back at once: a client that does not read its answer would keep it from others.
    */
   answered(): void {
     this.#isAnswered = true;
     if (this.#hasLeft || !this.share) this.drop();
   }
 
-  /** The answer has left, or the connection has closed; the request may still be under way. */
+  /** Marks the answer as sent, or the connection as closed; the request may still be running. */
   left(): void {
     this.#hasLeft = true;
     if (this.#isAnswered) this.drop();
   }
 }
 
-/** What a request is told for which there is no memory. */
+/** Makes the error for a request for which there is not enough memory. */
 export function tooMuchMemory(): ServiceError {
   return new exceptions.ThrottlingException(
     'Too many bytes of requests wait for their answers (limits.requestBytes): try again more slowly.',

@@ -45,7 +45,7 @@ const usageNames: ReadonlyMap<number, string> = new Map([
   [CKA_VERIFY_RECOVER, 'CKA_VERIFY_RECOVER'],
 ]);
 
-/** Attributes that an object must have, with advice if it does not. */
+/** Attributes that an object must have, with advice for when it does not. */
 const promises: readonly (readonly [type: number, wanted: boolean, fault: string])[] = [
   [
     CKA_PRIVATE,

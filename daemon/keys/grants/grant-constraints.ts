@@ -8,14 +8,16 @@ import type {
 } from '../../../proto/generated/messages.js';
 import type { KeyRecord } from '../record.js';
 
+/** The types of constraints. */
 export const constraintTypes = ['EncryptionContextEquals', 'EncryptionContextSubset'] as const;
 
 /** Pairs of an encryption context, sorted by their keys. */
 export type ContextPairs = readonly (readonly [key: string, value: string])[];
 
+/** An encryption-context constraint of a grant. */
 export interface Constraint {
   readonly type: (typeof constraintTypes)[number];
-  /** At least one. */
+  /** At least one pair. */
   readonly pairs: ContextPairs;
 }
 
@@ -25,6 +27,7 @@ export interface Permissions {
   readonly constraint?: Constraint | undefined;
 }
 
+/** Operations that grants of every key may allow. */
 const ofEveryKey: readonly GrantOperation[] = ['CreateGrant', 'RetireGrant', 'DescribeKey'];
 
 /** Operations with an encryption context, to which constraints apply. */
@@ -48,7 +51,7 @@ const ofUsage: Readonly<Record<KeyUsageType, readonly GrantOperation[]>> = {
   ENCAPSULATE_DECAPSULATE: ['Decapsulate', 'Encapsulate', 'GetPublicKey'],
 };
 
-/** Limits of one constraint. */
+/** Limits of one constraint; the characters are those of all keys and values together. */
 const maxPairs = 8;
 const maxCharacters = 384;
 
@@ -74,8 +77,8 @@ export function checkOperations(operations: readonly GrantOperation[], key: KeyR
 }
 
 /**
- * The constraints that a request supplies, whether the key takes them or not. An empty one counts only where it is alone:
- * Terraform sends the one that it does not use so.
+ * Returns the constraints of a request, whether or not the key supports them. An empty one counts only if there is no other,
+ * because Terraform sends an empty one for the type that it does not use.
  */
 export function suppliedConstraints(given: GrantConstraints | undefined): readonly Constraint[] {
   const contexts = [
@@ -89,7 +92,8 @@ export function suppliedConstraints(given: GrantConstraints | undefined): readon
 
 /**
  * Reads the constraints of a request.
- * @throws KeyError (invalid-request)
+ * @returns undefined if there are none
+ * @throws KeyError (invalid-request) if there are two, or the constraint is empty, too long, or not possible for the key
  * @throws KeyError (unsupported-operation) for a SourceArn
  */
 export function constraintOf(given: GrantConstraints | undefined, key: KeyRecord): Constraint | undefined {
@@ -139,14 +143,14 @@ export function pairsOf(context: StringMap): ContextPairs {
   return Object.entries(context).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Whether a request's encryption context has every pair. */
+/** Whether an encryption context contains all pairs. */
 export function includesAll(context: StringMap, pairs: ContextPairs): boolean {
   return pairs.every(([name, value]) => Object.hasOwn(context, name) && context[name] === value);
 }
 
 /**
- * Whether a grant that lets its grantee create grants lets it create this one: with no other operations, and with a
- * constraint that is as strict or stricter.
+ * Whether the grantee of a grant with CreateGrant may create a child grant: it may have no other operations, and its
+ * constraint must be at least as strict.
  */
 export function covers(parent: Permissions, child: Permissions): boolean {
   return (

@@ -8,7 +8,7 @@ import type { Grant } from './grant.js';
  * compared with all of them.
  */
 export class GrantsOfUse {
-  /** By cell: where a request finds them. */
+  /** Each grant is in one cell, named by its constraint or by one pair of it. */
   readonly #cells = new Map<string, Set<Grant>>();
   readonly #hasContext: boolean;
 
@@ -17,9 +17,10 @@ export class GrantsOfUse {
     this.#hasContext = takesContext(operation) || operation === 'CreateGrant';
   }
 
+  /** Adds a grant. */
   add(grant: Grant): void {
     const cells = this.#cellsOf(grant.constraint);
-    // A pair that all grants share would gather them all in one cell.
+    // The smallest cell is used, because a pair that all grants share would collect them all in one cell.
     const size = (cell: string) => this.#cells.get(cell)?.size ?? 0;
     const cell = cells.reduce((best, each) => (size(each) < size(best) ? each : best));
     const grants = this.#cells.get(cell);
@@ -27,7 +28,7 @@ export class GrantsOfUse {
     else this.#cells.set(cell, new Set([grant]));
   }
 
-  /** @returns whether it was the last */
+  /** Removes a grant. @returns whether it was the last one */
   delete(grant: Grant): boolean {
     for (const cell of this.#cellsOf(grant.constraint)) {
       const grants = this.#cells.get(cell);
@@ -37,8 +38,9 @@ export class GrantsOfUse {
   }
 
   /**
-   * @param context of the request; of CreateGrant the pairs of the new grant's constraint
-   * @param suits what else must hold
+   * Finds a grant that allows a request.
+   * @param context the request's encryption context; for CreateGrant, the pairs of the new grant's constraint
+   * @param suits further conditions on the grant
    */
   find(context: StringMap | undefined, suits: (grant: Grant) => boolean): Grant | undefined {
     const free = this.#first(unconstrained, suits);
@@ -59,7 +61,7 @@ export class GrantsOfUse {
     return undefined;
   }
 
-  /** The cells for a grant with a constraint. */
+  /** The cells in which a grant with this constraint may be. */
   #cellsOf(constraint: Constraint | undefined): string[] {
     if (!constraint || !this.#hasContext) return [unconstrained];
     const { type, pairs } = constraint;

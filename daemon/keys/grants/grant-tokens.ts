@@ -31,7 +31,7 @@ export async function makeGrantToken(
   return Buffer.concat([mac, text]).toString('base64');
 }
 
-/** @throws KeyError (invalid-grant-token) where one of the tokens is not one that CreateGrant returned */
+/** Verifies grant tokens. @throws KeyError (invalid-grant-token) if CreateGrant did not return all of them */
 export async function checkGrantTokens(
   store: KeyStore,
   macKey: ObjectId,

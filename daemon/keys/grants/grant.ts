@@ -6,11 +6,11 @@ import { constraintTypes } from './grant-constraints.js';
 
 /** The schema of a grant's record. */
 export const grantRecord = z.strictObject({
-  /** The name in CreateGrant; creating the same grant again with its name creates no second one. */
+  /** The name given to CreateGrant: repeating the request with the same name does not create a second grant. */
   name: z.string().optional(),
-  /** Unique id of a user or role, `<unique id of a role>:<session name>`, or of the root the account. */
+  /** Unique ID of a user or role, `<unique ID of a role>:<session name>`, or the account for the root. */
   granteeId: z.string(),
-  /** As granteeId. */
+  /** In the form of granteeId. */
   retiringId: z.string().optional(),
   operations: z.array(z.custom<GrantOperation>((value) => typeof value === 'string')),
   constraint: z
@@ -24,7 +24,7 @@ export const grantRecord = z.strictObject({
   createdAt: z.number(),
 });
 
-/** What the metadata store keeps of a grant, as `grant/<key id>/<grant id>`. */
+/** The record of a grant, `grant/<key id>/<grant id>`. */
 export type GrantRecord = z.output<typeof grantRecord>;
 
 /** A grant. It is never changed. */
@@ -37,17 +37,17 @@ export interface Grant extends Readonly<GrantRecord> {
 /** Prefix of the keys of all grants' records. */
 export const grantPrefix = 'grant/';
 
-/** Names of the records of a key's grants. */
+/** Returns the names of the records of a key's grants. */
 export function grantNames(records: Records, keyId: string): Iterable<string> {
   return records.keys(`${grantPrefix}${keyId}/`);
 }
 
-/** The change that stores a grant. */
+/** Returns the change that stores a grant. */
 export function putGrant({ keyId, grantId, ...record }: Grant): RecordChange {
   return { key: `${grantPrefix}${keyId}/${grantId}`, value: JSON.stringify(record) };
 }
 
-/** The change that removes a grant. */
+/** Returns the change that removes a grant. */
 export function removeGrant({ keyId, grantId }: Pick<Grant, 'keyId' | 'grantId'>): RecordChange {
   return { key: `${grantPrefix}${keyId}/${grantId}`, value: undefined };
 }

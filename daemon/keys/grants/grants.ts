@@ -17,7 +17,7 @@ export class Grants {
   readonly #ofGrantee = new Map<string, OrderedKeys>();
   /** `<key id>/<grant id>` by retiring principal. */
   readonly #retirable = new Map<string, OrderedKeys>();
-  /** Grant ids by all that a named grant was made with; also of those that are about to be made. */
+  /** Grant ids of named grants by {@link identityOf}, including grants that are being created. */
   readonly #named = new Map<string, string>();
 
   constructor(private readonly records: Records) {
@@ -25,6 +25,7 @@ export class Grants {
     records.observe(grantPrefix, (key, text) => this.#set(key, text));
   }
 
+  /** Finds a grant. */
   get(keyId: string, grantId: string): Grant | undefined {
     return this.#grants.get(`${keyId}/${grantId}`);
   }
@@ -34,7 +35,7 @@ export class Grants {
     return this.records.count(`${grantPrefix}${keyId}/`);
   }
 
-  /** Grants of a key in the order of their ids. @param after only those greater than this id */
+  /** Iterates over the grants of a key in the order of their ids. @param after only those with a greater id */
   *of(keyId: string, after = ''): Iterable<Grant> {
     const own = `${grantPrefix}${keyId}/`;
     for (const key of this.records.keys(own, after && own + after)) yield this.#grants.get(nameOf(key))!;
@@ -46,7 +47,10 @@ export class Grants {
     for (const grantId of ids) if (grantId !== after) yield this.get(keyId, grantId)!;
   }
 
-  /** Grants that a principal may retire, in the order of `<key id>/<grant id>`. @param after as that */
+  /**
+   * Iterates over the grants that a principal may retire, in the order of `<key id>/<grant id>`.
+   * @param after only those greater than this `<key id>/<grant id>`
+   */
   *retirableBy(retiringId: string, after = ''): Iterable<Grant> {
     const names = this.#retirable.get(retiringId)?.from(after) ?? [];
     for (const name of names) if (name !== after) yield this.#grants.get(name)!;
@@ -57,7 +61,7 @@ export class Grants {
    * @param granteeId as in the record
    * @param operation as CreateGrant names it
    * @param context the request's encryption context
-   * @param child of CreateGrant: what the new grant is to allow, for which one grant must suffice
+   * @param child for CreateGrant: the permissions of the new grant, all of which one grant must cover
    */
   find(
     { record }: { readonly record: { readonly keyId: string } },
@@ -72,8 +76,8 @@ export class Grants {
   }
 
   /**
-   * The id for a grant that is to be made: that of a grant with the same name and all else equal, where there is one or
-   * one is about to be made; else a new one.
+   * Returns the id for a grant to be created: that of an identical grant of the same name, if one exists or is being
+   * created, or else a new one.
    */
   claim(keyId: string, record: GrantRecord): string {
     const identity = identityOf(keyId, record);

@@ -27,31 +27,36 @@ export async function materialIdOf(
   return (await store.sign(macKey, hmacSha256, 'none', message)).toString('hex');
 }
 
+/** An import of key material. */
 export interface Import {
-  /** Of the key. */
+  /** ARN of the key. */
   readonly arn: string;
   readonly materialId: string;
   readonly objectId: string;
-  /** Epoch seconds. */
+  /** Time of the import, in epoch seconds. */
   readonly at: number;
+  /** When the material expires, in epoch seconds; undefined if never. */
   readonly validTo: number | undefined;
+  /** Whether the material was in a worker's memory on its way into the HSM. */
   readonly leftHsm: boolean;
   readonly importType?: ImportType | undefined;
-  /** The material that the caller says it is. */
+  /** The ID that the caller expects the material to have. */
   readonly expectedId?: string | undefined;
   readonly description?: string | undefined;
 }
 
+/** The effect of an import. */
 export interface Imported {
   readonly record: KeyRecord;
-  /** Whether the object that was made is the key's from now on; not where the same material is there already. */
+  /** Whether the key uses the imported object; false if the same material is present already. */
   readonly takesObject: boolean;
-  /** CKA_ID, hex, of the object that it takes the place of, of which the token lacks something. */
+  /** CKA_ID, hex, of the incomplete object that the imported one replaces. */
   readonly replaced?: string | undefined;
 }
 
 /**
- * @param isMissing whether the token lacks something of a material
+ * Returns a key's record after an import.
+ * @param isMissing whether a material, by its ID, is missing in the token in whole or in part
  * @throws KeyError (incorrect-key-material, invalid-state)
  */
 export function withImport(
@@ -100,7 +105,7 @@ export function withImport(
   };
 }
 
-/** Returns a key's record without a material; one that is pending rotation is removed entirely. */
+/** Returns a key's record after the deletion of a material. One that is pending rotation is removed entirely. */
 export function withoutMaterial(record: KeyRecord, materialId: string): KeyRecord {
   if (record.pendingMaterial?.materialId === materialId) return { ...record, pendingMaterial: undefined };
   const material = record.materials.find((each) => each.materialId === materialId)!;
@@ -115,7 +120,11 @@ export function expiredMaterial(record: KeyRecord, now: number): MaterialRecord 
   );
 }
 
-/** @throws KeyError (invalid-state) where no imported material waits. @param at epoch seconds */
+/**
+ * Returns a key's record with the material that is pending rotation made current.
+ * @param at epoch seconds
+ * @throws KeyError (invalid-state) if no imported material is pending, or it has expired
+ */
 export function withRotation({ record, arn }: Pick<Key, 'record' | 'arn'>, at: number): KeyRecord {
   const { materials, pendingMaterial } = record;
   const { validTo = Infinity } = pendingMaterial?.imported ?? {};
@@ -140,7 +149,7 @@ function madeOf(
   };
 }
 
-/** Material that is there stays as it is, so that requests that use it now do not fail; only its expiry changes. */
+/** Material that is present keeps its object, so that requests in flight do not fail; only its expiry changes. */
 function renew(
   known: MaterialRecord,
   { objectId, validTo, leftHsm, description }: Import,

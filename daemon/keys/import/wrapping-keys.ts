@@ -22,29 +22,29 @@ const wrappingKeyRecord = z.strictObject({
   expiresAt: z.number(),
 });
 
-/** What the metadata store keeps of a wrapping pair, as `wrapping-key/<key id>/<pair id>`. */
+/** The record of a wrapping pair, `wrapping-key/<key id>/<pair id>`. */
 export type WrappingKeyRecord = z.output<typeof wrappingKeyRecord>;
 
 /** Prefix of the keys of wrapping pairs' records. */
 export const wrappingKeyPrefix = 'wrapping-key/';
 
-/** Names of the records of a key's wrapping pairs. */
+/** Returns the names of the records of a key's wrapping pairs. */
 export function wrappingKeyNames(records: Records, keyId: string): string[] {
   return [...records.keys(`${wrappingKeyPrefix}${keyId}/`)];
 }
 
-/** Reads a wrapping pair. @param name key of its record @returns undefined if the pair is gone */
+/** Reads the record of a wrapping pair. @param name the name of the record @returns undefined if the pair is gone */
 export function wrappingKey(records: Records, name: string): WrappingKeyRecord | undefined {
   const text = records.get(name);
   return text === undefined ? undefined : wrappingKeyRecord.parse(JSON.parse(text));
 }
 
-/** CKA_IDs of all wrapping pairs, hex. */
+/** Returns the CKA_IDs of all wrapping pairs, in hex. */
 export function wrappingObjects(records: Records): string[] {
   return [...records.keys(wrappingKeyPrefix)].map((name) => wrappingKey(records, name)!.objectId);
 }
 
-/** A new pair's id, and the change that stores it. */
+/** Returns a new pair's id, and the change that stores its record. */
 export function putWrappingKey(
   keyId: string,
   record: WrappingKeyRecord,
@@ -74,15 +74,16 @@ export type ImportToken = z.output<typeof importToken>;
 const domain = Buffer.from('keyhold import token, version 1\0');
 const macLength = 32;
 
-/** @param macKey an HMAC key of the HSM @returns MAC (32 bytes), and the token as JSON */
+/** Authenticates an import token. @param macKey an HMAC key of the HSM @returns MAC (32 bytes), then the token as JSON */
 export async function sealToken(store: KeyStore, macKey: ObjectId, token: ImportToken): Promise<Buffer> {
   const text = Buffer.from(JSON.stringify(token));
   return Buffer.concat([await store.sign(macKey, hmacSha256, 'none', Buffer.concat([domain, text])), text]);
 }
 
 /**
- * The wrapping pair that a token names.
- * @param keyId of the key that it must be for
+ * Verifies an import token, and returns the wrapping pair that it names.
+ * @param sealed as {@link sealToken} returned it
+ * @param keyId the key that it must be for
  * @throws KeyError (invalid-import-token, expired-import-token)
  */
 export async function openToken(

@@ -8,8 +8,8 @@ import { CKA_DECRYPT, CKA_UNWRAP, keyPair } from '../specs/pkcs11.js';
 import { rsaGeneration } from '../specs/rsa.js';
 
 /**
- * Undefined: none. AWS KMS withdrew RSAES_PKCS1_V1_5, whose padding gives attackers an oracle, and has SM2 in its China
- * Regions alone.
+ * The wrappings; undefined where Keyhold does not support one. AWS KMS withdrew RSAES_PKCS1_V1_5, which allows
+ * padding-oracle attacks, and has SM2 only in its China Regions.
  */
 const wrappings: Readonly<Record<AlgorithmSpec, Wrapping | undefined>> = {
   RSAES_OAEP_SHA_1: { hash: 'sha1', aes: false },
@@ -27,14 +27,14 @@ const modulusBits: Readonly<Record<WrappingKeySpec, number | undefined>> = {
   SM2: undefined,
 };
 
-/** @param algorithm one of those that `wrappingKeyTemplate` makes keys for */
+/** Returns the wrapping of an algorithm. @param algorithm one that {@link wrappingKeyTemplate} accepts */
 export function wrappingOf(algorithm: AlgorithmSpec): Wrapping {
   return wrappings[algorithm]!;
 }
 
 /**
- * How to make a pair that unwraps material for a key.
- * @throws KeyError (invalid-request) where the three do not go together, as at AWS KMS
+ * Returns the template of a wrapping key pair for imports into a key.
+ * @throws KeyError (invalid-request) if the three cannot be combined, as in AWS KMS
  */
 export function wrappingKeyTemplate(
   { keySpec }: KeyRecord,
@@ -46,7 +46,7 @@ export function wrappingKeyTemplate(
   const isTooLong =
     wrapping?.aes === false &&
     (keySpec.startsWith('RSA_') || (keySpec === 'ECC_NIST_P521' && bits === 2_048));
-  // Symmetric material is wrapped by RSAES_OAEP alone at AWS KMS; Keyhold takes the others too.
+  // AWS KMS allows only RSAES_OAEP for symmetric material; Keyhold allows all algorithms.
   if (!wrapping || bits === undefined || isTooLong) {
     throw new KeyError(
       'invalid-request',
@@ -57,12 +57,12 @@ export function wrappingKeyTemplate(
   const pair = keyPair(rsaGeneration(bits), { private: CKA_UNWRAP });
   const { mechanism, attributes, publicAttributes } = pair;
   if (hash === 'sha1') return { mechanism, attributes, publicAttributes };
-  // For modules whose own OAEP has SHA-1 alone; a wrapped secret is not decrypted where the module unwraps it.
+  // The key may decrypt too, for modules whose own OAEP supports only SHA-1. Modules that can unwrap never decrypt with it.
   const decrypting = attributes.map(([type, value]) => [type, type === CKA_DECRYPT || value] as const);
   return { mechanism, attributes: decrypting, publicAttributes };
 }
 
-/** What imported material of a key becomes. */
+/** Returns how imported material of a key is stored in the HSM. */
 export function importTarget({ keySpec, keyUsage }: Pick<KeyRecord, 'keySpec' | 'keyUsage'>): ImportTarget {
   const { usages, importedLength } = keySpecs[keySpec];
   const { template, mac } = usages[keyUsage]!;

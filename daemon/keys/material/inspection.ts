@@ -6,12 +6,12 @@ import { keySpecs } from '../specs/table.js';
 import { CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY } from '../specs/pkcs11.js';
 
 /**
- * What a token lacks of a material. `secret`: the secret or private key, with which nearly everything is done, or one of the
- * two secret keys of AES_256_CBC_HMAC_SHA_256. `public`: the public key of a pair alone.
+ * The part of a material that a token lacks. `secret`: the secret or private key, or one of the two secret keys of
+ * AES_256_CBC_HMAC_SHA_256. `public`: only the public key of a pair.
  */
 export type Missing = 'secret' | 'public';
 
-/** A material of which objects are missing in its token. */
+/** A material with objects missing in its token. */
 export interface MissingMaterial {
   readonly keyId: string;
   readonly materialId: string;
@@ -20,7 +20,7 @@ export interface MissingMaterial {
   readonly missing: Missing;
 }
 
-/** Material in a token whose label names a key, while no record of that key names it. */
+/** Material in a token whose label names a key, but which is in no key's record. */
 export interface UnclaimedMaterial {
   readonly keyId: string;
   /** CKA_ID, hex. */
@@ -29,11 +29,11 @@ export interface UnclaimedMaterial {
 
 /** The result of {@link inspectToken}. */
 export interface Inspection {
-  /** Keyhold never removes their records. */
+  /** Materials in the records but not in the token. Their records are never removed. */
   readonly missing: readonly MissingMaterial[];
-  /** After an older metadata store was accepted, or a disk lost the end of it. It is never touched. */
+  /** Left when an older metadata store was accepted, or a disk lost the end of it. They are never touched. */
   readonly unclaimed: readonly UnclaimedMaterial[];
-  /** Objects that no record knows, those of unclaimed materials included. They are reported and never touched. */
+  /** Number of objects in no record, including unclaimed materials. They are reported and never touched. */
   readonly foreign: number;
 }
 
@@ -41,10 +41,10 @@ const keyLabel = /^keyhold\/([0-9a-f-]{36}|mrk-[0-9a-f]{32})$/;
 
 /**
  * Compares a token's objects with the records.
- * @param keys those that have material in the token
- * @param customKeyStoreId whose token it is; undefined: the default store's
- * @param others CKA_IDs of objects that are neither a key's nor foreign, hex
- * @param ownLabel label of a data object of ours, which has no CKA_ID
+ * @param keys the keys with material in the token
+ * @param customKeyStoreId the store of the token; undefined for the default one
+ * @param others CKA_IDs, in hex, of Keyhold's other objects
+ * @param ownLabel label of Keyhold's data object, which has no CKA_ID
  */
 export function inspectToken(
   objects: readonly TokenObject[],
@@ -104,7 +104,7 @@ export function isPair(keySpec: KeySpec): boolean {
   return usage?.template.publicAttributes !== undefined;
 }
 
-/** A sentence for an operator. @param isCurrent whether the key encrypts with it, or does whatever else it is for */
+/** Describes a missing material to an operator. @param isCurrent whether it is the key's current material */
 export function missingText({ keyId, materialId, missing }: MissingMaterial, isCurrent: boolean): string {
   const what = missing === 'public' ? 'the public key of the material' : 'the material';
   const which = isCurrent ? ' (its current one)' : '';

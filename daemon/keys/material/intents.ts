@@ -1,18 +1,18 @@
 // Creating key material involves two systems, token and store. The intent is committed first, then the object is created,
-// then one batch commits the record and removes the intent. A start undoes remaining intents: an object whose CKA_ID is in
-// an intent belongs to no key, because the commit of the key would have removed the intent. Repair never destroys any other
-// object.
+// then one batch commits the record and removes the intent. The daemon's start undoes remaining intents: an object whose
+// CKA_ID is in an intent belongs to no key, because the commit of the key would have removed the intent. Repair never
+// destroys any other object.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { ImportedMaterial, KeyStore, KeyTemplate, ObjectId } from '../../hsm/key-store.js';
 import type { RecordChange, Records } from '../../store/records/records.js';
 
 const intentRecord = z.strictObject({
-  /** CKA_ID of the object to be made, hex. */
+  /** CKA_ID of the object to be created, hex. */
   objectId: z.string().regex(/^[0-9a-f]{32}$/),
-  /** The custom key store in whose token it is made; none: the default one. */
+  /** The custom key store in whose token it is created; absent for the default one. */
   customKeyStoreId: z.string().optional(),
-  /** Undoing it failed; it will not be committed any more. */
+  /** Set if undoing it failed; it will not be committed any more. */
   abandoned: z.literal(true).optional(),
 });
 
@@ -28,8 +28,8 @@ export interface PendingMaterial {
 /**
  * Generates material under an intent.
  * @param label CKA_LABEL
- * @param customKeyStoreId the store, where it is not the default one
- * @throws HsmError after undoing what could be undone
+ * @param customKeyStoreId undefined for the default store
+ * @throws HsmError after undoing as much as possible
  */
 export async function generateMaterial(
   records: Records,
@@ -43,8 +43,8 @@ export async function generateMaterial(
 }
 
 /**
- * Imports material under an intent, as {@link generateMaterial} generates it.
- * @param perform importWrapped or importPlaintext of the store, with that CKA_ID and label
+ * Imports material under an intent, like {@link generateMaterial}.
+ * @param perform calls importWrapped or importPlaintext of the store with this CKA_ID and label
  */
 export async function importMaterial(
   records: Records,
@@ -79,33 +79,34 @@ async function make<Made>(
   try {
     made = await perform(objectId);
   } catch (error) {
-    // The worker may have died after making the object. Where undoing fails too, the next connection finishes it.
+    // The worker may have died after creating the object. If undoing fails too, the next connection finishes it.
     await undo().catch(() => undefined);
     throw error;
   }
   return { pending: { objectId, commit: { key, value: undefined }, undo }, made };
 }
 
-/** CKA_IDs of the objects that stand in open intents, hex. */
+/** Returns the CKA_IDs, in hex, of the objects of all open intents. */
 export function intendedObjects(records: Records): string[] {
   return [...records.keys('intent/')].map(
     (key) => intentRecord.parse(JSON.parse(records.get(key) ?? '')).objectId,
   );
 }
 
-/** Which intents are undone. */
+/** Selects the intents to undo. */
 export interface Repair {
-  /** Whose token it is; none: the default store's. */
+  /** The store of the token; absent for the default one. */
   readonly customKeyStoreId?: string;
-  /** Those that nobody may commit any more, besides the abandoned ones; none: all. */
+  /** Intents that will not be committed any more, besides the abandoned ones; absent: all. */
   readonly left?: ReadonlySet<string>;
-  /** Whether an object, by its CKA_ID in hex, is known to have become a key's, whatever the store says: it stays. */
+  /** Whether an object, by its CKA_ID in hex, is known to belong to a key, whatever the store says. It is kept. */
   readonly isKept?: (objectId: string) => Promise<boolean>;
 }
 
 /**
- * Undoes the intents that a crash or a lost token left in one token.
- * @returns CKA_IDs of the objects that are gone, hex
+ * Undoes the intents of one token that a crash, or the loss of the token, left behind.
+ * @returns CKA_IDs, in hex, of the destroyed objects
+ * @throws HsmError, StoreError
  */
 export async function repairIntents(
   records: Records,
@@ -115,7 +116,7 @@ export async function repairIntents(
   const repaired: string[] = [];
   for (const key of [...records.keys('intent/')]) {
     const text = records.get(key);
-    // Others go on meanwhile.
+    // It may have been committed or undone meanwhile.
     if (text === undefined) continue;
     const intent = intentRecord.parse(JSON.parse(text));
     if (intent.customKeyStoreId !== customKeyStoreId) continue;

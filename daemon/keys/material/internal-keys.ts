@@ -1,5 +1,5 @@
-// Keys of the daemon's own that are not needed to read the records, and so are found by records. Homes that were made
-// before a purpose came up get its key at the next start.
+// The daemon's own keys that are not needed to read the records, and so are found through records. A home that was created
+// before a purpose was added gets its key at the next start.
 import { z } from 'zod';
 import type { KeyStore, KeyTemplate, ObjectId } from '../../hsm/key-store.js';
 import type { Records } from '../../store/records/records.js';
@@ -19,10 +19,11 @@ const purposes = {
   'grant-tokens': hmacKey,
   /** MACs of import tokens. */
   'import-tokens': hmacKey,
-  /** Ids of imported material: lost with it, no re-import can be told from another material. */
+  /** IDs of imported material. Without this key a re-import cannot be recognized as the same material. */
   'material-ids': hmacKey,
 } as const satisfies Record<string, KeyTemplate>;
 
+/** The purpose of one of these keys. */
 export type RecordedPurpose = keyof typeof purposes;
 
 /** CKA_IDs by purpose. */
@@ -30,7 +31,7 @@ export type InternalKeys = Readonly<Record<RecordedPurpose, ObjectId>>;
 
 const objectId = z.string().regex(/^[0-9a-f]{32}$/);
 
-/** Finds the keys, and makes those that are missing in the records. @throws HsmError, StoreError */
+/** Finds the keys, and creates those that are not in the records. @throws HsmError, StoreError */
 export async function openInternalKeys(records: Records, store: KeyStore): Promise<InternalKeys> {
   const keys: [string, ObjectId][] = [];
   for (const [purpose, template] of Object.entries(purposes)) {

@@ -14,34 +14,34 @@ import type { KeyRecord, MaterialRecord } from '../record.js';
 import { isRotatable, rotationFrom } from './rotation.js';
 import { usageIn } from '../specs/table.js';
 
-/** Material that exists in the token, and becomes a key's with the batch that contains `commit`. */
+/** Material that exists in the token, and belongs to a key once the batch with `commit` is committed. */
 export interface NewMaterial extends Pick<PendingMaterial, 'commit' | 'undo'> {
   readonly material: MaterialRecord;
 }
 
-/** New material for a key that exists, and the change that makes it the key's. */
+/** New material for an existing key, and the change that adds it to the key. */
 export interface PreparedMaterial {
   readonly materialId: string;
   /** Evaluated when the change is committed, against the records as they are then. */
   readonly changes: () => readonly RecordChange[];
-  /** Destroys the material where the change was not committed. */
+  /** Destroys the material if the change was not committed. */
   readonly undo: () => Promise<void>;
 }
 
-/** The CKA_ID and CKA_LABEL that imported material gets; importWrapped or importPlaintext of a key store takes them. */
+/** Imports material with this CKA_ID and CKA_LABEL, by importWrapped or importPlaintext of a key store. */
 export type PerformImport = (id: ObjectId, label: string) => Promise<ImportedMaterial>;
 
-/** What the caller of an import says of the material. */
+/** The facts about imported material that the caller supplies. */
 export type ImportFacts = Pick<Import, 'validTo' | 'importType' | 'expectedId' | 'description'>;
 
-/** What the import itself determines. */
+/** The facts that the import itself determines. */
 type ImportedIdentity = Pick<Import, 'arn' | 'materialId' | 'objectId' | 'leftHsm'>;
 
 const labelOf = (keyId: string) => `keyhold/${keyId}`;
 
 /** Creates key material. */
 export class MaterialFactory {
-  /** @param materialIds HMAC key of the HSM, from which the IDs of imported materials come */
+  /** @param materialIds the HMAC key of the HSM that computes the IDs of imported materials */
   constructor(
     private readonly keyring: Keyring,
     private readonly records: Records,
@@ -51,8 +51,8 @@ export class MaterialFactory {
 
   /**
    * Generates material in the HSM, under an intent.
-   * @param customKeyStoreId the store; undefined: the default one
-   * @throws KeyError (unsupported-operation) where the module lacks a mechanism; HsmError; then nothing is left in the HSM
+   * @param customKeyStoreId undefined for the default store
+   * @throws KeyError (unsupported-operation) if the module lacks a mechanism; HsmError. Nothing is left in the HSM then.
    */
   async generate(
     { keyId, keySpec, keyUsage }: Pick<KeyRecord, 'keyId' | 'keySpec' | 'keyUsage'>,
@@ -61,7 +61,7 @@ export class MaterialFactory {
     const store = this.stores.named(customKeyStoreId);
     checkMechanisms(store, keySpec, keyUsage);
     const { template, suite } = usageIn(store, keySpec, keyUsage)!;
-    // Before there is anything that a failure would leave behind.
+    // Done first, while a failure leaves nothing behind.
     const materialId = await this.#randomId(customKeyStoreId);
     const pending = await generateMaterial(this.records, store, labelOf(keyId), template, customKeyStoreId);
     const objectId = pending.objectId.toString('hex');
@@ -71,9 +71,9 @@ export class MaterialFactory {
 
   /**
    * Imports the first material of a key that does not exist yet.
-   * @param record without material
-   * @returns also the record with the material
-   * @throws HsmError; then nothing is left in the HSM
+   * @param record the key's record without material
+   * @returns the material, and the record with it
+   * @throws HsmError; nothing is left in the HSM then
    */
   async importFirst(
     record: KeyRecord,
@@ -92,8 +92,8 @@ export class MaterialFactory {
   }
 
   /**
-   * Makes the record of material for an object that is in the default store's token already. It needs no intent.
-   * @param shortfalls in words: attributes in which the object is less than what Keyhold would make
+   * Makes the record of material for an object that already exists in the token of the default store. It needs no intent.
+   * @param shortfalls names of attributes in which the object falls short of keys that Keyhold generates
    */
   async adopt(
     objectId: ObjectId,
@@ -111,7 +111,7 @@ export class MaterialFactory {
 
   /**
    * Generates material that becomes a key's current one.
-   * @param check what must hold of the key when the change is committed; it throws where it does not
+   * @param check checks the key when the change is committed, and throws if it may not be rotated
    * @throws KeyError (unsupported-operation), HsmError
    */
   async prepareRotation(
@@ -140,8 +140,8 @@ export class MaterialFactory {
 
   /**
    * Imports material into a key of origin EXTERNAL.
-   * @returns also what is left to do once the change is committed
-   * @throws HsmError, KeyError (incorrect-key-material, invalid-state); then nothing is left in the HSM
+   * @returns the material, and a function to call once the change is committed
+   * @throws HsmError, KeyError (incorrect-key-material, invalid-state); nothing is left in the HSM then
    */
   async prepareImport(
     key: Key,
@@ -152,14 +152,14 @@ export class MaterialFactory {
       const merged = { ...facts, ...imported, at: Date.now() / 1000 };
       const imports = (now: Key) =>
         withImport(now.record, merged, (id) => now.material(id)?.missing !== undefined);
-      // Now too, so that what is wrong costs no write.
+      // Checked now too, so that a wrong import costs no write.
       imports(key);
       let takesObject = true;
       let replaced: string | undefined;
       const changes = () => {
         const result = imports(this.keyring.existing(key.record.keyId));
         ({ takesObject, replaced } = result);
-        // Where the object is not needed its intent stays, and finish() ends both.
+        // If the object is not needed, its intent stays, and finish() removes both.
         if (!takesObject) return [putKey(result.record)];
         const destruction = replaced === undefined ? [] : [intendDestruction(replaced)];
         return [putKey(result.record), pending.commit, ...destruction];
@@ -174,7 +174,7 @@ export class MaterialFactory {
 
   /**
    * Imports under an intent, and computes the material's ID.
-   * @param use makes the result; where it throws, the import is undone
+   * @param use makes the result; if it throws, the import is undone
    */
   async #import<Result>(
     record: KeyRecord,
@@ -195,7 +195,7 @@ export class MaterialFactory {
     }
   }
 
-  /** @returns 32 bytes of the store's HSM, in hex */
+  /** @returns 32 random bytes from the store's HSM, in hex */
   async #randomId(customKeyStoreId: string | undefined): Promise<string> {
     return (await this.stores.named(customKeyStoreId).random(32)).toString('hex');
   }

@@ -1,5 +1,4 @@
-// Warnings about materials without all attributes of Keyhold's own keys. Material that the HSM generated for Keyhold has
-// none.
+// Warnings about materials that fall short of those that the HSM generates for Keyhold, or that are missing in the HSM.
 import type { Key } from '../key.js';
 import { materialsOf } from '../record.js';
 import { isRotatable } from './rotation.js';
@@ -13,7 +12,7 @@ const sentences: Readonly<Record<string, string>> = {
     'may have encrypted messages before, which do not count towards the limit of AES-GCM with random IVs; rotate the key',
 };
 
-/** If its store is not connected, it is unknown whether anything is missing. */
+/** Returns a warning if the material is missing. While its store is not connected, that is unknown. */
 function missingOf(key: Key, materialId: string): string[] {
   const missing = key.material(materialId)?.missing;
   if (missing === undefined || missing === 'all') return [];
@@ -32,7 +31,7 @@ function waysOut({ record }: Key): string {
   return isRotatable(record) ? ' RotateKeyOnDemand gives the key a new one.' : '';
 }
 
-/** @returns a sentence for each shortfall of each material; undefined where there is none */
+/** Returns a sentence for each shortfall of each material of a key. @returns undefined if there are none */
 export function shortfallsOf(key: Key): string[] | undefined {
   const { record } = key;
   const list = materialsOf(record).flatMap(({ materialId, adopted, imported }) => {

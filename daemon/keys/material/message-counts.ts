@@ -1,6 +1,6 @@
 // The limit of messages under one AES-GCM material with random IVs: 2^32 (NIST SP 800-38D, section 8.3). Messages are
-// reserved in the store in blocks, so a crash loses the rest of a block and never undercounts; a request decrements a number
-// in memory and waits for the store only when that is used up.
+// reserved in the store in blocks, so a crash loses the rest of a block but never undercounts. A request decrements a
+// counter in memory and waits for the store only when the block is used up.
 import { z } from 'zod';
 import { KeyError } from '../errors.js';
 import type { Logger } from '../../observability/log.js';
@@ -9,8 +9,9 @@ import type { Keyring } from '../keyring.js';
 import type { Key } from '../key.js';
 
 const countRecord = z.strictObject({
-  /** Messages reserved under the material until the start that `start` names, that one included. */
+  /** Messages reserved under the material up to and including the start with the number `start`. */
   reserved: z.number().int().nonnegative(),
+  /** The number of the daemon's start that wrote the record. */
   start: z.number().int().nonnegative(),
 });
 
@@ -23,20 +24,20 @@ export function messageCountKey(materialId: string): string {
 }
 
 /**
- * Messages after which a material that a start has just begun to use counts as busy: its next block is reserved then, so
- * that a key in another token goes on where the HSM that authenticates the store's records fails for a while.
+ * Messages since the daemon's start after which a material counts as busy, and its next block is reserved. Its key can then
+ * go on encrypting while another HSM, which authenticates the records, is unavailable for a while.
  */
 const busyAfter = 64;
 
-/** The part of the bound at which a material is rotated: what is left lasts while the HSM makes the new one. */
+/** The fraction of the bound at which a material is rotated: the rest lasts until the HSM has generated the new one. */
 const rotateAt = 0.75;
 
 interface Counter {
-  /** Messages that may be made before the store is asked. */
+  /** Messages left in the reserved block. */
   left: number;
-  /** Below this many the next block is reserved in the background; 0 once that was begun. */
+  /** The next block is reserved in the background when fewer than this are left; 0 once that has begun. */
   low: number;
-  /** Messages reserved in the store, those of earlier starts included. */
+  /** Messages reserved in the store, including those of earlier starts. */
   reserved: number;
   refill: Promise<void> | undefined;
   rotation: Promise<void> | undefined;
@@ -45,9 +46,9 @@ interface Counter {
 /** Options of the counts. */
 export interface MessageCountOptions {
   readonly keyring: Keyring;
-  /** Most messages under one material. */
+  /** Maximum messages under one material. */
   readonly bound: number;
-  /** Gives a key new material. @throws KeyError where it cannot be rotated */
+  /** Rotates a key. @throws KeyError (unsupported-operation) if it cannot be rotated */
   readonly rotate: (keyId: string) => Promise<void>;
   readonly log: Logger;
 }
@@ -56,7 +57,7 @@ export interface MessageCountOptions {
 export class MessageCounts {
   readonly #counters = new Map<string, Counter>();
   readonly #block: number;
-  /** What each start reserves for every material by being counted, so that the first use of a key waits for nothing. */
+  /** Messages that each start reserves implicitly for every material, so that the first use of a key needs no write. */
   readonly #startBlock: number;
 
   private constructor(
@@ -68,6 +69,7 @@ export class MessageCounts {
     this.#startBlock = Math.min(4_096, Math.floor(options.bound / 1_024));
   }
 
+  /** Counts this start of the daemon, and opens the counts. @throws StoreError */
   static async open(records: Records, options: MessageCountOptions): Promise<MessageCounts> {
     const start = startsRecord.parse(Number(records.get(startsKey) ?? '0')) + 1;
     await records.commit([{ key: startsKey, value: String(start) }]);
@@ -76,8 +78,8 @@ export class MessageCounts {
 
   /**
    * Counts one message under the key's current material.
-   * @returns the key to encrypt with: as it is after a rotation, where the bound asked for one
-   * @throws KeyError (limit-exceeded) where the material has reached its bound and the key cannot be rotated
+   * @returns the key to encrypt with; if the bound required a rotation, the rotated key
+   * @throws KeyError (limit-exceeded) if the material has reached its bound and the key cannot be rotated
    */
   claim(key: Key): Key | Promise<Key> {
     if (!key.current.symmetric) return key;
@@ -108,12 +110,12 @@ export class MessageCounts {
     return { left, low, reserved: before + left, refill: undefined, rotation: undefined };
   }
 
-  /** Reserves the next block, or rotates, while requests go on. */
+  /** Reserves the next block, or rotates the key, in the background. */
   #ahead(key: Key, counter: Counter): void {
     const { bound, log } = this.options;
     const { reserved } = counter;
     counter.low = 0;
-    // A failure is retried when half of the rest is used up; a request that finds nothing left gets an error.
+    // A failure is retried when half of the rest is used up. When nothing is left, requests wait for it and get its error.
     if (reserved < bound)
       this.#refill(key, counter).catch(() => {
         counter.low = Math.ceil(counter.left / 2);

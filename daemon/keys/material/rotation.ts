@@ -1,21 +1,21 @@
-// The rotations in a key's record.
+// Rotation in a key's record.
 import type { RotationsListEntry } from '../../../proto/generated/messages.js';
 import type { Key } from '../key.js';
 import { type ImportedRecord, type KeyRecord, materialsOf } from '../record.js';
 
 const secondsPerDay = 86_400;
 
-/** Whether the key can get a new material: symmetric encryption keys whose material the HSM made. */
+/** Whether the HSM can generate new material for a key: for symmetric encryption keys whose material it generated. */
 export function isRotatable({ keySpec, origin }: KeyRecord): boolean {
   return keySpec === 'SYMMETRIC_DEFAULT' && origin === 'AWS_KMS';
 }
 
-/** Whether the key can have more than one material, be they made by the HSM or imported. */
+/** Whether a key can have more than one material, generated or imported. */
 export function hasRotations(record: KeyRecord): boolean {
   return isRotatable(record) || (record.keySpec === 'SYMMETRIC_DEFAULT' && record.origin === 'EXTERNAL');
 }
 
-/** Automatic rotation as it is from now on. @param now epoch seconds */
+/** Returns the record of automatic rotation with a period that begins now. @param now epoch seconds */
 export function rotationFrom(now: number, periodInDays: number): NonNullable<KeyRecord['rotation']> {
   return { periodInDays, nextAt: now + periodInDays * secondsPerDay };
 }
@@ -25,7 +25,11 @@ export function onDemandRotations({ materials }: KeyRecord): number {
   return materials.filter(({ rotationType }) => rotationType === 'ON_DEMAND').length;
 }
 
-/** A key's materials as ListKeyRotations shows them, oldest first. A name is a position, since materials only come. */
+/**
+ * Iterates over a key's materials in the form of ListKeyRotations, oldest first. The name of an entry is its position, which
+ * never changes, since materials are only appended.
+ * @param after only entries with a greater name
+ */
 export function* rotationsOf(
   { arn, record }: Key,
   after: string,

@@ -1,5 +1,5 @@
-// Ciphertexts that name a material which is not in their key's record: they are newer than a metadata store that was put
-// back, or forged. The caller is not told, but the operator is.
+// Ciphertexts that name a material which is not in their key's record. They are newer than a restored metadata store, or
+// forged. This is reported to the operator, but not to the caller.
 
 /** The cause of an InvalidCiphertextException. */
 export class UnknownMaterial extends Error {
@@ -19,7 +19,7 @@ export class UnknownMaterials {
   /** The newest of each key. */
   readonly #found = new Map<string, string>();
 
-  /** @returns whether it is the first of its key, and should be logged */
+  /** Notes an unknown material. @returns whether it is the first of its key, and should be logged */
   note({ keyId, materialId }: UnknownMaterial): boolean {
     const isFirst = !this.#found.has(keyId);
     if (isFirst && this.#found.size >= maxKeys) return false;
@@ -27,7 +27,7 @@ export class UnknownMaterials {
     return isFirst;
   }
 
-  /** For health. */
+  /** Warnings for the health report. */
   get warnings(): string[] {
     return [...this.#found].map(
       ([keyId, materialId]) =>

@@ -1,13 +1,15 @@
-// Uses a key in the ways that its usage has, with the other half of each worked out outside the HSM where it can be.
+// Tries each algorithm of a key. Where possible the counterpart is computed outside the HSM: the peer's shared secret, or
+// RSA encryption with the public key.
 import { constants, createECDH, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto';
 import type { SigningAlgorithmSpec } from '../../../proto/generated/messages.js';
 import type { KeyStore, ObjectId } from '../../hsm/key-store.js';
 import { signingInput } from './signing-input.js';
 import type { KeyUsageEntry } from './table.js';
 
+/** A trial of one algorithm. */
 export interface Trial {
   readonly algorithm: string;
-  /** @returns whether it does what it should; the public key belongs to the private one. @throws HsmError */
+  /** Uses a key once. @returns whether the result is right, and so the key pair matches @throws HsmError */
   readonly run: (store: KeyStore, id: ObjectId) => Promise<boolean>;
 }
 
@@ -16,7 +18,7 @@ const oaepHashes: Readonly<Record<string, string | undefined>> = {
   'rsa-oaep-sha256': 'sha256',
 };
 
-/** One for each algorithm of a usage. */
+/** Returns a trial for each algorithm of a usage. */
 export function trialsOf(usage: KeyUsageEntry): Trial[] {
   const { mac = {}, signing = {}, keyAgreement = {}, encryption = {} } = usage;
   return [
@@ -63,7 +65,7 @@ export function trialsOf(usage: KeyUsageEntry): Trial[] {
   ];
 }
 
-/** Uses a key once. @returns, @throws as {@link Trial.run} */
+/** Tries the first algorithm of a usage. @returns whether the result is right @throws HsmError */
 export async function tryOut(store: KeyStore, id: ObjectId, usage: KeyUsageEntry): Promise<boolean> {
   const [first] = trialsOf(usage);
   return first === undefined || (await first.run(store, id));

@@ -1,4 +1,4 @@
-// What the table of key specs says of a key: its algorithms, and the refusal of those that it does not have.
+// The algorithms of a key according to the table of key specs, and the errors for those that it does not have.
 import { shapeByName } from '../../../proto/schema/descriptor.js';
 import { KeyError } from '../errors.js';
 import type { CustomerMasterKeySpec, KeyMetadata, KeySpec } from '../../../proto/generated/messages.js';
@@ -14,7 +14,7 @@ interface Entries {
   readonly keyAgreement: KeyAgreementAlgorithm;
 }
 
-/** @returns the entry of a key's spec and usage */
+/** Returns the table's entry for a key's spec and usage. */
 export function usageOf({ record }: Key): KeyUsageEntry {
   const entry = keySpecs[record.keySpec].usages[record.keyUsage];
   if (entry === undefined) throw new Error(`${record.keySpec} has no usage ${record.keyUsage}`);
@@ -22,8 +22,8 @@ export function usageOf({ record }: Key): KeyUsageEntry {
 }
 
 /**
- * The entry of an algorithm that a request names.
- * @throws KeyError (invalid-key-usage) where the key does not have it, KeyError (unsupported-operation) where Keyhold does not
+ * Returns the table's entry for an algorithm that a request names.
+ * @throws KeyError (invalid-key-usage) if the key does not have it; KeyError (unsupported-operation) if Keyhold does not
  */
 export function algorithmOf<Family extends keyof Entries>(
   key: Key,
@@ -48,7 +48,7 @@ type AlgorithmLists = Pick<
   'encryptionAlgorithms' | 'signingAlgorithms' | 'macAlgorithms' | 'keyAgreementAlgorithms'
 >;
 
-/** The algorithms of a key by family, those that it has none of left out. */
+/** Returns the algorithms of a key by family; undefined for families that it does not have. */
 export function algorithmsOf(key: Key): AlgorithmLists {
   const { encryption, signing, mac, keyAgreement } = usageOf(key);
   return {
@@ -65,7 +65,7 @@ function names<Name extends string>(algorithms: Readonly<Partial<Record<Name, un
 
 const oldSpecs = shapeByName.get('CreateKey')?.request.byName.get('customerMasterKeySpec')?.numbers;
 
-/** The spec in the deprecated field that AWS KMS still fills; newer specs have no name in it. */
+/** Returns the value of the deprecated CustomerMasterKeySpec, which AWS KMS still sends; newer specs have none. */
 export function customerMasterKeySpec(spec: KeySpec): CustomerMasterKeySpec | undefined {
   return oldSpecs?.has(spec) ? (spec as CustomerMasterKeySpec) : undefined;
 }

@@ -1,13 +1,13 @@
-// The public key of a peer in key agreement, checked before the HSM works with it: a point that is not on the curve, or
-// on another one, would let its sender learn the private key from the results (invalid-curve attacks).
+// Validates a peer's public key for key agreement before the HSM uses it. With a point on another curve its sender could
+// learn the private key from the results (an invalid-curve attack).
 import { ECDH } from 'node:crypto';
 import { KeyError } from '../errors.js';
 import type { KeyAgreementAlgorithm } from './entry.js';
 
 /**
- * Reads SubjectPublicKeyInfo in DER (RFC 5480, section 2) strictly. A point on a named curve has one such encoding
- * with the point uncompressed, so it is compared with that: other curves, explicit parameters, BER, compressed points,
- * trailing bytes and the point at infinity all differ from it. The curves have no points of small order (cofactor 1).
+ * Reads a SubjectPublicKeyInfo in DER (RFC 5480, section 2) strictly. An uncompressed point on a named curve has exactly one
+ * such encoding, and only that is accepted: other curves, explicit parameters, BER, compressed points, trailing bytes and
+ * the point at infinity all differ from it. The curves have no points of small order (cofactor 1).
  * @returns the uncompressed point (SEC 1, section 2.3.3)
  * @throws KeyError (invalid-request)
  */
@@ -23,7 +23,7 @@ export function readPeerKey(der: Buffer, agreement: KeyAgreementAlgorithm): Buff
   return point;
 }
 
-/** OpenSSL decodes coordinates below the prime that fulfil the curve's equation, and no others. */
+/** OpenSSL accepts only coordinates that are below the prime and satisfy the equation of the curve. */
 function isOnCurve(point: Buffer, curve: string): boolean {
   try {
     ECDH.convertKey(point, curve);

@@ -26,11 +26,11 @@ type CurveName = Exclude<keyof typeof curves, 'ed25519'>;
 interface Use {
   readonly algorithm: SigningAlgorithmSpec;
   readonly digest: { readonly hash: string; readonly length: number };
-  /** Whether AWS KMS has key agreement on the curve. */
+  /** Whether AWS KMS supports key agreement on the curve. */
   readonly keyAgreement: boolean;
 }
 
-/** The key spec of a curve over a prime field. */
+/** Makes the key spec of a curve over a prime field. */
 export function ecc(
   curve: (typeof curves)[CurveName],
   { algorithm, digest, keyAgreement }: Use,
@@ -65,7 +65,7 @@ export function ecc(
   };
 }
 
-/** SubjectPublicKeyInfo (RFC 5480, section 2) up to where the point begins. */
+/** Returns the DER of a SubjectPublicKeyInfo (RFC 5480, section 2) up to the point. */
 function publicKeyPrefix({ parameters, size }: Curve): Buffer {
   const point = new Uint8Array(1 + 2 * size);
   const info = new SubjectPublicKeyInfo({
@@ -84,6 +84,7 @@ const ed25519Generation = {
   parameters: [[CKA_EC_PARAMS, curves.ed25519.parameters]],
 } as const;
 
+/** The key spec of Ed25519 (RFC 8032). */
 export const ed25519: KeySpecEntry = {
   usages: {
     SIGN_VERIFY: {

@@ -1,4 +1,4 @@
-// What an entry of the table of key specs says.
+// The types of the entries in the table of key specs.
 import type {
   EncapsulationAlgorithmSpec,
   EncryptionAlgorithmSpec,
@@ -10,42 +10,46 @@ import type {
 import type { CipherSuite } from '../../../proto/formats/ciphertext.js';
 import type { CipherKey, Conversion, KeyTemplate, Mechanism } from '../../hsm/key-store.js';
 
+/** An encryption algorithm. */
 export interface EncryptionAlgorithm {
-  /** CKM number of what the module does of it. */
+  /** CKM number of the mechanism that the module executes. */
   readonly mechanism: number;
-  /** The same where the module takes OAEP's padding with SHA-256 off itself. */
+  /** The same for modules that remove OAEP padding with SHA-256 themselves. */
   readonly mechanismInModule?: number;
-  /** CKM number of what authenticates it, where that is a mechanism of its own. */
+  /** CKM number of a separate mechanism for authentication. */
   readonly macMechanism?: number;
   readonly cipher: CipherKey['suite'];
   /** Bytes. */
   readonly maxPlaintext: number;
-  /** Bytes, of ciphertexts that are all of one length. */
+  /** Bytes; only if all ciphertexts have the same length. */
   readonly ciphertextLength?: number;
 }
 
 /** A hash whose digest the mechanism takes instead of the message. */
 export interface Digest {
-  /** As Node names it. */
+  /** Its name in Node. */
   readonly hash: string;
   /** Bytes. */
   readonly length: number;
-  /** Goes before the digest: all of DigestInfo but the digest. */
+  /** The DER of DigestInfo up to the digest, which precedes the digest in the input of the mechanism. */
   readonly prefix?: Buffer;
 }
 
+/** A signing algorithm. */
 export interface SigningAlgorithm {
   readonly mechanism: Mechanism;
   readonly conversion: Conversion;
-  /** Absent where the mechanism takes the message itself; then there is no MessageType DIGEST. */
+  /** Absent if the mechanism signs the message itself, without MessageType DIGEST. */
   readonly digest?: Digest;
 }
 
+/** A key agreement algorithm on one curve. */
 export interface KeyAgreementAlgorithm {
   /** CKM number. */
   readonly mechanism: number;
-  /** The curve, as Node names it, and all of a SubjectPublicKeyInfo on it but the point. */
+  /** The curve's name in Node. */
   readonly curve: string;
+  /** The DER of a SubjectPublicKeyInfo on the curve, up to the point. */
   readonly publicKeyPrefix: Buffer;
   /** Bytes of an uncompressed point. */
   readonly pointLength: number;
@@ -53,30 +57,31 @@ export interface KeyAgreementAlgorithm {
 
 type Algorithms<Name extends string, Entry> = Readonly<Partial<Record<Name, Entry>>>;
 
-/** What a key of one usage can do; PKCS#11's usages of its objects are no more than that needs. */
+/** The algorithms of keys with one usage, and the template of their objects, which allows nothing else. */
 export interface KeyUsageEntry {
   readonly template: KeyTemplate;
-  /** Of symmetric encryption keys. */
+  /** Only for symmetric encryption keys. */
   readonly suite?: CipherSuite;
   readonly encryption?: Algorithms<EncryptionAlgorithmSpec, EncryptionAlgorithm>;
   readonly signing?: Algorithms<SigningAlgorithmSpec, SigningAlgorithm>;
   readonly mac?: Algorithms<MacAlgorithmSpec, Mechanism>;
   readonly keyAgreement?: Algorithms<KeyAgreementAlgorithmSpec, KeyAgreementAlgorithm>;
   readonly encapsulation?: Algorithms<EncapsulationAlgorithmSpec, Mechanism>;
-  /** Algorithms that AWS KMS has for such keys and Keyhold has not, with the reason. */
+  /** Algorithms of AWS KMS that Keyhold does not support, with the reason. */
   readonly unsupported?: Algorithms<SigningAlgorithmSpec, string>;
 }
 
+/** A key spec. */
 export interface KeySpecEntry {
   readonly usages: Readonly<Partial<Record<KeyUsageType, KeyUsageEntry>>>;
-  /** The usage where CreateKey names none. */
+  /** The usage if CreateKey names none. */
   readonly defaultUsage?: KeyUsageType;
-  /** Of secret keys: bytes that imported material may have. */
+  /** Allowed length of imported material in bytes; only for secret keys. */
   readonly importedLength?: { readonly shortest: number; readonly longest: number };
-  /** Of symmetric encryption keys: their usage in tokens whose materials are of that suite. */
+  /** The usage by the cipher suite of the token; only for symmetric encryption keys. */
   readonly suites?: Readonly<Record<CipherSuite, KeyUsageEntry>>;
   /** How to make a data key pair of this spec. */
   readonly dataKeyPair?: KeyTemplate;
-  /** Why there are no keys of this spec. */
+  /** The reason why Keyhold does not support this spec. */
   readonly unsupported?: string;
 }

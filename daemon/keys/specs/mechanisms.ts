@@ -1,4 +1,4 @@
-// What keys of a spec need of a module, and what the module lacks of it.
+// The mechanisms that keys of a spec need, and those that a module lacks.
 import { cipherSuites } from '../../../proto/formats/ciphertext.js';
 import { KeyError } from '../errors.js';
 import type { KeyStore, TokenDescription } from '../../hsm/key-store.js';
@@ -7,7 +7,7 @@ import { keySpecs, usageIn } from './table.js';
 import type { KeyUsageEntry } from './entry.js';
 import * as pkcs11 from './pkcs11.js';
 
-/** The algorithms of a usage by name, with the CKM number of each. */
+/** Returns the algorithms of a usage, each with its CKM number. */
 export function algorithmMechanisms(
   usage: KeyUsageEntry,
   { traits }: Pick<TokenDescription, 'traits'>,
@@ -23,7 +23,7 @@ export function algorithmMechanisms(
   ];
 }
 
-/** CKM numbers of all that keys of a usage need: to be made, and for every algorithm. */
+/** Returns the CKM numbers of all mechanisms that keys of a usage need: for generation and for every algorithm. */
 export function mechanismsOf(usage: KeyUsageEntry, token: Pick<TokenDescription, 'traits'>): number[] {
   const { template, encryption = {} } = usage;
   const macs = Object.values(encryption).flatMap(({ macMechanism }) => macMechanism ?? []);
@@ -31,7 +31,7 @@ export function mechanismsOf(usage: KeyUsageEntry, token: Pick<TokenDescription,
   return [...new Set([...making, ...algorithmMechanisms(usage, token).map(([, type]) => type), ...macs])];
 }
 
-/** What a token lacks for keys of a usage, each as a phrase; nothing: it can do all of it. */
+/** Returns what a token lacks for keys of a usage, as phrases; empty if it lacks nothing. */
 export function lackingFor(usage: KeyUsageEntry, token: TokenDescription): string[] {
   const { mechanisms } = token;
   const absent = mechanismsOf(usage, token).filter((type) => !mechanisms.has(type));
@@ -46,20 +46,20 @@ function lackingSize(usage: KeyUsageEntry, mechanisms: TokenDescription['mechani
   return [`${mechanismName(usage.template.mechanism)} for ${bits} bits`];
 }
 
-/** One algorithm of one key spec, and why keys in a token cannot have it. */
+/** One algorithm of one key spec, and whether keys in a token support it. */
 export interface Capability {
   readonly keySpec: string;
-  /** Empty, as the algorithm, where the spec has none. */
+  /** Empty if the spec has none, as is the algorithm. */
   readonly keyUsage: string;
   readonly algorithm: string;
   readonly mechanism: string;
   readonly supported: boolean;
-  /** Where it is not supported. */
+  /** Only if it is not supported, as is the reason. */
   readonly lackedBy?: 'keyhold' | 'module';
   readonly reason?: string;
 }
 
-/** The whole table of key specs against what a token can do. */
+/** Compares the whole table of key specs with the capabilities of a token. */
 export function capabilitiesOf(token: TokenDescription): Capability[] {
   return Object.entries(keySpecs).flatMap(([keySpec, { usages, unsupported }]) => {
     const rows = Object.keys(usages).flatMap((keyUsage) => {
@@ -94,13 +94,16 @@ function capability(
   return { ...row, supported: false, lackedBy: ofKeyhold === undefined ? 'module' : 'keyhold', reason };
 }
 
-/** Why a token's mechanisms do not do for keys of a usage. */
+/** Returns the reason if a token's mechanisms are not enough for keys of a usage. */
 function shortOf(usage: KeyUsageEntry, token: TokenDescription): string | undefined {
   const lacking = lackingFor(usage, token);
   return lacking.length > 0 ? `the module lacks ${lacking.join(', ')}` : undefined;
 }
 
-/** @param algorithm undefined: any of the usage, since keys have all of them or are not made */
+/**
+ * Returns the reason if the profile of a token says that it cannot do an algorithm.
+ * @param algorithm undefined for any algorithm of the usage, since keys must support all of them
+ */
 function foundLack(
   { traits }: TokenDescription,
   keySpec: string,
@@ -116,7 +119,7 @@ function foundLack(
   return found?.reason;
 }
 
-/** @throws KeyError (unsupported-operation) where the token cannot have keys of the spec for the usage */
+/** Checks that a token can have keys of a spec and usage. @throws KeyError (unsupported-operation) if it cannot */
 export function checkMechanisms(store: KeyStore, keySpec: KeySpec, keyUsage: KeyUsageType): void {
   const usage = usageIn(store, keySpec, keyUsage)!;
   const reason = shortOf(usage, store) ?? foundLack(store, keySpec, keyUsage);
@@ -127,7 +130,10 @@ export function checkMechanisms(store: KeyStore, keySpec: KeySpec, keyUsage: Key
   );
 }
 
-/** @throws KeyError (unsupported-operation) for symmetric keys of AES_256_CBC_HMAC_SHA_256, whose HSM makes two keys for each material */
+/**
+ * Checks that material can be imported or adopted.
+ * @throws KeyError (unsupported-operation) for AES_256_CBC_HMAC_SHA_256, for which the HSM generates two keys per material
+ */
 export function checkImportable(store: KeyStore, { suite }: KeyUsageEntry): void {
   if (suite !== cipherSuites.AES_256_CBC_HMAC_SHA_256) return;
   throw new KeyError(
@@ -136,7 +142,7 @@ export function checkImportable(store: KeyStore, { suite }: KeyUsageEntry): void
   );
 }
 
-/** Curves are not told by a mechanism's key sizes: what a module lacks of them its key generation says. */
+/** Returns the modulus length of an RSA usage. Key sizes do not identify curves; for those only key generation can tell. */
 function modulusBits({ template }: KeyUsageEntry): number | undefined {
   const bits = template.publicAttributes?.find(([type]) => type === pkcs11.CKA_MODULUS_BITS)?.[1];
   return typeof bits === 'number' ? bits : undefined;
@@ -148,7 +154,7 @@ const names = new Map<number, string>(
   ),
 );
 
-/** @returns such as `CKM_AES_GCM` */
+/** Returns the name of a mechanism, such as `CKM_AES_GCM`. @param type CKM number */
 export function mechanismName(type: number): string {
   return names.get(type) ?? `mechanism 0x${type.toString(16)}`;
 }

@@ -1,4 +1,4 @@
-// Numbers of PKCS#11 (v2.40 and v3.0, pkcs11t.h; where it says so, v3.2), and what templates are made of.
+// Constants of PKCS#11 (pkcs11t.h of v2.40 and v3.0, or v3.2 where noted), and functions that make templates.
 import type { Attributes, KeyTemplate } from '../../hsm/key-store.js';
 
 export const CKM_RSA_PKCS_KEY_PAIR_GEN = 0x0;
@@ -77,12 +77,12 @@ const secretUsages = [CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN, CKA_VERIFY, CKA_WRAP, 
 const privateUsages = [CKA_DECRYPT, CKA_SIGN, CKA_SIGN_RECOVER, CKA_UNWRAP, CKA_DERIVE];
 const publicUsages = [CKA_ENCRYPT, CKA_VERIFY, CKA_VERIFY_RECOVER, CKA_WRAP];
 
-/** Every usage of an object is written out, since modules differ in what they default to. */
+/** Sets every usage attribute explicitly, since the defaults of modules differ. */
 function usages(all: readonly number[], allowed: readonly number[]): [number, boolean][] {
   return [...new Set([...all, ...allowed])].map((usage) => [usage, allowed.includes(usage)]);
 }
 
-/** @param length of the key in bytes */
+/** Makes the template of a secret key. @param length of the key in bytes @param allowed CKA numbers of its usages */
 export function secretKey(
   mechanism: number,
   keyType: number,
@@ -97,14 +97,14 @@ export function secretKey(
   return { mechanism, attributes };
 }
 
-/** What makes pairs of one kind: mechanism, key type, and the parameters that the public key's template carries. */
+/** How to generate a kind of key pair; the parameters belong to the template of the public key. */
 export interface PairGeneration {
   readonly mechanism: number;
   readonly keyType: number;
   readonly parameters: Attributes;
 }
 
-/** @param allowed usages of the private key, and of the public key */
+/** Makes the template of a key pair. @param allowed CKA numbers of the usage of the private key, and of the public key */
 export function keyPair(
   { mechanism, keyType, parameters }: PairGeneration,
   allowed: { readonly private?: number; readonly public?: number } = {},

@@ -13,7 +13,7 @@ import {
   keyPair,
 } from './pkcs11.js';
 
-/** @param set CKP_ML_DSA_44, 65 or 87: 1 to 3 */
+/** Makes the key spec of ML-DSA. @param set parameter set: CKP_ML_DSA_44 (1), CKP_ML_DSA_65 (2) or CKP_ML_DSA_87 (3) */
 export function mlDsa(set: number): KeySpecEntry {
   const generation = {
     mechanism: CKM_ML_DSA_KEY_PAIR_GEN,
@@ -33,7 +33,7 @@ export function mlDsa(set: number): KeySpecEntry {
   };
 }
 
-/** @param set CKP_ML_KEM_512, 768 or 1024: 1 to 3 */
+/** Makes the key spec of ML-KEM. @param set parameter set: CKP_ML_KEM_512 (1), CKP_ML_KEM_768 (2) or CKP_ML_KEM_1024 (3) */
 export function mlKem(set: number): KeySpecEntry {
   const generation = {
     mechanism: CKM_ML_KEM_KEY_PAIR_GEN,

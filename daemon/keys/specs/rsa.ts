@@ -39,7 +39,7 @@ const signing = {
   RSASSA_PKCS1_V1_5_SHA_512: pkcs1(sha512, '2.16.840.1.101.3.4.2.3'),
 };
 
-/** How a pair with the public exponent 65,537 is generated. @param bits of the modulus */
+/** Returns how to generate a pair with the public exponent 65,537. @param bits length of the modulus */
 export function rsaGeneration(bits: number) {
   return {
     mechanism: CKM_RSA_PKCS_KEY_PAIR_GEN,
@@ -51,7 +51,7 @@ export function rsaGeneration(bits: number) {
   } as const;
 }
 
-/** The key spec of RSA. @param bits of the modulus */
+/** Makes a key spec of RSA. @param bits length of the modulus */
 export function rsa(bits: number): KeySpecEntry {
   const generation = rsaGeneration(bits);
   // RFC 8017, section 7.1.1, step 1b.
@@ -68,7 +68,7 @@ export function rsa(bits: number): KeySpecEntry {
         template: keyPair(generation, { private: CKA_DECRYPT, public: CKA_ENCRYPT }),
         encryption: {
           RSAES_OAEP_SHA_1: oaep(CKM_RSA_PKCS_OAEP, 'rsa-oaep-sha1', 20),
-          // The worker takes the padding off: SoftHSM 2.6.1 has OAEP with SHA-1 alone.
+          // The worker removes the padding, because SoftHSM 2.6.1 supports OAEP only with SHA-1.
           RSAES_OAEP_SHA_256: oaep(CKM_RSA_X_509, 'rsa-oaep-sha256', 32),
         },
       },
@@ -78,13 +78,13 @@ export function rsa(bits: number): KeySpecEntry {
   };
 }
 
-/** The salt is as long as the hash, as at AWS KMS. */
+/** The salt is as long as the hash, as in AWS KMS. */
 function pss(digest: Digest, hash: number, mgf: number): SigningAlgorithm {
   const mechanism = { type: CKM_RSA_PKCS_PSS, pss: { hash, mgf, saltLength: digest.length } };
   return { mechanism, conversion: 'none', digest };
 }
 
-/** EMSA-PKCS1-v1_5 (RFC 8017, section 9.2): CKM_RSA_PKCS pads, DigestInfo comes from here. */
+/** EMSA-PKCS1-v1_5 (RFC 8017, section 9.2): CKM_RSA_PKCS adds the padding, but not DigestInfo. */
 function pkcs1({ hash, length }: Digest, identifier: string): SigningAlgorithm {
   const info = new DigestInfo({
     digestAlgorithm: new AlgorithmIdentifier({ algorithm: identifier, parameters: null }),

@@ -4,8 +4,8 @@ import type { KeySpec, MessageType, SigningAlgorithmSpec } from '../../../proto/
 import type { SigningAlgorithm } from './entry.js';
 
 /**
- * What the mechanism signs for a message or digest. No key takes part, so the message is hashed here.
- * @throws KeyError (invalid-request) where the message type does not fit the algorithm, or the digest its hash
+ * Returns the input of the signing mechanism for a message or digest. Hashing needs no key, so it is done here.
+ * @throws KeyError (invalid-request) if the message type is wrong for the algorithm, or the digest has the wrong length
  */
 export function signingInput(
   name: SigningAlgorithmSpec,

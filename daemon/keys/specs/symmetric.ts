@@ -15,8 +15,10 @@ import {
   secretKey,
 } from './pkcs11.js';
 
+/** Bytes, as in AWS KMS. */
 const maxPlaintext = 4_096;
 
+/** Template of an AES-256 key that encrypts and decrypts. */
 export const aes256 = secretKey(CKM_AES_KEY_GEN, CKK_AES, 32, CKA_ENCRYPT, CKA_DECRYPT);
 const hmac256 = secretKey(CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 32, CKA_SIGN, CKA_VERIFY);
 
@@ -41,6 +43,7 @@ const cbcWithHmac: KeyUsageEntry = {
   },
 };
 
+/** The key spec SYMMETRIC_DEFAULT. */
 export const symmetricDefault: KeySpecEntry = {
   usages: { ENCRYPT_DECRYPT: gcm },
   suites: { [cipherSuites.AES_256_GCM]: gcm, [cipherSuites.AES_256_CBC_HMAC_SHA_256]: cbcWithHmac },

@@ -1,4 +1,4 @@
-// The one table of key specs: how to generate the material, and what the key can do.
+// The table of all key specs: how to generate their material, and which algorithms they support.
 import { createHash } from 'node:crypto';
 import type { KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
 import { curves } from '../../hsm/curves.js';
@@ -32,6 +32,7 @@ const sha256 = { hash: 'sha256', length: 32 };
 const sha384 = { hash: 'sha384', length: 48 };
 const sha512 = { hash: 'sha512', length: 64 };
 
+/** All key specs. */
 export const keySpecs: Readonly<Record<KeySpec, KeySpecEntry>> = {
   SYMMETRIC_DEFAULT: symmetricDefault,
   HMAC_224: hmac('HMAC_SHA_224', 28, CKM_SHA224_HMAC),
@@ -75,7 +76,7 @@ export const keySpecs: Readonly<Record<KeySpec, KeySpecEntry>> = {
   },
 };
 
-/** A usage as keys have it in a token: symmetric ones encrypt with the suite of its profile. */
+/** Returns the entry of a usage in a token: symmetric keys encrypt with the cipher suite of the token's profile. */
 export function usageIn(
   { traits }: Pick<TokenDescription, 'traits'>,
   keySpec: KeySpec,
@@ -86,7 +87,7 @@ export function usageIn(
   return usage && (suites?.[traits.suite] ?? usage);
 }
 
-/** The daemon's own keys in the default store, by purpose; the token's label is `keyhold/internal/<purpose>`. */
+/** The daemon's own keys in the default store, by purpose. Their CKA_LABEL is `keyhold/internal/<purpose>`. */
 export const internalKeys = {
   /** MACs of metadata records. */
   'record-mac': secretKey(CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 32, CKA_SIGN, CKA_VERIFY),
@@ -103,14 +104,15 @@ export const internalKeys = {
   ),
 } as const satisfies Record<string, KeyTemplate>;
 
+/** The purpose of one of the daemon's own keys. */
 export type InternalKeyPurpose = keyof typeof internalKeys;
 
-/** HMAC-SHA-256 over the message itself. */
+/** The mechanism of HMAC-SHA-256 over the message itself. */
 export const hmacSha256 = { type: CKM_SHA256_HMAC };
 
 const ecdsa = { type: CKM_ECDSA };
 
-/** ECDSA P-256 over SHA-256 of a message, DER. The digest needs no key, so it is made here. */
+/** Signs a message with ECDSA P-256 and SHA-256, hashing it here. @returns the signature in DER @throws HsmError */
 export function ecdsaSha256(store: KeyStore, id: ObjectId, message: Buffer): Promise<Buffer> {
   const digest = createHash('sha256').update(message).digest();
   return store.sign(id, ecdsa, 'ecdsa-der-32', digest);

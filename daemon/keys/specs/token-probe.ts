@@ -1,4 +1,4 @@
-// Tries every key spec of the table on a token, each with keys that are destroyed at once.
+// Tries every key spec of the table on a token, with keys that are destroyed at once.
 import { randomBytes } from 'node:crypto';
 import type { KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
 import { HsmError, type KeyStore, type Lack, type ObjectId } from '../../hsm/key-store.js';
@@ -6,21 +6,26 @@ import { type Capability, capabilitiesOf } from './mechanisms.js';
 import { usageIn } from './table.js';
 import { trialsOf } from './algorithm-probe.js';
 
+/** The result of a trial. */
 export interface Examined extends Capability {
-  /** Milliseconds that one use took with both of its halves; where it was tried. */
+  /** Duration of one use, such as signing and verifying; absent if it failed or was not tried. */
   readonly milliseconds?: number;
 }
 
+/** Options of {@link examine}. */
 export interface ExaminationOptions {
-  /** Session keys, or token keys for modules that make no others. */
+  /** Whether to use session keys; some modules support only token keys. */
   readonly ofSession: boolean;
-  /** Told of the CKA_ID before there is an object. */
+  /** Called with the CKA_ID before an object is created. */
   readonly before?: (id: ObjectId) => void;
-  /** Told when nothing with it is left. */
+  /** Called when all objects with the CKA_ID are destroyed. */
   readonly after?: (id: ObjectId) => void;
 }
 
-/** @throws HsmError where the token is gone. Keys of which `after` was not told are still there. */
+/**
+ * Tries every key spec that a token may support.
+ * @throws HsmError if the token is gone. Keys for which `after` was not called still exist then.
+ */
 export async function examine(store: KeyStore, options: ExaminationOptions): Promise<Examined[]> {
   const rows: Examined[] = [];
   for (const group of byUsage(capabilitiesOf(store)))
@@ -68,8 +73,8 @@ async function examineUsage(
     const reason = reasonOf(error);
     return rows.map((row) => (row.supported ? refused(row, reason) : row));
   } finally {
-    // Some modules destroy nothing that a failed operation still holds. Session keys go with the session, token keys on
-    // the next connection.
+    // Some modules cannot destroy an object that a failed operation still uses. Session keys disappear with the session;
+    // token keys are destroyed on the next connection.
     await store.destroy(id).then(
       () => after?.(id),
       () => undefined,
@@ -83,13 +88,13 @@ function refused(row: Capability, reason: string): Examined {
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof HsmError)) throw error;
-  // The token is gone, which says nothing of what it can do.
+  // The token is gone, which says nothing about its capabilities.
   if (['disconnected', 'timeout', 'overloaded', 'login-refused', 'pin-locked'].includes(error.code))
     throw error;
   return `attempt failed: ${error.message}`;
 }
 
-/** What a profile says of what its module lacks; what Keyhold itself has not is no lack of a module. */
+/** Returns the `lacks` of a profile: what the module does not support, without what Keyhold does not support. */
 export function lacksOf(rows: readonly Examined[]): Lack[] {
   return byUsage(rows.filter(({ lackedBy }) => lackedBy !== 'keyhold')).flatMap((group): Lack[] => {
     const { keySpec, keyUsage, reason = '' } = group[0]!;

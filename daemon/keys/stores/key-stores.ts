@@ -18,28 +18,29 @@ import type { Keyring } from '../keyring.js';
 import type { KeyRecord } from '../record.js';
 import { StoreConnection } from './store-connection.js';
 
-/** What a connection gives the way to its token. */
+/** Passed to {@link ClusterDirectory.open} by the connection of a custom key store. */
 export interface Backing {
-  /** Ends an attempt to connect. */
+  /** Aborts an attempt to connect. */
   readonly signal: AbortSignal;
+  /** Called with the events of the key store. */
   readonly onEvent: (event: KeyStoreEvent) => void;
 }
 
 /** The tokens that the configuration defines for custom key stores, by CloudHsmClusterId. */
 export interface ClusterDirectory {
-  /** @returns whether it says where the PIN comes from; undefined: it does not define the cluster */
+  /** Finds a cluster. @returns whether its PIN is configured; undefined if the configuration does not define the cluster */
   find(clusterId: string): { readonly hasPin: boolean } | undefined;
   /**
    * Connects to the token of a custom key store.
-   * @returns undefined where the configuration does not define the cluster
-   * @throws HsmError, or another error that says what is wrong with the configuration
+   * @returns undefined if the configuration does not define the cluster
+   * @throws HsmError, or another error about the configuration
    */
   open(record: CustomKeyStoreRecord, backing: Backing): Promise<KeyStore> | undefined;
   /** Allows a login after the token refused one. */
   clearLatch(customKeyStoreId: string): void;
 }
 
-/** A key, or where a material of it lives. */
+/** A key, or the location of one of its materials. */
 export interface MaterialLocation {
   readonly record: Pick<KeyRecord, 'customKeyStoreId'>;
 }
@@ -60,9 +61,9 @@ function hanging(title: string): string {
 export class KeyStores {
   readonly #connections = new Map<string, StoreConnection>();
   readonly #inspections = new Map<string, Inspection>();
-  /** What of a record decides how to log in. */
+  /** The parts of each store's record that affect the login, as text. */
   readonly #credentials = new Map<string, string>();
-  /** Intents of an earlier life of the daemon. Those of this one are somebody's who may still commit them. */
+  /** Intents from before this start of the daemon. Newer ones may still be committed. */
   readonly #leftIntents: ReadonlySet<string>;
 
   /** @param main the token that also holds the daemon's own keys */
@@ -76,25 +77,26 @@ export class KeyStores {
     );
   }
 
+  /** The tokens that the configuration defines. */
   get clusters(): ClusterDirectory {
     return this.options.clusters;
   }
 
-  /** Begins to connect the stores that are to be connected; waits for none. */
+  /** Begins to connect the stores that should be connected, without waiting. */
   start(): void {
     for (const { customKeyStoreId } of customKeyStores(this.options.records))
       this.#reconcile(customKeyStoreId);
   }
 
-  /** Answers what is in flight, and lets the tokens of the custom key stores go. */
+  /** Finishes the requests in flight, and disconnects all custom key stores. */
   async close(): Promise<void> {
     const open = [...this.#connections.values()].filter(({ state }) => state !== 'DISCONNECTED');
     await Promise.all(open.map((connection) => connection.disconnect()));
   }
 
   /**
-   * The store of a key.
-   * @throws KeyError (invalid-state) where it is not connected
+   * Returns the store of a key.
+   * @throws KeyError (invalid-state) if it is not connected
    */
   of({ record: { customKeyStoreId } }: MaterialLocation): KeyStore {
     if (customKeyStoreId === undefined) return this.main;
@@ -107,8 +109,8 @@ export class KeyStores {
   }
 
   /**
-   * The store that a request names.
-   * @throws KeyError (key-store-not-found, key-store-invalid-state) where it is not connected
+   * Returns the store that a request names.
+   * @throws KeyError (key-store-not-found); KeyError (key-store-invalid-state) if it is not connected
    */
   named(customKeyStoreId: string | undefined): KeyStore {
     if (customKeyStoreId === undefined) return this.main;
@@ -122,7 +124,10 @@ export class KeyStores {
     );
   }
 
-  /** Re-encrypts, in one worker where both keys are in one token; else the plaintext passes the daemon and is wiped. */
+  /**
+   * Re-encrypts a message. If both keys are in the same token, one worker does it; otherwise the plaintext passes through
+   * the daemon's memory and is wiped.
+   */
   async reEncrypt(
     source: MaterialLocation,
     from: { readonly cipherKey: CipherKey; readonly aad: Buffer; readonly message: Ciphertext },
@@ -152,19 +157,19 @@ export class KeyStores {
     };
   }
 
-  /** Of the token of a key in a custom key store. */
+  /** Returns the CloudHsmClusterId of a key in a custom key store. @returns undefined in the default store */
   clusterOf({ record: { customKeyStoreId } }: MaterialLocation): string | undefined {
     if (customKeyStoreId === undefined) return undefined;
     return findCustomKeyStore(this.options.records, customKeyStoreId)?.cloudHsmClusterId;
   }
 
-  /** The stores that are connected, the default one first. */
+  /** The connected stores, the default one first. */
   get connected(): readonly KeyStore[] {
     const others = [...this.#connections.values()].map(({ store }) => store);
     return [this.main, ...others.filter((store) => store !== undefined)];
   }
 
-  /** Every store's state by name, for the health report. */
+  /** The state of each store by name, for the health report. */
   get states(): Record<string, string> {
     const states: Record<string, string> = { [this.main.name]: this.main.state };
     for (const { customKeyStoreId } of customKeyStores(this.options.records))
@@ -172,7 +177,7 @@ export class KeyStores {
     return states;
   }
 
-  /** The workers of each store that is connected, by its name. */
+  /** The workers of each connected store, by its name. */
   get workers(): ReadonlyMap<string, KeyStore['workers']> {
     const workers = new Map([[this.main.name, this.main.workers]]);
     for (const [customKeyStoreId, { store }] of this.#connections)
@@ -180,7 +185,7 @@ export class KeyStores {
     return workers;
   }
 
-  /** For the health report. */
+  /** Warnings for the health report. */
   get warnings(): string[] {
     const warnings: string[] = [];
     for (const { customKeyStoreId, name } of customKeyStores(this.options.records)) {
@@ -199,7 +204,7 @@ export class KeyStores {
     return warnings;
   }
 
-  /** Makes a store what its record says. */
+  /** Connects or disconnects a store to match its record. */
   #reconcile(customKeyStoreId: string): void {
     const record = findCustomKeyStore(this.options.records, customKeyStoreId);
     this.#noteCredentials(customKeyStoreId, record);
@@ -227,7 +232,7 @@ export class KeyStores {
     );
   }
 
-  /** Whoever gives another password or token asks for another try to log in. */
+  /** Allows a login again after the password or the token was changed. */
   #noteCredentials(customKeyStoreId: string, record: CustomKeyStoreRecord | undefined): void {
     const known = this.#credentials.get(customKeyStoreId);
     const now = record && `${record.passwordGivenAt} ${record.cloudHsmClusterId}`;
@@ -236,7 +241,7 @@ export class KeyStores {
     else this.#credentials.set(customKeyStoreId, now);
   }
 
-  // Called when the change is committed: it cannot fail any more.
+  // Called after the change is committed, so it must not throw.
   #clearLatch(customKeyStoreId: string): void {
     try {
       this.clusters.clearLatch(customKeyStoreId);
@@ -267,11 +272,11 @@ export class KeyStores {
     return connection;
   }
 
-  /** Finishes what a crash left in the token, and looks what it holds. */
+  /** Undoes the intents that a crash left in the token, and inspects its objects. */
   async #prepare(customKeyStoreId: string, store: KeyStore): Promise<void> {
     const { records, keyring } = this.options;
     const repaired = await repairIntents(records, store, { customKeyStoreId, left: this.#leftIntents });
-    // What stands in an intent of this life may be committed yet: it is not foreign.
+    // Objects of intents since this start may still be committed, so they are not foreign.
     const others = [...repaired, ...intendedObjects(records)];
     const keys = keyring.keysIn(customKeyStoreId);
     const inspection = inspectToken(store.objects, keys, customKeyStoreId, others);

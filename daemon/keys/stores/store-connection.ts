@@ -1,35 +1,36 @@
-// The connection of one custom key store, in the states of AWS KMS.
+// The connection of one custom key store, with the connection states of AWS KMS.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectionErrorCodeType, ConnectionStateType } from '../../../proto/generated/messages.js';
 import { HsmError, type HsmErrorCode, type KeyStore } from '../../hsm/key-store.js';
 import type { KeyStoreEvent } from '../../hsm/key-store-event.js';
 import { watchedTimeout } from '../../hsm/watched-timeout.js';
 
-/** Milliseconds between two attempts: they double up to the longest. */
+/** Milliseconds between two attempts, doubling from the first to the longest. */
 const firstDelay = 500;
 const longestDelay = 10_000;
-/** Milliseconds for which a store may be without a worker before it counts as failed; requests wait that long too. */
+/** Milliseconds for which a store may have no worker before it is FAILED. Requests wait as long. */
 const grace = 5_000;
 
 /** How a connection reaches its token. */
 export interface ConnectionOptions {
   /**
    * Connects.
-   * @param signal ends an attempt that is under way
-   * @returns undefined where the configuration does not define the cluster
+   * @param signal aborts the attempt
+   * @param onEvent called with the events of the key store
+   * @returns undefined if the configuration does not define the cluster
    * @throws HsmError, or any other error
    */
   readonly open: (
     signal: AbortSignal,
     onEvent: (event: KeyStoreEvent) => void,
   ) => Promise<KeyStore | undefined>;
-  /** What has to be done before keys of the store are used. */
+  /** Prepares the store before its keys are used. */
   readonly prepare: (store: KeyStore) => Promise<void>;
   /** Called after each change of state. */
   readonly changed: () => void;
 }
 
-/** What an error of the HSM layer is called at AWS KMS; all others are INTERNAL_ERROR. */
+/** AWS KMS's codes for the errors of the HSM layer; all others are INTERNAL_ERROR. */
 const connectionErrors: Readonly<Partial<Record<HsmErrorCode, ConnectionErrorCodeType>>> = {
   'login-refused': 'INVALID_CREDENTIALS',
   'pin-locked': 'USER_LOCKED_OUT',
@@ -53,28 +54,29 @@ export class StoreConnection {
 
   constructor(private readonly options: ConnectionOptions) {}
 
+  /** The connection state, as in DescribeCustomKeyStores. */
   get state(): ConnectionStateType {
     return this.#state;
   }
 
-  /** Of a store that is FAILED. */
+  /** The error code; undefined unless the state is FAILED. */
   get errorCode(): ConnectionErrorCodeType | undefined {
     return this.#state === 'FAILED' ? this.#errorCode : undefined;
   }
 
-  /** Of a store that is FAILED: a sentence for an operator. */
+  /** A sentence for an operator; empty unless the state is FAILED. */
   get reason(): string {
     return this.#state === 'FAILED' ? this.#reason : '';
   }
 
-  /** Of a store that is CONNECTED. */
+  /** The key store; undefined unless the state is CONNECTED. */
   get store(): KeyStore | undefined {
     return this.#state === 'CONNECTED' ? this.#store : undefined;
   }
 
   /**
-   * Begins to connect a store that is DISCONNECTED. What fails is tried again until {@link disconnect}, so that an HSM
-   * that comes late is found; a PIN that was refused is not tried again, since the login latch stands before the login.
+   * Begins to connect a store that is DISCONNECTED. A failed attempt is repeated until {@link disconnect}, so that an HSM
+   * that becomes available later is found. A refused PIN is not tried again, because the login latch prevents the login.
    */
   connect(): void {
     this.#end = new AbortController();
@@ -82,7 +84,7 @@ export class StoreConnection {
     this.#attempts = this.#connect(this.#end.signal).catch((error: unknown) => this.#failWith(error));
   }
 
-  /** Answers what is in flight and lets the token go. */
+  /** Finishes the requests in flight and disconnects from the token. */
   disconnect(): Promise<void> {
     this.#disconnecting ??= this.#disconnect().finally(() => (this.#disconnecting = undefined));
     return this.#disconnecting;

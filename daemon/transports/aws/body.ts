@@ -2,10 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import { exceptions } from '../../../proto/errors.js';
 import { type Lease, type RequestMemory, tooMuchMemory } from '../request-memory.js';
 
-/** A client is better told that its body is too large than cut off while it sends: so much more is read and dropped. */
+/** Bytes of a body that are read and dropped, so that a client that sends too much gets an error instead of a reset. */
 const maxDropped = 4 * 1024 * 1024;
 
-/** Reads the bodies of requests, all together in bounds. */
+/** Reads the bodies of requests, and bounds the memory that they use together. */
 export class Bodies {
   /** @param limit bytes of one body */
   constructor(
@@ -15,16 +15,16 @@ export class Bodies {
 
   /**
    * Reads a request's body.
-   * @param lease holds its bytes; it is not given back here
-   * @returns undefined where the client went away
-   * @throws RequestEntityTooLargeException, ThrottlingException; then the connection is not to be used again
+   * @param lease counts its bytes; the caller gives it back
+   * @returns undefined if the client went away
+   * @throws RequestEntityTooLargeException, ThrottlingException; the connection must not be used again after either
    */
   read(request: IncomingMessage, lease: Lease): Promise<Buffer | undefined> {
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
       let length = 0;
       let settled = false;
-      // Once: a promise that is settled again goes a long way through the runtime to say so.
+      // Settled once only: settling a promise again is slow in Node.
       const finish = (settle: () => void) => {
         if (settled) return;
         settled = true;

@@ -1,4 +1,4 @@
-// The API of AWS KMS, and of STS, for their clients: POST, and for STS also GET.
+// The HTTP endpoint for clients of AWS KMS and AWS STS. Requests are POST; STS also allows GET.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2Session } from 'node:http2';
@@ -39,7 +39,7 @@ import {
   unknownOperation,
 } from './request-parts.js';
 
-/** How often certificates are looked at, in milliseconds. */
+/** Interval of the check for certificates that must be verified again, in milliseconds. */
 const certificateInterval = 1_000;
 
 /** Options of the AWS endpoint. */
@@ -53,16 +53,16 @@ export interface AwsOptions {
   };
 }
 
-/** Requests on a connection whose client is not known yet: those that HTTP/2 allows at once. */
+/** Maximum requests in flight on a connection that is not authenticated yet: as many as HTTP/2 allows streams. */
 const maxUnauthenticatedInFlight = 100;
 
-/** What is remembered of a connection. */
+/** The state of a connection. */
 interface Connection {
   inFlight: number;
   readonly gated: GatedConnection;
-  /** It found no place, or takes no further request: it is closed after the answer. */
+  /** The connection was over a limit, or takes no further requests: it is closed after the answer. */
   isRefused: boolean;
-  /** Of the last request. */
+  /** The context of the last request. */
   origin?: RequestContext;
 }
 
@@ -71,7 +71,7 @@ export class AwsEndpoint implements Route {
   readonly name = 'POST for clients of AWS';
   readonly #bodies: Bodies;
   readonly #connections = new WeakMap<object, Connection>();
-  /** The connections that bear a certificate, and how each is ended. */
+  /** The connections with a client certificate, and how each is ended. */
   readonly #certified = new Map<Connection, { verified: VerifiedCertificate; end: () => void }>();
   readonly #timer = setInterval(() => this.endStale(), certificateInterval).unref();
   #inFlight = 0;
@@ -89,6 +89,7 @@ export class AwsEndpoint implements Route {
     return method === 'POST' || (method === 'GET' && /[?&]Action=/.test(url));
   }
 
+  /** Answers a request, or destroys its connection if it has far too many in flight. */
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = randomUUID();
     const connection = this.#connectionOf(request);
@@ -123,7 +124,7 @@ export class AwsEndpoint implements Route {
     }
   }
 
-  /** Drains the connections whose certificate is to be verified again. */
+  /** Drains the connections whose certificate must be verified again. */
   endStale(): void {
     for (const [connection, { verified, end }] of this.#certified) {
       if (connection.isRefused || !this.deps.verdicts.isStale(verified)) continue;
@@ -132,26 +133,26 @@ export class AwsEndpoint implements Route {
     }
   }
 
-  /** Has a request counted that is refused before its signature is looked at. */
+  /** Counts a request that is refused before its signature is verified. */
   #noteExcess({ source }: GatedConnection, requestId: string): void {
     const errorCode = 'ThrottlingException';
-    // By source: who has one IPv6 address has 2^64, and each would have a record of its own.
+    // Counted by source, not by address: a client with one IPv6 address has 2^64, each of which would get its own record.
     this.deps.noted.refuse({ address: source }, { errorCode, requestId });
   }
 
-  /** Requests that a client has sent before it read the answers, past which it is no client but a flood. */
+  /** Maximum requests in flight before the connection is destroyed instead of answered. */
   #mostInFlight({ memory }: GatedConnection): number {
     return memory ? 2 * this.options.limits.inFlightPerConnection : maxUnauthenticatedInFlight;
   }
 
-  /** Answers what is in flight, and tells clients to take another connection. */
+  /** Answers the requests in flight, and tells clients to open another connection. @param timeout in milliseconds */
   async drain(timeout: number): Promise<void> {
     this.#draining = true;
     clearInterval(this.#timer);
     await drained(() => this.#inFlight, timeout);
   }
 
-  /** @returns undefined where the client went away before it had sent its request */
+  /** @returns undefined if the client went away before it had sent the whole request */
   async #answer(
     request: IncomingMessage,
     connection: Connection,
@@ -171,7 +172,7 @@ export class AwsEndpoint implements Route {
       const name = protocol?.operationName(request.headers, parameters) ?? '';
       const shape = protocol && shapeOf(protocol, name);
       const refusal = refusalOf(request, protocol, shape, name);
-      // Who shows no credentials is told at once; who does is recorded.
+      // Without credentials the refusal is sent at once. With them the request is authenticated first, and recorded.
       if (refusal && !bearsCredentials(request, this.#certified.has(connection))) throw refusal;
       const origin = await this.#origin(
         request,
@@ -189,7 +190,7 @@ export class AwsEndpoint implements Route {
       }
       return await this.#execute(origin, protocol, shape, parameters, requestId);
     } finally {
-      // It may have carried a plaintext.
+      // The body may contain a plaintext.
       body.fill(0);
     }
   }
@@ -254,7 +255,7 @@ export class AwsEndpoint implements Route {
     }
   }
 
-  /** Its members are made anew only when another caller, or the same with another program, uses the connection. */
+  /** Reuses the context of the last request unless the caller, its user agent or its address has changed. */
   #originOf(
     { headers, socket }: IncomingMessage,
     connection: Connection,
@@ -272,7 +273,7 @@ export class AwsEndpoint implements Route {
       this.deps.failures.noteSuccess(address ?? 'unix', caller.accessKeyId);
       const host = headers.host ?? headers[':authority'];
       const clientHost = typeof host === 'string' ? host : undefined;
-      // Behind a proxy nobody here knows the client's TLS.
+      // Behind a proxy the client's TLS parameters are unknown.
       const tls = gated.isTls && !forwarded ? tlsDetailsOf(socket, clientHost) : undefined;
       const made = makeRequestContext('aws', caller, this.options.region, address, userAgent, tls);
       connection.origin = { ...made, plainHttp };
@@ -280,9 +281,9 @@ export class AwsEndpoint implements Route {
     return connection.origin;
   }
 
-  /** @returns undefined where the connection has closed */
+  /** @returns undefined if the connection has closed */
   #connectionOf(request: IncomingMessage): Connection | undefined {
-    // Of HTTP/2 `socket` is a proxy made for each request.
+    // In HTTP/2 `socket` is a proxy object made for each request, so the session is the key.
     const session = (request as unknown as Partial<Http2ServerRequest>).stream?.session;
     const key = session ?? request.socket;
     let connection = this.#connections.get(key);
@@ -299,7 +300,7 @@ export class AwsEndpoint implements Route {
 
   #watch(connection: Connection, verified: VerifiedCertificate, carrier: Http2Session | Socket): void {
     const end = () => {
-      // GOAWAY, and what is in flight goes on; of HTTP/1.1 the answer in flight says that it is the last.
+      // HTTP/2 sends GOAWAY and finishes the streams in flight. In HTTP/1.1 the answer in flight has `Connection: close`.
       if (!('destroySoon' in carrier)) carrier.close();
       else if (connection.inFlight === 0) carrier.destroySoon();
       setTimeout(() => carrier.destroy(), drainTimeout).unref();
@@ -321,12 +322,12 @@ export class AwsEndpoint implements Route {
     error?: ServiceError,
   ): void {
     if (response.destroyed || response.writableEnded) return;
-    // Where the body was not read to its end the connection cannot carry another request.
+    // If the body was not read to its end, the connection cannot carry another request.
     const isLast = this.#draining || isRefused || !request.complete;
     if (isLast && request.httpVersionMajor === 1) response.setHeader('Connection', 'close');
     if (isRefused) (request as unknown as Partial<Http2ServerRequest>).stream?.session?.close();
     if (error?.retryAfter) {
-      // The SDKs' own: milliseconds. It comes first, since the JavaScript SDK takes the first of the two.
+      // The AWS SDKs' own header, in milliseconds. It comes first because the JavaScript SDK uses the first of the two.
       response.setHeader('x-amz-retry-after', error.retryAfter);
       response.setHeader('Retry-After', Math.ceil(error.retryAfter / 1000));
     }

@@ -4,7 +4,7 @@ import type { Protocol } from './protocol.js';
 
 const targetPrefix = 'TrentService.';
 
-/** AWS KMS: JSON 1.1, the operation in X-Amz-Target. */
+/** The protocol of AWS KMS: AWS JSON 1.1, with the operation in the header X-Amz-Target. */
 export const jsonProtocol: Protocol = {
   service: 'kms',
   contentType: 'application/x-amz-json-1.1',
@@ -15,10 +15,10 @@ export const jsonProtocol: Protocol = {
       : undefined;
   },
   decode: decodeAwsJson,
-  // An operation without output has an empty reply.
+  // An operation without output has an empty response body.
   encode: (_operation, shape, response) =>
     shape.fields.length === 0 ? '' : JSON.stringify(toAwsJson(shape, response)),
-  // Where AWS KMS sends no message the member is absent.
+  // If AWS KMS sends no message, the member is absent.
   encodeError: ({ code, message }) => ({
     status: errorTable[code].httpStatus,
     text: JSON.stringify({ __type: code, message: message || undefined }),

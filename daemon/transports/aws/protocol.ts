@@ -1,4 +1,4 @@
-// The protocols of AWS services that the endpoint speaks. What they have in common is in endpoint.ts.
+// The interface of the AWS protocols that the endpoint serves. What they have in common is in endpoint.ts.
 import type { IncomingHttpHeaders } from 'node:http';
 import type { MessageShape } from '../../../proto/schema/descriptor.js';
 import type { ServiceError } from '../../../proto/errors.js';
@@ -6,16 +6,18 @@ import type { ServiceError } from '../../../proto/errors.js';
 /** A decoded request or response. */
 export type Message = Record<string, unknown>;
 
-/** One of AWS's protocols: how requests and replies are written. */
+/** One of AWS's protocols: the encoding of requests and responses. */
 export interface Protocol {
-  /** The service in the credential's scope, and of the operations that may be called. */
+  /** The service of the credential scope and of the operations. */
   readonly service: 'kms' | 'sts';
-  /** Content-Type of replies. */
+  /** Content-Type of responses. */
   readonly contentType: string;
-  /** The operation that a request names; undefined: none. */
+  /** Returns the operation that a request names. @returns undefined if it names none */
   operationName(headers: IncomingHttpHeaders, body: Buffer): string | undefined;
-  /** @throws SerializationException, ValidationException */
+  /** Decodes a request. @throws SerializationException, ValidationException */
   decode(shape: MessageShape, body: Buffer): Message;
+  /** Encodes a response. */
   encode(operation: string, shape: MessageShape, response: Message, requestId: string): string;
+  /** Encodes an error. @returns the HTTP status and the body */
   encodeError(error: ServiceError, requestId: string): { readonly status: number; readonly text: string };
 }

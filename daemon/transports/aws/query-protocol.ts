@@ -20,7 +20,7 @@ const queryErrors: Readonly<Partial<Record<ErrorCode, readonly [code: string, st
   ValidationException: ['ValidationError', 400],
 };
 
-/** AWS STS: a form with the operation in Action, answered in XML. */
+/** The protocol of AWS STS: AWS Query, a form with the operation in Action, answered in XML. */
 export const queryProtocol: Protocol = {
   service: 'sts',
   contentType: 'text/xml',

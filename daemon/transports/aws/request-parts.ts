@@ -1,4 +1,4 @@
-// What a request of AWS's clients asks for, before it is authenticated: its protocol, its operation, and whether it can be one.
+// Finds the protocol and the operation of an AWS request before it is authenticated, and refuses what cannot be one.
 import type { IncomingMessage } from 'node:http';
 import { exceptions, type ServiceError } from '../../../proto/errors.js';
 import { type OperationShape, shapeByName } from '../../../proto/schema/descriptor.js';
@@ -8,32 +8,32 @@ import { jsonProtocol } from './json-protocol.js';
 import type { Protocol } from './protocol.js';
 import { queryProtocol } from './query-protocol.js';
 
-/** By media type. Clients of JSON 1.0 differ in nothing that KMS uses. */
+/** Protocols by media type. JSON 1.0 is the same as 1.1 for everything that KMS uses. */
 const protocols: ReadonlyMap<string, Protocol> = new Map([
   ['application/x-amz-json-1.1', jsonProtocol],
   ['application/x-amz-json-1.0', jsonProtocol],
   ['application/x-www-form-urlencoded', queryProtocol],
 ]);
 
-/** The parameters of a GET, which the signature covers as part of the target. */
+/** Returns the query string of a GET. The signature covers it as part of the target. */
 export function queryOf({ url = '' }: IncomingMessage): Buffer {
   return Buffer.from(url.slice(url.indexOf('?') + 1), 'latin1');
 }
 
-/** The protocol of a request; undefined: its media type is that of none. */
+/** Finds the protocol of a request. @returns undefined for an unknown media type */
 export function protocolOf({ method, headers }: IncomingMessage): Protocol | undefined {
   if (method === 'GET') return queryProtocol;
   const [mediaType = ''] = (headers['content-type'] ?? '').split(';', 1);
   return protocols.get(mediaType.trim().toLowerCase());
 }
 
-/** The operation of a protocol's service by its name. */
+/** Finds an operation of a protocol's service by its name. */
 export function shapeOf({ service }: Protocol, name: string): OperationShape | undefined {
   const shape = shapeByName.get(name);
   return shape?.service === service ? shape : undefined;
 }
 
-/** Why a request is refused before its operation begins. */
+/** Returns the reason to refuse a request before its operation begins. @returns undefined if there is none */
 export function refusalOf(
   { headers }: IncomingMessage,
   protocol: Protocol | undefined,
@@ -52,17 +52,17 @@ export function refusalOf(
     : new exceptions.UnsupportedOperationException(excluded);
 }
 
-/** The name of an operation that AWS has and Keyhold has not; what else a client calls one is not repeated. */
+/** Returns the name if it is an AWS operation that Keyhold leaves out. Other text from a client is never recorded. */
 export function excludedName(name: string): string | undefined {
   return excludedOperations.has(name) ? name : undefined;
 }
 
-/** Whether a client shows credentials, right or wrong. */
+/** Whether a request has credentials, valid or not. @param isCertified whether its connection has a client certificate */
 export function bearsCredentials({ headers, url = '' }: IncomingMessage, isCertified: boolean): boolean {
   return isCertified || headers.authorization !== undefined || /[?&]X-Amz-Signature=/i.test(url);
 }
 
-/** What a client is told that asks for no operation. @param protocol undefined: its media type is that of none */
+/** Makes the error for a request that names no known operation. @param protocol undefined for an unknown media type */
 export function unknownOperation(protocol: Protocol | undefined): ServiceError {
   return new exceptions.UnknownOperationException(
     protocol
@@ -71,7 +71,7 @@ export function unknownOperation(protocol: Protocol | undefined): ServiceError {
   );
 }
 
-/** Names and values in turn. HTTP/2 has its request line among them, and no Host. */
+/** Returns the headers as alternating names and values, with a Host made from `:authority` if HTTP/2 has none. */
 export function headersOf({ rawHeaders, headers, httpVersionMajor }: IncomingMessage): readonly string[] {
   const authority = headers[':authority'];
   if (httpVersionMajor === 1 || headers.host !== undefined || typeof authority !== 'string')

@@ -7,7 +7,7 @@ const exposed = 'x-amzn-RequestId, x-amz-retry-after, Retry-After, Date';
 const maxAge = '600';
 
 /**
- * Adds what a browser asks for to a response, and answers preflights, which nobody can sign.
+ * Adds the CORS headers to a response, and answers preflight requests, which browsers cannot sign.
  * @returns whether the request is answered
  */
 export function allowOrigin(
@@ -26,7 +26,7 @@ export function allowOrigin(
   response
     .writeHead(204, {
       'Access-Control-Allow-Methods': methods,
-      // A signature says which headers count, so any name may be sent; anything else than names is not repeated.
+      // Any header name is allowed, since the signature covers the headers that matter. Only valid names are echoed.
       'Access-Control-Allow-Headers': /^[A-Za-z0-9-]+( *, *[A-Za-z0-9-]+)*$/.test(wanted)
         ? wanted
         : 'Authorization',

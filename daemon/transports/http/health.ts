@@ -1,15 +1,15 @@
 import type { Health } from '../../observability/health.js';
 import { type Route, sendJson } from './router.js';
 
-/** The newest durable audit record; told only where the caller is on this machine. */
+/** The newest durable audit record. It is shown only on the unix socket. */
 export interface AuditHead {
   readonly sequence: number;
   readonly hash: string;
 }
 
 /**
- * Answers GET /healthz. Over TCP it says only whether the daemon is healthy: anybody can ask. Over the unix socket, whose
- * file mode keeps others out, it says why, and the head of the audit log.
+ * Answers GET /healthz. Over TCP, where anyone can ask, it says only whether the daemon is healthy. Over the unix socket,
+ * which is protected by its file mode, it also gives the details and the head of the audit log.
  */
 export function healthRoute(health: () => Health, head: () => AuditHead): Route {
   return {
@@ -25,17 +25,17 @@ export function healthRoute(health: () => Health, head: () => AuditHead): Route 
   };
 }
 
-/** Whether a probe's question is answered with yes. */
+/** The answers to the probes. */
 export interface Probes {
-  /** Whether a restart would help nothing. */
+  /** False if a restart of the daemon would help. */
   readonly isLive: () => boolean;
   /** Whether requests are served and operations succeed. */
   readonly isReady: () => boolean;
 }
 
 /**
- * Answers GET /livez and GET /readyz, for whoever restarts the daemon or sends it requests. What is wrong only /healthz says,
- * over the unix socket.
+ * Answers GET /livez and GET /readyz, for orchestrators and load balancers. They give no details; only /healthz on the unix
+ * socket does.
  */
 export function probeRoutes({ isLive, isReady }: Probes): Route[] {
   return [probeRoute('/livez', 'live', isLive), probeRoute('/readyz', 'ready', isReady)];

@@ -1,5 +1,5 @@
-// HTTP/2 beside HTTP/1.1 on one TLS port, by ALPN. The `allowHTTP1` of node:http2 would serve HTTP/1.1 without the
-// time-outs that node:https has for headers and requests (nodejs/node#59783).
+// Serves HTTP/2 and HTTP/1.1 on one TLS port, chosen by ALPN. The `allowHTTP1` of node:http2 would serve HTTP/1.1 without
+// the time-outs that node:https has for headers and requests (nodejs/node#59783).
 import {
   constants,
   createServer,
@@ -22,23 +22,23 @@ import {
 import type { Gate } from '../gate.js';
 import { StreamShares } from './stream-shares.js';
 
-/** Protocols that the TLS port offers, the best first. */
+/** ALPN protocols that the TLS port offers, the preferred one first. */
 export const alpnProtocols = ['h2', 'http/1.1'];
 
-/** Streams of one connection at once. */
+/** Maximum concurrent streams of one connection. */
 const maxConcurrentStreams = 100;
-/** Of all connections: one that is open takes 7 KB before anybody is authenticated. */
+/** Maximum concurrent streams of all connections: each takes 7 KB before anyone is authenticated. */
 const maxStreams = 16_384;
 
-/** Milliseconds. */
+/** Time-outs in milliseconds. */
 export interface Http2Timeouts {
   /** From the connection to its first stream. */
   readonly first: number;
-  /** From a stream's begin to the end of its request. */
+  /** From the beginning of a stream to the end of its request. */
   readonly request: number;
-  /** From there until the reply is taken: a client that opens no window would keep it here for ever. */
+  /** From the end of the request until the response is received: a client with a closed window would hold it forever. */
   readonly reply: number;
-  /** Without a stream. */
+  /** For a connection without streams. */
   readonly idle: number;
   /** Between two pings, and for the answer to one. */
   readonly ping: number;
@@ -52,7 +52,12 @@ const defaultTimeouts: Http2Timeouts = {
   ping: pingInterval,
 };
 
-/** Hands the connections that have agreed on HTTP/2 to a server of their own. @returns its sessions */
+/**
+ * Hands connections that negotiated HTTP/2 to an HTTP/2 server.
+ * @param tls the server that accepts the connections, and keeps those of HTTP/1.1
+ * @param gate undefined: streams are not counted by principal and source
+ * @returns the sessions of the HTTP/2 server
+ */
 export function serveHttp2(
   tls: TlsServer,
   onRequest: RequestListener,
@@ -71,19 +76,20 @@ export function serveHttp2(
       serveHttp1!.call(tls, socket);
       return;
     }
-    // The server's sockets stay half open, as HTTP/1.1 wants it: a client that has gone would be noticed by time-outs alone.
+    // HTTP/1.1 needs half-open sockets. With HTTP/2 a client that closed its end would only be noticed by time-outs.
     socket.once('end', () => socket.destroy());
     http2.emit('connection', socket);
   });
   return new Http2Sessions(http2, timeouts, maxStreams, gate);
 }
 
-/** The time-outs that node:http2 lacks: bytes that trickle in keep none of them from passing. */
+/** HTTP/2 sessions with the time-outs that node:http2 lacks. Slowly arriving bytes do not extend any of them. */
 export class Http2Sessions {
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #shares: StreamShares;
   #streams = 0;
 
+  /** @param limit maximum concurrent streams of all sessions */
   constructor(
     server: Http2Server,
     private readonly timeouts: Http2Timeouts,
@@ -91,15 +97,15 @@ export class Http2Sessions {
     private readonly gate?: Gate,
   ) {
     this.#shares = new StreamShares(limit);
-    // A session shows its socket as one that cannot be destroyed. It is made, and told of, while its connection is.
+    // The socket that a session exposes cannot be destroyed. The session is created synchronously, in this event.
     server.prependListener('connection', (socket: Socket) =>
       server.once('session', (session) => this.#watch(session, socket)),
     );
-    // A peer that breaks the protocol or resets its connection is no fault of the daemon.
+    // A peer that violates the protocol or resets its connection is not an error of the daemon.
     server.on('sessionError', (_error, session) => session.destroy());
   }
 
-  /** Finishes what is in flight and takes nothing new. */
+  /** Finishes the streams in flight and takes no new ones. */
   close(): void {
     for (const session of this.#sessions) session.close();
   }
@@ -130,7 +136,7 @@ export class Http2Sessions {
       if (giveBack) stream.once('close', giveBack);
       if (!giveBack || this.#streams > this.limit) stream.close(constants.NGHTTP2_REFUSED_STREAM);
     });
-    // Not the session's end, which does not come where a write hangs.
+    // The socket's close, not the session's: the session does not close while a write hangs.
     socket.once('close', () => {
       clearTimeout(idle);
       clearInterval(pings);
@@ -140,8 +146,8 @@ export class Http2Sessions {
   }
 
   /**
-   * Ends the connection of a peer that answers no ping. After a write that failed Node neither reads nor writes any more, and
-   * tells nobody: the session of a client that went at a bad time would stay for ever, with all of its streams.
+   * Ends the connection of a peer that does not answer a ping. After a failed write Node silently stops reading and writing,
+   * so the session of a client that went away at a bad time would stay forever, with all of its streams.
    */
   #ping(session: ServerHttp2Session, socket: Socket): NodeJS.Timeout {
     let isOwed = false;
@@ -149,11 +155,11 @@ export class Http2Sessions {
       if (isOwed || session.destroyed) socket.destroy();
       else isOwed = session.ping(() => (isOwed = false));
     };
-    // An answer that came while the daemon stood still is read first.
+    // An answer that arrived while the event loop was blocked is read first.
     return setInterval(() => setImmediate(check), this.timeouts.ping);
   }
 
-  /** Says goodbye, and does not wait for a peer that does not go. */
+  /** Closes an idle session, and destroys it if the peer does not close it too. */
   #whenIdle(session: ServerHttp2Session): NodeJS.Timeout {
     return setTimeout(() => {
       session.close();

@@ -1,10 +1,10 @@
-// What is no HTTP request gets an answer that says so, and the connection ends.
+// Answers input that is not an HTTP request with an error, and closes the connection.
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-/** How long a peer may take to take its last answer, in milliseconds. */
+/** Time in which a peer must receive its last answer, in milliseconds. */
 const lastAnswerTimeout = 5_000;
 
 const answers: Readonly<Record<string, readonly [status: string, message: string]>> = {
@@ -13,20 +13,20 @@ const answers: Readonly<Record<string, readonly [status: string, message: string
   HPE_CHUNK_EXTENSIONS_OVERFLOW: ['413 Payload Too Large', 'The extensions of the chunks are too large.'],
 };
 
-/** Sends the last answer of a connection and closes it, whether or not the peer does, or reads. */
+/** Sends the last answer of a connection and closes it, even if the peer neither reads it nor closes. */
 export function endWith(socket: Socket, text: string): void {
   const late = setTimeout(() => socket.destroy(), lastAnswerTimeout);
   socket.once('close', () => clearTimeout(late));
   socket.end(text, () => socket.destroySoon());
 }
 
-/** Handles `clientError` of a node:http server. */
+/** Handles the `clientError` event of a node:http server. */
 export function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // The oldest reply that is not sent, by which the server's own handler asks too.
+  // The oldest response that is not sent yet. Node's own handler uses the same property.
   const { _httpMessage: pending } = socket as { _httpMessage?: ServerResponse };
-  // Only the reply to what is malformed may be given here: it must not take the place of an earlier one's.
+  // The error may only be sent as the response to the malformed request, never in place of an earlier response.
   const isOwed = !pending || (!pending.req.complete && !pending.headersSent);
-  // What is no fault of HTTP is one of the connection below, which would not carry an answer.
+  // Any other error is one of the connection below HTTP, which cannot carry an answer.
   const isHttp = /^(HPE|ERR_HTTP)_/.test(error.code ?? '');
   if (!isOwed || !isHttp || !socket.writable) {
     socket.destroy();

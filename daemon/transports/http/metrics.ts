@@ -2,7 +2,7 @@
 import type { Metrics } from '../../observability/metrics/metrics.js';
 import type { Route } from './router.js';
 
-/** Milliseconds for which a text counts as new: however often somebody asks, reading costs little. */
+/** Milliseconds for which the text is cached, so that frequent requests cost little. */
 const freshness = 500;
 
 /** Answers GET /metrics. */

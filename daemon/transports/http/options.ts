@@ -1,23 +1,25 @@
-// Bounds on what a client may do over HTTP before it is authenticated, in milliseconds and bytes.
+// Limits for HTTP clients before they are authenticated, in milliseconds and bytes.
 
+/** From a request's first byte to the end of its headers. */
 export const headersTimeout = 10_000;
 /** From a request's first byte to its body's last. */
 export const requestTimeout = 20_000;
+/** Bytes of all headers of a request. */
 export const maxHeaderSize = 16_384;
-/** Longer than most clients keep an idle connection: else one would send into a connection that is being closed. */
+/** Longer than most clients keep an idle connection: otherwise they would send into a connection that is being closed. */
 export const keepAliveTimeout = 65_000;
-/** Nothing in either direction; longer than the slowest operation. */
+/** For a connection without traffic in either direction; longer than the slowest operation. */
 export const idleTimeout = 180_000;
-/** Of HTTP/2; the answer to a ping has as long. */
+/** Interval of HTTP/2 pings, and the time-out of their answers. */
 export const pingInterval = 10_000;
 
-/** For HTTP/1.1, with TLS or without. */
+/** Options of HTTP/1.1 servers, with or without TLS. */
 export const httpOptions = {
   headersTimeout,
   requestTimeout,
   keepAliveTimeout,
   maxHeaderSize,
   connectionsCheckingInterval: 2_000,
-  // Where it is missed the signature says so, with an error that can be read.
+  // A missing Host fails the signature check, which gives a better error.
   requireHostHeader: false,
 };

@@ -1,22 +1,24 @@
-// Requests that are no WebSocket upgrade: each goes to the first route that takes it.
+// Routes requests other than WebSocket upgrades: each goes to the first route that takes it.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { allowOrigin } from './cors.js';
 
-/** Answers a kind of request. */
+/** Answers one kind of request. */
 export interface Route {
-  /** As clients read it where nothing takes their request: `GET /healthz`. */
+  /** Listed in the error for requests that no route takes, such as `GET /healthz`. */
   readonly name: string;
+  /** Whether this route answers the request. */
   takes(request: IncomingMessage): boolean;
+  /** Answers the request. If it throws, the connection or stream is ended. */
   answer(request: IncomingMessage, response: ServerResponse): void | Promise<void>;
 }
 
-/** What the router works with. */
+/** Options of the router. */
 export interface RouterOptions {
   readonly routes: readonly Route[];
-  /** Origins of web pages that browsers let in. */
+  /** Origins of web pages whose requests are allowed (CORS). */
   readonly allowedOrigins: readonly string[];
-  /** Hears of a request that could not be answered; its connection, or its stream, is ended. */
+  /** Called when a request could not be answered; its connection or stream is ended. */
   readonly failed: (error: unknown) => void;
 }
 
@@ -24,7 +26,7 @@ export interface RouterOptions {
 export function router({ routes, allowedOrigins, failed }: RouterOptions): RequestListener {
   const notFound = notFoundRoute(routes);
   return (request, response) => {
-    // A client that goes away while it is answered is no fault of the daemon.
+    // A client that goes away during its answer is not an error of the daemon.
     response.on('error', () => undefined);
     request.on('error', () => undefined);
     if (allowOrigin(allowedOrigins, request, response)) return;
@@ -36,7 +38,7 @@ export function router({ routes, allowedOrigins, failed }: RouterOptions): Reque
   };
 }
 
-/** Answers in JSON, to a request whose body is not read. @param body its members */
+/** Answers a request, whose body is discarded, with JSON. @param body the members of the answer */
 export function sendJson(
   request: IncomingMessage,
   response: ServerResponse,
@@ -48,7 +50,7 @@ export function sendJson(
   response.writeHead(status, headers).end(`${JSON.stringify(body)}\n`);
 }
 
-/** What a route throws at once is a rejection like all others. */
+/** Turns an error that a route throws synchronously into a rejection. */
 async function answerBy(route: Route, request: IncomingMessage, response: ServerResponse): Promise<void> {
   await route.answer(request, response);
 }

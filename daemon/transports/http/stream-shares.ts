@@ -2,16 +2,16 @@ import type { ServerHttp2Session } from 'node:http2';
 import { fitting, type Share, Shares } from '../../identity/shares.js';
 import type { GatedConnection } from '../gate.js';
 
-/** Streams of HTTP/2 by who has them: neither one principal nor clients that are not authenticated have all of them. */
+/** Divides the HTTP/2 streams, so that neither one principal nor unauthenticated clients can use all of them. */
 export class StreamShares {
   readonly #shares: Shares;
   readonly #open = new Map<GatedConnection, Share>();
-  /** Sessions that had streams before they were authenticated, the oldest first, with the number of those that are open. */
+  /** Sessions with streams that were opened before authentication, the oldest first, with the number of such streams. */
   readonly #waiting = new Map<ServerHttp2Session, { readonly gated: GatedConnection; streams: number }>();
   readonly #mostWaiting: number;
   #unauthenticated = 0;
 
-  /** @param total streams of all sessions */
+  /** @param total maximum streams of all sessions */
   constructor(total: number) {
     const reservedForRoot = Math.floor(total / 16);
     this.#shares = new Shares(fitting({ total, perPrincipal: total / 4, perSource: total, reservedForRoot }));
@@ -19,8 +19,8 @@ export class StreamShares {
   }
 
   /**
-   * Counts a stream. Where clients that are not authenticated have too many, the oldest of their sessions is ended.
-   * @returns what gives it back; undefined: the stream is to be refused
+   * Counts a stream. If unauthenticated clients have too many, the oldest of their sessions is ended.
+   * @returns a function that gives the stream back; undefined if it must be refused
    */
   take(session: ServerHttp2Session, gated: GatedConnection): (() => void) | undefined {
     const { holder } = gated;
@@ -34,7 +34,7 @@ export class StreamShares {
     return undefined;
   }
 
-  /** The connection has closed, and all of its streams. */
+  /** Gives back all streams of a connection that has closed. */
   forget(session: ServerHttp2Session, gated: GatedConnection): void {
     this.#open.get(gated)?.retire();
     this.#open.delete(gated);

@@ -1,5 +1,5 @@
-// All addresses on which clients are served: the unix socket, the TLS port and, where it is configured, a port without TLS
-// on the loopback. All serve the AWS endpoint and /healthz; the native protocol is served on the first two.
+// All addresses on which clients are served: the unix socket, the TLS port and, if configured, a port without TLS on the
+// loopback interface. All serve the AWS endpoint and /healthz; the first two also serve the native protocol.
 import { createServer } from 'node:http';
 import { httpOptions } from '../http/options.js';
 import { acceptErrorLog, type Listener, type ListenerDeps } from '../listener.js';
@@ -8,12 +8,12 @@ import { TlsListener, type TlsMaterial } from './tls-listener.js';
 import { UnixListener } from './unix-listener.js';
 import type { SocketPlace } from './unix-socket.js';
 
-/** Where to listen. */
+/** The addresses to listen on. */
 export interface Addresses {
   /** The unix socket. */
   readonly socket: SocketPlace;
   readonly tls: TcpAddress;
-  /** Without TLS. */
+  /** The port without TLS. */
   readonly http: TcpAddress | undefined;
 }
 
@@ -37,28 +37,28 @@ export class Listeners {
     this.#all = [new UnixListener(socket, deps), this.#tls, ...(this.#http ? [this.#http] : [])];
   }
 
-  /** Opens them one after another. @throws ListenError where one cannot be opened */
+  /** Opens all addresses, one after another. @throws ListenError if one cannot be opened */
   async open(): Promise<Ports> {
     for (const listener of this.#all) await listener.open();
     return { port: this.#tls.port, httpPort: this.#http?.port };
   }
 
-  /** Each of them, with what is wrong with it. */
+  /** The kind of each listener, and what is wrong with it. */
   get states(): readonly Pick<Listener, 'kind' | 'problem'>[] {
     return this.#all;
   }
 
-  /** What is wrong with the listeners, in words; none: clients are answered on all of them. */
+  /** Descriptions of what is wrong with the listeners; empty while all of them answer. */
   get problems(): readonly string[] {
     return this.#all.map(({ problem }) => problem).filter((problem) => problem !== undefined);
   }
 
-  /** Takes other certificates; new connections get them. @throws Error where they are unusable */
+  /** Replaces the certificates for new connections. @throws Error if they are unusable */
   reload(tls: TlsMaterial): void {
     this.#tls.reload(tls);
   }
 
-  /** Takes no new connections, ends those that are idle, and removes the unix socket. */
+  /** Accepts no more connections, ends idle ones, and removes the unix socket. */
   close(): void {
     for (const listener of this.#all) listener.close();
   }

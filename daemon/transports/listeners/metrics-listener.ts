@@ -1,4 +1,4 @@
-// The port for monitoring: HTTP without TLS and without authentication, apart from the ports that clients use.
+// The port for monitoring: HTTP without TLS or authentication, separate from the ports that clients use.
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { answerMalformed } from '../http/malformed.js';
 import { httpOptions, keepAliveTimeout } from '../http/options.js';
@@ -7,7 +7,7 @@ import type { Logger } from '../../observability/log.js';
 import { ListenerProbe, probeTimes } from './probe.js';
 import { localAddressOf, type TcpAddress } from './tcp-listener.js';
 
-/** Monitoring takes few connections; more of them find none free. */
+/** Maximum connections: monitoring needs only a few. */
 const mostConnections = 32;
 
 /** Serves metrics and probes. */

@@ -1,20 +1,21 @@
-// Asks the daemon's own listeners from outside, as a client does: a listener that takes connections and does not answer
-// them is seen in no other way.
+// Probes the daemon's own listeners as a client would. This is the only way to notice a listener that accepts connections
+// but does not answer.
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
-/** A listener that is asked. */
+/** A listener to probe. */
 export interface Probed {
-  /** As it is named to people: `the TLS port 127.0.0.1:7443`. */
+  /** Its name in messages, such as `the TLS port 127.0.0.1:7443`. */
   readonly name: string;
   readonly address: { readonly path: string } | { readonly host: string; readonly port: number };
   readonly isTls: boolean;
 }
 
-/** Milliseconds. */
+/** Times in milliseconds. */
 export interface ProbeTimes {
+  /** After a successful probe. */
   readonly interval: number;
-  /** After one that failed. */
+  /** After a failed probe. */
   readonly retry: number;
   /** For connection, handshake and the first byte of the answer. */
   readonly timeout: number;
@@ -22,14 +23,15 @@ export interface ProbeTimes {
 
 export const probeTimes: ProbeTimes = { interval: 5_000, retry: 1_000, timeout: 5_000 };
 
-/** Failures in a row after which a listener counts as dead: the daemon itself may have stood still for one. */
+/** Consecutive failures that are tolerated: the daemon itself may have been blocked during one. */
 const failuresAllowed = 1;
 const question = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 
 /**
- * Connects, shakes hands and asks for /healthz.
- * @param connected is given the connection as soon as it is there
- * @returns why there was no answer; undefined where there was one
+ * Connects, does the TLS handshake if needed, and requests /healthz.
+ * @param timeout in milliseconds
+ * @param connected called with the connection as soon as it is open
+ * @returns why there was no answer; undefined if there was one
  */
 export function probe(
   { address, isTls }: Probed,
@@ -37,7 +39,7 @@ export function probe(
   connected: (socket: Socket) => void,
 ): Promise<string | undefined> {
   return new Promise((resolve) => {
-    // What is asked is whether it answers; clients look at the certificate.
+    // The probe only checks for an answer; clients verify the certificate.
     const options = { ...address, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] };
     const socket = isTls ? connectTls(options) : connect(address);
     const end = (reason: string | undefined) => {
@@ -56,7 +58,7 @@ export function probe(
   });
 }
 
-/** Asks one listener again and again. */
+/** Probes one listener periodically. */
 export class ListenerProbe {
   #timer: NodeJS.Timeout | undefined;
   #failures = 0;
@@ -71,13 +73,14 @@ export class ListenerProbe {
     this.#next(times.interval);
   }
 
-  /** What is wrong with the listener, in words; undefined: it answers. */
+  /** A description of what is wrong with the listener; undefined while it answers. */
   get problem(): string | undefined {
     return this.#failures > failuresAllowed
       ? `${this.probed.name} does not answer: ${this.#reason}`
       : undefined;
   }
 
+  /** Stops probing. */
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);

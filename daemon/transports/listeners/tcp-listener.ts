@@ -1,19 +1,19 @@
-// A TCP port: what the port with TLS and the one without have in common.
+// A TCP listener, shared by the ports with and without TLS.
 import type { Server } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { guard, type Listener, type ListenerDeps, portOf, started } from '../listener.js';
 import { ListenerProbe, probeTimes } from './probe.js';
 
-/** Where to listen. */
+/** A TCP address to listen on. */
 export interface TcpAddress {
-  /** Name or IP address of this machine. */
+  /** Host name or IP address of this machine. */
   readonly host: string;
-  /** 0 for any free one. */
+  /** 0 for any free port. */
   readonly port: number;
 }
 
-/** Serves a server's clients on a TCP port. */
+/** Runs a server on a TCP port. */
 export class TcpListener implements Listener {
   #probe: ListenerProbe | undefined;
 
@@ -54,7 +54,7 @@ export class TcpListener implements Listener {
   }
 }
 
-/** Where this machine reaches a listener. */
+/** Returns the address at which this machine reaches a listener: the loopback address for a wildcard one. */
 export function localAddressOf(server: Server | TlsServer): TcpAddress {
   const { address, port } = server.address() as AddressInfo;
   const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };

@@ -10,9 +10,9 @@ import { headersTimeout, httpOptions } from '../http/options.js';
 import { type Listener, type ListenerDeps, serveNative } from '../listener.js';
 import { type TcpAddress, TcpListener } from './tcp-listener.js';
 
-/** What the port shows clients, and what it verifies theirs by. */
+/** The certificate of the port, and the trust for client certificates. */
 export interface TlsMaterial {
-  /** PEM. */
+  /** PEM, as is the private key. */
   readonly certificate: Buffer;
   readonly key: Buffer;
   /** DER; undefined: clients are not asked for certificates. */
@@ -29,20 +29,20 @@ export class TlsListener implements Listener {
 
   constructor(tls: TlsMaterial, address: TcpAddress, deps: ListenerDeps) {
     const { native, onRequest, gate } = deps;
-    // A certificate that does not verify ends the connection, but only below, since none at all is no fault.
+    // A certificate that does not verify ends the connection below; a connection without a certificate is allowed.
     const clients = { requestCert: tls.clientTrust !== undefined, rejectUnauthorized: false };
     const own = { handshakeTimeout: headersTimeout, ALPNProtocols: alpnProtocols };
     this.#server = createServer({ ...httpOptions, ...clients, ...own, ...contextOf(tls) }, onRequest);
     this.#http2 = serveHttp2(this.#server, onRequest, undefined, gate);
-    // Before HTTP hears of the connection: what such a client sent along is not even read.
+    // Runs before the HTTP handlers, so that nothing such a client sent is read.
     this.#server.prependListener('secureConnection', (socket) => {
       const fault = takeCertificate(socket, gate.connectionOf(socket)?.since);
       if (fault === undefined) return;
       native.noteUnverified(socket, fault);
       socket.destroy();
     });
-    // node:https would answer in HTTP, on a connection that never became secure: the answer never leaves, and the
-    // connection never ends.
+    // node:https would answer with HTTP on a connection whose handshake failed: the answer is never sent, and the connection
+    // never ends.
     this.#server.removeAllListeners('tlsClientError');
     this.#server.on('tlsClientError', (_error, socket) => socket.destroy());
     serveNative(this.#server, deps);
@@ -67,7 +67,7 @@ export class TlsListener implements Listener {
     this.#http2.close();
   }
 
-  /** Takes other certificates; new connections get them. @throws Error where they are unusable */
+  /** Replaces the certificates for new connections. @throws Error if they are unusable */
   reload(tls: TlsMaterial): void {
     this.#server.setSecureContext(contextOf(tls));
   }
@@ -80,9 +80,9 @@ function contextOf({ certificate, key, clientTrust }: TlsMaterial): SecureContex
   return {
     ...context,
     ca: authorities.map((der) => toPem(der, 'CERTIFICATE')),
-    // With a list there must be one of each CA, and none that has expired: OpenSSL then refuses what it cannot check.
+    // If there is one CRL, OpenSSL needs a current one of every CA: it refuses certificates that it cannot check.
     crl: revocationLists.map((der) => toPem(der, 'X509 CRL')),
-    // A resumed session would bring the verdict on its certificate of the time when it began.
+    // A resumed session would keep the certificate verdict of its first handshake.
     secureOptions: constants.SSL_OP_NO_TICKET,
   };
 }

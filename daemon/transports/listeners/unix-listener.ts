@@ -1,14 +1,14 @@
-// The unix socket. It is made again where somebody removes it.
+// The unix socket. It is created again if its file is removed.
 import { createServer, type Server } from 'node:http';
 import { guard, type Listener, type ListenerDeps, serveNative, started } from '../listener.js';
 import { httpOptions } from '../http/options.js';
 import { ListenerProbe, probeTimes } from './probe.js';
 import { clearSocketPath, type FileId, isStillThere, makeSocket, type SocketPlace } from './unix-socket.js';
 
-/** Between two looks at the socket's path, in milliseconds. */
+/** Interval between two checks of the socket's path, in milliseconds. */
 const pathInterval = 2_000;
 
-/** Serves the native protocol and requests on a unix socket. */
+/** Serves the native protocol and HTTP requests on a unix socket. */
 export class UnixListener implements Listener {
   readonly kind = 'unix';
   readonly #server: Server;
@@ -18,7 +18,7 @@ export class UnixListener implements Listener {
   #watch: NodeJS.Timeout | undefined;
   #probe: ListenerProbe | undefined;
 
-  /** @param place where it is; a stale socket there is replaced */
+  /** @param place its path and permissions; a stale socket there is replaced */
   constructor(
     private readonly place: SocketPlace,
     private readonly deps: ListenerDeps,
@@ -49,7 +49,7 @@ export class UnixListener implements Listener {
     return this.#pathProblem ?? this.#probe?.problem;
   }
 
-  /** libuv removes the socket's file. */
+  /** Stops listening; libuv removes the socket's file. */
   close(): void {
     clearInterval(this.#watch);
     this.#probe?.stop();
@@ -64,7 +64,7 @@ export class UnixListener implements Listener {
     );
   }
 
-  /** Makes the socket again where somebody has removed it; connections that are open stay. */
+  /** Creates the socket again if its file was removed; open connections stay. */
   async #checkPath(): Promise<void> {
     const { path } = this.place;
     if (!this.#made || this.#isMaking || isStillThere(path, this.#made)) return;

@@ -1,4 +1,4 @@
-// The path of the unix socket: what is there before the daemon listens, and whether its own socket is still there.
+// The unix socket's file: clearing its path before the daemon listens, its permissions, and whether it still exists.
 import { execFile } from 'node:child_process';
 import { chmodSync, chownSync, lstatSync, rmSync, type Stats } from 'node:fs';
 import { connect } from 'node:net';
@@ -6,16 +6,16 @@ import { promisify } from 'node:util';
 import { z } from 'zod';
 import { ListenError } from '../listener.js';
 
-/** sizeof(sun_path) less its terminating zero, unix(7). */
+/** Maximum length in bytes: sizeof(sun_path) without the terminating zero, unix(7). */
 const maxSocketPath = 107;
 
-/** Where a socket is, and who may connect. */
+/** The path of a socket, and who may connect to it. */
 export interface SocketPlace {
-  /** Absolute. */
+  /** Absolute path. */
   readonly path: string;
-  /** Name or number; undefined: that of the daemon's user. */
+  /** Name or number of its group; undefined for the daemon's own. */
   readonly group: string | undefined;
-  /** Such as 0o660. */
+  /** File mode, such as 0o660. */
   readonly mode: number;
 }
 
@@ -26,8 +26,8 @@ export interface FileId {
 }
 
 /**
- * Makes the path free: a socket that nobody listens on is left by a daemon that was killed, and is removed.
- * @throws ListenError where another daemon answers, something else is there, or the path is too long
+ * Removes the stale socket of a daemon that was killed, if there is one.
+ * @throws ListenError if another daemon answers, the path is not a socket, or it is too long
  */
 export async function clearSocketPath(path: string): Promise<void> {
   if (Buffer.byteLength(path) > maxSocketPath) {
@@ -48,16 +48,17 @@ export async function clearSocketPath(path: string): Promise<void> {
 }
 
 /**
- * Listens so that the socket is never open to others than it shall be, not even for an instant between bind and chmod.
- * @returns the socket that was made
- * @throws ListenError where the group is none, or not one of the daemon's user
+ * Listens on a socket and sets its permissions. It is never open to anyone else, not even between bind and chmod.
+ * @param listen listens on the path
+ * @returns the file of the socket
+ * @throws ListenError if the group does not exist, or the daemon's user does not belong to it
  */
 export async function makeSocket(
   { path, group, mode }: SocketPlace,
   listen: () => Promise<void>,
 ): Promise<FileId> {
   const gid = group === undefined ? undefined : await groupId(group);
-  // Only while the socket is bound, which is done at once: files that others make meanwhile keep their modes.
+  // bind() is synchronous, so the mask affects no file that is created elsewhere meanwhile.
   const mask = process.umask(0o177);
   let listening: Promise<void>;
   try {
@@ -71,7 +72,7 @@ export async function makeSocket(
   return socketAt(path) ?? { device: 0, inode: 0 };
 }
 
-/** The number of a group, as the system knows it. @throws ListenError */
+/** Looks up the number of a group with getent. @throws ListenError if there is no such group */
 async function groupId(group: string): Promise<number> {
   if (/^[0-9]+$/.test(group)) return Number(group);
   try {
@@ -93,7 +94,7 @@ function giveToGroup(path: string, gid: number, group: string): void {
   }
 }
 
-/** Whether a path still leads to the socket that was made there. */
+/** Whether a path is still the socket that was made there. */
 export function isStillThere(path: string, made: FileId): boolean {
   const found = socketAt(path);
   return found?.device === made.device && found.inode === made.inode;
@@ -117,7 +118,7 @@ function isAnswered(path: string): Promise<boolean> {
       probe.destroy();
       resolve(true);
     });
-    // Where it may not be asked it is in use: only a refusal says that nobody listens.
+    // Only these errors prove that nothing listens. After any other, such as EACCES, the socket counts as in use.
     probe.on('error', ({ code }: NodeJS.ErrnoException) =>
       resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'),
     );

@@ -27,16 +27,16 @@ const closeCodes = {
 } as const;
 
 /**
- * Bytes of replies that may wait for a peer to read them. Past that nothing more is read from it, so a peer that asks
- * and never reads fills its own buffers, not the daemon's memory.
+ * Bytes of unread replies above which nothing more is read from the peer. A peer that sends requests and never reads the
+ * replies fills its own buffers, not the daemon's memory.
  */
 const maxUnread = 1024 * 1024;
 
-/** What a connection works with. */
+/** Dependencies of a connection. */
 export interface ConnectionDeps {
-  /** Who made the connection, and from where. */
+  /** The caller and its address. */
   readonly origin: RequestContext;
-  /** In which the bytes of its requests and replies are counted. */
+  /** The share in which the bytes of its requests and replies are counted. */
   readonly memory: Share;
   readonly inFlightPerConnection: number;
   readonly pipeline: Pipeline;
@@ -44,13 +44,14 @@ export interface ConnectionDeps {
   readonly log: Logger;
 }
 
-/** One WebSocket connection: its requests run concurrently and are answered as they finish. */
+/** One WebSocket connection. Its requests run concurrently and are answered as they finish. */
 export class Connection {
   #inFlight = 0;
   #closing = false;
   #drainReason: string | undefined;
   readonly #replies: Replies;
 
+  /** @param socket the socket under the WebSocket, to which replies are written */
   constructor(
     private readonly webSocket: WebSocket,
     socket: Socket,
@@ -59,7 +60,7 @@ export class Connection {
     const isOpen = () => webSocket.readyState === webSocket.OPEN;
     this.#replies = new Replies(socket, isOpen, (length) => this.#written(length));
     webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
-    // A frame past the size limit or against RFC 6455 ends here; ws has sent the close code.
+    // A frame over the size limit or in violation of RFC 6455; ws has already sent the close code.
     webSocket.on('error', (error) => {
       deps.log.warn({ err: error }, 'a connection broke the protocol');
       this.#note('ValidationException');
@@ -67,7 +68,7 @@ export class Connection {
   }
 
   /**
-   * Answers what is in flight, takes nothing new, then closes. The close code says that everything without an answer was
+   * Answers the requests in flight, takes no new ones, then closes with 1001 (going away). A request without an answer was
    * not executed.
    * @param reason ASCII, at most 123 bytes
    */
@@ -82,7 +83,7 @@ export class Connection {
     this.webSocket.terminate();
   }
 
-  /** Asks the peer whether it is still there. */
+  /** Sends a WebSocket ping. */
   ping(): void {
     this.webSocket.ping();
   }
@@ -101,7 +102,7 @@ export class Connection {
     try {
       request = decodeRequest(data);
     } catch (error) {
-      // Without an id there is no telling which request this was, so the reply carries 0 and the connection ends.
+      // The request's id is unknown, so the reply has the id 0 and the connection is closed.
       const requestId = this.#note('ValidationException');
       this.deps.log.warn({ err: error, requestId }, 'a frame could not be decoded');
       const refusal = new exceptions.ValidationException('The frame is not a Request of keyhold.v1.');
@@ -139,7 +140,7 @@ export class Connection {
     } catch (failure) {
       this.#send(encodeError(id, toServiceError(failure), requestId));
     } finally {
-      // The request may have carried a plaintext.
+      // The request may contain a plaintext.
       frame.fill(0);
       if (exceeded === undefined) this.deps.memory.add(-frame.length);
       this.#inFlight -= 1;
@@ -147,13 +148,13 @@ export class Connection {
     }
   }
 
-  /** A reply could not even be put together or handed over: this connection ends, and no other. */
+  /** Ends this connection after a reply could not be encoded or sent. */
   #fail(error: unknown): void {
     this.deps.log.error({ err: error }, 'a request could not be answered, and its connection is ended');
     this.terminate();
   }
 
-  /** Why a request is refused before its operation begins. */
+  /** Returns the reason to refuse a request before its operation begins. */
   #refusalOf({ id, operation, error }: DecodedRequest): ServiceError | undefined {
     if (id === 0) return new exceptions.ValidationException('A request needs an id other than 0.');
     const { inFlightPerConnection } = this.deps;
@@ -161,7 +162,7 @@ export class Connection {
     return operation ? undefined : error;
   }
 
-  /** Has a request counted that ends here. @returns its id */
+  /** Counts a request that is refused here. @returns its request ID */
   #note(errorCode: ErrorCode, requestId: string = randomUUID(), operation?: string): string {
     this.deps.noted.refuse(this.deps.origin, { errorCode, requestId, operation });
     return requestId;
@@ -178,7 +179,7 @@ export class Connection {
     if (this.webSocket.isPaused && this.webSocket.bufferedAmount < maxUnread / 2) this.webSocket.resume();
   }
 
-  /** Closes the connection when all replies have left. */
+  /** Closes the connection after all replies are sent. */
   #close(code: number, reason: string): void {
     this.#replies.flush();
     this.webSocket.close(code, reason);

@@ -2,21 +2,21 @@ import type { Socket } from 'node:net';
 
 /** FIN and the opcode of a binary frame, RFC 6455 section 5.2. */
 const binary = 0x82;
-/** Length bytes that say that the length follows in 16 or 64 bits. */
+/** Values of the length byte that mean that the length follows in 16 or 64 bits. */
 const [in16Bits, in64Bits] = [126, 127];
 
 /**
- * Binary WebSocket frames to a client. Those of one tick leave as one buffer in one write; ws would put two entries for
- * each into the stream's queue, a header and a payload.
+ * Sends binary WebSocket frames to a client. The frames of one tick are one buffer and one write; ws would queue a header
+ * and a payload for each.
  */
 export class Replies {
   #payloads: Uint8Array[] = [];
   #length = 0;
 
   /**
-   * @param socket under the WebSocket; nothing else may be in the middle of a frame
-   * @param isOpen whether frames may still be sent; no other may follow a close frame
-   * @param onWritten payloads of so many bytes have left the process, or never will
+   * @param socket the socket under the WebSocket; no other writer may be in the middle of a frame
+   * @param isOpen whether frames may still be sent, which is not so after a close frame
+   * @param onWritten called when payloads of that many bytes were written, or never will be
    */
   constructor(
     private readonly socket: Socket,
@@ -24,19 +24,19 @@ export class Replies {
     private readonly onWritten: (length: number) => void,
   ) {}
 
-  /** Bytes that leave at the end of the tick. */
+  /** Bytes that are sent at the end of the tick. */
   get waiting(): number {
     return this.#length;
   }
 
-  /** Sends one message, at the end of the tick. @param payload is wiped */
+  /** Sends one message at the end of the tick. @param payload wiped afterwards */
   add(payload: Uint8Array): void {
     if (this.#payloads.length === 0) setImmediate(() => this.flush());
     this.#payloads.push(payload);
     this.#length += headerLength(payload.length) + payload.length;
   }
 
-  /** Sends what was added, now. */
+  /** Sends all added messages now. */
   flush(): void {
     const payloads = this.#payloads;
     if (payloads.length === 0) return;
@@ -69,7 +69,7 @@ function headerLength(length: number): number {
   return length <= 0xffff ? 4 : 10;
 }
 
-/** A server's frames are not masked. @returns where the payload begins */
+/** Writes the header of a frame; a server's frames are not masked. @returns the offset of the payload */
 function writeHeader(frames: Buffer, at: number, length: number): number {
   frames[at] = binary;
   if (length < in16Bits) return frames.writeUInt8(length, at + 1);

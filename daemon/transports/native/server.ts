@@ -1,4 +1,4 @@
-// The WebSocket upgrade: authentication, and the life of connections.
+// The WebSocket upgrade: authentication, and the lifecycle of connections.
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
@@ -26,16 +26,17 @@ import { Connection } from './connection.js';
 
 const subprotocol = 'keyhold.v1';
 /**
- * Parts of a message that is not whole, by WebSocket frames and by reads of the socket. Each costs some hundred bytes however
- * short it is; ws takes 16,384 and 262,144.
+ * Maximum parts of an incomplete message, in WebSocket frames and in reads of the socket. Each part costs some hundred
+ * bytes, however short it is; the defaults of ws are 16,384 and 262,144.
  */
 const [maxFragments, maxBufferedChunks] = [128, 1_024];
 const emptyPayloadHash = createHash('sha256').digest('hex');
-/** Often enough that a certificate's end is its connections' end, in milliseconds. */
+/** Interval of the check for expired certificates, in milliseconds: their connections end almost at once. */
 const certificateInterval = 1_000;
-/** A peer that does not answer a ping within this time is gone. */
+/** Interval of pings, in milliseconds. A peer that does not answer before the next one is considered gone. */
 const pingInterval = 30_000;
 
+/** Options of the native protocol. */
 export interface NativeOptions {
   /** The Region of all requests. */
   readonly region: string;
@@ -49,13 +50,13 @@ export interface NativeOptions {
 }
 
 /** Serves the native protocol: WebSocket connections that carry protobuf messages. */
-
 export class NativeServer {
   readonly #webSockets: WebSocketServer;
   readonly #connections = new Map<WebSocket, Connection>();
   readonly #alive = new Set<WebSocket>();
-  /** The connections that bear a certificate, and those of them that are drained for it. */
+  /** The connections with a client certificate. */
   readonly #certified = new Map<WebSocket, { caller: Caller; verified: VerifiedCertificate }>();
+  /** Those that are being drained because their certificate must be verified again. */
   readonly #renewing = new WeakSet<WebSocket>();
   readonly #timers: readonly NodeJS.Timeout[];
   #draining = false;
@@ -69,12 +70,12 @@ export class NativeServer {
       maxPayload: options.limits.frameBytes,
       maxFragments,
       maxBufferedChunks,
-      // Secrets beside text that an attacker chooses: compression would tell about the one through the other (CRIME).
+      // With compression an attacker who chooses part of a message could learn the secrets beside it (CRIME).
       perMessageDeflate: false,
       handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
     });
     this.#timers = [
-      // The answers that came while the daemon stood still are read first.
+      // Answers that arrived while the event loop was blocked are read first.
       setInterval(() => setImmediate(() => this.#ping()), pingInterval).unref(),
       setInterval(() => this.endStale(), certificateInterval).unref(),
     ];
@@ -110,8 +111,8 @@ export class NativeServer {
   }
 
   /**
-   * Ends the connections whose certificate has expired or is not mapped as it was, and drains those whose chain is to be
-   * verified again.
+   * Ends the connections whose certificate has expired or is mapped to another principal now, and drains those whose chain
+   * must be verified again.
    */
   endStale(): void {
     for (const [webSocket, { caller, verified }] of this.#certified) {
@@ -127,7 +128,7 @@ export class NativeServer {
     }
   }
 
-  /** Counts a client certificate that did not verify; the connection is ended by whoever found it. */
+  /** Counts and logs a client certificate that did not verify. The caller ends the connection. */
   noteUnverified(socket: TLSSocket, reason: string): void {
     const source = socket.remoteAddress ?? 'unknown';
     if (this.deps.failures.mayLog(source))
@@ -135,7 +136,10 @@ export class NativeServer {
     this.deps.failures.note(source, 'UnrecognizedClientException', undefined);
   }
 
-  /** Takes no new connections, answers what is in flight, closes. Past the time-out connections are cut. */
+  /**
+   * Takes no new connections, answers the requests in flight, and closes all connections.
+   * @param timeout in milliseconds; connections that are open after it are terminated
+   */
   async drain(timeout: number): Promise<void> {
     this.#draining = true;
     for (const timer of this.#timers) clearInterval(timer);
