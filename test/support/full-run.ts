@@ -274,7 +274,10 @@ export async function credentials(run: FullRun, credentialsFile: string): Promis
 
 /** The AWS endpoint, and damaged messages: the errors of parsers must not quote them. */
 export async function transports(run: FullRun): Promise<void> {
-  const { daemon } = run;
+  const { daemon, client } = run;
+  const { backupId } = await client.createBackup();
+  await client.readBackup({ backupId, part: 0 });
+
   const keyId = await run.newKey();
   const aws = new KMSClient(clientConfig(daemon));
   await aws.send(new EncryptCommand({ KeyId: keyId, Plaintext: run.fresh('plaintext over HTTPS') }));

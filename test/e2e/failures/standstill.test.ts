@@ -40,7 +40,7 @@ void t.test('workers that hang are in health within seconds, though nobody asks 
     for (const pid of workersOf(daemon.pid)) process.kill(pid, 'SIGCONT');
   });
   const health = async () => {
-    for (let tries = 0; tries < 70; tries++) {
+    for (let tries = 0; tries < 200; tries++) {
       const found = await daemon.health();
       if (!found.healthy) return found;
       await sleep(100);

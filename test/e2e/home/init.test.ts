@@ -112,7 +112,7 @@ void t.test('init refuses each trace of an earlier home, names it, and changes n
     t.match(await daemon.admin('init'), { code: 1, stderr: message });
     t.strictSame(contents(daemon.home), before);
   };
-  await refused(/has audit\/, audit-public-key\.pem, credentials and env\..*Mount the disk/);
+  await refused(/has audit\/, audit-public-key\.pem, credentials and env\..*Mount its disk/);
   await t.rejects(daemon.start(), { message: /metadata does not exist: mount its disk/ });
   mkdirSync(join(daemon.home, 'metadata'));
   await refused(/has audit\//);
@@ -192,7 +192,7 @@ void t.test('records without a MAC have nothing destroyed and no store emptied',
   const log = join(daemon.home, 'audit');
   renameSync(log, `${path}.log`);
   rmSync(join(daemon.home, 'env'));
-  t.match(await daemon.admin('init'), { code: 1, stderr: /token 'keyhold' holds \d+ objects/ });
+  t.match(await daemon.admin('init'), { code: 1, stderr: /token 'keyhold' has \d+ objects/ });
   t.strictSame(labels(daemon), inToken);
   rmSync(path, { recursive: true, force: true });
   renameSync(`${path}.kept`, path);
