@@ -71,6 +71,7 @@ const entries: readonly AnyOperation[] = [
   ...customKeyStoreOperations,
 ];
 
+/** All operations, by name. */
 export const operationTable: ReadonlyMap<string, AnyOperation> = new Map(
   entries.map((entry) => [entry.name, withMarkers(entry)]),
 );

@@ -1,4 +1,5 @@
-// CreateAccessKey, ListAccessKeys, UpdateAccessKey, DeleteAccessKey: of users, and of the root by itself.
+// CreateAccessKey, ListAccessKeys, UpdateAccessKey, DeleteAccessKey. Only the root manages the root's
+// access keys.
 import { exceptions } from '../../../proto/errors.js';
 import type { AccessKeyInfo } from '../../identity/access-keys.js';
 import type { Caller } from '../../identity/caller.js';
@@ -14,7 +15,7 @@ import {
 import { page } from '../shared/paging.js';
 import { callingUser, userArn } from './users.js';
 
-/** Two, so that one can be replaced by another without an outage. */
+/** Two, so that a key can be replaced without an outage. */
 const accessKeysPerUser = 2;
 
 const ofOwner = resourceTags((asked: ConditionContext<AccessKeyRequest>) => {
@@ -123,7 +124,10 @@ interface AccessKeyRequest {
   readonly accessKeyId: string;
 }
 
-/** Whose access keys a request is about: the named user's, or the caller's own. */
+/**
+ * The owner of the access keys that a request is about: the named user, or else the caller.
+ * @throws NoSuchEntityException, ValidationException
+ */
 function owner(userName: string | undefined, services: Services, caller: Caller): Principal {
   if (userName !== undefined) return existingUser(userName, services);
   if (caller.type === 'Root') return services.identities.principal(caller.principalId)!;
@@ -131,8 +135,8 @@ function owner(userName: string | undefined, services: Services, caller: Caller)
 }
 
 /**
- * The access key that a request names. Without a user it is looked for among all, since its id tells whose it is; those
- * of the root are there for the root alone.
+ * Finds the access key that a request names. Without a user name all access keys are searched, because an ID identifies its
+ * owner. Only the root finds the root's access keys.
  */
 function find({ userName, accessKeyId }: AccessKeyRequest, services: Services, caller: Caller) {
   const { identities, accessKeys } = services;
@@ -160,7 +164,10 @@ function existingAccessKey(request: AccessKeyRequest, services: Services, caller
   return found.key;
 }
 
-/** Without an active access key of its own the root would be locked out for good. @throws DeleteConflictException */
+/**
+ * Refuses to disable the root's last active access key, which would lock it out for good.
+ * @throws DeleteConflictException
+ */
 function checkNotLastOfRoot(key: AccessKeyInfo, { identities, accessKeys }: Services): void {
   if (identities.principal(key.principalId)?.record.type !== 'Root' || !key.active) return;
   if (accessKeys.of(key.principalId).filter(({ active }) => active).length > 1) return;

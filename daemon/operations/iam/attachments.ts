@@ -1,4 +1,4 @@
-// Which managed policies a user or role has: AttachUserPolicy, PutUserPermissionsBoundary and their like.
+// Managed policies and permissions boundaries of users and roles: AttachUserPolicy, PutUserPermissionsBoundary and the like.
 import type { AttachedPolicy, ListAttachedUserPoliciesResponse } from '../../../proto/generated/messages.js';
 import type { Identities, Role, User } from '../../identity/identities.js';
 import {

@@ -1,4 +1,4 @@
-// What operations on users and on roles have in common.
+// Checks and changes that the operations on users and on roles share.
 import { exceptions } from '../../../proto/errors.js';
 import type { AttachedPermissionsBoundary, IdentityTag } from '../../../proto/generated/messages.js';
 import {
@@ -13,24 +13,24 @@ import type { Outcome, Services } from '../../pipeline/operation.js';
 
 const tagsPerIdentity = 50;
 
-/** The parts of a record that both kinds have. */
+/** The fields that the records of users and roles share. */
 type Shared = Pick<UserRecord | RoleRecord, 'tags' | 'policies' | 'boundary'>;
 
-/** @throws NoSuchEntityException */
+/** Finds a user by name. @throws NoSuchEntityException */
 export function existingUser(name: string, { identities }: Services): User {
   const user = identities.user(name);
   if (!user) throw new exceptions.NoSuchEntityException(`The user with name ${name} cannot be found.`);
   return user;
 }
 
-/** @throws NoSuchEntityException */
+/** Finds a role by name. @throws NoSuchEntityException */
 export function existingRole(name: string, { identities }: Services): Role {
   const role = identities.role(name);
   if (!role) throw new exceptions.NoSuchEntityException(`The role with name ${name} cannot be found.`);
   return role;
 }
 
-/** @throws NoSuchEntityException */
+/** Finds a managed policy by ARN. @throws NoSuchEntityException */
 export function existingPolicy(arn: string, { identities }: Services): ManagedPolicy {
   const policy = identities.policyByArn(arn);
   if (!policy) {
@@ -41,7 +41,8 @@ export function existingPolicy(arn: string, { identities }: Services): ManagedPo
 
 /**
  * Changes a user or role.
- * @param find gives it as it is when the change's turn has come
+ * @param find finds it: called now, and again when the change is written
+ * @param change returns the fields that change
  */
 export function changeIdentity<Kind extends UserRecord | RoleRecord>(
   find: () => { readonly id: string; readonly record: Kind },
@@ -57,7 +58,10 @@ export function changeIdentity<Kind extends UserRecord | RoleRecord>(
   };
 }
 
-/** Tags added to those that an identity has. Keys that differ in case alone are one, as at IAM. */
+/**
+ * Returns an identity's tags with others added. As in IAM, an added tag replaces one whose key differs only in case.
+ * @throws ValidationException, LimitExceededException
+ */
 export function withTags({ tags }: Shared, added: readonly IdentityTag[]): Shared['tags'] {
   checkTags(added);
   const keys = new Set(added.map(({ key }) => key.toLowerCase()));
@@ -66,12 +70,13 @@ export function withTags({ tags }: Shared, added: readonly IdentityTag[]): Share
   return all;
 }
 
+/** Returns an identity's tags without those of the given keys, whose case does not matter. */
 export function withoutTags({ tags }: Shared, tagKeys: readonly string[]): Shared['tags'] {
   const removed = new Set(tagKeys.map((key) => key.toLowerCase()));
   return tags.filter(({ key }) => !removed.has(key.toLowerCase()));
 }
 
-/** @throws ValidationException for reserved or repeated keys */
+/** Checks the tags of a request. @throws ValidationException for reserved or repeated keys */
 export function checkTags(tags: readonly IdentityTag[]): void {
   const keys = tags.map(({ key }) => key.toLowerCase());
   if (new Set(keys).size < keys.length) {
@@ -85,7 +90,12 @@ export function checkTags(tags: readonly IdentityTag[]): void {
   }
 }
 
-/** Policies with one attached; one that is attached already changes nothing, as at IAM. */
+/**
+ * Returns the names of an identity's policies with one added. As in IAM, attaching a policy again changes nothing.
+ * @param arn of the policy
+ * @param kind of the identity, for the message
+ * @throws NoSuchEntityException, LimitExceededException
+ */
 export function withPolicy(
   { policies }: Shared,
   arn: string,
@@ -99,7 +109,7 @@ export function withPolicy(
   return [...policies, policyName];
 }
 
-/** @throws NoSuchEntityException where it is not attached */
+/** Returns the names of an identity's policies without one. @throws NoSuchEntityException if it is not attached */
 export function withoutPolicy({ policies }: Shared, arn: string, services: Services): Shared['policies'] {
   const name = services.identities.policyByArn(arn)?.record.policyName;
   if (name === undefined || !policies.includes(name)) {
@@ -108,18 +118,26 @@ export function withoutPolicy({ policies }: Shared, arn: string, services: Servi
   return policies.filter((attached) => attached !== name);
 }
 
-/** The name that a record keeps of a boundary. @throws NoSuchEntityException */
+/**
+ * The policy name under which a record stores a permissions boundary.
+ * @param arn of the policy; undefined: no boundary
+ * @throws NoSuchEntityException
+ */
 export function boundaryName(arn: string | undefined, services: Services): string | undefined {
   return arn === undefined ? undefined : existingPolicy(arn, services).record.policyName;
 }
 
-/** @throws NoSuchEntityException where there is no boundary to remove */
+/**
+ * The change that removes a permissions boundary.
+ * @param name of the user or role, for the message
+ * @throws NoSuchEntityException if there is no boundary
+ */
 export function withoutBoundary({ boundary }: Shared, name: string): { boundary: undefined } {
   if (boundary !== undefined) return { boundary: undefined };
   throw new exceptions.NoSuchEntityException(`${name} does not have a permissions boundary.`);
 }
 
-/** As responses show a boundary. */
+/** A permissions boundary as responses show it. */
 export function boundaryOf(
   { boundary }: Shared,
   identities: Identities,
@@ -128,16 +146,18 @@ export function boundaryOf(
   return policy && { permissionsBoundaryType: 'Policy', permissionsBoundaryArn: policy.arn };
 }
 
-/** @throws DeleteConflictException while policies are attached */
+/** Checks that no policy keeps an identity from being deleted. @throws DeleteConflictException */
 export function checkDetached({ policies }: Shared): void {
   if (policies.length === 0) return;
   throw new exceptions.DeleteConflictException('Cannot delete entity, must detach all policies first.');
 }
 
+/** The error for a name that is taken. @param what begins the message, such as `User with name alice` */
 export function alreadyExists(what: string) {
   return new exceptions.EntityAlreadyExistsException(`${what} already exists.`);
 }
 
+/** The error for a quota that is used up. @param quota its name in IAM */
 export function quotaExceeded(quota: string, limit: number) {
   return new exceptions.LimitExceededException(`Cannot exceed quota for ${quota}: ${limit}`);
 }

@@ -1,4 +1,4 @@
-// Condition keys of operations on users and roles: their tags, and those that a request brings.
+// Condition keys of operations on users and roles: their tags and boundaries, and those in the request.
 import type { IdentityTag } from '../../../proto/generated/messages.js';
 import type { Principal, Role, User } from '../../identity/identities.js';
 import type { ConditionContext } from '../../pipeline/operation.js';
@@ -11,7 +11,7 @@ interface TagRequest {
   readonly tags?: readonly IdentityTag[];
 }
 
-/** @param find the user or role that a request is about */
+/** Condition keys for the tags of the user or role that a request is about. @param find finds it */
 export function resourceTags<Request>(find: (asked: ConditionContext<Request>) => Principal | undefined) {
   const value = (asked: ConditionContext<Request>, name: string) => {
     const record = find(asked)?.record;
@@ -20,7 +20,7 @@ export function resourceTags<Request>(find: (asked: ConditionContext<Request>) =
   return { 'aws:ResourceTag/': value, 'iam:ResourceTag/': value };
 }
 
-/** The user whom a request names, else the caller. */
+/** The user that a request names; without a name, the calling user. */
 export function namedUser({ request, services, caller }: ConditionContext<UserRequest>): User | undefined {
   if (request.userName !== undefined) return services.identities.user(request.userName);
   return caller.type === 'User' ? caller.user : undefined;
@@ -30,25 +30,27 @@ function namedRole({ request, services }: ConditionContext<{ readonly roleName: 
   return services.identities.role(request.roleName);
 }
 
+/** Tags of the user that a request is about. */
 export const ofUser = resourceTags(namedUser);
 
+/** Tags of the role that a request is about. */
 export const ofRole = resourceTags(namedRole);
 
-// The operations that have the following keys, and what they tell of, are those of IAM ("Actions, resources, and condition
-// keys for AWS Identity and Access Management", Service Authorization Reference).
+// The following keys apply to the same operations, and mean the same, as in IAM ("Actions, resources, and condition keys for
+// AWS Identity and Access Management", Service Authorization Reference).
 
 /** ARN of the managed policy that a request attaches or detaches. */
 export const namedPolicy = {
   'iam:PolicyARN': ({ request }: ConditionContext<{ readonly policyArn?: string }>) => request.policyArn,
 };
 
-/** ARN of the permissions boundary that a request sets, where it sets one. */
+/** ARN of the permissions boundary that a request sets, if any. */
 export const givenBoundary = {
   'iam:PermissionsBoundary': ({ request }: ConditionContext<{ readonly permissionsBoundary?: string }>) =>
     request.permissionsBoundary,
 };
 
-/** ARN of the permissions boundary that a user or role has. @param find the one that a request is about */
+/** ARN of the permissions boundary of a user or role. @param find finds the one that a request is about */
 function presentBoundary<Request>(find: (asked: ConditionContext<Request>) => User | Role | undefined) {
   const value = (asked: ConditionContext<Request>) => {
     const { boundary } = find(asked)?.record ?? {};
@@ -57,18 +59,20 @@ function presentBoundary<Request>(find: (asked: ConditionContext<Request>) => Us
   return { 'iam:PermissionsBoundary': value };
 }
 
+/** ARN of the permissions boundary of the user that a request is about. */
 export const boundaryOfUser = presentBoundary(namedUser);
 
+/** ARN of the permissions boundary of the role that a request is about. */
 export const boundaryOfRole = presentBoundary(namedRole);
 
-/** Of tags that a request brings. */
+/** Condition keys for the tags in a request. */
 export const givenTags = {
   'aws:RequestTag/': ({ request }: ConditionContext<TagRequest>, name: string) =>
     valueOf(request.tags ?? [], name),
   'aws:TagKeys': ({ request }: ConditionContext<TagRequest>) => request.tags?.map(({ key }) => key),
 };
 
-/** Of tags that a request takes away. */
+/** Condition keys for the tags that a request removes. */
 export const namedTags = {
   'aws:TagKeys': ({ request }: ConditionContext<{ readonly tagKeys: readonly string[] }>) => request.tagKeys,
 };

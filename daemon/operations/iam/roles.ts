@@ -167,7 +167,7 @@ export const roleOperations: readonly AnyOperation[] = [
   untagRole,
 ];
 
-/** The ARN of the role that a request names, also where there is none. */
+/** The ARN of the role that a request names, even if there is no such role. */
 export function roleArn({ roleName }: { readonly roleName: string }, { identities }: Services): string {
   return identities.role(roleName)?.arn ?? identityArn(identities.account, 'role', '/', roleName);
 }

@@ -150,7 +150,7 @@ export const userOperations: readonly AnyOperation[] = [
 ];
 
 /**
- * The ARN of the user that a request names, also where there is none; without a name the caller's own, as IAM has it.
+ * The ARN of the user that a request names, even if there is no such user. Without a name it is the caller's ARN, as in IAM.
  */
 export function userArn(
   { userName }: { readonly userName?: string },
@@ -161,7 +161,7 @@ export function userArn(
   return identities.user(userName)?.arn ?? identityArn(identities.account, 'user', '/', userName);
 }
 
-/** @throws ValidationException where the caller is no user */
+/** The calling user. @throws ValidationException if the caller is not a user */
 export function callingUser(caller: Caller): User {
   if (caller.type === 'User') return caller.user;
   throw new exceptions.ValidationException('Must specify userName when calling with non-User credentials');

@@ -1,5 +1,5 @@
-// AdoptKey: makes an object that is in the default token already a key. Nothing changes in the token: the record alone
-// makes it a key, so there is no intent, and a crash leaves either a key or an object as it was before.
+// AdoptKey: turns an object that is already in the default token into a key. Only a record is written, and nothing
+// changes in the token. So no intent is needed: after a crash the object either is a key or is what it was before.
 import { randomUUID } from 'node:crypto';
 import { exceptions } from '../../../proto/errors.js';
 import type { AdoptKeyRequest } from '../../../proto/generated/messages.js';
@@ -88,7 +88,10 @@ interface Examined {
   readonly shortfalls: string[];
 }
 
-/** @throws ValidationException that says what keeps the object from being adopted, AlreadyExistsException, HsmError */
+/**
+ * Finds the object that a request names, and checks that it can be adopted.
+ * @throws ValidationException that gives the reason if it cannot; AlreadyExistsException, HsmError
+ */
 async function examine(request: AdoptKeyRequest, services: Services): Promise<Examined> {
   const { keyUsage, tags } = request;
   try {
@@ -112,7 +115,10 @@ async function namedObject({ label, id }: AdoptKeyRequest, store: KeyStore): Pro
   return idOf(await store.inspect(match, [CKA_CLASS, CKA_ID]), `with the label '${label!}'`);
 }
 
-/** @throws AlreadyExistsException for an object of Keyhold's own, of a key, or of one that is being made */
+/**
+ * Checks that an object is not one of Keyhold's own, and belongs to no key, not even to one that is being made.
+ * @throws AlreadyExistsException
+ */
 function checkIsNoKey(id: ObjectId, { keyring: { records }, ownObjects }: Services): void {
   const hex = id.toString('hex');
   const named = `"objectId":"${hex}"`;
@@ -123,7 +129,10 @@ function checkIsNoKey(id: ObjectId, { keyring: { records }, ownObjects }: Servic
   throw new exceptions.AlreadyExistsException(`The object with CKA_ID ${hex} is Keyhold's already.`);
 }
 
-/** @throws ValidationException where the key does not do what its attributes say, HsmError where the HSM is not there */
+/**
+ * Tries the object out in its key usage.
+ * @throws ValidationException if it does not do what its attributes say; HsmError if the HSM is not available
+ */
 async function checkWorks(store: KeyStore, id: ObjectId, usage: KeyUsageEntry): Promise<void> {
   let reason = 'its public key is not that of its private key';
   try {

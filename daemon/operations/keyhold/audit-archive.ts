@@ -1,4 +1,4 @@
-// ArchiveAuditLog: old files of the audit log go to another folder.
+// ArchiveAuditLog: moves old files of the audit log to another folder, compressed.
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
 
 const archiveAuditLog = operation({

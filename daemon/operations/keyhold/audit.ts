@@ -1,4 +1,4 @@
-// QueryAudit: the newest records of the audit log that pass filters, for who may see them, from any machine.
+// QueryAudit: returns the newest records of the audit log that match filters, to permitted callers on any machine.
 import { exceptions } from '../../../proto/errors.js';
 import type { QueryAuditRequest } from '../../../proto/generated/messages.js';
 import { type Filter, filterSpecs } from '../../audit/query/filters.js';

@@ -1,5 +1,5 @@
-// MigrateKey: a key's home becomes another key store. No material leaves an HSM, so the key gets a new one there; what the
-// older ones encrypted they still decrypt, where they are.
+// MigrateKey: moves a key to another key store. Material never leaves an HSM, so the key gets new material in the new
+// store. Its older materials stay where they are, and still decrypt what they encrypted.
 import { exceptions } from '../../../proto/errors.js';
 import {
   checkState,
@@ -17,7 +17,7 @@ const migrateKey = operation({
   name: 'MigrateKey',
   service: 'keyhold',
   readOnly: false,
-  // To the key it is what a rotation is: another material encrypts from then on.
+  // For the key this is a rotation: new material encrypts from now on.
   permissions: [
     { action: 'keyhold:MigrateKey' },
     { action: 'kms:RotateKeyOnDemand', key: keyIdOrArn('keyId') },
@@ -26,7 +26,7 @@ const migrateKey = operation({
   auditedResponse: (response) => response,
   async handle({ request: { customKeyStoreId }, key, services: { keyring, records, stores, materials } }) {
     const { keyId } = key.record;
-    // A store that is not connected is told first.
+    // A store that is not connected is reported before anything else.
     stores.named(customKeyStoreId);
     checkMigratable(key, customKeyStoreId);
     if (key.record.customKeyStoreId === customKeyStoreId) {
@@ -50,13 +50,13 @@ const migrateKey = operation({
   },
 });
 
-/** A key's record with another home; its materials say that they are where they were. */
+/** A key's record in another key store. Each of its materials records the store that it stays in. */
 function movedTo(record: KeyRecord, customKeyStoreId: string | undefined): KeyRecord {
   return {
     ...record,
     customKeyStoreId,
     origin: customKeyStoreId === undefined ? 'AWS_KMS' : 'AWS_CLOUDHSM',
-    // Keys in custom key stores do not rotate by themselves, as at AWS.
+    // Keys in custom key stores do not rotate automatically, as in AWS KMS.
     rotation: customKeyStoreId === undefined ? record.rotation : undefined,
     materials: record.materials.map((material) => ({
       ...material,
@@ -65,7 +65,7 @@ function movedTo(record: KeyRecord, customKeyStoreId: string | undefined): KeyRe
   };
 }
 
-/** @throws UnsupportedOperationException that says why the key stays where it is, KMSInvalidStateException */
+/** Checks that a key can be migrated. @throws UnsupportedOperationException with the reason, KMSInvalidStateException */
 function checkMigratable(key: Key, customKeyStoreId: string | undefined): void {
   const { keySpec, origin, keyManager, multiRegion } = key.record;
   const refusal = (reason: string) =>

@@ -1,4 +1,4 @@
-// ExplainPolicy: what a request would be decided, from the code that decides requests.
+// ExplainPolicy: explains how a request would be decided, by running the code that decides requests.
 import { exceptions } from '../../../proto/errors.js';
 import type { ContextEntry, ExplainPolicyRequest, StringMap } from '../../../proto/generated/messages.js';
 import { type Caller, principalArn } from '../../identity/caller.js';
@@ -19,7 +19,7 @@ const decisions = {
   implicitDeny: 'IMPLICIT_DENY',
 } as const;
 
-/** @param table gives the operation table, which this operation stands in too */
+/** The operation ExplainPolicy. @param table returns the operation table, which contains this operation too */
 export function policyExplanationOperations(
   table: () => ReadonlyMap<string, AnyOperation>,
 ): readonly AnyOperation[] {
@@ -70,7 +70,7 @@ export function policyExplanationOperations(
   return [explainPolicy];
 }
 
-/** Tells where a policy names the caller's ARN and means somebody who had it before. */
+/** A sentence for a policy that names the caller's ARN but means a deleted principal that had it before; else empty. */
 function deletedSentence(caller: Caller, deleted: ReadonlyMap<string, string>): string {
   for (const arn of [caller.arn, principalArn(caller)]) {
     const id = deleted.get(arn);
@@ -81,7 +81,7 @@ function deletedSentence(caller: Caller, deleted: ReadonlyMap<string, string>): 
 }
 
 /**
- * The permission that an action is; some, such as kms:CreateAlias, are about a key and about something else.
+ * Finds the permission of an action. Some actions, such as kms:CreateAlias, have one for a key and one for another resource.
  * @throws ValidationException
  */
 function permissionFor(
@@ -109,7 +109,7 @@ function existingPrincipal(principal: string, { identities }: Services): Caller 
   );
 }
 
-/** What is given, and what is known of caller and key; what only a real request has is not made up. */
+/** The given condition keys, and those known of caller and key. Those that only a real request has are undefined. */
 function contextOf(
   given: readonly ContextEntry[],
   caller: Caller,
@@ -133,7 +133,7 @@ function contextOf(
 
 const contextPrefix = 'kms:encryptioncontext:';
 
-/** The encryption context that the given condition keys tell of. */
+/** The encryption context that the given condition keys describe. */
 function encryptionContext(given: readonly ContextEntry[]): StringMap {
   const context = Object.create(null) as StringMap;
   for (const { contextKeyName, contextKeyValues: [value = ''] = [] } of given)

@@ -77,7 +77,10 @@ const seedKey = operation({
 
 export const seedOperations: readonly AnyOperation[] = [seedKey];
 
-/** @throws ValidationException, UnsupportedOperationException, LimitExceededException, TagException */
+/**
+ * The record of a seeded key, still without its material.
+ * @throws ValidationException, UnsupportedOperationException, LimitExceededException, TagException
+ */
 function seededRecord(request: SeedKeyRequest, services: Services): KeyRecord {
   const { keyId, aliases = [], tags = [], description = '', enabled = true, rotationPeriodInDays } = request;
   const { keySpec, keyUsage } = checkCreateKey(request, services);
@@ -141,7 +144,7 @@ async function withImported(
   }
 }
 
-/** @throws AlreadyExistsException that says in what a key is not what the seed names */
+/** Checks that an existing key matches the seed. @throws AlreadyExistsException that lists the differences */
 async function checkIsAsSeeded(key: Key, request: SeedKeyRequest, services: Services): Promise<void> {
   const { record } = key;
   const differences: string[] = [];
@@ -169,7 +172,9 @@ async function checkIsAsSeeded(key: Key, request: SeedKeyRequest, services: Serv
   );
 }
 
-/** Whether a key's current material is this one, which only the HSM can tell. */
+/**
+ * Whether a key's current material has these bytes. Only the HSM can compare them, so they are imported and removed again.
+ */
 async function hasMaterial(record: KeyRecord, keyMaterial: Uint8Array, services: Services): Promise<boolean> {
   if (record.origin !== 'EXTERNAL') return false;
   const bare = { ...record, materials: [], pendingMaterial: undefined };

@@ -1,4 +1,4 @@
-// GetStatus: how the daemon is, for operators who are not on its machine.
+// GetStatus: the status of the daemon, for operators who are not on its machine.
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
 
 const getStatus = operation({

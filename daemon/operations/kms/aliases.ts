@@ -44,7 +44,7 @@ const updateAlias = operation({
   service: 'kms',
   readOnly: false,
   permissions: [
-    // Its present target may be in any state: an alias can always be led away from a key.
+    // The current target may be in any state: an alias can always be moved away from a key.
     { action: 'kms:UpdateAlias', key: aliasTarget, states: 'read' },
     { action: 'kms:UpdateAlias', key: newTarget, role: 'target' },
     {
@@ -119,10 +119,10 @@ const listAliases = operation({
 
 export const aliasOperations: readonly AnyOperation[] = [createAlias, updateAlias, deleteAlias, listAliases];
 
-/** An alias as it is listed. One of a service has no target and no dates before its key is made. */
+/** An alias in a list. A service's alias has no target and no dates until its key is made. */
 type ListedAlias = Pick<Alias, 'aliasName'> & Partial<Alias>;
 
-/** The aliases of the user and those of services, in the order of their names. */
+/** The user's aliases and those of services, ordered by name. */
 function* allAliases(keyring: Keyring, after: string): Iterable<ListedAlias> {
   const predefined = managedAliases.filter((aliasName) => aliasName > after && !keyring.alias(aliasName));
   let next = 0;
@@ -140,8 +140,8 @@ interface AliasRequest {
 }
 
 /**
- * The key that an alias is to refer to.
- * @throws what checkAliasName throws; ValidationException for an alias in its place; NotFoundException
+ * The key that an alias will refer to.
+ * @throws as checkAliasName; ValidationException if the target is an alias; NotFoundException
  */
 function newTarget({ aliasName, targetKeyId }: AliasRequest, { keyring }: Services): Key {
   checkAliasName(aliasName);
@@ -150,7 +150,7 @@ function newTarget({ aliasName, targetKeyId }: AliasRequest, { keyring }: Servic
   return keyring.findByKeyId(targetKeyId);
 }
 
-/** The key that an alias of the user's own names. @throws what checkAliasName throws; NotFoundException */
+/** The key that one of the user's aliases refers to. @throws as checkAliasName; NotFoundException */
 function aliasTarget({ aliasName }: Pick<AliasRequest, 'aliasName'>, services: Services): Key {
   checkAliasName(aliasName);
   return services.keyring.existing(existingAlias(aliasName, services).targetKeyId);
@@ -163,7 +163,7 @@ function existingAlias(aliasName: string, { keyring }: Services): Alias {
   return alias;
 }
 
-/** @throws ValidationException where programs that use the alias would find a key that does other things */
+/** Checks that programs that use the alias will find a key of the same kind. @throws ValidationException */
 function checkSameKind(from: KeyRecord, to: KeyRecord): void {
   const isSymmetric = ({ keySpec }: KeyRecord) => keySpec === 'SYMMETRIC_DEFAULT';
   if (from.keyUsage === to.keyUsage && isSymmetric(from) === isSymmetric(to)) return;
@@ -174,9 +174,9 @@ function checkSameKind(from: KeyRecord, to: KeyRecord): void {
 }
 
 /**
- * Checks the name of an alias of the user's own, with AWS's codes and texts.
- * @throws ValidationException without the prefix or with other characters, InvalidAliasNameException without a name,
- *   NotAuthorizedException, without a text, for a name of services
+ * Checks the name of a user's alias, with AWS's error codes and messages.
+ * @throws ValidationException if the prefix `alias/` is missing or a character is not allowed; InvalidAliasNameException if
+ *   nothing follows the prefix; NotAuthorizedException, with an empty message, for a service's alias
  */
 export function checkAliasName(aliasName: string): void {
   if (!aliasName.startsWith('alias/')) {
@@ -192,7 +192,7 @@ export function checkAliasName(aliasName: string): void {
     throw new exceptions.InvalidAliasNameException('A name must follow the prefix "alias/".');
 }
 
-/** @throws AlreadyExistsException */
+/** Checks that no alias has this name. @throws AlreadyExistsException */
 export function checkAliasIsFree(aliasName: string, { keyring }: Pick<Services, 'keyring'>): void {
   if (!keyring.alias(aliasName)) return;
   const arn = keyring.namer.aliasArn(aliasName);

@@ -1,3 +1,4 @@
+// CreateKey, and the checks that it shares with SeedKey and AdoptKey.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { exceptions } from '../../../proto/errors.js';
 import type { CreateKeyRequest, KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
@@ -139,7 +140,10 @@ interface CheckedCreateKey {
   readonly usage: KeyUsageEntry;
 }
 
-/** @throws ValidationException, UnsupportedOperationException, LimitExceededException */
+/**
+ * Checks a request, and returns its key spec and key usage with their table entries.
+ * @throws ValidationException, UnsupportedOperationException, LimitExceededException, TagException
+ */
 export function checkCreateKey(request: CreateKeyRequest, { keyring, limits }: Services): CheckedCreateKey {
   const { origin, customerMasterKeySpec, tags = [] } = request;
   if (request.keySpec && customerMasterKeySpec) {

@@ -101,7 +101,7 @@ const onSameKey: ConditionKeys<ReEncryptRequest> = {
       const source = ciphertextKey('sourceKeyId', 'sourceEncryptionAlgorithm')(request, services);
       return String(source.arn === services.keyring.find(request.destinationKeyId).arn);
     } catch (error) {
-      // A destination that there is not, or not yet: the key of a service is made on its first use.
+      // The destination does not exist, or not yet: the key of a service is made on its first use.
       if (error instanceof KeyError && error.code === 'not-found') return 'false';
       throw error;
     }

@@ -1,5 +1,5 @@
 // CreateCustomKeyStore, UpdateCustomKeyStore, DescribeCustomKeyStores, ConnectCustomKeyStore, DisconnectCustomKeyStore,
-// DeleteCustomKeyStore. They change records; the key stores follow what the records say.
+// DeleteCustomKeyStore. They change only records, which the key stores follow.
 import { randomBytes } from 'node:crypto';
 import { exceptions } from '../../../proto/errors.js';
 import type { ConnectionStateType, CustomKeyStoresListEntry } from '../../../proto/generated/messages.js';
@@ -14,7 +14,7 @@ import {
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
 import { page } from '../shared/paging.js';
 
-/** As a KeyStorePassword: the PIN comes from the source that the configuration names for the cluster. */
+/** A KeyStorePassword with this value means: the configuration names the source of the PIN for the cluster. */
 const fromConfiguration = 'from-configuration';
 
 const createCustomKeyStore = operation({
@@ -195,7 +195,7 @@ export const customKeyStoreOperations: readonly AnyOperation[] = [
   deleteCustomKeyStore,
 ];
 
-/** Why there are no keys in external key managers. */
+/** The error for requests about external key stores. */
 export function externalKeyStore() {
   return new exceptions.UnsupportedOperationException(
     'External key stores (EXTERNAL_KEY_STORE, Xks… parameters) are not available: Keyhold keeps its keys in PKCS#11 ' +
@@ -203,7 +203,7 @@ export function externalKeyStore() {
   );
 }
 
-/** A change that is checked at once, so that its refusal comes early, and again when its turn has come. */
+/** A change that is checked now, to refuse it early, and again when it is written. */
 function change(
   services: Services,
   customKeyStoreId: string,
@@ -235,7 +235,7 @@ function answer(entries: CustomKeyStoresListEntry[], truncated: boolean, nextMar
   return { response: { customKeyStores: entries, truncated, nextMarker } };
 }
 
-/** @returns base64; undefined where the password is in the configuration */
+/** Seals a password. @returns base64; undefined if the configuration names the source of the PIN */
 async function sealPassword(
   { secrets }: Services,
   customKeyStoreId: string,
@@ -259,7 +259,7 @@ function checkState(
   );
 }
 
-/** @throws CustomKeyStoreNameInUseException where another store has the name */
+/** Checks that no other custom key store has a name. @throws CustomKeyStoreNameInUseException */
 function checkName({ records }: Services, name: string, customKeyStoreId?: string): void {
   for (const other of customKeyStores(records)) {
     if (other.name !== name || other.customKeyStoreId === customKeyStoreId) continue;
@@ -284,7 +284,7 @@ function checkCluster({ records, stores }: Services, clusterId: string, customKe
   }
 }
 
-/** @throws ValidationException where the PIN is to come from the configuration, which names no source */
+/** Checks that the configuration names a source of the PIN, if it must. @throws ValidationException */
 function checkPasswordSource({ stores }: Services, clusterId: string, isNeeded: boolean): void {
   if (!isNeeded || stores.clusters.find(clusterId)?.hasPin !== false) return;
   throw new exceptions.ValidationException(

@@ -7,7 +7,7 @@ import { keyIdOrArn } from '../shared/key-resolvers.js';
 
 const secondsPerDay = 86_400;
 
-/** Days. */
+/** The waiting period in days; the longest one if the request names none. */
 function windowOf({ pendingWindowInDays }: ScheduleKeyDeletionRequest, limits: Services['limits']): number {
   return pendingWindowInDays ?? limits.longestPendingWindowInDays;
 }

@@ -1,5 +1,5 @@
-// Encapsulate and Decapsulate. No key can be of ML-KEM until a module that has it can be tested with, so what is left of them
-// is who may call them, on which key in which state, and the refusal.
+// Encapsulate and Decapsulate. There are no ML-KEM keys until there is a module to test them with. So these operations check
+// the permission of the caller and the state of the key, and then refuse.
 import { exceptions } from '../../../proto/errors.js';
 import { type Key, keySpecs } from '../../keys/index.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';

@@ -58,7 +58,10 @@ const revokeGrant = operation({
 
 export const grantRemovalOperations: readonly AnyOperation[] = [retireGrant, revokeGrant];
 
-/** @throws ValidationException, InvalidGrantIdException, NotFoundException */
+/**
+ * The grant that a request retires, named by its token or by key and ID.
+ * @throws ValidationException, InvalidGrantIdException, InvalidGrantTokenException, NotFoundException
+ */
 function retired(request: RetireGrantRequest, services: Services): Grant {
   const { grantToken, keyId, grantId } = request;
   if (grantToken !== undefined && keyId === undefined && grantId === undefined)
@@ -83,7 +86,10 @@ function idsOf(caller: Caller): string[] {
   return caller.type === 'AssumedRole' ? [principalId, caller.role.id] : [principalId];
 }
 
-/** Those whom the grant lets retire it, and the account's root; no policy can ("RetireGrant", API Reference). */
+/**
+ * Whether a principal may retire a grant: its retiring principal, a grantee that it allows to, and the account's root. No
+ * policy can allow it ("RetireGrant", API Reference).
+ */
 function mayRetire(
   { granteeId, retiringId, operations }: Grant,
   id: string,

@@ -36,7 +36,7 @@ const createGrant = operation({
   ],
   states: 'createGrant',
   audited: ['keyId', 'granteePrincipal', 'retiringPrincipal', 'operations', 'constraints', 'name'],
-  // The token is for whoever made the grant.
+  // Only the caller that made the grant gets its token.
   auditedResponse: ({ grantId }) => ({ grantId }),
   async handle({ request, key, services }) {
     const { grants, stores, internalKeys } = services;
@@ -118,7 +118,7 @@ const listRetirableGrants = operation({
 
 export const grantOperations: readonly AnyOperation[] = [createGrant, listGrants, listRetirableGrants];
 
-/** @throws InvalidGrantIdException */
+/** Checks the form of a grant ID, and returns it. @throws InvalidGrantIdException */
 export function checkGrantId(grantId: string): string {
   if (/^[0-9a-f]{64}$/.test(grantId)) return grantId;
   throw new exceptions.InvalidGrantIdException(
@@ -127,7 +127,9 @@ export function checkGrantId(grantId: string): string {
 }
 
 /**
- * @param given what the message calls something that is no ARN; undefined in ListRetirableGrants, which finds nobody then
+ * The unique ID of the principal with an ARN.
+ * @param given the parameter's name in the message about a value that is not an ARN; undefined: ListRetirableGrants, which
+ *   reports such a value as a principal that was not found
  * @throws InvalidArnException, NotFoundException
  */
 function principalId(arn: string, { identities }: Services, given: string | undefined): string {
@@ -144,11 +146,14 @@ function principalId(arn: string, { identities }: Services, given: string | unde
   throw new exceptions.InvalidArnException(`ARN ${problem}: ${arn}`);
 }
 
-/** What names a principal, whether there is one or not; a session's role stands without its path. */
+/** Well-formed ARNs of principals, existing or not. The ARN of a session has the role's name without its path. */
 const principalArn =
   /^arn:aws:(?:iam::[0-9]{12}:(?:root|(?:user|role)\/.+)|sts::[0-9]{12}:(?:assumed-role\/[^/]+|federated-user)\/[^/]+)$/;
 
-/** What a grant is to allow; undefined where its constraint is at fault, of which only those learn who may make grants. */
+/**
+ * What a grant would allow; undefined if its constraint is invalid. The handler reports that later, so that only callers
+ * that may make grants learn of it.
+ */
 function permissionsOf(
   { operations, constraints }: CreateGrantRequest,
   key: KeyRecord,
@@ -160,7 +165,7 @@ function permissionsOf(
   }
 }
 
-/** @throws UnsupportedOperationException for what would otherwise be ignored */
+/** Refuses service principals, which would otherwise be ignored. @throws UnsupportedOperationException */
 function refuseServices(
   request: Pick<CreateGrantRequest, 'granteeServicePrincipal' | 'retiringServicePrincipal'>,
 ): void {

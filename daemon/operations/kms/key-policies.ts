@@ -12,7 +12,7 @@ import { page } from '../shared/paging.js';
 import { keyPolicy, shownPolicy } from '../shared/policy-documents.js';
 import { keyIdOrArn } from '../shared/key-resolvers.js';
 
-/** A key has one policy, which AWS KMS gives this name. */
+/** The name of a key's only policy, as in AWS KMS. */
 const defaultName = 'default';
 
 const bypass = {
@@ -83,8 +83,8 @@ function checkName(policyName = defaultName): void {
 }
 
 /**
- * Refuses a policy with which the caller could not put another one.
- * @param record of the key, with that policy
+ * Refuses a key policy that would not let the caller change it again: the policy lockout safety check.
+ * @param record of the key, with the new policy
  * @throws MalformedPolicyDocumentException
  */
 export function checkLockout(

@@ -18,11 +18,12 @@ import type { Recorder } from '../../journal/recorder.js';
 
 const spec = { keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
 
-/** Days; a year, which nobody can change. */
+/** Days. The period of services' keys is fixed at one year. */
 const rotationPeriod = 365;
 
+/** Makes the keys of services. */
 export class ManagedKeys {
-  /** By service. */
+  /** Keys that are being made, by service. */
   readonly #making = new Map<string, Promise<Key>>();
 
   constructor(
@@ -30,15 +31,15 @@ export class ManagedKeys {
     private readonly recorder: Recorder,
   ) {}
 
-  /** The key as it will be, for the decision whether a caller may use it. It has no material, and its id is unknown. */
+  /** The key as it will be made, to decide whether a caller may use it. Its ID and material are placeholders. */
   prospective(service: string): Key {
     const material = { materialId: '0'.repeat(64), objectId: '0'.repeat(32), createdAt: 0 };
     return new Key(this.#record(service, '*', material), this.services.keyring.namer);
   }
 
   /**
-   * Makes the key and alias of a service. Requests that come meanwhile wait for the same key; after a crash there is
-   * either all of it or, once the next start has undone the intent, nothing.
+   * Makes the key and alias of a service. Concurrent requests wait for the same key. After a crash either both exist, or the
+   * next start undoes the intent and neither does.
    * @throws HsmError, StoreError, AuditError
    */
   make(service: string): Promise<Key> {

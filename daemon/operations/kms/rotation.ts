@@ -15,7 +15,7 @@ import { type AnyOperation, operation, type Services } from '../../pipeline/oper
 import { page } from '../shared/paging.js';
 import { keyIdOrArn } from '../shared/key-resolvers.js';
 
-/** Days; a year, where the limits let it be one. */
+/** The rotation period in days: the request's, else a year or the nearest period that the limits allow. */
 function periodOf({ rotationPeriodInDays }: EnableKeyRotationRequest, limits: Services['limits']): number {
   const { shortestRotationPeriodInDays: shortest, longestRotationPeriodInDays: longest } = limits;
   return rotationPeriodInDays ?? Math.max(shortest, Math.min(365, longest));
@@ -43,7 +43,7 @@ const enableKeyRotation = operation({
       const { record } = keyring.existing(key.record.keyId);
       const { rotation } = record;
       const { rotationPeriodInDays: wanted = rotation?.periodInDays } = request;
-      // As at AWS KMS a rotation that is enabled goes on, with its date, unless the request has another period.
+      // As in AWS KMS, a rotation that is already enabled keeps its date unless the request has another period.
       if (rotation && wanted === rotation.periodInDays) return [];
       return [putKey({ ...record, rotation: rotationFrom(now, periodOf(request, limits)) })];
     };
@@ -59,7 +59,7 @@ const disableKeyRotation = operation({
   states: 'scheduleRotation',
   audited: ['keyId'],
   handle({ key, services: { keyring } }) {
-    // An asymmetric or HMAC key has no rotation to disable, and AWS KMS says so by success.
+    // An asymmetric or HMAC key has no rotation to disable: AWS KMS reports success.
     if (key.record.keySpec === 'SYMMETRIC_DEFAULT') checkRotatable(key);
     return {
       response: {},
@@ -76,9 +76,9 @@ const getKeyRotationStatus = operation({
   states: 'rotationStatus',
   audited: ['keyId'],
   handle({ key }) {
-    // Keys that cannot rotate have none ("GetKeyRotationStatus", API Reference: "always false").
+    // Keys that cannot rotate have no rotation ("GetKeyRotationStatus", API Reference: "always false").
     const { deletion, rotation } = key.record;
-    // A key that is pending deletion keeps its rotation, in case that the deletion is cancelled.
+    // A key that is pending deletion keeps its rotation, in case the deletion is cancelled.
     const shown = deletion || !isRotatable(key.record) ? undefined : rotation;
     const response = {
       keyId: key.arn,
@@ -90,7 +90,7 @@ const getKeyRotationStatus = operation({
   },
 });
 
-/** Seconds before an automatic rotation in which AWS KMS takes none on demand ("RotateKeyOnDemand", API Reference). */
+/** Seconds before an automatic rotation in which AWS KMS refuses one on demand ("RotateKeyOnDemand", API Reference). */
 const quietPeriod = 20 * 60;
 
 const rotateKeyOnDemand = operation({
@@ -162,7 +162,7 @@ export const rotationOperations: readonly AnyOperation[] = [
   listKeyRotations,
 ];
 
-/** Makes current what was imported for it. */
+/** Makes the imported material that waits for a rotation the current one. */
 function rotateToImported(key: Key, { keyring }: Services, check: (key: Key) => void) {
   const { keyId } = key.record;
   const rotate = (now: Key) => {

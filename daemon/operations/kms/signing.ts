@@ -7,7 +7,7 @@ import { asBuffer, stopIfDryRun } from '../shared/request-parts.js';
 import { type AnyOperation, type ConditionKeys, operation } from '../../pipeline/operation.js';
 import { keyIdOrAlias } from '../shared/key-resolvers.js';
 
-/** What the two operations say of a message and its signature. */
+/** The parameters that Sign and Verify share. */
 type SignatureRequest = Pick<SignRequest, 'signingAlgorithm' | 'message' | 'messageType'>;
 
 const ofSignatures: ConditionKeys<SignatureRequest & Pick<SignRequest, 'keyId'>> = {
@@ -16,7 +16,10 @@ const ofSignatures: ConditionKeys<SignatureRequest & Pick<SignRequest, 'keyId'>>
   'kms:MessageType': ({ request }) => request.messageType ?? 'RAW',
 };
 
-/** What the HSM signs, and how. @throws ServiceError, KeyError where the key, the algorithm or the message does not fit */
+/**
+ * The bytes that the HSM signs, and the mechanism.
+ * @throws ServiceError, KeyError if key, algorithm and message do not fit together
+ */
 function inputOf(key: Key, { signingAlgorithm, message, messageType }: SignatureRequest) {
   const algorithm = algorithmOf(key, 'signing', signingAlgorithm);
   const { keySpec } = key.record;

@@ -79,8 +79,8 @@ const listResourceTags = operation({
 export const tagOperations: readonly AnyOperation[] = [tagResource, untagResource, listResourceTags];
 
 /**
- * Checks the tags of a request, with AWS's codes and texts.
- * @throws TagException for reserved or repeated tag keys, and for more than a key may have
+ * Checks the tags of a request, with AWS's error codes and messages.
+ * @throws TagException for reserved or repeated tag keys, and for more tags than a key may have
  */
 export function checkTags(tags: readonly Tag[], { tagsPerKey }: Services['limits']): void {
   const tagKeys = tags.map(({ tagKey }) => tagKey);

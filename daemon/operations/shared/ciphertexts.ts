@@ -1,5 +1,5 @@
-// How a key's ciphertexts are made and taken apart: blobs of symmetric keys, which carry key and material and are bound
-// to an encryption context, and the bare ciphertexts of RSA keys.
+// Encodes and decodes ciphertexts. The blob of a symmetric key names its key and material, and is bound to an encryption
+// context. The ciphertext of an RSA key is bare.
 import { exceptions, ServiceError } from '../../../proto/errors.js';
 import type {
   DryRunModifierType,
@@ -20,31 +20,34 @@ import { encodeBlob } from '../../../proto/formats/ciphertext.js';
 import { canonicalContext } from '../../../proto/formats/encryption-context.js';
 import { requireBlob, requireCiphertext } from './key-resolvers.js';
 
-/** One key, algorithm and context, for one message. */
+/** The key, algorithm and additional data for one message. */
 interface Side {
   readonly cipherKey: CipherKey;
   /** Additional authenticated data. */
   readonly aad: Buffer;
   readonly algorithm: EncryptionAlgorithmSpec;
-  /** Of symmetric keys, as responses show it. */
+  /** Of symmetric keys: the material ID that responses show. */
   readonly materialId: string | undefined;
 }
 
+/** Key and parameters that encrypt one message. */
 export interface EncryptingSide extends Side {
   /** Bytes. */
   readonly maxPlaintext: number;
+  /** Encodes the HSM's ciphertext for clients. */
   encode(message: Ciphertext): Buffer;
 }
 
+/** Key and parameters that decrypt one message. */
 export interface DecryptingSide extends Side {
   readonly message: Ciphertext;
-  /** Where the material lives, which may be another store than that of its key now. */
+  /** The key store of the material. After a migration it may differ from that of the key. */
   readonly holder: MaterialLocation;
 }
 
 const noBytes = Buffer.alloc(0);
 
-/** @throws InvalidKeyUsageException, ValidationException */
+/** Prepares an encryption with a key's current material. @throws InvalidKeyUsageException, ValidationException */
 export function encryptingSide(
   key: Key,
   algorithm: EncryptionAlgorithmSpec = 'SYMMETRIC_DEFAULT',
@@ -66,7 +69,11 @@ export function encryptingSide(
   };
 }
 
-/** @throws InvalidKeyUsageException, ValidationException, IncorrectKeyException, InvalidCiphertextException */
+/**
+ * Prepares a decryption with the material that made the ciphertext.
+ * @throws InvalidKeyUsageException, ValidationException, IncorrectKeyException, InvalidCiphertextException,
+ *   KMSInvalidStateException if the token does not hold the material
+ */
 export function decryptingSide(
   key: Key,
   algorithm: EncryptionAlgorithmSpec = 'SYMMETRIC_DEFAULT',
@@ -86,7 +93,7 @@ export function decryptingSide(
   const material = key.material(blob.materialId);
   const symmetric = material?.symmetric;
   if (symmetric?.cipherKey.suite !== blob.suite) {
-    // The caller is told what every failed decryption is told; the log and health say more.
+    // The caller gets the error of every failed decryption; the log and the health report say more.
     const cause = material ? undefined : new UnknownMaterial(blob.keyId, blob.materialId);
     throw new ServiceError('InvalidCiphertextException', '', { cause });
   }
@@ -97,7 +104,7 @@ export function decryptingSide(
   return { cipherKey, aad, algorithm, materialId: blob.materialId, message: blob, holder };
 }
 
-/** An older material that its token does not hold; only what it encrypted is lost. */
+/** The error for an older material that its token does not hold. Only what it encrypted is lost. */
 function missingMaterial(key: Key, { materialId }: Material) {
   return new exceptions.KMSInvalidStateException(
     `${key.arn} is unavailable. The HSM does not hold, or is not connected with, the key material ${materialId} that made ` +
@@ -107,8 +114,8 @@ function missingMaterial(key: Key, { materialId }: Material) {
 
 /**
  * The current material of a key that makes data keys.
- * @param made what it is to make, for the message
- * @throws InvalidKeyUsageException where it is not symmetric
+ * @param made what is to be generated, for the message
+ * @throws InvalidKeyUsageException if the key is not symmetric
  */
 export function symmetricMaterial(
   key: Key,
@@ -125,16 +132,16 @@ interface DecryptingRequest {
   readonly dryRunModifiers?: readonly DryRunModifierType[];
 }
 
-/** Whether a dry run is about permissions alone. */
+/** Whether a dry run checks only permissions. */
 export function ignoresCiphertext({ dryRun, dryRunModifiers }: DecryptingRequest): boolean {
   return dryRun === true && dryRunModifiers?.includes('IGNORE_CIPHERTEXT') === true;
 }
 
 /**
- * Checks the key that a request names for decryption. For a symmetric ciphertext a key of another kind is just another key
- * than the one that encrypted it, as at AWS KMS.
- * @param algorithm of the request; left out: SYMMETRIC_DEFAULT
- * @throws IncorrectKeyException; InvalidCiphertextException where the ciphertext is none of a symmetric key
+ * Checks the key that a request names for decryption. For a symmetric ciphertext, a key of another kind counts as a wrong
+ * key, as in AWS KMS.
+ * @param algorithm of the request; undefined: SYMMETRIC_DEFAULT
+ * @throws IncorrectKeyException; InvalidCiphertextException if the ciphertext is not that of a symmetric key
  */
 export function checkDecryptingKey(
   { record }: Key,
@@ -154,7 +161,7 @@ function incorrectKey() {
   );
 }
 
-/** What a ciphertext is bound to: the blob's header, and the canonical encryption context. */
+/** The additional authenticated data of a blob: its header, then the canonical encryption context. */
 export function authenticated(header: Buffer, context: StringMap | undefined): Buffer {
   const canonical = canonicalContext(context);
   return canonical.length === 0 ? header : Buffer.concat([header, canonical]);

@@ -6,7 +6,7 @@ import type { ConditionContext, ConditionKeys } from '../../pipeline/operation.j
 /** No service of AWS makes, lists or revokes grants for its users here. */
 export const notForService = { 'kms:GrantIsForAWSResource': () => 'false' };
 
-/** Of a grant's constraint: what it is, and its encryption context. */
+/** Condition keys for a grant's constraint: its type and its encryption context. */
 export function constraintConditions<Request>(
   read: (asked: ConditionContext<Request>) => Constraint | undefined,
 ): ConditionKeys<Request> {
@@ -19,6 +19,7 @@ export function constraintConditions<Request>(
   };
 }
 
+/** Condition keys of CreateGrant. */
 export const createGrantConditions: ConditionKeys<CreateGrantRequest> = {
   ...notForService,
   ...constraintConditions(({ request }) => suppliedConstraints(request.constraints)[0]),

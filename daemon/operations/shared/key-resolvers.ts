@@ -1,16 +1,16 @@
-// How operations name the key that a permission is about.
+// Resolvers find the key that a permission is about.
 import { exceptions } from '../../../proto/errors.js';
 import { type CiphertextBlob, decodeBlob } from '../../../proto/formats/ciphertext.js';
 import type { Key, Material } from '../../keys/index.js';
 import type { Services } from '../../pipeline/operation.js';
 
-/** Key ID, key ARN, alias name or alias ARN, as cryptographic operations take it. */
+/** Resolves a key ID, key ARN, alias name or alias ARN, as cryptographic operations accept. @param field of the request */
 export function keyIdOrAlias<Name extends string>(field: Name) {
   return (request: Readonly<Record<Name, string>>, { keyring }: Services): Key =>
     keyring.find(request[field]);
 }
 
-/** Key ID or key ARN, as management operations take it. */
+/** Resolves a key ID or key ARN, as management operations accept. @param field of the request */
 export function keyIdOrArn<Name extends string>(field: Name) {
   return (request: Readonly<Record<Name, string>>, { keyring }: Services): Key =>
     keyring.findByKeyId(request[field]);
@@ -21,8 +21,8 @@ interface CiphertextRequest {
 }
 
 /**
- * The key that a request names, else the one that made its ciphertext.
- * @param field of the request, in which the key may be named in any form
+ * Resolves the key that a request names, or else the key that made its ciphertext.
+ * @param field of the request that may name the key, in any form
  * @param algorithm field of the request; only ciphertexts of SYMMETRIC_DEFAULT say which key made them
  */
 export function ciphertextKey<Name extends string, Algorithm extends string>(
@@ -45,13 +45,13 @@ export function ciphertextKey<Name extends string, Algorithm extends string>(
   };
 }
 
-/** The material that made a symmetric ciphertext; undefined: the request has none of this key. */
+/** The material that made a symmetric ciphertext; undefined if the request has no ciphertext of this key. */
 export function ciphertextMaterial({ ciphertextBlob }: CiphertextRequest, key: Key): Material | undefined {
   const blob = ciphertextBlob && decodeBlob(requireCiphertext({ ciphertextBlob }));
   return blob?.keyId === key.record.keyId ? key.material(blob.materialId) : undefined;
 }
 
-/** What Decrypt and ReEncrypt say when no key is named and there is none that the caller may use. */
+/** The error of Decrypt and ReEncrypt if no key is named, and the ciphertext's key does not exist or is denied. */
 export function noSuchKeyOrNoAccess() {
   return new exceptions.AccessDeniedException(
     'The ciphertext refers to a customer master key that does not exist, does not exist in this region, ' +
@@ -59,14 +59,17 @@ export function noSuchKeyOrNoAccess() {
   );
 }
 
-/** @throws ValidationException without a blob, InvalidCiphertextException where it is none of ours */
+/**
+ * Decodes the ciphertext blob of a request.
+ * @throws ValidationException if there is none, InvalidCiphertextException if it is not a blob of Keyhold
+ */
 export function requireBlob({ ciphertextBlob }: CiphertextRequest): CiphertextBlob {
   const blob = decodeBlob(requireCiphertext({ ciphertextBlob }));
   if (!blob) throw new exceptions.InvalidCiphertextException('');
   return blob;
 }
 
-/** @throws ValidationException without one */
+/** The ciphertext of a request, without a copy. @throws ValidationException if there is none */
 export function requireCiphertext({ ciphertextBlob }: CiphertextRequest): Buffer {
   if (!ciphertextBlob) throw new exceptions.ValidationException('CiphertextBlob is required.');
   return Buffer.from(ciphertextBlob.buffer, ciphertextBlob.byteOffset, ciphertextBlob.length);

@@ -1,22 +1,24 @@
-// Lists in pages. A marker is the name of the last item shown, so it holds while items come and go, bound to the list that
-// it came from: one of another operation, key or filter is refused.
+// Lists in pages. A marker names the last item shown, so it stays valid while items are added and removed. It is bound to
+// its list: a marker from another operation, key or filter is refused.
 import { createHash } from 'node:crypto';
 import { shapeByName } from '../../../proto/schema/descriptor.js';
 import { exceptions } from '../../../proto/errors.js';
 import type { AnyOperation } from '../../pipeline/operation.js';
 
+/** One page of a list. */
 export interface Page<Item> {
   readonly items: Item[];
   readonly truncated: boolean;
+  /** Name of the last item; undefined if no more follow. */
   readonly nextMarker: string | undefined;
 }
 
-/** Items of a page where a request of IAM does not say it. */
+/** Default number of items on a page of IAM's lists. */
 const iamPageLength = 100;
 
 /**
  * One page of an ordered list.
- * @param list gives the items after a name, in the order of their names
+ * @param list returns the items after a name, ordered by name
  */
 export function page<Item>(
   request: { readonly limit?: number; readonly marker?: string },
@@ -36,7 +38,7 @@ export function page<Item>(
 
 /**
  * One page of the users, roles or policies whose path begins with a prefix, as IAM lists them.
- * @param list gives all that come after a name, in the order of their names
+ * @param list returns all that come after a name, ordered by name
  */
 export function pageUnderPath<Item extends { readonly record: { readonly path: string } }>(
   request: { readonly pathPrefix?: string; readonly limit?: number; readonly marker?: string },
@@ -50,8 +52,8 @@ export function pageUnderPath<Item extends { readonly record: { readonly path: s
 }
 
 /**
- * An entry of the operation table whose handler sees names where clients see markers; the entry itself where it lists
- * nothing.
+ * Wraps an entry of the operation table so that its handler sees names where clients see markers. An operation without
+ * markers is returned as it is.
  */
 export function withMarkers(entry: AnyOperation): AnyOperation {
   if (!shapeByName.get(entry.name)?.request.byName.has('marker')) return entry;
@@ -72,7 +74,7 @@ export function withMarkers(entry: AnyOperation): AnyOperation {
 
 const ofThePage = new Set(['limit', 'marker', 'grantTokens']);
 
-/** What a request lists, whichever page of it. */
+/** Identifies the list that a request asks for, whatever the page. */
 function listOf(name: string, request: Readonly<Record<string, unknown>>): string {
   const filter = Object.entries(request).filter(([field]) => !ofThePage.has(field));
   return JSON.stringify([name, ...filter.sort(([a], [b]) => (a < b ? -1 : 1))]);
@@ -80,7 +82,7 @@ function listOf(name: string, request: Readonly<Record<string, unknown>>): strin
 
 const digestLength = 12;
 
-// Not keyed: a marker that somebody makes up shows nothing that the list from its beginning does not show.
+// No secret is needed: a forged marker shows nothing that the list does not show from its beginning.
 function digestOf(list: string, name: string): Buffer {
   return createHash('sha256').update(`${list}\0${name}`).digest().subarray(0, digestLength);
 }

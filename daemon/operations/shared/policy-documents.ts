@@ -1,4 +1,4 @@
-// Policy documents that keys and identities bear, checked when they are put.
+// Checks the policy documents of keys and identities when they are set, and shows them.
 import type { Identities } from '../../identity/identities.js';
 import type { RoleRecord } from '../../identity/records.js';
 import type { KeyRecord } from '../../keys/index.js';
@@ -24,8 +24,8 @@ export function checkIdentityPolicy(document: string): void {
 }
 
 /**
- * What a role's record keeps of a trust policy: the document, and the unique ids that its names stand for now. Whoever
- * is made later under one of those names is not meant.
+ * Checks a trust policy, and returns what a role's record stores of it: the document, and the unique IDs of the
+ * principals that it names. A principal that is created later with one of these names is not meant.
  * @throws MalformedPolicyDocumentException, LimitExceededException
  */
 export function trustOf(
@@ -38,8 +38,8 @@ export function trustOf(
 }
 
 /**
- * What a key's record keeps of its policy, as `trustOf` of a role's.
- * @param document undefined: the default one
+ * Checks a key policy, and returns what a key's record stores of it, as `trustOf` does for a role.
+ * @param document undefined: the default key policy
  * @throws MalformedPolicyDocumentException, LimitExceededException
  */
 export function keyPolicy(
@@ -55,8 +55,8 @@ export function keyPolicy(
 }
 
 /**
- * The names in a policy whose principals were deleted, and the unique ids that they stood for. Somebody else may have such a
- * name by now, and is not meant.
+ * The ARNs in a policy whose principals were deleted, with the unique IDs of those. Another principal may have such an
+ * ARN by now, and is not meant.
  */
 export function deletedPrincipals(
   bindings: Bindings | undefined,
@@ -73,7 +73,7 @@ export function deletedPrincipals(
 }
 
 /**
- * A policy as it is shown: as it was put, but for the unique ids in the place of principals that were deleted, as at AWS
+ * A policy as responses show it: as it was set, except that unique IDs replace deleted principals, as in AWS
  * (IAM User Guide, "AWS JSON policy elements: Principal").
  */
 export function shownPolicy(text: string, bindings: Bindings | undefined, identities: Identities): string {

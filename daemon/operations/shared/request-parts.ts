@@ -1,7 +1,7 @@
 // Parts that the requests of several cryptographic operations share: dry run, recipient, bytes.
 import { exceptions } from '../../../proto/errors.js';
 
-/** @throws DryRunOperationException where the request is a dry run, which has come as far as it goes */
+/** Ends a dry run, after its checks. @throws DryRunOperationException if the request is a dry run */
 export function stopIfDryRun(request: { readonly dryRun?: boolean }): void {
   if (!request.dryRun) return;
   throw new exceptions.DryRunOperationException(
@@ -9,7 +9,7 @@ export function stopIfDryRun(request: { readonly dryRun?: boolean }): void {
   );
 }
 
-/** @throws UnsupportedOperationException where the request carries an attestation document */
+/** Refuses a request for an enclave. @throws UnsupportedOperationException if it carries an attestation document */
 export function refuseRecipient(request: { readonly recipient?: object }): void {
   if (request.recipient === undefined) return;
   throw new exceptions.UnsupportedOperationException(

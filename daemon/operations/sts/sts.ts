@@ -15,15 +15,16 @@ import {
 } from '../../pipeline/operation.js';
 import { checkIdentityPolicy } from '../shared/policy-documents.js';
 
-/** Seconds that a session lasts at most which was assumed from another one ("role chaining"). */
+/** Longest duration, in seconds, of a session that was assumed from another session ("role chaining"). */
 const chainedDuration = 3_600;
-/** Seconds of temporary credentials of GetSessionToken. */
+/** Default duration of the credentials of GetSessionToken, in seconds. */
 const defaultDuration = 43_200;
+/** Longest durations of the credentials of GetSessionToken, in seconds: for a user, and for the root. */
 const userDuration = 129_600;
 const rootDuration = 3_600;
 const tagsPerSession = 50;
 
-/** Those of STS, and those about tags: of the session that is to be made, and of the role. */
+/** Condition keys of STS, and those about tags: of the new session, and of the role. */
 const conditionKeys: ConditionKeys<AssumeRoleRequest> = {
   'sts:RoleSessionName': ({ request }) => request.roleSessionName,
   'sts:ExternalId': ({ request }) => request.externalId,
@@ -48,7 +49,7 @@ function roleTag(
   return valueOf(services.identities.roleByArn(request.roleArn)?.record.tags ?? [], name);
 }
 
-/** The last tag of a key counts. */
+/** If a tag key appears twice, the last tag counts. */
 function valueOf(tags: readonly IdentityTag[], name: string): string | undefined {
   return tags.findLast(({ key }) => key.toLowerCase() === name)?.value;
 }
@@ -85,7 +86,7 @@ const assumeRole = operation({
     const { identities, sessions } = services;
     rejectUnsupportedParameters(request);
     const { roleArn, roleSessionName, policy } = request;
-    // The trust policy has let the caller in, so there is such a role.
+    // The trust policy has allowed the caller, so the role exists.
     const role = identities.roleByArn(roleArn)!;
     if (policy !== undefined) checkIdentityPolicy(policy);
     const issuedAt = Math.floor(Date.now() / 1000);
@@ -116,7 +117,7 @@ const getCallerIdentity = operation({
   name: 'GetCallerIdentity',
   service: 'sts',
   readOnly: true,
-  // It takes no permission, and none can be denied ("GetCallerIdentity", AWS STS API Reference).
+  // It needs no permission, and cannot be denied ("GetCallerIdentity", AWS STS API Reference).
   permissions: [],
   audited: [],
   handle: ({ caller: { principalId, account, arn } }) => ({
@@ -128,7 +129,7 @@ const getSessionToken = operation({
   name: 'GetSessionToken',
   service: 'sts',
   readOnly: true,
-  // It takes no permission ("GetSessionToken", AWS STS API Reference).
+  // It needs no permission ("GetSessionToken", AWS STS API Reference).
   permissions: [],
   audited: ['durationSeconds'],
   auditedResponse: ({ credentials }) => ({
@@ -142,7 +143,7 @@ const getSessionToken = operation({
       throw new exceptions.AccessDeniedException(
         'GetSessionToken is for access keys: sign the request, and do not rely on a client certificate.',
       );
-    // Of the root they last an hour, whatever was asked for.
+    // The root's credentials last at most an hour, whatever the request asks for.
     const longest = caller.type === 'Root' ? rootDuration : userDuration;
     const issuedAt = Math.floor(Date.now() / 1000);
     const expiration = issuedAt + Math.min(durationSeconds ?? defaultDuration, longest);
@@ -158,7 +159,7 @@ function trust({ roleArn }: AssumeRoleRequest, { identities }: Services): RoleRe
   return identities.roleByArn(roleArn)?.record;
 }
 
-/** @throws UnsupportedOperationException for what would otherwise be ignored */
+/** Refuses parameters that would otherwise be ignored. @throws UnsupportedOperationException */
 function rejectUnsupportedParameters(request: AssumeRoleRequest): void {
   const { serialNumber, tokenCode, sourceIdentity, providedContexts } = request;
   refuseGiven('AssumeRole', {
@@ -190,7 +191,7 @@ function duration({ durationSeconds = 3_600 }: AssumeRoleRequest, caller: Caller
   return durationSeconds;
 }
 
-/** @throws NoSuchEntityException for a policy that there is not */
+/** @throws NoSuchEntityException for a policy that does not exist */
 function sessionPolicies(
   { policyArns = [] }: AssumeRoleRequest,
   { identities }: Services,
@@ -202,7 +203,7 @@ function sessionPolicies(
   });
 }
 
-/** The tags that go from the caller's session to those that it assumes. */
+/** The tags that the caller's session passes on to sessions that are assumed from it. */
 function transitiveTags(caller: Caller): readonly IdentityTag[] {
   if (caller.type !== 'AssumedRole') return [];
   const { tags, transitiveTagKeys } = caller.session;
