@@ -1,4 +1,4 @@
-// keyhold audit archive against a daemon: what is left is verified, started and sent on; a file too many is missed.
+// keyhold audit archive on a daemon: the rest of the log verifies, starts and reaches sinks; any other missing file is noticed.
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ t.teardown(() => rmSync(to, { recursive: true }));
 const folder = join(daemon.home, 'audit');
 const files = () => readdirSync(folder).sort();
 
-/** Events of a name in the files that are left. */
+/** Events with a name in the remaining files. */
 function events(name: string): unknown[] {
   const lines = files().flatMap((file) => readFileSync(join(folder, file), 'utf8').trim().split('\n'));
   return lines
@@ -53,7 +53,7 @@ await t.test('a running daemon archives its log', async (t) => {
   });
 });
 
-await t.test('what cannot be is refused', async (t) => {
+await t.test('invalid requests are refused', async (t) => {
   const archive = (...args: string[]) => daemon.cli(['audit', 'archive', ...args]);
   t.match(await archive('--before', 'yesterday', '--to', to), { code: 2, stderr: /it takes a date/ });
   t.match(await archive('--before', '90d', '--to', join(to, 'nothing')), {
@@ -67,7 +67,7 @@ await t.test('what cannot be is refused', async (t) => {
   });
 });
 
-await t.test('the daemon starts with what is left, also after a kill', async (t) => {
+await t.test('the daemon starts with the remaining files, even after a kill', async (t) => {
   await daemon.stop('SIGKILL');
   await daemon.start();
   await fill();
@@ -75,7 +75,7 @@ await t.test('the daemon starts with what is left, also after a kill', async (t)
   t.match(await daemon.admin('audit-verify'), { code: 0, stdout: /truncation checked/ });
 });
 
-await t.test('a file that is taken away without a record is missed', async (t) => {
+await t.test('a file that is removed without a record is noticed', async (t) => {
   const [first] = files();
   const kept = join(to, 'kept');
   t.ok(files().length > 1, files().join());

@@ -1,4 +1,4 @@
-// keyhold audit query and verify on the log of a real daemon, and the events of the daemon's own acts.
+// keyhold audit query and verify on the log of a real daemon, and the events of the daemon's own actions.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';

@@ -1,10 +1,10 @@
-// keyhold audit query and tail through the daemon, for who may.
+// keyhold audit query and tail through the daemon, for callers with the permission.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { TestDaemon } from '../../support/daemon.js';
 
-void t.test('the audit log is read through the daemon by who may, in pages', async (t) => {
+void t.test('callers with the permission read the audit log through the daemon, in pages', async (t) => {
   const daemon = await TestDaemon.start(t);
   const root = await daemon.connect();
   t.teardown(() => root.close());
@@ -44,7 +44,7 @@ void t.test('the audit log is read through the daemon by who may, in pages', asy
   const text = `[auditor]\naws_access_key_id = ${accessKey.accessKeyId}\naws_secret_access_key = ${accessKey.secretAccessKey}\n`;
   const credentials = join(daemon.home, 'auditor-credentials');
   writeFileSync(credentials, text);
-  // As on a machine that has no home of the daemon.
+  // As on a machine without the daemon's home.
   const env = { AWS_SHARED_CREDENTIALS_FILE: credentials, AWS_PROFILE: 'auditor', KEYHOLD_HOME: '' };
   const tail = ['audit', 'tail', '-n', '2'];
   t.match(await daemon.cli([...tail, '--remote'], { env }), { code: 1, stderr: /AccessDenied.*QueryAudit/ });

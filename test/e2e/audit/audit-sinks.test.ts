@@ -38,7 +38,7 @@ async function encryptMany(client: Client, keyId: string, count: number): Promis
   await Promise.all(Array.from({ length: count }, () => client.encrypt({ keyId, plaintext })));
 }
 
-/** All records of the log came, in order, as they are. */
+/** Checks that all records of the log arrived, in order and unchanged. */
 function isComplete(t: Test, daemon: TestDaemon, { messages, sequences, faults }: SyslogReceiver): void {
   const lines = readLog(join(daemon.home, 'audit'));
   t.strictSame(faults, []);
@@ -55,7 +55,7 @@ function isComplete(t: Test, daemon: TestDaemon, { messages, sequences, faults }
 }
 
 void t.test(
-  'all that is recorded arrives, over an absent, a stalling and a resetting receiver, kill -9 and a stop',
+  'every record arrives despite an absent, a stalling and a resetting receiver, kill -9 and a stop',
   async (t) => {
     const receiver = new SyslogReceiver(certificate);
     await receiver.start();
@@ -104,7 +104,7 @@ void t.test(
 );
 
 void t.test(
-  'SIGHUP takes up sinks; it and what it refuses are recorded, by names and not by values',
+  'SIGHUP applies changed sinks; reloads and refusals are recorded with names, without values',
   async (t) => {
     const receiver = new SyslogReceiver(certificate);
     await receiver.start();

@@ -14,7 +14,7 @@ interface Recorded {
   readonly serviceEventDetails?: { readonly count: number; readonly operations?: Record<string, number> };
 }
 
-/** How many requests of a kind the records tell of. */
+/** Number of requests of a kind according to the records. */
 function told(daemon: TestDaemon, errorCode: string, operation?: string): number {
   return (daemon.auditRecords() as unknown as Recorded[])
     .filter((record) => record.errorCode === errorCode)
@@ -27,7 +27,7 @@ function told(daemon: TestDaemon, errorCode: string, operation?: string): number
 
 const daemon = await TestDaemon.start(t, 'limits:\n  inFlightPerConnection: 100');
 
-/** Sends frames on a connection of their own, and waits for as many replies or the end. */
+/** Sends frames on a new connection, and waits for as many replies or its end. */
 async function frames(all: readonly (Buffer | string)[]): Promise<void> {
   const { webSocket } = await upgrade(daemon);
   let replies = 0;
@@ -90,7 +90,7 @@ await t.test('requests that never become an operation', async (t) => {
 });
 
 await t.test(
-  'a request whose record would be too long is recorded with its texts cut, and is told its own fault',
+  'a request whose record would be too long is recorded with shortened texts and gets its own error',
   async (t) => {
     const form = Buffer.concat([
       Buffer.from(
@@ -112,7 +112,7 @@ await t.test(
   },
 );
 
-await t.test('the id that a client is told is the one of the audit event', async (t) => {
+await t.test('the request ID that a client receives is that of the audit event', async (t) => {
   const client = await daemon.connect({ maxAttempts: 1 });
   const error = await client.describeKey({ keyId: 'alias/none' }).then(
     () => undefined,
@@ -130,6 +130,6 @@ await t.test('the id that a client is told is the one of the audit event', async
   const { 'x-amzn-requestid': unknownId } = unknown.headers;
   await until(() => daemon.events('RefuseRequest').some(({ requestID }) => requestID === unknownId));
   const forged = await send(daemon, { secretAccessKey: 'x'.repeat(40) });
-  // In the log of the daemon, too.
+  // The daemon's log has it too.
   await until(() => daemon.stderr.includes(String(forged.headers['x-amzn-requestid'])));
 });

@@ -12,7 +12,7 @@ const folder = join(daemon.home, 'audit');
 const file = join(folder, 'audit-00000001.jsonl');
 const [older, whole] = [join(daemon.home, 'older'), join(daemon.home, 'whole')];
 
-/** Starts, makes a key, and stops or kills. */
+/** Starts the daemon, creates a key, and stops or kills the daemon. */
 async function useIt(signal: NodeJS.Signals): Promise<void> {
   await daemon.start();
   const client = await daemon.connect();
@@ -70,12 +70,12 @@ for (const [what, { lose, start, verify }] of Object.entries(losses)) {
   });
 }
 
-await t.test('a log that is whole is verified to its end without a daemon', async (t) => {
+await t.test('a complete log is verified to its end without a daemon', async (t) => {
   t.match(await daemon.admin('audit-verify'), { code: 0, stdout: /is whole[^]*truncation checked/ });
   t.match(await daemon.admin('recover-audit'), { code: 0, stdout: /nothing to recover/ });
 });
 
-await t.test('after a kill the log is newer than what the store knows, which is right', async (t) => {
+await t.test('after a kill the log may be newer than the store', async (t) => {
   await useIt('SIGKILL');
   t.match(await daemon.admin('audit-verify'), { stdout: /is whole[^]*truncation checked/ });
   await daemon.start();
@@ -133,7 +133,7 @@ await t.test('a log that cannot be continued is set aside', async (t) => {
   t.match(await daemon.admin('audit-verify'), { code: 0, stdout: /truncation checked/ });
 });
 
-await t.test('an older store that is accepted does not make a cut log good', async (t) => {
+await t.test('accepting an older store does not accept a truncated log', async (t) => {
   const metadata = join(daemon.home, 'metadata');
   cpSync(metadata, `${metadata}.old`, { recursive: true });
   await useIt('SIGTERM');

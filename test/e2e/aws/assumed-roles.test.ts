@@ -1,4 +1,4 @@
-// The ways in which programs of AWS's become a role, with the daemon's STS.
+// The ways in which AWS's tools assume a role, with the daemon's STS.
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -66,7 +66,7 @@ const env = {
 };
 const arnOf = (session: string) => `arn:aws:sts::000000000000:assumed-role/app/${session}`;
 
-/** The last request that was let in, and whose it was. */
+/** The last request that was allowed, and its principal. */
 const lastCaller = () => daemon.events('ListKeys').at(-1)?.userIdentity as { type: string; arn: string };
 
 const assuming = `

@@ -1,4 +1,4 @@
-// The AWS CLI and boto3 of Debian against the running daemon, with the environment that `. $KEYHOLD_HOME/env` gives.
+// Debian's AWS CLI and boto3 with a running daemon and the environment of `. $KEYHOLD_HOME/env`.
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const run = promisify(execFile);
 void t.test('the AWS CLI', { skip: absent(aws, ['--version'], 'the AWS CLI', 'awscli') }, async (t) => {
   const daemon = await TestDaemon.start(t);
   const env = sourced(daemon);
-  // Debian's is older than AWS_ENDPOINT_URL_KMS.
+  // Debian's version does not know AWS_ENDPOINT_URL_KMS.
   const cli = async (...args: string[]) => {
     const { stdout } = await run(aws, ['--endpoint-url', endpointOf(daemon), ...args], {
       env,
@@ -79,7 +79,7 @@ void t.test('the AWS CLI', { skip: absent(aws, ['--version'], 'the AWS CLI', 'aw
     t.match(await cli('sts', 'get-caller-identity'), { Account: '000000000000' });
   });
 
-  await t.test('names errors as it names those of AWS', async (t) => {
+  await t.test('reports errors as it reports those of AWS', async (t) => {
     t.match(
       await fails('kms', 'describe-key', '--key-id', 'alias/none'),
       /An error occurred \(NotFoundException\) when calling the DescribeKey operation/,

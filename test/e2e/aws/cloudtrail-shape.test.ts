@@ -1,5 +1,5 @@
-// Events as CloudTrail has them: held against AWS's published examples ("Examples of AWS KMS log entries", AWS KMS
-// Developer Guide), whose members are listed here with the values that a default gives.
+// Events in CloudTrail's shape, compared with AWS's published examples ("Examples of AWS KMS log entries", AWS KMS
+// Developer Guide), whose members are listed here with their default values.
 import t from 'tap';
 import { send } from '../../support/aws/aws-request.js';
 import { TestDaemon } from '../../support/daemon.js';

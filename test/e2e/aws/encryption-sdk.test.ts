@@ -26,7 +26,7 @@ void t.test('the AWS Encryption SDK', async (t) => {
   const both = new KmsKeyringNode({ clientProvider, generatorKeyId: first, keyIds: [second] });
   const { result } = await encrypt(both, plaintext, { encryptionContext });
 
-  await t.test('each of several keys opens what was encrypted under all of them', async (t) => {
+  await t.test('each of several keys decrypts what was encrypted under all of them', async (t) => {
     for (const keyId of [first, second]) {
       const opened = await decrypt(new KmsKeyringNode({ clientProvider, keyIds: [keyId] }), result);
       t.equal(opened.plaintext.toString(), plaintext);
@@ -64,7 +64,7 @@ void t.test('the AWS Encryption SDK', async (t) => {
     t.equal(daemon.events('GenerateDataKey').length, before + 1);
   });
 
-  await t.test('a message that was changed does not open', async (t) => {
+  await t.test('an altered message is not decrypted', async (t) => {
     const changed = Buffer.from(result);
     changed[changed.length - 1]! ^= 1;
     await t.rejects(decrypt(both, changed));

@@ -1,4 +1,4 @@
-// Session tokens on the AWS endpoint: what is remembered of a session never outlives its role, its policies or its time.
+// Session tokens on the AWS endpoint: a cached session never outlives its role, its policies or its expiry.
 import * as kms from '@aws-sdk/client-kms';
 import t from 'tap';
 import { kmsClient } from '../../support/aws/aws.js';
@@ -64,13 +64,13 @@ void t.test('a session that was used', async (t) => {
     t.match(await send(daemon, { accessKeyId, secretAccessKey }), { __type: 'UnrecognizedClientException' });
   });
 
-  await t.test('loses what its role loses', async (t) => {
+  await t.test('loses the permissions that its role loses', async (t) => {
     const { list } = await assume('poor');
     await root.detachRolePolicy({ roleName: 'poor', policyArn: policy.arn });
     await t.rejects(list(), { name: 'AccessDeniedException' });
   });
 
-  await t.test('ends with its role, also where one of the same name follows', async (t) => {
+  await t.test('ends with its role, even if a role with the same name is created', async (t) => {
     const { list } = await assume('gone');
     await root.detachRolePolicy({ roleName: 'gone', policyArn: policy.arn });
     await root.deleteRole({ roleName: 'gone' });
@@ -82,7 +82,7 @@ void t.test('a session that was used', async (t) => {
     await t.rejects(list(), { name: 'UnrecognizedClientException' });
   });
 
-  await t.test('ends with its time', async (t) => {
+  await t.test('ends when it expires', async (t) => {
     const { credentials } = await assume('brief');
     const { accessKeyId, secretAccessKey, sessionToken } = credentials;
     clock.move('+901');

@@ -1,4 +1,4 @@
-// `. env`: what a shell trusted before stays trusted, and the SDK for JavaScript v2 finds what it needs.
+// `. env`: the CAs that a shell trusted before stay trusted, and the SDK for JavaScript v2 finds its settings.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ void t.test('the env file', async (t) => {
   const daemon = await TestDaemon.start(t);
   const own = new X509Certificate(daemon.ca).fingerprint256;
   const proxy = join(t.testdir({}), "proxy's ca.pem");
-  // Without a line break at its end, as some tools write them.
+  // Without a line break at the end, as some tools write it.
   writeFileSync(proxy, rootCertificates[0]!.trim());
   const other = new X509Certificate(rootCertificates[0]!).fingerprint256;
   const show =

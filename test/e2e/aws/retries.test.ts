@@ -1,15 +1,15 @@
-// What the SDKs are told when they ask too often.
+// What the SDKs are told when they are throttled.
 import * as kms from '@aws-sdk/client-kms';
 import t from 'tap';
 import { clientConfig, kmsClient } from '../../support/aws/aws.js';
 import { send } from '../../support/aws/aws-request.js';
 import { TestDaemon } from '../../support/daemon.js';
 
-void t.test('who is throttled is told in how many milliseconds to come again', async (t) => {
+void t.test('a throttled client is told after how many milliseconds to retry', async (t) => {
   const daemon = await TestDaemon.start(t, 'quotas:\n  symmetric: 2');
   const GenerateRandom = new kms.GenerateRandomCommand({ NumberOfBytes: 8 });
 
-  await t.test('in the header that the SDKs of AWS read, and in the one of HTTP', async (t) => {
+  await t.test('in the header that AWS SDKs read, and in that of HTTP', async (t) => {
     const call = () => send(daemon, { operation: 'GenerateRandom', body: '{"NumberOfBytes":8}' });
     const replies = await Promise.all(Array.from({ length: 8 }, call));
     const refused = replies.filter(({ status }) => status !== 200);
@@ -50,7 +50,7 @@ void t.test('who is throttled is told in how many milliseconds to come again', a
     }
   });
 
-  await t.test('and is served when it comes again', async (t) => {
+  await t.test('and is served when it retries', async (t) => {
     const client = kmsClient(t, daemon, { maxAttempts: 10 });
     const replies = await Promise.all(Array.from({ length: 5 }, () => client.send(GenerateRandom)));
     t.ok(replies.some(({ $metadata }) => $metadata.attempts! > 1));

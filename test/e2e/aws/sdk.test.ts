@@ -1,4 +1,4 @@
-// What clients of AWS do around an operation: paginators, retries, clocks that are off; and both transports together.
+// What AWS SDKs do around an operation: paginators, retries, wrong clocks; and both transports together.
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { connect as connectTcp } from 'node:net';
@@ -32,7 +32,7 @@ void t.test('the JavaScript SDK', async (t) => {
     t.strictSame(keys, [KeyId]);
   });
 
-  await t.test('there is a paginator for every list, and each comes to its end', async (t) => {
+  await t.test('there is a paginator for every list, and each ends', async (t) => {
     const TagKeys = Array.from({ length: 5 }, (_each, index) => `tag${index}`);
     await client.send(
       new kms.TagResourceCommand({ KeyId, Tags: TagKeys.map((TagKey) => ({ TagKey, TagValue: '' })) }),
@@ -78,13 +78,13 @@ void t.test('the JavaScript SDK', async (t) => {
     }
   });
 
-  await t.test('a client whose clock is off corrects itself by the reply, and is then let in', async (t) => {
+  await t.test('a client with a wrong clock corrects it by the reply, and is then accepted', async (t) => {
     const late = kmsClient(t, daemon, { systemClockOffset: -3_600_000 });
     t.match(await late.send(new kms.ListKeysCommand({})), { Keys: [{ KeyId }], $metadata: { attempts: 2 } });
   });
 
-  await t.test('a connection that breaks is tried again', async (t) => {
-    // Cuts every other connection, and hands the rest on to the daemon.
+  await t.test('a request is retried after its connection breaks', async (t) => {
+    // Breaks every other connection, and forwards the rest to the daemon.
     const { port } = new URL(daemon.wss);
     let connections = 0;
     const proxy = createServer((socket) => {
@@ -160,7 +160,7 @@ void t.test('the JavaScript SDK', async (t) => {
     t.match(await form(twice), { status: 400, text: /<Code>ValidationError<\/Code>/ });
   });
 
-  await t.test('a role that is assumed over STS signs for KMS and STS, with its session token', async (t) => {
+  await t.test('a role assumed over STS signs for KMS and STS with its session token', async (t) => {
     const { role } = await native.createRole({
       roleName: 'app',
       assumeRolePolicyDocument: JSON.stringify({
@@ -231,60 +231,67 @@ void t.test('the JavaScript SDK', async (t) => {
     );
   });
 
-  await t.test('what one transport encrypts, signs and MACs the other decrypts and verifies', async (t) => {
-    const context = { purpose: 'both', ünïcode: '✓' };
-    const plaintext = Buffer.from('both ways');
-    const { ciphertextBlob } = await native.encrypt({ keyId: KeyId, plaintext, encryptionContext: context });
-    const decrypted = await client.send(
-      new kms.DecryptCommand({ CiphertextBlob: ciphertextBlob, EncryptionContext: context }),
-    );
-    t.strictSame(Buffer.from(decrypted.Plaintext!), plaintext);
-    const encrypted = await client.send(
-      new kms.EncryptCommand({ KeyId, Plaintext: plaintext, EncryptionContext: context }),
-    );
-    const back = await native.decrypt({
-      ciphertextBlob: encrypted.CiphertextBlob,
-      encryptionContext: context,
-    });
-    t.strictSame(Buffer.from(back.plaintext), plaintext);
-    const dataKey = await client.send(new kms.GenerateDataKeyCommand({ KeyId, KeySpec: 'AES_256' }));
-    const opened = await native.decrypt({ ciphertextBlob: dataKey.CiphertextBlob });
-    t.strictSame(Buffer.from(opened.plaintext), Buffer.from(dataKey.Plaintext!));
+  await t.test(
+    'one transport decrypts and verifies what the other encrypted, signed and MACed',
+    async (t) => {
+      const context = { purpose: 'both', ünïcode: '✓' };
+      const plaintext = Buffer.from('both ways');
+      const { ciphertextBlob } = await native.encrypt({
+        keyId: KeyId,
+        plaintext,
+        encryptionContext: context,
+      });
+      const decrypted = await client.send(
+        new kms.DecryptCommand({ CiphertextBlob: ciphertextBlob, EncryptionContext: context }),
+      );
+      t.strictSame(Buffer.from(decrypted.Plaintext!), plaintext);
+      const encrypted = await client.send(
+        new kms.EncryptCommand({ KeyId, Plaintext: plaintext, EncryptionContext: context }),
+      );
+      const back = await native.decrypt({
+        ciphertextBlob: encrypted.CiphertextBlob,
+        encryptionContext: context,
+      });
+      t.strictSame(Buffer.from(back.plaintext), plaintext);
+      const dataKey = await client.send(new kms.GenerateDataKeyCommand({ KeyId, KeySpec: 'AES_256' }));
+      const opened = await native.decrypt({ ciphertextBlob: dataKey.CiphertextBlob });
+      t.strictSame(Buffer.from(opened.plaintext), Buffer.from(dataKey.Plaintext!));
 
-    const signing = (await native.createKey({ keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' }))
-      .keyMetadata.keyId;
-    const signed = await client.send(
-      new kms.SignCommand({ KeyId: signing, Message: plaintext, SigningAlgorithm: 'ECDSA_SHA_256' }),
-    );
-    const verify = {
-      keyId: signing,
-      message: plaintext,
-      signature: signed.Signature!,
-      signingAlgorithm: 'ECDSA_SHA_256',
-    } as const;
-    t.match(await native.verify(verify), { signatureValid: true });
-    const mac = (
-      await client.send(new kms.CreateKeyCommand({ KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' }))
-    ).KeyMetadata!.KeyId!;
-    const made = await native.generateMac({ keyId: mac, message: plaintext, macAlgorithm: 'HMAC_SHA_256' });
-    const checked = await client.send(
-      new kms.VerifyMacCommand({
-        KeyId: mac,
-        Message: plaintext,
-        Mac: made.mac,
-        MacAlgorithm: 'HMAC_SHA_256',
-      }),
-    );
-    t.equal(checked.MacValid, true);
-    await native.disableKey({ keyId: KeyId });
-    await t.rejects(
-      client.send(new kms.EncryptCommand({ KeyId, Plaintext: plaintext })),
-      kms.DisabledException,
-    );
-  });
+      const signing = (await native.createKey({ keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' }))
+        .keyMetadata.keyId;
+      const signed = await client.send(
+        new kms.SignCommand({ KeyId: signing, Message: plaintext, SigningAlgorithm: 'ECDSA_SHA_256' }),
+      );
+      const verify = {
+        keyId: signing,
+        message: plaintext,
+        signature: signed.Signature!,
+        signingAlgorithm: 'ECDSA_SHA_256',
+      } as const;
+      t.match(await native.verify(verify), { signatureValid: true });
+      const mac = (
+        await client.send(new kms.CreateKeyCommand({ KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' }))
+      ).KeyMetadata!.KeyId!;
+      const made = await native.generateMac({ keyId: mac, message: plaintext, macAlgorithm: 'HMAC_SHA_256' });
+      const checked = await client.send(
+        new kms.VerifyMacCommand({
+          KeyId: mac,
+          Message: plaintext,
+          Mac: made.mac,
+          MacAlgorithm: 'HMAC_SHA_256',
+        }),
+      );
+      t.equal(checked.MacValid, true);
+      await native.disableKey({ keyId: KeyId });
+      await t.rejects(
+        client.send(new kms.EncryptCommand({ KeyId, Plaintext: plaintext })),
+        kms.DisabledException,
+      );
+    },
+  );
 });
 
-void t.test('a stop answers what is in flight, and the next start serves the same', async (t) => {
+void t.test('a stop answers requests in flight, and the next start serves the same keys', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = kmsClient(t, daemon, { maxAttempts: 1 });
   const { KeyMetadata } = await client.send(new kms.CreateKeyCommand({}));
@@ -299,7 +306,7 @@ void t.test('a stop answers what is in flight, and the next start serves the sam
   });
 });
 
-void t.test('HTTP without TLS is served on the loopback where the configuration says so', async (t) => {
+void t.test('HTTP without TLS is served on the loopback if the configuration says so', async (t) => {
   const daemon = await TestDaemon.start(t, 'listen:\n  http:\n    port: 0');
   const [, url] = / (http:\S+)/.exec(daemon.stdout) ?? [];
   const reply = await send(daemon, { over: new URL(url!) });

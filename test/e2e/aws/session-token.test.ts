@@ -14,7 +14,7 @@ void t.test('GetSessionToken', async (t) => {
   await root.createUser({ userName: 'alice' });
   const { accessKey } = await root.createAccessKey({ userName: 'alice' });
   const alice = { accessKeyId: accessKey.accessKeyId, secretAccessKey: accessKey.secretAccessKey };
-  // Temporary credentials alone are let in: aws:TokenIssueTime is there for them.
+  // Only temporary credentials are allowed: only they have aws:TokenIssueTime.
   const policyDocument = JSON.stringify({
     Version: '2012-10-17',
     Statement: {
@@ -43,7 +43,7 @@ void t.test('GetSessionToken', async (t) => {
   const ofRoot = await tokenOf(stsClient(t, daemon), 43_200);
   t.ok(Math.abs(ofRoot.lasts - 3_600) < 60, "the root's last an hour");
 
-  await t.test('they stand for the user itself', async (t) => {
+  await t.test('they identify the user itself', async (t) => {
     const session = stsClient(t, daemon, { credentials });
     t.match(await session.send(new GetCallerIdentityCommand({})), {
       Arn: `arn:aws:iam::${account}:user/alice`,
@@ -96,7 +96,7 @@ void t.test('GetSessionToken', async (t) => {
       });
   });
 
-  await t.test('what it does not take is refused', async (t) => {
+  await t.test('unsupported parameters are refused', async (t) => {
     const ask = (input: object) => sts.send(new GetSessionTokenCommand(input));
     await t.rejects(ask({ SerialNumber: 'arn:aws:iam::000000000000:mfa/x', TokenCode: '123456' }), {
       message: 'GetSessionToken does not take SerialNumber: leave it out.',

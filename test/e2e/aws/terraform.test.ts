@@ -1,6 +1,6 @@
-// What Terraform's AWS provider asks for each of its KMS resources and data sources (internal/service/kms of its sources, 5.100),
-// in its order, and what it looks for in the answers. It waits until a read shows what it wrote, and forgets a resource on some
-// errors: these it knows by code and message.
+// The requests of Terraform's AWS provider for each of its KMS resources and data sources (internal/service/kms, 5.100),
+// in its order, and what it checks in the answers. It waits until a read shows what it wrote, and drops a resource from its
+// state on some errors, which it recognises by code and message.
 import * as kms from '@aws-sdk/client-kms';
 import t, { type Test } from 'tap';
 import { kmsClient } from '../../support/aws/aws.js';
@@ -20,7 +20,7 @@ const policyOf = (Sid: string) =>
     Version: '2012-10-17',
   });
 
-/** aws_kms_key: what its configuration says. */
+/** The configuration of an aws_kms_key. */
 interface Configuration {
   readonly input: Input;
   readonly rotationPeriodInDays?: number;
@@ -51,7 +51,7 @@ void t.test('Terraform', async (t) => {
     (await call('DescribeKey', { KeyId })).KeyMetadata as kms.KeyMetadata;
   const create = async (input: Input) => (await call('CreateKey', input)).KeyMetadata as kms.KeyMetadata;
 
-  /** resourceKeyRead, resourceExternalKeyRead, resourceKeyPolicyRead: also of a resource that is imported. */
+  /** resourceKeyRead, resourceExternalKeyRead, resourceKeyPolicyRead: also for an imported resource. */
   const read = async (KeyId: string) => {
     const metadata = await describe(KeyId);
     const { Policy } = await call('GetKeyPolicy', { KeyId, PolicyName: 'default' });
@@ -89,7 +89,7 @@ void t.test('Terraform', async (t) => {
     if (Tags.length > 0) await call('TagResource', { KeyId, Tags });
     t.same((await read(KeyId)).tags, all);
   };
-  /** resourceKeyDelete, and once more: what is gone already is no error. */
+  /** resourceKeyDelete, twice: a key that is already deleted is no error. */
   const destroy = async (t: Test, KeyId: string) => {
     const request = { KeyId, PendingWindowInDays: 7 };
     await call('ScheduleKeyDeletion', request);
@@ -243,7 +243,7 @@ void t.test('Terraform', async (t) => {
     };
     const context = { Department: 'Finance', a: 'b' };
     const encrypting = ['Encrypt', 'Decrypt', 'GenerateDataKey'];
-    // The provider sends the constraint that is not configured as an empty map.
+    // The provider sends a constraint that is not configured as an empty map.
     const rows: readonly [KeyId: string, more: Input, shown: Input | undefined][] = [
       [KeyId, { Operations: encrypting, Name: 'named', RetiringPrincipal: root }, undefined],
       [
@@ -327,7 +327,7 @@ void t.test('Terraform', async (t) => {
       await fails(t, name, named, 'CustomKeyStoreNotFoundException');
   });
 
-  await t.test('what there is not', async (t) => {
+  await t.test('resources that do not exist', async (t) => {
     const KeyId = '00000000-0000-4000-8000-000000000000';
     const requests: Readonly<Record<string, Input>> = {
       DescribeKey: { KeyId },

@@ -1,4 +1,4 @@
-// A backup of a running daemon: what is in it, what it is refused for, and a bare home that it becomes.
+// A backup of a running daemon: its content, the reasons to refuse it, and restoring it into an empty home.
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -20,12 +20,12 @@ const { ciphertextBlob } = await client.encrypt({ keyId, plaintext: Buffer.from(
 await client.createUser({ userName: 'alice' });
 const { accessKey } = await client.createAccessKey({ userName: 'alice' });
 
-/** What no backup holds, and an operator keeps elsewhere. */
+/** Files that are in no backup, and that an operator keeps elsewhere. */
 const elsewhere = readdirSync(daemon.home, { recursive: true, encoding: 'utf8' }).filter(
   (path) => path === 'credentials' || /(^|\/)(user-)?pin$/.test(path) || path === 'tls/server.key',
 );
 
-/** Takes those files to another home. */
+/** Copies those files to another home. */
 function putBack(home: string): void {
   for (const path of elsewhere) {
     mkdirSync(dirname(join(home, path)), { recursive: true, mode: 0o700 });
@@ -36,7 +36,7 @@ function putBack(home: string): void {
 const restore = (home: string, ...args: string[]) =>
   TestDaemon.at(home).cli(['restore', ...args, '--public-key', keptKey]);
 
-await t.test('it is made while keys are made', async (t) => {
+await t.test('it is made while keys are created', async (t) => {
   let isDone = false;
   const making = (async () => {
     while (!isDone) {
@@ -61,7 +61,7 @@ await t.test('it is made while keys are made', async (t) => {
   });
 });
 
-await t.test('it holds no secret in the clear', (t) => {
+await t.test('it contains no secret in the clear', (t) => {
   const search = new SecretSearch();
   search.add("the root's secret access key", daemon.credentials.secretAccessKey);
   search.add("a user's secret access key", accessKey.secretAccessKey);
@@ -83,7 +83,7 @@ await t.test('it holds no secret in the clear', (t) => {
   t.end();
 });
 
-await t.test('check says what it is, and writes nothing', async (t) => {
+await t.test('--check describes it, and writes nothing', async (t) => {
   const home = join(folder, 'unused');
   t.match(await restore(home, file, '--check'), {
     code: 0,
@@ -95,7 +95,7 @@ await t.test('check says what it is, and writes nothing', async (t) => {
   t.match(await TestDaemon.at(home).cli(['restore', file]), { code: 2, stderr: /There is no public key/ });
 });
 
-await t.test('a file that was changed, cut or signed by another is refused', async (t) => {
+await t.test('a file that was changed, truncated or signed by another key is refused', async (t) => {
   const bytes = readFileSync(file);
   const changed = join(folder, 'changed.backup');
   const home = join(folder, 'unused');
@@ -128,13 +128,13 @@ await t.test('a file that was changed, cut or signed by another is refused', asy
   t.match(foreign, { code: 1, stderr: /its signature is not of this public key/ });
 });
 
-await t.test('a bare home decrypts what was encrypted before', async (t) => {
+await t.test('an empty home decrypts old ciphertexts after a restore', async (t) => {
   t.match(await restore(daemon.home, file), { code: 2, stderr: /has a metadata store/ });
   const restored = TestDaemon.at(join(folder, 'restored'));
   const done = await restore(restored.home, file);
   t.match(done, { code: 0, stdout: /What to do next[^]*tls\/server\.key[^]*recover audit --accept-loss/ });
   putBack(restored.home);
-  // The log is not in the backup, and the store knows its end.
+  // The log is not in the backup, but the store knows where it ends.
   await t.rejects(restored.start(), { message: /recover audit/ });
   t.match(await restored.cli(['recover', 'audit', '--accept-loss']), { code: 0 });
   await restored.start();

@@ -56,7 +56,7 @@ void t.test('the command line', { timeout: 600_000 }, async (t) => {
     await refused(encrypt('file://bytes'), /is not text in UTF-8; give bytes as fileb:/);
   });
 
-  await t.test('maps, structures and lists in shorthand and JSON become the same', async (t) => {
+  await t.test('maps, structures and lists mean the same in shorthand and JSON', async (t) => {
     const contexts: [string, Record<string, string>][] = [
       ['a=b c, d = "x,y" ', { a: 'b c', d: 'x,y' }],
       ['a="it\'s",b=\'say "hi"\'', { a: "it's", b: 'say "hi"' }],
@@ -115,7 +115,7 @@ void t.test('the command line', { timeout: 600_000 }, async (t) => {
     ]);
   });
 
-  await t.test('global options work, before and behind the name of the command', async (t) => {
+  await t.test('global options work before and after the name of the command', async (t) => {
     const keys = ['list-keys', '--query', 'Keys[].KeyId', '--output', 'text'];
     const endpoint = ['--ca-bundle', join(daemon.home, 'tls/ca.pem'), '--endpoint-url', endpointOf(daemon)];
     const options = [

@@ -1,4 +1,4 @@
-// The command line, as the AWS CLI v2 would have it.
+// The command line, compatible with the AWS CLI v2.
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -25,7 +25,7 @@ void t.test('the command line', async (t) => {
   );
   const keyId = created.KeyMetadata!.KeyId as string;
 
-  await t.test('output has the names and forms of the AWS CLI', async (t) => {
+  await t.test('output has the names and formats of the AWS CLI', async (t) => {
     t.match(created.KeyMetadata, {
       AWSAccountId: '000000000000',
       CreationDate: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00$/,
@@ -70,7 +70,7 @@ void t.test('the command line', async (t) => {
     });
   });
 
-  await t.test('disable-key and enable-key print nothing and do it', async (t) => {
+  await t.test('disable-key and enable-key succeed and print nothing', async (t) => {
     t.match(await run('disable-key', '--key-id', keyId), { code: 0, stdout: '', stderr: '' });
     t.match(await run('encrypt', '--key-id', keyId, '--plaintext', 'aGk='), {
       code: 1,
@@ -84,7 +84,7 @@ void t.test('the command line', async (t) => {
     t.match(await run('encrypt', '--key-id', keyId, '--plaintext', 'aGk=', '--no-dry-run'), { code: 0 });
   });
 
-  await t.test('wrong usage is exit status 2, with what to do', async (t) => {
+  await t.test('wrong usage is exit status 2, with advice', async (t) => {
     const cases: [args: string[], message: RegExp][] = [
       [[], /Usage: keyhold/],
       [['encript'], /unknown command 'encript'[\s\S]*encrypt/],
@@ -115,7 +115,7 @@ void t.test('the command line', async (t) => {
   });
 
   await t.test(
-    'without a daemon the exit status is 3 at once; one that does not answer is given 5 s',
+    'without a daemon the exit status is 3 at once; a daemon that does not answer gets 5 s',
     async (t) => {
       const started = Date.now();
       const none = await daemon.cli(['list-keys'], {
@@ -134,7 +134,7 @@ void t.test('the command line', async (t) => {
   );
 
   await t.test(
-    'a file is sealed and opened; an edit, an existing output and a missing key leave nothing',
+    'a file is sealed and opened; an edit, an existing output and a missing key leave no file',
     async (t) => {
       const content = randomBytes(300_000);
       writeFileSync(join(cwd, 'file.bin'), content);

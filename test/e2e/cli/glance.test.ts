@@ -1,4 +1,4 @@
-// Commands for people: ls, show, whoami, version, completion, and what they print on a terminal.
+// Commands for people: ls, show, whoami, version, completion, and their output on a terminal.
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import t from 'tap';
 import { TestDaemon } from '../../support/daemon.js';
 import { checkout } from '../../support/paths.js';
 
-/** What a command prints on a terminal of 80 columns. */
+/** The output of a command on a terminal of 80 columns. */
 function onTerminal(daemon: TestDaemon, command: string, env: NodeJS.ProcessEnv = {}): string {
   const cli = join(checkout, 'dist/client/cli/main.js');
   const script = `stty cols 80; keyhold() { '${process.execPath}' '${cli}' "$@"; }; ${command}`;
@@ -16,7 +16,7 @@ function onTerminal(daemon: TestDaemon, command: string, env: NodeJS.ProcessEnv 
     .replaceAll('\r\n', '\n');
 }
 
-void t.test('a person at a terminal', { timeout: 600_000 }, async (t) => {
+void t.test('commands at a terminal', { timeout: 600_000 }, async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
   t.teardown(() => client.close());
@@ -41,7 +41,7 @@ void t.test('a person at a terminal', { timeout: 600_000 }, async (t) => {
   const listed = async (...args: string[]) =>
     ((await json('ls', ...args)).Keys as { KeyId: string }[]).map(({ KeyId }) => KeyId).sort();
 
-  await t.test('ls lists what the filters let through, in a pipe as JSON', async (t) => {
+  await t.test('ls lists the keys that match its filters, in a pipe as JSON', async (t) => {
     const { Keys } = (await json('ls')) as { Keys: Record<string, unknown>[] };
     t.match(
       Keys.find(({ KeyId }) => KeyId === app),
@@ -57,7 +57,7 @@ void t.test('a person at a terminal', { timeout: 600_000 }, async (t) => {
     t.match(await daemon.cli(['ls', '--unused-for', 'long']), { code: 2, stderr: /such as 90d/ });
   });
 
-  await t.test('show finds a key by alias, and shows all of it', async (t) => {
+  await t.test('show finds a key by alias, and shows everything about it', async (t) => {
     t.match(await json('show', 'app'), {
       KeyId: app,
       Aliases: ['alias/app'],
@@ -71,7 +71,7 @@ void t.test('a person at a terminal', { timeout: 600_000 }, async (t) => {
     t.match(await daemon.cli(['show', 'none']), { code: 2, stderr: /no key 'none'/ });
   });
 
-  await t.test('a user who may see little is told what is not shown', async (t) => {
+  await t.test('a user with few permissions is told what is not shown', async (t) => {
     await client.createUser({ userName: 'guest' });
     const { accessKey } = await client.createAccessKey({ userName: 'guest' });
     const statement = (Action: string[]) => ({ Effect: 'Allow', Action, Resource: '*' });
@@ -100,7 +100,7 @@ void t.test('a person at a terminal', { timeout: 600_000 }, async (t) => {
     });
   });
 
-  await t.test('status tells of daemon, workers, audit log, keys and what is due', async (t) => {
+  await t.test('status shows daemon, workers, audit log, keys and planned events', async (t) => {
     await client.enableKeyRotation({ keyId: app, rotationPeriodInDays: 90 });
     await client.scheduleKeyDeletion({ keyId: bare, pendingWindowInDays: 7 });
     const status = await json('status');
@@ -134,7 +134,7 @@ void t.test('a person at a terminal', { timeout: 600_000 }, async (t) => {
     });
   });
 
-  await t.test('on a terminal there are tables and colors, and no control characters of others', (t) => {
+  await t.test('a terminal gets tables and colors, but no control characters from data', (t) => {
     const table = onTerminal(daemon, 'keyhold ls');
     t.match(table, /ALIAS.*KEY ID.*STATE.*SPEC.*USAGE.*LAST USE/);
     t.match(
@@ -152,7 +152,7 @@ void t.test('a person at a terminal', { timeout: 600_000 }, async (t) => {
     t.end();
   });
 
-  await t.test('version, and scripts for shells that the shells understand', async (t) => {
+  await t.test('version, and completion scripts that the shells accept', async (t) => {
     const { stdout } = await daemon.cli(['version']);
     t.match(stdout, /^keyhold \d+\.\d+\.\d+ \(Node\.js /);
     t.equal((await daemon.cli(['--version'])).stdout, stdout);

@@ -1,4 +1,4 @@
-// The tests of suite 1, on a daemon whose materials are of suite 2.
+// The tests of suite 1 (AES-GCM), on a daemon whose materials use suite 2 (AES-CBC with HMAC).
 import { join } from 'node:path';
 import t from 'tap';
 import { checkout } from '../../support/paths.js';

@@ -1,4 +1,4 @@
-// GenerateDataKeyPair and …WithoutPlaintext of every spec, judged by Node's crypto and by openssl.
+// GenerateDataKeyPair and …WithoutPlaintext of every spec, checked by Node's crypto and by openssl.
 import {
   constants,
   createPrivateKey,
@@ -37,7 +37,7 @@ void t.test('data key pairs', async (t) => {
   const objects = () => client.listKeys({}).then(({ keys }) => keys.length);
   const keysBefore = await objects();
 
-  /** Checks that both halves belong together, in their one encoding. */
+  /** Checks that both halves belong together and are in DER. */
   const fits = (spec: DataKeyPairSpec, pkcs8: Uint8Array, spki: Uint8Array) => {
     const der = Buffer.from(pkcs8);
     const privateKey = createPrivateKey({ key: der, type: 'pkcs8', format: 'der' });
@@ -92,7 +92,7 @@ void t.test('data key pairs', async (t) => {
       const signature = await subtle.sign(algorithm, privateKey, message);
       t.equal(await subtle.verify(algorithm, publicKey, signature, message), true, `${keyPairSpec} ${name}`);
       t.equal(await subtle.verify(algorithm, publicKey, signature, Buffer.of(1)), false, keyPairSpec);
-      // Node's crypto judges: of ECDSA, WebCrypto gives r‖s.
+      // Checked by Node's crypto; WebCrypto's ECDSA signatures are r‖s.
       const key = createPublicKey({ key: Buffer.from(pair.publicKey), type: 'spki', format: 'der' });
       const padding = name === 'RSA-PSS' ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } : {};
       const hash = keyPairSpec === 'ECC_NIST_EDWARDS25519' ? undefined : 'sha256';
@@ -102,7 +102,7 @@ void t.test('data key pairs', async (t) => {
   });
 
   await t.test(
-    'a pair is imported for another algorithm of its kind, and exported where that is asked for',
+    'a pair is imported for another algorithm of its kind, and exported if extractable is set',
     async (t) => {
       const pairOf = (keyPairSpec: DataKeyPairSpec) => client.generateDataKeyPair({ keyId, keyPairSpec });
       const rsa = await pairOf('RSA_2048');
@@ -154,7 +154,7 @@ void t.test('data key pairs', async (t) => {
     },
   );
 
-  await t.test('halves that are missing, malformed or of two pairs are not imported', async (t) => {
+  await t.test('missing, malformed and mismatched halves are not imported', async (t) => {
     const [pair, other] = await Promise.all(
       [0, 1].map(() => client.generateDataKeyPair({ keyId, keyPairSpec: 'ECC_NIST_P256' })),
     );
@@ -184,7 +184,7 @@ void t.test('data key pairs', async (t) => {
     );
   });
 
-  await t.test('what is not available, and keys that make no data keys, are refused', async (t) => {
+  await t.test('unavailable specs, and keys that cannot encrypt data keys, are refused', async (t) => {
     for (const keyPairSpec of ['SM2', 'ML_KEM_512', 'ML_KEM_768', 'ML_KEM_1024'] as const) {
       await refuses(client.generateDataKeyPair({ keyId, keyPairSpec }), 'UnsupportedOperationException');
       await refuses(

@@ -1,4 +1,4 @@
-// Every operation through the client, over both ways in.
+// Every operation through the client, over the unix socket and TLS.
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import type { Client } from '../../../client/index.js';
@@ -76,7 +76,7 @@ void t.test('operations', async (t) => {
     t.equal((await client.listAliases({ keyId })).aliases.length, 1);
   });
 
-  await t.test('lists are paged, and a marker is one that the daemon gave', async (t) => {
+  await t.test('lists are paged, and only markers from the daemon are accepted', async (t) => {
     for (let index = 0; index < 3; index++) await client.createKey({});
     const all = (await client.listKeys({})).keys.map((key) => key.keyId);
     t.equal(all.length, 5);
@@ -94,7 +94,7 @@ void t.test('operations', async (t) => {
     await t.rejects(client.listKeys({ limit: 1001 }), { code: 'ValidationException' });
   });
 
-  await t.test('what was encrypted is decrypted with the same context, and with no other', async (t) => {
+  await t.test('a ciphertext is decrypted with the same context only', async (t) => {
     for (const length of [1, 15, 16, 17, 4_096]) {
       const bytes = randomBytes(length);
       const encrypted = await client.encrypt({ keyId, plaintext: bytes, encryptionContext });
@@ -115,7 +115,7 @@ void t.test('operations', async (t) => {
     t.ok(await client.decrypt({ ciphertextBlob, encryptionContext, keyId: 'alias/app/one' }));
   });
 
-  await t.test('a ciphertext with any byte flipped, or cut short, is refused', async (t) => {
+  await t.test('a ciphertext with any byte changed, or truncated, is refused', async (t) => {
     const { ciphertextBlob } = await client.encrypt({ keyId, plaintext, encryptionContext });
     const blob = Buffer.from(ciphertextBlob);
     const attempts = [...blob.keys()].map(async (index) => {
@@ -141,14 +141,14 @@ void t.test('operations', async (t) => {
     }
   });
 
-  await t.test('a blob of another key is IncorrectKeyException where a key is named', async (t) => {
+  await t.test('a ciphertext of another key is IncorrectKeyException if a key is named', async (t) => {
     const other = (await client.createKey({})).keyMetadata.keyId;
     const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
     await t.rejects(client.decrypt({ ciphertextBlob, keyId: other }), { code: 'IncorrectKeyException' });
     await t.rejects(client.decrypt({ ciphertextBlob, keyId: 'alias/none' }), { code: 'NotFoundException' });
   });
 
-  await t.test('data keys are of the length asked for, and their ciphertext decrypts to them', async (t) => {
+  await t.test('data keys have the requested length, and their ciphertext decrypts to them', async (t) => {
     const cases = [
       [{ keySpec: 'AES_128' }, 16],
       [{ keySpec: 'AES_256' }, 32],
@@ -207,7 +207,7 @@ void t.test('operations', async (t) => {
     });
   });
 
-  await t.test('random bytes are as many as asked for, and differ', async (t) => {
+  await t.test('random bytes have the requested length, and differ', async (t) => {
     for (const numberOfBytes of [1, 32, 1_024]) {
       t.equal((await client.generateRandom({ numberOfBytes })).plaintext.length, numberOfBytes);
     }
@@ -220,7 +220,7 @@ void t.test('operations', async (t) => {
     await t.rejects(client.generateRandom({ numberOfBytes: 1_025 }), { code: 'ValidationException' });
   });
 
-  await t.test('a disabled key does nothing but say what it is, until it is enabled', async (t) => {
+  await t.test('a disabled key can only be described, until it is enabled', async (t) => {
     const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
     t.same(await client.disableKey({ keyId }), {});
     t.match((await client.describeKey({ keyId })).keyMetadata, { keyState: 'Disabled', enabled: false });
@@ -236,7 +236,7 @@ void t.test('operations', async (t) => {
     t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext), plaintext);
   });
 
-  await t.test('a dry run that would succeed says so, and one that would not says why', async (t) => {
+  await t.test('a dry run reports success, or the error that the request would get', async (t) => {
     const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
     const dryRun = true;
     await t.rejects(client.encrypt({ keyId, plaintext, dryRun }), { code: 'DryRunOperationException' });
@@ -249,7 +249,7 @@ void t.test('operations', async (t) => {
     });
   });
 
-  await t.test('what is not available is refused, never ignored', async (t) => {
+  await t.test('unavailable features are refused, never ignored', async (t) => {
     const unsupported = { code: 'UnsupportedOperationException' };
     await t.rejects(client.createKey({ keySpec: 'ML_DSA_44', keyUsage: 'SIGN_VERIFY' }), unsupported);
     await t.rejects(client.generateRandom({ numberOfBytes: 8, recipient: {} }), unsupported);
@@ -264,7 +264,7 @@ void t.test('operations', async (t) => {
     });
   });
 
-  await t.test('plaintexts of no byte and of 4,097 bytes are refused, with what is wrong', async (t) => {
+  await t.test('plaintexts of 0 and of 4,097 bytes are refused, with the reason', async (t) => {
     for (const length of [0, 4_097]) {
       const attempt = client.encrypt({ keyId, plaintext: Buffer.alloc(length) });
       await t.rejects(attempt, {
@@ -274,14 +274,14 @@ void t.test('operations', async (t) => {
     }
   });
 
-  await t.test('over wss it is the same service', async (t) => {
+  await t.test('the service is the same over wss', async (t) => {
     const remote = await daemon.connect({ url: daemon.wss, ca: daemon.ca });
     const { ciphertextBlob } = await remote.encrypt({ keyId, plaintext });
     t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext), plaintext);
     await remote.close();
   });
 
-  await t.test('each request is one audit event that shows no plaintext and no ciphertext', async (t) => {
+  await t.test('each request is one audit event without plaintext and ciphertext', async (t) => {
     const { arn: made } = (await client.createKey({})).keyMetadata;
     t.match(daemon.events('CreateKey').at(-1), {
       resources: [{ accountId: '000000000000', type: 'AWS::KMS::Key', ARN: made }],

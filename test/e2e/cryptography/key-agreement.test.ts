@@ -1,4 +1,4 @@
-// DeriveSharedSecret, judged by Node's crypto and by openssl.
+// DeriveSharedSecret, checked by Node's crypto and by openssl.
 import { createPublicKey, diffieHellman, ECDH, generateKeyPairSync } from 'node:crypto';
 import t from 'tap';
 import type { KeySpec } from '../../../client/index.js';
@@ -34,7 +34,7 @@ void t.test('key agreement', async (t) => {
       const shown = await client.getPublicKey({ keyId });
       t.same(shown.keyAgreementAlgorithms, ['ECDH']);
       const publicKey = createPublicKey({ key: Buffer.from(shown.publicKey), type: 'spki', format: 'der' });
-      // One secret in 256 begins with a zero, of P-521 every second one.
+      // One secret in 256 begins with a zero; with P-521 every second one.
       const rounds = await Promise.all(
         Array.from({ length: 800 }, async () => {
           const pair = makePair(curve);

@@ -1,4 +1,4 @@
-// GenerateMac and VerifyMac with every HMAC spec. No key leaves the HSM, so it is test/hsm/wycheproof.test.ts that judges the values.
+// GenerateMac and VerifyMac with every HMAC spec. No key leaves the HSM, so test/hsm/wycheproof.test.ts checks the values.
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import type { KeySpec, MacAlgorithmSpec } from '../../../client/index.js';
@@ -16,7 +16,7 @@ void t.test('MACs', async (t) => {
   for (const bits of [224, 256, 384, 512]) {
     const keySpec = `HMAC_${bits}` as KeySpec;
     const macAlgorithm = `HMAC_SHA_${bits}` as MacAlgorithmSpec;
-    await t.test(`${keySpec} makes MACs of its hash's length that it verifies, and no others`, async (t) => {
+    await t.test(`${keySpec} makes MACs of its hash's length, and verifies only these`, async (t) => {
       const { keyMetadata } = await client.createKey({ keySpec, keyUsage: 'GENERATE_VERIFY_MAC' });
       t.match(keyMetadata, { keySpec, keyUsage: 'GENERATE_VERIFY_MAC', macAlgorithms: [macAlgorithm] });
       const keyId = keyMetadata.keyId;
@@ -75,7 +75,7 @@ void t.test('MACs', async (t) => {
     });
   }
 
-  await t.test('a key of another usage makes no MACs', async () => {
+  await t.test('a key with another usage makes no MACs', async () => {
     const keyId = (await client.createKey({})).keyMetadata.keyId;
     await refuses(
       client.generateMac({ keyId, message, macAlgorithm: 'HMAC_SHA_256' }),

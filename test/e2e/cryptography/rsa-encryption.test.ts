@@ -1,4 +1,4 @@
-// Encrypt, Decrypt and ReEncrypt with RSA keys, judged by Node's crypto and by openssl.
+// Encrypt, Decrypt and ReEncrypt with RSA keys, checked by Node's crypto and by openssl.
 import { constants, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto';
 import t from 'tap';
 import type { EncryptionAlgorithmSpec, KeySpec } from '../../../client/index.js';
@@ -7,7 +7,7 @@ import { openssl, toPem } from '../../support/certificates/openssl.js';
 
 const hashes = { RSAES_OAEP_SHA_1: 'sha1', RSAES_OAEP_SHA_256: 'sha256' } as const;
 const algorithms = Object.keys(hashes) as (keyof typeof hashes)[];
-/** Longest plaintexts by algorithm. */
+/** Longest plaintexts by algorithm, in bytes. */
 const sizes: Partial<Record<KeySpec, readonly [number, number]>> = {
   RSA_2048: [214, 190],
   RSA_3072: [342, 318],
@@ -97,7 +97,7 @@ void t.test('RSA encryption', async (t) => {
     }
   });
 
-  await t.test('a ciphertext of an RSA key says nothing of its key, so the key must be named', async (t) => {
+  await t.test('an RSA ciphertext does not identify its key, so the key must be named', async (t) => {
     const encryptionAlgorithm = 'RSAES_OAEP_SHA_256';
     const { ciphertextBlob } = await client.encrypt({ keyId, plaintext, encryptionAlgorithm });
     await t.rejects(client.decrypt({ ciphertextBlob, encryptionAlgorithm }));

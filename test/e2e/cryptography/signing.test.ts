@@ -1,4 +1,4 @@
-// Sign, Verify and GetPublicKey with every key spec and algorithm, judged by Node's crypto, by WebCrypto and by openssl.
+// Sign, Verify and GetPublicKey with every key spec and algorithm, checked by Node's crypto, by WebCrypto and by openssl.
 import { constants, createHash, createPublicKey, verify, type KeyObject } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -260,7 +260,7 @@ void t.test('signing', async (t) => {
     await refuses(client.generateDataKey({ keyId: p256, keySpec: 'AES_256' }), 'InvalidKeyUsageException');
   });
 
-  await t.test('what is wrong is found in a dry run, what is right is not done', async () => {
+  await t.test('a dry run finds errors, and a correct request is not executed', async () => {
     const request = { keyId: keys.get('ECC_NIST_P256')!, message, dryRun: true } as const;
     await refuses(client.sign({ ...request, signingAlgorithm: 'ECDSA_SHA_256' }), 'DryRunOperationException');
     const signature = Buffer.alloc(70);
@@ -285,7 +285,7 @@ void t.test('signing', async (t) => {
     t.ok((await client.getPublicKey({ keyId })).publicKey, 'as at AWS KMS');
   });
 
-  await t.test('the usage must be given except for a symmetric key, and be one of the spec', async (t) => {
+  await t.test('the usage must be given except for symmetric keys, and must fit the spec', async (t) => {
     const create = (keySpec: KeySpec, keyUsage?: 'SIGN_VERIFY' | 'KEY_AGREEMENT' | 'ENCRYPT_DECRYPT') =>
       client.createKey({ keySpec, keyUsage });
     for (const spec of ['RSA_2048', 'ECC_NIST_P256', 'HMAC_256'] as const)
@@ -307,7 +307,7 @@ void t.test('signing', async (t) => {
       await t.rejects(create(spec, 'SIGN_VERIFY'), { code: 'UnsupportedOperationException', message: spec });
   });
 
-  await t.test('the audit log shows algorithm and message type, no message and no signature', (t) => {
+  await t.test('the audit log shows algorithm and message type, but no message or signature', (t) => {
     const events = daemon.auditRecords().filter(({ eventName }) => eventName === 'Sign');
     const parameters = { messageType: 'DIGEST', signingAlgorithm: 'RSASSA_PSS_SHA_512' };
     t.ok(

@@ -1,7 +1,7 @@
-// Project Wycheproof's vectors through the daemon, their keys imported as users import theirs: HMAC, RSAES-OAEP, ECDH.
+// Project Wycheproof's vectors through the daemon, with imported keys: HMAC, RSAES-OAEP, ECDH.
 //
-// Not run, since the API has no way to say it: truncated MACs, keys shorter than the hash, labels of OAEP.
-// "Acceptable" results, decided: of ECDH, compressed points and other encodings than the one that DER has are refused.
+// Not run, because the API does not offer them: truncated MACs, keys shorter than the hash, OAEP labels.
+// "Acceptable" results: ECDH refuses compressed points and encodings other than DER.
 import { createECDH, createPrivateKey } from 'node:crypto';
 import t, { type Test } from 'tap';
 import type { Client } from '../../../client/index.js';
@@ -12,14 +12,14 @@ import { pkcs8 } from '../../support/wrapping.js';
 
 interface Case {
   readonly vector: WycheproofVector;
-  /** Whether the daemon takes it and gives what it should. @throws what else goes wrong */
+  /** Whether the daemon accepts the vector and returns the right result. @throws any other error */
   readonly accepts: () => Promise<boolean>;
 }
 
 async function judge(t: Test, cases: readonly Case[]): Promise<void> {
   const wrong: string[] = [];
   const waiting = cases.values();
-  // Each import has a wrapping pair made, one after another: all at once the last would wait past its time-out.
+  // Each import generates a wrapping key, one after another: with all at once the last would time out.
   const lane = async () => {
     for (const { vector, accepts } of waiting) {
       if ((await accepts()) !== (vector.result === 'valid'))
@@ -31,7 +31,7 @@ async function judge(t: Test, cases: readonly Case[]): Promise<void> {
   t.ok(cases.length > 25, `${cases.length} vectors`);
 }
 
-/** Imports each material once. @returns the key's id for a material */
+/** Imports each material once. @returns the key ID of a material */
 function importer(client: Client, key: NewKey): (material: Buffer) => Promise<string> {
   const known = new Map<string, Promise<string>>();
   const make = async (material: Buffer) => {
@@ -47,7 +47,7 @@ function importer(client: Client, key: NewKey): (material: Buffer) => Promise<st
   };
 }
 
-/** A result, or undefined where it is refused with one of the codes that say so. */
+/** A result, or undefined if it is refused with one of the expected codes. */
 async function unless<T>(codes: readonly string[], attempt: Promise<T>): Promise<T | undefined> {
   try {
     return await attempt;
@@ -77,7 +77,7 @@ if (!hasWycheproof) {
         const runnable = wycheproofGroups(`hmac_sha${bits}`)
           .filter(({ tagSize }) => tagSize === bits)
           .flatMap(({ tests }) => tests)
-          // Messages of no byte are no request's.
+          // The API refuses empty messages.
           .filter(({ key, msg }) => hex(key).length >= bits / 8 && msg !== '');
         await judge(
           t,
@@ -150,7 +150,7 @@ if (!hasWycheproof) {
   });
 }
 
-/** PKCS #8 of a private number, which the vectors have with and without zeros in front. */
+/** PKCS #8 of a private number, which the vectors give with and without leading zeros. */
 function p256(number: Buffer): Buffer {
   const d = Buffer.concat([Buffer.alloc(32), number]).subarray(-32);
   const pair = createECDH('prime256v1');

@@ -1,4 +1,4 @@
-// A handful of the rounds of scripts/torture.
+// A few rounds of scripts/torture.
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Full disks, dying and hanging workers and callers, through the whole daemon.
+// Full disks, crashing and hanging workers, and clients that disconnect, with the whole daemon.
 import { readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ const auditRefusal = { code: 'KMSInternalException', message: /audit log cannot 
 
 const ballastOf = (disk: Disk) => join(disk.directory, 'ballast');
 
-/** Leaves so many bytes of a disk free. */
+/** Fills a disk except for a number of bytes. */
 function fill(disk: Disk, left: number): void {
   const { bavail, bsize } = statfsSync(disk.directory);
   writeFileSync(ballastOf(disk), Buffer.alloc(Math.max(0, bavail * bsize - left)));
@@ -39,7 +39,7 @@ interface Record {
   };
 }
 
-/** How often the log holds a success of each alias or context. */
+/** Number of successful events in the log for each alias or context. */
 function recorded(daemon: TestDaemon): Map<string, number> {
   const counts = new Map<string, number>();
   for (const { errorCode, requestParameters } of daemon.auditRecords() as Record[]) {
@@ -50,7 +50,7 @@ function recorded(daemon: TestDaemon): Map<string, number> {
 }
 
 void t.test(
-  'a full disk under the audit log: what is not recorded is not acknowledged; with room all goes on by itself',
+  'a full disk under the audit log: nothing unrecorded is acknowledged; with free space the daemon resumes',
   { skip: noMount },
   async (t) => {
     const { daemon, disk } = await homeOn(t, 'audit', memoryDisk(1024));
@@ -227,7 +227,7 @@ void t.test(
 );
 
 void t.test(
-  'workers that die or hang under load: every request is answered, and the service is whole again',
+  'workers that die or hang under load: every request is answered, and the service recovers',
   async (t) => {
     const daemon = await TestDaemon.start(t);
     const client = await daemon.connect({ maxAttempts: 1, timeout: 60_000 });
@@ -267,7 +267,7 @@ void t.test(
 );
 
 void t.test(
-  'a hundred callers that hang up in mid-request leave nothing open and nothing undone',
+  'a hundred clients that disconnect during requests leave nothing open and nothing unfinished',
   async (t) => {
     const daemon = await TestDaemon.start(t);
     const client = await daemon.connect();
@@ -281,7 +281,7 @@ void t.test(
         const request = { keyId, plaintext: Buffer.from('x'), encryptionContext: { n: `${round}-${id}` } };
         webSocket.send(encodeRequest(id, 30_000, operationShape('Encrypt'), request));
       }
-      // Half of them before anything is answered, half in the midst of the answers.
+      // Half of them before the first answer, half between answers.
       if (round % 2 === 0) await new Promise((done) => webSocket.once('message', done));
       else await new Promise((done) => setImmediate(done));
       webSocket.terminate();

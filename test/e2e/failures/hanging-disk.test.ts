@@ -1,4 +1,4 @@
-// A disk that hangs: whoever needs it waits, health goes on answering and names it, and nothing is lost.
+// A disk that hangs: requests that need it wait, health still answers and names it, and nothing is lost.
 import t from 'tap';
 import { errantDisk, freeze, unavailable } from '../../audit/disks.js';
 import { until } from '../../audit/support.js';
@@ -27,7 +27,7 @@ for (const { folder, named } of cases) {
       const { keyMetadata } = await client.createKey({});
       const keyId = keyMetadata.keyId;
       const plaintext = Buffer.from('text');
-      // Alone, on a disk that was fast lately.
+      // One request alone, on a disk that was fast recently.
       for (let each = 0; each < 20; each++) await client.encrypt({ keyId, plaintext });
       t.match(await daemon.health(), { healthy: true });
 
@@ -37,7 +37,7 @@ for (const { folder, named } of cases) {
       const waiting = client.createAlias({ aliasName: 'alias/later', targetKeyId: keyId });
       void waiting.finally(() => (answered = true));
       for (;;) {
-        // An event loop that waited for the disk would answer after the thaw, which comes only behind this loop.
+        // An event loop that waits for the disk would answer only after the thaw, which comes after this loop.
         const { healthy, warnings } = await daemon.health();
         const names = warnings.some((warning) => named.test(warning));
         t.equal(healthy, !names, warnings.join());

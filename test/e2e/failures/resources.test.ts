@@ -1,4 +1,4 @@
-// A daemon beside which everything is used up: file descriptors, processors; and one whose folders cannot be written.
+// A daemon without free file descriptors, and one beside programs that use every processor.
 import { execFileSync, spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import t from 'tap';
@@ -6,14 +6,14 @@ import type { ServiceError } from '../../../client/index.js';
 import { TestDaemon } from '../../support/daemon.js';
 import { childrenOf, lives, within } from '../../torture/processes.js';
 
-void t.test('without file descriptors what is connected is served, and all goes on by itself', async (t) => {
+void t.test('without file descriptors open connections are served, and the daemon recovers', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect({ maxAttempts: 1, timeout: 60_000 });
   t.teardown(() => client.close());
   const keyId = (await client.createKey({})).keyMetadata.keyId;
   const whole = childrenOf(daemon.pid).length;
   const { pid } = daemon;
-  // The limit is on the number of a new descriptor, and those below 3 are taken.
+  // The limit applies to the number of a new descriptor, and those below 3 are taken.
   const limit = (files: number) => execFileSync('prlimit', ['--pid', String(pid), `--nofile=${files}:`]);
   limit(3);
 

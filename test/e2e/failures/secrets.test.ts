@@ -1,5 +1,5 @@
-// No secret is in any log, error, audit record or record of the store, nor in what the system shows of the processes: a run
-// through everything that handles one, and a search for all of them in all that was written.
+// No secret is in any log, error, audit record or record of the store, nor visible in the process list: a run
+// through everything that handles secrets, and a search for each of them in everything that was written.
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -18,7 +18,7 @@ import {
 import { SecretSearch, writtenForms } from '../../support/secret-search.js';
 import { childrenOf } from '../../torture/processes.js';
 
-/** The files whose purpose is to hold a secret, and the one that each may hold. */
+/** Files that may contain a secret, and which one. */
 const holders: Readonly<Record<string, string>> = {
   credentials: 'secret of the root',
   'tokens/pin': 'PIN',
@@ -33,7 +33,7 @@ function filesIn(folder: string): string[] {
   );
 }
 
-/** What is found in the files of a home where it may not be: `file: secret (form)`. */
+/** Secrets found in files of a home that may not contain them: `file: secret (form)`. */
 function findInHome(home: string, secrets: SecretSearch): string[] {
   return filesIn(home).flatMap((name) =>
     secrets
@@ -43,7 +43,7 @@ function findInHome(home: string, secrets: SecretSearch): string[] {
   );
 }
 
-/** Whether a message has bytes or a secret in it. */
+/** Whether a message contains bytes or a secret. */
 function bearsSecrets({ fields }: MessageShape): boolean {
   const bears = ({ kind, sensitive, message }: FieldShape): boolean =>
     kind === 'bytes' || sensitive || (message?.fields.some(bears) ?? false);
@@ -83,7 +83,7 @@ void t.test('a run through everything that handles secrets', async (t) => {
   await transports(run);
   t.ok(secrets.count > 60, `${secrets.count} secrets were used`);
 
-  await t.test('every operation that bears bytes or secrets had its turn', (t) => {
+  await t.test('every operation with bytes or secrets was called', (t) => {
     const done = new Set(daemon.auditRecords().map(({ eventName }) => eventName));
     const bearing = operationShapes.filter(
       ({ request, response }) => bearsSecrets(request) || bearsSecrets(response),
@@ -97,7 +97,7 @@ void t.test('a run through everything that handles secrets', async (t) => {
     t.end();
   });
 
-  await t.test('no process shows one, and none leaves a core dump', (t) => {
+  await t.test('no process shows a secret, and none leaves a core dump', (t) => {
     const workers = childrenOf(daemon.pid);
     t.ok(workers.length >= 3, 'the workers of both stores run');
     for (const pid of [daemon.pid, ...workers]) {
@@ -109,7 +109,7 @@ void t.test('a run through everything that handles secrets', async (t) => {
     t.end();
   });
 
-  await t.test('the home holds none while the daemon runs, and clients are told none', (t) => {
+  await t.test('the home contains no secret while the daemon runs, and clients receive none', (t) => {
     t.strictSame(findInHome(daemon.home, secrets), []);
     t.ok(run.told.length > 5_000, 'much went wrong');
     t.strictSame(secrets.find(Buffer.from(run.told)), []);
@@ -121,7 +121,7 @@ void t.test('a run through everything that handles secrets', async (t) => {
   await daemon.stop();
   programs.push(await daemon.cli(['init']));
 
-  await t.test('nor does it after a stop, in the logs and in every record of the store', async (t) => {
+  await t.test('nor after a stop, in the logs and in every record of the store', async (t) => {
     t.strictSame(findInHome(daemon.home, secrets), []);
     t.ok(daemon.stderr.length > 2_000, 'the log is there');
     t.strictSame(
@@ -140,7 +140,7 @@ void t.test('a run through everything that handles secrets', async (t) => {
     t.strictSame(secrets.find(Buffer.concat(values)), []);
   });
 
-  await t.test('the search sees what is there', (t) => {
+  await t.test('the search finds the secrets that files may contain', (t) => {
     const known = new SecretSearch();
     known.add('known', daemon.credentials.accessKeyId);
     const found = findInHome(daemon.home, known).map((each) => each.replace(/:.*/, ''));
@@ -164,7 +164,7 @@ void t.test('a run through everything that handles secrets', async (t) => {
   });
 });
 
-void t.test('a PIN from the environment stays in the environment of the daemon alone', async (t) => {
+void t.test('a PIN from the environment stays in the environment of the daemon only', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   const path = join(daemon.home, 'keyhold.yaml');

@@ -6,7 +6,7 @@ import { childrenOf } from '../../torture/processes.js';
 
 const workersOf = (pid: number) => childrenOf(pid).sort();
 
-void t.test('a pause of 12 s costs no worker, and what was in flight is answered', async (t) => {
+void t.test('a pause of 12 s costs no worker, and requests in flight are answered', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
   t.teardown(() => client.close());
@@ -30,9 +30,9 @@ void t.test('a pause of 12 s costs no worker, and what was in flight is answered
   t.notMatch(daemon.stderr, /worker-lost/);
 });
 
-void t.test('workers that hang are in health within seconds, though nobody asks for anything', async (t) => {
+void t.test('health reports hanging workers within seconds, even without requests', async (t) => {
   const daemon = await TestDaemon.start(t);
-  // The daemon is ready with the first.
+  // The daemon is ready with its first worker.
   while (workersOf(daemon.pid).length < 2) await sleep(50);
   const workers = workersOf(daemon.pid);
   for (const pid of workers) process.kill(pid, 'SIGSTOP');

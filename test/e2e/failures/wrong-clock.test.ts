@@ -1,4 +1,4 @@
-// A wall clock that is wrong for a while: what is destroyed by date, and what is planned by date.
+// A wall clock that is wrong for a while: destruction by date, and planned dates.
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -30,7 +30,7 @@ async function eventually(condition: () => boolean | Promise<boolean>): Promise<
 }
 
 void t.test(
-  'a clock that is ahead for seconds destroys nothing; what it made expire is back with it',
+  'a clock that is ahead for seconds destroys nothing; expired material is back afterwards',
   async (t) => {
     const { daemon, clock, client } = await begin(t, '');
     const keyId = await newExternalKey(client);
@@ -72,7 +72,7 @@ void t.test(
         t.same(daemon.events(name), []);
     });
 
-    await t.test('what is really over is destroyed when the clock was watched', async (t) => {
+    await t.test('material that really expired is destroyed once the clock was watched', async (t) => {
       await daemon.stop();
       daemon.configure('deletionCautionHours: 0.001');
       clock.move('+40d');
@@ -84,7 +84,7 @@ void t.test(
   },
 );
 
-void t.test('what a clock planned that was ten years ahead is planned anew', async (t) => {
+void t.test('dates planned by a clock that was ten years ahead are corrected', async (t) => {
   const { daemon, clock, client } = await begin(t, 'deletionCautionHours: 0.001');
   const newKey = async () => (await client.createKey({})).keyMetadata.keyId;
   const [rotated, doomed] = [await newKey(), await newKey()];

@@ -1,4 +1,4 @@
-// Grants: retired, revoked, gone with a key, kept over a restart, and limited in number.
+// Grants: retired, revoked, deleted with their key, kept across a restart, and limited in number.
 import t from 'tap';
 import type { Client } from '../../../client/index.js';
 import type { CreateGrantRequest } from '../../../proto/generated/messages.js';
@@ -22,7 +22,7 @@ void t.test('ends of grants', async (t) => {
     client.createGrant({ keyId, granteePrincipal: alice, operations: ['Encrypt'], ...more });
   const ids = async () => (await client.listGrants({ keyId })).grants.map(({ grantId }) => grantId);
 
-  await t.test('a grant is retired by its token, or by key and id', async (t) => {
+  await t.test('a grant is retired by its token, or by key and grant ID', async (t) => {
     const first = await create({ retiringPrincipal: alice });
     const second = await create();
     await client.retireGrant({ grantToken: first.grantToken });
@@ -40,7 +40,7 @@ void t.test('ends of grants', async (t) => {
       await t.rejects(client.retireGrant(wrong), { code: 'ValidationException' }, JSON.stringify(wrong));
   });
 
-  await t.test('a dry run makes, retires and revokes nothing', async (t) => {
+  await t.test('a dry run creates, retires and revokes nothing', async (t) => {
     const { grantId = '', grantToken } = await create();
     const before = await ids();
     const dry = { code: 'DryRunOperationException' };
@@ -54,7 +54,7 @@ void t.test('ends of grants', async (t) => {
     });
   });
 
-  await t.test('states: made while the key is enabled, listed and ended in every state', async (t) => {
+  await t.test('grants are created while the key is enabled, listed and ended in every state', async (t) => {
     const own = await newKey(client);
     const first = await create({ keyId: own });
     const second = await create({ keyId: own });
@@ -67,7 +67,7 @@ void t.test('ends of grants', async (t) => {
     await client.retireGrant({ keyId: own, grantId: second.grantId });
   });
 
-  await t.test('a key has as many grants as the limit says', async (t) => {
+  await t.test('a key has at most as many grants as the limit', async (t) => {
     const own = await newKey(client);
     const one = () => create({ keyId: own });
     const results = await Promise.allSettled(Array.from({ length: 6 }, one));
@@ -78,7 +78,7 @@ void t.test('ends of grants', async (t) => {
     t.ok(await one());
   });
 
-  await t.test('grants outlive a restart', async (t) => {
+  await t.test('grants survive a restart', async (t) => {
     const own = await newKey(client);
     const made = await create({
       keyId: own,

@@ -1,4 +1,4 @@
-// What grants allow, to whom, and who may make and retire them.
+// What grants allow, to whom, and who may create and retire them.
 import t from 'tap';
 import type { Client } from '../../../client/index.js';
 import type { CreateGrantRequest } from '../../../proto/generated/messages.js';
@@ -53,7 +53,7 @@ void t.test('grants', async (t) => {
   };
 
   await t.test(
-    'a grant allows its operations with its key to its grantee, from at once until it is revoked',
+    'a grant allows its grantee its operations on its key, from creation until it is revoked',
     async (t) => {
       const keyId = await newKey();
       const other = await newKey();
@@ -88,42 +88,39 @@ void t.test('grants', async (t) => {
     },
   );
 
-  await t.test(
-    'constraints count for operations with an encryption context, and for no others',
-    async (t) => {
-      const keyId = await newKey();
-      const operations: CreateGrantRequest['operations'] = [
-        'Encrypt',
-        'Decrypt',
-        'GenerateDataKey',
-        'DescribeKey',
-      ];
-      const equals = await grant(keyId, 'user/alice', {
-        operations,
-        constraints: { encryptionContextEquals: { a: '1', b: '2' } },
-      });
-      const encrypt = (encryptionContext?: Record<string, string>) =>
-        alice.encrypt({ keyId, plaintext, encryptionContext });
-      const { ciphertextBlob } = await encrypt({ b: '2', a: '1' });
-      const others: (Record<string, string> | undefined)[] = [
-        undefined,
-        { a: '1' },
-        { a: '1', b: '2', c: '3' },
-        { a: '1', b: '3' },
-        { A: '1', b: '2' },
-      ];
-      for (const context of others) await t.rejects(encrypt(context), denied, JSON.stringify(context));
-      t.ok(await alice.describeKey({ keyId }));
-      t.ok(await alice.generateDataKey({ keyId, keySpec: 'AES_256', encryptionContext: { a: '1', b: '2' } }));
-      await t.rejects(alice.generateDataKey({ keyId, keySpec: 'AES_256' }), denied);
-      await root.revokeGrant({ keyId, grantId: equals.grantId });
-      await grant(keyId, 'user/alice', { operations, constraints: { encryptionContextSubset: { a: '1' } } });
-      t.ok(await alice.decrypt({ ciphertextBlob, encryptionContext: { a: '1', b: '2' } }));
-      t.ok(await encrypt({ a: '1' }));
-      const without: typeof others = [undefined, { b: '2' }, { a: '2', b: '1' }, { A: '1' }];
-      for (const context of without) await t.rejects(encrypt(context), denied, JSON.stringify(context));
-    },
-  );
+  await t.test('constraints apply to operations with an encryption context, and to no others', async (t) => {
+    const keyId = await newKey();
+    const operations: CreateGrantRequest['operations'] = [
+      'Encrypt',
+      'Decrypt',
+      'GenerateDataKey',
+      'DescribeKey',
+    ];
+    const equals = await grant(keyId, 'user/alice', {
+      operations,
+      constraints: { encryptionContextEquals: { a: '1', b: '2' } },
+    });
+    const encrypt = (encryptionContext?: Record<string, string>) =>
+      alice.encrypt({ keyId, plaintext, encryptionContext });
+    const { ciphertextBlob } = await encrypt({ b: '2', a: '1' });
+    const others: (Record<string, string> | undefined)[] = [
+      undefined,
+      { a: '1' },
+      { a: '1', b: '2', c: '3' },
+      { a: '1', b: '3' },
+      { A: '1', b: '2' },
+    ];
+    for (const context of others) await t.rejects(encrypt(context), denied, JSON.stringify(context));
+    t.ok(await alice.describeKey({ keyId }));
+    t.ok(await alice.generateDataKey({ keyId, keySpec: 'AES_256', encryptionContext: { a: '1', b: '2' } }));
+    await t.rejects(alice.generateDataKey({ keyId, keySpec: 'AES_256' }), denied);
+    await root.revokeGrant({ keyId, grantId: equals.grantId });
+    await grant(keyId, 'user/alice', { operations, constraints: { encryptionContextSubset: { a: '1' } } });
+    t.ok(await alice.decrypt({ ciphertextBlob, encryptionContext: { a: '1', b: '2' } }));
+    t.ok(await encrypt({ a: '1' }));
+    const without: typeof others = [undefined, { b: '2' }, { a: '2', b: '1' }, { A: '1' }];
+    for (const context of without) await t.rejects(encrypt(context), denied, JSON.stringify(context));
+  });
 
   await t.test('ReEncrypt needs a grant for each side, each with its own context', async (t) => {
     const from = await newKey();
@@ -148,7 +145,7 @@ void t.test('grants', async (t) => {
     await t.rejects(alice.reEncrypt({ ...request, destinationEncryptionContext: { a: '1' } }), denied);
   });
 
-  await t.test('a grant to a role is for all of its sessions, one to a session for that alone', async (t) => {
+  await t.test('a grant to a role is for all of its sessions, one to a session only for that', async (t) => {
     const [one, two] = [await session('one'), await session('two')];
     const keyId = await newKey({ keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' });
     const sign = (client: Client) =>
@@ -165,7 +162,7 @@ void t.test('grants', async (t) => {
     t.ok(await sign(two));
   });
 
-  await t.test('a deny of a policy counts before a grant', async (t) => {
+  await t.test('a deny of a policy overrides a grant', async (t) => {
     const keyId = await newKey();
     await grant(keyId, 'user/bob');
     const detach = await attach('bob', { Effect: 'Deny', Action: 'kms:Encrypt', Resource: '*' });
@@ -177,7 +174,7 @@ void t.test('grants', async (t) => {
     t.ok(await bob.encrypt({ keyId, plaintext }));
   });
 
-  await t.test('who is made anew under the name of a grantee has none of its grants', async (t) => {
+  await t.test('a new user with the name of a deleted grantee has none of its grants', async (t) => {
     const keyId = await newKey();
     await root.createUser({ userName: 'brief' });
     await grant(keyId, 'user/brief', {
@@ -191,7 +188,7 @@ void t.test('grants', async (t) => {
     await t.rejects(brief.retireGrant({ keyId, grantId }), denied);
   });
 
-  await t.test('through a grant only narrower grants are made', async (t) => {
+  await t.test('a grant allows creating only narrower grants', async (t) => {
     const keyId = await newKey();
     await grant(keyId, 'user/alice', {
       operations: ['CreateGrant', 'Encrypt', 'Decrypt'],
@@ -242,7 +239,7 @@ void t.test('grants', async (t) => {
     );
   });
 
-  await t.test('a grant is retired by whom it names, by the account, and by nobody else', async (t) => {
+  await t.test('a grant is retired by its principals, by the account root, and by nobody else', async (t) => {
     const keyId = await newKey();
     await attach('bob', { Effect: 'Allow', Action: 'kms:*', Resource: '*' });
     const worker = await session('retiring');
@@ -278,7 +275,7 @@ void t.test('grants', async (t) => {
     await t.rejects(alice.listRetirableGrants({ retiringPrincipal: arn('user/alice') }), denied);
   });
 
-  await t.test('policies see what a grant is to be', async (t) => {
+  await t.test('policies see the parameters of a new grant', async (t) => {
     const keyId = await newKey();
     const carol = await userClient('carol');
     const create = (more: Partial<CreateGrantRequest> = {}) =>

@@ -1,4 +1,4 @@
-// Grants: made and listed. How they end is in grant-ends.test.ts, what they allow to whom in grant-permissions.test.ts.
+// Creating and listing grants. grant-ends.test.ts is about their end, grant-permissions.test.ts about what they allow.
 import t from 'tap';
 import type { Client } from '../../../client/index.js';
 import type { CreateGrantRequest } from '../../../proto/generated/messages.js';
@@ -34,7 +34,7 @@ void t.test('grants', async (t) => {
   const ids = async (more: object = {}) =>
     (await client.listGrants({ keyId, ...more })).grants.map(({ grantId }) => grantId);
 
-  await t.test('a grant is listed as it was made, and its token is in no audit record', async (t) => {
+  await t.test('a grant is listed as it was created, and its token is in no audit record', async (t) => {
     const { grantId, grantToken } = await create({
       name: 'all/of:it',
       retiringPrincipal: worker,
@@ -125,47 +125,44 @@ void t.test('grants', async (t) => {
     t.same(await ids(), []);
   });
 
-  await t.test(
-    'the same name and parameters make one grant, with a token of its own each time',
-    async (t) => {
-      const same = { name: 'once', retiringPrincipal: bob, operations: ['Encrypt', 'Decrypt'] } as const;
-      const made = await create({ ...same, operations: [...same.operations] });
-      const again = await create({ ...same, operations: ['Decrypt', 'Encrypt'] });
-      t.equal(again.grantId, made.grantId);
-      t.not(again.grantToken, made.grantToken);
-      const others: Partial<CreateGrantRequest>[] = [
-        { name: 'twice' },
-        { name: undefined },
-        { retiringPrincipal: undefined },
-        { granteePrincipal: bob },
-        { operations: ['Encrypt'] },
-        { constraints: { encryptionContextEquals: { a: '1' } } },
-        { constraints: { encryptionContextSubset: { a: '1' } } },
-        { constraints: { encryptionContextSubset: { a: '2' } } },
-      ];
-      const seen = new Set([made.grantId]);
-      for (const other of others) {
-        const { grantId } = await create({ ...same, operations: [...same.operations], ...other });
-        t.notOk(seen.has(grantId), JSON.stringify(other));
-        seen.add(grantId);
-      }
-      t.not(
-        (await create({ operations: ['Encrypt'] })).grantId,
-        (await create({ operations: ['Encrypt'] })).grantId,
-      );
-      const at = await Promise.all(Array.from({ length: 20 }, () => create({ name: 'at-once' })));
-      t.equal(new Set(at.map(({ grantId }) => grantId)).size, 1, 'also when they come at once');
-      await client.revokeGrant({ keyId, grantId: at[0]!.grantId });
-      t.not(
-        (await create({ name: 'at-once' })).grantId,
-        at[0]!.grantId,
-        'one that was revoked does not come back',
-      );
-      for (const grantId of await ids()) await client.revokeGrant({ keyId, grantId: grantId });
-    },
-  );
+  await t.test('the same name and parameters create one grant, with a new token each time', async (t) => {
+    const same = { name: 'once', retiringPrincipal: bob, operations: ['Encrypt', 'Decrypt'] } as const;
+    const made = await create({ ...same, operations: [...same.operations] });
+    const again = await create({ ...same, operations: ['Decrypt', 'Encrypt'] });
+    t.equal(again.grantId, made.grantId);
+    t.not(again.grantToken, made.grantToken);
+    const others: Partial<CreateGrantRequest>[] = [
+      { name: 'twice' },
+      { name: undefined },
+      { retiringPrincipal: undefined },
+      { granteePrincipal: bob },
+      { operations: ['Encrypt'] },
+      { constraints: { encryptionContextEquals: { a: '1' } } },
+      { constraints: { encryptionContextSubset: { a: '1' } } },
+      { constraints: { encryptionContextSubset: { a: '2' } } },
+    ];
+    const seen = new Set([made.grantId]);
+    for (const other of others) {
+      const { grantId } = await create({ ...same, operations: [...same.operations], ...other });
+      t.notOk(seen.has(grantId), JSON.stringify(other));
+      seen.add(grantId);
+    }
+    t.not(
+      (await create({ operations: ['Encrypt'] })).grantId,
+      (await create({ operations: ['Encrypt'] })).grantId,
+    );
+    const at = await Promise.all(Array.from({ length: 20 }, () => create({ name: 'at-once' })));
+    t.equal(new Set(at.map(({ grantId }) => grantId)).size, 1, 'also when they come at once');
+    await client.revokeGrant({ keyId, grantId: at[0]!.grantId });
+    t.not(
+      (await create({ name: 'at-once' })).grantId,
+      at[0]!.grantId,
+      'one that was revoked does not come back',
+    );
+    for (const grantId of await ids()) await client.revokeGrant({ keyId, grantId: grantId });
+  });
 
-  await t.test('a grant allows what its key can do', async (t) => {
+  await t.test('a grant allows only operations that its key supports', async (t) => {
     const refused = {
       code: 'ValidationException',
       message: /^Operations \[\w+\] are not supported when creating a grant for an? /,
@@ -204,7 +201,7 @@ void t.test('grants', async (t) => {
     );
   });
 
-  await t.test('what is not implemented is refused, not ignored', async (t) => {
+  await t.test('unsupported parameters are refused, not ignored', async (t) => {
     const unsupported = { code: 'UnsupportedOperationException' };
     const service = 'dynamodb.us-east-1.amazonaws.com';
     await t.rejects(create({ granteeServicePrincipal: service }), unsupported);
@@ -241,7 +238,7 @@ void t.test('grants', async (t) => {
     for (const grantId of await ids()) await client.revokeGrant({ keyId, grantId: grantId });
   });
 
-  await t.test('grants are listed in pages, and by grantee, id and retiring principal', async (t) => {
+  await t.test('grants are listed in pages, and by grantee, grant ID and retiring principal', async (t) => {
     const other = await newKey(client);
     for (let index = 0; index < 7; index++) {
       const granteePrincipal = index % 2 ? alice : bob;
@@ -308,7 +305,7 @@ void t.test('grants', async (t) => {
       await t.rejects(client.describeKey({ keyId, grantTokens }), { code });
     };
     for (const token of wrong) await refused(token, 'InvalidGrantTokenException');
-    // A length that no token has is a matter of the request's form.
+    // A length that no token has violates the form of the request.
     await refused('', 'ValidationException');
     await t.rejects(client.retireGrant({ grantToken: wrong[0] }), { code: 'InvalidGrantTokenException' });
     t.ok(await client.encrypt({ keyId, plaintext, grantTokens: [grantToken] }));
@@ -344,7 +341,7 @@ void t.test('grants', async (t) => {
       t.equal((await run(text)).code, 2, text);
   });
 
-  await t.test('a grantee made anew under an old name is another one', async (t) => {
+  await t.test('a new user with the name of a deleted grantee is another principal', async (t) => {
     await client.createUser({ userName: 'brief' });
     const own = await newKey(client);
     await create({ keyId: own, granteePrincipal: arn('user/brief'), retiringPrincipal: arn('user/brief') });

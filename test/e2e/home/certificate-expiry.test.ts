@@ -1,5 +1,5 @@
-// The server's certificate and the others that the configuration names: their end is announced, and a certificate with
-// another key is refused.
+// The server's certificate and the others that the configuration names: their expiry is announced, and a certificate that
+// does not match its key is refused.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -8,7 +8,7 @@ import { TestDaemon } from '../../support/daemon.js';
 
 const day = 86_400_000;
 
-void t.test('certificates that end, and pairs that are none', async (t) => {
+void t.test('expiring certificates, and keys that do not match', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   const path = (name: string) => join(daemon.home, name);

@@ -8,7 +8,7 @@ import { keySpecs } from '../../../daemon/keys/specs/table.js';
 import { TestDaemon } from '../../support/daemon.js';
 import { labels, pkcs11Tool } from '../../support/token.js';
 
-void t.test('doctor says what the token can do, and leaves nothing in it', async (t) => {
+void t.test('doctor reports what the token can do, and leaves nothing in it', async (t) => {
   const daemon = await TestDaemon.start(t);
   const before = labels(daemon);
   const { code, stdout } = await daemon.cli(['doctor', '--json']);
@@ -50,7 +50,7 @@ void t.test('doctor says what the token can do, and leaves nothing in it', async
   t.match(table.stdout, /^SYMMETRIC_DEFAULT +ENCRYPT_DECRYPT +SYMMETRIC_DEFAULT +yes +CKM_AES_GCM$/m);
   t.match(table.stdout, /^library +ok +\/usr\/lib\/softhsm/m);
   await t.test(
-    'what a killed doctor left of token objects the next one destroys, and nothing else',
+    'doctor destroys the token objects that a killed doctor left, and no other objects',
     async (t) => {
       const journal = join(daemon.home, 'doctor-default.json');
       const [left, other] = ['a1'.repeat(16), 'b2'.repeat(16)];
@@ -66,7 +66,7 @@ void t.test('doctor says what the token can do, and leaves nothing in it', async
   );
 });
 
-void t.test('doctor says what is wrong before it logs in', async (t) => {
+void t.test('doctor reports faults before it logs in', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   chmodSync(join(daemon.home, 'tokens/pin'), 0o644);

@@ -1,4 +1,4 @@
-// Everything that can be wrong with a home and its token: said so at the start, and nothing is touched.
+// Faults of a home and its token: a start reports them and changes nothing.
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -7,7 +7,7 @@ import { TestDaemon } from '../../support/daemon.js';
 import { checkout } from '../../support/paths.js';
 import { pkcs11Tool } from '../../support/token.js';
 
-void t.test('an address in use, and a home whose path is too long for a socket, are said so', async (t) => {
+void t.test('an address in use and a home path too long for a socket are reported', async (t) => {
   const daemon = await TestDaemon.start(t);
   const port = new URL(daemon.wss).port;
   const other = await TestDaemon.initialise();
@@ -21,7 +21,7 @@ void t.test('an address in use, and a home whose path is too long for a socket, 
   await t.rejects(other.start(), { message: /more than 107 bytes.*shorter KEYHOLD_HOME/ });
 });
 
-void t.test('a configuration that is wrong is refused by line and key', async (t) => {
+void t.test('a wrong configuration is refused with line and key', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   const path = join(daemon.home, 'keyhold.yaml');
@@ -108,7 +108,7 @@ void t.test(
   },
 );
 
-void t.test('no token with that label, and no home that was initialised, are said so', async (t) => {
+void t.test('a missing token and a home that was not initialised are reported', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   const config = join(daemon.home, 'keyhold.yaml');
@@ -120,7 +120,7 @@ void t.test('no token with that label, and no home that was initialised, are sai
   await t.rejects(daemon.start(), { message: /metadata does not exist: mount its disk, or restore it/ });
 });
 
-void t.test('a record that was corrupted in LevelDB stops the start, and is named', async (t) => {
+void t.test('a start is refused for a record corrupted in LevelDB, and names it', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
   const keyId = (await client.createKey({})).keyMetadata.keyId;
@@ -144,7 +144,7 @@ void t.test('a record that was corrupted in LevelDB stops the start, and is name
   await daemon.start();
 });
 
-void t.test("other people's objects in the token are counted and never touched", async (t) => {
+void t.test('foreign objects in the token are counted and never touched', async (t) => {
   const daemon = await TestDaemon.start(t);
   await daemon.stop();
   const tool = (...args: string[]) => pkcs11Tool(daemon, ...args);
@@ -170,7 +170,7 @@ void t.test("other people's objects in the token are counted and never touched",
   t.match(objects, /1234abcd/, 'not even one that is labelled like ours');
 });
 
-void t.test('a key whose object is gone is Unavailable, and its record stays', async (t) => {
+void t.test('a key whose object is missing is Unavailable, and its record stays', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
   const keyId = (await client.createKey({})).keyMetadata.keyId;

@@ -1,4 +1,4 @@
-// A home knows where it is, and who may read it.
+// The location of a home, and the modes of its files.
 import { X509Certificate } from 'node:crypto';
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
@@ -38,7 +38,7 @@ async function createKey(daemon: TestDaemon): Promise<string> {
   }
 }
 
-void t.test('a copied home has a token of its own, and the original stays as it was', async (t) => {
+void t.test('a copied home uses its own token, and the original stays unchanged', async (t) => {
   const original = await TestDaemon.start(t);
   await createKey(original);
   await original.stop();
@@ -104,7 +104,7 @@ void t.test('a moved home works, and says where it was', async (t) => {
   t.match(moved.events('StartService').at(-1), { serviceEventDetails: { home: { movedFrom: daemon.home } } });
 });
 
-void t.test('a start takes home and secret files away from other users', async (t) => {
+void t.test('a start closes home and secret files to other users', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   const secrets = ['credentials', 'tokens/so-pin', 'tls/server.key', 'tls/ca.key'];
@@ -117,7 +117,7 @@ void t.test('a start takes home and secret files away from other users', async (
   t.match(daemon.stderr, /was open to other users: its mode is 0700 now/);
 });
 
-void t.test('the development certificate is renewed by a start, those of others are not', async (t) => {
+void t.test('a start renews the development certificate, but none of another CA', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   const path = join(daemon.home, 'tls/server.pem');
@@ -131,14 +131,14 @@ void t.test('the development certificate is renewed by a start, those of others 
   t.ok(Date.parse(renewed.validTo) > Date.now() + 300 * 86_400_000);
   t.ok(renewed.verify(new X509Certificate(ca).publicKey), 'of the same CA');
   await daemon.stop();
-  // Of another CA: left as it is.
+  // A certificate of another CA is left unchanged.
   const foreign = makeServerCertificate(daemon.home, 10, true);
   writeFileSync(path, foreign.certificate);
   writeFileSync(join(daemon.home, 'tls/server.key'), foreign.key);
   await daemon.start();
   t.equal(readFileSync(path, 'utf8'), foreign.certificate);
   await daemon.stop();
-  // A certificate that was lost comes back, signed by the CA that is there, whose key may have gone.
+  // A lost certificate is made again, signed by the existing CA. Without the CA's key the start is refused.
   rmSync(path);
   await daemon.start();
   t.ok(new X509Certificate(readFileSync(path)).verify(new X509Certificate(ca).publicKey));
@@ -176,7 +176,7 @@ void t.test('a store that a newer Keyhold wrote is refused before anything is wr
   t.match(await daemon.admin('recover-store', ['--accept-older-store']), { code: 1, stderr: message });
 });
 
-void t.test('the public key of the audit log is made again from the HSM', async (t) => {
+void t.test('the public key of the audit log is restored from the HSM', async (t) => {
   const daemon = await TestDaemon.start(t);
   await daemon.stop();
   const path = join(daemon.home, 'audit-public-key.pem');
@@ -191,7 +191,7 @@ void t.test('the public key of the audit log is made again from the HSM', async 
   t.match(await daemon.admin('audit-verify'), { code: 0 });
 });
 
-void t.test('a keyhold.yaml that cannot be read is named as what it is', async (t) => {
+void t.test('a keyhold.yaml that cannot be read is reported with the reason', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   const path = join(daemon.home, 'keyhold.yaml');
@@ -203,7 +203,7 @@ void t.test('a keyhold.yaml that cannot be read is named as what it is', async (
   t.notOk(existsSync(path), 'none is made beside a store');
 });
 
-void t.test('what is in the place of a file, or keeps the daemon from it, is named', async (t) => {
+void t.test('anything that keeps the daemon from a file is reported', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   const audit = join(daemon.home, 'audit');
@@ -220,7 +220,7 @@ void t.test('what is in the place of a file, or keeps the daemon from it, is nam
   rmSync(config, { recursive: true });
   writeFileSync(config, text);
   if (process.getuid?.() !== 0) return;
-  // Root may do everything, so the daemon is somebody else.
+  // Root may access everything, so the daemon runs as another user.
   const nobody = 65534;
   const start = () =>
     spawnSync(process.execPath, [join(checkout, 'dist/daemon/main.js')], {

@@ -1,4 +1,4 @@
-// keyhold hsm list: what it shows beside a daemon, without one, without a PIN, and what it says when something is wrong.
+// keyhold hsm list: beside a daemon, without one, without a PIN, and its error messages.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ const list = async (daemon: TestDaemon, ...args: string[]) => {
   return { code, stderr, stdout, listing: stdout === '' ? undefined : parse(stdout) };
 };
 
-void t.test('slots, tokens, mechanisms, and whose the objects are', async (t) => {
+void t.test('slots, tokens, mechanisms, and objects with their owners', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
   const keyId = (await client.createKey({})).keyMetadata.keyId;
@@ -33,7 +33,7 @@ void t.test('slots, tokens, mechanisms, and whose the objects are', async (t) =>
   pkcs11Tool(daemon, '--keygen', '--key-type', 'AES:32', '--label', 'theirs\u0007', '--id', 'ff01');
   await client.close();
 
-  await t.test('beside a daemon the labels say whose objects are', async (t) => {
+  await t.test('beside a daemon the labels show the owners of objects', async (t) => {
     const { code, listing, stderr } = await list(daemon);
     t.equal(code, 0, stderr);
     const { slots, selectedSlot, objects, notes } = listing!;
@@ -51,7 +51,7 @@ void t.test('slots, tokens, mechanisms, and whose the objects are', async (t) =>
     t.notOk(objects!.some(({ owner }) => owner.kind === 'key'));
   });
 
-  await t.test('the mechanisms that Keyhold needs are there, but for those of no key spec', async (t) => {
+  await t.test('the mechanisms that Keyhold needs are there, except those of no key spec', async (t) => {
     const { mechanisms, neededMechanisms } = (await list(daemon, '--no-login')).listing!;
     const gcm = neededMechanisms!.find(({ name }) => name === 'CKM_AES_GCM');
     t.match(gcm, { type: 0x1087, availability: 'there', keySpecs: ['SYMMETRIC_DEFAULT'] });
@@ -112,7 +112,7 @@ void t.test('slots, tokens, mechanisms, and whose the objects are', async (t) =>
     t.ok(parse(stdout).objects!.length > 10);
   });
 
-  await t.test('what is wrong with module, token and options is said', async (t) => {
+  await t.test('faults of module, token and options are reported', async (t) => {
     t.match(await list(daemon, '--module', '/no/such.so'), {
       code: 1,
       stderr: /There is no file/,
@@ -156,7 +156,7 @@ void t.test('a wrong PIN is tried once, and a locked one never', async (t) => {
   t.equal((await daemon.admin('login-retry', ['default'])).code, 0);
   t.match(await list(daemon), { code: 1, stderr: /an earlier wrong PIN/ }, 'the token remembers it');
   t.equal(logins.fired, 1);
-  // A right PIN takes the flag away, which SoftHSM2 keeps.
+  // A correct PIN clears the flag, which SoftHSM2 stores.
   pkcs11Tool(daemon, '--list-objects');
   const locked = faults.add('C_Login', 'fail', { argument: pkcs11.CKR_PIN_LOCKED });
   t.match(await list(daemon), { code: 1, stderr: /has locked its user PIN/ });

@@ -1,4 +1,4 @@
-// What init writes is on stable storage when it ends: seen by strace, which all its system calls pass.
+// What init writes is on stable storage when it ends: checked with strace, which records all its system calls.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { TestDaemon } from '../../support/daemon.js';
 import { checkout } from '../../support/paths.js';
 import { absent } from '../../support/programs.js';
 
-/** Of no use after a crash: locks, and LevelDB's diary. */
+/** Files that are not needed after a crash: locks, and LevelDB's text log. */
 const isTransient = (path: string) => /(^|\/)(LOCK|LOG(\.old)?|[^/]*\.lock)$/.test(path);
 
 /** Replays a trace. @returns files whose content, and folders whose names, were written after their last sync */

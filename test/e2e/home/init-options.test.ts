@@ -1,4 +1,4 @@
-// keyhold init: everything that a server needs as options; none is ignored, and a run that fails leaves nothing behind.
+// keyhold init: options for everything that a server needs; none is ignored, and a run that fails leaves nothing behind.
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import {
@@ -17,7 +17,7 @@ import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import { TestDaemon } from '../../support/daemon.js';
 
-/** A folder of the test, and a home in it that is not there yet. */
+/** A folder of the test, and the path of a home in it that does not exist yet. */
 function newHome(t: Test): { folder: string; daemon: TestDaemon } {
   const folder = mkdtempSync(join(tmpdir(), 'kh-o-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
@@ -109,14 +109,14 @@ void t.test('a run that fails names the cause and leaves nothing', async (t) => 
     t.notOk(existsSync(join(folder, 'above')), 'neither the home nor the folder above it');
   }
   t.match(await daemon.admin('init', ['--port', '70000']), { code: 2 });
-  // What the operator has put there stays.
+  // Files that the operator put there stay.
   mkdirSync(join(daemon.home, 'tls'), { recursive: true, mode: 0o700 });
   writeFileSync(join(daemon.home, 'tls/company.pem'), 'mine');
   t.match(await daemon.admin('init'), { code: 1 });
   t.strictSame(readdirSync(daemon.home, { recursive: true }).sort(), ['tls', 'tls/company.pem']);
 });
 
-void t.test('a refused PIN is said so, and latches no home that is none', async (t) => {
+void t.test('a refused PIN is reported, and leaves no latch in a home that was not made', async (t) => {
   const { folder, daemon } = newHome(t);
   t.match(await daemon.admin('init', ['--make-token']), { code: 0 });
   const token = join(daemon.home, 'tokens');

@@ -1,4 +1,4 @@
-// A run of init that is killed while SoftHSM2 writes its token leaves one that no call gets past.
+// A run of init that is killed while SoftHSM2 writes its token leaves a token on which every call fails.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ function newHome(t: Test): TestDaemon {
   return TestDaemon.at(join(folder, 'home'));
 }
 
-void t.test('a token that is half made is set aside, and another one is made', async (t) => {
+void t.test('an incomplete token is set aside, and another one is created', async (t) => {
   const whole = newHome(t);
   t.match(await whole.admin('init', ['--make-token']), { code: 0 });
   const tokens = join(whole.home, 'tokens', 'softhsm2');
@@ -28,7 +28,7 @@ void t.test('a token that is half made is set aside, and another one is made', a
   t.strictSame(readFileSync(aside), token.subarray(0, 104), 'nothing is destroyed');
 });
 
-void t.test('a damaged token that holds objects stays where it is', async (t) => {
+void t.test('a damaged token that contains objects stays where it is', async (t) => {
   const daemon = newHome(t);
   t.match(await daemon.admin('init', ['--make-token']), { code: 0 });
   const tokens = join(daemon.home, 'tokens', 'softhsm2');

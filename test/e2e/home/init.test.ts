@@ -1,4 +1,4 @@
-// keyhold init: an interrupted run is finished by the next one, and nothing that was there is made anew or destroyed.
+// keyhold init: the next run finishes an interrupted one, and replaces or destroys nothing that exists.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -24,14 +24,14 @@ const internal = ['audit-signing', 'audit-signing', 'record-mac', 'secrets'].map
   (name) => `keyhold/internal/${name}`,
 );
 
-/** A home that is not there yet. */
+/** The path of a home that does not exist yet. */
 function newHome(t: Test): TestDaemon {
   const folder = mkdtempSync(join(tmpdir(), 'kh-init-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   return TestDaemon.at(join(folder, 'home'));
 }
 
-/** Every file below a folder, by its path in it, with its content; without LevelDB's own diary. */
+/** Content of every file below a folder, by relative path; without LevelDB's text log. */
 function contents(folder: string): Record<string, string> {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(
     (entry) => entry.isFile() && !/^LO(CK|G(\.old)?)$/.test(entry.name),
@@ -61,7 +61,7 @@ async function killWhenThereAre(files: number, { home, env }: TestDaemon): Promi
       await new Promise((done) => setTimeout(done, 2));
       continue;
     }
-    // The workers too: a machine that stops spares nobody.
+    // The workers are killed too, as when the machine stops.
     process.kill(-child.pid!, 'SIGKILL');
     break;
   }
@@ -72,7 +72,7 @@ async function killWhenThereAre(files: number, { home, env }: TestDaemon): Promi
 /** Every number of files in the long form; a few over the whole run in the short one. */
 const step = process.env.KEYHOLD_FAULTS === 'all' ? 1 : 9;
 
-void t.test('a first run that is killed anywhere is finished by the next one', async (t) => {
+void t.test('the next run finishes a first run that is killed at any point', async (t) => {
   let last: TestDaemon | undefined;
   for (let files = 1; ; files += step) {
     const daemon = newHome(t);
@@ -85,7 +85,7 @@ void t.test('a first run that is killed anywhere is finished by the next one', a
     );
     t.notOk(existsSync(join(daemon.home, 'initialising')));
     const found = labels(daemon);
-    // Half a pair that a kill left stays in the token, since nothing is destroyed.
+    // Half of a key pair that a kill left stays in the token, since nothing is destroyed.
     for (const label of new Set(internal)) t.ok(found.includes(label), label);
     t.ok(found.length <= internal.length + 1, found.join());
     t.match(await daemon.admin('init'), { code: 0, stderr: '' }, 'and there is nothing left to do');
@@ -144,7 +144,7 @@ void t.test('init refuses each trace of an earlier home, names it, and changes n
   await again.close();
 });
 
-void t.test('who asks for it shares a token with another Keyhold, which keeps its objects', async (t) => {
+void t.test('--share-token uses a token with another Keyhold, which keeps its objects', async (t) => {
   const first = await TestDaemon.initialise();
   t.teardown(() => first.remove());
   const second = newHome(t);
@@ -155,7 +155,7 @@ void t.test('who asks for it shares a token with another Keyhold, which keeps it
   t.strictSame(labels(second), [...internal, ...internal].sort());
 });
 
-void t.test('records without a MAC have nothing destroyed and no store emptied', async (t) => {
+void t.test('because of records without a MAC nothing is destroyed and no store emptied', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
   const { keyId } = (await client.createKey({})).keyMetadata;
@@ -177,7 +177,7 @@ void t.test('records without a MAC have nothing destroyed and no store emptied',
   await store.close();
   t.match(await daemon.admin('init'), { code: 1, stderr: /has no instance record.*Restore/ });
   await t.rejects(daemon.start(), { message: /has no instance record: restore it from a backup/ });
-  // Nor on the word of a made-up run that was interrupted.
+  // Nor because of a forged plan of an interrupted run.
   const plan = {
     storeId: '0b4f7f0e-5f0f-4b6e-8f0a-3f9d1f0c2a11',
     keys: mapValues(internalKeys, (id) => [id]),
@@ -211,7 +211,7 @@ function mapValues<V, W>(object: Record<string, V>, change: (value: V) => W): Re
   return Object.fromEntries(Object.entries(object).map(([name, value]) => [name, change(value)]));
 }
 
-void t.test('an instance record cannot point at a key that others use', async (t) => {
+void t.test('an instance record cannot name a key that somebody may use', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
   const { keyId } = (await client.createKey({ keySpec: 'HMAC_256', keyUsage: 'GENERATE_VERIFY_MAC' }))
@@ -230,7 +230,7 @@ void t.test('an instance record cannot point at a key that others use', async (t
   await t.rejects(daemon.start(), { message: /keyhold\/internal\/record-mac.*not in it/ });
 });
 
-void t.test('a token that is empty, or another one, is said so, and no other is made', async (t) => {
+void t.test('an empty or different token is reported, and no new one is created', async (t) => {
   const daemon = await TestDaemon.start(t);
   const other = await TestDaemon.initialise({ own: true });
   t.teardown(() => other.remove());

@@ -1,4 +1,4 @@
-// File systems and files that cannot be written: at the start, and under a daemon that runs.
+// Read-only file systems and files: at the start, and under a running daemon.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ const sayings = {
 const parts = ['audit', 'metadata'] as const;
 
 void t.test(
-  'a start on what is read-only says what it is and what to do, without a stack, and all is there later',
+  'a start on a read-only file names it and says what to do, without a stack, and nothing is lost later',
   { skip: noMount },
   async (t) => {
     const daemon = await TestDaemon.start(t);
@@ -64,7 +64,7 @@ void t.test(
 
 for (const part of parts) {
   void t.test(
-    `a file system that becomes read-only under ${part}: nothing acknowledged is lost, and no worker left`,
+    `a file system that becomes read-only under ${part}: nothing acknowledged is lost, no worker remains`,
     { skip: noError },
     async (t) => {
       const { daemon, disk } = await homeOn(t, part, errantDisk());
@@ -98,7 +98,7 @@ for (const part of parts) {
 }
 
 void t.test(
-  'files that cannot be written for a while: refused so long, and whole again without a restart',
+  'files that cannot be written for a while: requests are refused, then work without a restart',
   { skip: noImmutable },
   async (t) => {
     const daemon = await TestDaemon.start(t);

@@ -28,7 +28,7 @@ async function eventually(condition: () => boolean, within: number): Promise<boo
 }
 
 void t.test(
-  'a stop drains: what is in flight is answered, the log is checkpointed, nothing is left running',
+  'a stop drains: requests in flight are answered, the log gets a checkpoint, nothing keeps running',
   async (t) => {
     const daemon = await TestDaemon.start(t, undefined, { workers: 2 });
     t.ok(await eventually(() => workersOf(daemon.pid).length >= 2, 20_000));
@@ -37,7 +37,7 @@ void t.test(
     const { keyMetadata } = await client.createKey({});
     const keyId = keyMetadata.keyId;
     const work = Array.from({ length: 100 }, () => client.encrypt({ keyId, plaintext: Buffer.from('x') }));
-    // When the first is answered the others have left too: there are fewer than the client keeps in flight.
+    // When the first is answered the others have been sent too: there are fewer than the client keeps in flight.
     await work[0];
     const stopped = daemon.stop('SIGTERM');
     const results = await Promise.allSettled(work);
@@ -51,7 +51,7 @@ void t.test(
     t.match(records.filter((record) => record.eventSource).at(-1), { eventName: 'StopService' });
     t.match(records.at(-1), { eventType: 'KeyholdCheckpoint' });
     t.match(await daemon.admin('audit-verify'), { code: 0 });
-    await t.test('SIGINT does the same, and a key made before is there after the restart', async (t) => {
+    await t.test('SIGINT does the same, and an older key is there after the restart', async (t) => {
       await daemon.start();
       const again = await daemon.connect();
       t.equal((await again.describeKey({ keyId })).keyMetadata.arn, keyMetadata.arn);
@@ -80,7 +80,7 @@ void t.test(
 );
 
 void t.test(
-  'SIGHUP reads certificate and log level anew, and a wrong configuration changes nothing',
+  'SIGHUP reloads certificate and log level, and a wrong configuration changes nothing',
   async (t) => {
     const daemon = await TestDaemon.start(t);
     const fingerprint = async () => {

@@ -16,7 +16,7 @@ void t.test('authentication of the upgrade', async (t) => {
     /^The security token included in the request is invalid\.$/,
   ] as const;
 
-  await t.test('a right signature opens one connection, and the same one again none', async (t) => {
+  await t.test('a correct signature opens one connection, and no second one', async (t) => {
     const { webSocket, headers } = await upgrade(daemon);
     await t.rejects(upgrade(daemon, { replay: headers }), {
       __type: 'InvalidSignatureException',
@@ -29,7 +29,7 @@ void t.test('authentication of the upgrade', async (t) => {
     });
     await refused({ replay: rewritten((signature) => signature.toUpperCase()) }, ...unknown);
     await refused({ replay: rewritten((signature) => `${signature}zz`) }, ...unknown);
-    // Another Sec-WebSocket-Key under the same signature is not what was signed.
+    // The signature does not cover another Sec-WebSocket-Key.
     const other = { ...headers, 'sec-websocket-key': Buffer.alloc(16).toString('base64') };
     await refused({ replay: other }, ...unknown);
   });
@@ -40,7 +40,7 @@ void t.test('authentication of the upgrade', async (t) => {
     await refused({ accessKeyId: '__proto__' }, ...unknown);
   });
 
-  await t.test("a clock that is off is told the server's time", async () => {
+  await t.test("a client with a wrong clock is told the server's time", async () => {
     await refused(
       { skew: -6 * 60_000 },
       'InvalidSignatureException',
@@ -60,7 +60,7 @@ void t.test('authentication of the upgrade', async (t) => {
     },
   );
 
-  await t.test('what is not signed, or signed for another service, is named', async () => {
+  await t.test('unsigned headers, and signatures for another service, are named', async () => {
     await refused(
       { signedHeaders: ['host', 'x-amz-date'] },
       'IncompleteSignatureException',
@@ -100,7 +100,7 @@ void t.test('authentication of the upgrade', async (t) => {
     socket.destroy();
   });
 
-  await t.test('the right signature works over wss too', async () => {
+  await t.test('the correct signature works over wss too', async () => {
     const { webSocket } = await upgrade(daemon, {}, daemon.wss);
     webSocket.terminate();
   });
@@ -114,7 +114,7 @@ void t.test('authentication of the upgrade', async (t) => {
   });
 });
 
-void t.test('the CLI says in words what a wrong clock and wrong credentials are', async (t) => {
+void t.test('the CLI explains a wrong clock and wrong credentials', async (t) => {
   const daemon = await TestDaemon.start(t);
   const wrong = { AWS_ACCESS_KEY_ID: 'AKIAAAAAAAAAAAAAAAAA', AWS_SECRET_ACCESS_KEY: 'x' };
   const unauthenticated = await daemon.cli(['list-keys'], { env: wrong });

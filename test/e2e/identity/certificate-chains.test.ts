@@ -1,5 +1,5 @@
-// Client certificates with strange chains: OpenSSL's verdict is the only one, and none of them ends the daemon. And what
-// counts after a reload, and after an hour, counts for connections that are open.
+// Client certificates with unusual chains: only OpenSSL decides, and none of them ends the daemon. After a reload, and after
+// an hour, open connections are checked again.
 import 'reflect-metadata';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ const headers = { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': 
 
 type Presented = Awaited<ReturnType<typeof presented>>;
 
-/** A daemon that maps alice's SPIFFE id to a user that may list keys. */
+/** A daemon that maps alice's SPIFFE ID to a user that may list keys. */
 async function daemonFor(
   t: Test,
   files: Record<string, string>,
@@ -234,7 +234,7 @@ void t.test('chains', async (t) => {
   t.match(await daemon.health(), { healthy: true });
 });
 
-void t.test('a revoked authority ends what it let in, and what is in flight is answered', async (t) => {
+void t.test('a revoked authority ends its connections, and requests in flight are answered', async (t) => {
   const root = await makeAuthority('root', undefined);
   const middle = await makeAuthority('middle', root);
   const direct = await issue('alice', root);
@@ -282,7 +282,7 @@ void t.test('a revoked authority ends what it let in, and what is in flight is a
   session.destroy();
 });
 
-void t.test('after an hour a chain is looked at again, and the client notices nothing', async (t) => {
+void t.test('after an hour a chain is verified again, and the client notices nothing', async (t) => {
   const root = await makeAuthority('root', undefined);
   const chain = await presented(await issue('alice', root));
   const files = { 'clients.pem': `${root.certificate.toString('pem')}\n` };

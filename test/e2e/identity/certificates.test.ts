@@ -1,4 +1,4 @@
-// Mutual TLS: who a client certificate stands for, and how that ends.
+// Mutual TLS: which principal a client certificate identifies, and until when.
 import { once } from 'node:events';
 import { appendFileSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const unknown = {
   message: 'The security token included in the request is invalid.',
 };
 
-/** Waits until something holds. */
+/** Waits until a condition is true. */
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((done) => setTimeout(done, 20));
 }
@@ -53,7 +53,7 @@ void t.test('mutual TLS', async (t) => {
 
   const spiffe = (name: string, more = {}) =>
     authority.issue({ subject: `/CN=${name}`, uris: [`spiffe://example.org/${name}`], ...more });
-  /** How many connections the daemon ended because of their certificates. */
+  /** Number of connections that the daemon ended because of their certificates. */
   const endings = () => daemon.stderr.split('its certificate does not count any more').length - 1;
   const connectWith = (issued: Issued | undefined, options: ConnectOptions = {}) =>
     connect({ url: daemon.wss, ca: daemon.ca, timeout: 2_000, ...issued, ...options });
@@ -66,7 +66,7 @@ void t.test('mutual TLS', async (t) => {
   const alice = spiffe('alice');
   const aliceArn = `arn:aws:iam::${account}:user/alice`;
 
-  await t.test('a certificate stands for the user that its URI or its subject is mapped to', async (t) => {
+  await t.test('a certificate identifies the user that its URI or its subject is mapped to', async (t) => {
     t.equal(await whoIs(alice), aliceArn);
     t.equal(await whoIs(authority.issue({ subject: '/O=Example/CN=alice, of sales' })), aliceArn);
     t.match(daemon.events('GetCallerIdentity')[0], {
@@ -79,7 +79,7 @@ void t.test('mutual TLS', async (t) => {
     });
   });
 
-  await t.test('for a role it stands as a session that is named by its serial number', async (t) => {
+  await t.test('for a role it is a session named by its serial number', async (t) => {
     const arn = await whoIs(spiffe('worker'));
     t.match(arn, /^arn:aws:sts::000000000000:assumed-role\/worker\/[0-9a-f]{2,40}$/);
     const [event] = daemon.events('GetCallerIdentity').slice(-1);
@@ -88,7 +88,7 @@ void t.test('mutual TLS', async (t) => {
     });
   });
 
-  await t.test('one that names nobody, somebody that there is not, or two, is refused', async (t) => {
+  await t.test('one that maps to no principal, a missing one, or two, is refused', async (t) => {
     const both = ['spiffe://example.org/alice', 'spiffe://example.org/bob'];
     const refused: [string, Issued][] = [
       ['unmapped', spiffe('mallory')],
@@ -126,31 +126,28 @@ void t.test('mutual TLS', async (t) => {
     await t.rejects(connectWith(spiffe('mallory'), { credentials }), unknown);
   });
 
-  await t.test(
-    'an unverified certificate ends the connection, also where an access key would do',
-    async (t) => {
-      const foreign = stranger.issue({ subject: '/CN=alice', uris: ['spiffe://example.org/alice'] });
-      const over = spiffe('alice', { notAfter: new Date(Date.now() - 60_000) });
-      for (const issued of [foreign, over])
-        await t.rejects(connectWith(issued, { credentials: daemon.credentials }), {
-          name: 'ConnectionError',
-        });
-      const { hostname, port } = new URL(daemon.wss);
-      const socket = connectTls({
-        host: hostname,
-        port: Number(port),
-        ca: daemon.ca,
-        cert: foreign.certificate,
-        key: foreign.certificateKey,
+  await t.test('an unverified certificate ends the connection, even with a valid access key', async (t) => {
+    const foreign = stranger.issue({ subject: '/CN=alice', uris: ['spiffe://example.org/alice'] });
+    const over = spiffe('alice', { notAfter: new Date(Date.now() - 60_000) });
+    for (const issued of [foreign, over])
+      await t.rejects(connectWith(issued, { credentials: daemon.credentials }), {
+        name: 'ConnectionError',
       });
-      socket.on('error', () => undefined);
-      socket.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
-      let answer = '';
-      socket.on('data', (data: Buffer) => (answer += data.toString()));
-      await once(socket, 'close');
-      t.equal(answer, '');
-    },
-  );
+    const { hostname, port } = new URL(daemon.wss);
+    const socket = connectTls({
+      host: hostname,
+      port: Number(port),
+      ca: daemon.ca,
+      cert: foreign.certificate,
+      key: foreign.certificateKey,
+    });
+    socket.on('error', () => undefined);
+    socket.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
+    let answer = '';
+    socket.on('data', (data: Buffer) => (answer += data.toString()));
+    await once(socket, 'close');
+    t.equal(answer, '');
+  });
 
   await t.test('a certificate that expires ends its connection', async (t) => {
     const brief = await connectWith(spiffe('alice', { notAfter: new Date(Date.now() + 4_000) }));
@@ -160,7 +157,7 @@ void t.test('mutual TLS', async (t) => {
     await brief.close();
   });
 
-  await t.test('what is revoked, and no other, is out with the reload', async (t) => {
+  await t.test('a reload of the CRL ends connections of revoked certificates only', async (t) => {
     const other = spiffe('alice');
     const [gone, stays] = [await connectWith(alice), await connectWith(other)];
     authority.revoke(alice);
@@ -174,7 +171,7 @@ void t.test('mutual TLS', async (t) => {
     await Promise.all([gone.close(), stays.close()]);
   });
 
-  await t.test('a mapping that changed counts for open connections too', async (t) => {
+  await t.test('a changed mapping applies to open connections too', async (t) => {
     const bob = await connectWith(spiffe('bob'));
     const worker = await connectWith(spiffe('worker'));
     configure(mapping[0]!, entry('uri', 'spiffe://example.org/bob', 'user/alice'), ...mapping.slice(2));
@@ -187,7 +184,7 @@ void t.test('mutual TLS', async (t) => {
   });
 
   await t.test(
-    'other authorities count from the reload on, and a wrong configuration changes nothing',
+    'other authorities apply after a reload, and a wrong configuration changes nothing',
     async (t) => {
       const worker = await connectWith(spiffe('worker'));
       const before = daemon.stderr.length;

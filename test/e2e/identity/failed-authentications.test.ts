@@ -1,4 +1,4 @@
-// Those who try to get in and do not: slowed down by source, and one audit record for each source and minute.
+// Failed authentications are throttled by source, with one audit record for each source and minute.
 import t from 'tap';
 import { TestDaemon } from '../../support/daemon.js';
 import { upgrade } from '../../support/wire/upgrade.js';
@@ -35,7 +35,7 @@ void t.test('failed authentications', async (t) => {
     t.end();
   });
 
-  await t.test('another source is not, and who has the right signature is let in from either', async (t) => {
+  await t.test('another source is not, and a correct signature is accepted from either', async (t) => {
     t.equal(await attempt(daemon.wss), 'UnrecognizedClientException');
     for (const url of [undefined, daemon.wss]) (await upgrade(daemon, {}, url)).webSocket.terminate();
     t.pass('let in');

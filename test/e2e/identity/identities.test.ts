@@ -116,7 +116,7 @@ void t.test('identities', async (t) => {
   });
 
   await t.test(
-    'a managed policy in use is not deleted, and what has policies or access keys neither',
+    'managed policies in use, and identities with policies or access keys, are not deleted',
     async (t) => {
       const { policy } = await client.createPolicy({ policyName: 'all', policyDocument: allowAll });
       const policyArn = policy.arn;
@@ -203,7 +203,7 @@ void t.test('identities', async (t) => {
     t.equal((await client.listUsers({ pathPrefix: '/team/' })).users.length, 1);
   });
 
-  await t.test('a user has two access keys at most, each of which says who signs with it', async (t) => {
+  await t.test('a user has two access keys at most, and each identifies the user', async (t) => {
     const { accessKey } = await client.createAccessKey({ userName: 'bob' });
     t.match(accessKey, {
       userName: 'bob',
@@ -222,7 +222,7 @@ void t.test('identities', async (t) => {
     const { user } = await client.getUser({ userName: 'bob' });
     t.same(await bob.getCallerIdentity({}), { userId: user.userId, account, arn: user.arn });
     t.same((await client.getCallerIdentity({})).userId, account);
-    await t.test('and may do nothing without a policy', async (t) => {
+    await t.test('and nothing is allowed without a policy', async (t) => {
       const refusal = `User: ${user.arn} is not authorized to perform: kms:ListKeys on resource: * because no identity-based policy allows the kms:ListKeys action`;
       await t.rejects(bob.listKeys({}), { code: 'AccessDeniedException', message: refusal });
       await t.rejects(bob.createAccessKey({}), { code: 'AccessDeniedException' });
@@ -264,13 +264,13 @@ void t.test('identities', async (t) => {
     });
   });
 
-  await t.test('a user made anew under an old name is another one', async (t) => {
+  await t.test('a new user with the name of a deleted one is another principal', async (t) => {
     const { user } = await client.getUser({ userName: 'dave' });
     await client.deleteUser({ userName: 'dave' });
     t.not((await client.createUser({ userName: 'dave' })).user.userId, user.userId);
   });
 
-  await t.test("the root's access key is replaced by another, and the last one stays", async (t) => {
+  await t.test("the root's access key can be replaced, and the last one stays", async (t) => {
     const { accessKeyId } = daemon.credentials;
     await t.rejects(client.deleteAccessKey({ accessKeyId }), { code: 'DeleteConflictException' });
     const { accessKey } = await client.createAccessKey({});
@@ -318,7 +318,7 @@ void t.test('keyhold identity', async (t) => {
   const refused = await daemon.cli(['identity', 'delete', 'worker']);
   t.match(refused, { code: 1, stderr: /\(DeleteConflictException\) when calling the DeleteRole operation/ });
 
-  await t.test('an access key goes into a credentials file that is open to nobody else', async (t) => {
+  await t.test('an access key is written to a credentials file that only its owner can read', async (t) => {
     const file = ['--credentials-file', 'credentials', '--profile', 'alice'];
     const nowhere = await daemon.cli(['identity', 'create-access-key', 'alice', ...file], { cwd: '/proc' });
     t.match(nowhere, { code: 2, stderr: /cannot be written/ });

@@ -1,4 +1,4 @@
-// Temporary credentials: AssumeRole, what bounds a session, and its end.
+// Temporary credentials: AssumeRole, the permissions of a session, and its end.
 import t from 'tap';
 import type { Client } from '../../../client/index.js';
 import type { AssumeRoleRequest } from '../../../proto/generated/messages.js';
@@ -17,7 +17,7 @@ const statement = (principal: string, more: object = {}) => ({
 const document = (...statements: object[]) =>
   JSON.stringify({ Version: '2012-10-17', Statement: statements });
 
-/** Connects as a user that is made for it. */
+/** Creates a user and connects as it. */
 async function userClient(daemon: TestDaemon, root: Client, userName: string): Promise<Client> {
   await root.createUser({ userName });
   const { accessKeyId = '', secretAccessKey = '' } = (await root.createAccessKey({ userName })).accessKey;
@@ -47,7 +47,7 @@ void t.test('sessions of roles', async (t) => {
   const { role: worker } = await role('worker', statement('user/alice'));
   const used: string[] = [];
 
-  await t.test('whom the trust policy names gets credentials that say who it is', async (t) => {
+  await t.test('a principal in the trust policy gets credentials that identify the session', async (t) => {
     const { credentials, expiration, response } = await assume(alice, 'worker');
     used.push(credentials.secretAccessKey, credentials.sessionToken);
     t.match(credentials.accessKeyId, /^ASIA[A-Z2-7]{16}$/);
@@ -78,7 +78,7 @@ void t.test('sessions of roles', async (t) => {
     });
   });
 
-  await t.test('nobody else gets any, and a role that there is not looks the same', async (t) => {
+  await t.test('nobody else gets any, and a missing role gives the same error', async (t) => {
     const denied = (roleName: string) => ({
       code: 'AccessDeniedException',
       message: `User: ${arn('user/mallory')} is not authorized to perform: sts:AssumeRole on resource: ${arn(`role/${roleName}`)} because no role trust policy allows the sts:AssumeRole action`,
@@ -90,7 +90,7 @@ void t.test('sessions of roles', async (t) => {
     });
   });
 
-  await t.test('a user made anew under a trusted name is not trusted', async (t) => {
+  await t.test('a new user with a trusted name is not trusted', async (t) => {
     await root.createUser({ userName: 'brief' });
     await role('old', statement('user/brief'));
     await root.deleteUser({ userName: 'brief' });
@@ -120,7 +120,7 @@ void t.test('sessions of roles', async (t) => {
     await root.deleteUserPermissionsBoundary({ userName: 'mallory' });
   });
 
-  await t.test('conditions see external id, tags and who asks', async (t) => {
+  await t.test('conditions see external ID, tags and the caller', async (t) => {
     await role(
       'guarded',
       statement('user/alice', {
@@ -143,7 +143,7 @@ void t.test('sessions of roles', async (t) => {
   });
 
   await t.test(
-    'tags of a session need their own permission, and pass on where they are transitive',
+    'session tags need their own permission, and transitive ones pass on to later sessions',
     async (t) => {
       await role('untagged', { ...statement('user/alice'), Action: 'sts:AssumeRole' });
       const tags = [{ key: 'team', value: 'red' }];
@@ -164,7 +164,7 @@ void t.test('sessions of roles', async (t) => {
     },
   );
 
-  await t.test('a session lasts from a quarter of an hour to what the role allows', async (t) => {
+  await t.test('a session lasts from 15 minutes to the maximum of the role', async (t) => {
     t.ok(await assume(alice, 'worker', { durationSeconds: 900 }));
     t.ok(await assume(alice, 'worker', { durationSeconds: 7_200 }));
     for (const durationSeconds of [899, 7_201, 43_201])
@@ -173,7 +173,7 @@ void t.test('sessions of roles', async (t) => {
       await t.rejects(assume(alice, 'worker', { roleSessionName }), { code: 'ValidationException' });
   });
 
-  await t.test('what AssumeRole cannot do it refuses, and session policies are checked', async (t) => {
+  await t.test('AssumeRole refuses unsupported parameters, and session policies are checked', async (t) => {
     const unsupported = [
       { serialNumber: 'GAHT12345678' },
       { tokenCode: '123456' },
@@ -194,7 +194,7 @@ void t.test('sessions of roles', async (t) => {
     await t.rejects(assume(alice, 'worker', { tags }), { code: 'PackedPolicyTooLargeException' });
   });
 
-  await t.test('a session policy narrows what the role may do', async (t) => {
+  await t.test('a session policy narrows the permissions of the role', async (t) => {
     const policyDocument = document({ Effect: 'Allow', Action: 'sts:AssumeRole', Resource: '*' });
     const { policy } = await root.createPolicy({ policyName: 'assume', policyDocument });
     await root.attachRolePolicy({ roleName: 'worker', policyArn: policy.arn });
@@ -216,7 +216,7 @@ void t.test('sessions of roles', async (t) => {
     }
   });
 
-  await t.test('token, access key and secret count together only', async (t) => {
+  await t.test('token, access key and secret are valid only together', async (t) => {
     const { credentials } = await assume(alice, 'worker');
     const other = (await assume(alice, 'worker')).credentials;
     const refused = async (more: Partial<typeof credentials>) => {
@@ -244,7 +244,7 @@ void t.test('sessions of roles', async (t) => {
     );
   });
 
-  await t.test('a deleted role ends its sessions, and one of the same name revives none', async (t) => {
+  await t.test('deleting a role ends its sessions, and a new role with its name revives none', async (t) => {
     const { credentials } = await assume(alice, 'worker');
     const session = await daemon.connect({ credentials });
     await root.detachRolePolicy({ roleName: 'worker', policyArn: arn('policy/assume') });
@@ -259,7 +259,7 @@ void t.test('sessions of roles', async (t) => {
   t.notOk(used.some((secret) => (daemon.stderr + JSON.stringify(daemon.auditRecords())).includes(secret)));
 });
 
-void t.test('a session ends with its time, also on an open connection', async (t) => {
+void t.test('a session ends when it expires, even on an open connection', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   const clock = new MovableClock(daemon.home);

@@ -9,7 +9,7 @@ import { listToken, objectFiles } from '../../torture/token.js';
 
 const plaintext = Buffer.from('attack at dawn');
 
-void t.test('kill -9 at any moment of imports and deletions leaves nothing wrong', async (t) => {
+void t.test('kill -9 at any moment of imports and deletions leaves a consistent state', async (t) => {
   const daemon = await TestDaemon.start(t);
   const first = await daemon.connect();
   const material = randomBytes(32);

@@ -1,4 +1,4 @@
-// Imports that are refused, with the error that says so, and nothing of them in the token.
+// Imports that are refused: their errors, and nothing of them in the token.
 import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import t, { type Test } from 'tap';
 import { TestDaemon } from '../../support/daemon.js';
@@ -20,7 +20,7 @@ const algorithms = [
   'RSA_AES_KEY_WRAP_SHA_256',
 ] as const;
 
-void t.test('what is refused', async (t) => {
+void t.test('refused imports', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
   t.teardown(() => client.close());
@@ -29,7 +29,7 @@ void t.test('what is refused', async (t) => {
   const leftovers = (t: Test, keyId: string) =>
     t.notOk(labels(daemon).includes(`keyhold/${keyId}`), 'nothing of it is in the token');
 
-  await t.test('algorithms, wrapping keys and key specs that do not go together', async (t) => {
+  await t.test('algorithms, wrapping keys and key specs that do not fit', async (t) => {
     const keyId = await newExternalKey(client);
     const asked = { keyId, wrappingAlgorithm: 'RSAES_OAEP_SHA_256', wrappingKeySpec: 'RSA_2048' } as const;
     const refused = { code: 'ValidationException' };
@@ -50,7 +50,7 @@ void t.test('what is refused', async (t) => {
     await longer.import(newMaterial('ECC_NIST_P521'));
   });
 
-  await t.test('keys whose material the HSM makes', async (t) => {
+  await t.test('keys whose material the HSM generates', async (t) => {
     const { keyId } = (await client.createKey({})).keyMetadata;
     const refused = { code: 'UnsupportedOperationException' };
     await t.rejects(parametersFor(client, keyId), refused);
@@ -59,7 +59,7 @@ void t.test('what is refused', async (t) => {
     await t.rejects(client.deleteImportedKeyMaterial({ keyId: keyId }), refused);
   });
 
-  await t.test('expiry that makes no sense, and fields that do not go together', async (t) => {
+  await t.test('invalid expiry, and fields that do not fit', async (t) => {
     const keyId = await newExternalKey(client);
     const { wrap, send } = await parametersFor(client, keyId);
     const now = Date.now() / 1000;
@@ -93,7 +93,7 @@ void t.test('what is refused', async (t) => {
     leftovers(t, keyId);
   });
 
-  await t.test('a token that is changed, of another key, or no token at all', async (t) => {
+  await t.test('a changed token, a token of another key, and no token', async (t) => {
     const [keyId, other] = [await newExternalKey(client), await newExternalKey(client)];
     const { importToken, wrap } = await parametersFor(client, keyId);
     const encryptedKeyMaterial = wrap(material);
@@ -113,40 +113,37 @@ void t.test('what is refused', async (t) => {
   });
 
   for (const algorithm of algorithms) {
-    await t.test(
-      `material that ${algorithm} did not wrap so, with one error whatever is wrong`,
-      async (t) => {
-        const keyId = await newExternalKey(client);
-        const { wrap, send, import: importNow } = await parametersFor(client, keyId, algorithm);
-        const other = await parametersFor(client, keyId, algorithm);
-        const wrapped = wrap(material);
-        const sent: [string, Buffer][] = [
-          ['of another wrapping key', other.wrap(material)],
-          ['random', randomBytes(wrapped.length)],
-          ['larger than the modulus', Buffer.alloc(wrapped.length, 0xff)],
-          ['longer', Buffer.concat([wrapped, Buffer.alloc(8)])],
-          ['longer by one', Buffer.concat([wrapped, Buffer.alloc(1)])],
-          ['nothing but zeros', Buffer.alloc(wrapped.length)],
-        ];
-        for (const length of [1, 255, 256, 257, 264, 272, 280, 295].filter((each) => each !== wrapped.length))
-          sent.push([`cut to ${length}`, wrapped.subarray(0, length)]);
-        for (let at = 0; at < wrapped.length; at += 37) {
-          const changed = Buffer.from(wrapped);
-          changed[at]! ^= 0x40;
-          sent.push([`changed at ${at}`, changed]);
-        }
-        for (const [name, bytes] of sent) {
-          if (bytes.length === wrapped.length && bytes.equals(wrapped)) continue;
-          await t.rejects(send(bytes), { code: 'InvalidCiphertextException', message: '' }, name);
-        }
-        t.match(await describe(client, keyId), { keyState: 'PendingImport' });
-        leftovers(t, keyId);
-        await importNow(material);
-      },
-    );
+    await t.test(`material that is not wrapped by ${algorithm}, with one error for any fault`, async (t) => {
+      const keyId = await newExternalKey(client);
+      const { wrap, send, import: importNow } = await parametersFor(client, keyId, algorithm);
+      const other = await parametersFor(client, keyId, algorithm);
+      const wrapped = wrap(material);
+      const sent: [string, Buffer][] = [
+        ['of another wrapping key', other.wrap(material)],
+        ['random', randomBytes(wrapped.length)],
+        ['larger than the modulus', Buffer.alloc(wrapped.length, 0xff)],
+        ['longer', Buffer.concat([wrapped, Buffer.alloc(8)])],
+        ['longer by one', Buffer.concat([wrapped, Buffer.alloc(1)])],
+        ['nothing but zeros', Buffer.alloc(wrapped.length)],
+      ];
+      for (const length of [1, 255, 256, 257, 264, 272, 280, 295].filter((each) => each !== wrapped.length))
+        sent.push([`cut to ${length}`, wrapped.subarray(0, length)]);
+      for (let at = 0; at < wrapped.length; at += 37) {
+        const changed = Buffer.from(wrapped);
+        changed[at]! ^= 0x40;
+        sent.push([`changed at ${at}`, changed]);
+      }
+      for (const [name, bytes] of sent) {
+        if (bytes.length === wrapped.length && bytes.equals(wrapped)) continue;
+        await t.rejects(send(bytes), { code: 'InvalidCiphertextException', message: '' }, name);
+      }
+      t.match(await describe(client, keyId), { keyState: 'PendingImport' });
+      leftovers(t, keyId);
+      await importNow(material);
+    });
   }
 
-  await t.test('material that is not what the key spec needs', async (t) => {
+  await t.test('material that does not fit the key spec', async (t) => {
     const wrongs: [NewKey, Buffer[]][] = [
       [symmetric, [0, 1, 16, 24, 31, 33, 48].map((length) => randomBytes(length))],
       [mac(224), [1, 20, 27, 129, 200].map((length) => randomBytes(length))],
@@ -179,7 +176,7 @@ void t.test('what is refused', async (t) => {
         for (const [index, wrong] of materials.entries()) {
           const name = `${key.keySpec}: wrong material ${index} of ${wrong.length} bytes`;
           const attempt = parameters.import(wrong);
-          // RFC 5649 wraps at least one byte: there is nothing that could be decrypted.
+          // RFC 5649 wraps at least one byte, so there is nothing to decrypt.
           const refused =
             wrong.length === 0
               ? { code: 'InvalidCiphertextException', message: '' }
@@ -209,7 +206,7 @@ void t.test('what is refused', async (t) => {
     t.equal(labels(daemon).filter((label) => label === `keyhold/wrapping/${keyId}`).length, 8);
   });
 
-  await t.test('and the daemon is well, and nothing is left in the token', async (t) => {
+  await t.test('the daemon is healthy, and nothing is left in the token', async (t) => {
     t.ok(objectFiles(daemon) > before);
     t.match(await daemon.health(), { healthy: true });
     await client.close();
@@ -223,7 +220,7 @@ function mac(bits: 224 | 256 | 384 | 512): NewKey {
   return { keySpec: `HMAC_${bits}`, keyUsage: 'GENERATE_VERIFY_MAC' };
 }
 
-/** Forms in which programs write private keys, other than PKCS#8 DER without a password; and the public key. */
+/** Encodings of private keys other than unencrypted PKCS #8 in DER; and the public key. */
 function otherForms(keySpec: NewKey['keySpec']): Buffer[] {
   const key = privateKeyOf(newMaterial(keySpec));
   const type = keySpec.startsWith('RSA') ? 'pkcs1' : 'sec1';
@@ -242,7 +239,7 @@ function rsaWithExponent3(): Buffer {
   return pkcs8(generateKeyPairSync('rsa', { modulusLength: 2_048, publicExponent: 3 }).privateKey);
 }
 
-/** One whose primes do not belong to its modulus. */
+/** An RSA key whose primes do not belong to its modulus. */
 function brokenRsa(): Buffer {
   const [one, two] = [newMaterial('RSA_2048'), newMaterial('RSA_2048')];
   const numbers = privateKeyOf(one).export({ format: 'jwk' });
@@ -252,7 +249,7 @@ function brokenRsa(): Buffer {
   return two;
 }
 
-/** Private numbers 0, and the order of P-256. */
+/** P-256 keys whose private number is 0 or the order of the curve. */
 function impossibleEc(): Buffer[] {
   const key = newMaterial('ECC_NIST_P256');
   const number = Buffer.from(privateKeyOf(key).export({ format: 'jwk' }).d!, 'base64url');

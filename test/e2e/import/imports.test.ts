@@ -1,4 +1,4 @@
-// Key material that comes from outside: wrapped by OpenSSL, imported, and checked by the material, outside.
+// Key material from outside: wrapped by OpenSSL, imported, and results checked with the material by Node.
 import {
   constants,
   createHmac,
@@ -16,7 +16,7 @@ import { TestDaemon } from '../../support/daemon.js';
 import { describe, doesNotExpire, newExternalKey, type NewKey, symmetric } from '../../support/imports.js';
 import { newMaterial, privateKeyOf, wrapWithOpenssl } from '../../support/wrapping.js';
 
-/** Uses a key in every way that its usage has, and checks by the material, outside. */
+/** Uses a key in every way that its usage allows, and checks the results with the material by Node. */
 const uses: Readonly<
   Record<string, (t: Test, client: Client, keyId: string, material: Buffer, spec: KeySpec) => Promise<void>>
 > = {

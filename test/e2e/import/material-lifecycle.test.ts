@@ -1,4 +1,4 @@
-// The life of imported material: gone and back, expired, rotated to, across restarts and kill -9.
+// The life of imported material: deleted and imported again, expired, rotated to, across restarts and kill -9.
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -43,7 +43,7 @@ async function opens(client: Client, ciphertextBlob: Uint8Array | undefined): Pr
   return Buffer.from(opened).toString();
 }
 
-void t.test('what was deleted opens its ciphertexts again when it is imported again', async (t) => {
+void t.test('deleted material decrypts its ciphertexts once it is imported again', async (t) => {
   const { daemon, clock, client } = await begin(t);
   const keyId = await newExternalKey(client);
   const material = randomBytes(32);
@@ -85,7 +85,7 @@ void t.test('what was deleted opens its ciphertexts again when it is imported ag
   const other = await newExternalKey(again);
   t.not(await (await parametersFor(again, other)).import(material), keyMaterialId, 'another key, another id');
 
-  await t.test('import over material that is there changes its expiry alone', async (t) => {
+  await t.test('importing the same material again changes only its expiry', async (t) => {
     const validTo = Math.floor(Date.now() / 1000) + 3_600;
     const objects = labels(daemon).length;
     t.equal(await anew.import(material, { validTo }), keyMaterialId);
@@ -94,7 +94,7 @@ void t.test('what was deleted opens its ciphertexts again when it is imported ag
     t.equal(await opens(again, ciphertextBlob), plaintext.toString());
   });
 
-  await t.test('and every step is in the audit log', async (t) => {
+  await t.test('every step is in the audit log', async (t) => {
     for (const name of ['GetParametersForImport', 'ImportKeyMaterial', 'DeleteImportedKeyMaterial'])
       t.ok(
         daemon.events(name).some(({ errorCode }) => errorCode === undefined),
@@ -122,7 +122,7 @@ void t.test('expiry', async (t) => {
   t.match(await describe(client, keyId), { expirationModel: 'KEY_MATERIAL_EXPIRES', validTo });
   const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
 
-  await t.test('expired material is not used for one more request, and is destroyed at once', async (t) => {
+  await t.test('expired material is used for no further request, and is destroyed at once', async (t) => {
     clock.move('+2h');
     await t.rejects(client.decrypt({ ciphertextBlob }), { code: 'KMSInvalidStateException' });
     t.ok(await eventually(() => daemon.events('DeleteExpiredKeyMaterial').length === 1));
@@ -134,7 +134,7 @@ void t.test('expiry', async (t) => {
     t.equal(await opens(client, ciphertextBlob), plaintext.toString());
   });
 
-  await t.test('also where the time comes while the daemon is off, and the clock was stepped', async (t) => {
+  await t.test('even if it expires while the daemon is stopped, and the clock was stepped', async (t) => {
     await parameters.import(material, { validTo: validTo + 7_200 });
     await client.close();
     await daemon.stop();
@@ -144,7 +144,7 @@ void t.test('expiry', async (t) => {
     t.ok(await eventually(() => objectsOf(daemon, keyId) === 0));
   });
 
-  await t.test('a token is good for 24 hours, and its wrapping key is destroyed then', async (t) => {
+  await t.test('an import token is valid for 24 hours, then its wrapping key is destroyed', async (t) => {
     const wrapping = () => labels(daemon).filter((label) => label === `keyhold/wrapping/${keyId}`).length;
     const { env } = clock;
     t.equal(wrapping(), 2, 'both keys of the pair');
@@ -153,7 +153,7 @@ void t.test('expiry', async (t) => {
     await daemon.start(env);
     t.ok(await eventually(() => wrapping() === 0));
     t.match(daemon.events('DeleteExpiredWrappingKey'), [{ serviceEventDetails: { keyId } }]);
-    // In the daemon's time no signature of this process counts.
+    // At the daemon's time no signature of this process is valid.
     const token = Buffer.from(parameters.importToken).toString('base64');
     const wrapped = parameters.wrap(material).toString('base64');
     const args = ['import-key-material', '--key-id', keyId, '--import-token', token];
@@ -185,7 +185,7 @@ void t.test('rotation to imported material', async (t) => {
     { ...imported, keyMaterialId: secondId, keyMaterialState: 'PENDING_ROTATION' },
   ]);
 
-  await t.test('what waits can be deleted and leaves no trace', async (t) => {
+  await t.test('pending material can be deleted and leaves no trace', async (t) => {
     t.match(await client.deleteImportedKeyMaterial({ keyId, keyMaterialId: secondId }), {
       keyMaterialId: secondId,
     });
@@ -208,7 +208,7 @@ void t.test('rotation to imported material', async (t) => {
     ]);
   });
 
-  await t.test('and all of its materials must be there for the key to be usable', async (t) => {
+  await t.test('all of its materials must be present for the key to be usable', async (t) => {
     await client.deleteImportedKeyMaterial({ keyId, keyMaterialId: firstId });
     t.match(await describe(client, keyId), { keyState: 'PendingImport' });
     await t.rejects(client.encrypt({ keyId, plaintext }), { code: 'KMSInvalidStateException' });
@@ -248,7 +248,7 @@ void t.test(
   },
 );
 
-void t.test('a deleted key takes its imported material and its wrapping keys along', async (t) => {
+void t.test('deleting a key deletes its imported material and its wrapping keys', async (t) => {
   const { daemon, clock, client } = await begin(t);
   const keyId = await newExternalKey(client);
   const parameters = await parametersFor(client, keyId);

@@ -1,4 +1,4 @@
-// Keys that live in custom key stores, and what the tokens of two stores have to do with one another: nothing.
+// Keys in custom key stores; the tokens of two stores do not affect each other.
 import { createPublicKey } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -21,7 +21,7 @@ void t.test('keys of a custom key store', async (t) => {
   const customKeyStoreId = await connectedStore(client, lab);
   const otherId = await connectedStore(client, other);
 
-  await t.test('lie in its token and in no other, whatever their spec', async (t) => {
+  await t.test('are in its token and in no other, whatever their spec', async (t) => {
     const symmetric = await newKey(client, customKeyStoreId);
     t.match(symmetric, {
       origin: 'AWS_CLOUDHSM',
@@ -97,7 +97,7 @@ void t.test('keys of a custom key store', async (t) => {
     await t.rejects(wrong, { code: 'InvalidCiphertextException' }, 'without the context');
   });
 
-  await t.test('are not rotated, nor in several Regions', async (t) => {
+  await t.test('are not rotated, and are not multi-Region', async (t) => {
     const { keyId } = await newKey(client, customKeyStoreId);
     const unsupported = { code: 'UnsupportedOperationException' };
     await t.rejects(client.enableKeyRotation({ keyId }), unsupported);
@@ -116,7 +116,7 @@ void t.test('keys of a custom key store', async (t) => {
     await t.rejects(client.createKey(unknown), unsupported);
   });
 
-  await t.test('are Unavailable while it is not connected, and as they were when it is again', async (t) => {
+  await t.test('are Unavailable while it is not connected, and unchanged when it is again', async (t) => {
     const { keyId } = await newKey(client, customKeyStoreId);
     const { keyId: own } = await newKey(client, undefined);
     const { keyId: beside } = await newKey(client, otherId);
@@ -148,7 +148,7 @@ void t.test('keys of a custom key store', async (t) => {
     t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext), plaintext);
   });
 
-  await t.test('are there after a restart, which waits for no store', async (t) => {
+  await t.test('are there after a restart, which does not wait for custom key stores', async (t) => {
     const { keyId } = await newKey(client, customKeyStoreId);
     const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
     await client.disconnectCustomKeyStore({ customKeyStoreId: otherId });
@@ -168,7 +168,7 @@ void t.test('keys of a custom key store', async (t) => {
     t.same((await daemon.health()).warnings, []);
   });
 
-  await t.test('whose object is gone are Unavailable, and objects of others are left alone', async (t) => {
+  await t.test('whose object is missing are Unavailable, and foreign objects are left alone', async (t) => {
     const { keyId } = await newKey(client, customKeyStoreId);
     await client.disconnectCustomKeyStore({ customKeyStoreId });
     t.ok(await reaches(client, customKeyStoreId, 'DISCONNECTED'));
@@ -186,7 +186,7 @@ void t.test('keys of a custom key store', async (t) => {
   t.match(await daemon.admin('audit-verify'), { code: 0 });
 });
 
-void t.test('a store that comes and goes under load harms nobody else', async (t) => {
+void t.test('connecting and disconnecting a store under load affects no other store', async (t) => {
   const { daemon, client, tokens } = await beginLab(t, [{ label: 'lab' }]);
   const [lab] = tokens as [LabToken];
   const customKeyStoreId = await connectedStore(client, lab);
@@ -238,7 +238,7 @@ void t.test('a store that comes and goes under load harms nobody else', async (t
   t.match(await daemon.admin('audit-verify'), { code: 0 });
 });
 
-void t.test('a token that is pulled out or hangs takes down its own store alone', async (t) => {
+void t.test('a token that is unplugged or hangs takes down only its own store', async (t) => {
   const { client, tokens } = await beginLab(t, [{ label: 'lab' }, { label: 'other' }]);
   const [lab, other] = tokens as [LabToken, LabToken];
   const customKeyStoreId = await connectedStore(client, lab);
@@ -251,9 +251,9 @@ void t.test('a token that is pulled out or hangs takes down its own store alone'
     t.ok(Date.now() - began < 5_000, 'the others answer as ever');
   };
 
-  await t.test('pulled out and put back', async (t) => {
+  await t.test('unplugged and plugged in again', async (t) => {
     lab.hide();
-    // New sessions fail, old ones too as soon as the module looks at its files.
+    // New sessions fail, and old ones as soon as the module reads its files.
     for (const pid of lab.workers) process.kill(pid, 'SIGKILL');
     await isWell(t);
     t.match(await codeOf(client.encrypt({ keyId, plaintext })), /KeyUnavailable|KMSInvalidState/);
@@ -269,7 +269,7 @@ void t.test('a token that is pulled out or hangs takes down its own store alone'
     t.equal(await codeOf(client.encrypt({ keyId, plaintext })), 'ok');
   });
 
-  await t.test('hanging, and disconnected in the midst of it', async (t) => {
+  await t.test('hanging, and disconnected meanwhile', async (t) => {
     const hanging = lab.workers;
     for (const pid of hanging) process.kill(pid, 'SIGSTOP');
     const stuck = codeOf(client.encrypt({ keyId, plaintext }));

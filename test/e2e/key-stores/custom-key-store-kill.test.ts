@@ -1,4 +1,4 @@
-// Keys of custom key stores whose daemon is killed while they are made, and that are deleted while their store is away.
+// Keys of custom key stores: a daemon killed while they are created, and deletion while their store is disconnected.
 import t from 'tap';
 import { MovableClock } from '../../support/clock.js';
 import { connectedStore, createStore, type LabToken, reaches } from '../../support/custom-key-store.js';
@@ -8,7 +8,7 @@ import { newKey, stateOf, until } from './store-keys.js';
 const plaintext = Buffer.from('attack at dawn');
 
 void t.test(
-  'kill -9 while keys are made leaves nothing behind, also where the token comes back late',
+  'kill -9 while keys are created leaves nothing behind, even if the token returns late',
   async (t) => {
     const { daemon, client, tokens } = await beginLab(t, [{ label: 'lab' }]);
     const [lab] = tokens as [LabToken];

@@ -1,4 +1,4 @@
-// Custom key stores as an administrator sees them: made, connected, changed, taken away.
+// Custom key stores for an administrator: created, connected, changed, deleted.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -27,7 +27,7 @@ function written(daemon: TestDaemon): string {
   return [...texts, daemon.stdout, daemon.stderr].join('');
 }
 
-void t.test('a custom key store is made, shown, renamed and deleted', async (t) => {
+void t.test('a custom key store is created, described, renamed and deleted', async (t) => {
   const { daemon, client, tokens } = await beginLab(
     t,
     [{ label: 'lab' }, { label: 'other' }, { label: 'third', pinFile: true }],
@@ -54,7 +54,7 @@ void t.test('a custom key store is made, shown, renamed and deleted', async (t) 
   });
   t.ok(Math.abs(entry.creationDate - Date.now() / 1000) < 60);
 
-  await t.test('what cannot be is refused as AWS KMS refuses it', async (t) => {
+  await t.test('invalid requests are refused as by AWS KMS', async (t) => {
     const fresh = { ...good, customKeyStoreName: 'other', cloudHsmClusterId: other.clusterId };
     const refusals: [change: object, code: string][] = [
       [{ customKeyStoreName: 'lab' }, 'CustomKeyStoreNameInUseException'],
@@ -101,7 +101,7 @@ void t.test('a custom key store is made, shown, renamed and deleted', async (t) 
     });
   });
 
-  await t.test('a password stands in no message, event, log or record', async (t) => {
+  await t.test('a password is in no message, event, log or record', async (t) => {
     const secret = 'tellnobody-of-this';
     const long = { ...good, keyStorePassword: secret.repeat(2) };
     const error: unknown = await client.createCustomKeyStore(long).catch((error: unknown) => error);
@@ -113,7 +113,7 @@ void t.test('a custom key store is made, shown, renamed and deleted', async (t) 
     await client.updateCustomKeyStore({ customKeyStoreId, keyStorePassword: lab.pin });
   });
 
-  await t.test('pages hold while stores come, and there are no more than the limit', async (t) => {
+  await t.test('pages stay right while stores are created, and the limit holds', async (t) => {
     const second = await createStore(client, third, { keyStorePassword: 'from-configuration' });
     await t.rejects(createStore(client, other), { code: 'LimitExceededException' });
     const ids = [customKeyStoreId, second].sort();
@@ -208,7 +208,7 @@ void t.test('a password that the token refuses is tried once', async (t) => {
   t.equal(lab.logins, 1, 'the token saw one login');
   t.notOk(written(daemon).includes('wrong-pin-of-test'));
 
-  await t.test('login-retry lets it try once more, by itself', async (t) => {
+  await t.test('login-retry allows one more attempt, which is made automatically', async (t) => {
     t.match(await daemon.admin('login-retry', ['cks-nonsense']), { code: 2 });
     t.match(await daemon.admin('login-retry', [customKeyStoreId]), { code: 0 });
     for (const end = Date.now() + 20_000; lab.logins < 2 && Date.now() < end;)
@@ -218,7 +218,7 @@ void t.test('a password that the token refuses is tried once', async (t) => {
     t.match(await describeStore(client, customKeyStoreId), failed);
   });
 
-  await t.test('a new password is another try', async (t) => {
+  await t.test('a new password is tried', async (t) => {
     t.ok(await disconnected());
     await client.updateCustomKeyStore({ customKeyStoreId, keyStorePassword: lab.pin });
     await connect();
@@ -230,7 +230,7 @@ void t.test('a password that the token refuses is tried once', async (t) => {
   await t.test('a PIN that is locked is not tried at all', async (t) => {
     t.ok(await disconnected());
     const { logins } = lab;
-    // SoftHSM2 never locks a PIN: what another token would have said.
+    // SoftHSM2 never locks a PIN, so the latch is written as for a token that does.
     fileLatch(daemon.home, customKeyStoreId).set('pin-locked', 'CKR_PIN_LOCKED');
     await connect();
     t.ok(await reaches(client, customKeyStoreId, 'FAILED'));
@@ -239,38 +239,31 @@ void t.test('a password that the token refuses is tried once', async (t) => {
   });
 });
 
-void t.test(
-  'a cluster that SIGHUP brings can be used, and one that it takes away is not found',
-  async (t) => {
-    const { daemon, client, tokens } = await beginLab(t, [{ label: 'lab' }]);
-    const [lab] = tokens as [LabToken];
-    const customKeyStoreId = await connectedStore(client, lab);
-    const path = join(daemon.home, 'keyhold.yaml');
-    const text = readFileSync(path, 'utf8');
-    writeFileSync(path, text.replaceAll(lab.clusterId, 'cluster-renamed-lab'));
-    process.kill(daemon.pid, 'SIGHUP');
-    const make = () =>
-      client.createCustomKeyStore({
-        customKeyStoreName: 'renamed',
-        cloudHsmClusterId: 'cluster-renamed-lab',
-        trustAnchorCertificate: 'x',
-        keyStorePassword: lab.pin,
-      });
-    for (
-      const end = Date.now() + 10_000;
-      Date.now() < end;
-      await new Promise((done) => setTimeout(done, 100))
-    )
-      if ((await make().catch(() => undefined)) !== undefined) break;
-    t.equal((await client.describeCustomKeyStores({})).customKeyStores.length, 2);
-    t.match(await describeStore(client, customKeyStoreId), { connectionState: 'CONNECTED' }, 'it stays so');
-    await client.disconnectCustomKeyStore({ customKeyStoreId });
-    t.ok(await reaches(client, customKeyStoreId, 'DISCONNECTED'));
-    await client.connectCustomKeyStore({ customKeyStoreId });
-    t.ok(await reaches(client, customKeyStoreId, 'FAILED'));
-    t.match(await describeStore(client, customKeyStoreId), { connectionErrorCode: 'CLUSTER_NOT_FOUND' });
-  },
-);
+void t.test('a cluster that SIGHUP adds can be used, and one that it removes is not found', async (t) => {
+  const { daemon, client, tokens } = await beginLab(t, [{ label: 'lab' }]);
+  const [lab] = tokens as [LabToken];
+  const customKeyStoreId = await connectedStore(client, lab);
+  const path = join(daemon.home, 'keyhold.yaml');
+  const text = readFileSync(path, 'utf8');
+  writeFileSync(path, text.replaceAll(lab.clusterId, 'cluster-renamed-lab'));
+  process.kill(daemon.pid, 'SIGHUP');
+  const make = () =>
+    client.createCustomKeyStore({
+      customKeyStoreName: 'renamed',
+      cloudHsmClusterId: 'cluster-renamed-lab',
+      trustAnchorCertificate: 'x',
+      keyStorePassword: lab.pin,
+    });
+  for (const end = Date.now() + 10_000; Date.now() < end; await new Promise((done) => setTimeout(done, 100)))
+    if ((await make().catch(() => undefined)) !== undefined) break;
+  t.equal((await client.describeCustomKeyStores({})).customKeyStores.length, 2);
+  t.match(await describeStore(client, customKeyStoreId), { connectionState: 'CONNECTED' }, 'it stays so');
+  await client.disconnectCustomKeyStore({ customKeyStoreId });
+  t.ok(await reaches(client, customKeyStoreId, 'DISCONNECTED'));
+  await client.connectCustomKeyStore({ customKeyStoreId });
+  t.ok(await reaches(client, customKeyStoreId, 'FAILED'));
+  t.match(await describeStore(client, customKeyStoreId), { connectionErrorCode: 'CLUSTER_NOT_FOUND' });
+});
 
 void t.test('two clusters with one token are refused at start, with the line', async (t) => {
   const daemon = await TestDaemon.initialise();

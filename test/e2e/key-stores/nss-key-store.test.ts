@@ -11,7 +11,7 @@ const plaintext = Buffer.from('attack at dawn');
 const isThere = existsSync('/usr/lib/x86_64-linux-gnu/libsoftokn3.so') && existsSync('/usr/bin/certutil');
 
 void t.test(
-  'keys live in NSS softokn, and what it cannot do is refused by name',
+  'keys work in NSS softokn, and key specs that it lacks are refused with the mechanism',
   { skip: !isThere && 'SKIPPED: needs apt-get install libnss3 libnss3-tools' },
   async (t) => {
     const daemon = await TestDaemon.initialise();

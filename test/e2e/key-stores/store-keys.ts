@@ -1,9 +1,9 @@
-// Keys in custom key stores, as their tests make and watch them.
+// Creates and watches keys in custom key stores.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '../../../client/index.js';
 import type { KeyMetadata, KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
 
-/** Makes a key in a custom key store, or in the default one. */
+/** Creates a key in a custom key store, or in the default one. */
 export async function newKey(
   client: Client,
   customKeyStoreId: string | undefined,
@@ -19,7 +19,7 @@ export async function stateOf(client: Client, keyId: string): Promise<string> {
   return (await client.describeKey({ keyId })).keyMetadata.keyState;
 }
 
-/** Waits for a condition. @returns whether it came true in time, in milliseconds */
+/** Waits for a condition. @param within milliseconds @returns whether it became true in time */
 export async function until(condition: () => Promise<boolean> | boolean, within = 30_000): Promise<boolean> {
   for (const end = Date.now() + within; Date.now() < end; await sleep(10)) if (await condition()) return true;
   return condition();

@@ -12,7 +12,7 @@ const P_256 = Buffer.from('06082a8648ce3d030107', 'hex');
 const ofUsage = { encrypt: false, decrypt: false, sign: false, verify: false, wrap: false, unwrap: false };
 const aesUsage = { ...ofUsage, encrypt: true, decrypt: true };
 
-/** Another program that has the token. */
+/** Another program with access to the token. */
 class Owner {
   constructor(readonly session: Session) {}
 
@@ -22,7 +22,7 @@ class Owner {
     return new Owner(openTokenSession(t, { configuration, label: 'keyhold', pin }));
   }
 
-  /** @param changes go over what a key that can be adopted has */
+  /** @param changes attributes that differ from those of an adoptable key */
   secretKey(id: Buffer, label: string, mechanism: KeyGenMechanism, changes: ITemplate) {
     return this.session.generateKey(mechanism, { ...ownTemplate(id, label), valueLen: 32, ...changes });
   }
@@ -41,7 +41,7 @@ class Owner {
   }
 }
 
-/** Of a secret or private key that is well protected. */
+/** Attributes of a well-protected secret or private key. */
 function ownTemplate(id: Buffer, label: string): ITemplate {
   return { token: true, private: true, sensitive: true, extractable: false, id, label };
 }
@@ -53,7 +53,7 @@ void t.test('adopting', async (t) => {
   const owner = Owner.open(t, daemon);
   const refused = (message: RegExp) => ({ code: 'ValidationException', message });
 
-  await t.test('an AES key that the owner made becomes a key, by its label', async (t) => {
+  await t.test('an AES key of another program is adopted by its label', async (t) => {
     owner.aes(Buffer.from('01', 'hex'), 'payroll');
     const { keyMetadata } = await client.adoptKey({
       label: 'payroll',
@@ -92,7 +92,7 @@ void t.test('adopting', async (t) => {
     t.equal(Buffer.from(old.plaintext).toString(), 'salary', 'also after a rotation to material of the HSM');
   });
 
-  await t.test('an HMAC key, an RSA pair and EC pairs become keys, by their ids', async (t) => {
+  await t.test('an HMAC key, an RSA pair and EC pairs are adopted by their IDs', async (t) => {
     const hmac = randomBytes(20);
     const mac = { ...ofUsage, sign: true, verify: true };
     owner.secretKey(hmac, 'hmac', KeyGenMechanism.GENERIC_SECRET, mac);
@@ -123,7 +123,7 @@ void t.test('adopting', async (t) => {
     }
   });
 
-  await t.test('what falls short is told by describe-key, also after a restart', async (t) => {
+  await t.test('describe-key shows weaknesses, also after a restart', async (t) => {
     const id = randomBytes(8);
     owner.session.create({
       ...{ class: ObjectClass.SECRET_KEY, keyType: KeyType.AES, value: randomBytes(32) },
@@ -149,7 +149,7 @@ void t.test('adopting', async (t) => {
   });
 
   await t.test(
-    'what is not protected, or cannot do what it is for, is refused with all reasons',
+    'an object that is not protected, or unfit for its usage, is refused with all reasons',
     async (t) => {
       const cases: readonly [string, RegExp, ITemplate, KeyUsageType?][] = [
         ['readable', /CKA_SENSITIVE is not true/, { sensitive: false }],
@@ -180,7 +180,7 @@ void t.test('adopting', async (t) => {
     },
   );
 
-  await t.test('what Keyhold would not find again for sure is refused', async (t) => {
+  await t.test('an object that Keyhold could not find again reliably is refused', async (t) => {
     owner.aes(Buffer.alloc(0), 'without id');
     await t.rejects(client.adoptKey({ label: 'without id' }), refused(/has no CKA_ID/));
     owner.aes(randomBytes(4), 'twice');
@@ -193,7 +193,7 @@ void t.test('adopting', async (t) => {
     t.ok(await client.adoptKey({ label: 'one of two' }), 'and taken once the ids differ');
   });
 
-  await t.test('a private key with the public key of another is refused, and one without any', async (t) => {
+  await t.test('a private key without its public key, or with another one, is refused', async (t) => {
     const [id, other] = [randomBytes(4), randomBytes(4)];
     const open = { paramsEC: P_256, verify: true };
     const first = owner.pair(id, 'mixed', KeyGenMechanism.EC, open, { sign: true });
@@ -218,7 +218,7 @@ void t.test('adopting', async (t) => {
     await t.rejects(other, refused(/key of a Keyhold/));
   });
 
-  await t.test('one object becomes one key, however many adopt it at the same time', async (t) => {
+  await t.test('simultaneous adoptions of one object create one key', async (t) => {
     owner.aes(randomBytes(5), 'wanted');
     const attempts = await Promise.allSettled(
       Array.from({ length: 8 }, () => client.adoptKey({ label: 'wanted' })),
@@ -226,14 +226,14 @@ void t.test('adopting', async (t) => {
     t.equal(attempts.filter(({ status }) => status === 'fulfilled').length, 1);
   });
 
-  await t.test('an object that allows no copies is of use too', async (t) => {
+  await t.test('an object that does not allow copies is adopted too', async (t) => {
     owner.aes(randomBytes(5), 'fixed', { modifiable: false });
     const { keyId } = (await client.adoptKey({ label: 'fixed' })).keyMetadata;
     const { ciphertextBlob } = await client.encrypt({ keyId: keyId, plaintext: Buffer.from('x') });
     t.equal(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext).toString(), 'x');
   });
 
-  await t.test('the command line adopts, and the key is there after kill -9', async (t) => {
+  await t.test('the command line adopts an object, and the key survives kill -9', async (t) => {
     owner.aes(Buffer.from('c0ffee', 'hex'), 'from the shell');
     const adopted = await daemon.cli([
       'adopt',

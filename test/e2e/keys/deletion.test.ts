@@ -1,4 +1,4 @@
-// The end of a key: the waiting period, and what the scheduler then does, whatever happens in between.
+// The deletion of a key: the waiting period, and the work of the scheduler, despite interruptions.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { labels, objectFiles, pkcs11Tool } from '../../support/token.js';
 const plaintext = Buffer.from('attack at dawn');
 const noCaution = 'deletionCautionHours: 0';
 
-/** A daemon with a clock that can be moved, and a client that connected before. */
+/** A daemon with a movable clock, and a client that connected before it moves. */
 async function begin(
   t: { teardown(action: () => unknown): unknown },
   config = noCaution,
@@ -76,7 +76,7 @@ void t.test('deletion is scheduled for 7 to 30 days, shown, and can be cancelled
 });
 
 void t.test(
-  'when its time has come a key goes with all that is its own, and nothing else goes',
+  'after its waiting period a key is deleted with everything it owns, and nothing else is',
   async (t) => {
     const { daemon, clock, client } = await begin(t);
     const keyId = await newKey(client);
@@ -86,7 +86,7 @@ void t.test(
     await client.rotateKeyOnDemand({ keyId });
     await client.createAlias({ aliasName: 'alias/gone', targetKeyId: keyId });
     await client.createAlias({ aliasName: 'alias/kept', targetKeyId: other });
-    // Other people's objects, one of them labelled as if it were the key's.
+    // Foreign objects, one of them labelled as if it were the key's.
     pkcs11Tool(daemon, '--keygen', '--key-type', 'AES:32', '--label', `keyhold/${keyId}`, '--id', '02');
     pkcs11Tool(daemon, '--keypairgen', '--key-type', 'EC:prime256v1', '--label', 'theirs', '--id', '01');
     const before = labels(daemon);
@@ -139,7 +139,7 @@ void t.test(
   },
 );
 
-void t.test('a waiting period ends also while the daemon is off', async (t) => {
+void t.test('a waiting period also ends while the daemon is stopped', async (t) => {
   const { daemon, clock, client } = await begin(t);
   const keyId = await newKey(client);
   const cancelled = await newKey(client);
@@ -174,7 +174,7 @@ void t.test(
     ]);
     await client.close();
     await daemon.stop();
-    await t.test('nor after a restart, or with a clock that ran while nobody watched', async (t) => {
+    await t.test('nor after a restart, or with a clock that was not watched', async (t) => {
       await daemon.start(clock.env);
       await sleep(2_000);
       t.match((await daemon.health()).warnings, [/wait for 24 more hours/]);
@@ -218,7 +218,7 @@ void t.test('a deletion that kill -9 interrupts is finished by the next start, o
     t.ok(await eventually(() => journal().includes('"begun":true'), 15_000, 1));
     await daemon.stop('SIGKILL');
     t.same(deletionsOf(daemon, first), [], 'it was not at its end');
-    // Though the clock says that the time has not come: what was begun is finished.
+    // The date has not come by this clock, but a deletion that has begun is finished.
     clock.move('+0');
     await daemon.start(clock.env);
     t.ok(await eventually(() => deletionsOf(daemon, first).length === 1));

@@ -1,4 +1,4 @@
-// Small things of a key's life: its description, and when it was last used.
+// The description of a key, and when it was last used.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,7 +33,7 @@ void t.test('when a key was last used', async (t) => {
   const other = (await client.createKey({})).keyMetadata.keyId;
   const lastUsage = async (id = keyId) => (await client.getKeyLastUsage({ keyId: id })).keyLastUsage;
 
-  await t.test('is the last successful operation, with the ids of its event', async (t) => {
+  await t.test('is the last successful operation, with the IDs of its event', async (t) => {
     const unused = await client.getKeyLastUsage({ keyId: keyId });
     t.same(unused, {
       keyId: arn,
@@ -83,7 +83,7 @@ void t.test('when a key was last used', async (t) => {
         .filter((name) => name.endsWith('.log'))
         .some((name) => readFileSync(join(metadata, name), 'latin1').includes(written!.cloudTrailEventId!));
     const isInUsageRecord = async () => {
-      // The audit event itself is owed only for changes, so an id of Encrypt's event stands in no other record.
+      // Only changes store their audit event, so an ID of Encrypt's event is in no other record.
       for (const end = Date.now() + 60_000; Date.now() < end && !isWritten();) await sleep(200);
       return isWritten();
     };

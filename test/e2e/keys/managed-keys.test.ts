@@ -1,4 +1,4 @@
-// The keys of services: made on first use, once, and nobody's to manage. Keyhold's own keys: nobody's to name.
+// Keys of services are created once, at first use, and cannot be managed. Keyhold's own keys cannot be named.
 import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import { TestDaemon } from '../../support/daemon.js';
@@ -33,7 +33,7 @@ void t.test('the key of a service', async (t) => {
     t.same(await keyIds(), []);
   });
 
-  await t.test('is made by DescribeKey, as AWS makes it', async (t) => {
+  await t.test('is created by DescribeKey, as at AWS', async (t) => {
     const { keyMetadata } = await client.describeKey({ keyId: 'alias/aws/s3' });
     t.match(keyMetadata, {
       keyId: uuid,
@@ -66,7 +66,7 @@ void t.test('the key of a service', async (t) => {
     ]);
   });
 
-  await t.test('is made by a cryptographic operation, and by an alias ARN', async (t) => {
+  await t.test('is created by a cryptographic operation, and by an alias ARN', async (t) => {
     const { ciphertextBlob, keyId } = await client.encrypt({
       keyId: 'alias/aws/ebs',
       plaintext: Buffer.from('block'),
@@ -79,7 +79,7 @@ void t.test('the key of a service', async (t) => {
     t.equal((await client.describeKey({ keyId: 'alias/aws/rds' })).keyMetadata.arn, generated.keyId);
   });
 
-  await t.test('is made once, however many use it first at the same time', async (t) => {
+  await t.test('is created once, even by simultaneous first uses', async (t) => {
     const other = await daemon.connect();
     const before = (await keyIds()).length;
     const uses = Array.from({ length: 20 }, async (_, index) => {
@@ -117,7 +117,7 @@ void t.test('the key of a service', async (t) => {
     t.match((await client.describeKey(named)).keyMetadata, { keyState: 'Enabled', description: /S3/ });
   });
 
-  await t.test('keeps its alias, which nobody can make, move or remove', async (t) => {
+  await t.test('keeps its alias, which nobody can create, move or delete', async (t) => {
     const { keyId } = (await client.createKey({})).keyMetadata;
     const refused = { code: 'NotAuthorizedException', message: '' };
     for (const aliasName of ['alias/aws/s3', 'alias/aws/kendra', 'alias/aws/mine']) {

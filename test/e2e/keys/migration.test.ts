@@ -9,7 +9,7 @@ const plaintext = Buffer.from('attack at dawn');
 const encryptionContext = { a: 'b' };
 
 void t.test(
-  'a symmetric key moves to another key store, and what it made there still decrypts',
+  'a symmetric key moves to another key store, and its old ciphertexts still decrypt',
   async (t) => {
     const daemon = await TestDaemon.initialise();
     t.teardown(() => daemon.remove());

@@ -1,5 +1,5 @@
-// Every operation that reads of a key, on every kind of key: AWS KMS answers with what there is, or with nothing, and refuses
-// only what the tables below name.
+// Every operation that reads about a key, on every kind of key. As AWS KMS does, it returns what there is, or an empty value,
+// and refuses only what the tables below list.
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { operationTable } from '../../../daemon/operations/table.js';
@@ -8,10 +8,10 @@ import { connectedStore, reaches } from '../../support/custom-key-store.js';
 import { newExternalKey, parametersFor } from '../../support/imports.js';
 import { beginLab } from '../../support/lab.js';
 
-/** What answers are compared with; a code for a refusal. */
+/** Expected answer; an error code for a refusal. */
 type Answer = string | object;
 
-/** By operation: what every kind of key answers, and the kinds that answer something else. */
+/** By operation: the answer for every kind of key, and the kinds with another answer. */
 interface Row {
   readonly answer: Answer;
   readonly except?: Readonly<Record<string, Answer>>;

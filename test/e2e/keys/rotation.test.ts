@@ -1,4 +1,4 @@
-// New material for old keys: on demand, when its time has come, and before AES-GCM's bound on messages.
+// Rotation: on demand, automatic, and before AES-GCM's bound on messages.
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Client } from '../../../client/index.js';
@@ -30,7 +30,7 @@ void t.test('rotation', async (t) => {
   t.teardown(() => client.close());
 
   await t.test(
-    'automatic rotation is turned on with a period of 90 to 2,560 days, shown, and off',
+    'automatic rotation is enabled with a period of 90 to 2,560 days, shown, and disabled',
     async (t) => {
       const keyId = await newKey(client);
       const arn = `arn:aws:kms:us-east-1:000000000000:key/${keyId}`;
@@ -64,7 +64,7 @@ void t.test('rotation', async (t) => {
     },
   );
 
-  await t.test('a rotated key encrypts with its new material and opens what the old one made', async (t) => {
+  await t.test('a rotated key encrypts with its new material and decrypts old ciphertexts', async (t) => {
     const keyId = await newKey(client);
     const arn = `arn:aws:kms:us-east-1:000000000000:key/${keyId}`;
     const first = await currentMaterial(client, keyId);
@@ -90,7 +90,7 @@ void t.test('rotation', async (t) => {
     });
   });
 
-  await t.test('rotations are listed in pages, and on demand they are limited', async (t) => {
+  await t.test('rotations are listed in pages, and those on demand are limited', async (t) => {
     const keyId = await newKey(client);
     const arn = `arn:aws:kms:us-east-1:000000000000:key/${keyId}`;
     t.same(await client.listKeyRotations({ keyId }), { rotations: [], truncated: false });
@@ -145,7 +145,7 @@ void t.test('rotation', async (t) => {
     }
   });
 
-  await t.test('when its time has come a key is rotated by the daemon, unless it is disabled', async (t) => {
+  await t.test('a key is rotated automatically when due, unless it is disabled', async (t) => {
     const [keyId, disabled, without] = [await newKey(client), await newKey(client), await newKey(client)];
     const ids = [keyId, disabled, without];
     for (const id of [keyId, disabled])
@@ -177,7 +177,7 @@ void t.test('rotation', async (t) => {
     t.not(await currentMaterial(client, disabled), before[1], 'the disabled one when it is enabled again');
   });
 
-  await t.test('none is made on demand within 20 minutes of the automatic one', async (t) => {
+  await t.test('a rotation on demand is refused within 20 minutes of the automatic one', async (t) => {
     const keyId = await newKey(client);
     await client.enableKeyRotation({ keyId, rotationPeriodInDays: 90 });
     const { nextRotationDate } = await client.getKeyRotationStatus({ keyId });
@@ -196,7 +196,7 @@ void t.test('the bound on messages', async (t) => {
   const bound = 2_000;
   daemon.configure(`limits:\n  messagesPerMaterial: ${bound}`);
   await daemon.start();
-  /** Messages that were answered, by material. */
+  /** Number of answered messages, by material. */
   const made = new Map<string, number>();
   const blobs: Uint8Array[] = [];
   const count = (ciphertextBlob: Uint8Array) => {
@@ -207,7 +207,7 @@ void t.test('the bound on messages', async (t) => {
   let keyId = '';
 
   await t.test(
-    'a key is rotated before its material has made too many, and no request is lost',
+    'a key is rotated before its material reaches the bound, and no request is lost',
     async (t) => {
       const client = await daemon.connect();
       keyId = await newKey(client);
@@ -239,7 +239,7 @@ void t.test('the bound on messages', async (t) => {
     },
   );
 
-  await t.test('kill -9 never makes it count too few', async (t) => {
+  await t.test('after kill -9 the count is never too low', async (t) => {
     for (let round = 0; round < 3; round++) {
       const client = await daemon.connect({ maxAttempts: 1 });
       const lane = async () => {

@@ -69,7 +69,7 @@ keys:
   t.teardown(() => client.close());
   const describe = async (keyId: string) => (await client.describeKey({ keyId })).keyMetadata;
 
-  await t.test('makes the keys of the file as it says', async (t) => {
+  await t.test('creates the keys as described in the file', async (t) => {
     const { code, stdout, stderr } = await seed(file);
     t.equal(code, 0, stderr);
     t.match(stdout, /5 created, 0 unchanged\n$/);
@@ -93,7 +93,7 @@ keys:
     t.equal(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext).toString(), 'x');
   });
 
-  await t.test('imports the material that it gives', async (t) => {
+  await t.test('imports the given material', async (t) => {
     t.match(await describe(ids.hmac), {
       origin: 'EXTERNAL',
       keyState: 'Enabled',
@@ -110,7 +110,7 @@ keys:
     t.ok(verify('sha256', message, createPublicKey(privateKey), signature));
   });
 
-  await t.test('run twice it changes nothing, and says so', async (t) => {
+  await t.test('a second run changes nothing, and says so', async (t) => {
     const before = labels(daemon);
     const { code, stdout } = await seed(file);
     t.equal(code, 0);
@@ -118,12 +118,12 @@ keys:
     t.same(labels(daemon), before);
   });
 
-  await t.test('what the file does not name does not matter', async (t) => {
+  await t.test('what the file does not mention is not compared', async (t) => {
     await client.updateKeyDescription({ keyId: ids.multi, description: 'my own' });
     t.match((await seed(file)).stdout, /0 created, 5 unchanged/);
   });
 
-  await t.test('differences are told, all of them, and nothing is made', async (t) => {
+  await t.test('all differences are reported, and nothing is created', async (t) => {
     const other = '99999999-2222-3333-4444-555555555501';
     const changed = `${file}  - { keyId: ${other} }\n`
       .replace('of the application', 'of another')
@@ -149,7 +149,7 @@ keys:
     t.match((await seed(file)).stdout, /0 created, 5 unchanged/);
   });
 
-  await t.test('material that waits for its rotation is another one, and its copy goes', async (t) => {
+  await t.test('material that is pending rotation differs, and its copy is destroyed', async (t) => {
     const keyId = '88888888-2222-3333-4444-555555555501';
     const [current, pending] = [randomBytes(32), randomBytes(32)];
     const fileWith = (material: Buffer) =>
@@ -165,7 +165,7 @@ keys:
     t.match((await seed(fileWith(current))).stdout, /0 created, 1 unchanged/);
   });
 
-  await t.test('a file that is wrong is refused with lines, and none of its secrets', async (t) => {
+  await t.test('a wrong file is refused with line numbers and without its secrets', async (t) => {
     const secret = Buffer.from('do not show this').toString('hex');
     const cases: readonly [string, RegExp][] = [
       [`keys:\n  - keyId: x\n`, /seed.yaml:2: 'keys.0.keyId': a UUID/],
@@ -198,7 +198,7 @@ keys:
     t.notMatch(wrong.stderr, secret);
   });
 
-  await t.test('its acts are in the audit log, and key material is nowhere', (t) => {
+  await t.test('its operations are in the audit log, and key material is nowhere', (t) => {
     t.match(
       daemon.events('SeedKey').find(({ errorCode }) => !errorCode),
       {
@@ -211,7 +211,7 @@ keys:
     t.end();
   });
 
-  await t.test('kill -9 in the middle, and the next run makes the rest', async (t) => {
+  await t.test('after kill -9 in the middle the next run creates the rest', async (t) => {
     const keyIds = Array.from(
       { length: 30 },
       (_, index) => `77777777-2222-3333-4444-5555555555${10 + index}`,

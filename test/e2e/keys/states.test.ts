@@ -1,4 +1,4 @@
-// The table "Key state × operation" of AWS KMS, written down here a second time, walked through for every operation.
+// The table of key states and operations of AWS KMS, written down here a second time and checked for every operation.
 import { randomBytes } from 'node:crypto';
 import t, { type Test } from 'tap';
 import type { Client } from '../../../client/index.js';
@@ -35,7 +35,7 @@ const table: readonly [columns: string, operations: string][] = [
     'Encrypt Decrypt ReEncrypt GenerateDataKey GenerateDataKeyWithoutPlaintext GenerateDataKeyPair ' +
       'GenerateDataKeyPairWithoutPlaintext Sign Verify GenerateMac VerifyMac DeriveSharedSecret Encapsulate Decapsulate',
   ],
-  // AWS's table has it as disabled; recorded answers of 2026 show the public key.
+  // AWS's table refuses it for disabled keys; answers recorded in 2026 return the public key.
   ['ok ok Inv Inv Inv Inv ok', 'GetPublicKey'],
   ['ok Dis Inv Inv ok Inv Inv', 'CreateGrant'],
   [
@@ -48,7 +48,7 @@ const table: readonly [columns: string, operations: string][] = [
   ['ok ok ok Inv ok Inv Inv', 'ScheduleKeyDeletion'],
   ['Inv Inv Inv ok Inv Inv Inv', 'CancelKeyDeletion'],
   ['ok Dis Uns Inv Uns Inv Inv', 'EnableKeyRotation DisableKeyRotation'],
-  // AWS: Uns, since only keys without rotation are Unavailable there. Here it is the way out where material is missing.
+  // AWS: Uns, since only keys without rotation are Unavailable there. Here it repairs a key whose material is missing.
   ['ok Dis Inv Inv ok Inv Inv', 'RotateKeyOnDemand'],
   ['ok ok ok ok Uns Inv Inv', 'GetKeyRotationStatus'],
   ['ok ok ok Inv Uns Inv Inv', 'GetParametersForImport ImportKeyMaterial'],
@@ -63,10 +63,10 @@ const expected = new Map(
   ),
 );
 
-/** Operations on no one key. */
+/** Operations that are not about one key. */
 const withoutKey = new Set(['CreateKey', 'ListKeys', 'ListAliases', 'GenerateRandom', 'ListRetirableGrants']);
 
-void t.test('every operation of the daemon lets through the states of the table, and no other', (t) => {
+void t.test('every operation accepts the states of the table, and no others', (t) => {
   for (const { name, service, states: row } of operationTable.values()) {
     if (
       service !== 'kms' ||
@@ -101,7 +101,7 @@ void t.test('the daemon refuses what the table refuses', async (t) => {
   await parameters.send(wrapped);
   const blob = (await client.encrypt({ keyId: external, plaintext })).ciphertextBlob;
 
-  /** What does not change the key's state comes first. */
+  /** Sorts operations that do not change the key's state first. */
   type Attempts = Record<string, (client: Client) => Promise<unknown>>;
   const attemptsOn = (keyId: string, ciphertextBlob: Uint8Array | undefined): Attempts => ({
     Encrypt: (c) => c.encrypt({ keyId, plaintext }),

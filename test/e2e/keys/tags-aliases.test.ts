@@ -15,7 +15,7 @@ void t.test('tags and aliases', async (t) => {
   const tagsOf = async (keyId: string) => (await client.listResourceTags({ keyId })).tags;
   const tag = (tagKey: string, tagValue = '') => ({ tagKey, tagValue });
 
-  await t.test('tags are added, changed and taken away', async (t) => {
+  await t.test('tags are added, changed and removed', async (t) => {
     const keyId = await newKey({ tags: [tag('env', 'test')] });
     t.same(await client.tagResource({ keyId, tags: [tag('team', 'blue'), tag('env', 'live')] }), {});
     t.same(await tagsOf(keyId), [tag('env', 'live'), tag('team', 'blue')]);
@@ -53,7 +53,7 @@ void t.test('tags and aliases', async (t) => {
     await t.rejects(newKey({ tags: many }), { code: 'TagException', message: 'Too many tags' });
   });
 
-  await t.test('a list of tags holds while tags come and go between its pages', async (t) => {
+  await t.test('a list of tags is consistent while tags change between its pages', async (t) => {
     const keyId = await newKey({ tags: ['b', 'd', 'f', 'h'].map((name) => tag(name)) });
     const first = await client.listResourceTags({ keyId, limit: 2 });
     t.same(first.tags, [tag('b'), tag('d')]);
@@ -67,7 +67,7 @@ void t.test('tags and aliases', async (t) => {
     await t.rejects(client.listResourceTags({ keyId, limit: 51 }), { code: 'ValidationException' });
   });
 
-  await t.test('an alias is led to another key of the same kind, and removed', async (t) => {
+  await t.test('an alias is moved to another key of the same kind, and deleted', async (t) => {
     const [one, two] = [await newKey(), await newKey()];
     const targetOf = async (keyId: string) => (await client.describeKey({ keyId })).keyMetadata.keyId;
     await client.createAlias({ aliasName: 'alias/moving', targetKeyId: one });
@@ -98,7 +98,7 @@ void t.test('tags and aliases', async (t) => {
     t.equal(await targetOf(two), two, 'the key stays');
   });
 
-  await t.test('aliases of services are reserved, and a name is a name', async (t) => {
+  await t.test('aliases of services are reserved, and invalid names are refused', async (t) => {
     const targetKeyId = await newKey();
     const codes = {
       'alias/aws/s3': 'NotAuthorizedException',
@@ -113,22 +113,25 @@ void t.test('tags and aliases', async (t) => {
     }
   });
 
-  await t.test('an alias can be led away from a key that is pending deletion, and not to one', async (t) => {
-    const [dying, living] = [await newKey(), await newKey()];
-    await client.createAlias({ aliasName: 'alias/dying', targetKeyId: dying });
-    await client.createAlias({ aliasName: 'alias/living', targetKeyId: living });
-    await client.scheduleKeyDeletion({ keyId: dying });
-    const invalid = { code: 'KMSInvalidStateException' };
-    await t.rejects(client.createAlias({ aliasName: 'alias/new', targetKeyId: dying }), invalid);
-    await t.rejects(client.updateAlias({ aliasName: 'alias/living', targetKeyId: dying }), invalid);
-    t.same(await client.updateAlias({ aliasName: 'alias/dying', targetKeyId: living }), {});
-    t.same(
-      (await client.listAliases({ keyId: living })).aliases.map(({ aliasName }) => aliasName),
-      ['alias/dying', 'alias/living'],
-    );
-  });
+  await t.test(
+    'an alias can be moved away from a key that is pending deletion, but not to one',
+    async (t) => {
+      const [dying, living] = [await newKey(), await newKey()];
+      await client.createAlias({ aliasName: 'alias/dying', targetKeyId: dying });
+      await client.createAlias({ aliasName: 'alias/living', targetKeyId: living });
+      await client.scheduleKeyDeletion({ keyId: dying });
+      const invalid = { code: 'KMSInvalidStateException' };
+      await t.rejects(client.createAlias({ aliasName: 'alias/new', targetKeyId: dying }), invalid);
+      await t.rejects(client.updateAlias({ aliasName: 'alias/living', targetKeyId: dying }), invalid);
+      t.same(await client.updateAlias({ aliasName: 'alias/dying', targetKeyId: living }), {});
+      t.same(
+        (await client.listAliases({ keyId: living })).aliases.map(({ aliasName }) => aliasName),
+        ['alias/dying', 'alias/living'],
+      );
+    },
+  );
 
-  await t.test('a key has no more aliases than the limit, whichever way they come', async (t) => {
+  await t.test('a key has no more aliases than the limit, however they are added', async (t) => {
     const [full, other] = [await newKey(), await newKey()];
     for (const name of ['a', 'b', 'c']) {
       await client.createAlias({ aliasName: `alias/full-${name}`, targetKeyId: full });
@@ -142,7 +145,7 @@ void t.test('tags and aliases', async (t) => {
     t.same(await client.updateAlias({ aliasName: 'alias/other', targetKeyId: full }), {});
   });
 
-  await t.test('the aliases of a key are listed in pages that hold, also after a restart', async (t) => {
+  await t.test('the aliases of a key are listed in consistent pages, also after a restart', async (t) => {
     const keyId = await newKey();
     for (const name of ['p', 'q', 'r']) {
       await client.createAlias({ aliasName: `alias/page-${name}`, targetKeyId: keyId });

@@ -1,4 +1,4 @@
-// The daemon's log: a line at the start, an access log where it is asked for, priorities for the journal, no banner.
+// The daemon's log: a line at the start, an optional access log, priorities for the journal, no banner.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ async function waitForRequests(daemon: TestDaemon, count: number): Promise<Line[
   return requestsOf(daemon);
 }
 
-void t.test('the log begins with what runs where, and has requests where it is told to', async (t) => {
+void t.test('the log begins with version and listeners, and has requests if configured', async (t) => {
   const daemon = await TestDaemon.start(t);
   t.match(daemon.stdout, /^ready unix:\S+ wss:\/\/\S+\/\n$/, 'in a pipe there is no banner');
   const begins = () => linesOf(daemon.stderr).find(({ msg }) => msg === 'Keyhold answers');
@@ -74,7 +74,7 @@ void t.test('in the journal each line begins with its priority', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   const path = join(daemon.home, 'journal');
-  // A file in the journal's place: what counts is that JOURNAL_STREAM has its device and inode.
+  // A file in place of the journal: JOURNAL_STREAM must have its device and inode.
   const journal = openSync(path, 'w');
   const { dev, ino } = fstatSync(journal);
   const program = join(checkout, 'dist/daemon/main.js');

@@ -1,4 +1,4 @@
-// Metrics as Debian's Prometheus reads them, the dashboard and the rules over them, and the two probes.
+// Metrics as Debian's Prometheus reads them, the dashboard and rules based on them, and the two probes.
 import { readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,7 +27,7 @@ const panelQueries = dashboard.panels.flatMap(({ title, targets = [] }) =>
   targets.map(({ expr }) => ({ title, expr })),
 );
 
-/** Series of a text in Prometheus' format: name, labels, value. */
+/** Series of a text in Prometheus's format: name, labels, value. */
 function seriesOf(text: string): { name: string; labels: Record<string, string>; value: number }[] {
   return text
     .split('\n')
@@ -43,7 +43,7 @@ function seriesOf(text: string): { name: string; labels: Record<string, string>;
     });
 }
 
-/** Names of metrics, without what a histogram adds to its own. */
+/** Names of metrics, without the suffixes of histograms. */
 function namesIn(text: string): string[] {
   return [...text.matchAll(/\b(keyhold|nodejs|process)_\w+/g)].map(([name]) =>
     name.replace(/(?<=duration_seconds|_records|_jobs)_(bucket|sum|count)$/, ''),
@@ -85,7 +85,7 @@ audit: { sinks: { nobody: { host: 127.0.0.1, port: 1, ca: tls/ca.pem } } }`,
   const credentials = { ...daemon.credentials, secretAccessKey: 'x'.repeat(40) };
   await t.rejects(daemon.connect({ credentials }));
 
-  await t.test('requests, the HSM and what is due are counted', async (t) => {
+  await t.test('requests, HSM calls and due keys are counted', async (t) => {
     await sleep(600);
     const { text, type } = await get('/metrics');
     t.equal(type, 'text/plain; version=0.0.4; charset=utf-8');
@@ -121,7 +121,7 @@ audit: { sinks: { nobody: { host: 127.0.0.1, port: 1, ca: tls/ca.pem } } }`,
       t.notOk(text.includes(secret), `${secret.slice(0, 7)}… is not among them`);
   });
 
-  await t.test('label values are those of tables', async (t) => {
+  await t.test('label values come from tables', async (t) => {
     const allowed: Readonly<Record<string, ReadonlySet<string>>> = {
       operation: new Set(operationTable.keys()),
       error: new Set(['none', ...Object.keys(errorTable), 'invalid-ciphertext']),
@@ -137,7 +137,7 @@ audit: { sinks: { nobody: { host: 127.0.0.1, port: 1, ca: tls/ca.pem } } }`,
     t.ok(series.length < 1_500, `${series.length} series`);
   });
 
-  await t.test('every metric of dashboard and rules is there', async (t) => {
+  await t.test('every metric of dashboard and rules exists', async (t) => {
     const { text } = await get('/metrics');
     const known = new Set([...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name));
     const named = namesIn(readFileSync(rulesFile, 'utf8') + panelQueries.map(({ expr }) => expr).join('\n'));
@@ -150,7 +150,7 @@ audit: { sinks: { nobody: { host: 127.0.0.1, port: 1, ca: tls/ca.pem } } }`,
     t.same(unseen, [], 'and the dashboard or a rule has every metric');
   });
 
-  await t.test('there is nothing else on the port', async (t) => {
+  await t.test('the port serves nothing else', async (t) => {
     t.same(
       [(await get('/livez')).text, (await get('/readyz')).text],
       ['{"live":true}\n', '{"ready":true}\n'],
@@ -219,7 +219,7 @@ audit: { sinks: { nobody: { host: 127.0.0.1, port: 1, ca: tls/ca.pem } } }`,
     );
   });
 
-  await t.test('a daemon that cannot record is live and not ready', async (t) => {
+  await t.test('a daemon that cannot write its audit log is live and not ready', async (t) => {
     const log = join(daemon.home, 'audit/audit-00000001.jsonl');
     renameSync(log, `${log}.away`);
     while ((await get('/readyz')).status === 200) await sleep(100);

@@ -1,5 +1,5 @@
-// Every operation of the table, and who is let in. Being let in is all that counts here: what an operation then says of a
-// key of another kind, or of something that there is not, is no refusal.
+// Who may call each operation of the table. Only authorization counts here: a later error, about a key of another kind or a
+// missing object, is no refusal.
 import t from 'tap';
 import { type Client, connect } from '../../../client/index.js';
 import { operationTable } from '../../../daemon/operations/table.js';
@@ -22,7 +22,7 @@ interface Subject {
   readonly keyId: string;
   readonly aliasName: string;
   readonly ciphertextBlob: Uint8Array;
-  /** Of a grant to somebody else. */
+  /** ID of a grant to somebody else. */
   readonly grantId: string;
 }
 
@@ -182,16 +182,16 @@ async function ask(client: Client, name: string, request: object): Promise<Answe
   }
 }
 
-/** Of Decrypt and ReEncrypt without a key's name: all their refusals look the same. */
+/** Decrypt and ReEncrypt without a key ID: all their refusals look the same. */
 const uniform = new Set(['Decrypt', 'ReEncrypt']);
 
-void t.test('who is let in to every operation', async (t) => {
+void t.test('who may call each operation', async (t) => {
   t.strictSame(Object.keys(rows).sort(), [...operationTable.keys()].sort(), 'each has a row');
   const daemon = await TestDaemon.start(t);
   const root = await daemon.connect();
   t.teardown(() => root.close());
 
-  /** Over TLS, where the root comes by the socket. */
+  /** Connected over TLS; the root uses the unix socket. */
   const user = async (userName: string, ...statements: object[]) => {
     await root.createUser({ userName });
     if (statements.length > 0) {
@@ -275,7 +275,7 @@ void t.test('who is let in to every operation', async (t) => {
     'CreateGrant',
   ];
 
-  /** Answers by what decides; `but` names operations with another one. */
+  /** Expected answers by what decides; `but` lists operations with another one. */
   interface Case {
     readonly title: string;
     readonly client: Client;
@@ -351,7 +351,7 @@ void t.test('who is let in to every operation', async (t) => {
       about: plain,
       answers: all('credential'),
     },
-    // The last: it retires the grant.
+    // Last, because it retires the grant.
     { title: 'the root', client: root, about: plain, answers: { ...all('in'), trust: 'root' } },
   ];
   for (const { title, client, about, answers, but = {} } of cases) {

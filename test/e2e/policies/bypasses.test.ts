@@ -1,4 +1,4 @@
-// Attempts to get past the decision on a running daemon, by who may do something but not this.
+// Attempts to bypass authorization on a running daemon, by principals with other permissions.
 import t from 'tap';
 import { type Client, connect } from '../../../client/index.js';
 import { TestDaemon } from '../../support/daemon.js';
@@ -24,7 +24,7 @@ void t.test('bypasses', async (t) => {
     const { accessKey } = await root.createAccessKey({ userName });
     return { accessKeyId: accessKey.accessKeyId, secretAccessKey: accessKey.secretAccessKey };
   };
-  /** A user with a policy of these statements, connected. */
+  /** Connects as a new user with a policy of these statements. */
   const user = async (userName: string, ...statements: object[]): Promise<Client> => {
     await root.createUser({ userName });
     if (statements.length > 0)
@@ -35,64 +35,67 @@ void t.test('bypasses', async (t) => {
     return client;
   };
 
-  await t.test('who may make users with a boundary makes none without, as IAM delegates it', async (t) => {
-    const limit = await policy('limit', { Effect: 'Allow', Action: 'kms:ListKeys', Resource: '*' });
-    const wide = await policy('wide', { Effect: 'Allow', Action: '*', Resource: '*' });
-    const delegate = await user(
-      'delegate',
-      {
-        Effect: 'Allow',
-        Action: [
-          'keyhold:CreateUser',
-          'keyhold:AttachUserPolicy',
-          'keyhold:DetachUserPolicy',
-          'keyhold:PutUserPermissionsBoundary',
-        ],
-        Resource: '*',
-        Condition: { StringEquals: { 'iam:PermissionsBoundary': limit } },
-      },
-      {
-        Effect: 'Deny',
-        Action: 'keyhold:*',
-        Resource: '*',
-        Condition: { ArnEquals: { 'IAM:policyarn': arn('policy/x') } },
-      },
-      {
-        Effect: 'Allow',
-        Action: 'keyhold:DeleteUserPermissionsBoundary',
-        Resource: '*',
-        Condition: { ArnLike: { 'iam:PermissionsBoundary': arn('policy/other*') } },
-      },
-    );
-    await root.createUser({ userName: 'free' });
-    for (const permissionsBoundary of [
-      undefined,
-      wide,
-      arn('policy/LIMIT'),
-      `${limit} `,
-      arn('policy/limit/'),
-    ])
-      await t.rejects(
-        delegate.createUser({ userName: 'made', permissionsBoundary }),
-        { code: /AccessDenied|Validation/ },
-        String(permissionsBoundary),
+  await t.test(
+    'a delegated administrator who must set a boundary cannot create users without one',
+    async (t) => {
+      const limit = await policy('limit', { Effect: 'Allow', Action: 'kms:ListKeys', Resource: '*' });
+      const wide = await policy('wide', { Effect: 'Allow', Action: '*', Resource: '*' });
+      const delegate = await user(
+        'delegate',
+        {
+          Effect: 'Allow',
+          Action: [
+            'keyhold:CreateUser',
+            'keyhold:AttachUserPolicy',
+            'keyhold:DetachUserPolicy',
+            'keyhold:PutUserPermissionsBoundary',
+          ],
+          Resource: '*',
+          Condition: { StringEquals: { 'iam:PermissionsBoundary': limit } },
+        },
+        {
+          Effect: 'Deny',
+          Action: 'keyhold:*',
+          Resource: '*',
+          Condition: { ArnEquals: { 'IAM:policyarn': arn('policy/x') } },
+        },
+        {
+          Effect: 'Allow',
+          Action: 'keyhold:DeleteUserPermissionsBoundary',
+          Resource: '*',
+          Condition: { ArnLike: { 'iam:PermissionsBoundary': arn('policy/other*') } },
+        },
       );
-    await delegate.createUser({ userName: 'made', permissionsBoundary: limit });
-    await delegate.attachUserPolicy({ userName: 'made', policyArn: wide });
-    await delegate.detachUserPolicy({ userName: 'MADE', policyArn: wide });
-    await t.rejects(delegate.attachUserPolicy({ userName: 'made', policyArn: arn('policy/x') }), denied);
-    for (const userName of ['free', 'delegate'])
-      await t.rejects(delegate.attachUserPolicy({ userName, policyArn: wide }), denied, userName);
-    await t.rejects(
-      delegate.putUserPermissionsBoundary({ userName: 'made', permissionsBoundary: wide }),
-      denied,
-    );
-    await t.rejects(delegate.deleteUserPermissionsBoundary({ userName: 'made' }), denied);
-    await root.putUserPermissionsBoundary({ userName: 'free', permissionsBoundary: wide });
-    await t.rejects(delegate.attachUserPolicy({ userName: 'free', policyArn: wide }), denied);
-  });
+      await root.createUser({ userName: 'free' });
+      for (const permissionsBoundary of [
+        undefined,
+        wide,
+        arn('policy/LIMIT'),
+        `${limit} `,
+        arn('policy/limit/'),
+      ])
+        await t.rejects(
+          delegate.createUser({ userName: 'made', permissionsBoundary }),
+          { code: /AccessDenied|Validation/ },
+          String(permissionsBoundary),
+        );
+      await delegate.createUser({ userName: 'made', permissionsBoundary: limit });
+      await delegate.attachUserPolicy({ userName: 'made', policyArn: wide });
+      await delegate.detachUserPolicy({ userName: 'MADE', policyArn: wide });
+      await t.rejects(delegate.attachUserPolicy({ userName: 'made', policyArn: arn('policy/x') }), denied);
+      for (const userName of ['free', 'delegate'])
+        await t.rejects(delegate.attachUserPolicy({ userName, policyArn: wide }), denied, userName);
+      await t.rejects(
+        delegate.putUserPermissionsBoundary({ userName: 'made', permissionsBoundary: wide }),
+        denied,
+      );
+      await t.rejects(delegate.deleteUserPermissionsBoundary({ userName: 'made' }), denied);
+      await root.putUserPermissionsBoundary({ userName: 'free', permissionsBoundary: wide });
+      await t.rejects(delegate.attachUserPolicy({ userName: 'free', policyArn: wide }), denied);
+    },
+  );
 
-  await t.test('changes that wait do not undo the one that shuts their sender out', async (t) => {
+  await t.test('waiting changes do not undo the change that locks their sender out', async (t) => {
     const { keyId } = (await root.createKey({})).keyMetadata;
     const of = (...who: string[]) =>
       document({ Effect: 'Allow', Principal: { AWS: who.map(arn) }, Action: 'kms:*', Resource: '*' });
@@ -117,7 +120,7 @@ void t.test('bypasses', async (t) => {
     t.equal((await root.getKeyPolicy({ keyId: keyId })).policy, ours);
   });
 
-  await t.test('nor do changes of a user whose access key is deactivated meanwhile', async (t) => {
+  await t.test('nor do changes by a user whose access key is deactivated meanwhile', async (t) => {
     const eve = await user('eve', { Effect: 'Allow', Action: 'keyhold:*', Resource: '*' });
     const [key] = (await root.listAccessKeys({ userName: 'eve' })).accessKeyMetadata;
     await root.createUser({ userName: 'target' });
@@ -139,7 +142,7 @@ void t.test('bypasses', async (t) => {
     t.strictSame(await tags(), atOnce);
   });
 
-  await t.test('tags whose keys differ in case get past no condition', async (t) => {
+  await t.test('tags whose keys differ in case bypass no condition', async (t) => {
     const red = await user(
       'red',
       { Effect: 'Allow', Action: ['kms:CreateKey', 'kms:TagResource'], Resource: '*' },
@@ -173,7 +176,7 @@ void t.test('bypasses', async (t) => {
     t.ok(await team.describeKey({ keyId: keyId }), 'from the next request on');
   });
 
-  await t.test('who is made anew under a name inherits neither policy, nor grant, nor trust', async (t) => {
+  await t.test('a new principal with an old name inherits no policy, grant or trust', async (t) => {
     await root.createUser({ userName: 'bob' });
     const { keyId } = (await root.createKey({})).keyMetadata;
     const forBob = document(
@@ -199,7 +202,7 @@ void t.test('bypasses', async (t) => {
   });
 
   await t.test(
-    'a session that is bounded cannot assume its way out, and its token cannot be changed',
+    'a restricted session cannot escape by assuming roles, and its token cannot be changed',
     async (t) => {
       const trusted = { Effect: 'Allow', Principal: { AWS: account }, Action: 'sts:AssumeRole' };
       const everything = await policy('everything', { Effect: 'Allow', Action: '*', Resource: '*' });

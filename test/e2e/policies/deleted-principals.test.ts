@@ -1,11 +1,11 @@
-// Principals that were deleted: policies show their unique ids, also when the names are used again.
+// Deleted principals: policies show their unique IDs, even when the names are used again.
 import t from 'tap';
 import { TestDaemon } from '../../support/daemon.js';
 
 const account = '000000000000';
 const arn = (resource: string) => `arn:aws:iam::${account}:${resource}`;
 
-void t.test('what is shown of a policy is what counts', async (t) => {
+void t.test('a policy shows the principals that it applies to', async (t) => {
   const daemon = await TestDaemon.start(t);
   const root = await daemon.connect();
   t.teardown(() => root.close());
@@ -18,7 +18,7 @@ void t.test('what is shown of a policy is what counts', async (t) => {
   const { role } = await root.createRole({ roleName: 'worker', assumeRolePolicyDocument: trust });
   await root.createRole({ roleName: 'trusting', assumeRolePolicyDocument: trust });
   const sessionArn = `arn:aws:sts::${account}:assumed-role/worker/one`;
-  // Odd spaces, an escape, and the ARN where it is no principal: these stay as they are.
+  // Unusual spaces, an escape, and the ARN outside of principals stay unchanged.
   const policyOf = (gone: string, worker: string, session: string) => `{ "Version":"2012-10-17",
     "Statement": [ {"Effect":"Allow","Principal":{"AWS":"${arn('root')}"},"Action":"kms:*","Resource":"*"},
   {"Sid":"${arn('user/gone').replaceAll(':', '')}", "Effect":"Allow",

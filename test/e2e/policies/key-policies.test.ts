@@ -1,4 +1,4 @@
-// Key policies put, read and obeyed; conditions and tags from one request to the next; explanations; the way out.
+// Key policies are put, read and enforced; conditions and tags of each request; explanations; recovery from a lockout.
 import t from 'tap';
 import { type Client, connect } from '../../../client/index.js';
 import { TestDaemon } from '../../support/daemon.js';
@@ -66,7 +66,7 @@ void t.test('key policies', async (t) => {
     });
   });
 
-  await t.test('that are malformed, too long or name who is not there are refused', async (t) => {
+  await t.test('that are malformed, too long or name a missing principal are refused', async (t) => {
     const keyId = await newKey();
     const before = await root.getKeyPolicy({ keyId });
     for (const policy of ['{', '{}', document({ ...ofAccount, Effect: 'allow' })])
@@ -82,7 +82,7 @@ void t.test('key policies', async (t) => {
     t.same(await root.getKeyPolicy({ keyId }), before);
   });
 
-  await t.test('that lock the caller out are refused unless it insists', async (t) => {
+  await t.test('that lock the caller out are refused unless the check is bypassed', async (t) => {
     const keyId = await newKey();
     const policy = document(allow('user/alice'));
     const lockout = {
@@ -103,7 +103,7 @@ void t.test('key policies', async (t) => {
     t.ok(await encrypt(alice, made));
   });
 
-  await t.test('bind the one who had the name when they were put', async (t) => {
+  await t.test('bind the principal that had the name when they were put', async (t) => {
     const first = await user('carol');
     await root.createRole({ roleName: 'job', assumeRolePolicyDocument: trusting('user/alice') });
     const keyId = await newKey(ofAccount, allow('user/carol'), allow('role/job'));
@@ -137,7 +137,7 @@ void t.test('key policies', async (t) => {
   });
 
   await t.test(
-    "decide by what the request says: its encryption context, in the context's own words",
+    "decide by the request's encryption context, with the case of its names and values as sent",
     async (t) => {
       const Condition = { StringEquals: { 'kms:EncryptionContext:Dept': 'IT' } };
       const keyId = await newKey(
@@ -161,7 +161,7 @@ void t.test('key policies', async (t) => {
     },
   );
 
-  await t.test('and by alias and address, each as it is in this very request', async (t) => {
+  await t.test('and by alias and address, each as in the current request', async (t) => {
     const keyId = await newKey(
       ofAccount,
       allow('user/alice', {
@@ -190,7 +190,7 @@ void t.test('key policies', async (t) => {
   });
 
   await t.test(
-    'changes of tags and aliases, of key and of user, count from the next request on',
+    'changes of tags and aliases of keys and users take effect with the next request',
     async (t) => {
       const dave = await user('dave');
       const keyId = await newKey();
@@ -230,41 +230,38 @@ void t.test('key policies', async (t) => {
     },
   );
 
-  await t.test(
-    'of what they give to a role, boundary and session policies take; to a user, they do not',
-    async (t) => {
-      await root.createRole({ roleName: 'worker', assumeRolePolicyDocument: trusting('user/alice') });
-      const keyId = await newKey(ofAccount, allow('role/worker'), allow('user/alice'));
-      const session = async (policy?: string) => {
-        const request = { roleArn: arn('role/worker'), roleSessionName: 'one', policy };
-        const {
-          accessKeyId = '',
-          secretAccessKey = '',
-          sessionToken,
-        } = (await alice.assumeRole(request)).credentials;
-        const client = await daemon.connect({
-          credentials: { accessKeyId, secretAccessKey, sessionToken: sessionToken },
-        });
-        t.teardown(() => client.close());
-        return client;
-      };
-      const describes = document(allow(undefined, { Action: 'kms:DescribeKey' }));
-      const [free, bounded] = [await session(), await session(describes)];
-      t.ok(await encrypt(free, keyId));
-      await t.rejects(encrypt(bounded, keyId), {
-        message: /no session policy allows the kms:Encrypt action/,
+  await t.test('allow a user despite boundary and session policies; a role is limited by both', async (t) => {
+    await root.createRole({ roleName: 'worker', assumeRolePolicyDocument: trusting('user/alice') });
+    const keyId = await newKey(ofAccount, allow('role/worker'), allow('user/alice'));
+    const session = async (policy?: string) => {
+      const request = { roleArn: arn('role/worker'), roleSessionName: 'one', policy };
+      const {
+        accessKeyId = '',
+        secretAccessKey = '',
+        sessionToken,
+      } = (await alice.assumeRole(request)).credentials;
+      const client = await daemon.connect({
+        credentials: { accessKeyId, secretAccessKey, sessionToken: sessionToken },
       });
-      t.ok(await bounded.describeKey({ keyId }));
-      const boundary = await managed('boundary', allow(undefined, { Action: 'kms:DescribeKey' }));
-      await root.putRolePermissionsBoundary({ roleName: 'worker', permissionsBoundary: boundary });
-      await root.putUserPermissionsBoundary({ userName: 'alice', permissionsBoundary: boundary });
-      await t.rejects(encrypt(free, keyId), { message: /no permissions boundary/ });
-      t.ok(await encrypt(alice, keyId));
-      await root.deleteUserPermissionsBoundary({ userName: 'alice' });
-    },
-  );
+      t.teardown(() => client.close());
+      return client;
+    };
+    const describes = document(allow(undefined, { Action: 'kms:DescribeKey' }));
+    const [free, bounded] = [await session(), await session(describes)];
+    t.ok(await encrypt(free, keyId));
+    await t.rejects(encrypt(bounded, keyId), {
+      message: /no session policy allows the kms:Encrypt action/,
+    });
+    t.ok(await bounded.describeKey({ keyId }));
+    const boundary = await managed('boundary', allow(undefined, { Action: 'kms:DescribeKey' }));
+    await root.putRolePermissionsBoundary({ roleName: 'worker', permissionsBoundary: boundary });
+    await root.putUserPermissionsBoundary({ userName: 'alice', permissionsBoundary: boundary });
+    await t.rejects(encrypt(free, keyId), { message: /no permissions boundary/ });
+    t.ok(await encrypt(alice, keyId));
+    await root.deleteUserPermissionsBoundary({ userName: 'alice' });
+  });
 
-  await t.test('are explained with what decides, and never differently from the decision', async (t) => {
+  await t.test('are explained with what decides, always as the decision itself', async (t) => {
     const Condition = { StringEquals: { 'kms:EncryptionContext:app': 'pay' } };
     const keyId = await newKey(
       ofAccount,
@@ -329,7 +326,7 @@ void t.test('key policies', async (t) => {
     await t.rejects(bob.explainPolicy({ principal: 'user/alice', action: 'kms:ListKeys' }), denied);
   });
 
-  await t.test("of services' keys are nobody's to change", async (t) => {
+  await t.test("of services' keys cannot be changed", async (t) => {
     const { keyId } = (await root.describeKey({ keyId: 'alias/aws/s3' })).keyMetadata;
     const put = root.putKeyPolicy({
       keyId: keyId,

@@ -39,7 +39,7 @@ void t.test('single records deleted or put back', async (t) => {
     await t.rejects(daemon.start(), { message }, what);
   }
 
-  await t.test('a deleted record is accepted, with what can be told of it', async (t) => {
+  await t.test('a store that lacks a record is accepted, and the difference is reported', async (t) => {
     copies.putBack('newest');
     await copies.write(new Map([[key, undefined]]));
     t.match(await recover(), {
@@ -59,7 +59,7 @@ void t.test('single records deleted or put back', async (t) => {
     t.match(await daemon.cli(['audit', 'verify']), { code: 0 });
   });
 
-  await t.test('a record that was forged is not, with or without the option', async (t) => {
+  await t.test('a forged record is not, with or without the option', async (t) => {
     const forged = Buffer.from((await copies.values()).get(bob.replace(/AIDA.*/, '000000000000'))!);
     forged[forged.length - 2]! ^= 1;
     await copies.write(new Map([[bob, forged]]));
@@ -67,7 +67,7 @@ void t.test('single records deleted or put back', async (t) => {
   });
 });
 
-void t.test('material that was in the making when the copy was made stays in the HSM', async (t) => {
+void t.test('material that was being created when the copy was made stays in the HSM', async (t) => {
   const { daemon, copies, recover } = await begin(t);
   await daemon.start();
   const client = await daemon.connect();
@@ -76,7 +76,7 @@ void t.test('material that was in the making when the copy was made stays in the
   await client.close();
   await daemon.stop();
   copies.take('newest');
-  // What a copy of the moment before the key's commit holds: its intent.
+  // A copy from before the key's commit contains the intent.
   const { materials } = (await copies.record(`key/${keyId}`)) as { materials: { objectId: string }[] };
   const intent = 'intent/1234abcd-12ab-34cd-56ef-1234567890ab';
   const text = JSON.stringify({ objectId: materials[0]!.objectId });

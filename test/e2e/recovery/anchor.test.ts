@@ -1,4 +1,4 @@
-// The anchor of the metadata store in the HSM: when it is written, when it is not, and what is done where it is missing.
+// The anchor of the metadata store in the HSM: when it is written, and what happens if it is missing.
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,10 +13,10 @@ interface RootRecord {
   readonly root: string;
 }
 
-/** What the anchor says, read by another program. */
+/** Content of the anchor, read by another program. */
 function anchorOf(daemon: TestDaemon): RootRecord {
   const file = join(daemon.home, 'anchor');
-  // The next one may take its place between listing and reading.
+  // The next anchor may replace it between listing and reading.
   steadily(() => {
     const [label = ''] = anchorLabels(daemon);
     return pkcs11Tool(daemon, '--read-object', '--type', 'data', '--label', label, '--output-file', file);
@@ -50,7 +50,7 @@ void t.test('the anchor follows the store, and is the newest root after a stop',
   const tokens = join(daemon.home, 'tokens');
 
   await t.test(
-    'an HSM that was restored from a backup holds an older one: that is said, and no more',
+    'an older anchor, as in an HSM restored from a backup, is reported, and nothing else',
     async (t) => {
       cpSync(tokens, join(daemon.home, 'tokens-backup'), { recursive: true });
       await daemon.start();
@@ -66,7 +66,7 @@ void t.test('the anchor follows the store, and is the newest root after a stop',
     },
   );
 
-  await t.test('one that was destroyed is made again, and that is said', async (t) => {
+  await t.test('a destroyed anchor is written again and reported', async (t) => {
     pkcs11Tool(daemon, '--delete-object', '--type', 'data', '--label', anchorLabels(daemon)[0]!);
     t.same(anchorLabels(daemon), []);
     await daemon.start();
@@ -81,7 +81,7 @@ void t.test('the anchor follows the store, and is the newest root after a stop',
   });
 });
 
-void t.test('a store of a Keyhold that knew no roots gets one, once', async (t) => {
+void t.test('a store of a Keyhold without roots gets one, once', async (t) => {
   const daemon = await TestDaemon.initialise();
   const copies = new StoreCopies(daemon);
   t.teardown(async () => {
@@ -103,7 +103,7 @@ void t.test('a store of a Keyhold that knew no roots gets one, once', async (t) 
   const legacy = await copies.record('instance');
   t.ok(legacy);
 
-  await t.test('nobody has it made again by deleting it', async (t) => {
+  await t.test('deleting the root does not get a new one', async (t) => {
     await copies.write(new Map([['record/root', undefined]]));
     await t.rejects(daemon.start(), { message: /Its root is missing/ });
     copies.putBack('legacy');
@@ -120,12 +120,12 @@ void t.test('a store of a Keyhold that knew no roots gets one, once', async (t) 
 const hasNss = existsSync('/usr/lib/x86_64-linux-gnu/libsoftokn3.so') && existsSync('/usr/bin/certutil');
 
 void t.test(
-  'where the module holds no data objects health says what that means, and the daemon goes on',
+  'if the module has no data objects, health explains the consequence and the daemon runs',
   { skip: !hasNss && 'SKIPPED: needs apt-get install libnss3 libnss3-tools' },
   async (t) => {
     const daemon = await TestDaemon.initialise();
     t.teardown(() => daemon.remove());
-    // Any trace of the home that it was would keep init from making another one.
+    // Any trace of the former home would keep init from making another one.
     for (const name of readdirSync(daemon.home)) rmSync(join(daemon.home, name), { recursive: true });
     const folder = join(daemon.home, 'tokens/nss');
     mkdirSync(folder, { recursive: true });

@@ -1,4 +1,4 @@
-// An older state of the metadata store is refused at start; `keyhold recover store` is the way out.
+// A start refuses an older state of the metadata store; `keyhold recover store` can accept it.
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { beginWithCopies as begin } from '../../support/store-copies.js';
@@ -48,7 +48,7 @@ void t.test('a copy of the store from before a revocation', async (t) => {
     t.equal(await daemon.stop(), 0);
   });
 
-  await t.test('recover explains, and without the option changes nothing', async (t) => {
+  await t.test('recover store explains, and without the option changes nothing', async (t) => {
     copies.putBack('older');
     t.match(await recover(), {
       code: 1,
@@ -79,7 +79,7 @@ void t.test('a copy of the store from before a revocation', async (t) => {
     t.match(await daemon.cli(['audit', 'verify']), { code: 0 });
   });
 
-  await t.test('after that the store that it was put in the place of is an older one', async (t) => {
+  await t.test('after that the replaced store counts as an older one', async (t) => {
     copies.putBack('newest');
     await t.rejects(daemon.start(), { message: /an earlier copy was put back/ });
   });
@@ -92,7 +92,7 @@ void t.test('kill -9 between a commit and its anchor leaves a store that starts'
     await daemon.start();
     const client = await daemon.connect();
     await client.createKey({});
-    // Some rounds end before the first anchor of their life, some after it and in the midst of changes.
+    // Some rounds end before their first anchor, some after it and during changes.
     if (round % 2 === 1) await sleep(3_500);
     for (let count = 0; count < 5; count++) await client.createUser({ userName: `u${round}-${count}` });
     const last = client.createUser({ userName: `u${round}-last` }).catch(() => undefined);

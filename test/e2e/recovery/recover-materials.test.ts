@@ -1,4 +1,4 @@
-// Key material that a rotation made after the copy of the metadata store that counts now: it is named, and taken up again.
+// Key material of rotations that the restored metadata store does not know: it is listed and recovered.
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ void t.test('materials of rotations over which an older store was accepted', asy
   copies.putBack('older');
   t.match(await recover('--accept-older-store'), { code: 0 });
 
-  await t.test('are named, and their ciphertexts in log and health alone', async (t) => {
+  await t.test('are listed, and their ciphertexts are named only in log and health', async (t) => {
     await daemon.start();
     const client = await daemon.connect({ maxAttempts: 1 });
     const unnamed = new RegExp(`2 materials of key ${keyId} that no record names.*recover materials`);
@@ -63,7 +63,7 @@ void t.test('materials of rotations over which an older store was accepted', asy
 
   const file = join(daemon.home, 'ciphertext');
   const withFile = ['recover', 'materials', keyId, '--ciphertext', file];
-  await t.test('are taken up by a ciphertext that proves which it is', async (t) => {
+  await t.test('are recovered by a ciphertext that identifies them', async (t) => {
     t.match(await daemon.cli(['recover', 'materials', keyId]), { code: 1, stdout: /Nothing was changed/ });
     writeFileSync(file, Buffer.from(blobs[2]!).toString('base64'));
     const none = { code: 1, stderr: /None of them decrypts/ };

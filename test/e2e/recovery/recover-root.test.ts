@@ -1,4 +1,4 @@
-// keyhold recover root-credentials: the way back for who has lost the root's credentials.
+// keyhold recover root-credentials, for lost credentials of the account root.
 import { readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -18,7 +18,7 @@ void t.test('lost root credentials', async (t) => {
   };
   const root = 'arn:aws:iam::000000000000:root';
 
-  await t.test('not beside a running daemon', async (t) => {
+  await t.test('recovery is refused beside a running daemon', async (t) => {
     t.match(await recover(), { code: 1, stderr: /another daemon/ });
     t.strictSame(daemon.credentials, first);
   });
@@ -48,35 +48,31 @@ void t.test('lost root credentials', async (t) => {
     t.equal(await daemon.stop(), 0);
   });
 
-  await t.test(
-    'others are deactivated or deleted where that is asked for; other profiles stay',
-    async (t) => {
-      const second = daemon.credentials;
-      writeFileSync(path, `[other]\naws_access_key_id = X\n${readFileSync(path, 'utf8')}`);
-      t.match(await recover('--others', 'deactivate'), { code: 0, stdout: /deactivated/ });
-      t.match(readFileSync(path, 'utf8'), /^\[other\]\naws_access_key_id = X\n\[default\]\n/);
-      t.match(await recover('--others', 'none'), { code: 2 });
-      const target = join(daemon.home, 'elsewhere');
-      symlinkSync(bystander, target);
-      t.match(await recover('--credentials-file', target), { code: 1, stderr: /is not a file/ });
-      await daemon.start();
-      const client = await connect({ url: daemon.url, credentials: defaultOf(path) });
-      t.equal(
-        (await client.listAccessKeys({})).accessKeyMetadata.filter(({ status }) => status === 'Active')
-          .length,
-        1,
-      );
-      await client.close();
-      for (const old of [first, second]) await t.rejects(arnOf(old), { code: 'UnrecognizedClientException' });
-      t.equal(await daemon.stop(), 0);
-      t.match(await recover('--others', 'delete'), { code: 0, stdout: /deleted/ });
-      await daemon.start();
-      const last = await connect({ url: daemon.url, credentials: defaultOf(path) });
-      t.equal((await last.listAccessKeys({})).accessKeyMetadata.length, 1);
-      await last.close();
-      t.match(await daemon.admin('audit-verify'), { code: 0 });
-    },
-  );
+  await t.test('other keys are deactivated or deleted on request; other profiles stay', async (t) => {
+    const second = daemon.credentials;
+    writeFileSync(path, `[other]\naws_access_key_id = X\n${readFileSync(path, 'utf8')}`);
+    t.match(await recover('--others', 'deactivate'), { code: 0, stdout: /deactivated/ });
+    t.match(readFileSync(path, 'utf8'), /^\[other\]\naws_access_key_id = X\n\[default\]\n/);
+    t.match(await recover('--others', 'none'), { code: 2 });
+    const target = join(daemon.home, 'elsewhere');
+    symlinkSync(bystander, target);
+    t.match(await recover('--credentials-file', target), { code: 1, stderr: /is not a file/ });
+    await daemon.start();
+    const client = await connect({ url: daemon.url, credentials: defaultOf(path) });
+    t.equal(
+      (await client.listAccessKeys({})).accessKeyMetadata.filter(({ status }) => status === 'Active').length,
+      1,
+    );
+    await client.close();
+    for (const old of [first, second]) await t.rejects(arnOf(old), { code: 'UnrecognizedClientException' });
+    t.equal(await daemon.stop(), 0);
+    t.match(await recover('--others', 'delete'), { code: 0, stdout: /deleted/ });
+    await daemon.start();
+    const last = await connect({ url: daemon.url, credentials: defaultOf(path) });
+    t.equal((await last.listAccessKeys({})).accessKeyMetadata.length, 1);
+    await last.close();
+    t.match(await daemon.admin('audit-verify'), { code: 0 });
+  });
 });
 
 /** The profile `default` of a credentials file. */

@@ -1,4 +1,4 @@
-// The end of LevelDB's log after kill -9: a batch that a crash cut off, and acknowledged ones that somebody cut off.
+// The end of LevelDB's log after kill -9: a batch truncated by a crash, and acknowledged batches removed by somebody.
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -12,10 +12,10 @@ function logOf({ home }: TestDaemon): string {
   return join(home, 'metadata', names.sort().at(-1)!);
 }
 
-/** What the HSM was last told. */
+/** The newest anchor in the HSM. */
 function anchoredEpoch(daemon: TestDaemon): number {
   const file = join(daemon.home, 'anchor');
-  // The next one may take its place between listing and reading.
+  // The next anchor may replace it between listing and reading.
   steadily(() => {
     const [label = ''] = anchorLabels(daemon);
     return pkcs11Tool(daemon, '--read-object', '--type', 'data', '--label', label, '--output-file', file);
@@ -23,53 +23,50 @@ function anchoredEpoch(daemon: TestDaemon): number {
   return (JSON.parse(readFileSync(file, 'utf8')) as { epoch: number }).epoch;
 }
 
-void t.test(
-  'a batch that was never whole is left out; acknowledged ones that are gone are missed',
-  async (t) => {
-    const daemon = await TestDaemon.start(t);
-    const copies = new StoreCopies(daemon);
-    t.teardown(() => copies.remove());
-    const client = await daemon.connect();
-    const create = async () => (await client.createKey({})).keyMetadata.keyId;
-    const before = statSync(logOf(daemon)).size;
-    const made = [await create()];
-    const acknowledged = statSync(logOf(daemon)).size;
-    t.ok(acknowledged > before);
-    const { ciphertextBlob } = await client.encrypt({ keyId: made[0]!, plaintext: Buffer.from('x') });
-    const first = anchoredEpoch(daemon);
-    // The first is of the start; the next one comes at a checkpoint, 5 s later at least.
-    t.ok(await within(60_000, () => anchoredEpoch(daemon) > first));
-    made.push(await create());
-    await client.close();
-    await daemon.stop('SIGKILL');
-    copies.take('killed');
-    const whole = readFileSync(logOf(daemon));
+void t.test('an incomplete batch is ignored; missing acknowledged batches are noticed', async (t) => {
+  const daemon = await TestDaemon.start(t);
+  const copies = new StoreCopies(daemon);
+  t.teardown(() => copies.remove());
+  const client = await daemon.connect();
+  const create = async () => (await client.createKey({})).keyMetadata.keyId;
+  const before = statSync(logOf(daemon)).size;
+  const made = [await create()];
+  const acknowledged = statSync(logOf(daemon)).size;
+  t.ok(acknowledged > before);
+  const { ciphertextBlob } = await client.encrypt({ keyId: made[0]!, plaintext: Buffer.from('x') });
+  const first = anchoredEpoch(daemon);
+  // The first anchor is from the start; the next comes at a checkpoint, at least 5 s later.
+  t.ok(await within(60_000, () => anchoredEpoch(daemon) > first));
+  made.push(await create());
+  await client.close();
+  await daemon.stop('SIGKILL');
+  copies.take('killed');
+  const whole = readFileSync(logOf(daemon));
 
-    const refused = async (log: Buffer, message: RegExp, what: string) => {
-      copies.putBack('killed');
-      writeFileSync(logOf(daemon), log);
-      await t.rejects(daemon.start(), { message }, what);
-    };
-    const older = /an earlier copy was put back.*keyhold recover store/s;
-    await refused(whole.subarray(0, before), older, 'without what was acknowledged');
-    await refused(whole.subarray(0, before + 20), older, 'cut off within a batch');
-    const changed = Buffer.from(whole);
-    changed[before + 100]! ^= 1;
-    await refused(changed, /\.log is damaged at byte \d+/, 'a changed batch');
-
+  const refused = async (log: Buffer, message: RegExp, what: string) => {
     copies.putBack('killed');
-    // As a crash leaves it: the beginning of a batch.
-    writeFileSync(logOf(daemon), Buffer.concat([whole, whole.subarray(0, 40)]));
-    await daemon.start();
-    const again = await daemon.connect();
-    const { keys = [] } = await again.listKeys({});
-    t.strictSame(keys.map((key) => key.keyId).sort(), made.sort(), 'every acknowledged key is there');
-    t.ok(await again.decrypt({ ciphertextBlob: ciphertextBlob }));
-    await again.close();
-    t.equal(await daemon.stop(), 0);
-    t.match(await daemon.admin('audit-verify'), { code: 0 });
-  },
-);
+    writeFileSync(logOf(daemon), log);
+    await t.rejects(daemon.start(), { message }, what);
+  };
+  const older = /an earlier copy was put back.*keyhold recover store/s;
+  await refused(whole.subarray(0, before), older, 'without what was acknowledged');
+  await refused(whole.subarray(0, before + 20), older, 'cut off within a batch');
+  const changed = Buffer.from(whole);
+  changed[before + 100]! ^= 1;
+  await refused(changed, /\.log is damaged at byte \d+/, 'a changed batch');
+
+  copies.putBack('killed');
+  // The beginning of a batch, as a crash leaves it.
+  writeFileSync(logOf(daemon), Buffer.concat([whole, whole.subarray(0, 40)]));
+  await daemon.start();
+  const again = await daemon.connect();
+  const { keys = [] } = await again.listKeys({});
+  t.strictSame(keys.map((key) => key.keyId).sort(), made.sort(), 'every acknowledged key is there');
+  t.ok(await again.decrypt({ ciphertextBlob: ciphertextBlob }));
+  await again.close();
+  t.equal(await daemon.stop(), 0);
+  t.match(await daemon.admin('audit-verify'), { code: 0 });
+});
 
 void t.test('a key whose batch the disk lost keeps its material', async (t) => {
   const daemon = await TestDaemon.start(t);

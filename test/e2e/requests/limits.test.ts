@@ -1,4 +1,4 @@
-// The limits of AWS KMS on both sides, as they are by default and where the configuration makes them narrower.
+// Lower and upper limits of AWS KMS, by default and lowered by the configuration.
 import t, { type Test } from 'tap';
 import type { Client } from '../../../client/index.js';
 import { TestDaemon } from '../../support/daemon.js';
@@ -71,7 +71,7 @@ async function walk(t: Test, client: Client, limits: Limits): Promise<void> {
     await t.resolves(use(limit), `${name}: ${limit}`);
     await t.rejects(use(limit + 1), { code: 'ValidationException' }, `${name}: ${limit + 1}`);
   }
-  // A rotation that is enabled keeps its period.
+  // A rotation that is already enabled keeps its period.
   await client.disableKeyRotation({ keyId });
   await client.enableKeyRotation({ keyId });
   const { rotationPeriodInDays } = await client.getKeyRotationStatus({ keyId });
@@ -138,7 +138,7 @@ void t.test('the configuration can make them narrower', async (t) => {
   });
 });
 
-void t.test('and no wider', async (t) => {
+void t.test('and not wider', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   daemon.configure('limits:\n  plaintextBytes: 4097');

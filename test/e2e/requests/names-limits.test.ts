@@ -1,5 +1,5 @@
-// The codes and texts with which AWS KMS refuses names, identifiers and sizes, as it answers them over HTTP. Those that its
-// service model has are in test/transports/aws/constraints.test.ts.
+// AWS KMS's error codes and texts for names, identifiers and sizes, over HTTP. The constraints of its service model are in
+// test/transports/aws/constraints.test.ts.
 import t, { type Test } from 'tap';
 import { send } from '../../support/aws/aws-request.js';
 import { TestDaemon } from '../../support/daemon.js';
@@ -30,7 +30,7 @@ void t.test('names, identifiers and sizes', { timeout: 120_000 }, async (t) => {
       const reply = await send(daemon, { operation, body: JSON.stringify(body), over: 'unix' });
       const { status, __type } = reply;
       const what = `${operation} ${JSON.stringify(body).slice(0, 100)}`;
-      // What AWS answers without a text has none here, or an empty one.
+      // Where AWS sends no text, Keyhold sends none or an empty one.
       t.same([status, __type, reply.message ?? ''], [400, code, message ?? ''], what);
     }
   };
@@ -200,7 +200,7 @@ void t.test('names, identifiers and sizes', { timeout: 120_000 }, async (t) => {
     ]);
   });
 
-  await t.test('no request of these changed anything', async (t) => {
+  await t.test('none of these requests changed anything', async (t) => {
     const { aliases } = await client.listAliases({ keyId: KeyId });
     t.match(aliases, [{ aliasName: 'alias/mine' }]);
     t.equal(aliases.length, 1);

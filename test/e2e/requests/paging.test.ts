@@ -1,4 +1,4 @@
-// Every list of the daemon, page by page, while keys, aliases and tags are made and deleted.
+// Every list of the daemon, page by page, while keys, aliases and tags are created and deleted.
 import t from 'tap';
 import type { Client } from '../../../client/index.js';
 import { operationShapes } from '../../../proto/schema/descriptor.js';
@@ -29,7 +29,7 @@ void t.test('lists', async (t) => {
     return seen;
   };
 
-  await t.test('show exactly once what is there throughout', async (t) => {
+  await t.test('show everything that exists throughout exactly once', async (t) => {
     const keyIds = [];
     for (let index = 0; index < 7; index++) keyIds.push(await newKey());
     const keys = await readAll('listKeys', {}, 'keys', () => newKey());
@@ -43,7 +43,7 @@ void t.test('lists', async (t) => {
     const disturb = async () => {
       const aliasName = goes.shift();
       if (aliasName) await client.deleteAlias({ aliasName });
-      // Fewer than a key may have.
+      // Fewer than the limit of a key.
       if (made < 20) await client.createAlias({ aliasName: `alias/d${made++}`, targetKeyId });
     };
     for (const filter of [{ keyId: targetKeyId }, {}]) {

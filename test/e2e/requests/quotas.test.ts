@@ -1,4 +1,4 @@
-// Request quotas and turns, from outside.
+// Request quotas and fair queueing, seen by clients.
 import t, { type Test } from 'tap';
 import type { Client } from '../../../client/index.js';
 import { send } from '../../support/aws/aws-request.js';
@@ -26,7 +26,7 @@ async function newUser(root: Client, userName: string) {
   return { accessKeyId, secretAccessKey };
 }
 
-void t.test('who calls too often is told when to call again, and the client obeys', async (t) => {
+void t.test('a throttled client is told when to retry, and does so', async (t) => {
   const { daemon, root } = await start(t, 'quotas:\n  symmetric: 20');
   const credentials = await newUser(root, 'greedy');
   const once = await daemon.connect({ credentials, maxAttempts: 1 });
@@ -62,7 +62,7 @@ void t.test('who calls too often is told when to call again, and the client obey
   t.ok(recorded >= refused.length + throttled.length, 'each is counted in the audit log');
 });
 
-void t.test('a principal with a thousand requests in flight keeps no other one waiting', async (t) => {
+void t.test('a principal with a thousand requests in flight does not delay others', async (t) => {
   const { daemon, root } = await start(t, 'limits:\n  executing: 32');
   const keyId = (await root.createKey({})).keyMetadata.keyId;
   const plaintext = Buffer.from('x');

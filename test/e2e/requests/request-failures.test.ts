@@ -1,4 +1,4 @@
-// One request can end itself, never the daemon: clients that go at the worst moment.
+// A request can fail, but never end the daemon: clients that disconnect at the worst moment.
 import { once } from 'node:events';
 import { connect as connectHttp2, constants } from 'node:http2';
 import t from 'tap';

@@ -1,5 +1,5 @@
-// Every string of every operation, over every protocol, with what strings should not hold: each request is answered, in
-// well-formed text with an error that there is, and the daemon stays the same and healthy. KEYHOLD_FUZZ=all sends all.
+// Hostile values for every string of every operation, over every protocol: each request is answered in well-formed text with
+// a known error, and the daemon stays unchanged and healthy. KEYHOLD_FUZZ=all sends all of them.
 import { Agent, request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import t from 'tap';
@@ -23,7 +23,7 @@ import { closeCode, upgrade } from '../../support/wire/upgrade.js';
 
 const isLong = process.env.KEYHOLD_FUZZ === 'all';
 const idTag = messageShape('Request').byName.get('id')!.tag;
-// Where the test is not run by scripts/test, the limit of tap is 30 s.
+// Outside of scripts/test, tap's limit is 30 s.
 t.setTimeout(600_000);
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 const isPrintable = (text: string) => text.isWellFormed() && !/[\p{Cc}\p{Cs}\u2028\u202e]/u.test(text);
@@ -33,7 +33,7 @@ void t.test('every string of every operation', async (t) => {
   const { pid } = daemon;
   const root = await daemon.connect();
   const keyId = (await root.createKey({})).keyMetadata.keyId;
-  // Not as root, which assumes no role: a session policy would not be read.
+  // Not as root, which cannot assume a role, so that a session policy would not be read.
   await root.createUser({ userName: 'sender' });
   const everything = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] };
   const { policy } = await root.createPolicy({
@@ -61,7 +61,7 @@ void t.test('every string of every operation', async (t) => {
   };
   const sample = (name: string) => samples[name] ?? (name.endsWith('KeyId') ? keyId : 'sample');
   let turn = 0;
-  /** All of them in a long run; else a few, another few at each place. */
+  /** All strings in a long run; otherwise a few, different ones for each place. */
   const some = <T>(all: readonly T[], count: number): T[] =>
     isLong ? [...all] : Array.from({ length: count }, () => all[turn++ % all.length]!);
   const textsFor = (place: StringPlace): string[] =>
@@ -138,7 +138,7 @@ void t.test('every string of every operation', async (t) => {
     t.strictSame(faults.splice(0).slice(0, 20), []);
   });
 
-  await t.test('over the native protocol, not UTF-8: such a frame ends its own connection', async (t) => {
+  await t.test('over the native protocol, invalid UTF-8: such a frame ends its connection', async (t) => {
     const work = places.flatMap(({ shape, places: all }) =>
       all
         .filter((place) => place.wire(Buffer.from('x')).includes('x'))

@@ -1,5 +1,5 @@
-// Requests to management operations with two faults at once: which of them a caller is told. The order is that of AWS KMS: the
-// request's shape, how the key is named, whether there is one, permission, the key's state, its kind, the values of the request.
+// Management requests with two faults: which one is reported. The order is that of AWS KMS: the request's form, the form
+// of the key ID, whether the key exists, permission, the key's state, its kind, the values of the request.
 import { randomUUID } from 'node:crypto';
 import t from 'tap';
 import type { Client } from '../../../client/index.js';
@@ -11,7 +11,7 @@ type State = 'Enabled' | 'Disabled' | 'PendingDeletion';
 
 interface Fault {
   readonly name: string;
-  /** What of the request is at fault. */
+  /** Faulty members of the request. */
   readonly request?: Request;
   readonly key?: 'absent' | 'alias';
   readonly isStranger?: boolean;
@@ -27,11 +27,11 @@ interface Row {
   /** The member that names the key; `keyId` by default, none where the request names no key. */
   readonly field?: string | null;
   readonly request?: Request;
-  /** In the order in which they are told, between those of every operation. */
+  /** Faults in the order in which they are reported, between those of every operation. */
   readonly shape?: Request;
-  /** Told before what is wrong with the key's name. */
+  /** Faults reported before those of the key ID. */
   readonly first?: readonly Fault[];
-  /** Where a missing permission is told: before how the second key is named, or where a grant decides who may, after all. */
+  /** When a missing permission is reported: before faults of the second key ID or, where a grant decides, after all others. */
   readonly permission?: 'first' | 'last';
   readonly states?: Readonly<Partial<Record<State, string>>>;
   readonly faults?: readonly Fault[];
@@ -249,7 +249,7 @@ function faultsOf(name: string, row: Row): Fault[] {
   ];
 }
 
-void t.test('of two faults the first is told', async (t) => {
+void t.test('of two faults the first is reported', async (t) => {
   const daemon = await TestDaemon.start(t);
   const client = await daemon.connect();
   await client.createUser({ userName: 'stranger' });
@@ -297,7 +297,7 @@ void t.test('of two faults the first is told', async (t) => {
       for (const [index, one] of faults.entries()) {
         const { code, message = /^/ } = one;
         for (const other of [undefined, ...faults.slice(index + 1)]) {
-          // A key is named in one way, and has one state and one kind.
+          // A request has only one key ID, with one state and one kind.
           const clash = (['key', 'state', 'kind'] as const).some((key) => one[key] && other?.[key]);
           if (clash || (one.key === 'absent' && other?.state)) continue;
           const got = await ask(one, ...(other ? [other] : []));

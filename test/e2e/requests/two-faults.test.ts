@@ -1,4 +1,4 @@
-// Requests with two faults at once: which of them a caller is told, in AWS KMS's order, and in its words.
+// Requests with two faults: which one is reported, in AWS KMS's order and words.
 import { randomUUID } from 'node:crypto';
 import t from 'tap';
 import type { Client } from '../../../client/index.js';
@@ -20,17 +20,17 @@ type Fault =
   | 'parameter'
   | 'dry run';
 
-/** What a fault alone is answered with: code and message, in which KEY stands for the key's ARN. */
+/** The error of one fault alone: code and message, with KEY for the key's ARN. */
 type Answer = readonly [code: string, message: string | RegExp];
 
 interface Row {
   /** Spec and usage of the key that the operation takes, and of one that it does not. */
   readonly right: Kind;
   readonly wrong: Kind;
-  /** Where the key is named. */
+  /** The member with the key ID. */
   readonly field?: string;
   readonly request: Request;
-  /** The members with which a request has a fault. */
+  /** Members that give a request a fault. */
   readonly faults: Readonly<Partial<Record<Fault, Request>>>;
   readonly answers: Readonly<Partial<Record<Fault, Answer>>>;
 }
@@ -253,7 +253,7 @@ const table = (blob: Uint8Array, other: string): Readonly<Record<string, Row>> =
   },
 });
 
-void t.test('of two faults the first in AWS KMS’s order is told', async (t) => {
+void t.test('of two faults the first in AWS KMS’s order is reported', async (t) => {
   const daemon = await TestDaemon.start(t);
   const root = await daemon.connect();
   await root.createUser({ userName: 'stranger' });
@@ -295,7 +295,7 @@ void t.test('of two faults the first in AWS KMS’s order is told', async (t) =>
         return outcome(has('no permission') ? stranger : root, name, request, keyId);
       };
       for (const [index, first] of possible.entries()) {
-        // Where the request is at fault without more, nothing behind that can be seen.
+        // If the request has this fault anyway, later faults cannot be observed.
         if (always && first === 'dry run') continue;
         const [code, message] = answers[first]!;
         for (const second of [undefined, ...possible.slice(index + 1)]) {
