@@ -1,13 +1,13 @@
-// Many requests over one connection at a time.
+// Runs many requests over one connection concurrently.
 
-/** Requests of one command under way at a time: enough to keep the connection busy, few enough for a fair daemon. */
+/** Concurrent requests of one command: enough to keep the connection busy, few enough to leave the daemon to others. */
 const width = 32;
 
 /**
- * Works on each item, several at a time.
- * @param done is called after each item with how many are finished
+ * Calls a function for each item, for several of them concurrently.
+ * @param done called after each item with the number of finished items
  * @returns the results in the order of the items
- * @throws the first error of any of them
+ * @throws the first error of any call
  */
 export async function mapConcurrently<Item, Result>(
   items: readonly Item[],

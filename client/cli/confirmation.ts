@@ -1,5 +1,5 @@
-// Dangerous commands say what they will do, and ask, where a person sits at a terminal. In a pipe they do not ask, as the AWS
-// CLI does not, so scripts keep working.
+// Dangerous commands say what they will do and ask for confirmation on a terminal. In a pipe they do not ask, just like the
+// AWS CLI, so scripts keep working.
 import { createInterface } from 'node:readline/promises';
 import { Option } from 'commander';
 import type { OperationName } from '../../proto/schema/descriptor.js';
@@ -11,14 +11,14 @@ import { relativeText, timeText } from './output/times.js';
 
 type Request = Readonly<Record<string, unknown>>;
 
-/** What a command will do: a sentence, from its request. */
+/** Describes in a sentence what a request will do. */
 type Consequence = (request: Request) => string;
 
 const defaultWindow = 30;
 const secondsPerDay = 86_400;
 const named = (value: unknown) => `'${shown(String(value))}'`;
 
-/** By operation: what it will do, where that loses something or stops somebody. */
+/** The operations that ask for confirmation: those that destroy something or interrupt its users. */
 const consequences: Readonly<Partial<Record<OperationName, Consequence>>> = {
   ScheduleKeyDeletion: ({ pendingWindowInDays = defaultWindow }) => {
     const days = Number(pendingWindowInDays);
@@ -40,17 +40,17 @@ const consequences: Readonly<Partial<Record<OperationName, Consequence>>> = {
     `Access key ${named(accessKeyId)} is deleted, and cannot be restored. update-access-key --status Inactive only stops it.`,
 };
 
-/** Whether an operation is one that asks. */
+/** Whether an operation asks for confirmation. */
 export function asksFirst(operation: OperationName): boolean {
   return consequences[operation] !== undefined;
 }
 
-/** The option that answers the question beforehand. */
+/** Makes the option --yes, which skips the confirmation. */
 export function yesOption(): Option {
   return new Option('--yes', 'do not ask; in a pipe nothing asks');
 }
 
-/** The person at the terminal said no. Exit status 1. */
+/** The command was not confirmed. Exit status 1. */
 export class NotConfirmed extends Error {
   override readonly name = 'NotConfirmed';
 
@@ -60,8 +60,8 @@ export class NotConfirmed extends Error {
 }
 
 /**
- * Says what a command will do and asks whether to go on, if standard input and standard error are a terminal. For a key it
- * shows its aliases, its state and when it was last used.
+ * Says what a command will do and asks for confirmation, if standard input and standard error are terminals. For a key it
+ * also shows its aliases, its state and when it was last used.
  * @param isAgreed whether --yes was given
  * @throws NotConfirmed
  */
@@ -79,7 +79,7 @@ export async function confirm(
     for (const line of await keyFacts(client, keyId)) process.stderr.write(`${line}\n`);
   process.stderr.write(`${paint('yellow', consequence(request))}\n`);
   const lines = createInterface({ input: process.stdin, output: process.stderr });
-  // Ctrl-C and the end of input are a no.
+  // Ctrl-C and the end of input count as no.
   const ended = new AbortController();
   lines.once('SIGINT', () => ended.abort()).once('close', () => ended.abort());
   try {
@@ -94,7 +94,7 @@ export async function confirm(
   throw new NotConfirmed();
 }
 
-/** What tells a person which key it is, and whether somebody needs it. */
+/** Describes a key, so that people recognize it and see whether it is in use. */
 async function keyFacts(client: Client, keyId: string): Promise<string[]> {
   const metadata = (await ifAllowed(client.describeKey({ keyId })))?.keyMetadata;
   const id = metadata?.keyId ?? keyId;

@@ -20,14 +20,15 @@ interface Secret {
   readonly secretAccessKey?: string;
 }
 
-/** The temporary file is made anew and is never a link that somebody put in its place. */
+/** The temporary file must not exist, so that a link that somebody put in its place is never followed. */
 const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /**
- * Puts what is made into a profile of a credentials file, mode 0600; its other profiles stay. The file is opened before
- * anything is made: a secret is shown once, and must not be lost because there is nowhere to write it. When this returns
- * the secret is on stable storage.
- * @throws UsageError where the file cannot be written
+ * Creates an access key and writes it to a profile of a credentials file with mode 0600; other profiles stay. The file is
+ * opened before the key is created, because the secret is returned only once and would be lost if the file could not be
+ * written. When this returns, the secret is on stable storage.
+ * @param make creates the access key
+ * @throws UsageError if the file cannot be written
  */
 export async function writeCredentials<Made extends Secret>(
   path: string,
@@ -63,7 +64,7 @@ function openForWriting(temporary: string, path: string): number {
   }
 }
 
-/** As in daemon/files/replace-file.ts, which the client does not import. */
+/** Syncs a folder, like daemon/files/replace-file.ts, which the client does not import. */
 function syncFolder(path: string): void {
   const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {

@@ -1,4 +1,5 @@
-// The global options of the AWS CLI v2, which every command takes. Those without a meaning here are refused, with the reason.
+// The global options of the AWS CLI v2, which every command accepts. Those that Keyhold does not support are refused with a
+// reason.
 import { type Command, Option } from 'commander';
 import { defaultCredentials } from '../credentials.js';
 import type { ConnectOptions } from '../options.js';
@@ -7,6 +8,7 @@ import { outputOption } from './output/output.js';
 import { type ColorChoice, colorChoices } from './output/style.js';
 import { binaryFormats, UsageError } from './input/values.js';
 
+/** The values of the global options. */
 export interface GlobalOptions {
   readonly region?: string;
   readonly profile?: string;
@@ -18,7 +20,7 @@ export interface GlobalOptions {
   readonly color?: ColorChoice;
 }
 
-/** For commands that connect. Where a command has an option of the same name, these are given before its name. */
+/** For commands that connect. If a command has its own option of the same name, these must precede the command's name. */
 const options: readonly (readonly [flags: string, description: string, choices?: readonly string[]])[] = [
   ['--region <region>', 'the Region to sign for; AWS_REGION if not given'],
   ['--profile <name>', 'the profile of the AWS credentials file to sign with'],
@@ -36,7 +38,7 @@ const options: readonly (readonly [flags: string, description: string, choices?:
 const noOperation = 'this command is not one operation of the API';
 const noPages = 'this command returns no list in pages';
 
-/** Options of the AWS CLI that are refused, with the reason, where a command has none of that name. */
+/** Options of the AWS CLI that are refused, with the reason, unless the command has its own option of that name. */
 const refused: Readonly<Record<string, string>> = {
   '--no-verify-ssl': 'the certificate of the daemon is always verified; trust its authority with --ca-bundle',
   '--no-sign-request': 'every request is signed',
@@ -61,9 +63,9 @@ const printing = [
 ];
 
 /**
- * Adds the options to the program, to be given before a command's name, and to its commands, to be given after it.
+ * Adds the options to the program and to its commands, so that they may precede or follow a command's name.
  * @param isOfClient whether a command connects to the daemon; the others get none of these options
- * @param apply is called with the options before the command runs
+ * @param apply called with the options before the command runs
  */
 export function addGlobalOptions(
   program: Command,
@@ -97,12 +99,12 @@ function addTo(command: Command): void {
   }
 }
 
-/** Every command that does something. */
+/** Returns all commands without subcommands. */
 function leaves(command: Command): Command[] {
   return command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
 }
 
-/** Gives a command the options that were given before its name. @throws UsageError for one that it does not have */
+/** Sets the options before a command's name on the command. @throws UsageError for one that it does not have */
 function inherit(program: Command, command: Command): void {
   const given = program.options.filter(
     (option) => program.getOptionValueSource(option.attributeName()) === 'cli',
@@ -111,7 +113,7 @@ function inherit(program: Command, command: Command): void {
     const attribute = option.attributeName();
     const own = command.options.find(({ long }) => long === option.long);
     if (!own) throw new UsageError(`'${command.name()}' does not take ${option.long}.`);
-    // A command's own option of the same name means something else: this one is for the connection.
+    // The command's own option of the same name is a different one; this one is for the connection.
     if (added.has(option) && !added.has(own)) continue;
     // The option after the command's name takes precedence.
     if (command.getOptionValueSource(attribute) !== 'cli')
@@ -119,7 +121,7 @@ function inherit(program: Command, command: Command): void {
   }
 }
 
-/** The options added here that were given, before the command's name or after it. */
+/** Returns the values of the global options, whether before or after the command's name. */
 function globalsOf(program: Command, command: Command): GlobalOptions {
   const isOwn = ({ long }: Option) => !command.options.some((each) => each.long === long && added.has(each));
   return Object.fromEntries(
@@ -132,7 +134,7 @@ function globalsOf(program: Command, command: Command): GlobalOptions {
   );
 }
 
-/** @throws UsageError where the option was given and is one of `refused` */
+/** Refuses an option. @throws UsageError if it was given */
 function refuse(command: Command, flags: string, reason: string): void {
   const option = command.options.find((each) => each.flags === flags && each.hidden);
   if (!option || command.getOptionValueSource(option.attributeName()) !== 'cli') return;
@@ -141,7 +143,7 @@ function refuse(command: Command, flags: string, reason: string): void {
     throw new UsageError(`${option.long} is not available: ${reason}.`);
 }
 
-/** The options of a connection. @throws UsageError for a value that cannot be used */
+/** Converts the global options to those of a connection. @throws UsageError for an invalid value */
 export async function connectionOf(options: GlobalOptions): Promise<ConnectOptions> {
   const { region, profile, endpointUrl, caBundle, cliReadTimeout, cliConnectTimeout } = options;
   return {
@@ -160,7 +162,7 @@ export async function connectionOf(options: GlobalOptions): Promise<ConnectOptio
   };
 }
 
-/** The AWS endpoint and the native one have the same address. */
+/** Converts an https URL to wss: the native protocol has the address of the AWS endpoint. @throws UsageError for http */
 function urlOf(text: string): string {
   if (text.startsWith('http:'))
     throw new UsageError('--endpoint-url: the daemon is reached by TLS; give https://host:port.');

@@ -3,7 +3,7 @@
 import { makeProgram } from './program.js';
 import { reportFailure } from './session.js';
 
-// A reader that has seen enough, such as head, is no failure.
+// A reader that closes the pipe early, such as head, is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
 try {

@@ -1,4 +1,4 @@
-// Lists in pages, with the options of the AWS CLI: --max-items, --page-size, --starting-token, --no-paginate.
+// Paginated lists, with the options of the AWS CLI: --max-items, --page-size, --starting-token, --no-paginate.
 import type { OperationShape } from '../../proto/schema/descriptor.js';
 import { UsageError } from './input/values.js';
 
@@ -11,25 +11,25 @@ export interface PageOptions {
   readonly paginate?: boolean;
 }
 
-/** A list as far as it is read, and the token with which the next command goes on. */
+/** The part of a list that was read, and the token with which the next command continues. */
 export interface Listed {
   readonly response: Message;
   readonly nextToken?: string;
 }
 
-/** Whether an operation gives a list in pages. */
+/** Whether an operation returns a paginated list. */
 export function hasPages(shape: OperationShape): boolean {
   return shape.request.byName.has('marker');
 }
 
-/** A position in a list: the marker of a page, and how many of its items were shown already. Botocore's tokens have both. */
+/** A position in a list: the marker of a page, and the number of its items already shown. Botocore's tokens have both. */
 interface Place {
   readonly marker: string | undefined;
   readonly skip: number;
 }
 
 /**
- * Reads a list to its end, or as far as the options say. With --limit, --marker or --no-paginate it is one request.
+ * Reads a list to its end, or as far as the options say. With --limit, --marker or --no-paginate it makes one request.
  * @throws UsageError
  */
 export async function readPages(
@@ -75,16 +75,16 @@ export async function readPages(
   return listed(list.name, items);
 }
 
-/** What every list answers beside its items. */
+/** The members of a page besides its items. */
 export interface Page {
   /** Absent on the last page. */
   readonly nextMarker?: string;
 }
 
 /**
- * Reads a list page by page, to its end.
- * @param read asks for the page at a marker; for the first one without a marker
- * @param marker where to begin; at the beginning if not given
+ * Iterates over the pages of a list.
+ * @param read requests the page at a marker, or the first page without one
+ * @param marker the marker of the page to begin with; the first page if not given
  */
 export async function* pagesOf<Answer extends Page>(
   read: (marker: string | undefined) => Promise<Answer>,
@@ -114,7 +114,7 @@ function openToken(token: string): Place {
     if ((marker === null || typeof marker === 'string') && Number.isSafeInteger(skip) && Number(skip) >= 0)
       return { marker: marker ?? undefined, skip: Number(skip) };
   } catch {
-    // What follows says it.
+    // The error is thrown below.
   }
   throw new UsageError('--starting-token takes the NextToken of an earlier list.');
 }

@@ -1,4 +1,4 @@
-// All commands of `keyhold`, as commander has them: what runs, and what help, completion and manual pages are made of.
+// Defines all commands of `keyhold` with commander. Help, completion and manual pages are made of them.
 import { Command } from 'commander';
 import { addAuditCommands } from './commands/audit.js';
 import { addAuditArchive } from './commands/audit-archive.js';

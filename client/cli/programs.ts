@@ -1,14 +1,14 @@
-// Commands that are programs of their own. They read the daemon's home and do not connect to it.
+// Commands that are separate programs. They read the daemon's home and do not connect to the daemon.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 
-/** An admin program: the words of its command, its file below daemon/admin, and what it does. */
+/** An admin program: the words of its command, its file below daemon/admin, and its description. */
 type Program = readonly [words: string, file: string, description: string];
 
-/** What `keyhold backup` starts where the daemon does not run. */
+/** The program that `keyhold backup` starts if the daemon is not running. */
 export const stoppedBackup: Program = [
   'backup',
   'backup/backup',
@@ -41,11 +41,11 @@ const groups: Readonly<Record<string, string>> = {
 };
 const heading = 'Running Keyhold (on its own machine):';
 
-/** Programs whose commands also ask the daemon, and are added by commands/audit.ts. */
+/** Programs whose commands can also ask the daemon. commands/audit.ts adds them. */
 const withOwnCommand: ReadonlySet<string> = new Set(['audit query', 'audit tail']);
 
 /**
- * Adds `keyhold init`, `keyhold audit verify` and so on. They read their own arguments.
+ * Adds `keyhold init`, `keyhold audit verify` and so on, which parse their own arguments.
  * @returns their commands
  */
 export function addPrograms(program: Command): ReadonlySet<Command> {
@@ -66,7 +66,7 @@ export function addPrograms(program: Command): ReadonlySet<Command> {
   );
 }
 
-/** The command of a group such as `audit`, added where there is none yet. */
+/** Returns the command of a group such as `audit`, and adds it if needed. */
 export function groupOf(program: Command, name: string): Command {
   const existing = program.commands.find((command) => command.name() === name);
   if (existing) return existing;
@@ -76,16 +76,16 @@ export function groupOf(program: Command, name: string): Command {
     .helpGroup(heading);
 }
 
-/** Runs an admin program in the terminal of this one; its exit status becomes that of this process. */
+/** Runs an admin program in this terminal. Its exit status becomes that of this process. */
 export async function runAdminProgram([words, file]: Program, args: readonly string[]): Promise<void> {
   const path = fileURLToPath(new URL(`../../daemon/admin/${file}.js`, import.meta.url));
-  // The package of the client has this command line without the daemon.
+  // The client package contains this command line without the daemon.
   if (!existsSync(path))
     throw new Error(
       `'keyhold ${words}' comes with the package of the daemon, and this is the command line of @keyhold/client. Run it on the daemon's machine, where the package keyhold is installed.`,
     );
   const child = spawn(process.execPath, [path, ...args], { stdio: 'inherit' });
-  // Ctrl-C reaches the child too, which ends in its own way.
+  // Ctrl-C reaches the child too, which handles it.
   const ignore = () => undefined;
   process.on('SIGINT', ignore).on('SIGTERM', () => child.kill('SIGTERM'));
   process.exitCode = await new Promise<number>((resolve, reject) => {

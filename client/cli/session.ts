@@ -1,4 +1,4 @@
-// The connection of one command, and what the shell is told of how it ended.
+// The connection of one command, and its errors and exit status.
 import { CommanderError } from 'commander';
 import type { Client } from '../client.js';
 import { ConnectionError, ServiceError, TimeoutError } from '../errors.js';
@@ -13,23 +13,23 @@ export const exitCodes = { refused: 1, usage: 2, noDaemon: 3, interrupted: 130 }
 
 let globals: GlobalOptions = {};
 
-/** Sets the options of the command that runs, for its connection and messages. */
+/** Sets the global options of the running command. */
 export function applyGlobals(options: GlobalOptions): void {
   globals = options;
   if (options.color) chooseColors(options.color);
 }
 
-/** Tells what is done where --debug asks for it; never what a request or response holds. */
+/** Prints a message if --debug is given; it never contains data of a request or response. */
 function debug(text: string): void {
   if (globals.debug) console.error(`keyhold: debug: ${text}`);
 }
 
-/** Where the command connects to. */
+/** Returns the endpoint that the command connects to. */
 export function endpointText(): string {
   return globals.endpointUrl ?? process.env.KEYHOLD_URL ?? '(KEYHOLD_URL is not set)';
 }
 
-/** Where the credentials of the command come from, in the order in which they count. */
+/** Describes the source of the command's credentials, in the order of precedence. */
 export function credentialsText(): string {
   const { AWS_ACCESS_KEY_ID, AWS_PROFILE, KEYHOLD_CERTIFICATE } = process.env;
   if (globals.profile !== undefined) return `profile '${globals.profile}'`;
@@ -38,8 +38,9 @@ export function credentialsText(): string {
 }
 
 /**
- * Connects once, runs the command, closes. Ctrl-C aborts it.
- * @param operation as an error message names it, or what says it once it is known
+ * Connects, runs the command, and closes the connection. Ctrl-C aborts it.
+ * @param operation the operation's name for error messages, or a function that returns it once it is known
+ * @throws OperationError for an error of the daemon; ConnectionError, TimeoutError, Interrupted
  */
 export async function withClient(
   run: (client: Client, signal: AbortSignal) => Promise<void>,
@@ -66,12 +67,12 @@ export async function withClient(
   }
 }
 
-/** The command was ended by Ctrl-C. */
+/** The command was interrupted by Ctrl-C. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
-/** What a command prints of an operation that was refused. */
+/** The daemon refused an operation. The message is in the form of the AWS CLI. */
 export class OperationError extends Error {
   constructor(operation: string, { code, message }: Pick<ServiceError, 'code' | 'message'>) {
     const text = [message, hintFor(operation, code, message)].filter(Boolean).join(' ');
@@ -82,7 +83,7 @@ export class OperationError extends Error {
 /** Prints why a command failed. @returns the exit status */
 export function reportFailure(error: unknown): number {
   if (error instanceof CommanderError) {
-    // commander has printed it; help and version end well.
+    // commander has printed the error already. Help and version end with 0.
     return error.exitCode === 0 ? 0 : exitCodes.usage;
   }
   if (error instanceof Interrupted) return exitCodes.interrupted;

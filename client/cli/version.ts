@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * The version of the package that this file is part of: of the nearest package.json above it.
- * @throws Error where there is none
+ * Returns the version of the package that contains this file, from the nearest package.json above it.
+ * @throws Error if there is none
  */
 export function ownVersion(): string {
   for (let folder = new URL('./', import.meta.url); ; folder = new URL('../', folder)) {

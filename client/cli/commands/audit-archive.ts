@@ -1,4 +1,4 @@
-// keyhold audit archive: old files of the audit log go to another folder, through the daemon.
+// keyhold audit archive: has the daemon move old files of the audit log to another folder.
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../input/values.js';
@@ -9,7 +9,7 @@ interface Options {
   readonly to: string;
 }
 
-/** Milliseconds for the daemon to compress and verify all files. */
+/** Time-out in milliseconds: the daemon compresses and verifies all files. */
 const patience = 6 * 60 * 60_000;
 const day = 24 * 60 * 60_000;
 
@@ -34,7 +34,7 @@ async function archive({ before, to }: Options): Promise<void> {
   }, 'ArchiveAuditLog');
 }
 
-/** Seconds since 1970. */
+/** Reads the value of --before. @returns epoch seconds @throws UsageError */
 function timeOf(text: string): number {
   const days = /^([0-9]{1,5})d$/.exec(text)?.[1];
   if (days !== undefined) return (Date.now() - Number(days) * day) / 1000;

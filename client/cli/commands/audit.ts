@@ -1,4 +1,4 @@
-// keyhold audit query and audit tail: the log of this machine, or through the daemon for who may.
+// keyhold audit query and audit tail: read the log on this machine, or through the daemon with permission.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { QueryAuditRequest } from '../../../proto/generated/messages.js';
 import { readableAuditLine } from '../../../proto/audit-lines.js';
@@ -23,7 +23,7 @@ interface Options extends Readonly<Record<string, unknown>> {
 
 const defaultLines = 10;
 
-/** The filters: fields of QueryAudit, and options of the programs on the daemon's machine. */
+/** The filters: fields of QueryAudit, which are also options of the admin programs. */
 const filters = shapeByName
   .get('QueryAudit')!
   .request.fields.map(({ name }) => name)
@@ -65,7 +65,7 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-/** Options that only a connection has: who gives them asks the daemon. */
+/** Options of a connection: with one of them the daemon is asked. */
 const ofConnection = ['endpointUrl', 'profile', 'caBundle'];
 
 async function run(name: 'query' | 'tail', options: Options, command: Command): Promise<void> {
@@ -85,7 +85,7 @@ async function run(name: 'query' | 'tail', options: Options, command: Command): 
   await withClient(async (client) => printLines(await newest(client, request, most), format), 'QueryAudit');
 }
 
-/** The command line of the program on the daemon's machine. */
+/** Returns the arguments of the admin program. */
 function argumentsOf(command: Command, format: string): string[] {
   const own = ['dir', 'home', 'follow', 'lines', ...filters];
   const given = own.flatMap((name) => {
@@ -96,7 +96,7 @@ function argumentsOf(command: Command, format: string): string[] {
   return [...given, '--output', format];
 }
 
-/** Records up to a number, in the log's order. A page may be empty: the daemon reads a part of the log at a time. */
+/** Reads the newest records, in the log's order. Pages may be empty: the daemon reads a part of the log for each. */
 async function newest(client: Client, request: QueryAuditRequest, most: number): Promise<string[]> {
   const found: string[] = [];
   for (let marker: string | undefined, more = true; more && found.length < most;) {

@@ -1,4 +1,4 @@
-// keyhold backup: fetches a backup of a running daemon; without one, its program reads the home itself.
+// keyhold backup: fetches a backup from the running daemon. If none runs, the admin program reads the home itself.
 import { createHash, randomBytes } from 'node:crypto';
 import { link, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -13,7 +13,7 @@ interface Options {
   readonly withToken?: boolean;
 }
 
-/** Milliseconds for the daemon to make a backup. */
+/** Time-out in milliseconds for the daemon to make a backup. */
 const patience = 60 * 60_000;
 /** Bytes of a part, for progress. */
 const partSize = 1024 * 1024;
@@ -50,7 +50,7 @@ async function fetchBackup(
   withToken: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  // Before the daemon does the work.
+  // Opened first, so that an unusable path fails before the daemon does the work.
   const temporary = join(dirname(file), `.keyhold-${randomBytes(8).toString('hex')}.partial`);
   const output = await open(temporary, 'wx', 0o600).catch((error: unknown) => {
     throw notWritten(file, error);
@@ -69,7 +69,7 @@ async function fetchBackup(
     if (hash.digest('hex') !== made.sha256)
       throw new Error('The backup that arrived is not the one that the daemon made: try again.');
     await output.sync();
-    // Unlike a rename, a link fails where something has the name.
+    // Unlike a rename, a link fails if the name exists.
     await link(temporary, file);
     await syncFolder(dirname(file));
   } catch (error) {
@@ -96,7 +96,7 @@ const reasons: Readonly<Record<string, string>> = {
   EROFS: 'its file system is read-only',
 };
 
-/** An error of the file system as a sentence; other errors as they are. */
+/** Turns an error of the file system into a sentence; other errors are returned unchanged. */
 function notWritten(file: string, error: unknown): unknown {
   const { code = '' } = error as NodeJS.ErrnoException;
   const reason = reasons[code];

@@ -1,4 +1,4 @@
-// keyhold identity show: all that there is to know of one user or role.
+// keyhold identity show: everything about one user or role.
 import type { Json } from '../../../proto/aws/json.js';
 import { type OperationName, shapeByName } from '../../../proto/schema/descriptor.js';
 import type { Client } from '../../client.js';
@@ -8,7 +8,7 @@ import { ifAllowed } from './parts.js';
 
 type Parts = readonly (readonly [name: string, operation: OperationName, value: () => Promise<Json>])[];
 
-/** Shows a user or a role. What the caller may not see is named under NotShown. */
+/** Shows a user or a role. Parts that the caller may not see are listed under NotShown. */
 export async function showIdentity(
   client: Client,
   kind: 'user' | 'role',
@@ -60,13 +60,13 @@ async function roleOf(client: Client, roleName: string): Promise<Shown> {
   };
 }
 
-/** The structure that a response is, with AWS's names. */
+/** Returns the only structure in a response, with AWS's names. */
 function structureOf(operation: OperationName, response: object): Record<string, Json> {
   const [only] = Object.values(toAwsNames(shapeByName.get(operation)!.response, { ...response }));
   return only as Record<string, Json>;
 }
 
-/** The list that a response is, with AWS's names. */
+/** Returns the list in a response, with AWS's names. */
 function listOf(operation: OperationName, response: object): Json {
   const named = toAwsNames(shapeByName.get(operation)!.response, { ...response });
   return Object.values(named).find((value) => Array.isArray(value)) ?? [];

@@ -186,7 +186,7 @@ function operationOf<Method extends string>(method: Method) {
 
 type Call = (client: Client, name: string) => Promise<object>;
 
-/** Calls the operation for the kind of identity that is named. */
+/** Calls the operation for the kind of the named identity. */
 function onIdentity(
   text: string,
   options: ConfirmedOptions,
@@ -205,7 +205,7 @@ function onIdentity(
   );
 }
 
-/** @throws UsageError where a name alone is that of a user and of a role, or of none */
+/** Finds a user or role. @throws UsageError if a bare name is that of both, or of neither */
 async function findIdentity(client: Client, text: string): Promise<Identity> {
   const named = /^(?:arn:aws:iam::[0-9]{12}:)?(user|role)\/(?:.*\/)?([^/]+)$/.exec(text);
   if (named) return { kind: named[1] as Identity['kind'], name: named[2]! };
@@ -228,12 +228,12 @@ async function findIdentity(client: Client, text: string): Promise<Identity> {
   );
 }
 
-/** The name of a user, given as NAME, user/NAME or an ARN. */
+/** Returns the name of a user that is given as NAME, user/NAME or an ARN. */
 function userIn(text: string | undefined): string | undefined {
   return text?.replace(/^(arn:aws:iam::[0-9]{12}:)?user\/(.*\/)?/, '');
 }
 
-/** Finds a policy by its name, whatever its path. */
+/** Finds a managed policy by its name, whatever its path. @throws UsageError if there is none */
 async function policyArn(client: Client, policy: string): Promise<string> {
   if (policy.startsWith('arn:')) return policy;
   for await (const { policies = [] } of pagesOf((marker) => client.listPolicies({ marker }))) {

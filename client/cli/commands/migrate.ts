@@ -60,7 +60,7 @@ async function migrate({ from, to, keyId: only }: Options): Promise<void> {
   }, 'MigrateKey');
 }
 
-/** @returns undefined for the default key store. @throws CustomKeyStoreNotFoundException */
+/** Finds a key store. @returns its ID; undefined for the default key store @throws CustomKeyStoreNotFoundException */
 async function storeIdOf(client: Client, store: string): Promise<string | undefined> {
   if (store === defaultStore) return undefined;
   const named = store.startsWith('cks-') ? { customKeyStoreId: store } : { customKeyStoreName: store };

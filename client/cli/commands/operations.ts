@@ -35,7 +35,7 @@ const shorterNames: Readonly<Partial<Record<string, string>>> = { AdoptKey: 'ado
 /** Adds `keyhold encrypt`, `keyhold create-key` and so on. */
 export function addOperationCommands(program: Command): void {
   for (const shape of operationShapes) {
-    if (shape.name === 'SeedKey') continue; // keyhold seed: key material has no place among a command's arguments.
+    if (shape.name === 'SeedKey') continue; // Only as keyhold seed: key material must not be a command-line argument.
     const command = program
       .command(kebab(shape.field))
       .description(operationTexts[shape.name])
@@ -100,7 +100,7 @@ async function run(shape: OperationShape, options: OperationOptions): Promise<vo
       ? await readPages(shape, request, options, invoke)
       : { response: await invoke(request) };
     const named = toAwsNames(shape.response, response);
-    // The AWS CLI gives it a line of its own in text.
+    // The AWS CLI prints it on a line of its own in the text format.
     if (nextToken !== undefined)
       named.NextToken =
         formatOf(options) === 'text' && query === undefined ? { NextToken: nextToken } : nextToken;
@@ -116,12 +116,12 @@ function optionsOf({ name: operation }: OperationShape, field: FieldShape): Opti
   const sentence = [text, valueText(field)].filter((each) => each !== '').join('; ');
   const option = new Option(`${flag} <${field.repeated ? 'value...' : 'value'}>`, sentence);
   if (field.required) option.helpGroup(requiredHeading);
-  // For help and completion alone: readValue checks them, also those of lists and files.
+  // Only for help and completion: readValue checks the values, including those of lists and files.
   if (field.numbers) option.argChoices = [...field.numbers.keys()];
   return [option];
 }
 
-/** How the value of an option is written. */
+/** Describes the syntax of an option's value. */
 function valueText(field: FieldShape): string {
   const texts: Readonly<Partial<Record<FieldShape['kind'], string>>> = {
     bytes: blobText,
@@ -132,7 +132,7 @@ function valueText(field: FieldShape): string {
   return texts[field.kind] ?? '';
 }
 
-/** The members of a structure in shorthand, such as `TagKey=...,TagValue=...`. */
+/** Returns the members of a structure in shorthand, such as `TagKey=...,TagValue=...`. */
 function membersOf({ message }: FieldShape): string {
   return message
     ? namedFields(message)
@@ -141,7 +141,7 @@ function membersOf({ message }: FieldShape): string {
     : '';
 }
 
-/** The request that the options make up. @throws UsageError */
+/** Builds the request from the options. @throws UsageError */
 async function requestOf(shape: OperationShape, options: OperationOptions): Promise<Message> {
   const { cliBinaryFormat } = options;
   const request = await inputOf(shape, options);
@@ -161,7 +161,7 @@ async function requestOf(shape: OperationShape, options: OperationOptions): Prom
   return request;
 }
 
-/** The request of --cli-input-json or --cli-input-yaml; an empty one without them. @throws UsageError */
+/** Reads the request of --cli-input-json or --cli-input-yaml; an empty one without them. @throws UsageError */
 async function inputOf(shape: OperationShape, options: OperationOptions): Promise<Message> {
   const { cliInputJson, cliInputYaml, cliBinaryFormat = 'base64' } = options;
   if (cliInputJson !== undefined && cliInputYaml !== undefined)
@@ -182,7 +182,7 @@ async function inputOf(shape: OperationShape, options: OperationOptions): Promis
   return readRequest(shape.request, '--cli-input-yaml', tree, cliBinaryFormat);
 }
 
-/** The name under which commander keeps the option's value. */
+/** Returns the name under which commander stores the option's value. */
 function optionKey(field: FieldShape): string {
   return kebab(field.name).replace(/-([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
 }

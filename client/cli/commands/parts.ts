@@ -10,8 +10,9 @@ const absentCodes: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The result of a request; undefined where the caller may not make it, or there is nothing of the kind.
- * @param absent is told the error's code
+ * Waits for a request that may be denied.
+ * @param absent called with the error code if the result is undefined
+ * @returns the result; undefined if the caller may not make the request, or its subject does not exist
  * @throws any other error of the request
  */
 export async function ifAllowed<Result>(

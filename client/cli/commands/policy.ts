@@ -1,4 +1,4 @@
-// keyhold policy explain.
+// keyhold policy explain: explains the decision about a request.
 import type { Command } from 'commander';
 import type { ContextEntry } from '../../../proto/generated/messages.js';
 import { addOutputOptions, type OutputOptions, printResponse } from '../output/output.js';
@@ -41,7 +41,7 @@ function explain(options: ExplainOptions): Promise<void> {
   }, 'ExplainPolicy');
 }
 
-/** @throws UsageError */
+/** Reads the words of --context. @throws UsageError */
 function entriesOf(words: readonly string[]): ContextEntry[] {
   const values = new Map<string, string[]>();
   for (const word of words) {

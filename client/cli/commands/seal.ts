@@ -1,4 +1,4 @@
-// keyhold seal, keyhold open.
+// keyhold seal and keyhold open: encrypt and decrypt files.
 import type { Command } from 'commander';
 import type { StringMap } from '../../../proto/generated/messages.js';
 import { openFile, sealFile } from '../../seal/files.js';

@@ -7,7 +7,7 @@ import { shapeByName } from '../../../proto/schema/descriptor.js';
 import type { KeySpec, KeyUsageType, SeedKeyRequest } from '../../../proto/generated/messages.js';
 import { UsageError } from '../input/values.js';
 
-/** A value of an enum of the schema. */
+/** Makes a zod enum with the values of a field's enum in the schema. */
 function valueOf<Value extends string>(field: string) {
   const values = [...(shapeByName.get('SeedKey')?.request.byName.get(field)?.numbers?.keys() ?? [])];
   return z.enum(values as [Value, ...Value[]]);
@@ -40,7 +40,7 @@ const seedKey = z.strictObject({
   enabled: z.boolean().optional(),
   aliases: z.array(z.string().regex(/^alias\/[a-zA-Z0-9/_-]+$/, 'alias/ and a name')).optional(),
   tags: z.record(z.string().min(1).max(128), z.string().max(256)).optional(),
-  /** A policy document, as it is or as a string. */
+  /** A policy document, as an object or as a string. */
   policy: z.union([z.string().min(1), z.record(z.string(), z.unknown())]).optional(),
   rotationPeriodInDays: z.number().int().min(90).max(2_560).optional(),
   material: material.optional(),
@@ -62,7 +62,7 @@ function areDistinct(names: readonly string[]): boolean {
 }
 
 /**
- * Reads a seed file. No error says anything of what the file holds: it may hold key material.
+ * Reads a seed file. Errors never quote it, since it may contain key material.
  * @throws UsageError that names file, line and key for each fault
  */
 export function readSeedFile(path: string): SeedKeyRequest[] {

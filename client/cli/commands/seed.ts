@@ -1,4 +1,4 @@
-// keyhold seed FILE.
+// keyhold seed: creates the keys of a file.
 import type { Command } from 'commander';
 import type { SeedKeyRequest, SeedKeyResponse } from '../../../proto/generated/messages.js';
 import { ServiceError } from '../../errors.js';
@@ -29,7 +29,7 @@ async function seed(file: string): Promise<void> {
   }, 'SeedKey');
 }
 
-/** Makes one call for each key, one after another. @throws OperationError with what is wrong with each of them */
+/** Calls an operation for each key, one after another. @throws OperationError with the messages of all that failed */
 async function all(
   keys: readonly SeedKeyRequest[],
   call: (key: SeedKeyRequest) => Promise<SeedKeyResponse>,

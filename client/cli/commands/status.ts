@@ -1,4 +1,4 @@
-// keyhold status: how the daemon is, on one screen.
+// keyhold status: the status of the daemon on one screen.
 import type { Command } from 'commander';
 import type { GetStatusResponse } from '../../../proto/generated/messages.js';
 import { shapeByName } from '../../../proto/schema/descriptor.js';
@@ -27,7 +27,7 @@ export function addStatusCommand(program: Command): void {
 
 const labelWidth = 10;
 
-/** The screen. */
+/** Formats the status for people. */
 export function statusText(status: GetStatusResponse, { paint, width }: Screen): string {
   const { healthy, version, startDate, region, profile, keyStores = [], audit, keys = [], due = [] } = status;
   const warnings = status.warnings ?? [];

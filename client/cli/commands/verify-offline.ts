@@ -1,4 +1,4 @@
-// keyhold verify-offline.
+// keyhold verify-offline: verifies a signature without the daemon.
 import { type Command, Option } from 'commander';
 import { shapeByName } from '../../../proto/schema/descriptor.js';
 import type { MessageType, SigningAlgorithmSpec } from '../../../proto/generated/messages.js';
@@ -20,7 +20,7 @@ const request = shapeByName.get('Verify')!.request.byName;
 const publicKeyField = shapeByName.get('GetPublicKey')!.response.byName.get('publicKey')!;
 const namesOf = (field: string) => [...(request.get(field)?.numbers?.keys() ?? [])];
 
-/** Adds `keyhold verify-offline`. @returns the command, which reaches no daemon */
+/** Adds `keyhold verify-offline`. @returns the command, which does not connect to the daemon */
 export function addVerifyOffline(program: Command): Command {
   const command = program
     .command('verify-offline')

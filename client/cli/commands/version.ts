@@ -1,8 +1,8 @@
-// keyhold version, keyhold --version.
+// keyhold version and keyhold --version.
 import type { Command } from 'commander';
 import { ownVersion } from '../version.js';
 
-/** Adds `keyhold version` and `--version`. @returns the command, which reaches no daemon */
+/** Adds `keyhold version` and `--version`. @returns the command, which does not connect to the daemon */
 export function addVersion(program: Command): Command {
   const { versions, platform, arch } = process;
   const line = `keyhold ${ownVersion()} (Node.js ${versions.node}, ${platform} ${arch})`;

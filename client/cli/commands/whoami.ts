@@ -1,4 +1,4 @@
-// keyhold whoami: whose credentials these are, and where they are used.
+// keyhold whoami: shows the caller, its credentials and the daemon.
 import type { Command } from 'commander';
 import { addOutputOptions, type OutputOptions, print } from '../output/output.js';
 import { credentialsText, endpointText, withClient } from '../session.js';
@@ -19,7 +19,7 @@ export function addWhoamiCommand(program: Command): void {
   addOutputOptions(command);
 }
 
-/** What kind of principal an ARN names. */
+/** Returns the type of the principal with an ARN. */
 function typeOf(arn: string): string {
   if (arn.endsWith(':root')) return 'account root';
   return arn.includes(':assumed-role/') ? 'session of a role' : 'user';

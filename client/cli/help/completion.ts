@@ -1,20 +1,20 @@
-// Scripts for the completion of shells. They hold all commands and options, so that no process is started at each Tab.
+// Completion scripts of shells. They contain all commands and options, so that no process is started at each Tab.
 import type { Command, Option } from 'commander';
 
 /** A command as completion sees it. */
 interface Node {
-  /** Its words behind `keyhold`, such as `audit query`. */
+  /** Its words after `keyhold`, such as `audit query`. */
   readonly words: string;
   readonly description: string;
   readonly subcommands: readonly string[];
   readonly options: readonly Option[];
-  /** Whether it takes a file's name. */
+  /** Whether it takes the name of a file. */
   readonly takesFile: boolean;
 }
 
 type Shell = 'bash' | 'zsh' | 'fish';
 
-/** By shell: makes its script of a program's commands. */
+/** Functions that make the script for a program's commands, by shell. */
 export const completionScripts: Readonly<Record<Shell, (program: Command) => string>> = {
   bash: (program) => bashScript(nodesOf(program)),
   zsh: (program) => zshScript(nodesOf(program)),
@@ -33,7 +33,7 @@ function nodesOf(command: Command, words: readonly string[] = []): Node[] {
   return [own, ...command.commands.flatMap((each) => nodesOf(each, [...words, each.name()]))];
 }
 
-/** The words of an option's value; 'file' where it may be a file; undefined where it takes none, or any. */
+/** Returns the possible values of an option; 'file' if it takes a file; undefined if it takes no value or any text. */
 function valuesOf({ argChoices, flags, required, optional }: Option): readonly string[] | 'file' | undefined {
   if (argChoices) return argChoices;
   if (!required && !optional) return undefined;
@@ -42,7 +42,7 @@ function valuesOf({ argChoices, flags, required, optional }: Option): readonly s
 
 const takesValue = ({ required, optional }: Option) => required || optional;
 
-/** For each command a line: what follows it, and options with values that are known. */
+/** Makes a line for each command, with the subcommands and options that may follow it. */
 function bashCases(nodes: readonly Node[]): string {
   return nodes
     .map(({ words, subcommands, options, takesFile }) => {
@@ -52,7 +52,7 @@ function bashCases(nodes: readonly Node[]): string {
     .join('\n');
 }
 
-/** By option, for all commands at once: the values of an option of a name hardly differ. */
+/** Makes a line for each option. All commands share it, because options of the same name have nearly the same values. */
 function bashValueCases(nodes: readonly Node[]): string {
   const values = new Map<string, Set<string> | 'file' | 'any'>();
   for (const option of nodes.flatMap(({ options }) => options)) {
@@ -109,7 +109,7 @@ complete -F _keyhold keyhold
 `;
 }
 
-/** In single quotes of zsh and fish. */
+/** Puts text in single quotes for zsh or fish. @param quote the form of a single quote inside the text */
 function quoted(text: string, quote = "'\\''"): string {
   return `'${text.replaceAll("'", quote)}'`;
 }

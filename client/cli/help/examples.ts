@@ -1,14 +1,14 @@
-// Examples of commands, as help shows them.
+// Examples of commands for help.
 import type { Argument, Command, Option } from 'commander';
 import { requiredHeading } from './headings.js';
 
-/** A line to type, and what it does where that is not plain. */
+/** A command line, and a text if its purpose is not obvious. */
 export interface Example {
   readonly text: string;
   readonly line: string;
 }
 
-/** By the words of a command behind `keyhold`. A command without a row is shown with what it requires. */
+/** Examples by the words of a command after `keyhold`. For other commands one is made of what they require. */
 const written: Readonly<Record<string, readonly (readonly [text: string, line: string])[]>> = {
   '': [
     ['create a key and name it', 'keyhold create-key --description "for the application"'],
@@ -102,7 +102,7 @@ const written: Readonly<Record<string, readonly (readonly [text: string, line: s
   ],
 };
 
-/** A value of each required option, and of each argument. */
+/** Sample values of required options and arguments. */
 const samples: Readonly<Record<string, string>> = {
   '--access-key-id': 'AKIAEXAMPLE',
   '--action': 'kms:Decrypt',
@@ -165,20 +165,20 @@ const samples: Readonly<Record<string, string>> = {
   user: 'alice',
 };
 
-/** Tags of users and roles have other names than those of keys. */
+/** Sample values that differ for one command: tags of users and roles have other member names than those of keys. */
 const exceptions: Readonly<Record<string, string>> = {
   'tag-user --tags': 'Key=team,Value=red',
   'tag-role --tags': 'Key=team,Value=red',
 };
 
 const longestLine = 76;
-/** The value of an option that `samples` lacks. */
+/** The sample value of an option that is not in `samples`. */
 const noSample = '...';
 
 /**
- * The examples of a command.
- * @param words behind `keyhold`
- * @returns none for a group of commands, and for programs that read their own arguments
+ * Returns the examples of a command.
+ * @param words the words of the command after `keyhold`
+ * @returns an empty list for a group of commands, and for programs that parse their own arguments
  */
 export function examplesOf(words: string, command: Command): readonly Example[] {
   const own = written[words];
@@ -203,7 +203,7 @@ function sampleOfArgument(argument: Argument): string {
   return sampleOf(argument.name());
 }
 
-/** Parts of a line, with line breaks as a shell takes them. */
+/** Joins the parts of a line, with backslashes at line breaks. */
 function broken(parts: readonly string[]): string {
   return parts.reduce((line, part) => {
     const last = line.slice(line.lastIndexOf('\n') + 1);

@@ -1,4 +1,4 @@
-// Headings of help that mean something to more than one file.
+// Headings of help that more than one file uses.
 
 export const requiredHeading = 'Required options:';
 export const optionsHeading = 'Options:';

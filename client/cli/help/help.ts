@@ -1,15 +1,15 @@
-// How --help is laid out: for terminals of 80 columns.
+// The layout of --help, for terminals of 80 columns.
 import type { Command } from 'commander';
 import { paintFor, type Paint } from '../output/style.js';
 import { globalHeading, optionsHeading } from './headings.js';
 import { type HelpItem, helpOf } from './sections.js';
 
 const width = 80;
-/** The widest term that has its text beside it; that of a wider one is below it. */
+/** The widest term with its text beside it. The text of a wider term is below it. */
 const widestTerm = 30;
 const gap = 2;
 
-/** Sets the layout for a program and the commands that are added to it from now on. */
+/** Sets the layout for a program and the commands that are added to it later. */
 export function layOutHelp(program: Command): Command {
   return program
     .configureHelp({ formatHelp: (command) => helpText(command, paintFor(process.stdout)) })
@@ -17,7 +17,7 @@ export function layOutHelp(program: Command): Command {
     .optionsGroup(globalHeading);
 }
 
-/** The text of a command's help. */
+/** Returns the help text of a command. */
 export function helpText(command: Command, paint: Paint): string {
   const { usage, description, sections, examples, globalOptions } = helpOf(command);
   const title = (text: string) => paint('bold', text);
@@ -61,7 +61,7 @@ function itemLines(items: readonly HelpItem[]): string[] {
   });
 }
 
-/** Breaks text into lines, and never an option from its value. */
+/** Breaks text into lines, but never between an option and its value. */
 function wrap(text: string, most: number): string[] {
   const lines: string[] = [''];
   for (const word of text.match(/--?[a-z-]+ <[^>]*>|\S+/g) ?? []) {

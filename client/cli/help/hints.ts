@@ -1,4 +1,4 @@
-// What to do about errors for which AWS KMS has no words, or few.
+// Hints for errors for which AWS KMS sends no message, or an unhelpful one.
 
 const noRotation = 'Asymmetric and HMAC keys cannot be rotated. Create a new key.';
 const ciphertext =
@@ -8,7 +8,7 @@ const principals =
   "'keyhold list-users' and 'keyhold list-roles' show them.";
 const invalidPrincipals = 'Policy contains a statement with one or more invalid principals.';
 
-/** By error code, and by operation where a code alone does not tell; `*` stands for all operations. */
+/** Hints by error code and operation; `*` is for all operations. */
 const hints: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   InvalidCiphertextException: { Decrypt: ciphertext, ReEncrypt: ciphertext },
   InvalidImportTokenException: {
@@ -38,11 +38,11 @@ const hints: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 };
 
 /**
- * A hint for an error that says too little.
- * @param operation its name, such as `Decrypt`
- * @param code of the error
- * @param message of the error, as the daemon sent it
- * @returns a sentence; undefined where the message is enough
+ * Returns a hint for an error whose message is not enough.
+ * @param operation the name of the operation, such as `Decrypt`
+ * @param code the error code
+ * @param message the message that the daemon sent
+ * @returns a sentence; undefined if the message is enough
  */
 export function hintFor(operation: string, code: string, message: string): string | undefined {
   if (message === invalidPrincipals) return principals;

@@ -1,7 +1,7 @@
-// Where `keyhold --help` lists each operation.
+// The groups of operations in `keyhold --help`.
 import type { OperationName } from '../../../proto/schema/descriptor.js';
 
-/** The headings of `keyhold --help`, in its order, with the operations below each. */
+/** The headings of `keyhold --help` in order, with the operations under each. */
 const groups: Readonly<Record<string, readonly OperationName[]>> = {
   'Keys:': [
     'CreateKey',
@@ -112,14 +112,14 @@ const groups: Readonly<Record<string, readonly OperationName[]>> = {
   'The daemon:': ['GetStatus', 'QueryAudit'],
 };
 
-/** The heading of an operation that no group has. */
+/** The heading of operations that are in no group. */
 const others = 'Other operations:';
 
 const headings = new Map(
   Object.entries(groups).flatMap(([heading, names]) => names.map((name) => [name, heading] as const)),
 );
 
-/** The heading below which `keyhold --help` lists an operation. */
+/** Returns the heading under which `keyhold --help` lists an operation. */
 export function headingOf(operation: OperationName): string {
   return headings.get(operation) ?? others;
 }

@@ -1,10 +1,10 @@
-// What an option of an operation's command is for: the schema's sentences, in the form that help has.
+// Descriptions of the options of operation commands, made of the schema's comments.
 import { memberTexts } from '../../../proto/generated/texts.js';
 import type { OperationName } from '../../../proto/schema/descriptor.js';
 
 /**
- * What an option is for: the sentences of the schema as phrases, `the key: ID or ARN; ...`.
- * @param field of the operation's request, in camelCase
+ * Returns the description of an option: the sentences of the schema as phrases, `the key: ID or ARN; ...`.
+ * @param field the field of the operation's request, in camelCase
  */
 export function optionText(operation: OperationName, field: string): string {
   const text = memberTexts[operation][field] ?? '';

@@ -1,9 +1,9 @@
-// What help says of a command, as data: --help prints it, and manual pages are made of it.
+// The help of a command as data, for --help and for the manual pages.
 import type { Argument, Command, Option } from 'commander';
 import { examplesOf, type Example } from './examples.js';
 import { globalHeading, optionsHeading, requiredHeading } from './headings.js';
 
-/** A term and what it means. */
+/** A term and its description. */
 export interface HelpItem {
   readonly term: string;
   readonly text: string;
@@ -15,17 +15,18 @@ export interface HelpSection {
   readonly items: readonly HelpItem[];
 }
 
+/** The help of a command. */
 export interface CommandHelp {
   /** Such as `keyhold encrypt --key-id <value> --plaintext <value> [options]`. */
   readonly usage: string;
   readonly description: string;
   readonly sections: readonly HelpSection[];
   readonly examples: readonly Example[];
-  /** Options that every command takes. */
+  /** The options that every command accepts. */
   readonly globalOptions: readonly HelpItem[];
 }
 
-/** What help says of a command. */
+/** Returns the help of a command. */
 export function helpOf(command: Command): CommandHelp {
   const options = visibleOptions(command);
   const required = options.filter((option) => headingOf(option) === requiredHeading);
@@ -51,7 +52,7 @@ export function helpOf(command: Command): CommandHelp {
   };
 }
 
-/** The words by which a command is called, such as `keyhold audit query`. */
+/** Returns the words of a command, such as `keyhold audit query`. */
 export function wordsOf(command: Command): string {
   return command.parent ? `${wordsOf(command.parent)} ${command.name()}` : command.name();
 }
@@ -65,7 +66,7 @@ function headingOf({ mandatory, helpGroupHeading }: Option): string {
   return mandatory ? requiredHeading : (helpGroupHeading ?? optionsHeading);
 }
 
-/** Sections in the order of their first items, the named ones first. */
+/** Groups entries into sections. @param first titles of the sections that come first; the others are in order of entries */
 function grouped<Entry>(
   entries: readonly Entry[],
   titleOf: (entry: Entry) => string,

@@ -1,27 +1,27 @@
-// The shorthand syntax of the AWS CLI ("Using shorthand syntax with the AWS CLI" in its user guide), as version 2 reads it:
+// The shorthand syntax of the AWS CLI ("Using shorthand syntax with the AWS CLI" in its user guide), as version 2 parses it:
 // a=b,c=d with lists (a=b,c or a=[b,c]), maps (a={b=c}), quotes ('…', "…" with \' \" \\), escaped commas (\,) and spaces
 // around separators.
 
-/** What a parameter says: of shorthand or of JSON. */
+/** The value of a parameter, parsed from shorthand or JSON. */
 export type Tree = string | number | boolean | null | Tree[] | { [name: string]: Tree };
 
-/** Text that is no shorthand. The message names the place, not the text, which may hold a secret. */
+/** The text is not shorthand. The message gives the position but never quotes the text, which may contain a secret. */
 export class ShorthandError extends Error {
   override readonly name = 'ShorthandError';
 }
 
-/** Letters of a name. */
+/** The characters of a name. */
 const name = /[A-Za-z0-9\-_.#/:]*/y;
 const spaces = /[\t\n\v\f\r ]*/y;
 const quoted = { "'": /'((?:\\\\|\\'|[^'])*)'/y, '"': /"((?:\\\\|\\"|[^"])*)"/y } as const;
-// A value without quotes does not begin with a space, quote, =, [ or {. The first of a list may have = in it, later ones not,
-// since what has one is the next name.
+// A value without quotes does not begin with a space, quote, =, [ or {. The first value of a list may contain =; later ones
+// may not, because a word with = is the next name.
 const begin = String.raw`(?:\\,|[^\s"',=[{])`;
 const firstValue = new RegExp(String.raw`${begin}(?:\\,|[^"',\]}])*`, 'y');
 const laterValue = new RegExp(String.raw`${begin}(?:\\,|[^"',=])*`, 'y');
 
 /**
- * Reads shorthand.
+ * Parses shorthand.
  * @returns an object without a prototype
  * @throws ShorthandError
  */
@@ -43,7 +43,7 @@ class Parser {
     return pairs;
   }
 
-  /** A name, = and what follows. */
+  /** Parses a name, = and a value. */
   #put(pairs: Record<string, Tree>, value: () => Tree): void {
     const key = this.#match(name) ?? '';
     this.#expect('=');
@@ -58,7 +58,7 @@ class Parser {
     this.#match(spaces);
     if (this.#current !== ',') return first;
     const list = [first];
-    // Up to the comma before what turns out to be the next name.
+    // The list ends at the comma before the next name.
     for (;;) {
       const comma = this.#at;
       this.#expect(',');
@@ -74,7 +74,7 @@ class Parser {
     }
   }
 
-  /** An explicit list or map, or a value. */
+  /** Parses an explicit list or map, or a value. */
   #nested(): Tree {
     if (this.#current === '[') return this.#list();
     if (this.#current === '{') return this.#map();
@@ -127,7 +127,7 @@ class Parser {
     return this.text[this.#at];
   }
 
-  /** Takes what matches here. */
+  /** Consumes and returns the text that matches at the current position. */
   #match(pattern: RegExp): string | undefined {
     pattern.lastIndex = this.#at;
     const found = pattern.exec(this.text)?.[0];
@@ -135,7 +135,7 @@ class Parser {
     return found;
   }
 
-  /** Takes a separator and the spaces around it. */
+  /** Consumes a separator and the spaces around it. */
   #expect(separator: string): void {
     this.#match(spaces);
     if (this.#current !== separator) throw this.#unexpected(`'${separator}'`);

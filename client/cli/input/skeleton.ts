@@ -3,7 +3,7 @@ import type { Json } from '../../../proto/aws/json.js';
 import { namedFields } from '../../../proto/aws/names.js';
 import type { FieldShape, MessageShape } from '../../../proto/schema/descriptor.js';
 
-/** Empty values, and the first of each enum, as the AWS CLI has them. */
+/** Makes a message with empty values, and the first value of each enum, like the AWS CLI. */
 export function skeletonOf(shape: MessageShape): Record<string, Json> {
   return Object.fromEntries(
     namedFields(shape).map(({ awsName, field }) => {

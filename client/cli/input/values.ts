@@ -1,4 +1,4 @@
-// Between the words of a command line and the fields of a request, as the AWS CLI v2 has it.
+// Converts words of a command line to fields of a request, like the AWS CLI v2.
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { namedFields } from '../../../proto/aws/names.js';
@@ -7,25 +7,26 @@ import type { StringMap } from '../../../proto/generated/messages.js';
 import { hasDuplicateMember } from '../../../proto/json-members.js';
 import { parseShorthand, ShorthandError, type Tree } from './shorthand.js';
 
-/** A command line that cannot be understood; exit status 2. */
+/** The command line is invalid. Exit status 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** How blobs are written in words and JSON, as the AWS CLI names it. */
+/** Formats of blobs in options and JSON, with the AWS CLI's names. */
 export const binaryFormats = ['base64', 'raw-in-base64-out'] as const;
+/** The format of blobs. */
 export type BinaryFormat = (typeof binaryFormats)[number];
 
-/** How blobs are given, as help says it. */
+/** The description of blobs in help. */
 export const blobText = 'base64, or a file as fileb://path (bytes) or file://path (base64)';
 
-/** `keyId` → `key-id` */
+/** Converts camelCase to kebab case: `keyId` → `key-id`. */
 export function kebab(name: string): string {
   return name.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
 }
 
 /**
- * A field's value from the words given for its option.
+ * Reads a field's value from the words given for its option.
  * @param words one, or several for a list
  * @throws UsageError
  */
@@ -44,8 +45,8 @@ export function readValue(
 }
 
 /**
- * A request from JSON with AWS's names.
- * @param option as messages name it
+ * Reads a request from JSON with AWS's names.
+ * @param option the option's name, for error messages
  * @throws UsageError
  */
 export function readRequest(
@@ -57,7 +58,7 @@ export function readRequest(
   return new Reader(option, binaryFormat).members(shape, tree, '');
 }
 
-/** The text of an option whose value may be a file, as `file://path`. @throws UsageError */
+/** Reads the text of an option, which may be in a file: `file://path`. @throws UsageError */
 export function textOf(option: string, word: string): string {
   if (!word.startsWith('file://')) return word;
   const path = word.slice('file://'.length);
@@ -69,7 +70,7 @@ export function textOf(option: string, word: string): string {
   }
 }
 
-/** @throws UsageError, also for an object that has a member twice */
+/** Parses JSON. @param option the option's name, for error messages @throws UsageError, also for duplicate members */
 export function parseJson(option: string, text: string): Tree {
   let tree: Tree;
   try {
@@ -81,7 +82,7 @@ export function parseJson(option: string, text: string): Tree {
   return tree;
 }
 
-/** `a=b,c=d`, a JSON object of strings, or a file with one of them. @throws UsageError */
+/** Reads `a=b,c=d`, a JSON object of strings, or a file with either. @throws UsageError */
 export function readMap(option: string, word: string): StringMap {
   const text = textOf(option, word);
   return stringsOf(option, '', objectOf(option, text, 'name=value,other=value'));
@@ -94,7 +95,7 @@ class Reader {
     private readonly binaryFormat: BinaryFormat,
   ) {}
 
-  /** A word of the command line. */
+  /** Reads a word of the command line. */
   word(field: FieldShape, word: string): unknown {
     const { option } = this;
     if (field.kind === 'bytes') return this.#blobWord(word);
@@ -107,17 +108,17 @@ class Reader {
     return this.#scalar(field, text, '');
   }
 
-  /** A value of JSON or shorthand. @param path of it in the option's value, for messages */
+  /** Reads a value of JSON or shorthand. @param path its path in the option's value, for error messages */
   tree(field: FieldShape, tree: Tree, path = ''): unknown {
     if (field.repeated) {
-      // As the AWS CLI does: one value stands for a list of one.
+      // Like in the AWS CLI, a single value is a list of one.
       const items = Array.isArray(tree) ? tree : [tree];
       return items.map((item, index) => this.#item(field, item, `${path}[${index}]`));
     }
     return this.#item(field, tree, path);
   }
 
-  /** The members of a structure by AWS's names. */
+  /** Reads the members of a structure, by AWS's names. */
   members(shape: MessageShape, tree: Tree, path: string): Record<string, unknown> {
     if (typeof tree !== 'object' || tree === null || Array.isArray(tree))
       throw this.#wrong(path, 'an object');
@@ -177,14 +178,14 @@ class Reader {
     return this.#blob(textOf(this.option, word));
   }
 
-  /** Base64, which may be broken into lines, as programs write it. */
+  /** Decodes base64, which may contain line breaks. */
   #blob(text: string): Buffer {
     if (this.binaryFormat === 'raw-in-base64-out') return Buffer.from(text, 'utf8');
     const word = text.replace(/\s+/g, '');
     const bytes = Buffer.from(word, 'base64');
     if (bytes.toString('base64') === word) return bytes;
     throw new UsageError(
-      // What was given may be a plaintext: it is not repeated.
+      // The value is not quoted, since it may be a plaintext.
       `${this.option} takes base64, or a file as fileb://path; what was given is neither. A file of base64 is file://path; ` +
         'text as it is takes --cli-binary-format raw-in-base64-out.',
     );
@@ -196,7 +197,7 @@ class Reader {
   }
 }
 
-/** A JSON object, or shorthand. */
+/** Parses a JSON object or shorthand. @throws UsageError */
 function objectOf(option: string, text: string, example: string): Tree {
   if (/^\s*[{[]/.test(text)) return parseJson(option, text);
   try {
@@ -223,7 +224,7 @@ function stringsOf(option: string, path: string, tree: Tree): StringMap {
   return map;
 }
 
-/** A file, by a path that may begin with ~ and name variables, as the AWS CLI takes it. */
+/** Reads a file. Like in the AWS CLI, the path may begin with ~ and contain environment variables. @throws UsageError */
 function readFile(option: string, path: string): Buffer {
   const place = path
     .replace(/^~(?=\/|$)/, homedir())

@@ -1,7 +1,7 @@
-// Tables for people: columns two blanks apart under a header.
+// Tables for people: a header, and columns separated by two spaces.
 import type { Screen, Style } from './style.js';
 
-/** A cell: its text, and how it is set off. */
+/** A cell of a table. */
 export interface Cell {
   readonly text: string;
   readonly style?: Style | undefined;
@@ -9,16 +9,16 @@ export interface Cell {
 
 const gap = '  ';
 
-/** The width that a table needs. */
+/** Returns the width of a table in characters. */
 export function tableWidth(header: readonly string[], rows: readonly (readonly Cell[])[]): number {
   const widths = widthsOf(header, rows);
   return widths.reduce((sum, width) => sum + width, 0) + gap.length * Math.max(0, widths.length - 1);
 }
 
 /**
- * The lines of a table.
- * @param header a name for each column
- * @param rows with as many cells as the header
+ * Returns the lines of a table.
+ * @param header the name of each column
+ * @param rows each with as many cells as the header
  */
 export function tableLines(
   header: readonly string[],

@@ -1,4 +1,4 @@
-// Responses as the AWS CLI v2 prints them, and for people on a terminal.
+// Prints responses like the AWS CLI v2, and in a readable format on a terminal.
 import { type Command, Option } from 'commander';
 import { search } from '@jmespath-community/jmespath';
 import { type Json, toAwsJson } from '../../../proto/aws/json.js';
@@ -7,13 +7,14 @@ import { UsageError } from '../input/values.js';
 import { readableText } from './readable.js';
 import { standardScreen } from './style.js';
 
-/** Formats of the AWS CLI, and `readable`, which is for people. */
+/** The formats of the AWS CLI, and `readable`, which is for people. */
 export const formats = ['json', 'yaml', 'text', 'table', 'readable', 'yaml-stream', 'off'] as const;
+/** An output format. */
 export type Format = (typeof formats)[number];
 
-/** How a command was asked to print. */
+/** The output options of a command. */
 export interface OutputOptions {
-  /** `formatOf` says what counts where it is not given. */
+  /** {@link formatOf} chooses the default. */
   readonly output?: Format;
   /** A JMESPath expression. */
   readonly query?: string;
@@ -26,7 +27,7 @@ export function addOutputOptions(command: Command): Command {
     .option('--query <expression>', 'a JMESPath expression that selects what to print');
 }
 
-/** The option --output. */
+/** Makes the option --output. */
 export function outputOption(): Option {
   const text =
     'how to print; AWS_DEFAULT_OUTPUT if not given, else readable on a terminal and json elsewhere';
@@ -34,9 +35,9 @@ export function outputOption(): Option {
 }
 
 /**
- * The format that counts: --output, else AWS_DEFAULT_OUTPUT as in the AWS CLI, else `readable` on a terminal and `json`
- * elsewhere.
- * @throws UsageError where the variable names no format
+ * Returns the output format: --output, or AWS_DEFAULT_OUTPUT like in the AWS CLI, or else `readable` on a terminal and
+ * `json` elsewhere.
+ * @throws UsageError if the variable has another value
  */
 export function formatOf({ output }: OutputOptions): Format {
   if (output !== undefined) return output;
@@ -58,9 +59,9 @@ export async function printResponse(
 }
 
 /**
- * Prints a response as asked for.
- * @param response with AWS's names
- * @param readable its text for people; made of the response if not given
+ * Prints a response in the chosen format.
+ * @param response the response with AWS's names
+ * @param readable makes its text for people; made of the response if not given
  * @throws UsageError for an expression that is not JMESPath
  */
 export async function print(
@@ -74,7 +75,7 @@ export async function print(
   process.stdout.write(isReadable ? readable() : await render(response, format, query));
 }
 
-/** A message with AWS's names, base64 for bytes and ISO 8601 for times. */
+/** Converts a message to AWS's names, with base64 for bytes and ISO 8601 for times. */
 export function toAwsNames(
   shape: MessageShape,
   message: Readonly<Record<string, unknown>>,
@@ -83,10 +84,10 @@ export function toAwsNames(
 }
 
 /**
- * The text of a response.
+ * Returns the text of a response.
  * @param query a JMESPath expression
- * @returns '' where there is nothing to print
- * @throws UsageError for an expression that is none
+ * @returns '' if there is nothing to print
+ * @throws UsageError for an expression that is not JMESPath
  */
 export async function render(
   response: Record<string, Json>,
@@ -118,13 +119,13 @@ const renderers: Readonly<Record<Format, (value: Json) => string | Promise<strin
   off: () => '',
 };
 
-// Loaded where it is asked for: a command has no time for it.
+// The library is loaded on demand, since it would slow down every command.
 async function yamlText(value: Json): Promise<string> {
   const { stringify } = await import('yaml');
   return stringify(value, { lineWidth: 0 });
 }
 
-/** A time as the AWS CLI prints it: `2027-01-31T12:00:00.123000+00:00`. @param seconds since 1970 */
+/** Formats a time like the AWS CLI: `2027-01-31T12:00:00.123000+00:00`. @param seconds epoch seconds */
 export function isoTime(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace('Z', '000+00:00');
 }
@@ -140,7 +141,7 @@ function scalarText(value: string | number | boolean | null): string {
   return String(value);
 }
 
-/** Scalars of an object on one line, tab-separated in the order of their names; each nested one on its own. */
+/** Puts the scalars of an object on one line, tab-separated in the order of their names, and nested values on others. */
 function textLines(value: Json, name: string | undefined): string[] {
   const line = (words: string[]) => `${(name === undefined ? words : [name, ...words]).join('\t')}\n`;
   if (isScalar(value)) return [line([scalarText(value)])];
@@ -157,7 +158,7 @@ function textLines(value: Json, name: string | undefined): string[] {
   ];
 }
 
-/** Rows between lines: a list of objects with a column for each name, an object as pairs. */
+/** Draws a table: a list of objects has a column for each name, an object a row for each member. */
 function tableText(value: Json): string {
   if (isScalar(value)) return `${scalarText(value)}\n`;
   if (Array.isArray(value)) {

@@ -1,4 +1,4 @@
-// Responses for people on a terminal: names beside values, lists of objects as tables where they fit.
+// Formats responses for people on a terminal: names beside values, and lists of objects as tables if they fit.
 import type { Json } from '../../../proto/aws/json.js';
 import { shown } from '../../../proto/text.js';
 import { type Cell, tableLines, tableWidth } from './columns.js';
@@ -6,7 +6,7 @@ import type { Screen, Style } from './style.js';
 
 const indent = '  ';
 
-/** Words that are set off, whatever member has them. */
+/** Words that are highlighted, in any member. */
 const wordStyles: ReadonlyMap<string, Style> = new Map([
   ['Enabled', 'green'],
   ['ALLOWED', 'green'],
@@ -23,23 +23,23 @@ const wordStyles: ReadonlyMap<string, Style> = new Map([
   ['FAILED', 'red'],
 ]);
 
-/** How a word such as `Enabled` is set off. */
+/** Returns the style of a word such as `Enabled`. @returns undefined if it is not highlighted */
 export function wordStyle(word: string): Style | undefined {
   return wordStyles.get(word);
 }
 
 /**
- * The text of a response. Control characters are escaped: descriptions and tags are what others wrote, and must not reach
- * the terminal as commands.
- * @param value with AWS's names
- * @returns lines with line feeds; '' where there is nothing to show
+ * Returns the text of a response. Control characters are escaped, because descriptions and tags come from others and must
+ * not control the terminal.
+ * @param value the response with AWS's names
+ * @returns lines that end with line feeds; '' if there is nothing to show
  */
 export function readableText(value: Json, screen: Screen): string {
   const lines = linesOf(unwrap(value), screen);
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
 
-/** Most responses are an object with one structure or list in it. */
+/** Returns the only structure or list in a response, since most responses contain just one. */
 function unwrap(value: Json): Json {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
   const [only, ...others] = Object.values(value);
@@ -80,7 +80,7 @@ function listLines(list: readonly Json[], screen: Screen): string[] {
   if (!list.every(isObject)) return list.flatMap((item) => linesOf(item, screen));
   const names = [...new Set(list.flatMap((item) => Object.keys(item)))];
   if (list.every((item) => Object.values(item).every(isInline))) {
-    // ARNs repeat what stands beside them: where there is no room they are left out.
+    // ARNs repeat the ID or name in the same row, so they are left out if there is no room.
     for (const columns of [names, names.filter((name) => !/Arn$/i.test(name))]) {
       const cells = list.map((item) => columns.map((name) => cellOf(item[name] ?? '')));
       if (columns.length > 0 && tableWidth(columns, cells) <= screen.width)
@@ -104,7 +104,7 @@ function isObject(value: Json): value is Record<string, Json> {
   return !isScalar(value) && !Array.isArray(value);
 }
 
-/** Whether a value has its place beside its name. */
+/** Whether a value is printed beside its name. */
 function isInline(value: Json): boolean {
   if (typeof value === 'string') return documentLines(value) === undefined;
   if (isObject(value)) return Object.keys(value).length === 0;
@@ -125,7 +125,7 @@ function scalarLines(value: Scalar, { paint }: Screen): string[] {
   return [style ? paint(style, text) : text];
 }
 
-/** Words with commas between, in as many lines as they need. */
+/** Joins words with commas, in as many lines as needed. */
 function wordLines(words: readonly Scalar[], width: number): string[] {
   const lines: string[] = [];
   words.map(scalarText).forEach((word, index) => {
@@ -145,7 +145,7 @@ function scalarText(value: Scalar): string {
   return shown(value, Infinity).replace(isoTime, '$1 $2 UTC');
 }
 
-/** A policy document in lines; undefined for text that is no JSON object. */
+/** Returns the lines of a policy document. @returns undefined for text that is not a JSON object */
 function documentLines(text: string): string[] | undefined {
   if (!/^\s*\{/.test(text)) return undefined;
   try {

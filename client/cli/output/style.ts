@@ -1,6 +1,6 @@
 // Colors and width of a terminal.
 
-/** Parameters of SGR (ECMA-48, section 8.3.117): on and off. */
+/** Parameters of SGR (ECMA-48, section 8.3.117) that switch a style on and off. */
 const codes = {
   bold: [1, 22],
   dim: [2, 22],
@@ -9,26 +9,27 @@ const codes = {
   yellow: [33, 39],
 } as const;
 
-/** A way to set off text. */
+/** A style of text. */
 export type Style = keyof typeof codes;
 
-/** Sets off text, or returns it as it is where colors are off. */
+/** Applies a style to text, or returns the text unchanged if colors are off. */
 export type Paint = (style: Style, text: string) => string;
 
-/** When colors are used, as the AWS CLI's --color names it. */
+/** When to use colors: the values of the AWS CLI's --color. */
 export const colorChoices = ['on', 'off', 'auto'] as const;
+/** When to use colors. */
 export type ColorChoice = (typeof colorChoices)[number];
 
 let choice: ColorChoice = 'auto';
 
-/** Sets when this process uses colors. */
+/** Sets when to use colors in this process. */
 export function chooseColors(chosen: ColorChoice): void {
   choice = chosen;
 }
 
 /**
- * The colors of a stream. With `auto` there are some on a terminal, unless NO_COLOR is set (https://no-color.org) or TERM is
- * `dumb`.
+ * Returns the styles for a stream. With `auto`, colors are used on a terminal unless NO_COLOR is set (https://no-color.org)
+ * or TERM is `dumb`.
  */
 export function paintFor(stream: NodeJS.WriteStream): Paint {
   const { NO_COLOR, TERM } = process.env;
@@ -41,16 +42,16 @@ function paint(style: Style, text: string): string {
   return text === '' ? '' : `\x1b[${on}m${text}\x1b[${off}m`;
 }
 
-/** How output looks: the columns of the terminal, and its colors. */
+/** The width of a terminal in columns, and its colors. */
 export interface Screen {
   readonly width: number;
   readonly paint: Paint;
 }
 
-/** Columns where the output is no terminal. */
+/** Columns if the output is not a terminal. */
 const usualWidth = 80;
 
-/** The screen that standard output is. */
+/** Returns the screen of standard output. */
 export function standardScreen(): Screen {
   return { width: process.stdout.columns || usualWidth, paint: paintFor(process.stdout) };
 }

@@ -4,6 +4,7 @@ import { shapeByName } from '../../../../proto/schema/descriptor.js';
 import { UsageError } from '../../input/values.js';
 import type { ListedKey } from './listed-keys.js';
 
+/** The values of the filter options. */
 export interface KeyFilters {
   readonly state?: string;
   readonly spec?: string;
@@ -16,7 +17,7 @@ export interface KeyFilters {
 
 const metadata = shapeByName.get('DescribeKey')!.response.byName.get('keyMetadata')!.message!.byName;
 
-/** Filters by a member of the metadata. */
+/** Filters that compare a member of the metadata. */
 const members = [
   ['state', 'keyState', 'only keys in this state'],
   ['spec', 'keySpec', 'only keys of this spec'],
@@ -43,8 +44,8 @@ export function addKeyFilters(command: Command): void {
 }
 
 /**
- * What a key must be to be listed.
- * @param now seconds since 1970
+ * Makes a test that is true for keys that pass all filters.
+ * @param now epoch seconds
  * @throws UsageError for a filter that cannot be read
  */
 export function keyFilter(filters: KeyFilters, now: number): (key: ListedKey) => boolean {
@@ -70,7 +71,7 @@ export function keyFilter(filters: KeyFilters, now: number): (key: ListedKey) =>
   return (key) => tests.every((passes) => passes(key));
 }
 
-/** `*` stands for any text, `?` for one character. */
+/** `*` matches any text, `?` one character. */
 function globPattern(glob: string): RegExp {
   const escaped = glob.replace(/^alias\//, '').replace(/[.+^${}()|[\]\\]/g, '\\$&');
   return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`);

@@ -1,12 +1,12 @@
-// How a person names a key: as the API does, or shorter.
+// Names of keys on the command line: those of the API, and shorter forms.
 import type { Client } from '../../../client.js';
 import { pagesOf } from '../../pages.js';
 import { UsageError } from '../../input/values.js';
 
-/** What is shown of a key's ID where there is little room, and is enough to name the key again. */
+/** Characters of a key ID that are shown if there is little room. They are enough to name the key in a command. */
 export const shortIdLength = 8;
 
-/** How --help describes such a name. */
+/** The description of such a name in --help. */
 export const keyNameText =
   'the key: ID or the beginning of one, ARN, alias ARN, or alias name with or without alias/';
 
@@ -14,10 +14,10 @@ const id = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$/;
 const beginningOfId = /^(mrk-)?[0-9a-f-]{4,36}$/;
 
 /**
- * Finds a key by what a person calls it.
+ * Finds a key by name.
  * @param name `alias/app`, `app`, an ARN, an ID, or at least four characters from the beginning of an ID
- * @returns a form that every operation takes which takes aliases
- * @throws UsageError where nothing, or more than one key, is called so
+ * @returns a key ID, an ARN or an alias name, for operations that accept aliases
+ * @throws UsageError if no key matches, or more than one
  */
 export async function findKey(client: Client, name: string): Promise<string> {
   if (/^(arn:|alias\/)/.test(name) || id.test(name)) return name;

@@ -1,4 +1,4 @@
-// Keys with what `keyhold ls` shows of them.
+// Reads the keys for `keyhold ls`.
 import type { Json } from '../../../../proto/aws/json.js';
 import type { KeyMetadata } from '../../../../proto/generated/messages.js';
 import { startProgress } from '../../../../proto/progress.js';
@@ -15,13 +15,13 @@ export interface ListedKey {
   readonly metadata: KeyMetadata | undefined;
   /** In alphabetical order. */
   readonly aliases: readonly string[];
-  /** Read only where they are asked for. */
+  /** Read only on request. */
   readonly tags: Readonly<Record<string, string>> | undefined;
-  /** Seconds since 1970. */
+  /** Epoch seconds. */
   readonly lastUse: number | undefined;
 }
 
-/** Reads all keys. @param withTags whether their tags are needed too: one more request for each key */
+/** Reads all keys. @param withTags whether to read their tags too, which takes another request for each key */
 export async function readKeys(client: Client, withTags: boolean): Promise<ListedKey[]> {
   const aliases = (await ifAllowed(readAliases(client))) ?? new Map<string, string[]>();
   const keyIds: string[] = [];
@@ -70,7 +70,7 @@ async function readKey(
 
 const metadataShape = shapeByName.get('DescribeKey')!.response.byName.get('keyMetadata')!.message!;
 
-/** The metadata with AWS's names, and Aliases, LastUsedDate and Tags beside them. */
+/** Returns the metadata with AWS's names, with Aliases, LastUsedDate and Tags added. */
 export function keyJson({ keyId, metadata, aliases, tags, lastUse }: ListedKey): Json {
   const json = toAwsNames(metadataShape, { ...(metadata ?? { keyId }) });
   json.Aliases = [...aliases];

@@ -1,4 +1,4 @@
-// keyhold ls: the keys at a glance.
+// keyhold ls: lists the keys in a table.
 import type { Command } from 'commander';
 import { shown } from '../../../../proto/text.js';
 import { type Cell, tableLines, tableWidth } from '../../output/columns.js';
@@ -53,12 +53,12 @@ function text(keys: readonly ListedKey[], total: number): string {
   return `${fittingLines(sorted, screen).join('\n')}\n`;
 }
 
-/** In the order of aliases, keys without one last. */
+/** The text to sort by: keys are in the order of their aliases, those without one last. */
 function nameOf({ aliases, keyId }: ListedKey): string {
   return aliases[0] ?? `~${keyId}`;
 }
 
-/** Shortens IDs, and then aliases, where the screen is narrow. */
+/** Shortens IDs, and then aliases, if the screen is narrow. */
 function fittingLines(keys: readonly ListedKey[], screen: Screen): string[] {
   const rowsWith = (idLength: number, aliasLength: number) =>
     keys.map((key) => row(key, idLength, aliasLength));

@@ -1,4 +1,4 @@
-// keyhold show: all that there is to know of one key.
+// keyhold show: everything about one key.
 import type { Command } from 'commander';
 import type { Json } from '../../../../proto/aws/json.js';
 import { type OperationName, shapeByName } from '../../../../proto/schema/descriptor.js';
@@ -21,7 +21,7 @@ export function addShowCommand(program: Command): void {
     .action((key: string, options: OutputOptions) =>
       withClient(async (client) => {
         const all = await readKey(client, key);
-        // A document is shown as one.
+        // As text, the policy is printed as a JSON document.
         const readable = all.Policy ? { ...all, Policy: JSON.stringify(all.Policy) } : all;
         await print(all, options, () => readableText(readable, standardScreen()));
       }, 'DescribeKey'),
@@ -55,7 +55,7 @@ async function readKey(client: Client, name: string): Promise<Record<string, Jso
     const value = values[index];
     if (value !== undefined) key[part] = value;
   });
-  // What stands here is not empty: the caller may not see it.
+  // These parts are not empty: the caller may not see them.
   if (Object.keys(denied).length > 0) key.NotShown = denied;
   return key;
 }
