@@ -269,7 +269,7 @@ void t.test('wrong arguments exit 2 and say what is wanted', (t) => {
     [['--until', '12'], /--until '12'/],
     [['--outcome', 'denied'], /--outcome 'denied': it must be 'success' or 'failure'/],
     [['--key', ''], /--key '': it must be not empty/],
-    [['--output', 'xml'], /Allowed choices are json, text/],
+    [['--output', 'xml'], /Allowed choices are json, readable, text/],
     [['--nonsense'], /unknown option '--nonsense'/],
     [['more'], /too many arguments/],
     [['--dir', join(directory, 'none')], /ENOENT/],
@@ -311,6 +311,6 @@ void t.test('a torn last line is left out, and a line that is no record is told'
   writeFileSync(join(directory, 'audit-99999999.jsonl'), 'Decrypt\n');
   const { status, stderr } = run('--event', 'Decrypt');
   t.equal(status, 1);
-  t.match(stderr, /audit-99999999\.jsonl line 1 is no record: see keyhold audit verify/);
+  t.match(stderr, /line 1 of audit-99999999\.jsonl is not a record: run keyhold audit verify/);
   t.end();
 });

@@ -113,7 +113,7 @@ void t.test('a missing token and a home that was not initialised are reported', 
   t.teardown(() => daemon.remove());
   const config = join(daemon.home, 'keyhold.yaml');
   const text = readFileSync(config, 'utf8');
-  writeFileSync(config, text.replace('tokenLabel: "keyhold"', 'tokenLabel: "other"'));
+  writeFileSync(config, text.replace(/tokenLabel: .*/, 'tokenLabel: other'));
   await t.rejects(daemon.start(), { message: /other.*keyhold/s }, 'names the tokens that are there');
   writeFileSync(config, text);
   rmSync(join(daemon.home, 'metadata'), { recursive: true });
