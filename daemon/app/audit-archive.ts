@@ -4,7 +4,10 @@ import { archivedEvent, type ArchivedFile } from '../audit/archive/archived-file
 import { homePaths } from '../files/home.js';
 import type { Journal } from './compose/journal.js';
 
-/** @returns what archives files whose records are all from before a time, in seconds since 1970 */
+/**
+ * Makes the function that archives those files of the audit log whose records are all older than a time.
+ * @returns takes the folder for archives, and the time in epoch seconds; throws ArchiveError, AuditError
+ */
 export function auditArchiver(home: string, { audit, sinks, event, owed }: Journal) {
   let isRunning = false;
   const log = {
@@ -27,7 +30,7 @@ export function auditArchiver(home: string, { audit, sinks, event, owed }: Journ
       );
     isRunning = true;
     try {
-      // A start looks in the log for events that the store still lists as pending.
+      // A start searches the log for events that the store lists as pending, so they must not be archived.
       await owed.flush();
       return await archiveFiles(log, directory, before);
     } finally {

@@ -1,4 +1,4 @@
-// What a backup of an open home holds, and how it is signed.
+// Gathers the content of a backup of an open home, and signs backups.
 import { BackupError } from '../backup/errors.js';
 import { readHomeContent, withTokenFiles } from '../backup/home-content.js';
 import type { BackupContent, Sign } from '../backup/write.js';
@@ -23,7 +23,7 @@ export interface BackupSource {
 }
 
 /**
- * Gathers the content of a backup. The records are those of one moment, and so is the token, if it is asked for.
+ * Gathers the content of a backup. The records, and the token if it is included, are of the same moment.
  * @throws BackupError, StoreError
  */
 export async function backupContent(source: BackupSource, withToken: boolean): Promise<BackupContent> {
@@ -58,7 +58,7 @@ export async function backupContent(source: BackupSource, withToken: boolean): P
   };
 }
 
-/** The configuration as it is in the home now, since that file is what the backup takes. */
+/** The configuration as it is in the home now, because the backup takes that file. @throws BackupError 'not-written' */
 function configOf(home: string): Config {
   try {
     return loadConfig(home);
@@ -68,7 +68,7 @@ function configOf(home: string): Config {
   }
 }
 
-/** Signs backups with the key of the audit log's checkpoints. */
+/** Makes the function that signs backups with the key of the audit log's checkpoints. */
 export function backupSigner(keyStore: KeyStore, instance: Instance): Sign {
   const key = internalObjectId(instance, 'audit-signing');
   return (message) => ecdsaSha256(keyStore, key, message);

@@ -1,17 +1,17 @@
-// Warnings about certificates and revocation lists that end soon, for health and log.
+// Warnings about certificates and revocation lists that expire soon, for health and log.
 import { X509Certificate } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { CertificateList } from '@peculiar/asn1-x509';
 import type { SyslogSettings } from '../audit/sinks/syslog-sink.js';
 import { pemBlocks, type TlsFiles } from './tls-files.js';
 
-/** Days ahead. */
+/** Days before the expiry of a certificate at which warnings begin. */
 const warningDays = 30;
-/** CRLs live for days: the warning comes when little of their time is left. */
+/** The same for revocation lists, which are valid only for days. */
 const crlWarningDays = 1;
 const day = 86_400_000;
 
-/** When something that the configuration names ends. */
+/** The expiry of a file that the configuration names. */
 export interface Expiry {
   /** The setting, such as `tls.certificate`. */
   readonly setting: string;
@@ -20,7 +20,7 @@ export interface Expiry {
   readonly warningDays: number;
 }
 
-/** The ends of the files that a configuration names. A file with several certificates ends with the first that does. */
+/** The expiries of the files that a configuration names. A file with several certificates expires with the first of them. */
 export function expiriesOf(tls: TlsFiles, sinks: ReadonlyMap<string, SyslogSettings>): Expiry[] {
   const authorities = tls.clientTrust?.authorities ?? [];
   const found = [
@@ -34,7 +34,7 @@ export function expiriesOf(tls: TlsFiles, sinks: ReadonlyMap<string, SyslogSetti
   return found.filter((expiry) => expiry !== undefined);
 }
 
-/** What health and log say. @param now epoch milliseconds */
+/** The warnings for health report and log. @param now epoch milliseconds */
 export function expiryWarnings(expiries: readonly Expiry[], now: number): string[] {
   return expiries
     .filter(({ notAfter, warningDays }) => notAfter - now < warningDays * day)
@@ -64,11 +64,11 @@ function derOf(pem: Buffer): Buffer[] {
   return pemBlocks(pem, 'CERTIFICATE', 'a certificate');
 }
 
-/** Says once a day, and in health at any time, what ends soon. */
+/** Warns once a day in the log, and at any time in the health report, about what expires soon. */
 export class ExpiryWatch {
   #expiries: readonly Expiry[] = [];
 
-  /** @param log is given each warning */
+  /** @param log called with each warning */
   constructor(
     expiries: readonly Expiry[],
     private readonly log: (warning: string) => void,
@@ -83,11 +83,12 @@ export class ExpiryWatch {
     this.#say();
   }
 
-  /** The ends of the files in use. */
+  /** The expiries of the files in use. */
   get expiries(): readonly Expiry[] {
     return this.#expiries;
   }
 
+  /** For the health report. */
   get warnings(): string[] {
     return expiryWarnings(this.#expiries, Date.now());
   }

@@ -1,4 +1,4 @@
-// Writes the client files (env, bin/keyhold) and what the daemon prints when it answers.
+// Writes the client files (env, bin/keyhold) and makes the texts that the daemon prints when it is ready.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { replaceFileSync } from '../files/replace-file.js';
@@ -11,9 +11,9 @@ export interface Endpoint {
   readonly host: string;
   readonly port: number;
   readonly region: string;
-  /** Without TLS, where it is configured. */
+  /** The listener without TLS, if configured. */
   readonly http?: { readonly host: string; readonly port: number } | undefined;
-  /** The CA that clients need, a path. */
+  /** Path of the CA certificate that clients need. */
   readonly ca: string;
 }
 
@@ -30,7 +30,7 @@ export function writeClientFiles({ home, socket, host, port, region, ca }: Endpo
     AWS_ENDPOINT_URL_STS: url,
     AWS_SHARED_CREDENTIALS_FILE: credentials,
     AWS_PROFILE: 'default',
-    // The SDK for JavaScript v2 finds the credentials file only where it may load a config file too.
+    // The SDK for JavaScript v2 reads the credentials file only if it may load a config file too.
     AWS_SDK_LOAD_CONFIG: '1',
     AWS_REGION: region,
     AWS_DEFAULT_REGION: region,
@@ -56,7 +56,7 @@ export function writeClientFiles({ home, socket, host, port, region, ca }: Endpo
   replaceFileSync(env, text);
 }
 
-/** Where systems keep the certificates that everybody trusts. */
+/** Where operating systems keep their trusted CA certificates. */
 const systemBundles = [
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/pki/tls/certs/ca-bundle.crt',
@@ -65,8 +65,9 @@ const systemBundles = [
 ];
 
 /**
- * Lines of the shell that trust Keyhold's CA beside what the shell trusted, such as the CA of a company's proxy. The AWS CLI
- * takes its bundle instead of its own list, so the system's goes in where the shell names none; Node adds its bundle.
+ * Shell lines that trust Keyhold's CA in addition to what the shell trusts already, such as the CA of a company's proxy.
+ * For the AWS CLI a bundle replaces the built-in list, so the system's bundle is included if the shell names none. Node
+ * adds a bundle to its built-in list.
  */
 function trustLines(folder: string, ca: string): string[] {
   const own = quote(join(folder, 'trust-'));
@@ -105,7 +106,7 @@ Keyhold answers. In another terminal:
 `;
 }
 
-/** The line that tells a program which started the daemon that it answers, and where. */
+/** The line for the program that started the daemon: the daemon is ready, at these addresses. */
 export function readyLine({ socket, host, port, http }: Endpoint): string {
   const plain = http ? ` http://${hostOf(http.host)}:${http.port}/` : '';
   return `ready unix:${socket} wss://${hostOf(host)}:${port}/${plain}`;
@@ -116,7 +117,7 @@ function hostOf(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-/** As a word of the shell. */
+/** Quotes a text as one word of the shell. */
 function quote(text: string): string {
   return /^[A-Za-z0-9_/.:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -3,10 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 
 /**
- * Turns off core dumps of this process and of those that it starts from now on: no memory belongs to a dump (core(5),
- * `coredump_filter`), which also holds for a handler that `kernel.core_pattern` pipes dumps to, and the limit of their size
+ * Turns off core dumps of this process and of those that it starts from now on: no memory goes into a dump (core(5),
+ * `coredump_filter`), which also applies to a handler that `kernel.core_pattern` pipes dumps to, and the limit of their size
  * is 0, soft and hard (getrlimit(2), RLIMIT_CORE).
- * @returns what could not be done, in words
+ * @returns a sentence if they could not be turned off
  */
 export function turnOffCoreDumps(): string | undefined {
   try {

@@ -31,16 +31,16 @@ const drainTimeout = 10_000;
 
 /** A daemon that serves requests. */
 export interface Daemon {
-  /** To be printed when signals are heeded: a line for a program, and what a person may want to do next. */
+  /** To be printed once signals are handled: a line for a program, and commands that a person may try next. */
   readonly ready: string;
   readonly welcome: string;
-  /** Counts what fails without anybody who handles it. */
+  /** Counts failures that nothing handled. */
   readonly unhandled: UnhandledFailures;
   /** Logs an exception that ends the daemon. */
   fatal(error: unknown): void;
-  /** Drains, and leaves everything durable. */
+  /** Finishes the requests in flight, makes everything durable, and closes everything. */
   stop(): Promise<void>;
-  /** Certificates, log level, clusters and sinks anew from the configuration. */
+  /** Reads certificates, log settings, clusters and sinks from the configuration again. @throws ConfigError */
   reload(): void;
 }
 
@@ -133,7 +133,7 @@ export async function start(home: string): Promise<Daemon> {
   });
   stores.start();
   sinks.apply(loaded.sinks);
-  // A client that signs in the second in which the daemon started would be taken for a replay.
+  // A request signed in the second in which the daemon started would be refused as a possible replay.
   await new Promise((done) => setTimeout(done, Math.max(0, authenticator.notBefore - Date.now())));
   const ca = inHome(home, config.tls.ca);
   const endpoint = { home, socket, host: clientHost(config), region: instance.region, ca };
@@ -206,7 +206,7 @@ export async function start(home: string): Promise<Daemon> {
   };
 }
 
-/** @throws what failed first, when all were tried */
+/** Runs all steps in order, even after a failure. @throws the first failure */
 async function inTurn(steps: readonly (() => unknown)[]): Promise<void> {
   const failures: unknown[] = [];
   for (const step of steps) {

@@ -7,7 +7,7 @@ import { ListenError } from '../transports/listener.js';
 
 const known = [ConfigError, HsmError, StoreError, AuditError, ListenError];
 
-/** Why the daemon ends, for an operator: a sentence where the error is a known one, else its stack. */
+/** Why the daemon ends, for an operator: a sentence if the error is a known one, else its stack. */
 export function failureText(error: unknown): string {
   const isKnown = known.some((each) => error instanceof each);
   const { message, stack } = error instanceof Error ? error : new Error(String(error));

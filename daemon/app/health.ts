@@ -10,11 +10,11 @@ export interface HealthParts {
   readonly audit: AuditLog;
   readonly sinks: Sinks;
   readonly keyring: Keyring;
-  /** Of the default token, at the start. */
+  /** The objects of the default token at the start. */
   readonly inspection: Inspection;
   /** What keeps requests from being served: the daemon is not healthy while there is any. */
   readonly problems: readonly string[];
-  /** Of parts that have no other place in the report. */
+  /** Warnings of all other parts. */
   readonly warnings: readonly string[];
 }
 
@@ -49,7 +49,7 @@ export function healthOf({
   });
 }
 
-/** Material of keys that their records do not name. */
+/** Warnings about key material that no record names. */
 function unclaimedWarnings(unclaimed: Inspection['unclaimed'], keyring: Keyring): string[] {
   const counts = new Map<string, number>();
   for (const { keyId } of unclaimed) counts.set(keyId, (counts.get(keyId) ?? 0) + 1);

@@ -5,23 +5,25 @@ import type { Config } from '../config/schema.js';
 
 type Limits = Config['limits'];
 
-/** LevelDB's tables (its limit is set so), the audit log, its sinks, libraries, and the listeners themselves. */
+/**
+ * Files of the daemon: LevelDB's tables, whose number is limited to fit, the audit log, its sinks, libraries, and listeners.
+ */
 const ownFiles = 320;
 /** Pipes and channels of a worker. */
 const filesPerWorker = 8;
-/** Fewest connections of a kind. */
+/** Minimum number of connections of each kind. */
 const fewest = 4;
 
-/** Limits that fit, and what was cut. */
+/** Limits that fit the limit of open files. */
 export interface Fitted {
   readonly limits: Limits;
-  /** What was cut, in words. */
+  /** A sentence about the limits that were reduced, if any. */
   readonly warnings: readonly string[];
 }
 
 /**
  * The limit of open files of this process, RLIMIT_NOFILE. Node raises the soft limit to the hard one when it starts.
- * @returns undefined where the kernel does not tell
+ * @returns undefined if it is unlimited or cannot be read
  */
 export function openFilesLimit(): number | undefined {
   try {
@@ -33,14 +35,14 @@ export function openFilesLimit(): number | undefined {
   }
 }
 
-/** @returns HSM workers of all key stores */
+/** The number of HSM workers of all key stores. */
 export function workersOf({ hsm, clusters }: Config): number {
   const tokens = [hsm, ...Object.values(clusters)];
   return tokens.reduce((sum, { workers }) => sum + (workers ?? Math.max(2, availableParallelism())), 0);
 }
 
 /**
- * Cuts the limits of connections so that the daemon's own files always have descriptors.
+ * Reduces the limits of connections so that the daemon's own files always have descriptors.
  * @param files limit of open files; undefined: there is none
  * @param workers HSM workers of all key stores
  */

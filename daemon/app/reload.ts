@@ -18,11 +18,11 @@ export interface Loaded {
   readonly config: Config;
   readonly tls: TlsFiles;
   readonly sinks: ReadonlyMap<string, SyslogSettings>;
-  /** When the certificates and lists among them end. */
+  /** Expiries of the certificates and revocation lists among them. */
   readonly expiries: readonly Expiry[];
 }
 
-/** Reads everything before anything is changed. @throws ConfigError */
+/** Reads and checks all files that a configuration names, before anything is changed. @throws ConfigError */
 export function load(home: string, config: Config): Loaded {
   const tls = readTlsFiles(home, config.tls);
   checkServerPair(home, config, tls);
@@ -56,19 +56,19 @@ function checkClientTrust({ authorities, revocationLists }: CertificateTrust): v
       throw new ConfigError(`'${setting}' cannot be used: ${reason}`);
     }
   };
-  // OpenSSL passes over an authority that it cannot read.
+  // OpenSSL silently skips an authority that it cannot parse.
   for (const der of authorities) check('tls.clientCa', () => new X509Certificate(der));
   for (const der of revocationLists)
     check('tls.crl', () => createSecureContext({ crl: toPem(der, 'X509 CRL') }));
 }
 
-/** What a reload acts on. */
+/** What a reload changes, and where it is recorded. */
 export interface ReloadTarget {
   /** Whether an event can be recorded now. */
   readonly canRecord: () => boolean;
-  /** Takes up what a reload can change. @throws Error where it cannot be used; nothing is changed then */
+  /** Applies what a reload can change. @throws Error if it cannot be used; nothing is changed then */
   readonly apply: (loaded: Loaded) => void;
-  /** Records an event of the daemon's own. */
+  /** Records the reload, or its failure, in the audit log. */
   readonly record: (data: object, error?: { code: string; message: string }) => void;
 }
 
@@ -84,7 +84,10 @@ export class Reloader {
     this.#current = atStart;
   }
 
-  /** @throws ConfigError, and what `apply` throws, after it was recorded; everything stays as it was then */
+  /**
+   * Reads the configuration again and applies it. A failure is recorded, and leaves everything as it was.
+   * @throws ConfigError, and what `apply` throws
+   */
   reload(): void {
     if (!this.target.canRecord())
       throw new ConfigError('the audit log cannot be written, and nothing is done unrecorded.');
@@ -103,7 +106,7 @@ export class Reloader {
   }
 }
 
-/** The settings that name files whose content is another one than before. */
+/** The settings that name files whose content has changed. */
 function changedFiles(before: Loaded, after: Loaded): string[] {
   const [old, now] = [filesOf(before), filesOf(after)];
   return [...now.keys()].filter((name) => !isDeepStrictEqual(old.get(name), now.get(name)));

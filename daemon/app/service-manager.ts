@@ -1,5 +1,5 @@
-// What systemd is told of the daemon (sd_notify(3)): that it answers, and that it still does. Node.js has no datagram sockets
-// of the unix domain, so systemd-notify(1) sends it; the unit has NotifyAccess=all (docs/decisions/code/service-manager.md).
+// Notifies systemd that the daemon is ready, and that it is still healthy (sd_notify(3)). Node.js has no unix datagram
+// sockets, so systemd-notify(1) sends the messages; the unit has NotifyAccess=all (docs/decisions/code/service-manager.md).
 import { execFile } from 'node:child_process';
 import { z } from 'zod';
 import type { Logger } from '../observability/log.js';
@@ -15,10 +15,10 @@ const environment = z.object({
 });
 
 /**
- * Tells systemd that the daemon answers, and then three times in each interval of the watchdog that it is healthy. While it is
- * not, or the event loop stands still, nothing is sent, and systemd restarts the daemon when the interval ends. Does nothing
- * where systemd does not wait for it.
- * @param isHealthy of the daemon, now
+ * Notifies systemd that the daemon is ready, and then, three times in each watchdog interval, that it is healthy. While
+ * it is not healthy, or the event loop is blocked, nothing is sent, and systemd restarts the daemon at the end of the
+ * interval. Without systemd nothing happens.
+ * @param isHealthy returns whether the daemon is healthy
  */
 export function tellServiceManager(isHealthy: () => boolean, log: Pick<Logger, 'warn'>): void {
   const parsed = environment.safeParse(process.env);

@@ -1,4 +1,4 @@
-// What the configuration's part `audit.sinks` says, with the files that it names read.
+// Settings of the audit sinks: the configuration's `audit.sinks`, with the files that it names.
 import { createSecureContext } from 'node:tls';
 import { Sinks } from '../audit/sinks/sinks.js';
 import type { SyslogSettings } from '../audit/sinks/syslog-sink.js';
@@ -8,7 +8,7 @@ import type { Logger } from '../observability/log.js';
 import { readNamed } from './tls-files.js';
 import { homePaths } from '../files/home.js';
 
-/** @throws ConfigError that names the file or the sink */
+/** Reads the settings of the sinks, by name. @throws ConfigError that names the file or the sink */
 export function readSinks(home: string, sinks: Config['audit']['sinks']): Map<string, SyslogSettings> {
   const read = (name: string | undefined) => (name === undefined ? undefined : readNamed(home, name));
   const settings = new Map<string, SyslogSettings>();
@@ -28,7 +28,7 @@ export function readSinks(home: string, sinks: Config['audit']['sinks']): Map<st
   return settings;
 }
 
-/** The sinks, none of which runs yet. */
+/** Makes the sinks; none runs yet. @param durable returns the sequence number of the newest durable record */
 export function makeSinks(home: string, durable: () => number, log: Logger): Sinks {
   return new Sinks({
     directory: homePaths(home).audit,

@@ -8,7 +8,7 @@ import type { ResponseOf } from '../pipeline/operation.js';
 import type { Expiry } from './certificate-expiry.js';
 import { version } from './version.js';
 
-/** Acts that an answer names. */
+/** Maximum number of scheduled actions in an answer. */
 const shownActs = 10;
 
 /** What the answer is put together from. */
@@ -18,7 +18,7 @@ export interface StatusParts {
   readonly profile: string;
   /** Epoch milliseconds. */
   readonly startedAt: number;
-  /** The ends of certificates and revocation lists. */
+  /** Expiries of certificates and revocation lists. */
   readonly expiries: readonly Expiry[];
   readonly stores: KeyStores;
   readonly audit: AuditLog;
@@ -68,7 +68,7 @@ export function statusOf(parts: StatusParts): ResponseOf<'GetStatus'> {
   };
 }
 
-/** What is planned for a key. */
+/** The scheduled actions of a key. */
 function actsOf({ record }: Key): DueAct[] {
   const { keyId, deletion, rotation, enabled } = record;
   const dates = {

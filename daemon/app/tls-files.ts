@@ -13,7 +13,7 @@ export interface TlsFiles {
   readonly clientTrust: CertificateTrust | undefined;
 }
 
-/** @throws ConfigError that names the file */
+/** Reads the files of `tls`. @throws ConfigError that names the file */
 export function readTlsFiles(home: string, tls: Config['tls']): TlsFiles {
   const read = (name: string) => readNamed(home, name);
   const { clientCa, crl, mapping } = tls;
@@ -31,7 +31,7 @@ export function readTlsFiles(home: string, tls: Config['tls']): TlsFiles {
   };
 }
 
-/** A file that the configuration names. @throws ConfigError that names it */
+/** Reads a file that the configuration names. @throws ConfigError that names it */
 export function readNamed(home: string, name: string): Buffer {
   const path = inHome(home, name);
   try {
@@ -41,7 +41,12 @@ export function readNamed(home: string, name: string): Buffer {
   }
 }
 
-/** DER of the PEM blocks of a file. @throws ConfigError where there is none */
+/**
+ * The PEM blocks of a file, as DER.
+ * @param label of the blocks, such as `CERTIFICATE`
+ * @param path of the file, for the message
+ * @throws ConfigError if there is none
+ */
 export function pemBlocks(text: Buffer, label: string, path: string): Buffer[] {
   const block = new RegExp(`-----BEGIN ${label}-----([A-Za-z0-9+/=\\s]+)-----END ${label}-----`, 'g');
   const blocks = [...text.toString().matchAll(block)].map(([, body = '']) => Buffer.from(body, 'base64'));

@@ -1,4 +1,4 @@
-// Backups of a running daemon: one at a time is made, and the last one is kept in the home for those who fetch it.
+// Backups of a running daemon. One is made at a time, and the last one stays in the home until another replaces it.
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,8 +17,8 @@ export class Backups implements Promised {
   #isMaking = false;
 
   /**
-   * @param folder made where it does not exist
-   * @param content called for each backup
+   * @param folder made if it does not exist
+   * @param content gathers the content of a backup; called for each
    */
   constructor(
     private readonly folder: string,
@@ -26,7 +26,7 @@ export class Backups implements Promised {
     private readonly sign: Sign,
   ) {}
 
-  /** Makes a backup; the one before is removed when it is there. @throws BackupError, HsmError */
+  /** Makes a backup, and then removes the one before. @throws BackupError, HsmError */
   async create(withToken: boolean): Promise<MadeBackup> {
     if (this.#isMaking)
       throw new BackupError('in-progress', 'Another backup is being made: try again when it is done.');
@@ -44,7 +44,7 @@ export class Backups implements Promised {
     }
   }
 
-  /** A part of the last backup. @param part from 0 @throws BackupError 'no-such-backup' */
+  /** Reads a part of the last backup. @param part from 0 @throws BackupError 'no-such-backup' */
   async read(backupId: string, part: number): Promise<Buffer> {
     let file: FileHandle;
     try {
@@ -70,7 +70,7 @@ export class Backups implements Promised {
     return join(this.folder, backupId + suffix);
   }
 
-  /** With them what a crash left half written. */
+  /** Removes all other backups, and what a crash left half-written. */
   async #removeOthers(backupId: string): Promise<void> {
     for (const name of await readdir(this.folder))
       if (name !== backupId + suffix) await rm(join(this.folder, name), { force: true });

@@ -1,5 +1,6 @@
 // Reads exact numbers of bytes from a stream of chunks, which is never in memory as a whole.
 
+/** Reads from a stream of chunks. */
 export class ByteReader {
   readonly #chunks: AsyncIterator<Buffer>;
   #rest: Buffer = Buffer.alloc(0);
@@ -8,7 +9,7 @@ export class ByteReader {
     this.#chunks = chunks[Symbol.asyncIterator]();
   }
 
-  /** The next bytes. @returns undefined at the end @throws RangeError where the stream ends within them */
+  /** The next bytes. @returns undefined at the end @throws RangeError if the stream ends within them */
   async exactly(length: number): Promise<Buffer | undefined> {
     const parts: Buffer[] = [];
     let missing = length;

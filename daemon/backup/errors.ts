@@ -1,13 +1,14 @@
+/** Why a backup cannot be made, read or restored. */
 export type BackupErrorCode =
-  /** The file is no backup, is not whole, or was changed. */
+  /** The file is not a backup, is incomplete, or was changed. */
   | 'not-authentic'
-  /** A later Keyhold made it. */
+  /** A newer Keyhold made it. */
   | 'newer'
   /** Another backup is being made. */
   | 'in-progress'
   /** There is no such backup, or no such part of it. */
   | 'no-such-backup'
-  /** A token that is no folder of files, or that changes all the time. */
+  /** The token is not a folder of files, or changes all the time. */
   | 'no-token'
   /** The file system refused it. */
   | 'not-written';

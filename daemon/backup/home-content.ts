@@ -1,4 +1,4 @@
-// Which files of a home a backup takes: none that holds a secret in the clear.
+// Selects the files of a home for a backup: none that holds a secret in the clear.
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join, normalize, relative } from 'node:path';
 import { inHome, loadProfile } from '../config/load.js';
@@ -8,16 +8,16 @@ import { BackupError } from './errors.js';
 import type { Elsewhere } from './manifest.js';
 import type { HomeFile } from './write.js';
 
-/** Files of a home, and what it needs beside them. */
+/** Files of a home, and what the home needs besides them. */
 export interface HomeContent {
   readonly files: readonly HomeFile[];
   readonly elsewhere: readonly Elsewhere[];
 }
 
 /**
- * Reads the configuration, profiles of the operator's own, certificates and the audit log's public key. A file with a private
- * key, the PIN and the root's credentials are left out, and named.
- * @throws what the file system says
+ * Reads the configuration, the operator's own profiles, certificates and the audit log's public key. Files with a private
+ * key, the PIN and the root's credentials are left out, and listed.
+ * @throws errors of the file system
  */
 export async function readHomeContent(home: string, config: Config): Promise<HomeContent> {
   const files: HomeFile[] = [];
@@ -38,7 +38,7 @@ export async function readHomeContent(home: string, config: Config): Promise<Hom
   return { files, elsewhere };
 }
 
-/** What the configuration names, with what it is. */
+/** The files that the configuration names, with descriptions. */
 function namedFiles({ hsm, clusters, tls, audit }: Config): (readonly [what: string, path: string])[] {
   const profiles = [hsm, ...Object.values(clusters)].map(({ profile }) => profile);
   const named: (readonly [string, string | undefined])[] = [
@@ -80,19 +80,19 @@ function placeOfPin(home: string, { file, env, command }: PinSource): string {
   return env === undefined ? (command?.[0] ?? '') : `$${env}`;
 }
 
-/** @returns undefined where the path leads out of the home */
+/** A path relative to the home. @returns undefined if it leads out of the home */
 function placeInHome(home: string, path: string): string | undefined {
   const place = normalize(relative(home, inHome(home, path)));
   return place.startsWith('..') || isAbsolute(place) ? undefined : place;
 }
 
-/** Copies of a token's files that are taken, until two in turn are the same. */
+/** Attempts to read a token's files while none of them changes. */
 const tries = 10;
 
 /**
- * Reads the files of SoftHSM2's token, and then what must be of the same moment. The files are encrypted under the PIN.
- * @param then called with the files read, and called again where they have changed meanwhile
- * @throws BackupError 'no-token' where the token is no SoftHSM2's in the home, or changes all the time
+ * Reads the files of a SoftHSM2 token, and a value of the same moment. The files are encrypted under the PIN.
+ * @param then returns the value; called after the files were read, and again if they have changed meanwhile
+ * @throws BackupError 'no-token' if it is not a SoftHSM2 token in the home, or changes all the time
  */
 export async function withTokenFiles<T>(
   home: string,
@@ -119,7 +119,7 @@ export async function withTokenFiles<T>(
   );
 }
 
-/** Size and time of change of each file, by its path in the folder. */
+/** Inode, size and modification time of each file, by path. */
 async function fingerprintOf(folder: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {

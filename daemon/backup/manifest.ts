@@ -1,4 +1,4 @@
-// What a backup says of itself, and how its signature is checked without an HSM.
+// The manifest of a backup, and the check of its signature, which needs no HSM.
 import { createHash, type KeyObject, verify } from 'node:crypto';
 import { z } from 'zod';
 import { BackupError } from './errors.js';
@@ -45,13 +45,14 @@ const manifestSchema = z.strictObject({
   }),
   /** The newest durable record of the audit log. */
   audit: head,
-  /** What the home needs beside what is in the backup. */
+  /** What the home needs besides the backup. */
   elsewhere: z.array(elsewhere),
   entries: z.array(z.strictObject({ name: path, size: z.int().nonnegative(), sha256 })),
 });
 
-/** What a backup holds: its entries in their order, with size and SHA-256. */
+/** The manifest: facts about the home, and the backup's entries in their order, with size and SHA-256. */
 export type Manifest = z.output<typeof manifestSchema>;
+/** Something that the home needs and the backup does not contain. */
 export type Elsewhere = z.output<typeof elsewhere>;
 
 const anyFormat = z.looseObject({ format: z.int() });
@@ -82,14 +83,14 @@ export function parseManifest(bytes: Buffer): Manifest {
 const domain = Buffer.from('keyhold backup v1\0', 'latin1');
 
 /**
- * What the audit log's key signs: the 17 bytes `keyhold backup v1` and NUL, which no other message that it signs begins with,
- * and the SHA-256 of the manifest, 32 bytes.
+ * The message that the audit log's key signs: the 17 bytes `keyhold backup v1`, a NUL, and the SHA-256 of the manifest, 32
+ * bytes. No other message that this key signs begins like that.
  */
 export function manifestMessage(manifest: Buffer): Buffer {
   return Buffer.concat([domain, createHash('sha256').update(manifest).digest()]);
 }
 
-/** Whether a manifest was signed. @param publicKey of the audit log, ECDSA P-256 @param signature DER */
+/** Whether the signature of a manifest is valid. @param publicKey of the audit log, ECDSA P-256 @param signature DER */
 export function isSigned(manifest: Buffer, signature: Buffer, publicKey: KeyObject): boolean {
   return verify('sha256', manifestMessage(manifest), publicKey, signature);
 }

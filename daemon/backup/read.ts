@@ -1,4 +1,4 @@
-// Reads backups: first the whole file to verify it, then, where it is to be restored, once more entry by entry.
+// Reads backups: first the whole file, to verify it; then, for a restore, once more, entry by entry.
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -12,7 +12,7 @@ import { readTar, type TarEntry } from './tar.js';
 export const includedKeyName = `${entryNames.home}audit-public-key.pem`;
 
 const blockLength = 256 * 1024;
-/** Entries that are kept in memory while nothing vouches for them yet. */
+/** Maximum bytes of an entry that is kept in memory before it is verified. */
 const longestKept = 64 * 1024 * 1024;
 
 /** A verified backup. */
@@ -20,15 +20,15 @@ export class OpenedBackup {
   private constructor(
     private readonly handle: FileHandle,
     readonly manifest: Manifest,
-    /** The key that it is signed with. */
+    /** The public key that its signature was verified with. */
     readonly publicKey: KeyObject,
   ) {}
 
   /**
-   * Opens a backup and reads all of it: each entry must be as its manifest says, and the manifest must be signed.
-   * @param publicKey of the audit log that it belongs to; undefined: the one inside, which proves only that it is whole
-   * @param onProgress bytes that were read, and in all
-   * @throws BackupError 'not-authentic', 'newer'; what the file system says
+   * Opens a backup and verifies all of it: each entry must match the manifest, and the manifest must be signed.
+   * @param publicKey of the audit log that it belongs to; undefined: the key inside, which proves only that it is complete
+   * @param onProgress called with the bytes that were read, and with the size of the file
+   * @throws BackupError 'not-authentic', 'newer'; errors of the file system
    */
   static async open(
     path: string,
@@ -79,7 +79,7 @@ export class OpenedBackup {
 
   /**
    * Reads the entries again, without manifest and signature.
-   * @throws BackupError 'not-authentic' where the file has changed since it was verified: what was read of the entry is not to be used
+   * @throws BackupError 'not-authentic' if the file has changed since it was verified: discard what was read of that entry
    */
   async extract(visit: (entry: TarEntry, body: AsyncIterable<Buffer>) => Promise<void>): Promise<void> {
     const expected = new Map(this.manifest.entries.map((entry) => [entry.name, entry.sha256]));
@@ -104,6 +104,7 @@ export class OpenedBackup {
     );
   }
 
+  /** Closes the file. */
   close(): Promise<void> {
     return this.handle.close();
   }
@@ -147,7 +148,7 @@ function keyIn(path: string, pem: Buffer | undefined): KeyObject {
   try {
     if (pem) return createPublicKey(pem);
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw notAuthentic(path, 'it holds no public key of an audit log');
 }

@@ -5,10 +5,10 @@ import { ByteReader } from './byte-reader.js';
 import { BackupError } from './errors.js';
 
 const lengthBytes = 4;
-/** Of a key or value; no record is near it. */
+/** Maximum bytes of a key or value; no record comes near it. */
 const longest = 64 * 1024 * 1024;
 
-/** Bytes of the encoding. */
+/** Size of the encoding in bytes. */
 export function sizeOfRecords(entries: readonly Entry[]): number {
   return entries.reduce(
     (sum, { key, value }) => sum + 2 * lengthBytes + Buffer.byteLength(key) + value.length,
@@ -16,7 +16,7 @@ export function sizeOfRecords(entries: readonly Entry[]): number {
   );
 }
 
-/** The encoding, value by value. */
+/** Encodes stored values, one at a time. */
 export function* encodeRecords(entries: Iterable<Entry>): Generator<Buffer, void> {
   for (const { key, value } of entries) {
     const name = Buffer.from(key);
@@ -24,7 +24,7 @@ export function* encodeRecords(entries: Iterable<Entry>): Generator<Buffer, void
   }
 }
 
-/** @throws BackupError 'not-authentic' where the bytes are no such encoding */
+/** Decodes stored values, one at a time. @throws BackupError 'not-authentic' if the bytes are malformed */
 export async function* decodeRecords(chunks: AsyncIterable<Buffer>): AsyncGenerator<Entry, void> {
   const reader = new ByteReader(chunks);
   for (;;) {

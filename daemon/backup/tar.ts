@@ -17,7 +17,8 @@ export interface TarEntry {
 
 /**
  * The header before a file's bytes. Its mode is 0600, and it names no user.
- * @throws RangeError where the name is longer than the format takes
+ * @param seconds modification time, epoch seconds
+ * @throws RangeError if the name is too long for the format
  */
 export function tarHeader({ name, size }: TarEntry, seconds: number): Buffer {
   const header = Buffer.alloc(blockLength);
@@ -41,8 +42,8 @@ export function tarPadding(size: number): Buffer {
 
 /**
  * Reads an archive, file by file.
- * @param body the bytes of the file; what is not read of them is skipped
- * @throws RangeError where it is no such archive, or not whole
+ * @param visit called with each file and its bytes; those that it does not read are skipped
+ * @throws RangeError if the archive is malformed or incomplete
  */
 export async function readTar(
   chunks: AsyncIterable<Buffer>,
@@ -97,7 +98,7 @@ function paddingOf(size: number): number {
   return (blockLength - (size % blockLength)) % blockLength;
 }
 
-/** A name in its two fields, which a slash separates. */
+/** Splits a name at a slash into the fields prefix and name. */
 function splitName(name: string): [prefix: string, rest: string] {
   if (Buffer.byteLength(name) <= nameLength) return ['', name];
   for (let at = name.indexOf('/'); at >= 0; at = name.indexOf('/', at + 1)) {

@@ -1,4 +1,5 @@
-// Writes a backup: a tar archive, compressed with gzip, whose last two entries are its manifest and the signature of that.
+// Writes a backup: a tar archive, compressed with gzip, whose last two entries are its manifest and the manifest's
+// signature.
 import { createHash } from 'node:crypto';
 import { pipeline, Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
@@ -11,7 +12,7 @@ import { tarEnd, tarHeader, tarPadding } from './tar.js';
 
 /** A file of the home. */
 export interface HomeFile {
-  /** In the home. */
+  /** Relative to the home. */
   readonly path: string;
   readonly bytes: Buffer;
 }
@@ -27,12 +28,12 @@ export interface BackupContent {
 /** Signs with the audit log's key, ECDSA P-256 over SHA-256, DER. */
 export type Sign = (message: Buffer) => Promise<Buffer>;
 
-/** Bytes that are compressed at once: many records are smaller than a call is worth. */
+/** Bytes that are compressed at once: most records are too small for a call of their own. */
 const gathered = 64 * 1024;
 
 /**
  * Writes a backup. The file appears under its name complete and on stable storage, mode 0600, or not at all.
- * @param path nothing may be there
+ * @param path of the new file, which must not exist
  * @returns its size in bytes and its SHA-256, lower-case hex
  * @throws BackupError 'not-written', HsmError
  */
@@ -113,7 +114,7 @@ const advice: Readonly<Record<string, string>> = {
   EROFS: 'its file system is read-only',
 };
 
-/** @returns undefined where it is no error of a file system */
+/** The error of a failed write. @returns undefined if it is not an error of a file system */
 function notWritten(path: string, error: unknown): BackupError | undefined {
   const { code } = error as NodeJS.ErrnoException;
   if (!code || !(error instanceof Error) || !('syscall' in error)) return undefined;

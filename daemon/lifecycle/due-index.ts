@@ -29,12 +29,12 @@ export class DueTimes {
     this.#earliest = Math.min(this.#earliest, at);
   }
 
-  /** How many there are. */
+  /** Number of due times. */
   get count(): number {
     return this.#times.size;
   }
 
-  /** The first of them; undefined: there is none. */
+  /** The earliest due time; undefined if there is none. */
   get first(): number | undefined {
     let first = Infinity;
     for (const at of this.#times.values()) first = Math.min(first, at);
@@ -54,7 +54,9 @@ export class DueTimes {
   }
 }
 
-/** Start times of periods by name, in epoch seconds. A period that starts in the future was set by a clock that was ahead. */
+/**
+ * Start times of periods by name, in epoch seconds. A period that starts in the future was set by a clock that was ahead.
+ */
 class PlannedTimes {
   readonly #times = new Map<string, number>();
   /** No period starts later than this. */
@@ -76,7 +78,7 @@ class PlannedTimes {
   }
 }
 
-/** Whether a key's record has it enabled, regardless of the time and of the material in the token. */
+/** Whether a key is enabled in its record, regardless of the time and of the material in the token. */
 function isEnabled({ record }: Key): boolean {
   return record.enabled && !record.deletion;
 }
@@ -95,7 +97,9 @@ export class DueIndex {
   readonly expiries = new DueTimes();
   /** Expiries of wrapping key pairs, by the names of their records. */
   readonly wrappingKeys = new DueTimes();
-  /** Objects to destroy, by CKA_ID in hex. The code that committed the intent destroys them; this retries after a failure. */
+  /**
+   * Objects to destroy, by CKA_ID in hex. The code that committed the intent destroys them; this retries after a failure.
+   */
   readonly destructions = new DueTimes();
 
   constructor(keyring: Keyring) {

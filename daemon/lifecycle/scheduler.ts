@@ -62,7 +62,7 @@ export class Scheduler {
     await this.clock.heartbeat();
   }
 
-  /** What becomes due, for metrics. */
+  /** The due dates, for metrics. */
   get due(): Pick<DueIndex, 'deletions' | 'rotations' | 'expiries'> {
     return this.#agenda;
   }

@@ -1,6 +1,6 @@
 // Decides whether the wall clock can be trusted for irreversible actions: deletions of keys, of expired key material and of
-// wrapping keys. A clock that was stepped ahead makes every period look over. So after a step, and after a time in which the
-// daemon did not watch the clock, nothing is destroyed until the daemon has run long enough for people to notice.
+// wrapping keys. With a clock that was stepped ahead, every period seems to be over. So after a step, and after a time in
+// which the daemon did not watch the clock, nothing is destroyed until the daemon has run long enough for people to notice.
 import { z } from 'zod';
 import type { Records } from '../store/records/records.js';
 

@@ -1,5 +1,5 @@
-// Audit events in CloudTrail's shape (event version 1.11), put together from parts that are made once for each
-// connection and key: one JSON.stringify of the whole event costs a third of the service's throughput.
+// Audit events in CloudTrail's shape (event version 1.11), assembled from JSON that is made once for each connection and
+// key: JSON.stringify of whole events would cost a third of the service's throughput.
 import { randomUUID } from 'node:crypto';
 import type { Service } from '../../proto/schema/descriptor.js';
 import { eventTime, fitting, type ServiceEvent, withoutBraces } from '../audit/event.js';
@@ -7,7 +7,7 @@ import type { FailureSummary } from '../identity/failed-authentications.js';
 import { type AuditedOperation, requestParameters, shownResponse } from './audit-shape.js';
 import type { RequestContext } from './request-context.js';
 
-/** What wrote an event, as CloudTrail names services; Keyhold's own operations are no service of Amazon's. */
+/** Sources of events, as CloudTrail names services. Keyhold's own operations belong to no service of Amazon. */
 const eventSources: Readonly<Record<Service, string>> = {
   kms: 'kms.amazonaws.com',
   sts: 'sts.amazonaws.com',
@@ -19,7 +19,7 @@ export interface Event extends ServiceEvent {
   readonly requestId: string;
 }
 
-/** What events need of a key. */
+/** The part of a key that events show. */
 interface AuditedKey {
   readonly arn: string;
 }
@@ -28,7 +28,7 @@ interface AuditedKey {
 export interface EventFacts {
   readonly operation: AuditedOperation;
   readonly request: Readonly<Record<string, unknown>>;
-  /** Those that the request is about; the resource of each is made once. */
+  /** The keys that the request is about. The JSON of each is cached. */
   readonly keys: readonly AuditedKey[];
   readonly keyMaterialId?: string | undefined;
   readonly sourceKeyMaterialId?: string | undefined;
@@ -53,7 +53,7 @@ export function makeEvent(origin: RequestContext, facts: EventFacts): Event {
   return { eventId, requestId, members: fitting(members) };
 }
 
-/** A change of one key shows its ARN also where the operation returns nothing, as CloudTrail does since December 2022. */
+/** A change of a key shows its ARN even if the operation returns nothing, as CloudTrail has done since December 2022. */
 function responseElements({ operation, response, keys }: EventFacts): string {
   if (!response) return 'null';
   const shown = operation.auditedResponse?.(response);
@@ -74,7 +74,7 @@ function additionalEventData({ keyMaterialId, sourceKeyMaterialId, grantId }: Ev
   return grantId === undefined ? '' : `,"additionalEventData":{"grantId":"${grantId}"}`;
 }
 
-/** An event about those who tried to get in, and did not. */
+/** Makes the event of failed authentications from one source. */
 export function makeFailureEvent(account: string, region: string, summary: FailureSummary): ServiceEvent {
   const eventId = randomUUID();
   const { source, count, first, last, codes, accessKeyIds } = summary;
@@ -99,29 +99,29 @@ export function makeFailureEvent(account: string, region: string, summary: Failu
   return { eventId, members: fitting(withoutBraces(members)) };
 }
 
-/** What is told of a request or a connection. */
+/** An opened connection or a refused request, for its record. */
 export interface Noted {
   readonly eventName: 'OpenConnection' | 'RefuseRequest';
   /** Why it was refused. */
   readonly errorCode?: string;
   readonly requestId?: string;
-  /** Of the operation that was asked for, if there is such an operation. */
+  /** Name of the requested operation, if there is such an operation. */
   readonly operation?: string | undefined;
 }
 
-/** What one record tells. */
+/** The content of one record. */
 export interface NotedSummary extends Noted {
   readonly count: number;
   /** Epoch milliseconds of the first and of the last. */
   readonly first: number;
   readonly last: number;
-  /** Of the first few. */
+  /** IDs of the first few requests. */
   readonly requestIds: readonly string[];
   /** Counts by operation. */
   readonly operations: Readonly<Record<string, number>>;
 }
 
-/** An event about connections that were opened, or requests that ended before an operation: one, or many that are counted. */
+/** Makes the event of opened connections, or of requests that were refused before their operation: one, or a count. */
 export function makeNotedEvent(
   account: string,
   region: string,

@@ -12,7 +12,7 @@ type Message = Readonly<Record<string, unknown>>;
 const symmetric = 'SYMMETRIC_DEFAULT';
 const wholePolicy = { policyName: 'default' };
 
-/** What events need of an operation. */
+/** The properties of an operation that its events depend on. */
 export interface AuditedOperation {
   readonly name: string;
   readonly service: Service;
@@ -23,7 +23,7 @@ export interface AuditedOperation {
   auditedResponse?(response: object): object | undefined;
 }
 
-/** What a request means that leaves a field out, by operation, where CloudTrail shows it. */
+/** The defaults that CloudTrail shows for omitted fields, by operation. */
 const defaults: Readonly<Record<string, Message>> = {
   CreateKey: {
     description: '',
@@ -50,7 +50,7 @@ interface AuditedField {
   readonly start: string;
   /** Undefined: its value is written as it is. */
   readonly shape: FieldShape | undefined;
-  /** As JSON, where a request leaves it out. */
+  /** The value as JSON for a request that omits it. */
   readonly fallback: string | undefined;
 }
 
@@ -69,12 +69,12 @@ export function requestParameters(operation: AuditedOperation, request: Message)
   return members === '' ? 'null' : `{${members}}`;
 }
 
-/** A message of a response as CloudTrail spells it. @param name of the operation */
+/** A response as CloudTrail spells it. @param name of the operation */
 export function shownResponse(name: string, response: object): Message {
   return shownMessage(shapeByName.get(name)?.response, response as Message);
 }
 
-/** AWS takes a spec by either name, and shows both. */
+/** AWS accepts a key spec under either name, and shows both. */
 function withBothSpecs(request: Message): Message {
   const spec = request.keySpec ?? request.customerMasterKeySpec ?? symmetric;
   return { ...request, keySpec: spec, customerMasterKeySpec: spec };
@@ -99,7 +99,7 @@ function fieldsOf(operation: AuditedOperation): readonly AuditedField[] {
   return fields;
 }
 
-/** Whether the value of a field may be shown otherwise than it is. */
+/** Whether events may show the value of a field in another form. */
 function isChanged({ kind }: FieldShape): boolean {
   return kind === 'timestamp' || kind === 'message';
 }
@@ -126,7 +126,7 @@ function shownOne({ kind, message }: FieldShape, value: unknown): unknown {
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-/** `Aug 10, 2022, 10:38:27 PM`, UTC: times inside of parameters and elements. @param at epoch seconds */
+/** A time in parameters and elements, such as `Aug 10, 2022, 10:38:27 PM`, in UTC. @param at epoch seconds */
 export function cloudTrailTime(at: number): string {
   const date = new Date(at * 1000);
   if (Number.isNaN(date.getTime())) return String(at);

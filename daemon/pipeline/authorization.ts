@@ -1,4 +1,4 @@
-// Whether a caller has a permission that an operation needs.
+// Decides whether a caller has a permission that an operation needs.
 import type { Grant } from '../keys/index.js';
 import {
   authorize,
@@ -11,7 +11,10 @@ import type { ConditionContext, Permission } from './operation.js';
 
 type Message = Record<string, unknown>;
 
-/** @throws AccessDeniedException, or what the permission tells a denied caller instead */
+/**
+ * Checks that the caller has a permission.
+ * @throws AccessDeniedException, or the permission's own error for a denied caller
+ */
 export function checkPermission(permission: Permission<Message>, asked: ConditionContext<Message>): void {
   if (asked.key && !permission.trust && isAllowedForRoot(asked.caller, permission.action, asked.key.record))
     return;
@@ -22,7 +25,7 @@ export function checkPermission(permission: Permission<Message>, asked: Conditio
   }
 }
 
-/** Whether a caller would be let in. */
+/** Whether the caller has a permission. */
 export function isPermitted(permission: Permission<Message>, asked: ConditionContext<Message>): boolean {
   return decisionAbout(authorizationRequest(permission, asked)).allowed;
 }

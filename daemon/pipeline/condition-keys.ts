@@ -1,11 +1,11 @@
-// Condition keys of KMS (Developer Guide, "AWS KMS condition keys"), and those about tags. Where a request leaves
-// something out they tell what is done then: a policy decides about what happens, not about how it was asked for.
+// Condition keys of KMS (Developer Guide, "AWS KMS condition keys"), and those about tags. If a request omits a field,
+// they have its default: a policy decides about what happens, not about how it was requested.
 import type { StringMap, Tag } from '../../proto/generated/messages.js';
 import type { Lookup } from '../policy/language/patterns.js';
 import { globalConditionKeys } from './global-context.js';
 import type { ConditionContext, ConditionKey, ConditionKeys, Permission } from './operation.js';
 
-/** Of the key that a permission is about, as it is now. */
+/** Condition keys for the key that a permission is about. */
 const keyConditionKeys: ConditionKeys<unknown> = {
   'kms:KeySpec': ({ key }) => key!.record.keySpec,
   'kms:CustomerMasterKeySpec': ({ key }) => key!.record.keySpec,
@@ -33,10 +33,10 @@ export function requestAlias<Name extends string>(field: Name) {
   };
 }
 
-/** Of data keys and of the private keys of pairs, which symmetric keys encrypt. */
+/** For data keys and the private keys of data key pairs: a symmetric key encrypts them. */
 export const symmetricEncryption = { 'kms:EncryptionAlgorithm': () => 'SYMMETRIC_DEFAULT' };
 
-/** Of tags that a request brings. */
+/** Condition keys for the tags in a request. */
 export const requestTags = {
   'aws:RequestTag/': ({ request }: ConditionContext<{ readonly tags?: readonly Tag[] }>, name: string) =>
     valuesOf(request.tags ?? [], name),
@@ -44,14 +44,14 @@ export const requestTags = {
     request.tags?.map(({ tagKey }) => tagKey),
 };
 
-/** Tag keys that differ in case alone are one to a policy. */
+/** To policies, tag keys that differ only in case are the same. @param name in lower case */
 function valuesOf(tags: readonly Tag[], name: string): string[] {
   return tags.flatMap(({ tagKey, tagValue }) => (tagKey.toLowerCase() === name ? [tagValue] : []));
 }
 
 const contexts = new WeakMap<StringMap, ReadonlyMap<string, string[]>>();
 
-/** Values by key in lower case, made once: a context may have thousands of pairs, and a policy ask for hundreds. */
+/** Values by lower-case key, cached: a context may have thousands of pairs, and a policy may ask for hundreds. */
 function contextValues(context: StringMap): ReadonlyMap<string, string[]> {
   const known = contexts.get(context);
   if (known) return known;
@@ -81,7 +81,7 @@ function encryptionContextKeys(
 type AnyPermission = Permission<Record<string, unknown>>;
 type AnyConditionKey = ConditionKey<Record<string, unknown>>;
 
-/** All condition keys of a permission's requests. */
+/** All condition keys that requests for a permission supply. */
 export function suppliedBy({ key, encryptionContext, conditionKeys }: AnyPermission) {
   return {
     ...globalConditionKeys,
@@ -93,7 +93,7 @@ export function suppliedBy({ key, encryptionContext, conditionKeys }: AnyPermiss
 
 interface Supply {
   readonly single: ReadonlyMap<string, AnyConditionKey>;
-  /** Of names that stand for many. */
+  /** Condition keys whose name is a prefix, such as `aws:ResourceTag/`. */
   readonly families: readonly (readonly [prefix: string, value: AnyConditionKey])[];
 }
 

@@ -9,9 +9,9 @@ import { KeyError, type KeyErrorCode } from '../keys/index.js';
 import { PolicyError, type PolicyErrorCode } from '../policy/errors.js';
 import { StoreError } from '../store/store.js';
 
-/** The message undefined: that of the error, which is written for clients. */
+/** If the message is undefined, the error's own message is used, which is written for clients. */
 const hsmFailures: Readonly<Record<HsmErrorCode, readonly [code: ErrorCode, message: string | undefined]>> = {
-  // One error for every failed decryption, and nothing in it.
+  // The same error for every failed decryption, without a message.
   'invalid-ciphertext': ['InvalidCiphertextException', ''],
   'incorrect-key-material': ['IncorrectKeyMaterialException', undefined],
   'plaintext-too-long': [
@@ -49,7 +49,7 @@ const hsmFailures: Readonly<Record<HsmErrorCode, readonly [code: ErrorCode, mess
   internal: ['KMSInternalException', 'The HSM failed: see the log of the daemon.'],
 };
 
-/** AWS's exception for each error of keys. */
+/** The AWS exception for each key error. */
 export const keyErrors: Readonly<Record<KeyErrorCode, ErrorCode>> = {
   disabled: 'DisabledException',
   'expired-import-token': 'ExpiredImportTokenException',
@@ -83,7 +83,7 @@ const backupErrors: Readonly<Record<BackupErrorCode, ErrorCode>> = {
   'no-such-backup': 'NotFoundException',
   'no-token': 'UnsupportedOperationException',
   'not-written': 'KMSInternalException',
-  // Of programs that read backups.
+  // Only programs that read backups raise these two.
   newer: 'ValidationException',
   'not-authentic': 'ValidationException',
 };

@@ -1,7 +1,7 @@
-// Bounds of fields that the configuration sets lower, or higher where they are lower bounds, than AWS KMS and the schema.
+// Bounds of fields that the configuration makes stricter than those of AWS KMS, which the schema has.
 import { exceptions } from '../../proto/errors.js';
 
-/** Settings that bound fields, wherever they stand in a request. */
+/** Settings that bound fields of requests, in all operations. */
 export interface FieldLimits {
   readonly plaintextBytes: number;
   readonly ciphertextBytes: number;
@@ -20,7 +20,7 @@ export interface FieldLimits {
 
 interface Row {
   readonly fields: readonly string[];
-  /** What a value counts, where it is not its length or itself. */
+  /** The size of a value, if it is neither its length nor the number itself. */
   readonly measure?: (value: never) => number;
   readonly isLowerBound?: true;
 }
@@ -46,8 +46,9 @@ const rows: Readonly<Record<keyof FieldLimits, Row>> = {
 };
 
 /**
- * Makes the check of a request against the settings. The schema has checked it before against AWS's own bounds.
- * @param defaults settings that are at their default cost nothing
+ * Makes the function that checks a request against the settings. Before it, `validate` checks AWS's own bounds.
+ * @param defaults settings that equal their default are not checked
+ * @returns a function that throws ValidationException for a field out of bounds
  */
 export function fieldLimitCheck(
   limits: FieldLimits,

@@ -4,6 +4,7 @@ import type { ConditionKeys } from './operation.js';
 
 const callerTypes = { Root: 'Account', User: 'User', AssumedRole: 'AssumedRole' } as const;
 
+/** Condition keys of every request. */
 export const globalConditionKeys: ConditionKeys<unknown> = {
   'aws:PrincipalArn': ({ caller }) => principalArn(caller),
   'aws:PrincipalAccount': ({ caller }) => caller.account,
@@ -17,10 +18,10 @@ export const globalConditionKeys: ConditionKeys<unknown> = {
     const session = sessionOf(caller);
     return session && isoTime(session.issuedAt * 1000);
   },
-  // Nobody here proves a second factor; credentials that last have no such key, as at AWS.
+  // Keyhold has no second factor. Long-term credentials do not have this key, as in AWS.
   'aws:MultiFactorAuthPresent': ({ caller }) => (sessionOf(caller) ? 'false' : undefined),
   'aws:SourceIp': ({ origin }) => origin.sourceAddress,
-  // The unix socket does not leave the machine: what the condition wants is given.
+  // Data on the unix socket does not leave the machine, so it counts as secure.
   'aws:SecureTransport': ({ origin }) => String(!origin.plainHttp),
   'aws:UserAgent': ({ origin }) => origin.userAgent || undefined,
   'aws:RequestedRegion': ({ origin }) => origin.region,

@@ -1,22 +1,23 @@
-// Connections that were opened, and requests that end before an operation: of each principal, source and kind the first in
-// a minute is recorded at once, the others as a count when the minute is over, so that no flood of them fills the disk.
+// Records opened connections, and requests that are refused before their operation. For each principal, source and kind, the
+// first in a minute is recorded at once, and the others as a count at the end of the minute, so that a flood cannot fill the
+// disk.
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Logger } from '../observability/log.js';
 import { makeNotedEvent, type Noted } from './audit-event.js';
 import type { RequestContext } from './request-context.js';
 import type { RefusedRequest, RequestEnds } from './request-ends.js';
 
-/** Who asked: a caller on a connection; or, where a request was refused before its signature was looked at, an address. */
+/** The source of a request: the caller of a connection; or only an address, if the signature was not checked yet. */
 export type Asker = RequestContext | { readonly address: string };
 
-/** UTF-16 units of a user agent by which kinds are told apart. */
+/** UTF-16 code units of a user agent that distinguish kinds. */
 const userAgentLength = 256;
 
 interface Counted {
-  /** What its records need, and no more. */
+  /** Only what its records need. */
   readonly asker: Pick<RequestContext, 'members'> | { readonly address: string };
   readonly noted: Noted;
-  /** Those that are not in a record yet. */
+  /** How many are not recorded yet. */
   count: number;
   first: number;
   last: number;
@@ -25,7 +26,7 @@ interface Counted {
 }
 
 const minute = 60_000;
-/** Kinds that are told apart in one minute; all others of one event are one. */
+/** Kinds that are distinguished in one minute. The rest are counted together, by event name. */
 const maxKinds = 10_000;
 const maxRequestIds = 10;
 
@@ -48,7 +49,7 @@ export class NotedRequests {
     this.note(asker, { eventName: 'RefuseRequest', ...refused });
   }
 
-  /** Notes one. Returns at once. */
+  /** Notes an opened connection or a refused request. Returns at once. */
   note(asker: Asker, noted: Noted): void {
     const now = Date.now();
     this.#timer ??= setTimeout(
@@ -63,7 +64,7 @@ export class NotedRequests {
     if (isFirst) this.#record(counted).catch((error: unknown) => this.#failed(error));
   }
 
-  /** Records what was counted; also to be called at a stop. */
+  /** Records the counts. Call it before the daemon stops, too. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -108,7 +109,7 @@ export class NotedRequests {
   async #record(counted: Counted, isLast = false): Promise<void> {
     const { asker, noted, count, first, last, requestIds, operations } = counted;
     if (count === 0) return;
-    // Until the minute is over the count waits for a log that is whole.
+    // While the log is not available, the count waits until the minute is over.
     if (!this.audit.available && !isLast) return;
     const { eventName, errorCode } = noted;
     const summary = { eventName, errorCode, count, first, last, requestIds, operations };

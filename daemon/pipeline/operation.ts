@@ -18,16 +18,16 @@ export type RequestOf<Name extends OperationName> = Operations[Name]['request'];
 /** The response of an operation. */
 export type ResponseOf<Name extends OperationName> = Operations[Name]['response'];
 
-/** The services that handlers use: those of the folders below, and settings. */
+/** The services that handlers use: those of the lower layers, and settings. */
 export interface Services extends KeyServices, IdentityServices, BackupServices {
   readonly records: Records;
   /** Seals secrets under a key in the HSM. */
   readonly secrets: Secrets;
   /** Reads the audit log. */
   readonly auditReader: AuditReader;
-  /** How the daemon is. */
-  /** Archives files of the audit log. @param before seconds since 1970 @throws ArchiveError, AuditError */
+  /** Archives files of the audit log. @param before epoch seconds @throws ArchiveError, AuditError */
   readonly auditArchive: (directory: string, before: number) => Promise<readonly ArchivedFile[]>;
+  /** The status of the daemon. */
   readonly status: () => ResponseOf<'GetStatus'>;
   /** Whether SeedKey is allowed. */
   readonly allowSeed: boolean;
@@ -52,7 +52,7 @@ export interface Services extends KeyServices, IdentityServices, BackupServices 
 /** Finds the key that a permission is about. `undefined`: the operation runs without that key. */
 export type KeyResolver<Request> = (request: Request, services: Services) => Key | undefined;
 
-/** The names by which handlers know the keys of a request. */
+/** The roles under which handlers get the keys of a request. */
 export type KeyRole = 'key' | 'source' | 'destination' | 'target';
 
 /** The keys of one request by their roles, in the order of the permissions that name them. */
@@ -65,14 +65,14 @@ export class RequestKeys {
     return this.#keys;
   }
 
-  /** @throws Error where no permission of the operation has a key of that role, or the request names none */
+  /** The key in a role. @throws Error if no permission of the operation has a key in that role, or the request names none */
   get(role: KeyRole): Key {
     const key = this.#keys[this.#roles.indexOf(role)];
     if (!key) throw new Error(`internal error: this request has no key in the role '${role}'`);
     return key;
   }
 
-  /** Adds a key, or puts another one in its place. */
+  /** Adds a key, or replaces the one in that role. */
   set(role: KeyRole, key: Key): void {
     const at = this.#roles.indexOf(role);
     if (at >= 0) {
@@ -90,11 +90,12 @@ export class HandlerContext<Request> {
     readonly request: Request,
     private readonly keys: RequestKeys,
     readonly services: Services,
-    /** As it is now. */
+    /** In its state at the time of the request. */
     readonly caller: Caller,
     readonly origin: RequestContext,
   ) {}
 
+  /** The key of operations with one key. */
   get key(): Key {
     return this.keys.get('key');
   }
@@ -114,7 +115,7 @@ export class HandlerContext<Request> {
     return this.keys.get('target');
   }
 
-  /** The same with another request. */
+  /** The same context with another request. */
   with(request: Request): HandlerContext<Request> {
     return new HandlerContext(request, this.keys, this.services, this.caller, this.origin);
   }
@@ -126,56 +127,56 @@ export interface ConditionContext<Request> {
   /** The permission's key. */
   readonly key: Key | undefined;
   readonly services: Services;
-  /** As it is now. */
+  /** In its state at the time of the request. */
   readonly caller: Caller;
   readonly origin: Pick<RequestContext, 'region' | 'sourceAddress' | 'userAgent' | 'plainHttp'>;
 }
 
 /**
- * Gives the values of a condition key, as they are when a policy asks for them; undefined where there are none.
- * @param rest of a name that stands for many: what follows it, in lower case
+ * Returns the values of a condition key, at the time when a policy asks for them; undefined if there are none.
+ * @param rest what follows a name that is a prefix, in lower case; else empty
  */
 export type ConditionKey<Request> = (
   asked: ConditionContext<Request>,
   rest: string,
 ) => string | readonly string[] | undefined;
 
-/** By name, as policies write it. One that ends with `:` or `/` stands for all that begin with it. */
+/** Condition keys by name, as policies write it. A name that ends with `:` or `/` is a prefix of many. */
 export type ConditionKeys<Request> = Readonly<Record<string, ConditionKey<Request>>>;
 
 /** A (permission, resource) pair that the caller needs. */
 export interface Permission<Request> {
   /** `kms:Encrypt` */
   readonly action: string;
-  /** The key; its policy takes part in the decision. Without it the operation is decided without a key. */
+  /** The key, whose policy takes part in the decision; undefined if the action is not on a key. */
   readonly key?: KeyResolver<Request>;
   /** The name under which the handler gets the key. Default: `key`. */
   readonly role?: KeyRole;
-  /** Row of the state table for this key, where it is not the operation's. */
+  /** Row of the state table for this key, if it is not the operation's. */
   readonly states?: StateRow;
-  /** Which material of the key is used, where it is not the current one: asked for only where that one is missing. */
+  /** The material that is used, if not the key's current one. Called only if the current one is missing. */
   readonly material?: (request: Request, key: Key) => Material | undefined;
-  /** ARN of a resource that is no key, such as an alias. */
+  /** ARN of a resource that is not a key, such as an alias. */
   readonly resource?: (request: Request, services: Services, caller: Caller) => string;
-  /** The role that the resource is, whose trust policy decides; `undefined` where there is no such role. */
+  /** The role that is the resource, and whose trust policy decides; `undefined` if there is no such role. */
   readonly trust?: (request: Request, services: Services) => TrustedRole | undefined;
-  /** The encryption context that belongs to the key: grants and condition keys ask for it. */
+  /** The encryption context that is used with the key, for grants and condition keys. */
   readonly encryptionContext?: (request: Request) => StringMap | undefined;
-  /** Condition keys that it supplies, beside those that every key and every request has. */
+  /** Condition keys besides those that every key and every request has. */
   readonly conditionKeys?: ConditionKeys<Request>;
   /**
-   * Finds a grant that gives the permission, where operation and encryption context do not say it all.
+   * Finds a grant that gives the permission, if operation and encryption context do not suffice to find it.
    * @param granteeId unique id of a user or role, id of a role session, or for root the account
    */
   readonly grant?: (asked: ConditionContext<Request>, granteeId: string) => Grant | undefined;
-  /** Whether a request needs this permission, where some do not. */
+  /** Whether a request needs this permission. Default: every request does. */
   readonly when?: (request: Request, caller: Caller) => boolean;
   /**
-   * What the key must be beside its state and before its usage. It throws where the key is not.
+   * Checks further requirements on the key, after its state and before its usage.
    * @throws ServiceError
    */
   readonly suits?: (request: Request, key: Key) => void;
-  /** What a denied caller is told instead, where the usual message would tell too much. */
+  /** The error for a denied caller, if the usual message would reveal too much. */
   readonly denied?: (request: Request) => ServiceError | undefined;
 }
 
@@ -189,15 +190,15 @@ export interface Outcome<Response> {
   readonly changes?: () => readonly RecordChange[];
   /** Undoes what was done outside the store, if the changes were not written. */
   readonly undo?: () => Promise<void>;
-  /** What is left to do before the reply, once the changes count; what a crash leaves of it, an intent must tell. */
+  /** Work to do after the changes are durable and before the reply. An intent must record it, in case of a crash. */
   readonly finish?: () => Promise<void>;
-  /** A key that there was not before, for `resources` of the audit event. */
+  /** A new key, for `resources` of the audit event. */
   readonly made?: Key;
   /** For `additionalEventData` of the audit event. */
   readonly keyMaterialId?: string | undefined;
-  /** As keyMaterialId, where another material decrypted. */
+  /** As keyMaterialId, for the material that decrypted. */
   readonly sourceKeyMaterialId?: string | undefined;
-  /** As keyMaterialId, of a grant that was retired or revoked. */
+  /** As keyMaterialId, for the ID of a retired or revoked grant. */
   readonly grantId?: string | undefined;
   /** Secrets, wiped when the reply has been encoded. */
   readonly secrets?: readonly Buffer[];
@@ -206,7 +207,7 @@ export interface Outcome<Response> {
 /** An operation: everything that transports, documentation and tests need to know about it. */
 export interface Operation<Name extends string, Request, Response> {
   readonly name: Name;
-  /** Of `sts` and `keyhold` the operations are native only. */
+  /** Operations of `keyhold` are only in the native protocol. */
   readonly service: Service;
   readonly readOnly: boolean;
   readonly permissions: readonly Permission<Request>[];
@@ -214,9 +215,9 @@ export interface Operation<Name extends string, Request, Response> {
   readonly states?: StateRow;
   /** Usage that every key of the permissions must have. */
   readonly usage?: KeyUsageType;
-  /** Whether the public key of a pair is all that it uses. */
+  /** Whether it uses only the public key of a key pair. */
   readonly usesPublic?: boolean;
-  /** The role of the key under which it encrypts one message: counted before the handler gets that key. */
+  /** The role of the key that encrypts a message. The message is counted before the handler runs. */
   readonly encrypts?: KeyRole;
   /** Fields of the request that the audit event shows; never a plaintext or ciphertext. */
   readonly audited: readonly (keyof Request & string)[];
@@ -226,10 +227,10 @@ export interface Operation<Name extends string, Request, Response> {
   handle(context: HandlerContext<Request>): Outcome<Response> | Promise<Outcome<Response>>;
 }
 
-/** An operation as table and pipeline handle it, whatever its messages are. */
+/** An operation with messages of any type, as table and pipeline handle it. */
 export type AnyOperation = Operation<OperationName, Record<string, unknown>, object>;
 
-/** Types an entry by its operation's messages. The codec and the validation make a message what the type says. */
+/** Types an entry by its operation's messages. Codec and validation ensure that a message has the type. */
 export function operation<Name extends OperationName>(
   entry: Operation<Name, RequestOf<Name>, ResponseOf<Name>>,
 ): AnyOperation {

@@ -1,5 +1,5 @@
 // The path of every request, on any transport:
-// resolve keys → authorize → check state and usage → execute → audit. Nothing is answered before its event is durable.
+// resolve keys → authorize → check state and usage → execute → audit. No reply is sent before its event is durable.
 import { type OperationShape, shapeByName } from '../../proto/schema/descriptor.js';
 import { type ErrorCode, errorTable, exceptions, type ServiceError } from '../../proto/errors.js';
 import type { KeyLastUsageTrackingOperation, KeyState } from '../../proto/generated/messages.js';
@@ -36,7 +36,7 @@ import { validate } from './validation.js';
 
 type Message = Record<string, unknown>;
 
-/** A result to be encoded. `wipe` is called when it has been. */
+/** A response to be encoded. Call `wipe` after that. */
 export interface Answer {
   readonly response: object;
   wipe(): void;
@@ -51,7 +51,7 @@ interface Subject {
 
 /** Makes the keys of services (`alias/aws/<service>`). */
 export interface ManagedKeyMaker {
-  /** The key as it will be, for the decision whether a caller may use it. */
+  /** The key as it will be made, to decide whether a caller may use it. */
   prospective(service: string): Key;
   /**
    * Makes the key and alias of a service.
@@ -70,7 +70,7 @@ export interface PipelineOptions {
   readonly authenticator: Authenticator;
   readonly managedKeys: ManagedKeyMaker;
   readonly admission: Admission;
-  /** @throws LimitExceededException where a field is longer than the configuration allows */
+  /** @throws ValidationException if a field is beyond the limits of the configuration */
   readonly checkLimits: (request: Message) => void;
   readonly noted: NotedRequests;
   readonly ends: RequestEnds;
@@ -107,9 +107,9 @@ export class Pipeline {
 
   /**
    * Executes a request.
-   * @param refusal where the transport could not make sense of the message: recorded like every other request
-   * @param requestId that the client is told, or asked for
-   * @param expires when the client no longer waits, as performance.now tells it: what has not begun by then is not done
+   * @param requestId the ID in the reply, made by the daemon or chosen by the client
+   * @param refusal the error, if the transport could not decode the message: recorded like every other request
+   * @param expires when the client stops waiting, on the clock of performance.now: what has not begun by then is not done
    * @throws ServiceError
    */
   async execute(
@@ -145,7 +145,7 @@ export class Pipeline {
       for (const permission of operation.permissions) {
         if (permission.when?.(request, caller) === false) continue;
         const found = this.#resolve(origin, caller, permission, request);
-        // Nearly always the key is there, and a turn of the event loop's microtasks saved.
+        // The key nearly always exists already: without await, a turn of the microtask queue is saved.
         const key = found instanceof Promise ? await found : found;
         if (key) {
           keys.set(permission.role ?? 'key', key);
@@ -173,8 +173,9 @@ export class Pipeline {
       const { changes, undo } = outcome;
       if (changes) {
         const checked = () => {
-          // Other changes may have come first: the caller may not count or be allowed any more, the key may be gone or in
-          // another state. Else whoever keeps requests waiting would undo the very change that shuts it out.
+          // Other changes may have been written first: the caller may be deleted or no longer allowed, the key may be
+          // deleted or in another state. Without this check a caller could keep a request waiting to undo the change that
+          // locks it out.
           this.#permitAgain(origin, caller, operation, request);
           for (const subject of subjects) checkSubject(operation, request, this.#asItIsNow(subject));
           return changes();
@@ -205,7 +206,7 @@ export class Pipeline {
     return { response: done.response, wipe: () => wipe(done) };
   }
 
-  /** The key of a permission. That of a service is made where this is its first use, and the caller may use it. */
+  /** The key of a permission. A service's key is made on its first use, if the caller may use it. */
   #resolve(
     origin: RequestContext,
     caller: Caller,
@@ -231,7 +232,7 @@ export class Pipeline {
     checkPermission(permission, { request, key, services: this.#services, caller, origin });
   }
 
-  /** Once more, of a change whose turn to be written has come. @throws as for the first time */
+  /** Checks all permissions again, just before a change is written. @throws as the first check */
   #permitAgain(origin: RequestContext, before: Caller, operation: AnyOperation, request: Message): void {
     const caller = this.#authenticator.current(before);
     for (const permission of operation.permissions) {
@@ -250,7 +251,7 @@ export class Pipeline {
     for (const key of keys) this.#services.lastUsage.note(key.record.keyId, usage);
   }
 
-  /** Records a failure. @returns the error that the client is told */
+  /** Records a failure. @returns the error for the client */
   async #fail(
     origin: RequestContext,
     operation: AnyOperation,
@@ -267,7 +268,7 @@ export class Pipeline {
         { err: error.cause, requestId },
         "the metadata store is older than a ciphertext: 'keyhold recover materials'",
       );
-    // Nothing was done, and nobody is to fill the disk with asking for it.
+    // Nothing was done, and such requests must not fill the disk.
     if (!this.#audit.available || error.code === 'ThrottlingException') {
       const noted = { eventName: 'RefuseRequest', errorCode: error.code, requestId } as const;
       this.#noted.note(origin, { ...noted, operation: operation.name });
@@ -283,7 +284,7 @@ export class Pipeline {
   }
 }
 
-/** The error of a request whose client no longer waits when it could begin. */
+/** The error of a request whose deadline passed while it waited for its turn. */
 function tooLate(): ServiceError {
   return new exceptions.ThrottlingException(
     'The deadline of the request passed before its turn came, so nothing was done: ask for less at a time.',
@@ -299,13 +300,16 @@ const trackedOperations: ReadonlySet<string> = new Set(
     ?.numbers?.keys(),
 );
 
-/** @throws as the state table says; InvalidKeyUsageException, or what the permission asks of its key */
+/**
+ * Checks state and usage of a key.
+ * @throws as the state table says; InvalidKeyUsageException; the permission's own errors
+ */
 function checkSubject(
   { name, usage, usesPublic }: AnyOperation,
   request: Message,
   { key, states, permission }: Subject,
 ): void {
-  // Nearly always the key has all that it should have.
+  // Which material the request uses matters only if the current one is missing, which is rare.
   if (states)
     checkState(key, states, key.lacksCurrent ? stateFor(key, permission, request, usesPublic) : key.state);
   permission.suits?.(request, key);
@@ -316,7 +320,7 @@ function checkSubject(
   }
 }
 
-/** A key's state as far as the material goes that an operation uses. */
+/** A key's state, judged by the material that an operation uses. */
 function stateFor(
   key: Key,
   { material }: Permission<Message>,
@@ -325,11 +329,11 @@ function stateFor(
 ): KeyState {
   const used = material?.(request, key);
   if (used) return key.stateWith(used);
-  // Of a key that is not a pair nothing is public.
+  // Only a key pair has a public key.
   return usesPublic && isPair(key.record.keySpec) ? key.stateWith(key.current, true) : key.state;
 }
 
-/** The grant tokens of a request; RetireGrant's one names what is retired. */
+/** The grant tokens of a request, including RetireGrant's token, which names the grant. */
 function grantTokensOf({ grantTokens, grantToken }: Message): readonly string[] | undefined {
   return (grantTokens ?? (grantToken === undefined ? undefined : [grantToken])) as
     readonly string[] | undefined;
@@ -345,8 +349,9 @@ function wipe(outcome: Outcome<object> | undefined): void {
 }
 
 /**
- * Without a second factor the credentials of GetSessionToken call nothing of IAM ("GetSessionToken", AWS STS API
+ * Refuses the credentials of GetSessionToken: without a second factor they cannot call IAM ("GetSessionToken", AWS STS API
  * Reference).
+ * @throws AccessDeniedException
  */
 function refuseTemporary(caller: Caller): void {
   if (caller.type === 'AssumedRole' || caller.temporary === undefined) return;

@@ -2,7 +2,7 @@
 import { withoutBraces } from '../audit/event.js';
 import { type Caller, sessionOf } from '../identity/caller.js';
 
-/** A way in: Keyhold's own protocol, or AWS's. */
+/** The protocol of a connection: Keyhold's own, or AWS's. */
 export type Transport = 'native' | 'aws';
 
 /** Where a caller's requests come from: made once for each connection. */
@@ -19,10 +19,10 @@ export interface RequestContext {
   readonly plainHttp?: boolean;
 }
 
-/** UTF-16 units of a header in a record: CloudTrail cuts the user agent at 1 KB ("CloudTrail record contents"). */
+/** UTF-16 code units of a header in a record: CloudTrail cuts the user agent at 1 KB ("CloudTrail record contents"). */
 const longestHeader = 1_024;
 
-/** What CloudTrail tells of a connection with TLS. */
+/** CloudTrail's `tlsDetails` of a connection with TLS. */
 export interface TlsDetails {
   /** `TLSv1.3` */
   readonly tlsVersion: string;
@@ -32,6 +32,7 @@ export interface TlsDetails {
 }
 
 /**
+ * Makes the context that all requests of a connection share.
  * @param sourceAddress IP address; undefined for the unix socket
  * @param tlsDetails undefined: without TLS
  */
@@ -61,7 +62,7 @@ export function makeRequestContext(
   return { transport, caller, region, sourceAddress, userAgent, members: withoutBraces(members) };
 }
 
-/** `CloudTrail userIdentity element`, AWS CloudTrail User Guide. */
+/** The caller as events show it ("CloudTrail userIdentity element", AWS CloudTrail User Guide). */
 function userIdentityOf(caller: Caller): object {
   const { principalId, arn, account: accountId, accessKeyId, certificate } = caller;
   const credential = { accessKeyId, credentialId: certificate && `x509:${certificate.fingerprint}` };
@@ -83,7 +84,7 @@ function userIdentityOf(caller: Caller): object {
   return { type: 'AssumedRole', ...common, sessionContext: { sessionIssuer, attributes } };
 }
 
-/** Of temporary credentials. */
+/** Session attributes of temporary credentials; undefined for others. */
 function sessionAttributes(caller: Caller): object | undefined {
   const session = sessionOf(caller);
   if (!session) return undefined;

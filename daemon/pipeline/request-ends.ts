@@ -29,7 +29,7 @@ export interface EndedRequest {
 export interface RefusedRequest {
   readonly errorCode: ErrorCode;
   readonly requestId: string;
-  /** Of the operation that was asked for, if there is such an operation. */
+  /** Name of the requested operation, if there is such an operation. */
   readonly operation?: string | undefined;
 }
 

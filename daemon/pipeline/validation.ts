@@ -3,7 +3,9 @@ import type { FieldShape, MessageShape } from '../../proto/schema/descriptor.js'
 import { exceptions } from '../../proto/errors.js';
 import { shown } from '../../proto/text.js';
 
-/** Faults that a message names. All are counted, but a long list of bad members must not fill the memory. */
+/**
+ * Number of faults that an error message names. All are counted, but a long list of bad members must not fill the memory.
+ */
 const mostNamed = 10;
 
 /** The faults of a request: their number, and the first of them in words. */
@@ -16,7 +18,7 @@ class Faults {
   }
 }
 
-/** @throws ValidationException that names every field at fault */
+/** Checks a message against its shape. @throws ValidationException that counts the faults and names the first of them */
 export function validate(shape: MessageShape, message: Readonly<Record<string, unknown>>): void {
   const faults = new Faults();
   checkMessage(shape, message, '', faults);
@@ -82,7 +84,7 @@ function checkString(field: FieldShape, value: string, path: string, faults: Fau
     faults.add(`${place} ${failed}: Member must satisfy regular expression pattern: ${pattern?.source}`);
 }
 
-/** The native decoder knows no value outside its enum; JSON can name any. */
+/** The native decoder refuses values outside an enum, but JSON can contain any. */
 function checkValues(
   { numbers }: FieldShape,
   values: readonly string[],
@@ -107,7 +109,7 @@ function checkLength(
   if (length > max) faults.add(`${value} ${failed}: Member must have length less than or equal to ${max}`);
 }
 
-/** A list is told of once, with all that its strings must be. */
+/** Reports a list only once, with all constraints on its strings. */
 function checkItems(
   { itemMin = 0, itemMax = Infinity }: FieldShape,
   items: readonly string[],

@@ -1,4 +1,4 @@
-// Phase 2: the audit log, its sinks, and what the last run still owes it.
+// Phase 2: the audit log, its sinks, and the events that are pending from the last run.
 import { makeServiceEvent } from '../../audit/event.js';
 import { hasEvent } from '../../audit/search.js';
 import { AuditOutbox } from '../../journal/audit-outbox.js';
@@ -13,14 +13,14 @@ import { homePaths } from '../../files/home.js';
 /** The audit log with its sinks, and the recorder of changes. */
 export type Journal = Awaited<ReturnType<typeof openJournal>>;
 
-/** The phase before this one, and what it cannot know. */
+/** What this phase needs from the others. */
 export interface JournalParts {
   readonly storage: Storage;
-  /** How many requests are executed now. */
+  /** Returns how many requests are executing. */
   readonly underWay: () => number;
 }
 
-/** Opens the audit log and writes the events that the last run owes it. @throws AuditError, StoreError */
+/** Opens the audit log and writes the events that are pending from the last run. @throws AuditError, StoreError */
 export async function openJournal({ home, config, log }: Settings, { storage, underWay }: JournalParts) {
   const { instance, keyStore, records, anchor, anchoring } = storage;
   const isLogged = (eventId: string, after: number) => hasEvent(homePaths(home).audit, eventId, after);

@@ -1,4 +1,4 @@
-// Phase 3: keys and key stores, after the repair of what a crash left.
+// Phase 3: keys and key stores, after the repair of what a crash left behind.
 import { Secrets } from '../../hsm/secrets.js';
 import {
   finishDestructions,

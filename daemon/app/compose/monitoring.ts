@@ -11,13 +11,13 @@ import { addStorageMetrics, type StorageParts } from '../metrics/storage.js';
 import type { Keys } from './keys.js';
 import type { Settings } from './settings.js';
 
-/** All that is measured. */
+/** The parts that are measured. */
 export interface MonitoredParts extends RequestParts, StorageParts, Omit<ServiceParts, 'profile'> {
   readonly stores: Keys['stores'];
   readonly probes: Probes;
 }
 
-/** Makes the port for monitoring; nothing listens yet. @returns undefined where the configuration has none */
+/** Makes the listener for monitoring, which does not listen yet. @returns undefined if the configuration has none */
 export function makeMonitoring(
   { config, log }: Settings,
   parts: MonitoredParts,

@@ -39,11 +39,11 @@ export interface ServiceParts {
   readonly journal: Journal;
   readonly keys: Keys;
   readonly admission: Admission;
-  /** How the daemon is; asked for once all phases are done. */
+  /** Returns the status of the daemon; called only after all phases are done. */
   readonly status: () => ResponseOf<'GetStatus'>;
 }
 
-/** Makes what decides about requests and executes them. @throws StoreError, HsmError */
+/** Makes the parts that decide about requests and execute them. @throws StoreError, HsmError */
 export async function makeServices(
   { home, config, limits, loaded, log }: Settings,
   { storage, journal, keys, admission, status }: ServiceParts,

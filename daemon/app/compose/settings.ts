@@ -1,4 +1,4 @@
-// What every phase of a start is given.
+// The settings that every phase of a start gets.
 import type { Config } from '../../config/schema.js';
 import type { Logger } from '../../observability/log.js';
 import type { Loaded } from '../reload.js';
@@ -8,7 +8,7 @@ export interface Settings {
   /** Absolute path. */
   readonly home: string;
   readonly config: Config;
-  /** The configuration's limits, as far as the limit of open files allows. */
+  /** The configuration's limits, reduced where the limit of open files requires it. */
   readonly limits: Config['limits'];
   /** The files that the configuration names. */
   readonly loaded: Loaded;

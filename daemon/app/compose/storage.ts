@@ -1,4 +1,4 @@
-// Phase 1: the metadata store, the HSM, and what each says of the other.
+// Phase 1: the metadata store and the HSM, checked against each other.
 import { Anchoring } from '../opening/anchor.js';
 import { restoreAuditPublicKey } from '../opening/audit-public-key.js';
 import { notePlace } from '../opening/home-place.js';
@@ -22,7 +22,7 @@ export async function openStorage({ home, config, log }: Settings) {
   if (await restoreAuditPublicKey(home, instance, keyStore))
     log.warn('audit-public-key.pem was missing: it was made again from the HSM');
   const anchoring = new Anchoring(keyStore, instance, records, log, anchor);
-  // Until the HSM knows of a root, an earlier store is as good as this one.
+  // Until the HSM holds an anchor, an older copy of the store would be accepted.
   if (!anchor) await anchoring.flush();
   return { store, startedAt, instance, keyStore, records, anchor, anchoring, place };
 }

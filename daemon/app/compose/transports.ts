@@ -14,21 +14,21 @@ import type { Services } from './services.js';
 import type { Settings } from './settings.js';
 import type { Storage } from './storage.js';
 
-/** The listeners and what answers their clients. */
+/** The listeners and the servers behind them. */
 export type Transports = ReturnType<typeof makeTransports>;
 
-/** The phases before this one, and what they cannot know. */
+/** What this phase needs from the others. */
 export interface TransportParts {
   readonly storage: Storage;
   readonly journal: Journal;
   readonly services: Services;
   readonly addresses: Addresses;
-  /** Of the daemon, now. */
+  /** Returns the current health of the daemon. */
   readonly health: () => Health;
   readonly probes: Probes;
 }
 
-/** Makes the listeners and what answers them; nothing listens yet. */
+/** Makes the listeners and the servers behind them; nothing listens yet. */
 export function makeTransports(
   { config, limits, loaded, log }: Settings,
   { storage, journal, services, addresses, health, probes }: TransportParts,

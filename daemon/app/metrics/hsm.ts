@@ -3,7 +3,7 @@ import type { KeyStore } from '../../hsm/key-store.js';
 import type { KeyStores } from '../../keys/index.js';
 import type { Metrics, Sample } from '../../observability/metrics/metrics.js';
 
-/** Adds what key stores count. Those that are not connected have a state alone. */
+/** Adds the metrics of key stores. A store that is not connected has only its state. */
 export function addHsmMetrics(metrics: Metrics, stores: KeyStores): void {
   const each = (read: (store: KeyStore) => number) => (): Sample[] =>
     stores.connected.map((store) => ({ labels: { store: store.name }, value: read(store) }));
@@ -57,7 +57,7 @@ export function addHsmMetrics(metrics: Metrics, stores: KeyStores): void {
   );
 }
 
-/** Of jobs that were done at all. */
+/** Statistics of the jobs that ran at least once. */
 function callsOf(stores: KeyStores) {
   return stores.connected.flatMap(({ name: store, statistics }) =>
     statistics.counts.calls

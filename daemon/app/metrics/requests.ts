@@ -1,4 +1,4 @@
-// Metrics of requests, of those who are let in, and of connections.
+// Metrics of requests, admission, authentication and connections.
 import type { FailedAuthentications } from '../../identity/failed-authentications.js';
 import type { Metrics, Sample } from '../../observability/metrics/metrics.js';
 import type { Admission } from '../../pipeline/admission/fair-queue.js';

@@ -13,7 +13,7 @@ export interface StorageParts {
   readonly records: Records;
 }
 
-/** Kinds of records that are shown, and the beginnings of their keys. */
+/** Kinds of records that are shown, and the prefixes of their keys. */
 const kinds = {
   key: 'key/',
   alias: 'alias/',

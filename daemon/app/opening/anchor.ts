@@ -1,14 +1,14 @@
-// The anchor: a copy of the store's root in the HSM, so that a start detects an older copy of the store. It is updated in the
-// background.
+// The anchor: a copy of the store's root in the HSM, so that a start detects an older copy of the store. It is updated in
+// the background.
 import { HsmError, type KeyStore } from '../../hsm/key-store.js';
 import type { Instance } from './instance.js';
 import type { Logger } from '../../observability/log.js';
 import type { Records } from '../../store/records/records.js';
 import { type Anchor, anchorBytes, parseAnchor } from '../../store/records/root.js';
 
-/** Milliseconds between two writes at least: a module may write to flash. */
+/** Minimum time between two writes in milliseconds: a module may write to flash memory. */
 const pause = 5_000;
-/** A write takes this part of the time at most; SoftHSM with 10,000 objects takes long. */
+/** Maximum fraction of time spent writing: SoftHSM2 with 10,000 objects is slow. */
 const share = 1 / 20;
 
 const labelPrefix = 'keyhold/internal/anchor/';
@@ -27,8 +27,8 @@ export function anchoredStores({ objects }: KeyStore): string[] {
 }
 
 /**
- * The anchor that a token holds; of several, which a crash between making and destroying leaves, the newest. What
- * cannot be read as one counts as none: who could damage it could as well forge it.
+ * Reads the anchor of an instance. A crash between creating the new one and destroying the old one leaves several: the
+ * newest counts. A damaged anchor counts as missing: whoever can damage it could also forge it.
  * @throws HsmError
  */
 export async function readAnchor(keyStore: KeyStore, instance: Instance): Promise<Anchor | undefined> {
@@ -39,7 +39,7 @@ export async function readAnchor(keyStore: KeyStore, instance: Instance): Promis
     .sort((a, b) => b.epoch - a.epoch)[0];
 }
 
-/** Keeps the anchor behind the store. */
+/** Updates the anchor in the background, so that it follows the store's root. */
 export class Anchoring {
   #written: number;
   #writing: Promise<void> | undefined;
@@ -49,7 +49,7 @@ export class Anchoring {
   /** Another write was requested while one was running. */
   #again = false;
   #closed = false;
-  /** The HSM was put back, or somebody destroyed the anchor in it; undefined: neither. */
+  /** Says that the HSM was restored from a backup, or that its anchor was destroyed; undefined: neither. */
   readonly lost: string | undefined;
 
   /** @param found the anchor that the HSM holds */
@@ -66,7 +66,7 @@ export class Anchoring {
     records.noteAnchor(this.#written);
   }
 
-  /** For health. */
+  /** For the health report. */
   get warnings(): string[] {
     const warnings = this.lost ? [this.lost] : [];
     if (this.#failure?.code === 'unsupported')
@@ -77,7 +77,7 @@ export class Anchoring {
     return warnings;
   }
 
-  /** Has the anchor written, soon; where nothing has changed since, never. Returns at once. */
+  /** Requests a write of the anchor, if the root has changed. Returns at once. */
   request(): void {
     if (this.#writing) this.#again = true;
     if (this.#closed || this.#timer || this.#writing || !this.#isBehind) return;
@@ -88,13 +88,13 @@ export class Anchoring {
     }, wait).unref();
   }
 
-  /** Writes the anchor now, if it is behind. A failure is logged and told by {@link warnings}. */
+  /** Writes the anchor now, if it is behind. A failure is logged and shown in {@link warnings}. */
   async flush(): Promise<void> {
     await this.#writing;
     await this.#begin();
   }
 
-  /** A last {@link flush}. */
+  /** Does a last {@link flush}; later requests are ignored. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -128,7 +128,7 @@ export class Anchoring {
       if (this.#failure?.code !== error.code)
         this.log.error({ err: error }, 'the anchor of the metadata store could not be written to the HSM');
       this.#failure = error;
-      // A module does not learn it while the daemon runs.
+      // A module does not gain this ability while the daemon runs.
       if (error.code === 'unsupported') this.#closed = true;
     }
     const end = performance.now();

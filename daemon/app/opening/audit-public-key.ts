@@ -16,7 +16,7 @@ export async function writeAuditPublicKey(
   replaceFileSync(pathIn(home), toPem(publicKey, 'PUBLIC KEY'), 0o644);
 }
 
-/** Writes it where it is missing, as after a restore. @returns whether it was */
+/** Writes the file if it is missing, as after a restore. @returns whether it was missing @throws HsmError */
 export async function restoreAuditPublicKey(
   home: string,
   instance: Instance,

@@ -1,5 +1,5 @@
 // The development CA and the server certificate of the TLS port.
-// @peculiar/x509 needs the polyfill to be there before it.
+// @peculiar/x509 needs this polyfill to be loaded first.
 import 'reflect-metadata';
 import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -15,20 +15,20 @@ const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const day = 24 * 60 * 60 * 1000;
 const caLifetime = 3650 * day;
 const serverLifetime = 397 * day;
-/** A server certificate that ends sooner than this is made anew. */
+/** Milliseconds before its expiry at which a server certificate is renewed. */
 const renewBefore = 30 * day;
 
 /**
- * Makes CA and server certificate where there is none, and renews a certificate of this CA that is about to end. Files of
- * another CA, and a CA whose key was taken away, are left alone.
- * @param names DNS names and addresses that the certificate must have, beside localhost and the loopback addresses
+ * Makes the CA and the server certificate if they are missing, and renews a server certificate of this CA that expires
+ * soon or lacks a name. Files of another CA, and a CA whose key was removed, are left alone.
+ * @param names DNS names and addresses that the certificate must have, besides localhost and the loopback addresses
  * @returns whether a server certificate was made
  */
 export async function ensureCertificates(home: string, names: readonly string[]): Promise<boolean> {
   const path = (name: string) => join(homePaths(home).tls, name);
   x509.cryptoProvider.set(crypto);
   if (!existsSync(path('ca.pem'))) {
-    // A CA of its own beside a server certificate that another one signed would be of no use.
+    // A new CA would be useless next to a server certificate that another CA signed.
     if (existsSync(path('server.pem')) && !existsSync(path('ca.key'))) return false;
     await makeCa(path);
   }
@@ -63,7 +63,7 @@ async function makeCa(path: (name: string) => string): Promise<void> {
   replaceFileSync(path('ca.pem'), `${ca.toString('pem')}\n`, 0o644);
 }
 
-/** The key of the CA, made where there is none: it is there before anything that it signs. */
+/** The key pair of the CA, made if it is missing. It is stored before it signs anything. */
 async function caKeys(path: string): Promise<webcrypto.CryptoKeyPair> {
   if (!existsSync(path)) {
     const keys = await generateKeys();

@@ -1,9 +1,9 @@
-// Who may read a home: its owner alone.
+// Keeps a home private to its owner.
 import { chmodSync, existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../config/load.js';
 
-/** Files with secrets, by folder in the home. The PIN is not among them: one that others can read is refused. */
+/** Files with secrets, by folder in the home. The PIN is not among them: a PIN file that others can read is refused. */
 const secretFiles: readonly { readonly folder: string; readonly isSecret: (name: string) => boolean }[] = [
   { folder: '.', isSecret: (name) => name === 'credentials' },
   { folder: 'tokens', isSecret: (name) => name === 'so-pin' },
@@ -11,9 +11,9 @@ const secretFiles: readonly { readonly folder: string; readonly isSecret: (name:
 ];
 
 /**
- * Takes a home away from everybody but its owner: the folder becomes 0700, and its files with secrets 0600.
+ * Removes all access to a home but its owner's: the folder becomes 0700, and its files with secrets 0600.
  * @returns a sentence for each change
- * @throws ConfigError where others keep access
+ * @throws ConfigError if others keep access
  */
 export function keepHomePrivate(home: string): string[] {
   const said: string[] = [];
@@ -40,7 +40,7 @@ function restrict(path: string, mode: number): boolean {
     chmodSync(path, mode);
     return true;
   } catch (error) {
-    // A file of root's that a group of the daemon's user may read, as Debian has it for TLS keys.
+    // A file of root that a group of the daemon's user may read, as Debian's TLS keys, stays as it is.
     if (mode === 0o600 && (found & 0o007) === 0) return false;
     const code = (error as NodeJS.ErrnoException).code ?? '';
     throw new ConfigError(

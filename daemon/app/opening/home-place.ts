@@ -12,13 +12,13 @@ const placeKey = 'home';
 const placeRecord = z.strictObject({
   /** Without symbolic links. */
   path: z.string(),
-  /** Of the folder; it stays when the folder is renamed, and differs in a copy. */
+  /** Inode of the folder: the same after a rename, another one in a copy. */
   inode: z.string(),
 });
 
 type Place = z.output<typeof placeRecord>;
 
-/** What a start found. */
+/** A move or copy of the home, found at a start. */
 export interface Relocation {
   readonly sentence: string;
   /** For the audit log. */
@@ -26,9 +26,9 @@ export interface Relocation {
 }
 
 /**
- * Notes where the home is, and says whether it came from elsewhere.
- * @returns undefined where it is where it was
- * @throws ConfigError where it is a copy, the original is there, and both would write into one token
+ * Records the location of the home, and detects that it was moved or copied.
+ * @returns undefined if it was neither
+ * @throws ConfigError if it is a copy, the original still exists, and both would write to the same token
  */
 export async function notePlace(
   home: string,
@@ -45,7 +45,7 @@ export async function notePlace(
 }
 
 function relocationOf(before: Place, now: Place, { hsm }: Config, home: string): Relocation | undefined {
-  // Restored in its place, or reached by another name.
+  // Restored in the same place, or reached by another path.
   if (before.path === now.path || isThere(now, before.path)) return undefined;
   if (!isThere(before, before.path)) {
     const sentence = `this home was ${before.path} before, and is ${now.path} now`;
@@ -69,7 +69,7 @@ function placeOf(home: string): Place {
   return { path, inode: String(statSync(path, { bigint: true }).ino) };
 }
 
-/** Whether a place's folder is at a path, with a store in it. */
+/** Whether the folder of a place is at a path, with a metadata store in it. */
 function isThere({ inode }: Place, path: string): boolean {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false });
   const store = statSync(homePaths(path).metadata, { throwIfNoEntry: false });

@@ -7,11 +7,11 @@ import { certificateNames, isNameOf } from './certificate-names.js';
 import { keepHomePrivate } from './home-files.js';
 import { homePaths } from '../../files/home.js';
 
-/** A certificate of the development CA that ends sooner than this, in milliseconds, is renewed. */
+/** Milliseconds before its expiry at which a certificate of the development CA is renewed. */
 const renewBefore = 30 * 24 * 60 * 60 * 1000;
 
 /**
- * Keeps others out of the home, and renews the development certificate before it ends.
+ * Keeps the home private, and renews the development certificate before it expires.
  * @returns a sentence for each change
  * @throws ConfigError
  */
@@ -23,8 +23,8 @@ export async function prepareHome(home: string, config: Config): Promise<string[
 }
 
 /**
- * Makes or renews the server certificate of Keyhold's own CA, where the configuration names no other one: before it ends, and
- * where it lacks a name that the configuration gives.
+ * Makes or renews the server certificate of Keyhold's own CA, unless the configuration names another certificate. It is
+ * renewed before it expires, and if it lacks a configured name.
  * @returns whether one was made
  */
 export async function ensureConfiguredCertificates(home: string, config: Config): Promise<boolean> {
@@ -32,7 +32,7 @@ export async function ensureConfiguredCertificates(home: string, config: Config)
   const path = inHome(home, tls.certificate);
   const names = certificateNames(config);
   if (!isOwn(home, tls) || (existsSync(path) && !isToBeRenewed(path, names))) return false;
-  // Loaded where it is needed: it takes a tenth of a start.
+  // Loaded only if needed, because it takes a tenth of the start-up time.
   const { ensureCertificates } = await import('./certificates.js');
   return await ensureCertificates(home, names);
 }
@@ -45,7 +45,9 @@ function isOwn(home: string, { certificate, key }: Config['tls']): boolean {
   );
 }
 
-/** Whether a certificate ends soon; a file that is not a certificate is reported when it is read later. */
+/**
+ * Whether a certificate expires soon or lacks a name; a file that is not a certificate is reported when it is read later.
+ */
 function isToBeRenewed(path: string, names: readonly string[]): boolean {
   try {
     const certificate = new X509Certificate(readFileSync(path));

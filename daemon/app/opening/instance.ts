@@ -1,4 +1,4 @@
-// What must be read before a record's MAC can be checked: which store this is, and where the daemon's own keys are.
+// The instance: identifies the store and the daemon's own keys. It must be read before the MAC of any record can be checked.
 import { cipherSuites } from '../../../proto/formats/ciphertext.js';
 import { z } from 'zod';
 import { type CipherKey, HsmError, type KeyStore } from '../../hsm/key-store.js';
@@ -21,14 +21,14 @@ const instanceRecord = z.strictObject({
 export type Instance = z.output<typeof instanceRecord>;
 
 /**
- * Where the instance lies in the store, outside the records. A copy of it is a record too: whoever changes this one
- * to point at other keys does not get that copy past its MAC.
+ * Key of the instance in the store, outside the records. A copy of it is a record with a MAC: whoever changes this one to
+ * name other keys cannot change the copy to match.
  */
 export const instanceKey = 'meta/instance';
 /** The record that holds the copy. */
 export const instanceRecordKey = 'instance';
 
-/** The instance of this format, as text of record and store. */
+/** The instance in the newest format, as JSON for the record and the store. */
 export function instanceText(instance: Instance): string {
   return JSON.stringify({ ...instance, format: 2 } satisfies Instance);
 }
@@ -37,7 +37,7 @@ export function instanceText(instance: Instance): string {
 const newestFormat = 2;
 const anyFormat = z.looseObject({ format: z.int() });
 
-/** Reads a copy. @throws StoreError 'newer' where a later Keyhold wrote it, 'corrupt' where it is no instance */
+/** Parses an instance. @throws StoreError 'newer' if a newer Keyhold wrote it, 'corrupt' if it is not an instance */
 export function parseInstance(text: string): Instance {
   const value = fromJson(text);
   const format = anyFormat.safeParse(value).data?.format ?? 0;
@@ -64,12 +64,13 @@ function fromJson(text: string): unknown {
   }
 }
 
-/** @returns undefined where the store holds none. @throws StoreError 'newer', 'corrupt' */
+/** Reads the instance of a store. @returns undefined if there is none @throws StoreError 'newer', 'corrupt' */
 export async function readInstance(store: MetadataStore): Promise<Instance | undefined> {
   const bytes = await store.get(instanceKey);
   return bytes && parseInstance(bytes.toString());
 }
 
+/** CKA_ID of an internal key, 16 bytes. */
 export function internalObjectId(instance: Instance, purpose: InternalKeyPurpose): Buffer {
   return Buffer.from(instance.internalKeys[purpose], 'hex');
 }
@@ -80,8 +81,8 @@ export function internalLabel(purpose: InternalKeyPurpose): string {
 }
 
 /**
- * Whether the token holds the internal keys, by CKA_ID and label. The label counts because the instance record is read
- * before a MAC can be checked: it cannot point at a key of somebody who can have MACs made with that key.
+ * Checks that the token holds the internal keys, by CKA_ID and label. The label matters because the instance is read
+ * before its MAC can be checked: a changed instance must not name a key with which others can make MACs.
  * @throws HsmError 'no-such-object' that says what is missing
  */
 export function checkInternalKeys({ internalKeys }: Instance, { objects }: KeyStore): void {

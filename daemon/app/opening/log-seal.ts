@@ -2,7 +2,9 @@
 import type { Logger } from '../../observability/log.js';
 import type { Records } from '../../store/records/records.js';
 
-/** Milliseconds of use after which a root names the log's head, at most: what comes later could be cut off unnoticed. */
+/**
+ * Maximum milliseconds until a root names new records of the log: records after the last root could be cut off unnoticed.
+ */
 const interval = 20_000;
 
 /** Keeps the root close to the end of the audit log. */
@@ -10,14 +12,14 @@ export class LogSeal {
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  /** @param sealed a root was written */
+  /** @param sealed called after a root was written */
   constructor(
     private readonly records: Records,
     private readonly log: Logger,
     private readonly sealed: () => void,
   ) {}
 
-  /** There are more durable records. Returns at once. */
+  /** Call this when more records are durable. Returns at once. */
   request(): void {
     if (this.#timer || this.#closed) return;
     const age = Date.now() - (this.records.root?.at ?? 0) * 1000;
@@ -27,7 +29,7 @@ export class LogSeal {
     }, wait).unref();
   }
 
-  /** A last root, when the log is closed. @throws StoreError */
+  /** Writes a last root; call this after the log is closed. @throws StoreError */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -38,7 +40,7 @@ export class LogSeal {
     this.#timer = undefined;
     // A change may have made a root meanwhile.
     const age = Date.now() - (this.records.root?.at ?? 0) * 1000;
-    // Where the clock was set back the root's time lies ahead, for as long as the clock was.
+    // If the clock was set back, the root's time may be in the future, and the age negative.
     if (age >= 0 && age < interval / 2) {
       this.request();
       return;

@@ -5,8 +5,8 @@ import type { Profile } from '../../config/profile.js';
 import { replaceFileSync } from '../../files/replace-file.js';
 
 /**
- * Writes the files of a profile where they differ, as in a home that was copied or moved: its module must not find the
- * tokens of the place that it came from.
+ * Writes the files of a profile if they differ, as in a home that was copied or moved: its module must not use the tokens
+ * of the old location.
  */
 export function writeModuleFiles(home: string, { files }: Pick<Profile, 'files'>): void {
   for (const [name, content] of Object.entries(files)) {

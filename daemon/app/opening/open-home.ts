@@ -1,4 +1,4 @@
-// What daemon and programs open in a home: the instance, its records and its audit log.
+// Opens the parts of a home, for the daemon and for programs: the instance, its records and its audit log.
 import { readAnchor } from './anchor.js';
 import { AuditError } from '../../audit/audit-log.js';
 import { describeHeadMismatch, findHeadMismatch, type HeadMismatch } from '../../audit/expected-head.js';
@@ -31,7 +31,10 @@ import type { Anchor, LogHead } from '../../store/records/root.js';
 import { type MetadataStore, StoreError } from '../../store/store.js';
 import { homePaths } from '../../files/home.js';
 
-/** @throws ConfigError where the store holds no instance, or one of another account; StoreError 'newer', 'corrupt' */
+/**
+ * Reads the instance of a store, and checks that the configuration fits it.
+ * @throws ConfigError if there is none, or it is of another account or Region; StoreError 'newer', 'corrupt'
+ */
 export async function readOwnInstance(store: MetadataStore, config: Config): Promise<Instance> {
   const instance = await readInstance(store);
   if (!instance) {
@@ -49,15 +52,15 @@ export async function readOwnInstance(store: MetadataStore, config: Config): Pro
   return instance;
 }
 
-/** The records of a home, and what the HSM was last told of them. */
+/** The records of a home, and their anchor in the HSM. */
 export interface OpenedRecords {
   readonly records: Records;
   readonly anchor: Anchor | undefined;
 }
 
 /**
- * Reads the records and what is wrong with them as a whole.
- * @returns isRooted false: the store was made before stores had a root
+ * Reads the records, and returns an integrity failure of the whole store instead of throwing it.
+ * @returns `broken`: that failure; `isRooted`: false if the store was made before stores had a root
  * @throws StoreError 'corrupt', 'newer', HsmError
  */
 export async function readRecords(
@@ -77,7 +80,7 @@ export async function readRecords(
       'The instance record was changed outside Keyhold: restore the store from a backup.',
     );
   }
-  // The copy counts, since it has a MAC. It is written first, so no crash leaves the older format there alone.
+  // The copy decides, because it has a MAC. It is written first, so after a crash the copy is never older than the instance.
   const isRooted = parseInstance(copy).format === 2 || instance.format === 2;
   const anchor = await readAnchor(keyStore, instance);
   return { records, anchor, broken: integrityFailureOf(records, anchor, isRooted), isRooted };
@@ -95,7 +98,7 @@ function integrityFailureOf(
 }
 
 /**
- * Reads the records, and gives a store of an earlier Keyhold its root.
+ * Reads the records, and adds a root to the store of an earlier Keyhold.
  * @throws StoreError 'corrupt', 'rolled-back', HsmError
  */
 export async function loadRecords(
@@ -116,12 +119,12 @@ export async function loadRecords(
   return { records, anchor };
 }
 
-/** The change that says of a store that it must have a root. */
+/** The change that marks a store as one that must have a root. */
 export function rootedInstance(instance: Instance) {
   return { key: instanceRecordKey, value: instanceText(instance) };
 }
 
-/** Has the instance outside the records say the same. */
+/** Updates the instance outside the records to the newest format. */
 export async function storeInstance(store: MetadataStore, instance: Instance): Promise<void> {
   if (instance.format === 2) return;
   await store.batch([{ type: 'put', key: instanceKey, value: Buffer.from(instanceText(instance)) }]);
@@ -133,15 +136,15 @@ export function expectedLogHead({ records: { root }, anchor }: OpenedRecords): L
   return isOlder ? (anchor?.audit ?? root?.audit) : (root?.audit ?? anchor?.audit);
 }
 
-/** What is missing of the audit log of a home. */
+/** How the audit log of a home differs from what its records expect; undefined if it does not. */
 export function auditMismatch(home: string, opened: OpenedRecords): HeadMismatch | undefined {
   const expected = expectedLogHead(opened);
   return expected && findHeadMismatch(homePaths(home).audit, expected);
 }
 
 /**
- * Holds the audit log of a home against what the store's root and the HSM's anchor say of it.
- * @throws AuditError where it was cut, emptied, replaced or deleted
+ * Checks the audit log of a home against the store's root and the HSM's anchor.
+ * @throws AuditError if it was cut, emptied, replaced or deleted
  */
 export function checkAudit(home: string, opened: OpenedRecords): void {
   const broken = auditMismatch(home, opened);
@@ -154,19 +157,20 @@ export function checkAudit(home: string, opened: OpenedRecords): void {
 
 /** Audit log event hooks. */
 export interface AuditHooks {
-  /** The log is whole again after a failure; so many records that were owed are written. */
+  /** Called when the log works again after a failure, with the number of pending records that were written. */
   readonly recovered?: (written: number) => Promise<void>;
-  /** There are more durable records. */
+  /** Called when more records are durable. */
   readonly durable?: () => void;
+  /** Called after a checkpoint was written. */
   readonly checkpoint?: () => void;
-  /** How many requests are under way. */
+  /** Returns how many requests are executing. */
   readonly underWay?: () => number;
 }
 
-/** Milliseconds after which a failure that goes on is logged again. */
+/** Milliseconds after which a lasting failure is logged again. */
 const repeatAfter = 10 * 60_000;
 
-/** Tells which failures to log, of many that say the same. */
+/** Decides which failures to log, if many are the same. */
 function newsFilter(): (error: unknown) => boolean {
   let last: { text: string; at: number } | undefined;
   return (error) => {
@@ -177,7 +181,7 @@ function newsFilter(): (error: unknown) => boolean {
   };
 }
 
-/** @throws AuditError */
+/** Opens the audit log of a home, with checkpoints signed by the HSM. @throws AuditError */
 export function openAudit(
   home: string,
   config: Config,

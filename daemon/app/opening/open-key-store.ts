@@ -1,4 +1,4 @@
-// From the configuration to a connected key store; shared by the daemon and by init.
+// Connects key stores as the configuration says, for the daemon and for init.
 import { ConfigError, loadProfile } from '../../config/load.js';
 import { loginPin, readPin } from '../../config/pin.js';
 import type { Profile } from '../../config/profile.js';
@@ -33,8 +33,8 @@ export function openKeyStore(home: string, config: Config, log: Logger, workers?
 }
 
 /**
- * Connects to a token, whose PIN comes from the source that it is configured with.
- * @param name of the key store, by which the latch of refused logins goes
+ * Connects to a token, with the PIN from its configured source.
+ * @param name of the key store; the latch of refused logins has this name too
  * @throws HsmError, ConfigError
  */
 export async function openToken(
@@ -56,7 +56,7 @@ export async function openToken(
   });
 }
 
-/** The clusters that the configuration defines, and the way to their tokens. */
+/** The clusters that the configuration defines. Connects to their tokens. */
 export class Clusters implements ClusterDirectory {
   #clusters: Config['clusters'];
 
@@ -69,7 +69,7 @@ export class Clusters implements ClusterDirectory {
     this.#clusters = config.clusters;
   }
 
-  /** Takes up a configuration that was read anew; what is connected stays so. */
+  /** Uses a new configuration from now on; existing connections stay. */
   reload({ clusters }: Config): void {
     this.#clusters = clusters;
   }
@@ -115,7 +115,7 @@ export class Clusters implements ClusterDirectory {
   }
 }
 
-/** @throws ConfigError where the token is named by what does not stay the same with such a module */
+/** Settings of a connection. @throws ConfigError if the token is named by slot, and the module's slot IDs are not stable */
 function connection(
   home: string,
   name: string,

@@ -1,4 +1,4 @@
-// Which metadata store a home has. LevelDB is the embedded one.
+// Opens the metadata store of a home, which is an embedded LevelDB.
 import { homePaths } from '../../files/home.js';
 import { findFolderFault } from '../../store/leveldb/leveldb-folder.js';
 import { LevelStore } from '../../store/leveldb/leveldb.js';
@@ -23,7 +23,7 @@ export function createStore(home: string): Promise<MetadataStore> {
   return findFolderFault(path) ? LevelStore.create(path) : LevelStore.open(path);
 }
 
-/** Whether a home has a metadata store, whole or damaged; one whose creation was interrupted is none. */
+/** Whether a home has a metadata store, whole or damaged; one whose creation was interrupted does not count. */
 export function hasStore(home: string): boolean {
   const fault = findFolderFault(homePaths(home).metadata);
   return fault === undefined || fault.kind === 'damaged';

@@ -1,5 +1,5 @@
 // Keys whose creation is in the audit log but not in the metadata store, because the disk lost the end of the store's log.
-// Their intents are back, and undoing these would destroy the material of acknowledged keys.
+// Their intents are in the store again, and undoing them would destroy the material of acknowledged keys.
 import { madeKeys } from '../../audit/search.js';
 import type { KeyStore } from '../../hsm/key-store.js';
 import type { Logger } from '../../observability/log.js';
@@ -11,7 +11,7 @@ const labelPrefix = 'keyhold/';
 export class OrphanRecovery {
   /** Ids of the keys whose objects were kept. */
   readonly lost: string[] = [];
-  /** Those that the audit log knows, read when they are first needed. */
+  /** IDs of all keys whose creation is in the audit log, read on first use. */
   #made: Promise<ReadonlySet<string>> | undefined;
 
   /** @param directory of the audit log */
@@ -22,14 +22,14 @@ export class OrphanRecovery {
     private readonly log: Logger,
   ) {}
 
-  /** For health. */
+  /** For the health report. */
   get warnings(): string[] {
     return this.lost.map(
       (keyId) => `the metadata store lost key ${keyId}, which was made: its object was kept`,
     );
   }
 
-  /** Whether an object in an intent is that of such a key. @param objectId CKA_ID, hex */
+  /** Whether the object of an intent belongs to such a key, and must be kept. @param objectId CKA_ID, hex */
   async isKept(objectId: string): Promise<boolean> {
     const object = this.keyStore.objects.find(({ id }) => id.toString('hex') === objectId);
     if (!object?.label.startsWith(labelPrefix)) return false;

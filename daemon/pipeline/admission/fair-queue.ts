@@ -1,5 +1,5 @@
-// Fair queueing: round-robin across principals. Each principal has a queue, so a request waits for other principals' requests
-// only while they are being executed. While several principals ask, each may execute few at a time.
+// Fair queueing: round-robin across principals. Each principal has a queue, so a request waits for other principals'
+// requests only while they are being executed. While several principals are active, each may execute only a few at a time.
 import { exceptions } from '../../../proto/errors.js';
 import { Tally } from '../../observability/metrics/distribution.js';
 import type { AnyOperation } from '../operation.js';
@@ -10,20 +10,21 @@ import { Buckets, type Quotas } from './rate-limits.js';
 export interface AdmissionLimits {
   /** Requests that are executed at the same time. */
   readonly executing: number;
-  /** Those of one principal among them, while others ask for something too. */
+  /** Of these, requests of one principal while others are active too. */
   readonly executingBesideOthers: number;
   /** Requests of one principal that are executed or wait, on all of its connections. */
   readonly inFlightPerPrincipal: number;
 }
 
-/** Milliseconds that a principal is told to wait which has too many requests in flight. */
+/** Milliseconds that a principal with too many requests in flight is told to wait. */
 const retryAfter = 50;
 
-/** Principals that are remembered; past that, those that ask for nothing are forgotten. */
+/** Principals that are kept in memory. Above that number, those without requests in flight are forgotten. */
 const remembered = 10_000;
 
 /**
- * Milliseconds after which a request that is still being executed keeps no other one waiting. It is at most twice as long.
+ * Milliseconds after which a request that is still executing no longer holds a slot. In effect it may take up to twice as
+ * long.
  */
 const longestTurn = 100;
 
@@ -39,24 +40,24 @@ interface Principal {
   asked: number;
 }
 
-/** A request that was let in. */
+/** An admitted request. */
 export interface Ticket {
   readonly principal: Principal;
-  /** Where it must wait for its turn. */
+  /** Resolves when its turn comes; undefined if it need not wait. */
   readonly turn: Promise<void> | undefined;
-  /** In which it began. */
+  /** The generation in which it began. */
   generation: number;
 }
 
 /** Admits requests, fairly across principals. */
 export class Admission {
-  /** Requests that were refused, by why. */
+  /** Refused requests, by reason. */
   readonly throttled = new Tally(['quota', 'in-flight']);
   readonly #principals = new Map<string, Principal>();
   /** Principals with waiting requests, in round-robin order. */
   readonly #turns: Principal[] = [];
   readonly #executing = new Slots();
-  /** A generation ends while requests wait. */
+  /** Index of the current generation. It advances only while requests wait. */
   #generation = 0;
   #timer: NodeJS.Timeout | undefined;
   /** Index of the current activity window, and how many principals were active in it and in the one before. */
@@ -69,7 +70,7 @@ export class Admission {
     private readonly limits: AdmissionLimits,
   ) {}
 
-  /** How many requests are being executed, without those that take very long. */
+  /** How many requests are being executed, without the long-running ones. */
   get executing(): number {
     return this.#executing.taken(this.#generation);
   }
@@ -80,9 +81,9 @@ export class Admission {
   }
 
   /**
-   * Counts a request in; each one that is let in must leave.
+   * Admits a request. Every admitted request must {@link leave}.
    * @param id unique id of a user or role, or the account
-   * @throws ThrottlingException past a quota, or with too many requests in flight
+   * @throws ThrottlingException above a quota, or with too many requests in flight
    */
   enter(id: string, operation: AnyOperation): Ticket {
     const principal = this.#principals.get(id) ?? this.#remember(id);
@@ -114,7 +115,7 @@ export class Admission {
     return ticket;
   }
 
-  /** Counts out a request that had its turn, and gives its place to the next. */
+  /** Ends an admitted request, and gives its slot to the next. */
   leave({ principal, generation }: Ticket): void {
     principal.inFlight -= 1;
     principal.executing.free(generation, this.#generation);
@@ -145,7 +146,9 @@ export class Admission {
     this.#executing.take(this.#generation);
   }
 
-  /** To those that wait longest and have not got their share. */
+  /**
+   * Starts waiting requests while there are slots: in round-robin order, of principals that have not used up their share.
+   */
   #giveTurns(): void {
     while (this.#turns.length > 0 && this.#hasPlace()) {
       const at = this.#turns.findIndex((each) => this.#hasShare(each));

@@ -3,7 +3,9 @@ import { exceptions } from '../../../proto/errors.js';
 import type { OperationName } from '../../../proto/schema/descriptor.js';
 import type { AnyOperation } from '../operation.js';
 
-/** Requests a second of one principal. As at AWS KMS, some operations share a quota, and each other one has its own. */
+/**
+ * Requests a second of one principal. As in AWS KMS, some operations share a quota, and every other operation has its own.
+ */
 export interface QuotaRates {
   readonly symmetric: number;
   readonly asymmetric: number;
@@ -34,7 +36,7 @@ const shared: Readonly<Partial<Record<OperationName, keyof QuotaRates>>> = {
 
 interface Quota {
   readonly index: number;
-  /** Requests a second; a bucket holds as many. */
+  /** Requests a second; also the size of a bucket. */
   readonly rate: number;
 }
 
@@ -56,6 +58,7 @@ export class Quotas {
     this.count = indexes.size;
   }
 
+  /** The quota of an operation. */
   of(operation: AnyOperation): Quota {
     return this.#quotas.get(operation)!;
   }
@@ -74,7 +77,7 @@ export class Buckets {
   /**
    * Takes a token.
    * @param now milliseconds of a clock that never goes back
-   * @throws ThrottlingException where there is none; it tells when there is one again
+   * @throws ThrottlingException if there is none; its `retryAfter` is the time in milliseconds until there is one
    */
   take({ index, rate }: Quota, now: number): void {
     const refilled = ((now - this.#at[index]!) * rate) / 1_000;

@@ -9,19 +9,23 @@ export class Slots {
   #begun = 0;
   #begunBefore = 0;
 
-  /** How many are counted. @param generation the present one, which never goes back */
+  /** How many slots are taken. @param generation the current one, which never decreases */
   taken(generation: number): number {
     this.#enter(generation);
     return this.#begun + this.#begunBefore;
   }
 
-  /** Counts one in. @param generation the present one */
+  /** Takes a slot. @param generation the current one */
   take(generation: number): void {
     this.#enter(generation);
     this.#begun += 1;
   }
 
-  /** Counts out one that began in a generation, unless it is counted no more. @param generation the present one */
+  /**
+   * Frees the slot of a request, if it still holds one.
+   * @param begunIn the generation in which the request began
+   * @param generation the current one
+   */
   free(begunIn: number, generation: number): void {
     this.#enter(generation);
     if (begunIn === generation) this.#begun -= 1;
