@@ -1,4 +1,4 @@
-// Builds the module of faults.c and tells it what to do, by the file that it maps.
+// Builds the module of faults.c and controls it through the file that it maps.
 import { execFileSync } from 'node:child_process';
 import {
   closeSync,
@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import { checkout } from '../support/paths.js';
 
-/** Numbers as in `enum action`. */
+/** The numbers of `enum action`. */
 const actions = {
   none: 0,
   count: 1,
@@ -27,41 +27,41 @@ const actions = {
 } as const;
 
 /**
- * What happens at a call. `count`: nothing. `delay`: it waits. `fail`: an error instead of the call. `lose`: the call is done, and an error returned.
- * `hang`: it waits until the rule is cleared. `crash`: SIGSEGV. `logout`, `closeSessions`: that, and then the call.
+ * What happens at a call. `count`: nothing. `delay`: it waits. `fail`: an error instead of the call. `lose`: an error after the call.
+ * `hang`: it waits until the rule is cleared. `crash`: SIGSEGV. `logout`, `closeSessions`: that, then the call.
  */
 export type Action = Exclude<keyof typeof actions, 'none'>;
 
 export interface Harm {
   /** Milliseconds of `delay`; the CK_RV of `fail` and `lose`. */
   readonly argument?: number;
-  /** Calls that go on unharmed before; 0 if not given. */
+  /** Calls that are left alone first; 0 if not given. */
   readonly after?: number;
-  /** Calls that are harmed, over all processes; all if not given. */
+  /** Calls that are affected, over all processes; all if not given. */
   readonly times?: number;
 }
 
-/** As struct control and struct rule. */
+/** The layout of struct control and struct rule. */
 const rulesAt = 4 * 4 + 30 * 4;
 const ruleCount = 16;
 const ruleSize = 64;
 const at = { action: 32, argument: 36, after: 40, times: 44, seen: 48, fired: 52 } as const;
 const everyTime = 0xffffffff;
 
-/** What happens at calls, until it is cleared. */
+/** A rule that affects calls until it is cleared. */
 export class Rule {
   #fired: number | undefined;
 
   /**
-   * @param read tells how many calls were harmed so far
-   * @param end takes the rule out of the file
+   * @param read returns the number of calls affected so far
+   * @param end removes the rule from the file
    */
   constructor(
     private readonly read: () => number,
     private readonly end: (rule: Rule) => void,
   ) {}
 
-  /** Calls that it harmed. */
+  /** Number of calls that it affected. */
   get fired(): number {
     return this.#fired ?? this.read();
   }
@@ -80,20 +80,20 @@ export class Faults {
   readonly #rules = new Set<Rule>();
   #harmed = 0;
 
-  /** @param path of the control file, which is made */
+  /** @param path path of the control file, which is created */
   constructor(readonly path: string) {
     writeFileSync(path, Buffer.alloc(rulesAt + ruleCount * ruleSize));
     this.#file = openSync(path, 'r+');
   }
 
-  /** Environment of processes that load the module. @param module path of the real one */
+  /** Environment of processes that load the module. @param module path of the real module */
   env(module: string): { FAULTS_MODULE: string; FAULTS_CONTROL: string } {
     return { FAULTS_MODULE: module, FAULTS_CONTROL: this.path };
   }
 
   /**
    * Adds a rule; there are 16 at most.
-   * @param name of a PKCS#11 function; `*` for each one
+   * @param name name of a PKCS#11 function; `*` for every function
    */
   add(name: string, action: Action, { argument = 0, after = 0, times = everyTime }: Harm = {}): Rule {
     const index = this.#free.shift();
@@ -105,7 +105,7 @@ export class Faults {
     bytes.writeUInt32LE(after, at.after);
     bytes.writeUInt32LE(times, at.times);
     writeSync(this.#file, bytes, 0, ruleSize, start);
-    // It counts from here on.
+    // Counting begins here.
     this.#write(start + at.action, actions[action]);
     const rule = new Rule(
       () => this.#read(start + at.fired),
@@ -120,7 +120,7 @@ export class Faults {
     return rule;
   }
 
-  /** Calls that were harmed by rules that are cleared. */
+  /** Number of calls affected by rules that are cleared. */
   get harmed(): number {
     return this.#harmed;
   }
@@ -130,25 +130,25 @@ export class Faults {
     for (const rule of this.#rules) rule.clear();
   }
 
-  /** Closes all sessions of all processes at their next calls, as a reboot of the device does. */
+  /** Closes all sessions of all processes at their next call, as a reboot of the device does. */
   reset(): void {
     this.#write(0, this.#read(0) + 1);
   }
 
-  /** Lets the token allow so many sessions, over all processes. @param sessions 0: as many as the real module does */
+  /** Limits the sessions of the token, over all processes. @param sessions 0: the limit of the real module */
   limitSessions(sessions: number): void {
     this.#write(4, sessions);
   }
 
   /**
-   * Lets the module draw the IV of each CKM_AES_GCM itself, as HSMs in FIPS mode do, whatever the caller gave.
-   * @param how whether it writes it over the caller's, or keeps it
+   * Makes the module generate the IV of each CKM_AES_GCM itself, as HSMs in FIPS mode do.
+   * @param how whether it writes the IV over the caller's, or keeps it
    */
   drawIvs(how: 'given back' | 'kept'): void {
     this.#write(8, how === 'given back' ? 1 : 2);
   }
 
-  /** Lets the token take its PIN at the device alone; there it is given the one in FAULTS_PIN of the environment. */
+  /** Makes the token take its PIN only at the device, where the PIN of the variable FAULTS_PIN is entered. */
   protectPath(): void {
     this.#write(12, 1);
   }
@@ -170,12 +170,12 @@ export class Faults {
   }
 }
 
-/** Compiles the module where that was not done since its source changed. @returns its path */
+/** Compiles the module if its source has changed. @returns its path */
 export function buildModule(): string {
   const source = join(checkout, 'test/faults/faults.c');
   const built = join(checkout, 'dist/test/faults/faults.so');
   if (existsSync(built) && statSync(built).mtimeMs > statSync(source).mtimeMs) return built;
-  // Several tests may do so at a time.
+  // Several tests may compile it at the same time.
   const partial = `${built}.${process.pid}`;
   const headers = join(checkout, 'node_modules/pkcs11js/includes/pkcs11');
   const options = ['-shared', '-fPIC', '-O2', '-Wall', '-Wextra', '-Werror', '-I', headers];

@@ -5,7 +5,7 @@ import { LIBRARY } from '../hsm/token.js';
 import type { TestDaemon } from '../support/daemon.js';
 import { Faults, buildModule } from './faults.js';
 
-/** Gives a home that is not started yet a profile of its own. @returns what makes its module fail */
+/** Gives a home whose daemon does not run yet a profile with the fault module. @returns the faults of that module */
 export function makeFaulty({ home }: TestDaemon): Faults {
   const faults = new Faults(join(home, 'faults'));
   const environment = { SOFTHSM2_CONF: '${home}/tokens/softhsm2.conf', ...faults.env(LIBRARY) };

@@ -1,11 +1,11 @@
-// The daemon's own token fails in every way, and requests for keys of another one notice nothing.
+// The default token fails in every way, and requests for keys of another token are not affected.
 import pkcs11 from 'pkcs11js';
 import t from 'tap';
 import { addTokens, connectedStore } from '../support/custom-key-store.js';
 import { TestDaemon } from '../support/daemon.js';
 import { makeFaulty } from './faulty-home.js';
 
-void t.test('a key store beside one that fails answers everything, in its time', async (t) => {
+void t.test('a key store beside a failing one answers everything in time', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   const faults = makeFaulty(daemon);
@@ -37,7 +37,7 @@ void t.test('a key store beside one that fails answers everything, in its time',
         took.push(performance.now() - began);
       }
     };
-    // Others ask for the key that is in the failing token, and wait.
+    // Other clients request the key in the failing token, and wait.
     const waiting = async () => {
       while (performance.now() < end) {
         await ask(sick).catch(() => undefined);

@@ -10,7 +10,7 @@ import { LIBRARY, connectTo, lives, makeToken, newKey, pids, until, type TestTok
 import { type Action, Faults, type Harm, buildModule } from './faults.js';
 import { StoreLoad } from './store-load.js';
 
-/** Milliseconds after which a hanging call counts as one here; all that the load asks takes less. */
+/** Milliseconds after which a call counts as hanging; every call of the load takes less. */
 const deadline = 2_500;
 const deadlines = Object.fromEntries(
   [
@@ -27,19 +27,19 @@ const deadlines = Object.fromEntries(
   ].map((kind) => [kind, deadline]),
 ) as KeyStoreConfig['deadlines'];
 
-/** Called by what the load asks for. */
+/** Functions called by the load. */
 const working = [
   ...['C_EncryptInit', 'C_Encrypt', 'C_DecryptInit', 'C_Decrypt', 'C_SignInit', 'C_Sign', 'C_VerifyInit'],
   ...['C_Verify', 'C_DeriveKey', 'C_GenerateRandom', 'C_GetAttributeValue', 'C_GenerateKey', 'C_CopyObject'],
   ...['C_GenerateKeyPair', 'C_DestroyObject', 'C_CreateObject', 'C_UnwrapKey', 'C_WrapKey'],
   ...['C_FindObjectsInit', 'C_FindObjects', 'C_FindObjectsFinal', 'C_GetTokenInfo', 'C_GetSessionInfo'],
 ];
-/** Called when a worker starts. */
+/** Functions called when a worker starts. */
 const starting = ['C_Initialize', 'C_GetSlotList', 'C_GetTokenInfo', 'C_OpenSession', 'C_Login'];
 starting.push('C_FindObjectsInit', 'C_FindObjects', 'C_FindObjectsFinal', 'C_GetAttributeValue');
-/** Called when a store is connected, in its first worker, beside the ones before. */
+/** Functions called in addition by the first worker when a store is connected. */
 const connecting = ['C_GetMechanismList', 'C_GetMechanismInfo'];
-/** Called when a worker ends. */
+/** Functions called when a worker ends. */
 const ending = ['C_Logout', 'C_CloseSession', 'C_Finalize'];
 
 const { CKR_DEVICE_ERROR, CKR_GENERAL_ERROR, CKR_HOST_MEMORY } = pkcs11;
@@ -77,7 +77,7 @@ function faultsFor(t: Test, token: TestToken): Faults {
 
 const living = (events: readonly KeyStoreEvent[]) => pids(events).filter(lives);
 
-void t.test('each function with each fault, under load, beside a token that is well', async (t) => {
+void t.test('each function with each fault, under load, beside a healthy token', async (t) => {
   const token = makeToken(t);
   const faults = faultsFor(t, token);
   const healthy = await connectTo(t, makeToken(t), { workers: 1 });
@@ -86,9 +86,9 @@ void t.test('each function with each fault, under load, beside a token that is w
   await until(isWhole);
   const beside = await StoreLoad.start(healthy.store, 2);
   const load = await StoreLoad.start(store, 8);
-  // Also where an assertion ended the test.
+  // Also if an assertion ended the test.
   t.teardown(() => Promise.all([load.stop(), beside.stop()]));
-  /** Milliseconds until all was whole after each kind of fault, and after which function it took longest. */
+  /** Longest recovery in milliseconds after each kind of fault, and the function that took it. */
   const longest = new Map<string, { milliseconds: number; after: string }>();
 
   const suffer = async (t: Test, name: string, fault: Fault, trigger: () => void) => {
@@ -97,7 +97,7 @@ void t.test('each function with each fault, under load, beside a token that is w
     const rule = faults.add(name, action, harm);
     trigger();
     await until(() => rule.fired >= 1, 60_000);
-    // A hang is over when the one that hangs was killed, other faults when they have happened as often as they may.
+    // A hang is over when the hanging worker was killed, other faults when they have happened as often as specified.
     if (action === 'hang') {
       const lost = () =>
         events.filter(({ type }) => type === 'worker-lost' || type === 'start-failed').length;
@@ -119,7 +119,7 @@ void t.test('each function with each fault, under load, beside a token that is w
   for (const [index, name] of working.entries())
     for (const fault of faultsOf(index)) await suffer(t, name, fault, () => undefined);
   for (const [index, name] of starting.entries())
-    // A start that hangs has 10 s.
+    // A hanging start gets 10 s.
     for (const fault of faultsOf(index, few.slice(0, 2)))
       await suffer(t, name, fault, () => process.kill(living(events)[0]!, 'SIGKILL'));
   await Promise.all([load.stop(), beside.stop()]);
@@ -132,7 +132,7 @@ void t.test('each function with each fault, under load, beside a token that is w
 void t.test('a store is connected or says why not', async (t) => {
   const token = makeToken(t);
   const faults = faultsFor(t, token);
-  // Attributes are read where there are objects.
+  // Attributes are read only if there are objects.
   const { store } = await connectTo(t, token);
   await newKey(store);
   await store.close();
@@ -153,7 +153,7 @@ void t.test('a store is connected or says why not', async (t) => {
   hanging.clear();
 });
 
-void t.test('a store that is closed leaves no worker, whatever fails at its end', async (t) => {
+void t.test('a closed store leaves no worker, whatever fails at its end', async (t) => {
   const token = makeToken(t);
   const faults = faultsFor(t, token);
   for (const name of ending) {

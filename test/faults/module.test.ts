@@ -18,7 +18,7 @@ const slot = module.getSlots(0);
 const open = () => slot.open(SessionFlag.SERIAL_SESSION | SessionFlag.RW_SESSION);
 const random = (session: Session) => session.generateRandom(8);
 
-void t.test('a rule harms the calls that it names, from and up to a count', (t) => {
+void t.test('a rule affects the calls that it names, within its counts', (t) => {
   const session = open();
   const rule = faults.add('C_GenerateRandom', 'fail', {
     argument: pkcs11.CKR_DEVICE_ERROR,
@@ -40,7 +40,7 @@ void t.test('a rule harms the calls that it names, from and up to a count', (t) 
   t.end();
 });
 
-void t.test('a lost answer is of a call that was done', (t) => {
+void t.test('a lost answer belongs to a call that was executed', (t) => {
   const session = open();
   const data = { class: ObjectClass.DATA, private: false, label: 'data' };
   const objects = () => session.find({ label: 'data' }).length;

@@ -1,4 +1,4 @@
-// What profiles say of modules that are not here, on a module that acts as they do.
+// Profiles of modules that are not available here, with a module that behaves like them.
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { KeyStoreConfig } from '../../daemon/hsm/pool/config.js';
@@ -20,7 +20,7 @@ function scene(t: Test) {
   return { token, faults, changes };
 }
 
-void t.test('a module that draws the IVs of AES-GCM itself, and gives them back', async (t) => {
+void t.test('a module that generates the IVs of AES-GCM and returns them', async (t) => {
   const { token, faults, changes } = scene(t);
   faults.drawIvs('given back');
   const { store } = await connectTo(t, token, { ...changes, quirks: { drawsIvs: true }, sessionCopies: 1 });
@@ -44,7 +44,7 @@ void t.test('a module that draws the IVs of AES-GCM itself, and gives them back'
   t.ok((await store.decrypt(keys[1]!, aad, moved)).equals(text));
 });
 
-void t.test('a module that keeps its IV makes no ciphertext', async (t) => {
+void t.test('a module that does not return its IV makes no ciphertext', async (t) => {
   const { token, faults, changes } = scene(t);
   const { store } = await connectTo(t, token, { ...changes, quirks: { drawsIvs: true } });
   const key = { suite: 1, id: await newKey(store) } as const;
@@ -54,7 +54,7 @@ void t.test('a module that keeps its IV makes no ciphertext', async (t) => {
   }
 });
 
-void t.test('a PIN that is given at the device', async (t) => {
+void t.test('a PIN that is entered at the device', async (t) => {
   const { token, faults, changes } = scene(t);
   const latch = fileLatch(token.home, 'test');
   const readPin = () => Promise.resolve(Buffer.alloc(0));

@@ -1,4 +1,4 @@
-// A mixed load on one key store, which calls every PKCS#11 function that workers use, and knows what each answer must be.
+// A mixed load on one key store that calls every PKCS#11 function of the workers and checks each answer.
 import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HsmError, type Ciphertext, type KeyStore, type ObjectId } from '../../daemon/hsm/key-store.js';
@@ -14,7 +14,7 @@ const peer = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
 const point = peer.publicKey.export({ type: 'spki', format: 'der' }).subarray(-65);
 
 const digest = randomBytes(32);
-/** What may be answered while the HSM fails: nothing was done that is not undone, and it may be tried again. */
+/** Errors that are allowed while the HSM fails: nothing remains done, and the request may be repeated. */
 const retryable = ['unavailable', 'timeout', 'overloaded', 'internal', 'no-session'];
 
 interface Keys {
@@ -25,11 +25,11 @@ interface Keys {
 }
 
 export class StoreLoad {
-  /** Answers by code. */
+  /** Number of answers by code. */
   readonly answers = new Map<string, number>();
-  /** What is wrong. */
+  /** Faults found. */
   readonly findings: string[] = [];
-  /** Codes that may be answered besides those that may be tried again. */
+  /** Further allowed codes, besides those that may be repeated. */
   alsoExpected: readonly string[] = [];
   readonly #messages: { readonly plaintext: Buffer; readonly message: Ciphertext }[] = [];
   #stopped = false;
@@ -41,7 +41,7 @@ export class StoreLoad {
     private readonly keys: Keys,
   ) {}
 
-  /** @param lanes how many callers ask at a time, each with a pause after each request */
+  /** @param lanes number of callers, each with a pause after each request */
   static async start(store: KeyStore, lanes: number): Promise<StoreLoad> {
     const agreement = await newKey(store, KEY_AGREEMENT!.template);
     const keys = {
@@ -55,7 +55,7 @@ export class StoreLoad {
     return load;
   }
 
-  /** How many were answered with a result. */
+  /** Number of answers with a result. */
   get done(): number {
     return this.answers.get('ok') ?? 0;
   }
@@ -65,7 +65,7 @@ export class StoreLoad {
     await this.#lanes;
   }
 
-  /** Whether each operation succeeds now. @returns what does not */
+  /** Tries each operation. @returns those that fail */
   async check(): Promise<string[]> {
     const outcomes = await Promise.allSettled(actions.map(([, act]) => act(this)));
     const failed = outcomes.flatMap((outcome, index) =>
@@ -174,7 +174,7 @@ const actions: readonly (readonly [name: string, act: (load: StoreLoad) => Promi
   ['make a data key pair', (load) => load.pair()],
 ];
 
-/** A wrong result, which no fault excuses. */
+/** A wrong result, which no fault explains. */
 function expect(what: string, holds: boolean): void {
   if (!holds) throw new Error(`wrong result: not ${what}`);
 }

@@ -1,4 +1,4 @@
-// What happens to tokens and sessions: away and back, reset, logged out, changed PIN, deleted objects, full, few sessions.
+// Events of tokens and sessions: removed and returned, reset, logged out, changed PIN, deleted objects, full, few sessions.
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
@@ -36,14 +36,14 @@ async function scene(t: Test, changes: Partial<KeyStoreConfig> = {}, sessions = 
   return { token, faults, store, events, key, encrypt, decrypts, living };
 }
 
-void t.test('a token that is pulled out for a while: refused so long, whole when it is back', async (t) => {
+void t.test('a token that is unplugged for a while: refusals meanwhile, recovery afterwards', async (t) => {
   const { faults, store, events, encrypt, decrypts, living } = await scene(t, { maxWait: 300 });
   await until(() => living().length === 2);
   faults.add('*', 'fail', { argument: pkcs11.CKR_DEVICE_REMOVED });
   await t.rejects(encrypt(), { code: 'unavailable' });
   await until(() => store.state === 'disconnected');
   await t.rejects(encrypt(), { code: 'unavailable' });
-  // Long enough for the longest pause between two starts.
+  // As long as the longest pause between two starts.
   await until(() => events.filter(({ type }) => type === 'start-failed').length >= 6);
   for (const event of events)
     if (event.type === 'start-failed') t.ok(event.retryIn <= 1_000, 'it looks every second at least');
@@ -55,36 +55,33 @@ void t.test('a token that is pulled out for a while: refused so long, whole when
   t.ok(await decrypts());
 });
 
-void t.test(
-  'a device that is reset, and a login that is lost, cost their workers and nothing else',
-  async (t) => {
-    const { faults, events, encrypt, decrypts, living } = await scene(t);
-    await until(() => living().length === 2);
-    for (const strike of [
-      () => faults.reset(),
-      () => void faults.add('C_EncryptInit', 'logout', { times: 1 }),
-    ]) {
-      const before = living();
-      strike();
-      const answers = await Promise.allSettled(Array.from({ length: 50 }, encrypt));
-      for (const answer of answers)
-        if (answer.status === 'rejected') t.match(answer.reason, { code: 'unavailable' });
-      await until(() => living().length === 2 && living().some((pid) => !before.includes(pid)));
-      t.ok(await decrypts());
-      faults.clear();
-    }
-    t.notOk(events.some(({ type }) => type === 'login-refused'));
-  },
-);
+void t.test('a reset of the device, and a lost login, cost only the workers that they affect', async (t) => {
+  const { faults, events, encrypt, decrypts, living } = await scene(t);
+  await until(() => living().length === 2);
+  for (const strike of [
+    () => faults.reset(),
+    () => void faults.add('C_EncryptInit', 'logout', { times: 1 }),
+  ]) {
+    const before = living();
+    strike();
+    const answers = await Promise.allSettled(Array.from({ length: 50 }, encrypt));
+    for (const answer of answers)
+      if (answer.status === 'rejected') t.match(answer.reason, { code: 'unavailable' });
+    await until(() => living().length === 2 && living().some((pid) => !before.includes(pid)));
+    t.ok(await decrypts());
+    faults.clear();
+  }
+  t.notOk(events.some(({ type }) => type === 'login-refused'));
+});
 
-void t.test('a pair is whole or gone, also where the login is lost while it is looked for', async (t) => {
+void t.test('a pair is found whole or not at all, even if the login is lost during the search', async (t) => {
   const { faults, store, decrypts, living } = await scene(t);
   await until(() => living().length === 2);
   const { template, signing } = keySpecs.ECC_NIST_P256.usages.SIGN_VERIFY!;
   const { mechanism, conversion } = signing!.ECDSA_SHA_256!;
   const sign = (id: Buffer) => store.sign(id, mechanism, conversion, Buffer.alloc(32));
   const id = await newKey(store, template);
-  // Handles of private objects are stale then, and a search finds the public key.
+  // Handles of private objects are then stale, and a search finds only the public key.
   for (const name of ['C_SignInit', 'C_FindObjectsInit', 'C_FindObjects']) {
     const lost = faults.add(name, 'logout', { times: 1 });
     if (name !== 'C_SignInit') await store.exists(id).catch(() => undefined);
@@ -111,7 +108,7 @@ void t.test('a pair is whole or gone, also where the login is lost while it is l
   t.ok(await decrypts());
 });
 
-void t.test('a PIN that was changed is tried once, and workers that are logged in go on', async (t) => {
+void t.test('a changed PIN is tried once, and workers that are logged in continue', async (t) => {
   const { token, faults, store, events, decrypts, living } = await scene(t);
   await until(() => living().length === 2);
   const pins = ['--pin', PIN, '--new-pin', 'another-pin'];
@@ -133,9 +130,9 @@ void t.test('a PIN that was changed is tried once, and workers that are logged i
   t.ok(await decrypts());
 });
 
-void t.test('a refusal that cannot be written down is tried once all the same', async (t) => {
+void t.test('a refused PIN is tried once even if the refusal cannot be stored', async (t) => {
   const { token, faults, store, events, living } = await scene(t, { workers: 1, readPin: wrongLater() });
-  // No folder can be made where a file is: as on a disk that cannot be written.
+  // A file in place of the folder acts like a read-only disk.
   writeFileSync(join(token.home, 'latch'), '');
   const logins = faults.add('C_Login', 'count');
   process.kill(living()[0]!, 'SIGKILL');
@@ -151,13 +148,13 @@ void t.test('a refusal that cannot be written down is tried once all the same', 
   t.equal(logins.fired, 2);
 });
 
-/** The right PIN first, a wrong one then, then the right one again. */
+/** Returns the right PIN first, then a wrong one, then the right one again. */
 function wrongLater(): () => Promise<Buffer> {
   const pins = [PIN, 'wrong-pin'];
   return () => Promise.resolve(Buffer.from(pins.shift() ?? PIN));
 }
 
-void t.test('an object that somebody else deletes is missed by the next worker that starts', async (t) => {
+void t.test('the next worker that starts notices an object deleted by another program', async (t) => {
   const { token, store, events, key, encrypt, decrypts, living } = await scene(t, { sessionCopies: 0 });
   await until(() => living().length === 2);
   t.ok(await decrypts());
@@ -177,7 +174,7 @@ void t.test('an object that somebody else deletes is missed by the next worker t
   t.ok(await store.encrypt({ suite: 1, id: other }, aad, aad));
 });
 
-void t.test('a full token makes no keys, and what is there works', async (t) => {
+void t.test('a full token creates no keys, and existing keys work', async (t) => {
   const { faults, store, decrypts } = await scene(t);
   for (const name of ['C_GenerateKey', 'C_CopyObject', 'C_CreateObject'])
     faults.add(name, 'fail', { argument: pkcs11.CKR_DEVICE_MEMORY });
@@ -187,7 +184,7 @@ void t.test('a full token makes no keys, and what is there works', async (t) => 
   t.ok(await newKey(store));
 });
 
-void t.test('what fails without a reason is not blamed on a ciphertext that is right', async (t) => {
+void t.test('an error without a reason is not blamed on a valid ciphertext', async (t) => {
   const { faults, store, decrypts } = await scene(t, { workers: 1 });
   const wrong = () =>
     store.decrypt({ suite: 1, id: key }, aad, { iv: Buffer.alloc(12), ciphertext: Buffer.alloc(40) });
@@ -211,7 +208,7 @@ void t.test('what fails without a reason is not blamed on a ciphertext that is r
   await t.rejects(wrong(), { code: 'invalid-ciphertext' });
 });
 
-void t.test('a key that is destroyed does not wait for a worker that hangs while it starts', async (t) => {
+void t.test('destroying a key does not wait for a worker that hangs at its start', async (t) => {
   const { faults, store, events, encrypt, living } = await scene(t);
   await until(() => living().length === 2);
   const hanging = faults.add('C_Initialize', 'hang');
@@ -235,7 +232,7 @@ for (const sessions of [1, 2, 8]) {
       events.some((event) => event.type === 'start-failed' && event.error.code === 'no-session');
     await until(() => living().length >= most && (sessions >= workers || isRefused()));
     t.equal((await Promise.all(Array.from({ length: 200 }, encrypt))).length, 200);
-    // The place of one that died is taken again at once, and not by the one that waits for more.
+    // A worker that died is replaced at once, and not by one that waits for a session.
     const [victim] = living();
     process.kill(victim!, 'SIGKILL');
     await until(() => !living().includes(victim!) && living().length === most);
@@ -245,7 +242,7 @@ for (const sessions of [1, 2, 8]) {
   });
 }
 
-void t.test('a store whose token has no session left says so', async (t) => {
+void t.test('a store whose token has no free session says so', async (t) => {
   const { token, faults } = await scene(t, { workers: 1 }, 1);
   const env = { ...token.env, ...faults.env(LIBRARY) };
   await t.rejects(connect(token.config({ library: buildModule(), env })), {
@@ -254,7 +251,7 @@ void t.test('a store whose token has no session left says so', async (t) => {
   });
 });
 
-void t.test('work that waits is answered in time, also where workers come and go', async (t) => {
+void t.test('waiting work is answered in time, even if workers start and die', async (t) => {
   const { faults, encrypt } = await scene(t, { patience: 600, deadlines: { encrypt: 300 } });
   faults.add('C_Encrypt', 'hang');
   const answers = await Promise.allSettled(Array.from({ length: 300 }, encrypt));
@@ -283,7 +280,7 @@ void t.test('workers of a daemon that is killed log out', async (t) => {
 });
 
 void t.test(
-  'a login that is lost in the middle of an import: refused for now, never for an unknown reason',
+  'a login lost during an import: a retryable refusal, never one for an unknown reason',
   async (t) => {
     const { faults, store, living } = await scene(t);
     await until(() => living().length === 2);

@@ -56,7 +56,7 @@ void t.test(
   },
 );
 
-void t.test('both keys are made, kept in the HSM, and destroyed', async (t) => {
+void t.test('both keys are created in the HSM, kept there, and destroyed', async (t) => {
   const token = makeToken(t);
   const { store } = await connectTo(t, token);
   const id = await newKey(store, template);
@@ -78,7 +78,7 @@ void t.test('both keys are made, kept in the HSM, and destroyed', async (t) => {
   t.ok(await store.encrypt(other, Buffer.alloc(0), Buffer.from('x')));
 });
 
-void t.test('a material of one suite is of no use for the other', async (t) => {
+void t.test('a material of one suite cannot be used with the other', async (t) => {
   const { store } = await connectTo(t, makeToken(t));
   const id = await newKey(store);
   const aad = Buffer.alloc(0);

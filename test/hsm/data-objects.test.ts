@@ -37,7 +37,7 @@ void t.test('a data object is private, replaced whole, and found by the next con
 });
 
 void t.test(
-  'workers that die while they replace it leave one at least, and the next write one alone',
+  'workers that die while replacing it leave at least one, and the next write exactly one',
   async (t) => {
     const token = makeToken(t);
     const { store, events } = await connectTo(t, token, { workers: 2 });

@@ -35,30 +35,27 @@ void t.test('workers that are killed under load lose no job, and are replaced', 
   t.notOk(events.some(({ type }) => type === 'job-abandoned'));
 });
 
-void t.test(
-  'one worker makes keys while others ask it without a pause, and the other way round',
-  async (t) => {
-    const { store } = await connectTo(t, makeToken(t), { workers: 1 });
-    const key = { suite: 1, id: await newKey(store) } as const;
-    let [running, encrypted, made] = [true, 0, 0];
-    const asking = async (): Promise<void> => {
-      for (; running; encrypted++) await store.encrypt(key, aad, aad);
-    };
-    const making = async (): Promise<void> => {
-      for (; running; made++) await newKey(store);
-    };
-    // More than one frame holds: the worker always has some that it has not answered.
-    const lanes = Array.from({ length: 200 }, asking);
-    await until(() => encrypted > 1_000);
-    lanes.push(...Array.from({ length: 4 }, making));
-    await until(() => made >= 20);
-    const before = encrypted;
-    await until(() => encrypted > before + 1_000);
-    running = false;
-    await Promise.all(lanes);
-    t.ok(made >= 20, `${made} keys beside ${encrypted} encryptions`);
-  },
-);
+void t.test('one worker creates keys while others use them without a pause, and vice versa', async (t) => {
+  const { store } = await connectTo(t, makeToken(t), { workers: 1 });
+  const key = { suite: 1, id: await newKey(store) } as const;
+  let [running, encrypted, made] = [true, 0, 0];
+  const asking = async (): Promise<void> => {
+    for (; running; encrypted++) await store.encrypt(key, aad, aad);
+  };
+  const making = async (): Promise<void> => {
+    for (; running; made++) await newKey(store);
+  };
+  // More than fit in one frame, so the worker always has unanswered jobs.
+  const lanes = Array.from({ length: 200 }, asking);
+  await until(() => encrypted > 1_000);
+  lanes.push(...Array.from({ length: 4 }, making));
+  await until(() => made >= 20);
+  const before = encrypted;
+  await until(() => encrypted > before + 1_000);
+  running = false;
+  await Promise.all(lanes);
+  t.ok(made >= 20, `${made} keys beside ${encrypted} encryptions`);
+});
 
 void t.test('a worker that hangs is killed at the deadline and its work repeated', async (t) => {
   const { store, events } = await connectTo(t, makeToken(t), { workers: 2, deadlines: { encrypt: 300 } });
@@ -80,7 +77,7 @@ void t.test('a worker that hangs is killed at the deadline and its work repeated
 
 void t.test('a job of which two workers die fails and is reported', async (t) => {
   const token = makeToken(t);
-  // Made by another store, so that nobody is busy learning it.
+  // Created by another store, so that no worker is busy refreshing handles.
   const key = { suite: 1, id: await newKey((await connectTo(t, token)).store) } as const;
   const { store, events } = await connectTo(t, token, {
     workers: 2,
@@ -95,7 +92,7 @@ void t.test('a job of which two workers die fails and is reported', async (t) =>
   );
 });
 
-void t.test('a job that may not be repeated fails when its worker dies of it', async (t) => {
+void t.test('a job that must not be repeated fails when its worker dies', async (t) => {
   const { store, events } = await connectTo(t, makeToken(t), { deadlines: { generateKeyPair: 3_000 } });
   await newKey(store);
   process.kill(pids(events)[0] ?? 0, 'SIGSTOP');
@@ -145,7 +142,7 @@ void t.test('a token that vanishes is unavailable, not empty, and comes back by 
   await store.encrypt({ suite: 1, id }, aad, aad);
 });
 
-void t.test('more jobs than the queue holds are refused at once, the others done', async (t) => {
+void t.test('jobs beyond the queue are refused at once, the others are done', async (t) => {
   const { store } = await connectTo(t, makeToken(t), { maxQueued: 50 });
   const key = { suite: 1, id: await newKey(store) } as const;
   const answers = await Promise.allSettled(Array.from({ length: 80 }, () => store.encrypt(key, aad, aad)));
@@ -171,7 +168,7 @@ void t.test('one pair is generated at a time, and the other worker serves meanwh
   await Promise.all(Array.from({ length: 5 }, () => store.generate(randomBytes(16), 'key', AES_256)));
 });
 
-void t.test('a close answers what is in flight, then refuses, and leaves no process', async (t) => {
+void t.test('close answers jobs in flight, then refuses, and leaves no process', async (t) => {
   const { store, events } = await connectTo(t, makeToken(t), { workers: 2 });
   await until(() => pids(events).length === 2);
   const key = { suite: 1, id: await newKey(store) } as const;

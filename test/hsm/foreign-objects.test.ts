@@ -12,7 +12,7 @@ import t, { type Test } from 'tap';
 import type { KeyStore } from '../../daemon/hsm/key-store.js';
 import { connectTo, makeToken, newKey, openSession, pids, until } from './token.js';
 
-// CKA_COPYABLE of PKCS #11 v2.40, of which graphene knows the name alone.
+// CKA_COPYABLE of PKCS #11 v2.40, of which graphene knows only the name.
 registerAttribute('copyable', 0x171, 'boolean');
 
 const nothing = Buffer.alloc(0);
@@ -30,7 +30,7 @@ function prepare(t: Test) {
   return { token, session, find, aes };
 }
 
-void t.test('objects are found by attributes, and what they do not show is left out', async (t) => {
+void t.test('objects are found by attributes, and unreadable attributes are left out', async (t) => {
   const { token, aes } = prepare(t);
   const { store } = await connectTo(t, token);
   aes(Buffer.of(7));
@@ -45,14 +45,14 @@ void t.test('objects are found by attributes, and what they do not show is left 
   t.same(await store.inspect([[pkcs11.CKA_LABEL, '00']], types), []);
 });
 
-void t.test('every worker sees an object, also the one that writes', async (t) => {
+void t.test('every worker sees an object, including the one that writes', async (t) => {
   const { token, aes } = prepare(t);
   const { store, events } = await connectTo(t, token, { workers: 2 });
   await until(() => pids(events).length === 2);
   await newKey(store);
   const id = randomBytes(5);
   aes(id);
-  // The writer writes before it has looked, and sees nothing of the above any more.
+  // The writer writes before it has searched, and after that cannot see the objects above.
   await newKey(store);
   const match = [[pkcs11.CKA_ID, id.toString('hex')]] as const;
   t.equal((await store.inspect(match, [pkcs11.CKA_CLASS])).length, 1);

@@ -66,7 +66,7 @@ void t.test('a frame larger than the writer’s first buffer arrives whole', (t)
   t.end();
 });
 
-void t.test('arbitrary bytes in the place of a frame are an error or a frame, never a crash', (t) => {
+void t.test('arbitrary bytes instead of a frame are an error or a frame, never a crash', (t) => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 4, maxLength: 200 }), (array) => {
       try {
@@ -80,7 +80,7 @@ void t.test('arbitrary bytes in the place of a frame are an error or a frame, ne
   t.end();
 });
 
-void t.test('a frame that is cut anywhere, or has a byte more, is refused', (t) => {
+void t.test('a frame truncated anywhere, or with an extra byte, is refused', (t) => {
   fc.assert(
     fc.property(fc.array(message, { minLength: 1, maxLength: 4 }), (messages) => {
       const frame = encode(messages).subarray(4);
@@ -94,7 +94,7 @@ void t.test('a frame that is cut anywhere, or has a byte more, is refused', (t) 
   t.end();
 });
 
-void t.test('a length that no frame has is refused before memory is taken for it', (t) => {
+void t.test('an impossible length is refused before memory is allocated', (t) => {
   for (const length of [0, 3, maxFrameLength + 1, 0xffffffff]) {
     const header = Buffer.alloc(4);
     header.writeUInt32LE(length);

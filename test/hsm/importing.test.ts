@@ -1,4 +1,4 @@
-// Imported material in the token: objects that cannot leave it and can do no more than they must.
+// Imported material in the token: objects that cannot leave it and have no more usages than needed.
 import { randomBytes } from 'node:crypto';
 import { KeyGenMechanism, ObjectClass, type SessionObject } from 'graphene-pk11';
 import pkcs11 from 'pkcs11js';
@@ -83,7 +83,7 @@ void t.test('objects of imported material', async (t) => {
   const wrapping = session.generateKey(KeyGenMechanism.AES, { token: false, valueLen: 32, wrap: true });
   for (const { name, spec, usage, id } of made) {
     const { template } = keySpecs[spec].usages[usage]!;
-    await t.test(`${name}: not to be had, and as useful as one that the HSM made`, (t) => {
+    await t.test(`${name}: not extractable, with the usages of a generated key`, (t) => {
       const objects = find(id);
       t.equal(objects.length, template.publicAttributes ? 2 : 1);
       for (const object of objects) {
@@ -109,7 +109,7 @@ void t.test('objects of imported material', async (t) => {
     });
   }
 
-  await t.test('wrapping keys unwrap, and decrypt only where SoftHSM cannot unwrap', (t) => {
+  await t.test('wrapping keys unwrap, and decrypt only if SoftHSM cannot unwrap', (t) => {
     for (const [algorithm, { id }] of pairs) {
       const key = find(id).find((each) => each.class === ObjectClass.PRIVATE_KEY)!;
       const allowed = usages.filter((usage) => is(key, usage));

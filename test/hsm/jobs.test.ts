@@ -1,9 +1,9 @@
-// What one end of a job encodes the other decodes, in the order of the fields.
+// Each end of a job decodes what the other encodes, in the order of the fields.
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { jobs, jobsByCode } from '../../daemon/hsm/jobs/table.js';
 
-void t.test('values come back as they were, by their names', (t) => {
+void t.test('values come back unchanged, by their names', (t) => {
   const [id, aad, iv, ciphertext, destinationId, destinationAad] = Array.from({ length: 6 }, () =>
     randomBytes(16),
   ) as [Buffer, Buffer, Buffer, Buffer, Buffer, Buffer];
@@ -33,7 +33,7 @@ void t.test('values come back as they were, by their names', (t) => {
   t.end();
 });
 
-void t.test('what is none of a job is refused', (t) => {
+void t.test('bytes that do not belong to a job are refused', (t) => {
   t.throws(() => jobs.encrypt.arguments.decode([]), { code: 'internal', message: /0 parts, not 4/ });
   const [id = Buffer.alloc(0), , aad = id, plaintext = id] = jobs.encrypt.arguments.encode({
     ...{ id: randomBytes(16), suite: 1, aad: Buffer.of(1), plaintext: Buffer.of(2) },

@@ -1,4 +1,4 @@
-// What the token holds for keys of every spec and usage: objects that cannot leave it and can do no more than they must.
+// The token's objects for keys of every spec and usage: they cannot leave it and have no more usages than needed.
 import { type Key, KeyGenMechanism, type SessionObject } from 'graphene-pk11';
 import pkcs11 from 'pkcs11js';
 import t from 'tap';
@@ -18,7 +18,7 @@ const usages = {
   DERIVE: pkcs11.CKA_DERIVE,
 };
 
-/** What the objects of a key of a usage may do: of the secret or private key, and of the public key. */
+/** Allowed usages of the objects of a key, by key usage: of the secret or private key, and of the public key. */
 const needed: Record<string, { secret: string[]; private: string[]; public: string[] }> = {
   ENCRYPT_DECRYPT: { secret: ['ENCRYPT', 'DECRYPT'], private: ['DECRYPT'], public: ['ENCRYPT'] },
   SIGN_VERIFY: { secret: [], private: ['SIGN'], public: ['VERIFY'] },
@@ -69,7 +69,7 @@ void t.test('objects', async (t) => {
   };
 
   for (const { name, usage, id } of made) {
-    await t.test(`${name}: sensitive, private, not extractable, and only as useful as it must be`, (t) => {
+    await t.test(`${name}: sensitive, private, not extractable, with only the usages needed`, (t) => {
       const objects = find(id);
       for (const object of objects) {
         const objectClass = object.class;
@@ -96,7 +96,7 @@ void t.test('objects', async (t) => {
             { code: pkcs11.CKR_ATTRIBUTE_SENSITIVE },
             `0x${attribute.toString(16)}`,
           );
-        // 0x210A is SoftHSM’s AES key wrap with padding, which takes keys of any kind.
+        // 0x210A is SoftHSM’s AES key wrap with padding, which accepts keys of any kind.
         t.throws(() => session.wrapKey({ name: 0x210a, params: null }, wrapping, object.toType()), {
           code: pkcs11.CKR_KEY_UNEXTRACTABLE,
         });

@@ -89,7 +89,7 @@ if (!hasNistVectors) {
             const key = createPublicKey({ key: { kty: 'EC', crv, x: x!, y: y! }, format: 'jwk' });
             id = put(publicTemplate(key.export({ type: 'spki', format: 'der' })));
           } catch {
-            // A changed public key that is not on the curve: no key that Keyhold makes or takes has it.
+            // An altered public key that is not on the curve; Keyhold never has such a key.
           }
           return {
             name: nameOf(record),
@@ -186,7 +186,7 @@ if (!hasNistVectors) {
       return (
         all
           .filter(({ headings, values }) => headings.includes(heading) && values.Result !== undefined)
-          // What is wrong with our own key is for key generation: a key of the HSM has no such faults.
+          // Faults of the own key concern key generation; a key of the HSM does not have them.
           .filter(({ values }) => !values.Result!.includes('IUT'))
           .map((record): Case => {
             const { QsCAVSx, QsCAVSy, dsIUT, Z, CAVSHashZZ, Result } = record.values;
@@ -222,7 +222,7 @@ if (!hasNistVectors) {
   });
 }
 
-/** A signature as the API gives it, from r and s of equal length. */
+/** A signature in the API's form (DER), from r and s of equal length. */
 function toDer(conversion: Conversion, raw: Buffer): Buffer {
   return conversions[conversion].toApi(raw);
 }

@@ -14,7 +14,7 @@ void t.test('a new key is usable at once, and soon on all workers without a sear
   await until(() => pids(events).length === 3);
   const ids = await Promise.all(Array.from({ length: 4 }, () => newKey(store)));
   for (let round = 0; round < 20; round++) {
-    // More than one worker takes, so that all get some.
+    // More than one worker can take, so that all get some.
     const messages = await Promise.all(
       Array.from({ length: 600 }, (_, n) => store.encrypt({ suite: 1, id: ids[n % 4] as Buffer }, aad, aad)),
     );
@@ -44,7 +44,7 @@ void t.test('a destroyed key is gone on all workers, and from the token', async 
   t.strictSame([...find(id), ...find(pair)], []);
 });
 
-void t.test('jobs for a key that wait while it is being destroyed do not bring its copy back', async (t) => {
+void t.test('jobs that wait while their key is destroyed do not restore its copy', async (t) => {
   const { store, events } = await connectTo(t, makeToken(t), { workers: 2 });
   await until(() => pids(events).length === 2);
   const key = { suite: 1, id: await newKey(store) } as const;
@@ -57,7 +57,7 @@ void t.test('jobs for a key that wait while it is being destroyed do not bring i
   await t.rejects(store.encrypt(key, aad, aad), { code: 'no-such-object' });
 });
 
-void t.test('a key that another program destroyed is missing, one that it made is found', async (t) => {
+void t.test('a key that another program destroyed is missing, one that it created is found', async (t) => {
   const token = makeToken(t);
   const { store } = await connectTo(t, token, { sessionCopies: 0 });
   const gone = { suite: 1, id: await newKey(store) } as const;
@@ -71,7 +71,7 @@ void t.test('a key that another program destroyed is missing, one that it made i
   t.equal(store.state, 'connected');
 });
 
-void t.test('objects of others are listed as they are and never touched', async (t) => {
+void t.test('foreign objects are listed as they are and never touched', async (t) => {
   const token = makeToken(t);
   const id = randomBytes(16);
   {

@@ -13,7 +13,7 @@ const suites = {
   2: { iv: 16, ciphertext: (length: number) => length + 16 - (length % 16) + 32 },
 };
 
-/** What encryption must do with every suite. */
+/** Tests of encryption for every suite. */
 async function encryption(t: Test, store: KeyStore, suite: 1 | 2): Promise<void> {
   const lengths = suites[suite];
   const { template } = keySpecs.SYMMETRIC_DEFAULT.suites![suite];
@@ -74,7 +74,7 @@ async function encryption(t: Test, store: KeyStore, suite: 1 | 2): Promise<void>
     t.notOk(ivs.has('0'.repeat(2 * lengths.iv)));
   });
 
-  await t.test('a message is encrypted anew under another key', async (t) => {
+  await t.test('a message is re-encrypted under another key', async (t) => {
     const other = { suite, id: await newKey(store, template) } as const;
     const first = await store.encrypt(key, aad, Buffer.from('secret'));
     const second = await store.reEncrypt(key, aad, first, other, Buffer.alloc(3));
@@ -99,7 +99,7 @@ void t.test('the operations of one token', async (t) => {
 
   const id = await newKey(store);
 
-  await t.test('random bytes come in the length asked for, from 1 to 1,024', async (t) => {
+  await t.test('random bytes have the requested length, from 1 to 1,024', async (t) => {
     for (const length of [1, 32, 1024]) t.equal((await store.random(length)).length, length);
     t.notOk((await store.random(32)).equals(await store.random(32)));
     for (const length of [0, 1025, -1, 1.5]) await t.rejects(store.random(length), { code: 'internal' });
@@ -144,7 +144,7 @@ void t.test('the operations of one token', async (t) => {
     },
   );
 
-  await t.test('what the module refuses is told as such, and the worker stays', async (t) => {
+  await t.test('a refusal by the module is reported as such, and the worker stays', async (t) => {
     await t.rejects(store.sign(id, { type: 0x7fffffff }, 'none', aad), { code: 'unsupported' });
     const template: KeyTemplate = { mechanism: 0x7fffffff, attributes: [] };
     await t.rejects(store.generate(randomBytes(16), 'x', template), { code: 'unsupported' });
@@ -170,7 +170,7 @@ void t.test(
       ],
     };
     const ids = [await newKey(store, wanting), await newKey(store, P_256)];
-    // The copies are in use, so that the originals are seen as they are then.
+    // The copies are in use, so the originals are inspected at that time.
     await store.encrypt({ suite: 1, id: ids[0]! }, aad, aad);
     const { session, find } = openSession(t, token);
     const wrapping = session.generateKey(KeyGenMechanism.AES, { valueLen: 32, wrap: true });
@@ -204,7 +204,7 @@ void t.test(
   },
 );
 
-void t.test('a session copy is as sensitive as its original, and few are held at a time', async (t) => {
+void t.test('a session copy is as sensitive as its original, and few are kept at a time', async (t) => {
   const token = makeToken(t);
   const { store } = await connectTo(t, token, { sessionCopies: 2 });
   const keys = await Promise.all(Array.from({ length: 5 }, () => newKey(store)));

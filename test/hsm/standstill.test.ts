@@ -1,4 +1,4 @@
-// Time in which the daemon stood still is not the workers' fault. This process is the daemon here: a shell stops it.
+// Workers are not blamed for time in which the daemon was stopped. This process is the daemon here: a shell stops it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
@@ -14,7 +14,7 @@ const config = {
   deadlines: { encrypt: deadline, probe: deadline, refreshHandles: deadline, generateKey: deadline },
 };
 
-/** Stops processes, this one last, for three seconds; goes on before this process does. @returns the shell's end */
+/** Stops processes, this one last, for three seconds, and continues them in turn. @returns the end of the shell */
 function standStill(others: readonly number[]): Promise<unknown> {
   const list = others.join(' ');
   const stop = others.length > 0 ? `kill -STOP ${list};` : '';
@@ -33,14 +33,14 @@ for (const [name, stopped] of [
   ['alone', false],
   ['with its workers', true],
 ] as const) {
-  void t.test(`the daemon stands still ${name}, for longer than the deadline`, async (t) => {
+  void t.test(`the daemon is stopped ${name}, for longer than the deadline`, async (t) => {
     const { store, events, key } = await begin(t);
     const before = pids(events);
     let [running, done] = [true, 0];
     const client = async () => {
       for (; running; done++) await store.encrypt(key, aad, aad);
     };
-    // So many that both workers have some, and some wait.
+    // Enough for both workers, with some waiting.
     const clients = Promise.all(Array.from({ length: 400 }, client));
     await until(() => done > 1_000);
     const began = performance.now();
@@ -61,7 +61,7 @@ for (const [name, stopped] of [
   });
 }
 
-void t.test('a worker that hangs over a standstill still has its whole deadline, and no more', async (t) => {
+void t.test('a worker that hangs during a stop still has its whole deadline, and no more', async (t) => {
   const { store, events, key } = await begin(t);
   const before = pids(events);
   for (const pid of before) process.kill(pid, 'SIGSTOP');
@@ -74,7 +74,7 @@ void t.test('a worker that hangs over a standstill still has its whole deadline,
   await store.encrypt(key, aad, aad);
 });
 
-void t.test('workers that hang are seen while nobody asks them for anything, and are replaced', async (t) => {
+void t.test('hanging workers are noticed without any requests, and replaced', async (t) => {
   const { store, events } = await begin(t);
   const before = pids(events);
   t.equal(store.hangs, false);
@@ -91,7 +91,7 @@ void t.test('workers that hang are seen while nobody asks them for anything, and
   );
 });
 
-void t.test('a store of which no worker answers hangs', async (t) => {
+void t.test('a store is hanging if none of its workers answers', async (t) => {
   const { store, events } = await connectTo(t, makeToken(t), { workers: 2 });
   await until(() => pids(events).length === 2);
   for (const pid of pids(events)) process.kill(pid, 'SIGSTOP');

@@ -1,4 +1,4 @@
-// A SoftHSM token of its own for a test, and a key store on it.
+// A SoftHSM token for one test, and a key store on it.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ export interface TestToken {
 
 let made = 0;
 
-/** Makes a token in a temporary folder, which goes when the test ends. @param folder in which that is made */
+/** Creates a token in a temporary folder, which is removed when the test ends. @param folder parent of that folder */
 export function makeToken(t: Test, folder = tmpdir()): TestToken {
   const home = mkdtempSync(join(folder, 'keyhold-hsm-'));
   t.teardown(() => rmSync(home, { recursive: true, force: true }));
@@ -65,7 +65,7 @@ export function initializeToken(env: Record<string, string>, label: string): voi
   );
 }
 
-/** Connects, and closes when the test ends. Events are collected. */
+/** Connects a key store, collects its events, and closes it when the test ends. */
 export async function connectTo(
   t: Test,
   token: TestToken,
@@ -105,7 +105,7 @@ export async function newKey(store: KeyStore, template = AES_256): Promise<Objec
   return id;
 }
 
-/** A session of the test's own with a token, as another program that shares it; and what it finds by CKA_ID. */
+/** Opens a session as another program that shares the token, with a function that finds objects by CKA_ID. */
 export function openSession(
   t: Test,
   token: TestToken,
@@ -115,7 +115,7 @@ export function openSession(
   return { session, find: (id) => [...session.find({ id })] };
 }
 
-/** Waits until something holds; fails the test by throwing where it does not in time. */
+/** Waits until a condition is true. @throws Error if it is not in time */
 export async function until(condition: () => boolean, milliseconds = 20_000): Promise<void> {
   const end = Date.now() + milliseconds;
   while (!condition()) {
@@ -124,7 +124,7 @@ export async function until(condition: () => boolean, milliseconds = 20_000): Pr
   }
 }
 
-/** Whether a process is there and no zombie. */
+/** Whether a process exists and is not a zombie. */
 export function lives(pid: number): boolean {
   const path = `/proc/${pid}/stat`;
   if (!existsSync(path)) return false;

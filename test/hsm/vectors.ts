@@ -1,4 +1,4 @@
-// Keys of published vectors, put into a token by the test, and the judgement of what the workers say of the vectors.
+// Puts keys of published vectors into a token and checks the workers' results.
 import { createPublicKey, randomBytes, type JsonWebKey } from 'node:crypto';
 import { type ITemplate, KeyType, ObjectClass } from 'graphene-pk11';
 import type { Test } from 'tap';
@@ -26,7 +26,7 @@ export function publicTemplate(der: Buffer): ITemplate {
   return { ...base, keyType, paramsEC: hex(parameters), pointEC };
 }
 
-/** A token that holds keys of the test, and a store that connects once they are there. */
+/** A token with keys of the test, and a store that connects once they are there. */
 export function prepare(t: Test) {
   const token = makeToken(t);
   const { session } = openSession(t, token);
@@ -50,7 +50,7 @@ export interface Case {
   readonly accepts: (store: KeyStore) => Promise<boolean>;
 }
 
-/** Runs vectors at once and says which came out otherwise than they should. @param least how many there must be */
+/** Runs all vectors at once and reports unexpected results. @param least minimum number of vectors */
 export async function judgeAll(t: Test, cases: readonly Case[], store: KeyStore, least = 26): Promise<void> {
   const wrong: string[] = [];
   await Promise.all(

@@ -2,7 +2,7 @@ import t from 'tap';
 import { AES_256, connectTo, makeToken, newKey, openSession, pids, until } from './token.js';
 
 void t.test(
-  'keys that are made at the same time are of use in every worker, and destroying leaves none of them',
+  'keys created at the same time can be used in every worker, and destroying them leaves none',
   async (t) => {
     const token = makeToken(t);
     const { store, events } = await connectTo(t, token, { workers: 2 });
@@ -13,7 +13,7 @@ void t.test(
       const made = await Promise.all([newKey(store, AES_256), newKey(store, AES_256)]);
       ids.push(...made);
       for (const id of made) {
-        // More than one worker takes at a time.
+        // More than one worker can take at a time.
         const jobs = Array.from({ length: 400 }, () =>
           store.encrypt({ suite: 1, id }, aad, Buffer.from('x')),
         );

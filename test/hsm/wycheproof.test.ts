@@ -1,9 +1,8 @@
 // Project Wycheproof's vectors through the worker: their keys are put into the token by the test, as no API imports
-// public keys. RSASSA-PSS with a salt of 0 bytes is none of AWS KMS's algorithms; it runs to test the mechanism's parameters.
+// public keys. RSASSA-PSS with a salt of 0 bytes is not an algorithm of AWS KMS; it tests the mechanism's parameters.
 //
-// "Acceptable" results, decided: a DigestInfo without the NULL parameters (flag MissingNull) is refused, since RFC 8017,
-// appendix A.2.4, has only the one with NULL made; of ECDH, compressed points and other encodings than the one that DER has
-// are refused.
+// "Acceptable" results: a DigestInfo without the NULL parameters (flag MissingNull) is refused, since RFC 8017,
+// appendix A.2.4, generates only the one with NULL; ECDH refuses compressed points and encodings other than DER.
 import { createPrivateKey } from 'node:crypto';
 import { type ITemplate, KeyType, ObjectClass } from 'graphene-pk11';
 import t, { type Test } from 'tap';
@@ -28,7 +27,7 @@ function rsaTemplate(pkcs8: Buffer): ITemplate {
   };
 }
 
-/** Runs vectors at once and says which came out otherwise than they should. */
+/** Runs all vectors at once and reports unexpected results. */
 function judge(
   t: Test,
   cases: readonly { vector: WycheproofVector; accepts: (store: KeyStore) => Promise<boolean> }[],
@@ -84,7 +83,7 @@ if (!hasWycheproof) {
           accepts: async (store: KeyStore) => {
             const data = signingInput(name, algorithm, hex(vector.msg));
             const signature = hex(vector.sig);
-            // The schema wants one byte at least.
+            // The schema requires at least one byte.
             if (signature.length === 0) return false;
             return await store.verify(id, algorithm.mechanism, algorithm.conversion, data, signature);
           },
@@ -100,7 +99,7 @@ if (!hasWycheproof) {
     const cases = macs.map(([file, mechanism]) => ({
       file,
       cases: wycheproofGroups(file)
-        // Keyhold makes and takes no truncated MACs, as AWS KMS does not.
+        // Like AWS KMS, Keyhold has no truncated MACs.
         .filter(({ tests, tagSize }) => tests[0] && tagSize === Number(file.slice(8)))
         .flatMap(({ tests }) =>
           tests.map((vector) => {
@@ -130,7 +129,7 @@ if (!hasWycheproof) {
       await t.test(file, (t) =>
         judge(
           t,
-          // Shorter keys than the hash, which no key spec has, SoftHSM refuses.
+          // SoftHSM refuses keys shorter than the hash, which no key spec has.
           each.filter(({ key }) => key >= Number(file.slice(8)) / 8),
           store,
         ),

@@ -1,4 +1,4 @@
-// The mixed load. A new action is one entry: it asks for something and puts what was acknowledged into the model.
+// The mixed load. A new action is one entry: it sends a request and puts an acknowledged result into the model.
 import { randomBytes } from 'node:crypto';
 import { importActions } from './import-actions.js';
 import type { Lane } from './lane.js';
@@ -16,18 +16,18 @@ import {
 
 export interface Action {
   readonly name: string;
-  /** How often it comes up, relative to the others. */
+  /** Relative frequency. */
   readonly weight: number;
   run(lane: Lane): Promise<void>;
 }
 
-/** Of a key: with those that are under way fewer than the 50 that a key can have. */
+/** Aliases of a key: with those in flight fewer than the limit of 50. */
 const mostAliases = 25;
 
-/** Keys that a run makes at most: SoftHSM keeps each in a file and reads them all when a worker starts. */
+/** Maximum number of keys in a run: SoftHSM keeps each in a file and reads them all when a worker starts. */
 const mostKeys = 2_000;
 
-/** Of a key, on demand; 25 is what a key can have. */
+/** Rotations of a key on demand; the limit of a key is 25. */
 const mostRotations = 20;
 
 const pendingWindowInDays = 7;
@@ -67,7 +67,7 @@ export const actions: readonly Action[] = [
     async run(lane) {
       const key = lane.anyKey();
       if (!key || key.changing) return;
-      // Most keys are to be of use most of the time.
+      // Most keys should be enabled most of the time.
       const enabled = lane.world.random.chance(0.8);
       const method = enabled ? 'enableKey' : 'disableKey';
       await lane.changeState(key, enabled ? 'Enabled' : 'Disabled', enabling, method, { keyId: key.keyId });
@@ -81,7 +81,7 @@ export const actions: readonly Action[] = [
       if (!key || key.changing) return;
       const { keyId } = key;
       if (key.state === 'PendingDeletion') {
-        // Half of them are to be deleted.
+        // Half of them are scheduled for deletion.
         if (lane.world.random.chance(0.5)) return;
         const after = stateAfterCancelling(key);
         if (!after) return;
@@ -230,7 +230,7 @@ export const actions: readonly Action[] = [
   },
 ];
 
-/** Decrypts, and finds fault where it gives something else than what was encrypted. */
+/** Decrypts, and reports a fault if the result differs from the plaintext. */
 export async function decrypt(lane: Lane, ciphertext: KnownCiphertext): Promise<void> {
   const { ciphertextBlob, plaintext, keyId } = ciphertext;
   const request = { ciphertextBlob, encryptionContext: { ...ciphertext.encryptionContext } };

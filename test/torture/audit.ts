@@ -1,4 +1,4 @@
-// The audit log as the checks read it: what is new in it, and what it says that there must be.
+// The audit log as the checks read it: new records, and the state that follows from all records.
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -15,13 +15,13 @@ const auditRecord = z.object({
 
 export type AuditRecord = z.output<typeof auditRecord>;
 
-/** Reads the files of a log from where it stopped the last time. */
+/** Reads the files of a log from where it last stopped. */
 export class AuditReader {
   readonly #offsets = new Map<string, number>();
 
   constructor(readonly directory: string) {}
 
-  /** Records since the last call, without checkpoints; a line that is not complete does not count. */
+  /** Records since the last call, without checkpoints and incomplete lines. */
   read(): AuditRecord[] {
     return readdirSync(this.directory)
       .sort()
@@ -53,17 +53,17 @@ const createdKey = z.object({
 const keyParameters = z.object({ keyId: z.string() });
 const aliasParameters = z.object({ aliasName: z.string(), targetKeyId: z.string() });
 
-/** What there must be if all that the audit log tells was done, and nothing else. */
+/** The state that must exist if everything in the audit log was done, and nothing else. */
 export class Replay {
-  /** Key id → its state. */
+  /** Key ID → its state. */
   readonly keys = new Map<string, KnownState>();
   /** Keys that wait for the import of their material, in whatever state they are. */
   readonly withoutMaterial = new Set<string>();
-  /** Key id → how often it was rotated. */
+  /** Key ID → number of rotations. */
   readonly rotations = new Map<string, number>();
-  /** Alias name → key id. */
+  /** Alias name → key ID. */
   readonly aliases = new Map<string, string>();
-  /** What starts of the daemon had to put right. */
+  /** Repairs that starts of the daemon made. */
   readonly repairs = { starts: 0, intents: 0, events: 0, tornLines: 0 };
 
   apply(record: AuditRecord): void {

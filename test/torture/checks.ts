@@ -1,4 +1,4 @@
-// What must hold after each round. A new promise is one entry.
+// Checks after each round. A new check is one entry.
 import { join } from 'node:path';
 import type { TestDaemon } from '../support/daemon.js';
 import { decrypt } from './actions.js';
@@ -8,7 +8,7 @@ import { type KnownKey, type KnownState, mayBeGone, StateWatch } from './model.j
 import { strayWorkers, within } from './processes.js';
 import { listToken, objectFiles, type ObservedObject } from './token.js';
 
-/** What a check works with. Nothing but the checks asks anything of the daemon meanwhile. */
+/** The context of a check. Only the checks send requests meanwhile. */
 export interface Scene {
   readonly world: World;
   readonly daemon: TestDaemon;
@@ -17,11 +17,11 @@ export interface Scene {
   readonly replay: Replay;
   /** The token's objects before the first round. */
   readonly original: readonly ObservedObject[];
-  /** The daemon was started after everything that happened: nothing can be half done any more. */
+  /** The daemon was started after all faults: nothing can be unfinished. */
   readonly restarted: boolean;
-  /** How many ciphertexts to decrypt. */
+  /** Number of ciphertexts to decrypt. */
   readonly sample: number;
-  /** What ListKeys and ListAliases told; the first check fills it in. */
+  /** Results of ListKeys and ListAliases, set by the first check. */
   readonly listed: {
     keys: Map<string, KnownState>;
     rotations: Map<string, number>;
@@ -34,7 +34,7 @@ export interface Check {
   run(scene: Scene): Promise<void> | void;
 }
 
-/** In this order. */
+/** The checks, in order. */
 export const checks: readonly Check[] = [
   {
     promise: 'no worker of a dead daemon is left',
@@ -188,13 +188,13 @@ export const checks: readonly Check[] = [
           continue;
         }
         if (!listed.keys.has(keyId)) {
-          // A key whose undoing failed with the workers is undone by the next start.
+          // The next start destroys a key that failing workers could not destroy.
           if (restarted) world.find(`the object ${identity(object)} has no record`);
         } else if (!object.secret) world.find(`the material of key ${keyId} could be read`);
         found.set(keyId, (found.get(keyId) ?? 0) + 1);
       }
       const anchors = objects.filter(isAnchor).length;
-      // Between its making and the end of the one before it there are two, and a crash may leave both.
+      // While an anchor is replaced there are two, and a crash may leave both.
       if (anchors < 1 || anchors > 2) world.find(`there are ${anchors} anchors of the metadata store`);
       for (const name of missing.keys()) world.find(`the object ${name}, which was there before, is gone`);
       for (const keyId of listed.keys.keys()) {
@@ -203,7 +203,7 @@ export const checks: readonly Check[] = [
         const first = material && !material.present ? 0 : 1;
         const wanted = first + (listed.rotations.get(keyId) ?? 0);
         const count = found.get(keyId) ?? 0;
-        // One more may be material whose undoing failed with the workers.
+        // Another may be material that failing workers could not destroy.
         if (count < wanted || (restarted && count > wanted))
           world.find(`key ${keyId} has ${count} objects, not ${wanted}`);
       }
@@ -230,7 +230,7 @@ export function identity({ class: objectClass, id, label }: ObservedObject): str
   return `${label} (class ${objectClass}, CKA_ID ${id})`;
 }
 
-/** A key that nobody was told of must be of use all the same. */
+/** A key whose creation was not acknowledged must still work. */
 async function use(lane: Lane, keyId: string): Promise<void> {
   const encryptionContext = { request: lane.newName() };
   const plaintext = Buffer.from('of use');

@@ -1,10 +1,10 @@
-// What the PKCS#11 module does to workers in a round.
+// Faults of the PKCS#11 module in a round.
 import pkcs11 from 'pkcs11js';
 import type { Action } from '../faults/faults.js';
 import { childrenOf, within } from './processes.js';
 import { type Battlefield, kill, killDaemon, moment, pause, type Strike } from './strikes.js';
 
-/** Functions that the load calls, and those of a worker's start. */
+/** Functions called by the load, and by a worker's start. */
 const functions = [
   ...['C_EncryptInit', 'C_Encrypt', 'C_DecryptInit', 'C_Decrypt', 'C_SignInit', 'C_Sign', 'C_GenerateRandom'],
   ...['C_GenerateKey', 'C_GenerateKeyPair', 'C_CopyObject', 'C_DestroyObject', 'C_UnwrapKey'],
@@ -19,7 +19,7 @@ const errors = [
 
 const harmless = { daemonDies: false, workersDie: true, losesRepeatable: true };
 
-/** Lets some functions fail in one way, and a worker start meanwhile, half of the time. */
+/** Makes some functions fail in one way; half of the time a worker starts meanwhile. */
 async function suffer(field: Battlefield, action: Action, times: number, argument?: number): Promise<void> {
   const { daemon, faults, random } = field;
   await moment(field);
@@ -127,7 +127,7 @@ export const faultStrikes: readonly Strike[] = [
       field.faults.add('*', 'hang', { after: field.random.between(0, 30) });
       await pause(field.random, 300);
       await killDaemon(field);
-      // The workers cannot notice the end of the channel, and must be gone all the same.
+      // The workers cannot notice the end of the channel, and must end nevertheless.
       await pause(field.random, 100);
     },
   },

@@ -1,4 +1,4 @@
-// Keys whose material comes from outside, and goes and comes again.
+// Keys with imported material, which is deleted and imported again.
 import { constants, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto';
 import type { Action } from './actions.js';
 import type { Lane } from './lane.js';
@@ -64,7 +64,7 @@ export const importActions: readonly Action[] = [
   },
 ];
 
-/** Other material than the one before is refused, in whatever state. */
+/** Material other than the first is refused in every state. */
 const importing = {
   Enabled: 'IncorrectKeyMaterialException',
   Disabled: 'IncorrectKeyMaterialException',

@@ -1,4 +1,4 @@
-// One caller among many: what an action works with.
+// One caller among many: the context of an action.
 import { randomBytes } from 'node:crypto';
 import type { Client, OperationMethods } from '../../client/index.js';
 import type { Ledger, Reply } from './ledger.js';
@@ -12,20 +12,20 @@ import {
 } from './model.js';
 import type { Random } from './random.js';
 
-/** Everything that a run knows. */
+/** The state of a run. */
 export interface World {
   readonly model: Model;
   readonly ledger: Ledger;
   readonly random: Random;
   /** CreateKeys that did not succeed while workers were killed. */
   readonly interruptedKeys: number;
-  /** How many anchors of the store may have been torn, since they are written in the background. */
+  /** Number of the store's anchors that may be torn, since they are written in the background. */
   readonly interruptedAnchors: number;
-  /** Counts one more, if workers are being killed. */
+  /** Counts an interrupted CreateKey, if workers are being killed. */
   keyInterrupted(): void;
-  /** Says that something is wrong. */
+  /** Reports a fault. */
   find(what: string): void;
-  /** Whether a request may end in that way now, given what is being killed. */
+  /** Whether a request may end this way now, given what is being killed. */
   tolerates(method: string, code: string): boolean;
 }
 
@@ -41,7 +41,7 @@ export class Lane {
     return keys.length > 0 ? this.world.random.pick(keys) : undefined;
   }
 
-  /** A name that no other request has. */
+  /** A unique name. */
   newName(): string {
     return randomBytes(9).toString('base64url');
   }
@@ -57,8 +57,8 @@ export class Lane {
   }
 
   /**
-   * Calls for a change of a key's state, of which one is under way at a time.
-   * @param state what the key is in afterwards
+   * Changes a key's state; one change at a time is in flight.
+   * @param state the key's state afterwards
    */
   async changeState<Name extends keyof OperationMethods>(
     key: KnownKey,
@@ -77,7 +77,7 @@ export class Lane {
     return code;
   }
 
-  /** Calls, and finds fault with an error that nothing explains. */
+  /** Sends a request, and reports an error that nothing explains. */
   async call<Name extends keyof OperationMethods>(
     method: Name,
     request: NonNullable<Parameters<OperationMethods[Name]>[0]>,

@@ -1,4 +1,4 @@
-// Every request with its answer, to be held against the audit log: each answered one is there exactly once, with the
+// Every request with its answer, compared with the audit log: each answered request is there exactly once, with the
 // same outcome; one whose answer was lost at most once; nothing else.
 import {
   type Client,
@@ -13,7 +13,7 @@ type Method = keyof OperationMethods;
 type RequestOf<Name extends Method> = NonNullable<Parameters<OperationMethods[Name]>[0]>;
 type ResponseOf<Name extends Method> = Awaited<ReturnType<OperationMethods[Name]>>;
 
-/** An answer: a response, an error's code, or `unknown` where none came. */
+/** An answer: a response, an error's code, or `unknown` if none came. */
 export type Reply<Response> =
   | { readonly code: 'ok'; readonly response: Response }
   | { readonly code: 'unknown' | ServiceError['code']; readonly response?: undefined };
@@ -27,11 +27,11 @@ const changes = /^(create|enable|disable|schedule|cancel|rotate|import|delete|ge
 
 export class Ledger {
   readonly #entries = new Map<string, Entry>();
-  /** Requests so far. */
+  /** Number of requests so far. */
   calls = 0;
   /** Answers by operation and code, over the whole run. */
   readonly totals = new Map<string, number>();
-  /** Requests under way that change something. */
+  /** Number of changes in flight. */
   changesInFlight = 0;
 
   async call<Name extends Method>(
@@ -55,8 +55,8 @@ export class Ledger {
   }
 
   /**
-   * Compares with the records that were written since the last call. Nothing may be under way.
-   * @returns what is wrong
+   * Compares with the records written since the last call. No request may be in flight.
+   * @returns the faults
    */
   settle(records: readonly AuditRecord[]): string[] {
     const recorded = new Map<string, Map<string, number>>();
@@ -112,7 +112,7 @@ const writtenOut: ReadonlySet<string> = new Set([
   'bypassPolicyLockoutSafetyCheck',
 ]);
 
-/** A request by its operation and by what the audit log shows of it, which are no bytes. */
+/** Identifies a request by its operation and the fields in the audit log, which has no bytes. */
 function nameOf(operation: string, request: object): string {
   return `${operation} ${JSON.stringify(sorted(request))}`;
 }

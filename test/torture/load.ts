@@ -5,7 +5,7 @@ import { Lane, type World } from './lane.js';
 
 const connections = 4;
 const lanesOfConnection = 5;
-/** The most milliseconds between an answer and a lane's next request. */
+/** Maximum milliseconds between an answer and a lane's next request. */
 const longestThought = 12;
 
 /** A mixed load on several connections, from its start until it is stopped. */
@@ -16,7 +16,7 @@ export class Load {
   private constructor(private readonly clients: readonly Client[]) {}
 
   static async start(world: World, daemon: TestDaemon): Promise<Load> {
-    // Without repetitions, so that one request is one record.
+    // Without retries, so that one request is one record.
     const connected = Array.from({ length: connections }, () => daemon.connect({ maxAttempts: 1 }));
     const load = new Load(await Promise.all(connected));
     const lanes = load.clients.flatMap((client) => {
@@ -26,7 +26,7 @@ export class Load {
     return load;
   }
 
-  /** Starts nothing more; what is under way goes on. */
+  /** Starts no more requests; those in flight continue. */
   stopAsking(): void {
     this.#stopped = true;
   }

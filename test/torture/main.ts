@@ -44,7 +44,7 @@ if (report.findings.length === 0) {
   process.exitCode = 1;
 }
 
-/** Runs this program again with a wall clock that it can move, for itself and for the daemon. @returns its exit status */
+/** Runs this program again with a movable wall clock for itself and the daemon. @returns its exit status */
 function runWithMovableClock(): number {
   const folder = mkdtempSync(join(tmpdir(), 'kh-clock-'));
   const { env } = new MovableClock(folder);

@@ -1,26 +1,26 @@
-// What the daemon has acknowledged, and what it may have done without anybody having heard of it.
+// What the daemon acknowledged, and what it may have done without acknowledging it.
 import { randomBytes } from 'node:crypto';
 import type { ErrorCode } from '../../proto/errors.js';
 
 export type KnownState = 'Enabled' | 'Disabled' | 'PendingDeletion' | 'PendingImport';
 
-/** What a key of origin EXTERNAL gets. */
+/** The material of a key of origin EXTERNAL. */
 export interface KnownMaterial {
   readonly value: Buffer;
-  /** It was imported at least once: the key takes no other from then on. */
+  /** Whether it was imported at least once; from then on the key accepts no other. */
   isKnown: boolean;
-  /** Whether it is there; undefined: a change of that was not answered. */
+  /** Whether it is present; undefined: a change was not answered. */
   present: boolean | undefined;
-  /** Of GetParametersForImport, until they expire. */
+  /** Parameters of GetParametersForImport, until they expire. */
   parameters?: { readonly importToken: Uint8Array; readonly publicKey: Uint8Array; readonly validTo: number };
 }
 
 export interface KnownKey {
   readonly keyId: string;
   readonly description: string;
-  /** undefined: a change of it was not answered. */
+  /** undefined: a change was not answered. */
   state: KnownState | undefined;
-  /** A change of its state is under way; there is one at a time. */
+  /** Whether a change of its state is in flight; there is one at a time. */
   changing: boolean;
   /** Counts the beginnings and ends of changes. */
   version: number;
@@ -28,7 +28,7 @@ export interface KnownKey {
   mayGoAt: number | undefined;
   /** Rotations on demand: asked for, and acknowledged. */
   rotations: { asked: number; done: number };
-  /** Of keys of origin EXTERNAL. */
+  /** Only for keys of origin EXTERNAL. */
   readonly material: KnownMaterial | undefined;
 }
 
@@ -36,13 +36,13 @@ export interface KnownCiphertext {
   readonly keyId: string;
   readonly ciphertextBlob: Uint8Array;
   readonly encryptionContext: Readonly<Record<string, string>>;
-  /** A data key that came without its plaintext has only a length. */
+  /** For a data key without plaintext only its length is known. */
   readonly plaintext: Uint8Array | number;
 }
 
 export class Model {
   readonly keys = new Map<string, KnownKey>();
-  /** Alias name → key id. */
+  /** Alias name → key ID. */
   readonly aliases = new Map<string, string>();
   ciphertexts: KnownCiphertext[] = [];
 
@@ -68,7 +68,7 @@ export class Model {
     return key;
   }
 
-  /** A key was deleted, with all that belongs to it. */
+  /** Removes a deleted key with its aliases and ciphertexts. */
   forget(keyId: string): void {
     this.keys.delete(keyId);
     this.ciphertexts = this.ciphertexts.filter((ciphertext) => ciphertext.keyId !== keyId);
@@ -77,18 +77,18 @@ export class Model {
   }
 }
 
-/** What a key is in when its deletion is cancelled; undefined where nobody knows. */
+/** State of a key after its deletion is cancelled; undefined if unknown. */
 export function stateAfterCancelling({ material }: KnownKey): KnownState | undefined {
   if (!material) return 'Disabled';
   return material.present === undefined ? undefined : material.present ? 'Disabled' : 'PendingImport';
 }
 
-/** Whether the time is there at which a key may be deleted. */
+/** Whether a key may already be deleted. */
 export function mayBeGone({ mayGoAt }: KnownKey): boolean {
   return mayGoAt !== undefined && Date.now() >= mayGoAt;
 }
 
-/** The states of a key in which a kind of operation is refused, and with which error. */
+/** The states in which a kind of operation is refused, with the error. */
 export type Refusals = Readonly<Partial<Record<KnownState, ErrorCode>>>;
 
 export const using: Refusals = {
@@ -104,7 +104,7 @@ export const cancelling: Refusals = {
   PendingImport: 'KMSInvalidStateException',
 };
 
-/** Remembers the states of a request's keys when it begins, to judge the answer. */
+/** Remembers the states of a request's keys when it begins, to check the answer. */
 export class StateWatch {
   readonly #watched: readonly (readonly [key: KnownKey, state: KnownState | undefined, version: number])[];
 
@@ -115,7 +115,7 @@ export class StateWatch {
     this.#watched = keys.map((key) => [key, key.changing ? undefined : key.state, key.version]);
   }
 
-  /** Whether the keys explain the answer; undefined where it is none that depends on them. */
+  /** Whether the keys' states explain the answer; undefined if it does not depend on them. */
   explains(code: string): boolean | undefined {
     const states = this.#watched.map(([key, state, version]) =>
       key.version === version ? state : undefined,

@@ -1,4 +1,4 @@
-// Which processes belong to a home, as Linux tells in /proc.
+// The processes of a home, from Linux's /proc.
 import { readdirSync, readFileSync } from 'node:fs';
 
 function read(path: string): string {
@@ -9,7 +9,7 @@ function read(path: string): string {
   }
 }
 
-/** Of /proc/PID/stat: what follows the command's name. */
+/** The fields of /proc/PID/stat after the command's name. */
 function stat(pid: number): { state: string; parent: number } {
   const [state = '', parent = ''] = read(`/proc/${pid}/stat`)
     .replace(/^.*\) /s, '')
@@ -17,17 +17,17 @@ function stat(pid: number): { state: string; parent: number } {
   return { state, parent: Number(parent) };
 }
 
-/** Whether a process is there and no zombie. */
+/** Whether a process exists and is not a zombie. */
 export function lives(pid: number): boolean {
   return !['', 'Z', 'X'].includes(stat(pid).state);
 }
 
-/** The processes that a daemon has started and that run. */
+/** The running children of a daemon. */
 export function childrenOf(pid: number): number[] {
   return read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number).filter(lives);
 }
 
-/** Processes with a home's token in their environment that are no children of a daemon: workers that it left. */
+/** Processes with a home's token in their environment that are not children of its daemon: left-over workers. */
 export function strayWorkers(home: string, daemon: number): number[] {
   const mark = `SOFTHSM2_CONF=${home}/`;
   const pids = readdirSync('/proc')
@@ -38,7 +38,7 @@ export function strayWorkers(home: string, daemon: number): number[] {
   });
 }
 
-/** Waits until something holds. @returns whether it did in time */
+/** Waits until a condition is true. @returns whether it was in time */
 export async function within(
   milliseconds: number,
   condition: () => boolean | Promise<boolean>,

@@ -16,7 +16,7 @@ const wrappingKeyRecord = z.object({ objectId: z.string() });
 
 /**
  * Compares records and objects by CKA_ID, after a clean stop.
- * @returns what is wrong
+ * @returns the faults
  */
 export async function compareRecords(home: string): Promise<string[]> {
   const faults: string[] = [];

@@ -1,4 +1,4 @@
-// What is killed in a round. A new way to strike is one entry.
+// What is killed in a round. A new strike is one entry.
 import type { Faults } from '../faults/faults.js';
 import type { TestDaemon } from '../support/daemon.js';
 import type { Load } from './load.js';
@@ -11,7 +11,7 @@ export interface Battlefield {
   readonly load: Load;
   readonly ledger: Ledger;
   readonly random: Random;
-  /** Of the PKCS#11 module; they end with the strike. */
+  /** Faults of the PKCS#11 module; they end with the strike. */
   readonly faults: Faults;
   /** Moves the wall clock of this process and of the daemon. */
   passDays(days: number): void;
@@ -19,12 +19,12 @@ export interface Battlefield {
 
 export interface Strike {
   readonly name: string;
-  /** The daemon has to be started again afterwards. */
+  /** Whether the daemon must be started again afterwards. */
   readonly daemonDies: boolean;
   readonly workersDie: boolean;
-  /** Whether operations that are safe to repeat may fail since two workers in turn died with them. */
+  /** Whether operations that are safe to repeat may fail because two workers in turn died with them. */
   readonly losesRepeatable: boolean;
-  /** Codes with which requests may fail besides those of lost workers. */
+  /** Allowed error codes besides those of lost workers. */
   readonly alsoTolerated?: readonly string[];
   run(field: Battlefield): Promise<void>;
 }
@@ -95,7 +95,7 @@ export const strikes: readonly Strike[] = [
     async run(field) {
       await moment(field);
       const workers = childrenOf(field.daemon.pid);
-      // Either may be first.
+      // Either may end first.
       if (field.random.chance(0.5)) {
         kill(workers);
         await pause(field.random, 10);
@@ -120,7 +120,7 @@ export const strikes: readonly Strike[] = [
   },
 ];
 
-/** Waits for a random moment; half of the time for one at which a change is under way. */
+/** Waits for a random moment; half of the time for one with a change in flight. */
 export async function moment({ ledger, random }: Pick<Battlefield, 'ledger' | 'random'>): Promise<void> {
   await new Promise((done) => setTimeout(done, 100));
   await pause(random, 700);
@@ -138,12 +138,12 @@ export function kill(pids: readonly number[]): void {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It has ended meanwhile.
+      // The process has ended meanwhile.
     }
   }
 }
 
-/** Returns when it is dead; its workers may still be there, as they may be when a supervisor starts it again. */
+/** Kills the daemon and waits for its end; its workers may still run, as when a service manager restarts it. */
 export async function killDaemon({ daemon, load }: Battlefield): Promise<void> {
   load.stopAsking();
   const { pid } = daemon;

@@ -8,7 +8,7 @@ import type { ObservedObject } from './token.js';
 const home = process.env.KEYHOLD_HOME ?? '';
 const session = openToken(readFileSync(join(home, 'tokens/pin'), 'utf8'));
 
-/** @returns undefined where the object has no such attribute */
+/** Reads an attribute. @returns undefined if the object does not have it */
 function attribute<T>(object: SessionObject, name: string): T | undefined {
   try {
     return object.getAttribute(name) as T;
@@ -34,8 +34,8 @@ function describe(object: SessionObject): ObservedObject {
 }
 
 /**
- * What the token holds at one moment. Where the daemon makes or destroys objects meanwhile, they are read again: an
- * anchor that was replaced after it was found looks torn, and the new one is not seen.
+ * The token's objects at one moment. If the daemon creates or destroys objects meanwhile, they are read again: an
+ * anchor that is replaced after it was found looks torn, and the new one is not seen.
  */
 function list(): ObservedObject[] {
   for (let found = [...session.find()], tries = 0; tries < 100; tries++) {

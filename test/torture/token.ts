@@ -1,4 +1,4 @@
-// The token as another program sees it: a process of its own with a session of its own.
+// The token as another program sees it: a separate process with its own session.
 import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,8 +17,8 @@ const tokenObjects = z.array(
     /** Of secret and private keys: CKA_SENSITIVE and not CKA_EXTRACTABLE. */
     secret: z.boolean(),
     /**
-     * Without name and content: SoftHSM writes a new object file in dozens of steps, of which the CKA_ID is none of
-     * the first. Who is killed in between leaves such an object, which nobody can use, and nobody can know as his.
+     * Without name and content: SoftHSM writes a new object file in dozens of steps, and the CKA_ID is not among
+     * the first. A process killed in between leaves an object that cannot be used or attributed.
      */
     torn: z.boolean(),
   }),
@@ -37,12 +37,12 @@ export async function listToken(home: string): Promise<ObservedObject[]> {
   return tokenObjects.parse(JSON.parse(await run(home, 'list')));
 }
 
-/** Puts objects of somebody else into the token, one of them labelled as Keyhold labels its own. */
+/** Puts foreign objects into the token, one of them with a label like Keyhold's own. */
 export async function plantForeign(home: string): Promise<void> {
   await run(home, 'plant');
 }
 
-/** How many files SoftHSM keeps objects in. */
+/** Number of SoftHSM's object files. */
 export function objectFiles(home: string): number {
   const files = readdirSync(join(home, 'tokens/softhsm2'), { recursive: true, encoding: 'utf8' });
   return files.filter((name) => name.endsWith('.object') && !name.endsWith('token.object')).length;

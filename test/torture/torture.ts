@@ -22,11 +22,11 @@ import { listToken, type ObservedObject, plantForeign } from './token.js';
 
 export interface TortureOptions {
   readonly seed: number;
-  /** Of this process and of the daemon. */
+  /** Wall clock of this process and of the daemon. */
   readonly clock: MovableClock;
-  /** Whether there is to be another round after so many. */
+  /** Whether another round follows after a number of rounds. */
   goesOn(rounds: number): boolean;
-  /** Hears of the progress. */
+  /** Called with the progress. */
   say(line: string): void;
 }
 
@@ -34,27 +34,27 @@ export interface TortureReport {
   readonly rounds: number;
   readonly findings: readonly string[];
   readonly facts: string;
-  /** Answers by operation and code. */
+  /** Number of answers by operation and code. */
   readonly totals: ReadonlyMap<string, number>;
-  /** Where things went wrong; the caller removes it. */
+  /** The daemon and its home, kept after a fault; the caller removes them. */
   readonly daemon: TestDaemon;
 }
 
 const sampleOfRound = 300;
-/** Rounds between two looks into the metadata store, for which the daemon is stopped. */
+/** Rounds between two inspections of the metadata store, for which the daemon is stopped. */
 const lookEvery = 10;
 /** Milliseconds until lost workers are replaced; the daemon tries again after 5 s at the latest. On a busy machine. */
 const recovery = 40_000;
 /** Milliseconds until the workers of a daemon that died are gone. On a busy machine. */
 const farewell = 10_000;
 
-/** How many the daemon starts by default. */
+/** Number of workers that the daemon starts by default. */
 const workers = Math.max(2, availableParallelism());
 
-/** What makes token objects: never repeated by the daemon. */
+/** Operations that create token objects, which the daemon never repeats. */
 const making = ['createKey', 'rotateKeyOnDemand', 'getParametersForImport', 'importKeyMaterial'];
 
-/** Failures of operations that a worker took with it. */
+/** Errors of operations that were lost with a worker. */
 const losses = ['KeyUnavailableException', 'DependencyTimeoutException'];
 
 export async function torture(options: TortureOptions): Promise<TortureReport> {
@@ -62,7 +62,7 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
   daemon.configure('deletionCautionHours: 0');
   const faults = makeFaulty(daemon);
   await plantForeign(daemon.home);
-  // With what the first start makes for itself.
+  // Includes the keys that the first start creates for the daemon.
   await daemon.start();
   const run = new Run(options, daemon, faults, await listToken(daemon.home));
   try {
@@ -87,7 +87,7 @@ class Run implements World {
   #rounds = 0;
   #longestRecovery = 0;
   #days = 0;
-  /** Is under way. */
+  /** The strike in progress. */
   #strike: Strike | undefined;
   #lastStrike = 'nothing killed';
   readonly #found = new Set<string>();
@@ -122,7 +122,7 @@ class Run implements World {
   }
 
   find(what: string): void {
-    // What stays wrong is found once.
+    // A lasting fault is reported once.
     if (this.#found.has(what)) return;
     this.#found.add(what);
     const finding = `round ${this.#rounds} (${this.#lastStrike}): ${what}`;
@@ -135,7 +135,7 @@ class Run implements World {
   }
 
   tolerates(method: string, code: string): boolean {
-    // Wrapping pairs count of which nobody was told.
+    // Wrapping key pairs that were not acknowledged count too.
     if (method === 'getParametersForImport' && code === 'LimitExceededException') return true;
     if (!this.#strike) return false;
     if (code === 'unknown') return this.#strike.daemonDies;
@@ -164,7 +164,7 @@ class Run implements World {
     try {
       await strike.run({ daemon, load, ledger, random, faults, passDays: (days) => this.#passDays(days) });
     } finally {
-      // A device that hangs does so for the workers of a dead daemon too.
+      // A hanging device also hangs for the workers of a dead daemon.
       const gone = () => strayWorkers(daemon.home, daemon.pid).length === 0;
       if (strike.daemonDies && !(await within(farewell, gone)))
         this.find('workers of a dead daemon are alive');
@@ -197,7 +197,7 @@ class Run implements World {
     await client.close();
   }
 
-  /** Stops the daemon in peace and compares what it left. */
+  /** Stops the daemon cleanly and compares records and objects. */
   async #look(): Promise<void> {
     const status = await this.daemon.stop('SIGTERM');
     if (status !== 0) this.find(`a stop ended with ${status}: ${this.daemon.stderr.slice(-1_000)}`);

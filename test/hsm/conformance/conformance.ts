@@ -1,4 +1,4 @@
-// Runs conformance-suite against a module, beside what it needs, on a token that the set-up of hsm-config makes.
+// Runs suite.ts against a module, with the services it needs, on a token made by the set-up in hsm-config.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,20 +9,20 @@ import { checkout } from '../../support/paths.js';
 export interface Module {
   readonly profile: string;
   readonly tokenLabel: string;
-  /** Of the PIN, in the home. */
+  /** Path of the PIN file in the home. */
   readonly pinFile: string;
-  /** Files that its Debian packages bring. */
+  /** Files of its Debian packages. */
   readonly needs: readonly string[];
   readonly packages: string;
-  /** Whether its set-up uses namespaces, which only root makes. */
+  /** Whether its set-up uses namespaces, which only root can create. */
   readonly asRoot?: boolean;
-  /** The token is made by 'keyhold init'. */
+  /** Whether `keyhold init` makes the token. */
   readonly byInit?: boolean;
-  /** The module makes no session keys. */
+  /** Whether the module creates no session keys. */
   readonly tokenObjects?: boolean;
 }
 
-/** Skips, and says so, where the module is not installed. */
+/** Runs the suite, or skips it with a message if the module is not installed. */
 export function conforms(module: Module): void {
   const { profile, tokenLabel, pinFile, needs, packages, asRoot, byInit, tokenObjects } = module;
   const skip = needs.every((path) => existsSync(path))

@@ -1,5 +1,5 @@
-// Runs the contract of key stores against a token, and compares what doctor finds it lacking with what its profile says:
-// conformance-suite.js PROFILE HOME TOKEN_LABEL PIN_FILE session|token. Started by conformance.ts.
+// Runs the contract of key stores against a token, and compares what doctor finds missing with the profile:
+// suite.js PROFILE HOME TOKEN_LABEL PIN_FILE session|token. Started by conformance.ts.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import t from 'tap';
@@ -20,9 +20,9 @@ const [profile, home, tokenLabel, file, keys] = process.argv.slice(2) as [
 const token = { profile, tokenLabel, pin: { file }, workers: 1 };
 const open = () => openToken(home, 'conformance', token, createLog('silent'));
 
-await t.test(`${profile}: what a key store must do`, (t) => keyStoreContract(t, open));
+await t.test(`${profile}: the contract of a key store`, (t) => keyStoreContract(t, open));
 
-await t.test(`${profile}: its profile says what it lacks, as doctor finds it`, async (t) => {
+await t.test(`${profile}: the profile lists what doctor finds missing`, async (t) => {
   const named = ['--home', home, '--profile', profile, '--token-label', tokenLabel, '--pin-file', file];
   const { stdout } = await promisify(execFile)(process.execPath, [
     `${checkout}/dist/daemon/admin/hsm/doctor.js`,

@@ -1,5 +1,5 @@
-// What a power cut leaves of a token whose module syncs nothing, and what is done about damaged files of it. The cut is a
-// copy of the block device, made when a job is answered, without what the page cache of the file system still holds.
+// A token after a power cut, with a module that does not sync, and the repair of its damaged files. The cut is simulated by a
+// copy of the block device, made when a job is answered, without the page cache of the file system.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
@@ -25,7 +25,7 @@ const aad = Buffer.alloc(5);
 const synced = { tokenFiles: 'softhsm2' } as const;
 const run = (command: string, ...args: string[]) => execFileSync(command, args, { stdio: 'ignore' });
 
-/** An ext4 that, like some in the field, writes nothing by itself for a while. */
+/** An ext4 that, like some in production, writes nothing by itself for a while. */
 function disk(t: Test) {
   const folder = mkdtempSync(join(tmpdir(), 'keyhold-cut-'));
   const [image, mounted] = [join(folder, 'image'), join(folder, 'mounted')];
@@ -39,7 +39,7 @@ function disk(t: Test) {
   });
   return {
     mounted,
-    /** What is on the medium now, as a machine finds it that starts after a power cut. */
+    /** The current content of the medium, as after a power cut. */
     cut(): { readonly directory: string; remove(): void } {
       const [copy, directory] = [join(folder, 'copy'), join(folder, 'after')];
       copyFileSync(image, copy);
@@ -57,7 +57,7 @@ function disk(t: Test) {
   };
 }
 
-/** Uses the token as it is after a cut. */
+/** Uses the token as it is after a power cut. */
 async function after<T>(
   cutDisk: ReturnType<typeof disk>,
   token: TestToken,
@@ -84,7 +84,7 @@ async function after<T>(
 
 const skip = unavailable(errantDisk);
 
-void t.test('what was answered outlives a power cut', { skip }, async (t) => {
+void t.test('answered jobs survive a power cut', { skip }, async (t) => {
   const medium = disk(t);
   const token = makeToken(t, medium.mounted);
   run('sync', '-f', medium.mounted);
@@ -108,7 +108,7 @@ void t.test('what was answered outlives a power cut', { skip }, async (t) => {
   t.notOk(await after(medium, token, (found) => found.exists(doomed)), 'what was destroyed stays so');
 });
 
-void t.test('without the setting of the profile it does not', { skip }, async (t) => {
+void t.test('without the setting of the profile they do not', { skip }, async (t) => {
   const medium = disk(t);
   const token = makeToken(t, medium.mounted);
   run('sync', '-f', medium.mounted);
@@ -122,7 +122,7 @@ const tokenFolder = (token: TestToken) => {
   return join(tokens, readdirSync(tokens)[0]!);
 };
 
-void t.test('a token.object that a cut damaged is put back from its second copy', async (t) => {
+void t.test('a token.object damaged by a power cut is restored from its second copy', async (t) => {
   const damages: Record<string, (path: string) => void> = {
     empty: (path) => truncateSync(path, 0),
     'cut short': (path) => truncateSync(path, 100),
@@ -149,7 +149,7 @@ void t.test('a token.object that a cut damaged is put back from its second copy'
   }
 });
 
-void t.test('objects that were left half written are counted', async (t) => {
+void t.test('incomplete objects are counted', async (t) => {
   const token = makeToken(t);
   const { store } = await connectTo(t, token, synced);
   const folder = tokenFolder(token);

@@ -18,7 +18,7 @@ import {
   type TestToken,
 } from '../token.js';
 
-/** A configuration whose module is a spy between the workers and SoftHSM; it logs all calls to one file. */
+/** A configuration with a spy module between the workers and SoftHSM that logs all calls to one file. */
 function spied(token: TestToken, changes: Partial<KeyStoreConfig>): KeyStoreConfig {
   const env = { ...token.env, PKCS11SPY: LIBRARY, PKCS11SPY_OUTPUT: join(token.home, 'spy.log') };
   return token.config({ library: SPY, env, ...changes });
@@ -33,7 +33,7 @@ function logins(token: TestToken): number {
   return spyLog(token).match(/: C_Login\b/g)?.length ?? 0;
 }
 
-void t.test('a wrong PIN reaches the token once, also over restarts, until an operator acts', async (t) => {
+void t.test('a wrong PIN reaches the token once, even across restarts, until an operator acts', async (t) => {
   const token = makeToken(t);
   const latch = fileLatch(token.home, 'test');
   let pinReads = 0;
@@ -71,12 +71,12 @@ void t.test('the second worker logs in when the first one’s login is done, not
   const { events } = await connectTo(t, token, spied(token, { workers: 3 }));
   await until(() => pids(events).length === 3);
   t.equal(logins(token), 3);
-  // The spy writes each call's name before the call: no process begins while another has not logged in.
+  // The spy logs each call before it is made: no process begins before another has logged in.
   const order = [...spyLog(token).matchAll(/: (C_Login|C_Initialize)\b/g)].map(([, call]) => call);
   t.strictSame(order, ['C_Initialize', 'C_Login', 'C_Initialize', 'C_Login', 'C_Initialize', 'C_Login']);
 });
 
-void t.test('a PIN that is refused later latches, while the workers that are logged in go on', async (t) => {
+void t.test('a PIN that is refused later is latched, and workers that are logged in continue', async (t) => {
   const token = makeToken(t);
   let pin = PIN;
   const latch = fileLatch(token.home, 'test');
@@ -117,7 +117,7 @@ void t.test('the PIN is in no argument, environment or event, and its buffer is 
   t.match(readFileSync(`/proc/${pid}/limits`, 'utf8'), /Max core file size +0 +0 /);
 });
 
-void t.test('what is wrong with module or token is said in a sentence', async (t) => {
+void t.test('faults of module or token are reported in a sentence', async (t) => {
   const token = makeToken(t);
   const refused = (
     changes: Partial<KeyStoreConfig>,
@@ -157,7 +157,7 @@ void t.test('two tokens with one label are told apart by serial number', async (
 
 void t.test('a token without a user PIN is refused before a login', async (t) => {
   const token = makeToken(t);
-  // softhsm2-util always sets one; the module's own function does not.
+  // softhsm2-util always sets a user PIN; C_InitToken does not.
   execFileSync(
     process.execPath,
     [

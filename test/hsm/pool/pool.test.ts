@@ -3,7 +3,7 @@ import { jobs } from '../../../daemon/hsm/jobs/table.js';
 import { Supervisor } from '../../../daemon/hsm/pool/supervisor.js';
 import { makeToken } from '../token.js';
 
-void t.test('an answer that is not one of its job fails that job alone', async (t) => {
+void t.test('an answer that does not fit its job fails only that job', async (t) => {
   const supervisor = new Supervisor(makeToken(t).config());
   t.teardown(() => supervisor.close());
   await supervisor.connect();

@@ -149,7 +149,7 @@ void t.test('jobs before a login are refused', async (t) => {
   await once(child, 'exit');
 });
 
-void t.test('a frame that is none ends the worker', async (t) => {
+void t.test('an invalid frame ends the worker', async (t) => {
   const { child, channel } = spawnWorker({});
   channel.on('error', () => undefined);
   channel.write(Buffer.from([4, 0, 0, 0, 9, 9, 9, 9]));
@@ -182,7 +182,7 @@ function startDaemon(t: Test, library: string, label: string, env: Record<string
   return daemon;
 }
 
-/** The workers of a daemon that run as far as their own threads. */
+/** The workers of a daemon that have begun their own program. */
 function workersOf({ pid }: ChildProcess): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
     .split(' ')
@@ -195,7 +195,7 @@ void t.test('a daemon that is killed leaves no worker', async (t) => {
   const token = makeToken(t);
   const daemon = startDaemon(t, LIBRARY, token.label, token.env);
   let workers: number[] = [];
-  // One that is just becoming its program has no command line for a moment.
+  // During exec a process has no command line for a moment.
   await until(() => (workers = workersOf(daemon)).length === 2);
   daemon.kill('SIGKILL');
   await until(() => !workers.some(lives));
@@ -204,7 +204,7 @@ void t.test('a daemon that is killed leaves no worker', async (t) => {
 
 void t.test('nor one whose module hangs in a call: it is gone within 2 s', async (t) => {
   const token = makeToken(t);
-  // The spy opens its log when it is loaded, which blocks for as long as nothing reads from the other end.
+  // The spy opens its log when it is loaded, which blocks until something reads from the other end.
   const pipe = join(token.home, 'pipe');
   execFileSync('mkfifo', [pipe]);
   const env = { ...token.env, PKCS11SPY: LIBRARY, PKCS11SPY_OUTPUT: pipe };

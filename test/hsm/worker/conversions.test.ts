@@ -38,7 +38,7 @@ void t.test('r‖s of any value becomes DER of the same two numbers in their sho
   t.end();
 });
 
-void t.test('a zero is no half of a signature, in either form', (t) => {
+void t.test('a signature with r or s = 0 is refused in either form', (t) => {
   const { toApi, fromApi } = conversions['ecdsa-der-32'];
   const [zero, one] = [Buffer.alloc(32), Buffer.alloc(32, 1)];
   for (const halves of [
@@ -52,7 +52,7 @@ void t.test('a zero is no half of a signature, in either form', (t) => {
   t.end();
 });
 
-void t.test('DER becomes r‖s again, and no other bytes do', (t) => {
+void t.test('DER becomes r‖s again, and other bytes are refused', (t) => {
   const { toApi, fromApi } = conversions['ecdsa-der-32'];
   fc.assert(
     fc.property(halves, halves, fc.nat(), fc.integer({ min: 1, max: 255 }), (r, s, place, change) => {
@@ -73,7 +73,7 @@ void t.test('DER becomes r‖s again, and no other bytes do', (t) => {
   t.end();
 });
 
-void t.test('arbitrary bytes are a signature in DER or none, never an error', (t) => {
+void t.test('arbitrary bytes are a signature in DER or none, never an exception', (t) => {
   const { toApi, fromApi } = conversions['ecdsa-der-66'];
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {

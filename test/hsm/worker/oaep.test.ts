@@ -1,4 +1,4 @@
-// Taking the padding of RSAES-OAEP off, against Node's crypto as the other side.
+// Removing the padding of RSAES-OAEP, compared with Node's crypto.
 import {
   constants,
   createHash,
@@ -15,7 +15,7 @@ const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 20
 const raw = (ciphertext: Buffer) =>
   privateDecrypt({ key: privateKey, padding: constants.RSA_NO_PADDING }, ciphertext);
 
-/** EME-OAEP encoding (RFC 8017, section 7.1.1, step 2) of any DB, right or wrong. */
+/** EME-OAEP encoding (RFC 8017, section 7.1.1, step 2) of any DB, valid or not. */
 function encode(first: number, db: Buffer, seed: Buffer): Buffer {
   const mask = (from: Buffer, length: number) => {
     const blocks = Array.from({ length: Math.ceil(length / 32) }, (_, index) => {
@@ -32,7 +32,7 @@ function encode(first: number, db: Buffer, seed: Buffer): Buffer {
 
 const labelHash = createHash('sha256').digest();
 
-void t.test('what Node padded comes off whole, whatever its length', (t) => {
+void t.test('the padding of Node is removed for messages of any length', (t) => {
   for (let length = 0; length <= 190; length++) {
     const message = randomBytes(length);
     const padding = constants.RSA_PKCS1_OAEP_PADDING;
