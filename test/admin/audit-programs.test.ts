@@ -30,7 +30,7 @@ async function run(name: string, args: readonly string[], environment?: Record<s
   return { code: (await closed)[0], stdout, stderr };
 }
 
-/** A home with a log of eight events and a checkpoint. Its path is short, since it holds a socket. */
+/** A home with a log of eight events and a checkpoint. Its path is short, because a socket is in it. */
 async function makeHome(test: Pick<typeof t, 'teardown'>): Promise<string> {
   const home = mkdtempSync(join(tmpdir(), 'keyhold-audit-'));
   test.teardown(() => rmSync(home, { recursive: true }));
@@ -60,7 +60,7 @@ async function answer(
   test.teardown(() => new Promise<void>((resolve) => server.close(() => resolve())));
 }
 
-await t.test('audit verify of a whole log exits 0, and says what it did not check', async (t) => {
+await t.test('audit verify of an intact log exits 0, and says what it did not check', async (t) => {
   const home = await makeHome(t);
   const { code, stdout, stderr } = await run('audit-verify', ['--home', home]);
   t.equal(code, 0, stderr);
@@ -123,7 +123,7 @@ await t.test(
     const { log } = await openLog(join(home, 'audit'));
     const { sequence, hash } = log.head;
     await log.close();
-    // 503, since a daemon without its HSM has a log too.
+    // 503: a daemon without its HSM has a log too.
     await answer(t, home, JSON.stringify({ status: 'ill', audit: { sequence, hash } }), 503);
     const online = await run('audit-verify', ['--home', home]);
     t.equal(online.code, 0, online.stderr);
@@ -201,7 +201,7 @@ await t.test('audit tail prints the last records as they are, across files', asy
   }
 });
 
-await t.test('audit tail exits 2 for wrong usage and where there is no log', async (t) => {
+await t.test('audit tail exits 2 for wrong usage and without a log', async (t) => {
   const home = mkdtempSync(join(tmpdir(), 'keyhold-audit-'));
   t.teardown(() => rmSync(home, { recursive: true }));
   for (const args of [[], ['--home', home], ['--home', home, '-n', 'x'], ['--home', home, '--x']]) {
@@ -241,7 +241,7 @@ await t.test(
   },
 );
 
-await t.test('audit tail ends quietly when its reader has gone', async (t) => {
+await t.test('audit tail ends quietly when its reader closes the pipe', async (t) => {
   const home = await makeHome(t);
   const { log } = await openLog(join(home, 'audit'));
   const child = start('audit-tail', ['-f', '--home', home]);

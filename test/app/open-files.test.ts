@@ -1,4 +1,4 @@
-// The limit of open files: connections are cut so that the daemon's own files always have descriptors.
+// The limit of open files: connection limits are reduced so that the daemon's own files always have descriptors.
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -13,13 +13,13 @@ const { limits } = configSchema.parse({
   hsm: { profile: 'softhsm2' },
 });
 
-void t.test('limits that fit stay', (t) => {
+void t.test('limits that fit are kept', (t) => {
   for (const files of [undefined, 1_048_576, 65_536])
     t.strictSame(fitConnections(limits, files, 2), { limits, warnings: [] });
   t.end();
 });
 
-void t.test('limits that do not fit are cut', (t) => {
+void t.test('limits that do not fit are reduced', (t) => {
   for (const files of [64, 400, 1_024, 4_096]) {
     const fitted = fitConnections(limits, files, 2);
     const { connections, httpConnections, unauthenticatedConnections } = fitted.limits;
@@ -36,7 +36,7 @@ void t.test('limits that do not fit are cut', (t) => {
 void t.test('a daemon with few descriptors', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
-  // The daemon has the limit of this process, soft and hard.
+  // The daemon inherits the soft and hard limits of this process.
   execFileSync('prlimit', ['--pid', String(process.pid), '--nofile=700:700']);
   await daemon.start();
   const client = await daemon.connect();

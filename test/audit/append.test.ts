@@ -63,7 +63,7 @@ await t.test('an append returns only when the head is its record or a later one'
   await log.close();
 });
 
-await t.test('the log goes on in a new file when one is full, and the chain with it', async (t) => {
+await t.test('log and chain continue in a new file when one is full', async (t) => {
   const directory = directoryOf(t);
   const first = await openLog(directory, { maxFileSize: 4096 });
   for (let index = 0; index < 40; index++) await first.log.append(members(index));
@@ -86,7 +86,7 @@ await t.test('the log goes on in a new file when one is full, and the chain with
   t.match(verify(directory), { fault: undefined, files: names.length, records: 82 });
 });
 
-await t.test('an append that would break the format is refused and leaves the log as it was', async (t) => {
+await t.test('an append that would break the format is refused and leaves the log unchanged', async (t) => {
   const directory = directoryOf(t);
   const { log } = await openLog(directory);
   await t.rejects(log.append('"a":"b"\n'), AuditError);
@@ -107,7 +107,7 @@ await t.test('the longest event that can be appended can be verified and continu
   t.match(verify(directory), { fault: undefined, records: 4 });
 });
 
-await t.test('closing makes durable what was appended, and refuses what comes later', async (t) => {
+await t.test('closing makes appended records durable, and refuses later ones', async (t) => {
   const directory = directoryOf(t);
   const { log } = await openLog(directory);
   const appended = log.append(members(1));
@@ -119,7 +119,7 @@ await t.test('closing makes durable what was appended, and refuses what comes la
 });
 
 await t.test(
-  'where many requests are under way, a group of few records waits for others, a moment',
+  'with many requests in flight, a small group of records waits briefly for more of them',
   async (t) => {
     let underWay = 32;
     const { log } = await openLog(directoryOf(t), { underWay: () => underWay });

@@ -44,7 +44,7 @@ await t.test(
   },
 );
 
-await t.test('under load checkpoints are no more than the set number of records apart', async (t) => {
+await t.test('under load checkpoints are at most the configured number of records apart', async (t) => {
   const directory = join(t.testdir(), 'audit');
   const { log } = await openLog(directory, { checkpointRecords: 100 });
   for (let round = 0; round < 60; round++) {
@@ -91,7 +91,7 @@ await t.test('records that a crash left without a checkpoint get one when the lo
 });
 
 await t.test(
-  'a signature holds up no append, and one that fails is told, tried again, and leaves the log available',
+  'a signature delays no append; a failed one is reported, retried, and leaves the log available',
   async (t) => {
     const directory = join(t.testdir(), 'audit');
     let tries = 0;

@@ -20,7 +20,7 @@ export interface Disk {
   readonly remove: () => void;
 }
 
-/** A file system in memory of so many KiB. */
+/** A file system in memory. @param size in KiB */
 export function memoryDisk(size: number): Disk {
   const directory = mkdtempSync(join(tmpdir(), 'keyhold-disk-'));
   must('mount', '-t', 'tmpfs', '-o', `size=${size}k`, 'tmpfs', directory);
@@ -34,13 +34,13 @@ export function memoryDisk(size: number): Disk {
 }
 
 export interface ThinDisk extends Disk {
-  /** Where the medium lies: what is written here is missing for the disk. */
+  /** Folder of the medium: what is written here takes space from the disk. */
   readonly medium: string;
 }
 
 /**
  * An ext2 of 8 MiB whose medium has room for 2 MiB. Writes go to the page cache and succeed; when the medium is full
- * it is fdatasync that fails, with EIO.
+ * fdatasync fails with EIO.
  */
 export function thinDisk(): ThinDisk {
   const medium = memoryDisk(2048);
@@ -66,9 +66,9 @@ export function thinDisk(): ThinDisk {
 }
 
 export interface ErrantDisk extends Disk {
-  /** Makes it read-only under those who write to it, as the kernel does after an error of the medium. */
+  /** Makes it read-only while it is in use, as the kernel does after an error of the medium. */
   readonly fail: () => void;
-  /** Mounts it anew; nobody may have anything of it open. */
+  /** Mounts it again; none of its files may be open. */
   readonly mend: () => void;
 }
 
@@ -99,20 +99,20 @@ export function errantDisk(): ErrantDisk {
   };
 }
 
-/** Lets nobody write below a folder of which nobody has a file open for it. @returns ends that */
+/** Makes a folder read-only; none of its files may be open for writing. @returns a function that undoes it */
 export function makeReadOnly(path: string): () => void {
   must('mount', '--bind', path, path);
   must('mount', '-o', 'remount,bind,ro', path);
   return () => must('umount', '--lazy', path);
 }
 
-/** Lets nobody write to a folder and its files, not even who has them open. @returns ends that */
+/** Makes a folder and its files immutable, even for processes that have them open. @returns a function that undoes it */
 export function makeImmutable(path: string): () => void {
   must('chattr', '-R', '+i', path);
   return () => must('chattr', '-R', '-i', path);
 }
 
-/** Why such a disk cannot be had here, said loudly; false where it can. */
+/** Why such a disk cannot be made here, which is also printed; false if it can. */
 export function unavailable(make: () => Disk): string | false {
   try {
     make().remove();
@@ -124,7 +124,7 @@ export function unavailable(make: () => Disk): string | false {
   }
 }
 
-/** Lets every write to a disk wait, as a medium does that hangs. @returns ends that */
+/** Makes every write to a disk wait, as a hanging medium does. @returns a function that undoes it */
 export function freeze({ directory }: Disk): () => void {
   must('fsfreeze', '--freeze', directory);
   return () => void run('fsfreeze', '--unfreeze', directory);

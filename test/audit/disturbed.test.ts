@@ -1,4 +1,4 @@
-// What others do to the log's file while the daemon runs: nothing is acknowledged that is not in the log that the path names.
+// Others change the log's file while the daemon runs: nothing is acknowledged that is not in the file at the log's path.
 import { copyFileSync, cpSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -10,7 +10,7 @@ interface Disturbance {
   readonly what: string;
   /** @param path of the log's file */
   readonly disturb: (path: string) => void;
-  /** What the operator does about it. @param fault what the log says of itself */
+  /** How the operator repairs it. @param fault what the log reports */
   readonly mend: (path: string, fault: string) => void;
   readonly says: RegExp;
 }
@@ -55,7 +55,7 @@ const disturbances: readonly Disturbance[] = [
   {
     what: 'something else writes into it',
     disturb: (path) => writeFileSync(path, 'a line\n', { flag: 'a' }),
-    // What stands behind the durable records is cut off.
+    // Everything after the durable records is cut off.
     mend: () => undefined,
     says: /another program truncated or wrote it/,
   },
@@ -87,7 +87,7 @@ const disturbances: readonly Disturbance[] = [
 ];
 
 for (const { what, disturb, mend, says } of disturbances) {
-  await t.test(`nothing is acknowledged once ${what}; the log goes on when it is put back`, async (t) => {
+  await t.test(`nothing is acknowledged once ${what}; the log continues when it is put back`, async (t) => {
     const directory = join(t.testdir(), 'audit');
     const { log, events } = await openLog(directory);
     for (let number = 10; number < 20; number++) await log.append(members(number));
@@ -119,7 +119,7 @@ for (const { what, disturb, mend, says } of disturbances) {
   });
 }
 
-await t.test('an idle log says it too, before anybody appends', async (t) => {
+await t.test('an idle log reports it too, before an append', async (t) => {
   const directory = join(t.testdir(), 'audit');
   const { log } = await openLog(directory);
   await log.append(members(1));

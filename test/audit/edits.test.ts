@@ -15,7 +15,7 @@ const file = join(directory, 'audit-00000001.jsonl');
 const whole = readFileSync(file);
 const lines = readLog(directory);
 const head = { sequence: lines.length, hash: recordHash(lines.at(-1) ?? '') };
-/** The newest checkpoint is the last record, and names the one before. */
+/** The newest checkpoint is the last record, and names the record before it. */
 const signed = lines.length - 1;
 const signedLength = whole.lastIndexOf(0x0a, whole.length - 2) + 1;
 const signature = /"signature":"[^"]+"/;
@@ -36,7 +36,7 @@ function flip(at: number, bit: number): Buffer {
   return edited;
 }
 
-/** Edits of the records that the newest checkpoint vouches for; the checkpoint itself stays. */
+/** Edits of the records that the newest checkpoint covers; the checkpoint itself stays. */
 const edits = {
   'a bit flipped': fc.property(position, index(8), (at, bit) => found(flip(at, bit))),
   'a byte put in': fc.property(position, index(256), (at, byte) =>
@@ -68,7 +68,7 @@ const edits = {
   'a line deleted, and the chain computed anew': fc.property(index(signed), (at) =>
     found(joined(chainAnew(lines.toSpliced(at, 1)))),
   ),
-  // Not quite a copy: one that repeats the record behind it changes nothing up to the checkpoint.
+  // Not an exact copy: repeating the record behind it would change nothing up to the checkpoint.
   'a line inserted, and the chain computed anew': fc.property(
     index(lines.length),
     index(signed),
@@ -90,13 +90,13 @@ const edits = {
 };
 
 for (const [name, property] of Object.entries(edits)) {
-  await t.test(`${name}: found with nothing but the public key`, (t) => {
+  await t.test(`${name}: found with only the public key`, (t) => {
     t.doesNotThrow(() => fc.assert(property as fc.IProperty<unknown>, { numRuns: 200 }));
     t.end();
   });
 }
 
-await t.test('a log cut anywhere is found by the expected checkpoint, and by the head', (t) => {
+await t.test('a log truncated anywhere is found by the expected checkpoint, and by the head', (t) => {
   const property = fc.property(index(whole.length), (length) => {
     const cut = whole.subarray(0, length);
     return found(cut, { expectCheckpoint: signed }) && found(cut, { expectHead: head });
@@ -112,7 +112,7 @@ await t.test('any edit of the last record, its checkpoint, is found by the head 
   t.end();
 });
 
-await t.test('any bytes at all are judged, never a crash of the verifier', (t) => {
+await t.test('arbitrary bytes never crash the verifier', (t) => {
   const part = fc.oneof(
     fc.uint8Array(),
     fc.constantFrom(...lines).map((line) => Buffer.from(line + '\n')),

@@ -10,7 +10,7 @@ const linkOf = (lines: readonly string[], sequence: number) => ({
   hash: recordHash(lines[sequence - 1]!),
 });
 
-await t.test('a log that still holds the record, and goes on from it, is right', async (t) => {
+await t.test('a log that contains the record, and continues after it, is accepted', async (t) => {
   const directory = join(t.testdir(), 'audit');
   const { log } = await openLog(directory, { maxFileSize: 1000 });
   for (let number = 0; number < 20; number++) await log.append(members(number));
@@ -29,7 +29,7 @@ await t.test('a log that still holds the record, and goes on from it, is right',
   t.match(findHeadMismatch(directory, linkOf(lines, lines.length)), { kind: 'gone', last: { sequence: 0 } });
 });
 
-await t.test('a log that does not is told from one that was cut or emptied', async (t) => {
+await t.test('another log is distinguished from one that was truncated or emptied', async (t) => {
   const folder = t.testdir();
   const directory = join(folder, 'audit');
   const { log } = await openLog(directory);

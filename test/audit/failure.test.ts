@@ -35,7 +35,7 @@ function eventIds(directory: string): number[] {
 const upTo = (end: number) => Array.from({ length: end }, (_, index) => index);
 
 await t.test(
-  'on a full disk appends fail and later ones are refused; with room again what is owed comes first',
+  'on a full disk appends fail and later ones are refused; with space again pending records come first',
   { skip: unavailable(() => memoryDisk(256)) },
   async (t) => {
     const disk = memoryDisk(256);
@@ -73,10 +73,10 @@ await t.test(
   },
 );
 
-// The page cache takes the write; what fails is fdatasync.
+// The page cache takes the write; fdatasync fails.
 for (const underWay of [1, 32]) {
   await t.test(
-    `after a failed fdatasync nothing counts as durable until it is written again through a new descriptor: ${underWay} under way`,
+    `after a failed fdatasync nothing counts as durable until it is written again through a new descriptor: ${underWay} in flight`,
     { skip: unavailable(thinDisk) },
     async (t) => {
       const disk = thinDisk();
@@ -108,7 +108,7 @@ for (const underWay of [1, 32]) {
 }
 
 await t.test(
-  'a failure while a new file is begun loses nothing either',
+  'a failure at the beginning of a new file loses nothing either',
   { skip: unavailable(() => memoryDisk(256)) },
   async (t) => {
     const disk = memoryDisk(256);
@@ -119,7 +119,7 @@ await t.test(
     for (let round = 0; round < 3; round++) {
       const free = numbers.next;
       while (log.head.sequence < free + 9) await log.append(members(numbers.next++, text));
-      // Full to the last page but one, so that a file of the log can be made and not be filled, or the other way round.
+      // Full except for one page, so that a file of the log can be created but not filled, or vice versa.
       const ballast = join(disk.directory, 'ballast');
       for (let size = 256; size > 0; size -= 4) {
         try {

@@ -1,4 +1,4 @@
-// A program that appends without end and prints the head after each append that has returned, until it is killed.
+// A program that appends until it is killed, and prints the head after each append that has returned.
 import { openAuditLog } from '../../daemon/audit/open.js';
 import { members, signer } from './support.js';
 

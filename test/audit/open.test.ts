@@ -12,7 +12,7 @@ async function writtenLog(directory: string, maxFileSize?: number): Promise<Buff
 }
 
 await t.test(
-  'a log cut anywhere in its last line is repaired when it is opened, which a record says',
+  'a log truncated anywhere in its last line is repaired when opened, which is recorded',
   async (t) => {
     const directory = t.testdir();
     const file = join(directory, 'audit-00000001.jsonl');
@@ -39,7 +39,7 @@ await t.test(
   },
 );
 
-await t.test('a first line that is torn leaves an empty log', async (t) => {
+await t.test('an incomplete first line leaves an empty log', async (t) => {
   const directory = t.testdir({ 'audit-00000001.jsonl': '{"sequence":1,"prev' });
   const { log } = await openLog(directory);
   t.equal(log.head.sequence, 1);
@@ -63,7 +63,7 @@ await t.test(
   },
 );
 
-await t.test('a last complete line that is not a record is refused', async (t) => {
+await t.test('a complete last line that is not a record is refused', async (t) => {
   const directory = t.testdir();
   const file = join(directory, 'audit-00000001.jsonl');
   const { length } = await writtenLog(directory);
@@ -90,7 +90,7 @@ await t.test('a file of the log that is a symbolic link is refused', async (t) =
   await t.rejects(openLog(directory), { code: 'ELOOP' });
 });
 
-await t.test('other files in the directory are no part of the log', async (t) => {
+await t.test('other files in the directory are not part of the log', async (t) => {
   const directory = t.testdir({ 'audit-00000009.jsonl.bak': 'x', 'audit-9.jsonl': 'x', notes: 'x' });
   await writtenLog(directory);
   t.match(verify(directory), { fault: undefined, files: 1, records: 5 });

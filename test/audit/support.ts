@@ -1,4 +1,4 @@
-// What the tests of the audit log share: a log with a software checkpoint key, and its lines.
+// Shared by the tests of the audit log: a log with a software checkpoint key, and its lines.
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ export const signer: CheckpointSigner = {
   sign: (message) => Promise.resolve(sign('sha256', message, privateKey)),
 };
 
-/** The members of an event with a number and a text in it. */
+/** The members of an event with a number and a text. */
 export function members(number: number, text = 'a key – schlüssel'): string {
   return JSON.stringify({
     eventVersion: '1.11',
@@ -26,14 +26,14 @@ export function members(number: number, text = 'a key – schlüssel'): string {
   }).slice(1, -1);
 }
 
-/** Opens a log and gathers what it tells. */
+/** Opens a log and collects its events. */
 export async function openLog(directory: string, options: Partial<AuditLogOptions> = {}) {
   const events: AuditLogEvent[] = [];
   const log = await openAuditLog({ directory, signer, observe: (event) => events.push(event), ...options });
   return { log, events };
 }
 
-/** Waits until something holds; the test's own timeout ends it where it never does. */
+/** Waits until a condition is true; the test's own time-out limits the wait. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
@@ -60,7 +60,7 @@ export function verify(directory: string, options: Partial<VerifyOptions> = {}) 
   return verifyLog({ directory, publicKey, ...options });
 }
 
-/** Chains lines anew from their members, as one who has no key could. */
+/** Computes the chain of lines again, as an attacker without a key could. */
 export function chainAnew(lines: readonly string[]): string[] {
   let previous = '0'.repeat(64);
   return lines.map((line, index) => {

@@ -27,7 +27,7 @@ async function makeLog(directory: string): Promise<string[]> {
 
 const whole = await makeLog(t.testdir());
 
-/** A log of another instance, whose key is another one. */
+/** A log of another instance with another key. */
 async function makeForeignLog(directory: string): Promise<string[]> {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const keyId = 'ffeeddccbbaa99887766554433221100';
@@ -45,7 +45,7 @@ const foreignCheckpoint = (await makeForeignLog(join(t.testdirName, 'foreign')))
 const newest = whole.length - 1;
 const isCheckpoint = (line: string) => line.includes('KeyholdCheckpoint');
 const at = (sequence: number) => whole[sequence - 1] ?? '';
-/** An event amid events. */
+/** The sequence number of an event between other events. */
 const event = 17;
 const checkpoint = 21;
 
@@ -66,7 +66,7 @@ const forged = (sequence: number, hash: string) =>
   `{"sequence":${sequence},"previous":"${hash}","eventType":"KeyholdCheckpoint","eventTime":"2026-01-01T00:00:00Z",` +
   `"checkpoint":{"sequence":${sequence - 1},"hash":"${hash}","keyId":"00","signature":"MAYCAQECAQE="}}`;
 
-/** An edit, and the fault that must be found: its kind and its record. */
+/** An edit, and the expected fault: its kind and its record. */
 const cases: [string, (lines: string[]) => string[], FaultKind, number][] = [
   ['a changed event', edit(event, (l) => l.replace('Encrypt', 'Decrypt')), 'changed', event],
   [
@@ -164,7 +164,7 @@ const cases: [string, (lines: string[]) => string[], FaultKind, number][] = [
   ],
 ];
 
-await t.test('a whole log is whole: records, checkpoints, and what is only chained', (t) => {
+await t.test('an intact log: records, checkpoints, and records that are only chained', (t) => {
   const directory = t.testdir();
   writeLog(directory, whole);
   const checkpoints = whole.filter(isCheckpoint).length;
@@ -213,7 +213,7 @@ await t.test('a signature for another purpose is no checkpoint, although the key
 });
 
 await t.test(
-  'a cut-off end is found by an expected checkpoint or the head of the daemon, and only so',
+  'a truncated log is found by an expected checkpoint or the head of the daemon, and only so',
   (t) => {
     const directory = t.testdir();
     const head = { sequence: whole.length, hash: recordHash(whole.at(-1) ?? '') };
@@ -240,7 +240,7 @@ await t.test(
   },
 );
 
-await t.test('a torn last line is a fault, unless the running daemon is just writing it', (t) => {
+await t.test('an incomplete last line is a fault, unless the running daemon is writing it', (t) => {
   const directory = t.testdir();
   const file = join(directory, 'audit-00000001.jsonl');
   const content = whole.map((line) => line + '\n').join('');
@@ -260,7 +260,7 @@ await t.test('a torn last line is a fault, unless the running daemon is just wri
   t.end();
 });
 
-await t.test('a file that is missing, exchanged or cut is found', async (t) => {
+await t.test('a missing, replaced or truncated file is found', async (t) => {
   const source = join(t.testdir(), 'audit');
   const { log } = await openLog(source, { maxFileSize: 1500 });
   for (let index = 0; index < 30; index++) await log.append(members(index));

@@ -1,4 +1,4 @@
-// The file of a backup: written whole or not at all, and refused where it is not what was signed.
+// The file of a backup: written whole or not at all, and refused if it differs from what was signed.
 import { execFileSync } from 'node:child_process';
 import { createHash, generateKeyPairSync, sign as signWith } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -39,7 +39,7 @@ const content: BackupContent = {
 };
 const open = (path: string) => OpenedBackup.open(path, publicKey, () => undefined);
 
-void t.test('what is written is read again, also by tar', async (t) => {
+void t.test('a written backup can be read, also by tar', async (t) => {
   const path = join(folder, 'whole');
   const { size, sha256 } = await writeBackup(path, content, sign);
   const bytes = readFileSync(path);
@@ -115,7 +115,7 @@ async function forged(change: (manifest: Manifest) => unknown, isSigned = true, 
   return path;
 }
 
-void t.test('one that is not what was signed is refused', async (t) => {
+void t.test('a backup that differs from what was signed is refused', async (t) => {
   await t.resolves(open(await forged(() => undefined)).then((backup) => backup.close()));
   await t.rejects(open(await forged((manifest) => (manifest.store.epoch += 1), false)), {
     code: 'not-authentic',

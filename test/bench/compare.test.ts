@@ -13,13 +13,13 @@ const row: Row = {
   goals: [{ measure: 'x raw', value: 1.2, bound: 'at least', limit: 1.3 }],
 };
 
-void test('rows are read again as they were written', (t) => {
+void test('rows are read as they were written', (t) => {
   t.same(parseRows(asJson([row]), 'file'), [row]);
   t.match(asJson([row]), '"reached":false');
   t.end();
 });
 
-void test('files of something else are refused, with the line', (t) => {
+void test('other files are refused, with the line', (t) => {
   const refused = (text: string, message: RegExp) => {
     t.throws(() => parseRows(text, 'run.json'), { constructor: UsageError, message });
   };
@@ -30,7 +30,7 @@ void test('files of something else are refused, with the line', (t) => {
   t.end();
 });
 
-void test('the comparison has the ratio of figures, of ratios and of CPU, what is new and what is gone', (t) => {
+void test('the comparison shows ratios of figures, of ratios and of CPU, and new and missing rows', (t) => {
   const now: Row = { ...row, value: 30_000, ratio_to_raw: 1.5, cpu_us: { daemon: 15 } };
   const only: Row = { name: 'only-now', value: 1, unit: 'us', ratio_to_raw: null };
   const lines = comparison([row, { ...only, name: 'only-then' }], [now, only]).split('\n');
@@ -43,7 +43,7 @@ void test('the comparison has the ratio of figures, of ratios and of CPU, what i
   t.end();
 });
 
-void test('the table says of each goal whether it is reached', (t) => {
+void test('the table shows for each goal whether it is reached', (t) => {
   t.match(asTable([row]), /1\.2 x raw \(goal: at least 1\.3, MISSED\)/);
   const reached = { ...row, goals: [{ ...row.goals![0]!, value: 1.3 }] };
   t.match(asTable([reached]), /1\.3 x raw \(goal: at least 1\.3, reached\)/);

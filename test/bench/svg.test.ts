@@ -45,19 +45,19 @@ void test('a chart has its axes with labels, its series and their names', (t) =>
   t.end();
 });
 
-void test('points lie where the ticks of their values are', (t) => {
+void test('points are at the ticks of their values', (t) => {
   const svg = svgOf([chart]);
   const [first, last] = /points="(\S+) (\S+)"/
     .exec(svg)!
     .slice(1)
     .map((point) => point.split(',').map(Number));
-  // The corners of the plot: its least and greatest values.
+  // The corners of the plot: minimum and maximum.
   t.same(first, [76, 328]);
   t.same(last, [600, 40]);
   t.end();
 });
 
-void test('values that are all the same have an axis too', (t) => {
+void test('equal values have an axis too', (t) => {
   t.notMatch(svgOf([{ ...chart, series: [{ name: 'flat', points: [[1, 10]] }] }]), /NaN|Infinity/);
   t.end();
 });

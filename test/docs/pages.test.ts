@@ -12,7 +12,7 @@ import { Shell } from './shell.js';
 
 t.setTimeout(600_000);
 
-/** What a page takes for granted. */
+/** Commands that create what a page assumes. */
 const prepare: Readonly<Record<string, { commands?: string; act?: (daemon: TestDaemon) => unknown }>> = {
   'docs/access.md': {
     commands: `keyhold create-alias --alias-name alias/payments \\
@@ -41,10 +41,10 @@ const pages = [
   'README.md',
   ...readdirSync(join(checkout, 'docs')).filter((name) => name.endsWith('.md')),
 ].map((name) => (name === 'README.md' ? name : `docs/${name}`));
-/** Those that the command line names, or all. */
+/** The pages named on the command line, or all. */
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : pages;
 
-/** Runs the blocks of a page. @returns how many were not run */
+/** Runs the blocks of a page. @returns the number that were not run */
 async function follow(t: Test, daemon: TestDaemon, name: string): Promise<number> {
   const page = readFileSync(join(checkout, name), 'utf8');
   t.strictSame(commandsOutsideBlocks(page), [], 'commands are in blocks of ```sh');

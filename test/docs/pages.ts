@@ -1,28 +1,28 @@
-// The commands that pages of Markdown show.
+// The commands in Markdown pages.
 
-/** What a page says about running a block, in a comment before it that readers do not see. */
+/** Instructions for running a block, in a comment before it that readers do not see. */
 const remarks = {
   /** `<!-- not run: needs a TPM -->` */
   notRun: /^<!-- not run: (.+) -->$/,
   /** The daemon is stopped while the block runs. */
   stopped: /^<!-- with the daemon stopped -->$/,
-  /** The daemon is started anew before the block runs. */
+  /** The daemon is restarted before the block runs. */
   restarted: /^<!-- after a restart -->$/,
 };
 
 /** A fenced block of commands. */
 export interface Block {
-  /** Of its first command, from 1. */
+  /** Line of its first command, from 1. */
   readonly line: number;
   readonly text: string;
-  /** Why it is not run. */
+  /** The reason for not running it. */
   readonly notRun: string | undefined;
   readonly daemon: 'running' | 'stopped' | 'restarted';
-  /** What it prints, by its own words: `echo 'text'` after `&&` or `||`, and comments such as `# prints 'text'`. */
+  /** Its expected output, from `echo 'text'` after `&&` or `||`, and comments such as `# prints 'text'`. */
   readonly prints: readonly string[];
 }
 
-/** @returns the blocks of commands of a page, in their order */
+/** Finds the blocks of commands of a page. @returns them in order */
 export function blocksOf(page: string): Block[] {
   const lines = page.split('\n');
   const blocks: Block[] = [];
@@ -57,7 +57,7 @@ function blockOf(line: number, text: string, remark: string): Block {
   };
 }
 
-/** @returns lines of indented code that are commands: the runner of blocks would not see them */
+/** Finds commands in indented code, which would not be run. @returns the lines */
 export function commandsOutsideBlocks(page: string): string[] {
   const fenced = /^( *)```[^]*?^\1```$/gm;
   return page

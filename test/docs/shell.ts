@@ -1,4 +1,4 @@
-// One shell that runs blocks of commands one after another, as a reader's terminal does.
+// A shell that runs blocks of commands one after another, like a reader's terminal.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ while read -r file <&3; do
 done
 `;
 
-/** What a block printed, on both outputs. */
+/** The output of a block, standard output and standard error together. */
 export interface Ran {
   readonly succeeded: boolean;
   readonly output: string;
@@ -28,7 +28,7 @@ export class Shell {
   #output = '';
   #count = 0;
 
-  /** @param folder where it begins */
+  /** @param folder initial working directory */
   constructor(
     private readonly folder: string,
     env: NodeJS.ProcessEnv,
@@ -43,7 +43,7 @@ export class Shell {
     this.#done = createInterface({ input: this.#child.stdio[4] as NodeJS.ReadableStream });
   }
 
-  /** Runs commands, which share variables, aliases and folder with those before. After a failure the shell is gone. */
+  /** Runs commands, which share variables, aliases and folder with earlier ones. A failure ends the shell. */
   async run(commands: string): Promise<Ran> {
     const file = join(this.folder, `.block-${this.#count++}`);
     writeFileSync(file, commands);
@@ -54,7 +54,7 @@ export class Shell {
     ]);
     (this.#child.stdio[3] as Writable).write(`${file}\n`);
     const succeeded = await finished;
-    // What it printed last may come after the word that it is done.
+    // The last output may arrive after the message that the block is done.
     await new Promise((resolve) => setTimeout(resolve, 50));
     return { succeeded, output: this.#output };
   }

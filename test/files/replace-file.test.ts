@@ -1,4 +1,4 @@
-// Files are replaced whole, durably, and never through a link that somebody put in the way.
+// Files are replaced atomically and durably, and never through a link planted by somebody.
 import {
   chmodSync,
   mkdirSync,
@@ -18,7 +18,7 @@ import {
   syncTreeSync,
 } from '../../daemon/files/replace-file.js';
 
-/** Whoever writes a secret to a path. */
+/** The functions that write a secret to a path. */
 const writers: Readonly<Record<string, (path: string) => unknown>> = {
   replaceFileSync: (path) => replaceFileSync(path, 'secret'),
   replaceFile: (path) => replaceFile(path, 'secret'),
@@ -28,7 +28,7 @@ const writers: Readonly<Record<string, (path: string) => unknown>> = {
 
 const mode = (path: string) => statSync(path).mode & 0o777;
 
-/** A folder with a file of somebody else's, to which every name that could be foreseen leads. */
+/** A folder in which every predictable name is a link to somebody else's file. */
 function trap(t: Test): { path: string; others: string } {
   const folder = t.testdir();
   const others = join(folder, 'others');
@@ -40,7 +40,7 @@ function trap(t: Test): { path: string; others: string } {
 
 for (const [name, write] of Object.entries(writers)) {
   void t.test(
-    `${name}: no link beside the file is followed, and the file is its owner's alone`,
+    `${name}: no link beside the file is followed, and only its owner can read the file`,
     async (t) => {
       const { path, others } = trap(t);
       const before = process.umask(0);
@@ -56,7 +56,7 @@ for (const [name, write] of Object.entries(writers)) {
     },
   );
 
-  void t.test(`${name}: what fails leaves nothing behind`, async (t) => {
+  void t.test(`${name}: a failure leaves nothing behind`, async (t) => {
     const path = join(t.testdir(), 'secrets');
     // A folder that is not empty cannot be replaced by a file.
     mkdirSync(join(path, 'full'), { recursive: true });
@@ -77,7 +77,7 @@ void t.test('a file that is a link is replaced, not written through', (t) => {
 });
 
 void t.test(
-  'folders are made with those above them, for their owner alone; a tree is synced whatever is in it',
+  'folders are created with their parents, for their owner only; a tree is synced completely',
   (t) => {
     const folder = t.testdir();
     makeFolderSync(join(folder, 'a/b/c'));

@@ -12,7 +12,7 @@ import { connectTo, makeToken, newKey } from '../hsm/token.js';
 const days = ['20261231', '20270101'] as const;
 const services = ['kms', 'sts'] as const;
 
-/** A key store whose decryptions answer when they are let go, in any order. */
+/** A key store whose decryptions are released by the test, in any order. */
 function held(store: KeyStore): { store: KeyStore; calls: number; letGo: (() => void)[] } {
   const state = { store, calls: 0, letGo: [] as (() => void)[] };
   state.store = new Proxy(store, {
@@ -64,7 +64,7 @@ void t.test('signing keys around midnight', async (t) => {
       hsm.letGo = [];
       hsm.calls = 0;
       const scopes = days.flatMap((day) => services.map((service) => [day, 'us-east-1', service] as const));
-      // Others ask too, with an access key that does not exist: they have nothing to wait for.
+      // Requests with an access key that does not exist have nothing to wait for.
       const ask = () =>
         scopes.map((scope) => [
           accessKeys.signingKey(found, ...scope),
@@ -86,7 +86,7 @@ void t.test('signing keys around midnight', async (t) => {
     }
   });
 
-  await t.test('nothing is kept of an access key that changed before the answer came', async (t) => {
+  await t.test('nothing is cached for an access key that changed before the answer', async (t) => {
     const { accessKeyId, secretAccessKey } = await make();
     const found = accessKeys.find(accessKeyId)!;
     hsm.letGo = [];
@@ -101,7 +101,7 @@ void t.test('signing keys around midnight', async (t) => {
     t.equal(accessKeys.find(accessKeyId), undefined);
     await records.commit([accessKeys.setActive(accessKeyId, true)]);
     const again = accessKeys.signingKey(accessKeys.find(accessKeyId), days[1], 'us-east-1', 'kms');
-    // The record is the same again, so either the HSM is asked anew or the right key was kept.
+    // The record is the same again, so either the HSM is asked again or the right key was cached.
     if (hsm.calls === 2) {
       await until(2);
       hsm.letGo[1]!();
@@ -109,7 +109,7 @@ void t.test('signing keys around midnight', async (t) => {
     t.strictSame(await again, signingKey(Buffer.from(secretAccessKey), days[1], 'us-east-1', 'kms'));
   });
 
-  await t.test('a failure is not kept', async (t) => {
+  await t.test('a failure is not cached', async (t) => {
     const { accessKeyId, secretAccessKey } = await make();
     const found = accessKeys.find(accessKeyId)!;
     const broken = { ...found, text: found.text.replace(/"secret":"..../, '"secret":"AAAA') };

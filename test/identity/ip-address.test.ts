@@ -2,7 +2,7 @@ import t from 'tap';
 import { parseIpAddress } from '../../daemon/identity/ip-address.js';
 import { sourceOf, unixSource } from '../../daemon/identity/source.js';
 
-void t.test('an address is read as it is written everywhere, and nothing else is one', (t) => {
+void t.test('addresses are parsed in their usual notations, and nothing else is', (t) => {
   const bytes = (text: string) => parseIpAddress(text)?.toByteArray().join('.');
   t.equal(bytes('192.0.2.7'), '192.0.2.7');
   t.equal(bytes('::ffff:192.0.2.7'), '192.0.2.7', 'IPv4-mapped');

@@ -1,4 +1,4 @@
-// Events that wait beside their changes until they are in the log: removed in the end, whatever failed meanwhile.
+// Events stored with their changes until they are in the log: removed in the end, despite failures.
 import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
 import t from 'tap';
@@ -8,7 +8,7 @@ import { LevelStore } from '../../daemon/store/leveldb/leveldb.js';
 import { Records } from '../../daemon/store/records/records.js';
 import { members, openLog } from '../audit/support.js';
 
-void t.test('what a failed batch would have removed is removed by another', async (t) => {
+void t.test('another batch removes what a failed batch would have removed', async (t) => {
   const folder = t.testdir({});
   const store = await LevelStore.create(join(folder, 'metadata'));
   const { log } = await openLog(join(folder, 'audit'));
@@ -36,7 +36,7 @@ void t.test('what a failed batch would have removed is removed by another', asyn
   t.same(waiting(), ['owed-event/c']);
   await owed.flush();
   t.same(waiting(), []);
-  // Before the folder goes: the log notices when its file is gone.
+  // Before the folder is removed, because the log notices when its file is missing.
   await log.close();
   await store.close();
 });

@@ -34,7 +34,7 @@ void t.test('the newest use is kept, and its time never goes back', async (t) =>
   t.equal(again.of('deleted'), undefined, 'a key that is gone leaves nothing');
 });
 
-void t.test('what could not be written is written later', async (t) => {
+void t.test('a failed write is repeated later', async (t) => {
   const path = t.testdir();
   let store = await LevelStore.create(path);
   let records = await Records.load(store, 'store-1', mac);

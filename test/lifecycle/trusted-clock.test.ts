@@ -1,4 +1,4 @@
-// When deletions may trust the clock. The test moves its own process's wall clock; the daemon's tests use libfaketime.
+// When deletions may trust the clock. This test moves the wall clock of its own process; the daemon's tests use libfaketime.
 import { createHmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -12,7 +12,7 @@ const minute = 60_000;
 const hour = 60 * minute;
 
 interface Wall {
-  /** Steps the wall clock. @param milliseconds either way */
+  /** Steps the wall clock. @param milliseconds positive or negative */
   step(milliseconds: number): void;
 }
 
@@ -36,7 +36,7 @@ void t.test('a first start trusts its clock, and so does one that follows within
   t.equal((await TrustedClock.open(records, 24)).cautionLeft, 0);
 });
 
-void t.test('a gap of over an hour, and a clock that went back meanwhile, ask for 24 hours', async (t) => {
+void t.test('a gap of over an hour, and a clock that went back meanwhile, require 24 hours', async (t) => {
   for (const gap of [61 * minute, 40 * 24 * hour, -2 * minute]) {
     await t.test(`${gap / minute} minutes`, async (t) => {
       const wall = wallClock(t);
@@ -51,7 +51,7 @@ void t.test('a gap of over an hour, and a clock that went back meanwhile, ask fo
   }
 });
 
-void t.test('a step while it runs is noticed, either way, and small ones when they add up', async (t) => {
+void t.test('a step in either direction is noticed, and small ones when they add up', async (t) => {
   for (const [size, steps] of [
     [2 * minute, 1],
     [-2 * minute, 1],
@@ -70,7 +70,7 @@ void t.test('a step while it runs is noticed, either way, and small ones when th
   }
 });
 
-void t.test('only uptime ends the caution, and a step in it begins it anew', async (t) => {
+void t.test('only uptime ends the caution, and a step restarts it', async (t) => {
   const wall = wallClock(t);
   const records = await newRecords(t);
   const hours = 0.5 / 3600;

@@ -1,4 +1,4 @@
-// The log is bounded, whatever is logged and however often, and nothing that happens to it stops the process.
+// The log is bounded, whatever is logged, and failures of the log never stop the process.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { checkout } from '../support/paths.js';
 
 const room = (name: string) => JSON.stringify(join(checkout, `dist/daemon/observability/${name}.js`));
 
-/** Runs a program with a log. @param stderr a file descriptor; undefined: it is read */
+/** Runs a program with a log. @param stderr a file descriptor; undefined: a pipe that is read */
 async function run(program: string, stderr?: number) {
   const text = `
     const { createLog } = await import(${room('log')});
@@ -32,7 +32,7 @@ async function run(program: string, stderr?: number) {
   return { code, output, errors, lines };
 }
 
-void t.test('a failure that lasts is ten lines a minute, and a count', async (t) => {
+void t.test('a lasting failure is ten lines a minute, and a count', async (t) => {
   const { code, lines } = await run(`
     for (let each = 0; each < 5_000; each++)
       log.error({ err: new Error('no space left on device ' + each) }, 'the disk is full');
@@ -48,7 +48,7 @@ void t.test('a failure that lasts is ten lines a minute, and a count', async (t)
   t.match(lines.at(-3), { msg: 'another sentence' });
 });
 
-void t.test('sentences that differ without end are one', async (t) => {
+void t.test('unlimited variations of a sentence count as one', async (t) => {
   const { lines } = await run(`
     for (let each = 0; each < 5_000; each++) log.error('sentence ' + each);
     coalescing.flush();`);
@@ -67,7 +67,7 @@ void t.test('a line is bounded, valid JSON in UTF-8, and has no control characte
   t.notMatch(errors, /\ufffd/);
 });
 
-void t.test('a full disk or a reader that has gone costs lines, and never the process', async (t) => {
+void t.test('a full disk or a closed pipe loses lines, and never stops the process', async (t) => {
   const full = openSync('/dev/full', 'w');
   const program = `
     for (let each = 0; each < 2_000; each++) log.error('line ' + each + 'x'.repeat(500));
@@ -79,7 +79,7 @@ void t.test('a full disk or a reader that has gone costs lines, and never the pr
   t.match(gone, { code: 0, output: 'alive\n' });
 });
 
-void t.test('a rejection that nobody handles is logged and counted, whatever was thrown', async (t) => {
+void t.test('an unhandled rejection is logged and counted, whatever was thrown', async (t) => {
   const { code, output, lines } = await run(`
     const unhandled = new UnhandledFailures(log);
     process.on('unhandledRejection', unhandled.note);

@@ -19,7 +19,7 @@ import {
   type Values,
 } from './expected-conditions.js';
 
-/** Condition keys of kms-api that no request here has: no service of AWS calls for somebody. */
+/** Condition keys of AWS KMS that no request here has, because no AWS service calls on somebody's behalf. */
 const neverThere = ['kms:ViaService'];
 
 const key = {
@@ -109,7 +109,7 @@ void t.test('every permission supplies the condition keys that it should, and no
   t.end();
 });
 
-void t.test('their values are what a request asks for, or what is done where it does not say', (t) => {
+void t.test('their values are those of the request, or its defaults', (t) => {
   for (const [title, permission] of permissions) {
     const { request, values } = own[title] ?? { request: {}, values: {} };
     const lookup = conditionsOf(permission, {
@@ -130,7 +130,7 @@ void t.test('their values are what a request asks for, or what is done where it 
   t.end();
 });
 
-void t.test('those of a key and of every request tell of the key, the caller and the connection', (t) => {
+void t.test('those of a key and of every request describe the key, the caller and the connection', (t) => {
   const permission = operationTable.get('GenerateMac')!.permissions[0]!;
   const request = { keyId };
   const lookup = conditionsOf(permission, { request, key, services, caller, origin });

@@ -9,7 +9,7 @@ export const namer = new Namer(account, 'us-east-1');
 export const keyId = '1234abcd-12ab-34cd-56ef-1234567890ab';
 const otherId = '2234abcd-12ab-34cd-56ef-1234567890ab';
 
-/** Of every request. */
+/** Condition keys of every request. */
 export const ofRequests = [
   'aws:CurrentTime',
   'aws:EpochTime',
@@ -28,7 +28,7 @@ export const ofRequests = [
   'kms:CallerAccount',
 ];
 
-/** Of every permission about a key. */
+/** Condition keys of every permission about a key. */
 export const ofKeys = [
   'aws:ResourceTag/',
   'kms:CustomerMasterKeySpec',
@@ -72,7 +72,7 @@ interface Row {
   readonly values: Values;
 }
 
-/** By operation and action, those with condition keys of their own; all others have none. */
+/** By operation and action: those with further condition keys; all others have none. */
 export const own: Readonly<Record<string, Row>> = {
   'CreateKey kms:CreateKey': {
     request: { keySpec: 'RSA_2048', keyUsage: 'SIGN_VERIFY', multiRegion: true, ...tags },
@@ -226,7 +226,7 @@ export const own: Readonly<Record<string, Row>> = {
   ...ofSessions('sts:TagSession'),
 };
 
-/** Of users or of roles; `names` are the operations that have to do with neither tags nor policies. */
+/** Rows of users or of roles; `names` are the operations that concern neither tags nor policies. */
 function ofIdentities(kind: 'User' | 'Role', names: readonly string[]): Record<string, Row> {
   const named = { [`${kind.toLowerCase()}Name`]: 'named' };
   const own: Values = {

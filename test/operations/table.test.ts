@@ -1,8 +1,8 @@
-// What the operation table must hold of every entry.
+// Rules for every entry of the operation table.
 import t from 'tap';
 import { operationTable } from '../../daemon/operations/table.js';
 
-void t.test('the keys of an operation have different roles, and what encrypts is one of them', (t) => {
+void t.test('the keys of an operation have different roles, and the encrypting key is one of them', (t) => {
   for (const { name, permissions, encrypts } of operationTable.values()) {
     const roles = permissions.filter(({ key }) => key).map(({ role = 'key' }) => role);
     t.equal(new Set(roles).size, roles.length, name);

@@ -56,7 +56,7 @@ export async function main(): Promise<string> {
 `;
 
 void t.test('@keyhold/client', { timeout: 900_000 }, async (t) => {
-  // Outside of the checkout, whose packages would be found.
+  // Outside of the checkout, whose packages would otherwise be found.
   const folder = mkdtempSync(join(tmpdir(), 'kh-packages-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
   const project = join(folder, 'project');
@@ -67,7 +67,7 @@ void t.test('@keyhold/client', { timeout: 900_000 }, async (t) => {
   const node = async (args: string[]) =>
     (await run(process.execPath, args, { cwd: project, env: daemon.env })).stdout;
 
-  await t.test('holds what a user needs, and no tests and sources', (t) => {
+  await t.test('contains what a user needs, without tests and sources', (t) => {
     t.strictSame(outOfPlace(packed.files), []);
     const own = ['LICENSE', 'README.md', 'package.json', 'dist/THIRD-PARTY-LICENSES.txt', 'dist/index.cjs'];
     for (const file of own) t.ok(packed.files.includes(file), file);
@@ -176,7 +176,7 @@ function outputOf(error: unknown): string {
 
 type Example = readonly [name: string, text: string];
 
-/** The @example blocks of the client's files; each ends with its doc comment. */
+/** The @example blocks of the client's files, up to the end of each doc comment. */
 function inComments(): Example[] {
   const folder = join(checkout, 'client');
   const files = ['.', 'seal'].flatMap((each) =>
@@ -191,7 +191,7 @@ function inComments(): Example[] {
     );
 }
 
-/** The blocks of JavaScript of a Markdown file that are whole programs. */
+/** The JavaScript blocks of a Markdown file that are complete programs. */
 function inReadme(path: string): Example[] {
   return [...readFileSync(path, 'utf8').matchAll(/^```js\n(import .*?)^```$/gms)].map(
     ([, block], index) => [`README.md, example ${index + 1}`, block!] as const,

@@ -11,9 +11,9 @@ import { outOfPlace, pack } from './packing.js';
 
 const run = promisify(execFile);
 
-void t.test('the package of the daemon works where it is unpacked', { timeout: 300_000 }, async (t) => {
+void t.test('the package of the daemon works after unpacking', { timeout: 300_000 }, async (t) => {
   const folder = t.testdir();
-  // What is compiled is there already.
+  // The checkout is already compiled.
   const packed = await pack(join(folder, 'packed'), ['--ignore-scripts']);
   t.strictSame(outOfPlace(packed.files), []);
   t.strictSame(
@@ -24,7 +24,7 @@ void t.test('the package of the daemon works where it is unpacked', { timeout: 3
 
   await run('tar', ['-xzf', packed.tarball, '-C', folder]);
   const unpacked = join(folder, 'package');
-  // Compiling native modules is npm's work, not the package's.
+  // Compiling native modules is npm's task, not the package's.
   symlinkSync(join(checkout, 'node_modules'), join(unpacked, 'node_modules'));
   // Not below the folder of the test: the path of a socket has at most 107 bytes.
   const home = mkdtempSync(join(tmpdir(), 'kh-'));

@@ -34,7 +34,7 @@ export async function pack(folder: string, options: readonly string[]): Promise<
   };
 }
 
-/** Files that no package holds: sources beside types, tests, maps of sources, native code. */
+/** Files that must not be in a package: sources beside types, tests, source maps, native code. */
 export function outOfPlace(files: readonly string[]): readonly string[] {
   return files.filter(
     (path) =>
@@ -43,7 +43,7 @@ export function outOfPlace(files: readonly string[]): readonly string[] {
   );
 }
 
-/** Installs a tarball in a new project, where no compiler works. */
+/** Installs a tarball in a new project, without a working compiler. */
 export async function install(project: string, tarball: string): Promise<void> {
   mkdirSync(project, { recursive: true });
   writeFileSync(join(project, 'package.json'), '{ "private": true }\n');

@@ -19,7 +19,7 @@ function reasonToSkip(): string | false {
   return false;
 }
 
-/** The blocks of shell of a page, with what stands behind the word `sh`. */
+/** The shell blocks of a page, with the text after the word `sh`. */
 function blocksOf(page: string): { readonly where: string; readonly text: string }[] {
   return [...page.matchAll(/^```sh ?(.*)\n([\s\S]*?)^```$/gm)].map(([, where = '', text = '']) => ({
     where,
@@ -43,7 +43,7 @@ ip -n second link set kh1 up
 ip -n second link set lo up
 `;
 
-/** What the guide says in words: the files that are copied to the second machine. */
+/** Copies the files that the guide says to copy to the second machine. */
 const copies = `
 useradd --create-home bob
 install -o bob -m 0600 /var/lib/keyhold/tls/ca.pem /root/alice-credentials /home/bob/

@@ -1,11 +1,11 @@
-// Text of requests in messages: one line of well-formed, printable Unicode of bounded length, whatever came in.
+// Text of requests in messages: one line of well-formed, printable Unicode of bounded length, for any input.
 import fc from 'fast-check';
 import t from 'tap';
 import { decodeResponse, encodeError } from '../../proto/codec/frames.js';
 import { type ErrorCode, errorTable, exceptions, ServiceError } from '../../proto/errors.js';
 import { longestMessage, quote, shown } from '../../proto/text.js';
 
-/** Any sequence of UTF-16 units, lone surrogates and all. */
+/** Any sequence of UTF-16 units, including lone surrogates. */
 const anyText = fc
   .array(fc.oneof(fc.integer({ min: 0, max: 0xffff }), fc.constantFrom(0xd800, 0xdc00, 0, 0x1b, 0x202e)), {
     maxLength: 400,

@@ -1,4 +1,4 @@
-// Nobody who is not authenticated keeps others out by holding connections, in whatever state.
+// Unauthenticated clients cannot lock others out by holding connections, in any state.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
@@ -23,7 +23,7 @@ const portOf = (daemon: TestDaemon) => Number(new URL(daemon.wss).port);
 const httpOf = (daemon: TestDaemon) => new URL(/http:\/\/[^ ]+\//.exec(daemon.stdout)![0]);
 const descriptors = (daemon: TestDaemon) => readdirSync(`/proc/${daemon.pid}/fd`).length;
 
-/** A connection that nothing is expected of. */
+/** A connection whose replies are ignored. */
 function held<S extends Socket>(t: Test, socket: S): S {
   socket.on('error', () => undefined);
   t.teardown(() => socket.destroy());
@@ -38,7 +38,7 @@ async function answers(t: Test, daemon: TestDaemon, state: string): Promise<void
   webSocket.terminate();
 }
 
-/** The first bytes of a ClientHello that says it is longer. */
+/** The first bytes of a longer ClientHello. */
 const half = Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]);
 
 void t.test('connections that are held', async (t) => {

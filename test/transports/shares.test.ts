@@ -1,4 +1,4 @@
-// What one principal, or anybody who is not authenticated, can use up is bounded below what all can.
+// Limits for one principal, and for unauthenticated clients, are below the limits for all.
 import { execFileSync } from 'node:child_process';
 import { Agent, request as httpRequest } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
@@ -206,7 +206,7 @@ void t.test('bytes of requests that wait for the HSM', async (t) => {
     t.match(texts.at(-1), /CiphertextBlob/, `${way}: the root was served`);
     t.equal(texts.filter((text) => text.includes('CiphertextBlob')).length, count + 1 - refused, way);
   }
-  // What was held is given back, also where the client has gone.
+  // Held bytes are released, even if the client has gone.
   for (let round = 0; round < 3; round += 1) {
     await whileHanging(daemon, async () => {
       for (let index = 0; index < 4; index += 1) {
@@ -235,7 +235,7 @@ void t.test('bytes of requests that wait for the HSM', async (t) => {
   );
 });
 
-void t.test('bodies of clients that are not authenticated keep nobody out', async (t) => {
+void t.test('bodies of unauthenticated clients lock nobody out', async (t) => {
   const { daemon, user } = await started(t, 'limits:\n  unauthenticatedRequestBytes: 300000');
   const port = Number(new URL(daemon.wss).port);
   let ended = 0;
@@ -261,7 +261,7 @@ void t.test('bodies of clients that are not authenticated keep nobody out', asyn
   t.ok(ended >= 8, `${ended} of 10 were ended`);
 });
 
-void t.test('answers that clients who are not authenticated do not take keep nobody out', async (t) => {
+void t.test('answers that unauthenticated clients do not read lock nobody out', async (t) => {
   const { daemon, user } = await started(t, 'limits:\n  unauthenticatedRequestBytes: 300000');
   // Without a window no answer leaves.
   const settings = { initialWindowSize: 0 };
@@ -280,7 +280,7 @@ void t.test('answers that clients who are not authenticated do not take keep nob
   t.not(answer.__type, 'ThrottlingException');
 });
 
-void t.test('streams of clients that are not authenticated keep nobody out', async (t) => {
+void t.test('streams of unauthenticated clients lock nobody out', async (t) => {
   const daemon = await TestDaemon.start(t);
   const options = { ca: daemon.ca, servername: 'localhost' };
   let open = 0;

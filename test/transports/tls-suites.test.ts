@@ -1,4 +1,4 @@
-// What the TLS port agrees on, tried with openssl as the client.
+// Protocol versions and suites of the TLS port, tested with openssl as the client.
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ interface Suite {
   readonly encryption: string;
 }
 
-/** Every suite that this machine's openssl can ask for in TLS 1.2, also those that it would not by itself. */
+/** Every TLS 1.2 suite of this machine's openssl, including those that it does not offer by default. */
 function suitesOfTls12(): Suite[] {
   const lines = openssl(['ciphers', '-v', '-s', '-tls1_2', 'ALL:@SECLEVEL=0'], {})
     .toString()
@@ -34,7 +34,7 @@ function suitesOfTls12(): Suite[] {
   });
 }
 
-/** The suite that a handshake agreed on; undefined: none. */
+/** The negotiated suite of a handshake; undefined: none. */
 function agreed(daemon: TestDaemon, args: readonly string[]): string | undefined {
   const port = new URL(daemon.wss).port;
   const { stdout } = spawnSync('openssl', ['s_client', '-connect', `127.0.0.1:${port}`, ...args], {
@@ -45,7 +45,7 @@ function agreed(daemon: TestDaemon, args: readonly string[]): string | undefined
   return suite === '(NONE)' ? undefined : suite;
 }
 
-void t.test('TLS 1.2 is spoken with forward secrecy and authenticated encryption alone', async (t) => {
+void t.test('TLS 1.2 is offered only with forward secrecy and authenticated encryption', async (t) => {
   const daemon = await TestDaemon.start(t);
   const suites = suitesOfTls12();
   const isGood = ({ exchange, encryption }: Suite) =>
@@ -64,7 +64,7 @@ void t.test('TLS 1.2 is spoken with forward secrecy and authenticated encryption
   check('ECDSA');
   t.equal(agreed(daemon, ['-tls1_1', '-cipher', 'ALL:@SECLEVEL=0']), undefined);
   t.match(agreed(daemon, ['-tls1_3']), /^TLS_/);
-  // What is agreed on with a certificate for RSA, too, after a reload.
+  // The suites with an RSA certificate as well, after a reload.
   const rsa = makeServerCertificate(daemon.home, 10, true, 'rsa');
   writeFileSync(join(daemon.home, 'tls/rsa.pem'), rsa.certificate);
   writeFileSync(join(daemon.home, 'tls/rsa.key'), rsa.key);

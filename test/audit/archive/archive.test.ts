@@ -1,5 +1,5 @@
-// Old files of the log go to another folder. What is left is verified from a signed record on; a file that is taken away
-// without one is missed.
+// Old files of the log are moved to another folder. The rest is verified from a signed record on; a file that is removed
+// without such a record is noticed.
 import {
   copyFileSync,
   existsSync,
@@ -29,7 +29,7 @@ const dated = (number: number, year = 2025) =>
 async function begin(t: Tap, { checkpointRecords = 10 } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'kh-log-'));
   const to = mkdtempSync(join(tmpdir(), 'kh-archive-'));
-  // A checkpoint has the time of its making, so the files that are to be archived have none.
+  // A checkpoint has the current time, so the files to be archived have none.
   const { log } = await openLog(directory, { maxFileSize: 4096, checkpointRecords, checkpointInterval: 1e9 });
   t.teardown(async () => {
     await log.close().catch(() => undefined);
@@ -60,7 +60,7 @@ function archivable(directory: string, log: FileAuditLog, more: Partial<Archivab
   };
 }
 
-void t.test('files go, and the log is whole with and without them', async (t) => {
+void t.test('files are archived, and the log verifies with and without them', async (t) => {
   const { directory, to, log } = await begin(t, { checkpointRecords: 1e6 });
   await fill(log, 60);
   await fill(log, 5, 2027);
@@ -80,14 +80,14 @@ void t.test('files go, and the log is whole with and without them', async (t) =>
   t.match(verify(directory, { archives: to }), { fault: undefined, firstRecord: 1 });
   t.strictSame(await archiveFiles(archivable(directory, log), to, old), [], 'again: nothing is left to do');
 
-  await t.test('a sink that is added begins behind them', async (t) => {
+  await t.test('a new sink begins after them', async (t) => {
     const reader = new RecordReader(directory, beginning);
     const batch = await reader.next(log.head.sequence);
     t.equal(batch?.records[0]?.sequence, last.lastSequence + 1);
     await reader.close();
   });
 
-  await t.test('another file that is taken away is missed', (t) => {
+  await t.test('another file that is removed is noticed', (t) => {
     const [first, second] = fileNames(directory);
     const bytes = readFileSync(join(directory, first!));
     rmSync(join(directory, first!));
@@ -100,7 +100,7 @@ void t.test('files go, and the log is whole with and without them', async (t) =>
     t.end();
   });
 
-  await t.test('an archive that is taken away or changed is missed', (t) => {
+  await t.test('an archive that is removed or changed is noticed', (t) => {
     const { archive } = archived[1]!;
     const bytes = readFileSync(join(to, archive));
     rmSync(join(to, archive));
@@ -115,7 +115,7 @@ void t.test('files go, and the log is whole with and without them', async (t) =>
   });
 });
 
-void t.test('a file that is taken away without a record is missed', async (t) => {
+void t.test('a file that is removed without a record is noticed', async (t) => {
   const { directory, log } = await begin(t);
   await fill(log, 60);
   await log.close();
@@ -126,7 +126,7 @@ void t.test('a file that is taken away without a record is missed', async (t) =>
 void t.test('the record counts only if a checkpoint signs it', async (t) => {
   const { directory, to, log } = await begin(t, { checkpointRecords: 1e6 });
   await fill(log, 60);
-  // What somebody does who can write the files, but not sign: chain a record behind the newest checkpoint.
+  // An attacker who can write the files, but not sign, chains a record behind the newest checkpoint.
   const forging = archivable(directory, log, {
     record: async (folder, files) => {
       await log.append(
@@ -162,7 +162,7 @@ void t.test('an interruption at any step loses nothing, and the next run finishe
   t.match(verify(directory, { archives: to }), { fault: undefined, firstRecord: 1 });
 });
 
-void t.test('what is not delivered, not old enough, or in the way stays', async (t) => {
+void t.test('files that are not delivered, too new, or whose archive exists stay', async (t) => {
   const { directory, to, log } = await begin(t, { checkpointRecords: 1e6 });
   await fill(log, 60);
   const names = fileNames(directory);

@@ -1,4 +1,4 @@
-// The log read backwards, page by page, gives what reading it forwards gives.
+// Reading the log backwards, page by page, gives the same records as reading it forwards.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -41,7 +41,7 @@ async function readAll(reader: AuditReader, filters: Parameters<AuditReader['new
   return { all, calls };
 }
 
-void t.test('pages of any length are the whole log backwards, over files and long lines', async (t) => {
+void t.test('pages of any length give the whole log backwards, across files and long lines', async (t) => {
   const directory = t.testdir();
   const lines = makeLog(directory);
   const reader = new AuditReader(directory);
@@ -57,7 +57,7 @@ void t.test('pages of any length are the whole log backwards, over files and lon
 });
 
 void t.test(
-  'an incomplete last line is skipped, and what is no record too; a place within a line harms nothing',
+  'an incomplete last line and invalid lines are skipped; a marker within a line does no harm',
   async (t) => {
     const directory = t.testdir();
     writeFileSync(

@@ -1,4 +1,4 @@
-// keyhold audit query over a log that a real writer made.
+// keyhold audit query on a log by the real writer.
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -67,7 +67,7 @@ const made: readonly Made[] = [
     seconds: 6_000,
     more: { requestParameters: { keyId: 'alias/a' } },
   },
-  // Owed by a crash: written late, with the time when it happened.
+  // Pending after a crash: written late, with the original time.
   {
     name: 'CreateAlias',
     who: root,
@@ -96,7 +96,7 @@ const made: readonly Made[] = [
     error: 'InvalidSignatureException',
     more: { serviceEventDetails: { accessKeyIds: ['AKIAALICE'] } },
   },
-  // What callers write must not look like what it is not.
+  // Text of callers must not look like another record.
   {
     name: 'Encrypt',
     who: root,
@@ -135,7 +135,7 @@ function run(...args: string[]) {
   return { status, stdout, stderr };
 }
 
-/** Arguments, and which of the events above must be found, by their places. */
+/** Arguments, and the indexes of the events above that must be found. */
 const cases: readonly [string[], number[]][] = [
   [
     ['--key', keyA],
@@ -213,7 +213,7 @@ const cases: readonly [string[], number[]][] = [
   [['--key', keyA, '--principal', 'alice', '--event', 'Decrypt', '--since', '1h'], []],
 ];
 
-/** What the program does with its arguments, without the time that a process takes to start. */
+/** Runs the program's function in this process, which saves the start of another one. */
 function find(args: readonly string[]): string {
   const filters = args.flatMap((option, at) => {
     if (at % 2 === 1) return [];
@@ -225,7 +225,7 @@ function find(args: readonly string[]): string {
   return [...matches].map(({ line }) => `${line.toString()}\n`).join('');
 }
 
-/** Options that the program was run with. */
+/** Options with which the program was run. */
 const tried = new Set<string>();
 for (const [args, places] of cases) {
   void t.test(args.join(' ').replaceAll(/2\d{3}-\S+/g, 'T'), (t) => {
@@ -240,13 +240,16 @@ for (const [args, places] of cases) {
   });
 }
 
-void t.test('without a filter all records come, over all files; checkpoints are found by their name', (t) => {
-  t.ok(fileNames(directory).length > 3);
-  t.equal(run().stdout, lines.map((line) => `${line}\n`).join(''));
-  const { stdout } = run('--event', 'KeyholdCheckpoint');
-  t.equal(stdout, lines.filter((line) => line.includes('KeyholdCheckpoint')).join('\n') + '\n');
-  t.end();
-});
+void t.test(
+  'without a filter all records of all files are printed; checkpoints are found by their name',
+  (t) => {
+    t.ok(fileNames(directory).length > 3);
+    t.equal(run().stdout, lines.map((line) => `${line}\n`).join(''));
+    const { stdout } = run('--event', 'KeyholdCheckpoint');
+    t.equal(stdout, lines.filter((line) => line.includes('KeyholdCheckpoint')).join('\n') + '\n');
+    t.end();
+  },
+);
 
 void t.test('--output text has columns', (t) => {
   const { stdout } = run('--key', keyA, '--output', 'text', '--event', 'Decrypt');
@@ -259,7 +262,7 @@ void t.test('--output text has columns', (t) => {
   t.end();
 });
 
-void t.test('wrong arguments exit 2 and say what is wanted', (t) => {
+void t.test('wrong arguments exit 2 and say what is expected', (t) => {
   const wrong: [string[], RegExp][] = [
     [
       ['--since', 'yesterday'],
@@ -304,7 +307,7 @@ void t.test('times', (t) => {
   t.end();
 });
 
-void t.test('a torn last line is left out, and a line that is no record is told', (t) => {
+void t.test('an incomplete last line is skipped, and a line that is no record is reported', (t) => {
   const names = fileNames(directory);
   appendFileSync(join(directory, names.at(-1)!), '{"sequence":99,"eventName":"Decr');
   t.match(run(), { status: 0, stderr: '', stdout: new RegExp(`^(.*\\n){${whole}}$`) });

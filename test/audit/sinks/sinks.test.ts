@@ -1,4 +1,4 @@
-// The syslog sink against a real receiver of TLS, over a real log.
+// The syslog sink with a real TLS receiver and a real log.
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -23,7 +23,7 @@ interface World {
   readonly errors: (Error | undefined)[];
   settings(more?: Partial<SyslogSettings>): ReadonlyMap<string, SyslogSettings>;
   append(count: number, text?: string): Promise<void>;
-  /** Waits until the receiver has what is in the log. */
+  /** Waits until the receiver has all records of the log. */
   received(): Promise<void>;
   status(): NonNullable<Sinks['status'][string]>;
 }
@@ -63,7 +63,7 @@ async function makeWorld(t: Test, receiver = new SyslogReceiver(certificate)): P
       return new Map([['siem', { ...settings, ...confirmation, ...more }]]);
     },
     append: async (count, text) => {
-      // Some at a time: a group of records goes into one file.
+      // A few at a time, because a group of records goes into one file.
       for (let left = count; left > 0; left -= 50)
         await Promise.all(
           Array.from({ length: Math.min(left, 50) }, () => log.append(members(number++, text))),
@@ -74,7 +74,7 @@ async function makeWorld(t: Test, receiver = new SyslogReceiver(certificate)): P
   };
 }
 
-/** Every record of the log came, in order, byte by byte. */
+/** Checks that every record of the log arrived, in order and byte by byte. */
 function isComplete(t: Test, { receiver, directory }: World): void {
   const lines = readLog(directory);
   t.strictSame(receiver.faults, []);
@@ -121,7 +121,7 @@ void t.test('records arrive as RFC 5424 messages in octet-counted frames, over m
   await until(() => kept() === world.log.head.sequence);
 });
 
-void t.test('a long record and one with everything in it arrive whole', async (t) => {
+void t.test('a long record and one with every member arrive whole', async (t) => {
   const world = await makeWorld(t);
   await world.receiver.start();
   world.sinks.apply(world.settings());
@@ -131,7 +131,7 @@ void t.test('a long record and one with everything in it arrive whole', async (t
   isComplete(t, world);
 });
 
-void t.test('an absent receiver loses nothing, and is tried again', async (t) => {
+void t.test('with an absent receiver nothing is lost, and it is tried again', async (t) => {
   const world = await makeWorld(t);
   await world.receiver.start();
   await world.receiver.stop();
@@ -147,7 +147,7 @@ void t.test('an absent receiver loses nothing, and is tried again', async (t) =>
   t.strictSame(world.sinks.warnings, []);
 });
 
-void t.test('connections that are reset lose nothing: what was on them comes again', async (t) => {
+void t.test('connections that are reset lose nothing: their records are sent again', async (t) => {
   const world = await makeWorld(t);
   await world.receiver.start();
   await world.append(400);
@@ -163,12 +163,12 @@ void t.test('connections that are reset lose nothing: what was on them comes aga
   t.ok(world.receiver.messages.length > world.log.head.sequence, 'some came twice');
 });
 
-void t.test('a receiver that stops reading holds up the sink alone, in constant memory', async (t) => {
+void t.test('a receiver that stops reading delays only its sink, in constant memory', async (t) => {
   const world = await makeWorld(t);
   await world.receiver.start();
   world.receiver.stall(true);
   world.sinks.apply(world.settings({ confirmBytes: 1024 * 1024 * 1024, confirmInterval: 3_600_000 }));
-  // More than the kernel's buffers of both ends take.
+  // More than the kernel's buffers at both ends.
   const text = 'x'.repeat(100_000);
   for (let round = 0; round < 30; round++) await world.append(10, text);
   const held = world.status().sentSequence;
@@ -179,7 +179,7 @@ void t.test('a receiver that stops reading holds up the sink alone, in constant 
   isComplete(t, world);
 });
 
-void t.test('what another certificate, another name or no client certificate means', async (t) => {
+void t.test('another certificate, another name or no client certificate', async (t) => {
   const refusals: [string, Partial<SyslogSettings>, RegExp][] = [
     ['another CA', { ca: other.certificate }, /self.signed certificate/],
     ['another name', { serverName: 'siem.example' }, /altnames/i],
@@ -212,7 +212,7 @@ void t.test('what another certificate, another name or no client certificate mea
     await world.received();
     isComplete(t, world);
   });
-  await t.test('one that speaks nothing newer than TLS 1.1', async (t) => {
+  await t.test('a receiver with TLS 1.1 only', async (t) => {
     const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
     const world = await makeWorld(t, new SyslogReceiver(certificate, old));
     await world.receiver.start();
@@ -223,7 +223,7 @@ void t.test('what another certificate, another name or no client certificate mea
   });
 });
 
-void t.test('a position is kept: a sink that comes again goes on where it was', async (t) => {
+void t.test('the position is kept: a sink that is added again continues there', async (t) => {
   const world = await makeWorld(t);
   await world.receiver.start();
   await world.append(50);
@@ -239,7 +239,7 @@ void t.test('a position is kept: a sink that comes again goes on where it was', 
   t.equal(world.receiver.messages.length, world.receiver.sequences.length, 'nothing came twice');
 });
 
-void t.test('a log that does not go on at the position is reported, and nothing is skipped', async (t) => {
+void t.test('a log without the next record is reported, and nothing is skipped', async (t) => {
   const world = await makeWorld(t);
   await world.receiver.start();
   await world.append(300, 'x'.repeat(400));

@@ -1,4 +1,4 @@
-// Which principal a certificate stands for: only ever one that the mapping names for this very certificate.
+// The principal of a certificate: only one that the mapping names for this certificate.
 import assert from 'node:assert/strict';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import {
@@ -34,7 +34,7 @@ function nameOf(subject: Subject): Name {
   return new Name(subject.map((part) => new RelativeDistinguishedName(part.map(attribute))));
 }
 
-/** A certificate as TLS would hand it over; it was verified there, so its signature does not matter here. */
+/** A certificate as TLS passes it on; TLS has verified it, so its signature does not matter here. */
 function certificateOf(subject: Name, extensions: readonly Extension[]): Buffer {
   const algorithm = new AlgorithmIdentifier({ algorithm: '1.2.840.10045.4.3.2' });
   const tbsCertificate = new TBSCertificate({
@@ -80,7 +80,7 @@ const attribute = fc.tuple(fc.constantFrom(...Object.values(types)), value);
 const subject = fc.array(fc.array(attribute, { minLength: 1, maxLength: 2 }), { maxLength: 3 });
 
 void t.test(
-  'a subject stands for a principal where its entry names the same attributes, and no other',
+  'a subject maps to a principal if its entry has the same attributes, and to no other one',
   (t) => {
     let mapped = 0;
     fc.assert(
@@ -91,7 +91,7 @@ void t.test(
           principal: `arn:aws:iam::000000000000:user/u${index}`,
         }));
         const principal = standsFor(certificateOf(nameOf(own), []), mapping);
-        // Of two entries for one subject the last counts.
+        // The last of two entries for one subject applies.
         const expected = named.findLastIndex((each) => JSON.stringify(each) === JSON.stringify(own));
         assert.equal(principal, expected < 0 ? undefined : mapping[expected]!.principal);
         if (principal !== undefined) mapped++;
@@ -115,7 +115,7 @@ const uri = fc
   )
   .map((parts) => parts.join(''));
 
-void t.test('a URI does where an entry names it, character for character', (t) => {
+void t.test('a URI maps to a principal if an entry has the same characters', (t) => {
   let mapped = 0;
   fc.assert(
     fc.property(fc.array(uri, { maxLength: 2 }), fc.array(uri, { maxLength: 4 }), (own, named) => {
@@ -127,7 +127,7 @@ void t.test('a URI does where an entry names it, character for character', (t) =
       const found = new Set(
         mapping.filter((entry) => own.includes(entry.uri)).map((entry) => entry.principal),
       );
-      // X509-SVID, section 2: beside a SPIFFE id there is no other URI.
+      // X509-SVID, section 2: a certificate with a SPIFFE ID has no other URI.
       const isExcessive = own.length > 1 && own.some((each) => /^spiffe:/i.test(each));
       const expected = isExcessive || found.size !== 1 ? undefined : [...found][0];
       assert.equal(standsFor(der, mapping), expected, JSON.stringify({ own, named }));
@@ -139,7 +139,7 @@ void t.test('a URI does where an entry names it, character for character', (t) =
   t.end();
 });
 
-void t.test('a certificate that cannot be read stands for nobody, and nothing is thrown', (t) => {
+void t.test('an unreadable certificate maps to no principal, and nothing is thrown', (t) => {
   const principal = 'arn:aws:iam::000000000000:user/u';
   const mapping = [{ uri: 'urn:x:a', principal }];
   const name = nameOf([[[types.CN, 'x']]]);

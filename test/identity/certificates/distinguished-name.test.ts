@@ -58,7 +58,7 @@ void t.test('a subject reads as openssl prints it', (t) => {
   t.end();
 });
 
-/** Reads a name's text as RFC 4514 section 3 has it. */
+/** Parses a name's text by RFC 4514, section 3. */
 function readName(text: string): [type: string, value: string][][] {
   const split = (part: string, separator: string) =>
     [...part.matchAll(new RegExp(`((?:\\\\.|[^${separator}\\\\])+)(?:[${separator}]|$)`, 'gs'))].map(
@@ -80,7 +80,7 @@ function readName(text: string): [type: string, value: string][][] {
     .reverse();
 }
 
-void t.test('a name can be read back from its text, so no two names read alike', (t) => {
+void t.test('a name can be parsed from its text, so no two names have the same text', (t) => {
   const value = fc.string({ unit: fc.constantFrom(...',+=\\"#; <>aCNO\0'), minLength: 1, maxLength: 6 });
   const part = fc.array(fc.tuple(fc.constantFrom(commonName, '2.5.4.10'), value), {
     minLength: 1,

@@ -1,4 +1,4 @@
-// What is remembered of session tokens that were opened, on a token of SoftHSM.
+// The cache of opened session tokens, with a SoftHSM token.
 import { Secrets } from '../../../daemon/hsm/secrets.js';
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
@@ -26,7 +26,7 @@ function sessionUntil(expiresAt: number): Session {
 
 const soon = () => Math.floor(Date.now() / 1000) + 900;
 
-void t.test('a token reaches the HSM once, if it is authentic, and signs as its secret does', async (t) => {
+void t.test('an authentic token reaches the HSM once, and signs with its secret', async (t) => {
   const { store } = await connectTo(t, makeToken(t));
   const id = await newKey(store);
   let decryptions = 0;
@@ -105,7 +105,7 @@ void t.test('a token reaches the HSM once, if it is authentic, and signs as its 
   t.equal(decryptions, 2);
 });
 
-void t.test('the sessions that were used last are remembered, and what is forgotten is wiped', (t) => {
+void t.test('the most recently used sessions are kept, and dropped secrets are wiped', (t) => {
   const opened = new OpenedSessions();
   const secrets = Array.from({ length: 1_030 }, () => randomBytes(40));
   const remember = (index: number) =>

@@ -1,4 +1,4 @@
-// What is signed, against a signer that is not ours: @smithy/signature-v4, which the clients of AWS use.
+// Canonical requests, compared with @smithy/signature-v4, the signer of AWS SDKs.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { Sha256 } from '@aws-crypto/sha256-js';
@@ -26,7 +26,7 @@ interface Sent {
   readonly body: string;
 }
 
-/** What node:http makes of bytes that came. */
+/** Headers as node:http parses them. */
 const received = (text: string) => Buffer.from(text).toString('latin1');
 
 const escape = (text: string) =>
@@ -111,13 +111,13 @@ const word = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 4 }),
 );
 const query = fc.dictionary(
-  // The signer leaves this one out: it carries the signature of URLs that are signed.
+  // The signer leaves this one out: it carries the signature of presigned URLs.
   word.filter((name) => name.toLowerCase() !== 'x-amz-signature' && name !== '__proto__'),
   fc.oneof(word, fc.array(word, { minLength: 1, maxLength: 3 })),
   { maxKeys: 4, noNullPrototype: true },
 );
 
-/** White space of ASCII alone: what else JavaScript takes for some is not white space to SigV4. */
+/** Only ASCII white space: SigV4 knows no other, unlike JavaScript. */
 const headerText = fc
   .array(fc.constantFrom(' ', '  ', '\t', 'a', 'B', ',', '"', ':', 'é', 'à', 'Å', 'ключ', '日'), {
     maxLength: 8,
@@ -136,12 +136,12 @@ const sent = fc.record({
   body: fc.string({ unit: 'grapheme', maxLength: 10 }),
 });
 
-void t.test('odd paths, queries and headers are signed as the clients of AWS sign them', async (t) => {
+void t.test('unusual paths, queries and headers are signed as by AWS SDKs', async (t) => {
   await fc.assert(fc.asyncProperty(sent, fc.boolean(), agrees), { numRuns: 3_000 });
   t.pass('3,000 requests');
 });
 
-void t.test('another request is not what was signed', async (t) => {
+void t.test('a different request does not match the signature', async (t) => {
   const lone = (text: string) => text.replace(/[ \t]+/g, ' ').trim();
   await fc.assert(
     fc.asyncProperty(headerText, headerText, async (one, other) => {

@@ -59,7 +59,7 @@ void t.test(
   },
 );
 
-void t.test('an Authorization header that is not of the form is named as such', (t) => {
+void t.test('a malformed Authorization header is reported as such', (t) => {
   const good =
     'AWS4-HMAC-SHA256 Credential=AK/20150830/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=ab';
   t.match(parseAuthorization(good), { accessKeyId: 'AK', region: 'us-east-1', signedHeaders: ['host'] });

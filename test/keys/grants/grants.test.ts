@@ -18,7 +18,7 @@ const mac = (message: Buffer) => Promise.resolve(createHmac('sha256', 'key').upd
 const withContext: readonly string[] = ['Encrypt', 'ReEncryptTo'];
 const operations: GrantOperation[] = ['Encrypt', 'ReEncryptTo', 'DescribeKey', 'CreateGrant'];
 
-/** What a grant allows, as the API Reference puts it. */
+/** What a grant allows, by the API Reference. */
 function allows({ operations: own, constraint }: Permissions, operation: string, context: object): boolean {
   if (!own.includes(operation as GrantOperation)) return false;
   if (!constraint || !withContext.includes(operation)) return true;
@@ -27,7 +27,7 @@ function allows({ operations: own, constraint }: Permissions, operation: string,
   return isThere && (constraint.type === 'EncryptionContextSubset' || given.size === constraint.pairs.length);
 }
 
-// Few keys and values, so that they meet; with those that an object's prototype has.
+// Few keys and values, so that they coincide; including those of an object's prototype.
 const context = fc.dictionary(
   fc.constantFrom('a', 'A', 'b', '__proto__', 'toString'),
   fc.constantFrom('1', '2', ''),
@@ -44,7 +44,7 @@ const constraint = fc.option(
 );
 const permissions = fc.record({ operations: fc.subarray(operations, { minLength: 1 }), constraint });
 
-void t.test('a grant made through a grant allows nothing that the other does not', (t) => {
+void t.test('a grant made through a grant allows nothing that the parent does not', (t) => {
   fc.assert(
     fc.property(permissions, fc.array(permissions), context, (first, next, context) => {
       let parent: Permissions = first;
@@ -74,61 +74,56 @@ void t.test('a grant that is refused would allow more, where it allows anything 
   t.end();
 });
 
-void t.test(
-  'a request finds a grant where there is one that allows it, whatever came and went',
-  async (t) => {
-    const store = await LevelStore.create(t.testdir());
-    t.teardown(() => store.close());
-    const records = await Records.load(store, 'store-1', mac);
-    const grants = new Grants(records);
-    const grantees = ['AIDA1', 'AROA1', 'AROA1:one'];
-    const record = fc
-      .record({ permissions, granteeId: fc.constantFrom(...grantees) })
-      .map(({ permissions, granteeId }): GrantRecord => ({ ...permissions, granteeId, createdAt: 1 }));
-    let keys = 0;
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.record({ record, isRemoved: fc.boolean() }), { maxLength: 12 }),
-        context,
-        permissions,
-        async (list, context, child) => {
-          const keyId = `k${++keys}`;
-          const key = { record: { keyId } };
-          const made = list.map(({ record, isRemoved }) => {
-            return { isRemoved, grant: { keyId, grantId: grants.claim(keyId, record), ...record } };
-          });
-          await records.commit(made.map(({ grant }) => putGrant(grant)));
-          const gone = made.filter(({ isRemoved }) => isRemoved);
-          await records.commit(gone.map(({ grant }) => removeGrant(grant)));
-          const left = made.filter(({ isRemoved }) => !isRemoved).map(({ grant }) => grant);
-          for (const granteeId of grantees) {
-            const own = left.filter((grant) => grant.granteeId === granteeId);
-            for (const operation of operations) {
-              const found = grants.find(key, granteeId, operation, context);
-              const isAllowed =
-                operation === 'CreateGrant'
-                  ? undefined
-                  : own.some((each) => allows(each, operation, context));
-              if (isAllowed !== undefined) t.equal(found !== undefined, isAllowed);
-              if (found) t.ok(own.some(({ grantId }) => grantId === found.grantId));
-            }
-            const parent = grants.find(key, granteeId, 'CreateGrant', undefined, child);
-            const parents = own.filter(
-              (each) => each.operations.includes('CreateGrant') && covers(each, child),
-            );
-            t.equal(parent !== undefined, parents.length > 0);
-            t.same(
-              [...grants.ofGrantee(keyId, granteeId)].map(({ grantId }) => grantId).sort(),
-              own.map(({ grantId }) => grantId).sort(),
-            );
+void t.test('a request finds a grant that allows it, whatever was added and removed', async (t) => {
+  const store = await LevelStore.create(t.testdir());
+  t.teardown(() => store.close());
+  const records = await Records.load(store, 'store-1', mac);
+  const grants = new Grants(records);
+  const grantees = ['AIDA1', 'AROA1', 'AROA1:one'];
+  const record = fc
+    .record({ permissions, granteeId: fc.constantFrom(...grantees) })
+    .map(({ permissions, granteeId }): GrantRecord => ({ ...permissions, granteeId, createdAt: 1 }));
+  let keys = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.record({ record, isRemoved: fc.boolean() }), { maxLength: 12 }),
+      context,
+      permissions,
+      async (list, context, child) => {
+        const keyId = `k${++keys}`;
+        const key = { record: { keyId } };
+        const made = list.map(({ record, isRemoved }) => {
+          return { isRemoved, grant: { keyId, grantId: grants.claim(keyId, record), ...record } };
+        });
+        await records.commit(made.map(({ grant }) => putGrant(grant)));
+        const gone = made.filter(({ isRemoved }) => isRemoved);
+        await records.commit(gone.map(({ grant }) => removeGrant(grant)));
+        const left = made.filter(({ isRemoved }) => !isRemoved).map(({ grant }) => grant);
+        for (const granteeId of grantees) {
+          const own = left.filter((grant) => grant.granteeId === granteeId);
+          for (const operation of operations) {
+            const found = grants.find(key, granteeId, operation, context);
+            const isAllowed =
+              operation === 'CreateGrant' ? undefined : own.some((each) => allows(each, operation, context));
+            if (isAllowed !== undefined) t.equal(found !== undefined, isAllowed);
+            if (found) t.ok(own.some(({ grantId }) => grantId === found.grantId));
           }
-          t.equal(grants.count(keyId), left.length);
-        },
-      ),
-      { numRuns: 60 },
-    );
-  },
-);
+          const parent = grants.find(key, granteeId, 'CreateGrant', undefined, child);
+          const parents = own.filter(
+            (each) => each.operations.includes('CreateGrant') && covers(each, child),
+          );
+          t.equal(parent !== undefined, parents.length > 0);
+          t.same(
+            [...grants.ofGrantee(keyId, granteeId)].map(({ grantId }) => grantId).sort(),
+            own.map(({ grantId }) => grantId).sort(),
+          );
+        }
+        t.equal(grants.count(keyId), left.length);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
 
 void t.test('20,000 grants of one key to one grantee slow no request down', async (t) => {
   const store = await LevelStore.create(t.testdir());
@@ -159,7 +154,7 @@ void t.test('20,000 grants of one key to one grantee slow no request down', asyn
     work();
     return performance.now() - begun;
   };
-  // Looking at all of them would take milliseconds each time.
+  // Checking all of them would take milliseconds each time.
   const found = elapsed(() => {
     for (let index = 0; index < 1_000; index++) {
       const volume = `v${index * 20}`;

@@ -43,7 +43,7 @@ interface Counting {
 }
 
 /**
- * @param rotate what becomes of the key when it has to be rotated
+ * @param rotate called when the key must be rotated
  * @param authenticate makes the MACs of records
  */
 async function open(
@@ -73,20 +73,23 @@ async function openStore(t: Test): Promise<LevelStore> {
 const cannot = () => Promise.reject(new KeyError('unsupported-operation', 'not this key'));
 
 for (const bound of [1, 7, 1_000, 5_000]) {
-  void t.test(`material that cannot be rotated makes exactly ${bound} messages, then refuses`, async (t) => {
-    const { counts, key } = await open(await openStore(t), bound, cannot);
-    const claims = Array.from({ length: bound + 50 }, async () => counts.claim(key()));
-    const results = await Promise.allSettled(claims);
-    t.equal(results.filter(({ status }) => status === 'fulfilled').length, bound);
-    const refusals = results.flatMap((result) =>
-      result.status === 'rejected' ? [result.reason as unknown] : [],
-    );
-    t.ok(refusals.every((reason) => reason instanceof KeyError && reason.code === 'limit-exceeded'));
-    await t.rejects(async () => counts.claim(key()), { code: 'limit-exceeded' });
-  });
+  void t.test(
+    `material that cannot be rotated encrypts exactly ${bound} messages, then refuses`,
+    async (t) => {
+      const { counts, key } = await open(await openStore(t), bound, cannot);
+      const claims = Array.from({ length: bound + 50 }, async () => counts.claim(key()));
+      const results = await Promise.allSettled(claims);
+      t.equal(results.filter(({ status }) => status === 'fulfilled').length, bound);
+      const refusals = results.flatMap((result) =>
+        result.status === 'rejected' ? [result.reason as unknown] : [],
+      );
+      t.ok(refusals.every((reason) => reason instanceof KeyError && reason.code === 'limit-exceeded'));
+      await t.rejects(async () => counts.claim(key()), { code: 'limit-exceeded' });
+    },
+  );
 }
 
-void t.test('starts that forget what was used never let through more than the bound', async (t) => {
+void t.test('starts that lose the counts never allow more messages than the bound', async (t) => {
   const store = await openStore(t);
   const bound = 5_000;
   let claimed = 0;
@@ -100,7 +103,7 @@ void t.test('starts that forget what was used never let through more than the bo
         break;
       }
     }
-    // Two daemons never share a store: what this one has under way ends before the next one starts.
+    // Two daemons never share a store: this one's work ends before the next one starts.
     await records.commit([]);
   }
   t.ok(claimed <= bound, `${claimed}`);
@@ -108,7 +111,7 @@ void t.test('starts that forget what was used never let through more than the bo
 });
 
 void t.test(
-  'while a key is rotated its old material goes on; what finds that used up gets the new one',
+  'during a rotation the old material is used; once it is used up, requests get the new one',
   async (t) => {
     const bound = 1_000;
     let rotations = 0;
@@ -133,7 +136,7 @@ void t.test(
       3_500,
     );
     for (const count of made.values()) t.ok(count <= bound, `${count}`);
-    // One material makes 750 to 1,000, and the rotation of the last may come without a message after it.
+    // One material encrypts 750 to 1,000, and its last rotation may come without a message after it.
     t.ok(rotations >= 3 && rotations <= 4, `each rotation happens once: ${rotations}`);
   },
 );
@@ -151,7 +154,7 @@ void t.test(
 );
 
 void t.test(
-  'a busy material has its next block early, and goes on where the HSM failed at that for a while',
+  'a busy material reserves its next block early, and continues after the HSM failed meanwhile',
   async (t) => {
     let fails = false;
     let refused = 0;
@@ -174,7 +177,7 @@ void t.test(
     await use(1_000);
     fails = false;
     await use(1_100);
-    // It is written beside the requests.
+    // It is written in the background.
     for (let tries = 0; tries < 200 && block() === undefined; tries++)
       await new Promise((done) => setTimeout(done, 50));
     t.match(block(), /"reserved":/, 'and tried again when half of what is left is used up');

@@ -3,7 +3,7 @@ import { checkMechanisms, lackingFor, mechanismsOf } from '../../../daemon/keys/
 import { keySpecs } from '../../../daemon/keys/specs/table.js';
 import { connectTo, makeToken } from '../../hsm/token.js';
 
-void t.test('SoftHSM2 has all that the available key specs need', async (t) => {
+void t.test('SoftHSM2 has all mechanisms that the available key specs need', async (t) => {
   const { store } = await connectTo(t, makeToken(t));
   for (const [spec, { usages, unsupported }] of Object.entries(keySpecs)) {
     for (const [usage, entry] of Object.entries(usages)) {
@@ -15,7 +15,7 @@ void t.test('SoftHSM2 has all that the available key specs need', async (t) => {
   t.end();
 });
 
-void t.test('what a module lacks is refused by name', async (t) => {
+void t.test('mechanisms that a module lacks are refused by name', async (t) => {
   const { store } = await connectTo(t, makeToken(t));
   const rsa = keySpecs.RSA_4096.usages.ENCRYPT_DECRYPT!;
   t.same(mechanismsOf(rsa, store), [0x0, 0x9, 0x3]);

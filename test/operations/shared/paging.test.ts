@@ -10,7 +10,7 @@ interface Listed {
   readonly nextMarker: string | undefined;
 }
 
-/** An operation that lists names, which may change under it. */
+/** An operation that lists names, which may change between pages. */
 function lister(names: Set<string>, name = 'ListAliases') {
   const entry = {
     name,
@@ -31,7 +31,7 @@ function lister(names: Set<string>, name = 'ListAliases') {
 
 const names = fc.string({ unit: 'binary', minLength: 1, maxLength: 12 });
 
-void t.test('whatever comes and goes between pages, what stays is seen exactly once', async (t) => {
+void t.test('whatever is added and removed between pages, what stays is listed exactly once', async (t) => {
   const change = fc.record({
     come: fc.array(names, { maxLength: 5 }),
     go: fc.array(fc.nat(), { maxLength: 5 }),
@@ -70,7 +70,7 @@ void t.test('whatever comes and goes between pages, what stays is seen exactly o
   t.end();
 });
 
-void t.test('a marker is good for its own list alone, and not when it was changed', async (t) => {
+void t.test('a marker is valid only for its own list, and only unchanged', async (t) => {
   const all = new Set(['a', 'b', 'c', 'ä', '𝔘']);
   const list = lister(all);
   const { nextMarker: marker } = await list({ limit: 2, keyId: 'one' });

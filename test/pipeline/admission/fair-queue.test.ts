@@ -22,7 +22,7 @@ function admission({
   });
 }
 
-void t.test('a quota is for each principal and family, and tells when to come again', async (t) => {
+void t.test('a quota applies to each principal and family, and says when to retry', async (t) => {
   const gate = admission({ executing: 1_000, quotas: { symmetric: 20, reads: 5 } });
   const enter = (id: string, name: string) => gate.leave(gate.enter(id, operation(name)));
   for (let index = 0; index < 10; index++) {
@@ -51,7 +51,7 @@ void t.test('a quota is for each principal and family, and tells when to come ag
   enter('greedy', 'Encrypt');
 });
 
-void t.test('whoever asks little has its turn soon, however much another asks', async (t) => {
+void t.test('a principal with few requests is served soon, however many another sends', async (t) => {
   const gate = admission({ executing: 4, executingBesideOthers: 4 });
   const begun: string[] = [];
   const active: Ticket[] = [];
@@ -81,7 +81,7 @@ void t.test('whoever asks little has its turn soon, however much another asks', 
   t.equal(begun.length, 1_004, 'all of them are executed');
 });
 
-void t.test('one has its share while others ask, and all places when it is alone', async (t) => {
+void t.test('a principal has its share while others are active, and all slots when alone', async (t) => {
   const gate = admission({ executing: 8, executingBesideOthers: 2 });
   const active: Ticket[] = [];
   let begun = 0;
@@ -117,11 +117,11 @@ void t.test('one has its share while others ask, and all places when it is alone
   t.equal(active.length, 8, 'alone again');
 });
 
-void t.test('requests that hang keep nobody waiting for long', async (t) => {
+void t.test('hanging requests delay nobody for long', async (t) => {
   const gate = admission({ executing: 2 });
   const hung = Array.from({ length: 50 }, () => gate.enter('greedy', encrypt));
   const waiting = gate.enter('polite', encrypt);
-  // Nothing else keeps the process until the turn comes; without a turn the test's own time-out ends this.
+  // Nothing else keeps the process alive until its turn; without a turn the test's time-out ends the wait.
   const alive = setInterval(() => undefined, 1_000);
   await waiting.turn;
   clearInterval(alive);
@@ -142,7 +142,7 @@ void t.test('requests that hang keep nobody waiting for long', async (t) => {
   }
 });
 
-void t.test('a principal has so many requests in flight and no more', (t) => {
+void t.test('the requests in flight of a principal are limited', (t) => {
   const gate = admission({ executing: 2, inFlightPerPrincipal: 3 });
   const tickets = Array.from({ length: 3 }, () => gate.enter('greedy', encrypt));
   t.throws(() => gate.enter('greedy', encrypt), { code: 'ThrottlingException', retryAfter: 50 });

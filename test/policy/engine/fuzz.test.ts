@@ -1,4 +1,4 @@
-// Whatever text comes, the parser only ever throws its own errors; and what compiles can be evaluated.
+// For any text the parser throws only its own errors, and every document that compiles can be evaluated.
 import * as fc from 'fast-check';
 import t from 'tap';
 import { decide } from '../../../daemon/policy/engine/decide.js';
@@ -95,7 +95,7 @@ const nearlyPolicies = (() => {
     fc.dictionary(fc.constantFrom('AWS', 'Service', 'Federated', 'x'), list, { maxKeys: 2 }),
     list,
   );
-  /** Mostly a good element, so that some documents come through. */
+  /** Mostly a valid element, so that some documents compile. */
   const element = (good: object, names: readonly string[], value: fc.Arbitrary<unknown>) =>
     fc.oneof(
       { weight: 6, arbitrary: fc.constant(good) },
@@ -173,7 +173,7 @@ void t.test('the parser reads what JSON.parse reads, and refuses what it refuses
   fc.assert(fc.property(fc.json({ maxDepth: 4 }), agrees), { numRuns: 500 });
   fc.assert(
     fc.property(edited, (text) => {
-      // An edit can make two names the same, which JSON.parse does not mind.
+      // An edit can make two names equal, which JSON.parse accepts.
       const actual = parse(() => parseJson(text));
       return actual === undefined || agrees(text);
     }),

@@ -1,5 +1,5 @@
 // A second evaluator, which interprets the documents at every request in the plainest way: no compilation, no index, no
-// early end, regular expressions for patterns. It shares no code with the daemon's and is only here to disagree with it.
+// early end, regular expressions for patterns. It shares no code with the daemon's and exists only to find disagreements.
 import { isIPv6 } from 'node:net';
 import { bindings, keyArn, lookupIn, principals, type Row, type StatementDocument, textOf } from './world.js';
 
@@ -15,7 +15,7 @@ interface Request {
 
 type Truth = boolean | 'unknown';
 
-/** Decides a line of the table, in its notation. */
+/** Decides a row of the table, in its notation. */
 export function naiveDecision(row: Row): string {
   const request = (policy: keyof Row, document: string): Request => ({
     who: principals[row.who],
@@ -215,7 +215,7 @@ function matchesCondition(
   const all = !results.includes(false);
   const any = results.includes(true);
   if (set !== undefined) return set === 'ForAllValues' ? all : any;
-  // Names that differ in case alone: neither the one nor the other value may be what lets a request through.
+  // With names that differ only in case, neither value alone may allow a request.
   if (/^(kms:EncryptionContext:|(aws|iam):ResourceTag\/|aws:RequestTag\/)/i.test(key))
     return Effect === 'Allow' ? all : any;
   return isNegated ? all : any;

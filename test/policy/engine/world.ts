@@ -26,7 +26,7 @@ const session = (role: string, roleId: string, name: string): Principal => ({
   roleId,
 });
 
-/** Who asks. `newAlice` was made under alice's name after she had been deleted. */
+/** The callers. `newAlice` was created with alice's name after alice was deleted. */
 export const principals = {
   root: { type: 'Root', arn: `arn:aws:iam::${account}:root`, account },
   alice: user('team/alice', 'AIDAALICE'),
@@ -51,7 +51,7 @@ export const names = {
   appSession: `arn:aws:sts::${account}:assumed-role/App/one`,
 };
 
-/** What the names stood for when the policies were put. */
+/** The unique IDs of the names when the policies were put. */
 export const bindings = {
   [names.alice]: 'AIDAALICE',
   [names.bob]: 'AIDABOB',
@@ -76,7 +76,7 @@ export type Document = readonly StatementDocument[] | string;
 
 /** One line of the table. Policies are lists of statements of version 2012-10-17, or whole documents. */
 export interface Row {
-  /** What the line is about. */
+  /** The subject of the row. */
   readonly it: string;
   readonly who: Who;
   /** `kms:Encrypt`, if not given. */
@@ -90,7 +90,7 @@ export interface Row {
   readonly session?: Document;
   /** Condition keys of the request, in any case. */
   readonly context?: Readonly<Record<string, string | readonly string[]>>;
-  /** Ids to whom a grant allows the request. */
+  /** IDs of principals to which a grant allows the request. */
   readonly grants?: readonly string[];
   /**
    * `allow key[0]`: the first statement of the key policy allows; `deny identity[1]`: the second of the identity policy
@@ -117,7 +117,7 @@ function resourcePolicy(key: Document | undefined, trust: Document | undefined):
   return trust === undefined ? undefined : compileTrustPolicy(textOf(trust), bindings);
 }
 
-/** What the daemon decides about a line, in the table's notation. */
+/** The daemon's decision on a row, in the table's notation. */
 export function decideRow(row: Row): string {
   const { key, trust, identity, boundary, session: sessionPolicy, grants } = row;
   const policies: Policies<string> = {
@@ -153,7 +153,7 @@ function notation(decision: Decision): string {
   return `${verb} ${shortNames[decision.by]}[${policy.statements.indexOf(statement)}]`;
 }
 
-/** Statements as most lines need them. */
+/** A statement as most rows need it. */
 export const allow = (more: Partial<StatementDocument> = {}): StatementDocument => ({
   Effect: 'Allow',
   Action: 'kms:*',

@@ -1,4 +1,4 @@
-// Documents that are refused, and what the message must say: where, and what is wrong.
+// Documents that are refused, with the place and the fault that the message must name.
 import { account, aws, names } from '../engine/world.js';
 
 /** Document, beginning of the message, and a word of the rest. */
@@ -7,7 +7,7 @@ export type Malformed = readonly [document: string, place: string, what: RegExp]
 const everything = { Effect: 'Allow', Action: 'kms:*', Resource: '*' };
 const toAll = { ...everything, Principal: '*' };
 
-/** A document of one statement that differs from a good one. */
+/** A document with one statement that differs from a valid one. */
 const but = (more: object, good: object = toAll) =>
   JSON.stringify({ Version: '2012-10-17', Statement: [{ ...good, ...more }] });
 

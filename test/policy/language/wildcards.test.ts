@@ -1,9 +1,9 @@
-// The matcher against the plainest one, which tries the last `*` again at each place: right, and slow on purpose.
+// The matcher compared with a naive one, which backtracks to the last `*` at each place: correct, and slow on purpose.
 import fc from 'fast-check';
 import t from 'tap';
 import { any, one, Wildcards } from '../../../daemon/policy/language/wildcards.js';
 
-/** The judge. Its time is the product of the two lengths. */
+/** The naive matcher. Its time is the product of the two lengths. */
 function naiveMatch(codes: readonly number[], text: string, start: number, end: number): boolean {
   let at = 0;
   let position = start;

@@ -1,4 +1,4 @@
-// The schema as protobufjs understands it, to judge Keyhold's own codec by.
+// The schema in protobufjs, to check Keyhold's codec against.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';

@@ -44,7 +44,7 @@ function messageOf(shape: MessageShape): fc.Arbitrary<Plain> {
   return fc.record(fields, { requiredKeys: [] });
 }
 
-/** As protobufjs takes it: enums are numbers, and a map is a list of entries. */
+/** Converts a message for protobufjs: enums are numbers, and a map is a list of entries. */
 function forJudge(shape: MessageShape, plain: Plain): Plain {
   const entries = shape.fields.flatMap((field) => {
     const value = plain[field.name];
@@ -68,7 +68,7 @@ function elementForJudge({ message, numbers }: FieldShape, value: unknown): unkn
   return message ? forJudge(message, value as Plain) : (numbers?.get(value as string) ?? value);
 }
 
-/** To compare: bytes as hex, maps and objects alike. */
+/** Converts for comparison: bytes become hex, and maps become objects. */
 function comparable(value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
   if (Array.isArray(value)) return value.map(comparable);
@@ -105,7 +105,7 @@ void t.test(
           const decoded = decode(type.encode({ id: 7, [operation.field]: wire }).finish());
           assert.ok('message' in decoded);
           const empty = shape.fields.filter(({ name, repeated }) => repeated && !(name in message));
-          // The result of a list is a list, also where it is empty.
+          // A list is decoded to a list, even if it is empty.
           const lists = side === 'response' ? Object.fromEntries(empty.map(({ name }) => [name, []])) : {};
           same([decoded.id, decoded.message], [7, { ...message, ...lists }]);
         };
@@ -133,7 +133,7 @@ const request = (...bytes: number[]) => Buffer.from([0x08, 7, 0x8a, 1, bytes.len
 void t.test('a frame that is cut off anywhere is refused, or lacks what was cut off', (t) => {
   for (let length = 0; length < frame.length; length++) {
     try {
-      // Between two fields of the frame it is a whole one.
+      // Truncated between two fields, the frame is complete.
       const { error, operation } = decodeRequest(frame.subarray(0, length));
       if (operation || !error) t.fail(`cut to ${length} bytes`);
     } catch (error) {

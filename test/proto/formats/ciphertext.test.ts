@@ -22,7 +22,7 @@ interface Vector {
   blob: string;
 }
 
-/** What a program of one's own would do. */
+/** Decrypts a blob as an independent program would. */
 const openings = {
   1: ({ key }: Vector, aad: Buffer, iv: Buffer, ciphertext: Buffer) => {
     const decipher = createDecipheriv('aes-256-gcm', Buffer.from(key, 'hex'), iv);

@@ -1,4 +1,4 @@
-// A store whose files are not all there is refused before LevelDB sees it, and stays as it is.
+// A store with missing files is refused before LevelDB opens it, and stays unchanged.
 import {
   mkdirSync,
   readdirSync,

@@ -28,7 +28,7 @@ void t.test('a damaged MANIFEST is reported as damage', async (t) => {
   await t.rejects(LevelStore.open(path), { code: 'corrupt', message: /restore it from a backup/ });
 });
 
-/** A store that died with batches in its log, each of so many bytes. @returns the log's path */
+/** Leaves a store as after kill -9 with batches in its log. @param sizes bytes of each @returns the log's path */
 async function storeWithLog(path: string, sizes: readonly number[]): Promise<string> {
   const store = await LevelStore.create(path);
   for (const [index, size] of sizes.entries())

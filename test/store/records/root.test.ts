@@ -1,5 +1,5 @@
-// What somebody can do who writes to the disk of a stopped daemon: every record that he puts there is authentic, since
-// he took it from an earlier state of the same store.
+// An attacker who can write to the disk of a stopped daemon: every record that is put there is authentic, since
+// it comes from an earlier state of the same store.
 import { createHmac } from 'node:crypto';
 import * as fc from 'fast-check';
 import t from 'tap';
@@ -52,7 +52,7 @@ void t.test('a mixture of states of one store is refused, whatever was taken fro
       const again = await load(store);
       t.same(again.root, records.root);
       t.same([...again.keys('')], [...records.keys('')]);
-      // For each name any of the values that it ever had, or none, beside the newest root.
+      // For each name any of its earlier values, or none, with the newest root.
       const names = new Set(states.flatMap((state) => [...state.keys()]));
       const mixed = new Map<string, Buffer>();
       for (const name of names) {

@@ -4,7 +4,7 @@ import t from 'tap';
 import { type RequestOptions, send } from '../../support/aws/aws-request.js';
 import { TestDaemon } from '../../support/daemon.js';
 
-/** These tests fail to authenticate more often than anybody should. */
+/** These tests exceed the default limit of failed authentications. */
 const manyFailures = 'limits:\n  failedAuthentications: 1000000';
 
 void t.test('authentication of a request', async (t) => {

@@ -1,4 +1,4 @@
-// What strangers may cost: while the HSM answers nothing, everything that is refused before authentication is refused at
+// The cost of unauthenticated requests: while the HSM hangs, everything that is refused before authentication is refused at
 // once; and around midnight a request that waits for the HSM does no harm to those of the next day.
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -60,7 +60,7 @@ void t.test('before authentication nothing reaches the HSM', async (t) => {
         );
     });
 
-  await t.test('who is throttled is its source and access key, and nobody else there', async (t) => {
+  await t.test('throttling affects the source and access key, and nobody else there', async (t) => {
     t.match(await send(daemon, { ...known, secretAccessKey: 'x' }), { __type: 'ThrottlingException' });
     t.match(
       await send(daemon, { accessKeyId: `AKIA${'R'.repeat(16)}`, secretAccessKey: 'x' }),

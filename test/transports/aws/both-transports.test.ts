@@ -1,4 +1,4 @@
-// What is made over one transport and used over the other.
+// Grants created over one transport and used over the other.
 import * as kms from '@aws-sdk/client-kms';
 import t from 'tap';
 import { kmsClient } from '../../support/aws/aws.js';

@@ -1,4 +1,4 @@
-// The HTTP layer: protocols, limits, and what is no request.
+// The HTTP layer: protocols, limits, and invalid requests.
 import { once } from 'node:events';
 import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
 import { connect as connectSocket, type Socket } from 'node:net';
@@ -12,12 +12,12 @@ import { send, signedHeadersOf } from '../../support/aws/aws-request.js';
 import { TestDaemon } from '../../support/daemon.js';
 import { malformedHttp1 } from '../../support/malformed.js';
 
-/** These tests fail to authenticate more often than anybody should. */
+/** These tests exceed the default limit of failed authentications. */
 const manyFailures = 'limits:\n  failedAuthentications: 1000000';
 
 const daemon = await TestDaemon.start(t, manyFailures);
 
-/** Sends bytes over the unix socket. @returns what came back until the daemon closed, or was quiet after a reply */
+/** Sends bytes over the unix socket. @returns the reply, until the daemon closes or is silent after a reply */
 function raw(bytes: string | Buffer, quiet = 10_000): Promise<string> {
   return exchange(connectSocket(join(daemon.home, 'keyhold.sock')), bytes, quiet);
 }

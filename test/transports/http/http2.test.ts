@@ -1,4 +1,4 @@
-// HTTP/2 frames that no client in order sends.
+// HTTP/2 frames that no correct client sends.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type ClientHttp2Session, connect as connectHttp2, constants, createServer } from 'node:http2';
@@ -29,7 +29,7 @@ import {
 } from '../../support/wire/http2-frames.js';
 import { malformedHeaders, malformedHttp2 } from '../../support/malformed.js';
 
-/** These tests fail to authenticate more often than anybody should. */
+/** These tests exceed the default limit of failed authentications. */
 t.setTimeout(240_000);
 const daemon = await TestDaemon.start(t, 'limits:\n  failedAuthentications: 1000000');
 
@@ -176,7 +176,7 @@ async function portOf(t: Test, server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-void t.test('a client that has gone is noticed at once, whatever it left', async (t) => {
+void t.test('a client that disconnected is noticed at once, whatever it left', async (t) => {
   const open = () =>
     new Promise<number>((resolve, reject) =>
       server.getConnections((error, count) => (error ? reject(error) : resolve(count))),

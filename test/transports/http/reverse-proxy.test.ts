@@ -24,7 +24,7 @@ limits:
 void t.test('a reverse proxy and web pages', async (t) => {
   const daemon = await TestDaemon.start(t, yaml);
   const plain = new URL(/http:\/\/127\.0\.0\.1:\d+\//.exec(daemon.stdout)![0]);
-  /** What the proxy is told by its client, or by proxies before it. */
+  /** Headers that the proxy receives from its client, or from proxies before it. */
   let before: Record<string, string> = {};
   const agent = new Agent({ keepAlive: true });
   t.teardown(() => agent.destroy());
@@ -56,13 +56,16 @@ void t.test('a reverse proxy and web pages', async (t) => {
   };
   const lastEvent = () => daemon.events('ListKeys').at(-1);
 
-  await t.test('the signature is over what the client saw, and the source is the client', async (t) => {
-    t.match(await kms().send(new ListKeysCommand({})), { Keys: [] });
-    t.match(lastEvent(), { sourceIPAddress: client });
-    before = { 'x-forwarded-for': '192.0.2.1' };
-    await kms().send(new ListKeysCommand({}));
-    t.match(lastEvent(), { sourceIPAddress: client }, 'what the client says of itself does not count');
-  });
+  await t.test(
+    'the signature covers the host and path of the client, and the source is the client',
+    async (t) => {
+      t.match(await kms().send(new ListKeysCommand({})), { Keys: [] });
+      t.match(lastEvent(), { sourceIPAddress: client });
+      before = { 'x-forwarded-for': '192.0.2.1' };
+      await kms().send(new ListKeysCommand({}));
+      t.match(lastEvent(), { sourceIPAddress: client }, 'what the client says of itself does not count');
+    },
+  );
 
   await t.test('conditions and throttling see the client', async (t) => {
     const root = await daemon.connect();
@@ -90,7 +93,7 @@ void t.test('a reverse proxy and web pages', async (t) => {
     );
   });
 
-  await t.test('from anybody else the headers mean nothing', async (t) => {
+  await t.test('from other addresses the headers are ignored', async (t) => {
     const forged = {
       'x-forwarded-for': '198.51.100.7',
       'x-forwarded-host': 'elsewhere',

@@ -1,10 +1,10 @@
-// What waits for the end of a message costs by its parts, not by its bytes.
+// The cost of an incomplete message depends on its fragments, not on its bytes.
 import type { Socket } from 'node:net';
 import t from 'tap';
 import { TestDaemon } from '../../support/daemon.js';
 import { upgrade } from '../../support/wire/upgrade.js';
 
-/** A masked frame of one byte, RFC 6455 section 5.2. @param opcode 2: a binary message begins; 0: it goes on */
+/** A masked frame of one byte, RFC 6455 section 5.2. @param opcode 2: a binary message begins; 0: it continues */
 const fragment = (opcode: number) => Buffer.from([opcode, 0x81, 0, 0, 0, 0, 1]);
 
 void t.test('a message in many short fragments ends its connection', async (t) => {

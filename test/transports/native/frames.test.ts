@@ -1,4 +1,4 @@
-// Bad frames: a clear error, and a daemon that lives.
+// Bad frames get a clear error, and the daemon survives.
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import type { WebSocket } from 'ws';
@@ -86,7 +86,7 @@ void t.test('bad frames', async (t) => {
     webSocket.terminate();
   });
 
-  await t.test('what its client waits for no more when its turn comes is not done', async (t) => {
+  await t.test('a request that timed out before its turn is not executed', async (t) => {
     const [busy, patient] = await Promise.all([open(), open()]);
     const codes = new Map<string, number>();
     let answered = 0;
@@ -124,28 +124,31 @@ void t.test('bad frames', async (t) => {
     patient.terminate();
   });
 
-  await t.test('a client that asks and does not read is not read from, until it reads again', async (t) => {
-    const webSocket = await open();
-    webSocket.pause();
-    const requests = 20_000;
-    let answered = 0;
-    const done = new Promise<void>((resolve) => {
-      webSocket.on('message', () => (answered += 1) === requests && resolve());
-    });
-    const frame = encodeRequest(1, 0, random, { numberOfBytes: 1_024 });
-    for (let index = 0; index < requests; index++) webSocket.send(frame);
-    const served = () =>
-      daemon.auditRecords().filter((record) => record.eventName === 'GenerateRandom').length;
-    let before = -1;
-    for (let now = served(); now !== before; now = served()) {
-      before = now;
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    }
-    t.ok(before < requests / 2, `it stopped after ${before} requests`);
-    webSocket.resume();
-    await done;
-    webSocket.terminate();
-  });
+  await t.test(
+    'the daemon stops reading from a client that does not read, until it reads again',
+    async (t) => {
+      const webSocket = await open();
+      webSocket.pause();
+      const requests = 20_000;
+      let answered = 0;
+      const done = new Promise<void>((resolve) => {
+        webSocket.on('message', () => (answered += 1) === requests && resolve());
+      });
+      const frame = encodeRequest(1, 0, random, { numberOfBytes: 1_024 });
+      for (let index = 0; index < requests; index++) webSocket.send(frame);
+      const served = () =>
+        daemon.auditRecords().filter((record) => record.eventName === 'GenerateRandom').length;
+      let before = -1;
+      for (let now = served(); now !== before; now = served()) {
+        before = now;
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+      t.ok(before < requests / 2, `it stopped after ${before} requests`);
+      webSocket.resume();
+      await done;
+      webSocket.terminate();
+    },
+  );
 
   await t.test('200 connections that send noise and vanish leave a daemon that answers', async (t) => {
     for (let round = 0; round < 10; round++) {

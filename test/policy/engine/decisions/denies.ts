@@ -1,4 +1,4 @@
-// An explicit deny of any policy, whatever allows.
+// An explicit deny in any policy overrides every allow.
 import { account, allow, aws, delegate, deny, names, type Row } from '../world.js';
 
 const everybody = allow({ Principal: '*' });
