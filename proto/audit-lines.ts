@@ -1,7 +1,7 @@
-// Audit records as lines for people.
+// Formats audit records as lines for people.
 import { shown } from './text.js';
 
-/** Members of a record that a line shows; what is not there, or is something else, is left out. */
+/** The members of a record that a line shows. Members that are absent or of another type are left out. */
 interface ShownRecord {
   readonly sequence?: unknown;
   readonly eventTime?: unknown;
@@ -14,18 +14,18 @@ interface ShownRecord {
   readonly requestParameters?: Readonly<Record<string, unknown>> | null;
 }
 
-/** Sets off an error; as `Paint` of the command line. */
+/** Applies a style to text, like `Paint` of the command line. */
 type Paint = (style: 'bold' | 'dim' | 'red', text: string) => string;
 
-/** Widths of columns: a longer text moves what follows. */
+/** Minimum widths of columns in characters; a longer text shifts the columns after it. */
 const eventWidth = 22;
 const principalWidth = 20;
 
 /**
- * A record as one line: time, event, who, what it was about, and the error. ARNs are shortened to what tells them apart on one
- * daemon.
- * @param line of the log, without its line feed
- * @returns the line as it is, made fit for a terminal, where it is no record
+ * Formats a record as one line: time, event, principal, resource and error. ARNs are shortened by the part that is the same
+ * for all resources of a daemon.
+ * @param line a line of the log, without its line feed
+ * @returns one line; if it is not a record, the line itself with control characters escaped
  */
 export function readableAuditLine(line: string, paint: Paint = (_style, text) => text): string {
   let record: ShownRecord;
@@ -50,7 +50,7 @@ export function readableAuditLine(line: string, paint: Paint = (_style, text) =>
     .trimEnd();
 }
 
-/** What requests that use no key are about. */
+/** Parameters that identify the resource of a request without a key, in order of preference. */
 const subjects = ['keyId', 'aliasName', 'userName', 'roleName', 'policyName', 'policyArn', 'roleArn'];
 
 function aboutOf(parameters: Readonly<Record<string, unknown>>): string {
@@ -62,7 +62,7 @@ function text(value: unknown): string {
   return typeof value === 'string' ? shown(value) : '';
 }
 
-/** `key/ID` of `arn:aws:kms:REGION:ACCOUNT:key/ID`. */
+/** Shortens `arn:aws:kms:REGION:ACCOUNT:key/ID` to `key/ID`. */
 function shortArn(arn: string): string {
   return arn.replace(/^arn:aws:[a-z]+:[a-z0-9-]*:[0-9]*:/, '');
 }

@@ -1,6 +1,6 @@
 import { longestMessage, shown } from './text.js';
 
-/** What a caller may conclude from an error code. */
+/** The properties of an error code. */
 interface ErrorRow {
   /** The same request may succeed later. */
   readonly retryable: boolean;
@@ -13,7 +13,7 @@ const tooLarge: ErrorRow = { retryable: false, httpStatus: 413 };
 const later: ErrorRow = { retryable: true, httpStatus: 400 };
 const broken: ErrorRow = { retryable: true, httpStatus: 500 };
 
-/** The closed set of errors, by the names that AWS KMS, IAM and STS give them. Nothing else ever reaches a client. */
+/** The closed set of errors, with the names of AWS KMS, IAM and STS. Clients never get any other error. */
 export const errorTable = {
   AccessDeniedException: refused,
   AlreadyExistsException: refused,
@@ -69,15 +69,15 @@ export const errorTable = {
   ValidationException: refused,
 } as const satisfies Record<string, ErrorRow>;
 
-/** The code of an error, as AWS names it: `NotFoundException`. */
+/** An error code of AWS, such as `NotFoundException`. */
 export type ErrorCode = keyof typeof errorTable;
 
-/** Whether a string that came from outside is an error code of the set. */
+/** Whether a string is an error code of the set. */
 export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(errorTable, code);
 }
 
-/** The greatest wait that has an encoding, in milliseconds. */
+/** The longest wait that can be encoded, in milliseconds. */
 const longestWait = 2 ** 31 - 1;
 
 interface ServiceErrorOptions extends ErrorOptions {
@@ -86,16 +86,16 @@ interface ServiceErrorOptions extends ErrorOptions {
 }
 
 /**
- * A refusal or failure that a client is told: its code, and a sentence that says what to do. Whatever the message was made
- * of, it is one line of well-formed Unicode of at most 4,096 UTF-16 units, so it can always be encoded, logged and printed.
+ * An error for a client, with a code and a message that says what to do. The message is always one line of well-formed
+ * Unicode of at most 4,096 UTF-16 units, so it can be encoded, logged and printed.
  */
 export class ServiceError extends Error {
   readonly code: ErrorCode;
   /** The same request may succeed later. */
   readonly retryable: boolean;
-  /** Milliseconds to wait before the next try, where the daemon knows. */
+  /** Milliseconds to wait before the next attempt, if the daemon knows. */
   readonly retryAfter: number | undefined;
-  /** At a client: the id of the request, by which the daemon's operator finds it in the audit log. */
+  /** In clients: the request's ID in the audit log. */
   readonly requestId: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: ServiceErrorOptions = {}) {
@@ -108,7 +108,7 @@ export class ServiceError extends Error {
   }
 }
 
-/** Whole milliseconds that have an encoding, whatever a time was computed from. */
+/** Converts a time to whole milliseconds that can be encoded. */
 function wait(milliseconds: number | undefined): number | undefined {
   if (milliseconds === undefined || Number.isNaN(milliseconds)) return undefined;
   return Math.ceil(Math.min(Math.max(milliseconds, 0), longestWait));

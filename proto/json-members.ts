@@ -1,13 +1,12 @@
-// `JSON.parse` silently keeps the last of two members with one name. Another reader, such as a proxy that filters requests,
-// may keep the first. Policies have a parser of their own (daemon/policy/language/json.ts), which also knows where each value is in
-// the text and which characters a policy may have; this check is one pass over text that JSON.parse has accepted, for every
-// request and argument.
+// `JSON.parse` silently keeps the last of two members with the same name. Another reader, such as a proxy that filters
+// requests, may keep the first. This check is one pass over text that JSON.parse has accepted, for every request and
+// argument. Policies have their own parser (daemon/policy/language/json.ts), which also tracks the position of each value.
 
 const token = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g;
 
 /**
- * Whether an object of a JSON text has two members of the same name.
- * @param text that `JSON.parse` takes
+ * Whether an object in a JSON text has two members with the same name.
+ * @param text text that `JSON.parse` accepts
  */
 export function hasDuplicateMember(text: string): boolean {
   /** Names in each of the open objects; undefined for an array. */

@@ -1,23 +1,24 @@
-// Progress of work that takes longer than a moment, on a terminal's standard error: how far, how fast, how much longer.
+// Shows the progress of long work on a terminal: the amount done, the rate and the time left.
 
 const barWidth = 20;
-/** Milliseconds before the first line, and between two. */
+/** Milliseconds before the line is first drawn, and between two updates. */
 const firstAfter = 1_000;
 const redrawEvery = 100;
 
-/** What is counted. */
+/** The unit of the amounts. */
 export type ProgressUnit = 'bytes' | 'items';
 
+/** A progress line. */
 export interface Progress {
-  /** Tells how much is done, and how much there is where that is known. */
+  /** Updates the line. @param total the total amount, if it is known */
   readonly show: (done: number, total?: number) => void;
-  /** Takes the line away. */
+  /** Removes the line. */
   end(): void;
 }
 
 /**
- * One line that is drawn again and again once the work has taken a second. Without a terminal nothing is drawn.
- * @param verb what is done, such as `sealing`
+ * Starts a progress line, which appears after a second of work. Nothing is drawn if the stream is not a terminal.
+ * @param verb the name of the work, such as `sealing`
  */
 export function startProgress(
   verb: string,
@@ -32,7 +33,7 @@ export function startProgress(
     if (isDrawn) stream.write('\r\x1b[K');
     isDrawn = false;
   };
-  // A failure or Ctrl-C ends the process without end(): the error gets a line of its own.
+  // An error or Ctrl-C may end the process without end(); the line is removed before the error is printed.
   process.once('exit', clear);
   return {
     show(done, total) {
@@ -51,8 +52,8 @@ export function startProgress(
 }
 
 /**
- * The line.
- * @param seconds since the work began
+ * Returns the text of the line.
+ * @param seconds time since the work began
  */
 export function progressLine(
   verb: string,
@@ -85,7 +86,7 @@ function bar(fraction: number): string {
   return `[${'#'.repeat(full)}${' '.repeat(barWidth - full)}] ${Math.floor(part * 100)}%`;
 }
 
-/** `m:ss`, or `h:mm:ss`. */
+/** Formats a duration as `m:ss` or `h:mm:ss`. */
 function clock(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const two = (value: number) => String(value).padStart(2, '0');

@@ -1,26 +1,26 @@
-// Text that came from outside, as messages show it: in errors, log lines and on terminals.
+// Makes untrusted text safe to show in errors, log lines and on terminals.
 
-/** Most UTF-16 units that a message shows of one value of a request: more than any name that AWS KMS bounds. */
+/** Maximum UTF-16 units of one value in a message: longer than any name that AWS KMS allows. */
 const longestValue = 512;
 
-/** Most UTF-16 units of a whole message. The longest that Keyhold writes, about two ARNs and an action, has 1,500. */
+/** Maximum UTF-16 units of a whole message. Keyhold's longest messages, with two ARNs and an action, have about 1,500. */
 export const longestMessage = 4_096;
 
 /**
  * Control and format characters (which can move a terminal's cursor or reverse the direction of text), line separators, lone
- * surrogates and noncharacters (which have no encoding in UTF-8 or XML), and private use. As sets of units for a quick look.
+ * surrogates and noncharacters (which have no encoding in UTF-8 or XML), and private-use characters.
  */
 const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\u2028\u2029\ufffe\uffff]/gu;
 const notAscii = /[^\u0020-\u007e]/;
 
 /**
- * Makes text fit to be shown: unprintable characters become `\uXXXX`, and what is longer is cut, which `…` says. Showing what
- * was shown changes nothing.
- * @param most UTF-16 units of the result
- * @returns well-formed Unicode of one line
+ * Makes text safe to show: unprintable characters become `\uXXXX`, and text that is too long is cut and ends with `…`.
+ * It is idempotent.
+ * @param most maximum UTF-16 units of the result
+ * @returns one line of well-formed Unicode
  */
 export function shown(text: string, most = longestValue): string {
-  // Escapes only make it longer, so nothing behind this counts.
+  // Escapes only make the text longer, so the rest is never shown.
   const start = firstUnits(text, most);
   const clean = notAscii.test(start) ? start.replace(unprintable, escaped) : start;
   if (text.length <= most && clean.length <= most) return clean;
@@ -28,14 +28,14 @@ export function shown(text: string, most = longestValue): string {
 }
 
 /**
- * Text of a request in double quotes, as JSON has it.
- * @param most UTF-16 units between the quotes
+ * Quotes text like a JSON string, and makes it safe to show.
+ * @param most maximum UTF-16 units between the quotes
  */
 export function quote(text: string, most = longestValue): string {
   return `"${shown(text, most).replace(/["\\]/g, '\\$&')}"`;
 }
 
-/** Never cuts between the two halves of a character. */
+/** Returns the beginning of a text, without splitting a surrogate pair. */
 function firstUnits(text: string, most: number): string {
   if (text.length <= most) return text;
   const isHighSurrogate = (text.charCodeAt(most - 1) & 0xfc00) === 0xd800;

@@ -1,31 +1,31 @@
-// YAML files that people write, with the line of each fault.
+// Parses YAML files that people write, and reports the line of each mistake.
 import { type Document, isNode, isPair, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 
-/** What {@link parseYaml} found: the data, or where the text is not YAML, or where it is not what the schema asks for. */
+/** The result of {@link parseYaml}: the data, a syntax error, or violations of the schema. */
 export type ParsedYaml<T> =
   { readonly data: T } | { readonly syntax: SyntaxFault } | { readonly faults: readonly Fault[] };
 
-/** Where the text is not YAML. */
+/** A syntax error of YAML. */
 export interface SyntaxFault {
   /** From 1. */
   readonly line: number;
-  /** yaml's name of the fault: `BAD_INDENT`. */
+  /** The error code of the library yaml, such as `BAD_INDENT`. */
   readonly code: string;
-  /** Repeats parts of the text. */
+  /** Quotes parts of the text, which may be secret. */
   readonly message: string;
 }
 
-/** Where the data is not what the schema asks for. */
+/** A violation of the schema. */
 export interface Fault {
-  /** Of the deepest part of the path that is in the text; from 1. */
+  /** The line of the deepest part of the path that is in the text, from 1. */
   readonly line: number;
-  /** `audit.sinks.0.port` */
+  /** Such as `audit.sinks.0.port`. */
   readonly path: string;
   readonly message: string;
 }
 
-/** Parses YAML and checks it. */
+/** Parses YAML and validates it against a schema. */
 export function parseYaml<Schema extends z.ZodType>(
   text: string,
   schema: Schema,

@@ -1,21 +1,22 @@
-// The AWS JSON 1.1 protocol (Smithy, "AWS JSON 1.1 protocol"): messages in the shape that programs see (codec/frames.ts) to
-// and from JSON with AWS's names, bytes as base64 and times as epoch seconds.
+// The AWS JSON 1.1 protocol (Smithy, "AWS JSON 1.1 protocol"): converts messages (codec/frames.ts) to and from JSON with
+// AWS's names, bytes as base64 and times as epoch seconds.
 import { namedFields } from './names.js';
 import type { FieldShape, MessageShape } from '../schema/descriptor.js';
 import { exceptions, type ServiceError } from '../errors.js';
 import { hasDuplicateMember } from '../json-members.js';
 
+/** A JSON value. */
 export type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
 type Plain = Record<string, unknown>;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Decodes a request. Members that the schema does not have are ignored, null is as good as absent, and a string that
- * is not in its enum is left to the validation, which names it together with all that is wrong.
- * @param body UTF-8; empty stands for `{}`
- * @throws SerializationException for what is no JSON or of the wrong type, ValidationException for a member that is
- *   there twice and for strings that are not well-formed Unicode
+ * Decodes a request. Unknown members are ignored, and null counts as absent. Enum values are not checked here, because the
+ * later validation reports all invalid members together.
+ * @param body UTF-8; an empty body means `{}`
+ * @throws SerializationException for invalid JSON or values of the wrong type; ValidationException for duplicate members and
+ *   strings that are not well-formed Unicode
  */
 export function decodeAwsJson(shape: MessageShape, body: Uint8Array): Plain {
   if (body.length === 0) return {};
@@ -25,7 +26,7 @@ export function decodeAwsJson(shape: MessageShape, body: Uint8Array): Plain {
     text = utf8.decode(body);
     json = JSON.parse(text);
   } catch {
-    // The parser's message would quote the body, which may hold a plaintext.
+    // The parser's message would quote the body, which may contain a plaintext.
     throw malformed('The body is not JSON in UTF-8.');
   }
   if (hasDuplicateMember(text)) throw invalid('The body has an object with two members of the same name.');
@@ -33,8 +34,8 @@ export function decodeAwsJson(shape: MessageShape, body: Uint8Array): Plain {
 }
 
 /**
- * A message as JSON.
- * @param time how a time is written; AWS JSON has it as epoch seconds
+ * Converts a message to JSON.
+ * @param time converts a time; the default is epoch seconds, as in AWS JSON
  */
 export function toAwsJson(
   shape: MessageShape,
@@ -62,7 +63,7 @@ function toPlain(shape: MessageShape, json: unknown): Plain {
     throw malformed(`${token(json)} found where an object was expected`);
   const plain: Plain = {};
   for (const { awsName, field } of namedFields(shape)) {
-    // Not what Object.prototype has: a member may have any name.
+    // Object.hasOwn, since a member's name may be that of a property of Object.prototype.
     const value = Object.hasOwn(json, awsName) ? (json as Plain)[awsName] : undefined;
     if (value === undefined || value === null) continue;
     plain[field.name] = field.repeated ? listToPlain(field, value) : valueToPlain(field, value);
@@ -123,14 +124,14 @@ function typed<Type extends keyof JsonTypes>(value: unknown, type: Type, name: s
   throw malformed(`${token(value)} can not be converted to ${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`);
 }
 
-/** What AWS's parser calls a value; never the value itself, which may be secret. */
+/** Returns the name of a value's type in AWS's error messages. The value itself may be secret. */
 function token(value: unknown): string {
   if (typeof value === 'object') return Array.isArray(value) ? 'START_ARRAY' : 'START_OBJECT';
   if (typeof value === 'boolean') return value ? 'TRUE_VALUE' : 'FALSE_VALUE';
   return typeof value === 'number' ? 'NUMBER_VALUE' : 'STRING_VALUE';
 }
 
-// A lone surrogate has no UTF-8 encoding; encoders would replace it, and two different contexts would become one.
+// A lone surrogate has no UTF-8 encoding. Encoders would replace it, and two different contexts would become the same.
 function wellFormed({ name }: FieldShape, value: unknown): string {
   const text = typed(value, 'string', 'String');
   if (!text.isWellFormed()) throw invalid(`Field '${name}' holds a string that is not well-formed Unicode.`);

@@ -1,13 +1,13 @@
-// Names of fields as AWS spells them, derived from the schema's.
+// AWS's names of fields, derived from the names in the schema.
 import type { FieldShape, MessageShape } from '../schema/descriptor.js';
 
-/** Names that the rule does not give, by message and field; the rule is `keyId` → `KeyId`. */
+/** Names that do not follow the rule `keyId` → `KeyId`, by message and field. */
 const exceptions: Readonly<Record<string, string>> = {
   'KeyMetadata.awsAccountId': 'AWSAccountId',
   'PolicyDescriptorType.arn': 'arn',
 };
 
-/** A field and its name at AWS. */
+/** A field and AWS's name for it. */
 export interface NamedField {
   readonly awsName: string;
   readonly field: FieldShape;
@@ -15,7 +15,7 @@ export interface NamedField {
 
 const known = new WeakMap<MessageShape, readonly NamedField[]>();
 
-/** The fields of a message with their names at AWS. */
+/** Returns the fields of a message with AWS's names. */
 export function namedFields(shape: MessageShape): readonly NamedField[] {
   let named = known.get(shape);
   if (!named) {

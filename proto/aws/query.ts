@@ -1,4 +1,4 @@
-// The AWS query protocol (Smithy, "AWS query protocol"): requests as a form, replies in XML.
+// The AWS query protocol (Smithy, "AWS query protocol"): requests are forms, responses are XML.
 import { namedFields } from './names.js';
 import type { FieldShape, MessageShape } from '../schema/descriptor.js';
 import { exceptions, type ServiceError } from '../errors.js';
@@ -6,13 +6,13 @@ import { shown } from '../text.js';
 
 type Plain = Record<string, unknown>;
 
-/** Members of a list past which a request is refused before it is read: no list of STS has so many. */
+/** Maximum members of a list: more than any list of STS may have. */
 const maxMembers = 100;
 
 /**
- * Decodes a request: `Name=value`, `Structure.Name=value`, `List.member.1=value`. Parameters that the schema does not
- * have are ignored.
- * @throws SerializationException, ValidationException
+ * Decodes a request: `Name=value`, `Structure.Name=value`, `List.member.1=value`. Unknown parameters are ignored.
+ * @param body a form in UTF-8
+ * @throws SerializationException; ValidationException for a duplicate parameter
  */
 export function decodeAwsQuery(shape: MessageShape, body: Buffer): Plain {
   const parameters = new Map<string, string>();
@@ -24,7 +24,7 @@ export function decodeAwsQuery(shape: MessageShape, body: Buffer): Plain {
   return toPlain(shape, parameters, '') ?? {};
 }
 
-/** A message as elements without one around them. */
+/** Converts a message to XML elements, without an enclosing element. */
 export function toAwsXml(shape: MessageShape, message: Readonly<Plain>): string {
   let xml = '';
   for (const { awsName, field } of namedFields(shape)) {
@@ -38,7 +38,7 @@ export function toAwsXml(shape: MessageShape, message: Readonly<Plain>): string 
   return xml;
 }
 
-/** A text for the inside of an element. Characters that XML 1.0 cannot hold become question marks. */
+/** Escapes text for an XML element. Characters that XML 1.0 does not allow become question marks. */
 export function xmlText(text: string): string {
   return text
     .toWellFormed()
@@ -53,7 +53,7 @@ function valueToXml(field: FieldShape, value: unknown): string {
   return xmlText(String(value));
 }
 
-/** @returns undefined where no parameter is of this message */
+/** @returns undefined if no parameter belongs to this message */
 function toPlain(
   shape: MessageShape,
   parameters: ReadonlyMap<string, string>,

@@ -17,7 +17,7 @@ import { encode, readEnd, reading, readString, readTag, skipField } from './wire
 /** A decoded request; `message` is not validated yet. `error` is set if the request cannot be executed. */
 export interface DecodedRequest {
   readonly id: number;
-  /** Milliseconds that the client waits; 0: without limit. */
+  /** Milliseconds that the client waits; 0 for no limit. */
   readonly deadline: number;
   readonly operation: OperationShape | undefined;
   readonly message: Plain;
@@ -30,13 +30,13 @@ export type DecodedResponse =
       readonly id: number;
       readonly operation: OperationName;
       readonly message: Plain;
-      /** The request's id in the audit log; '' from a daemon that does not send it. */
+      /** The request's ID in the audit log; '' if the daemon did not send it. */
       readonly requestId: string;
     }
   | { readonly id: number; readonly error: ServiceError };
 
 const tagOf = (message: string, field: string) => messageShape(message).byName.get(field)!.tag;
-/** The same in Request and Response. */
+/** The tag of the id, which is the same in Request and Response. */
 const idTag = tagOf('Request', 'id');
 const deadlineTag = tagOf('Request', 'deadline');
 const requestIdTag = tagOf('Response', 'requestId');
@@ -118,7 +118,7 @@ export function decodeResponse(frame: Uint8Array): DecodedResponse {
   return { id, operation: operation.name, message, requestId };
 }
 
-/** The shape of a named operation. @throws UnsupportedOperationException where the schema has no such operation */
+/** Finds the shape of an operation. @throws UnsupportedOperationException if the schema has no such operation */
 export function operationShape(name: string): OperationShape {
   const shape = shapeByName.get(name);
   if (shape === undefined)
@@ -133,7 +133,7 @@ interface Frame {
   deadline: number;
   requestId: string;
   operation: OperationShape | undefined;
-  /** There is more than one operation. */
+  /** Whether there is more than one operation. */
   several: boolean;
   isError: boolean;
   /** Start and end of each part of the body; encoders write one part. */
@@ -187,7 +187,7 @@ function readBodies(reader: Reader, shape: MessageShape, bodies: readonly number
   return message;
 }
 
-/** What a frame has besides its body. */
+/** The parts of a frame besides its body. */
 interface Head {
   readonly id: number;
   readonly deadline?: number;

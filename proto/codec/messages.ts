@@ -6,12 +6,12 @@ import type { Reader, Writer } from 'protobufjs/minimal.js';
 import { scalars } from './scalars.js';
 import { enter, leave, readString, readTag, skipField } from './wire.js';
 
-/** A message as programs see it. */
+/** A message as a plain object. */
 export type Plain = Record<string, unknown>;
 
 /**
- * Reads up to the reader's end.
- * @param into the parts read so far: an encoder may write a message in several parts
+ * Reads a message up to the reader's end.
+ * @param into the object to fill; an encoder may have written the message in several parts
  * @throws WireError or an error of protobufjs; ValidationException for an unknown enum value, or a key given twice
  */
 export function readMessage(reader: Reader, shape: MessageShape, into: Plain): void {

@@ -31,9 +31,9 @@ function scalar<T>(
 const isNumber = (value: unknown): value is number => typeof value === 'number';
 const { varint, fixed64, delimited } = wireTypes;
 
-/** By their names in the schema. */
+/** The scalar types by their names in the schema. */
 export const scalars: Readonly<Record<string, Scalar>> = {
-  // Encoders replace a lone surrogate, which has no UTF-8 encoding: two different contexts would become one.
+  // Encoders would replace a lone surrogate, which has no UTF-8 encoding, and two different contexts would become the same.
   string: scalar(
     'string',
     delimited,

@@ -1,4 +1,4 @@
-// What protobufjs's Reader and Writer leave to their caller: bounds of nested messages, strict fields, wiping.
+// Additions to protobufjs's Reader and Writer: bounds of nested messages, strict fields, and wiping.
 // The wire format: https://protobuf.dev/programming-guides/encoding/
 import { BufferWriter, type Reader } from 'protobufjs/minimal.js';
 import { ServiceError } from '../errors.js';
@@ -18,12 +18,12 @@ export const wireTypes = {
   fixed32: 5,
 } as const;
 
-/** Most groups inside each other. The schema has none; an unknown field may be one. */
+/** Maximum depth of nested groups. The schema has no groups, but an unknown field may be one. */
 const maxGroupDepth = 32;
 
 /**
- * Runs `read`. Where bytes are malformed protobufjs throws errors of several types: they become WireErrors.
- * @throws WireError; ServiceError as it is
+ * Runs `read`, and converts the various errors that protobufjs throws for malformed bytes to WireErrors.
+ * @throws WireError, or the ServiceError that `read` threw
  */
 export function reading<T>(read: () => T): T {
   try {
@@ -35,7 +35,7 @@ export function reading<T>(read: () => T): T {
 }
 
 /**
- * Reads a tag. `Reader.tag` takes field number 0.
+ * Reads a tag. Unlike `Reader.tag`, it refuses field number 0.
  * @returns field number << 3 | wire type
  * @throws WireError or an error of protobufjs
  */
@@ -47,12 +47,12 @@ export function readTag(reader: Reader): number {
 
 /**
  * Reads a string.
- * @throws WireError or an error of protobufjs, also where it is not UTF-8
+ * @throws WireError or an error of protobufjs, also if it is not UTF-8
  */
 export function readString(reader: Reader): string {
   const start = reader.pos;
   const text = reader.string();
-  // The replacement character stands for itself or for what is not UTF-8. `stringVerify` takes four times as long.
+  // A replacement character is either in the text or a sign of invalid UTF-8. `stringVerify` takes four times as long.
   if (!text.includes('\ufffd')) return text;
   reader.pos = start;
   return reader.stringVerify();
@@ -60,7 +60,7 @@ export function readString(reader: Reader): string {
 
 /**
  * Reads the length of a length-delimited value.
- * @returns where the value ends; it begins at `reader.pos`
+ * @returns the offset of the value's end; it begins at `reader.pos`
  * @throws WireError or an error of protobufjs
  */
 export function readEnd(reader: Reader): number {
@@ -71,8 +71,8 @@ export function readEnd(reader: Reader): number {
 }
 
 /**
- * Begins a nested message: until {@link leave} the reader ends where it does. protobufjs itself reads the fields of a
- * nested message up to the end of the outermost.
+ * Begins a nested message: until {@link leave} the reader ends at its end. protobufjs alone would let a field of a nested
+ * message extend to the end of the outermost message.
  * @returns the end of the outer message, for {@link leave}
  * @throws WireError or an error of protobufjs
  */
@@ -88,8 +88,8 @@ export function leave(reader: Reader, outer: number): void {
 }
 
 /**
- * Skips a field that the schema does not have. Stricter than `Reader.skipType`, which takes varints of any length.
- * @param tag that of the field, already read
+ * Skips an unknown field. Stricter than `Reader.skipType`, which accepts varints of any length.
+ * @param tag the field's tag, which was already read
  * @throws WireError or an error of protobufjs
  */
 export function skipField(reader: Reader, tag: number, depth = 0): void {
@@ -116,12 +116,12 @@ export function skipField(reader: Reader, tag: number, depth = 0): void {
   }
 }
 
-/** Bytes of a piece of memory that messages are written into, one behind another. */
+/** Bytes of a slab, a piece of memory into which messages are written one after another. */
 const slabLength = 64 * 1024;
-/** A piece with less room than this is given up: most messages are shorter. */
+/** A slab with fewer bytes left than this is replaced; most messages are shorter. */
 const minRoom = 8 * 1024;
 
-/** Those of the message that is being written: the writer takes a larger one where the message does not fit. */
+/** The slabs of the message that is being written: if it does not fit, the writer allocates a larger one. */
 let slabs: Buffer[] = [];
 
 class SlabWriter extends BufferWriter {
@@ -136,8 +136,8 @@ let writer = new SlabWriter();
 
 /**
  * Encodes a message. Messages share slabs but no bytes, so none is copied.
- * @param write writes the message; what it wrote before it throws is wiped
- * @returns memory that the caller wipes where it is secret
+ * @param write writes the message; if it throws, its output is wiped
+ * @returns the encoded message, which the caller must wipe if it is secret
  */
 export function encode(write: (writer: BufferWriter) => void): Buffer {
   if (writer.buf.length - writer.pos < minRoom) beginSlab();
@@ -160,7 +160,7 @@ function beginSlab(): void {
   writer = new SlabWriter();
 }
 
-/** Wipes what is left of a message, and of those before it, where it moved to larger slabs. @param start of the message */
+/** Wipes the old copies of a message that moved to a larger slab. @param start the offset of the message in the slab */
 function wipeOutgrown(start: number): void {
   const [first, ...larger] = slabs;
   first!.fill(0, start);

@@ -4,7 +4,7 @@ import { isAscii } from 'node:buffer';
 const version = 1;
 const materialIdLength = 32;
 
-/** How a material's ciphertexts are made; the numbers are those of blobs and of stored records. */
+/** The cipher suites. Their numbers are in ciphertext blobs and in stored records. */
 export const cipherSuites = {
   /** A 96-bit IV and a 128-bit tag. */
   AES_256_GCM: 1,
@@ -12,6 +12,7 @@ export const cipherSuites = {
   AES_256_CBC_HMAC_SHA_256: 2,
 } as const;
 
+/** The number of a cipher suite. */
 export type CipherSuite = (typeof cipherSuites)[keyof typeof cipherSuites];
 
 interface SuiteLengths {
@@ -33,15 +34,15 @@ export interface CiphertextBlob {
   readonly keyId: string;
   /** 64 lower-case hex characters. */
   readonly materialId: string;
-  /** Everything before the IV; authenticated together with the encryption context. */
+  /** All bytes before the IV. They are authenticated together with the encryption context. */
   readonly header: Buffer;
-  /** 12 bytes with AES_256_GCM, else 16. */
+  /** 12 bytes with AES_256_GCM, otherwise 16. */
   readonly iv: Buffer;
-  /** With its tag at the end: 16 bytes with AES_256_GCM, else 32. */
+  /** Ends with the tag: 16 bytes with AES_256_GCM, otherwise 32. */
   readonly ciphertext: Buffer;
 }
 
-/** The header of all blobs of one material. @param keyId 1 to 255 ASCII characters @param materialId 64 hex characters */
+/** Returns the header of a material's blobs. @param keyId 1 to 255 ASCII characters @param materialId 64 hex characters */
 export function blobHeader(suite: CipherSuite, keyId: string, materialId: string): Buffer {
   return Buffer.concat([
     Buffer.from([version, suite, keyId.length]),

@@ -1,23 +1,23 @@
-// The two encodings of an encryption context. They stay two because stored data depends on both: the canonical one is part
-// of what each ciphertext blob authenticates (README.md), the other one is in the header of each sealed file
-// (docs/sealed-file-format.md), which is read back and therefore begins with the number of pairs.
+// The two encodings of an encryption context. Both are needed because stored data depends on them: the canonical one is
+// authenticated by each ciphertext blob (README.md), and the other is in the header of each sealed file
+// (docs/sealed-file-format.md), which is decoded again and therefore begins with the number of pairs.
 import { exceptions } from '../errors.js';
 import type { StringMap } from '../generated/messages.js';
 import { invalidSealedFile, SealError } from './seal-error.js';
 
-/** Most bytes of all keys and values together, as UTF-8. */
+/** Maximum bytes of all keys and values together, in UTF-8. */
 const maxContextBytes = 8_192;
 
-/** Most bytes of an encryption context in a sealed file, with all lengths. */
+/** Maximum bytes of an encryption context in a sealed file, including all lengths. */
 export const maxSealedContextBytes = 8_192;
 
 const empty = Buffer.alloc(0);
 
 /**
- * The canonical encoding of an encryption context: its pairs in the order of the key's UTF-8 bytes, each key and each value
- * after its length in bytes as a 32-bit big-endian number.
- * @returns no bytes where there are no pairs
- * @throws ValidationException past 8,192 bytes of keys and values, or where a string is not well-formed Unicode
+ * Returns the canonical encoding of an encryption context: its pairs in the order of the keys' UTF-8 bytes, with each key
+ * and value preceded by its length in bytes as a 32-bit big-endian number.
+ * @returns an empty buffer if there are no pairs
+ * @throws ValidationException over 8,192 bytes of keys and values, or if a string is not well-formed Unicode
  */
 export function canonicalContext(context: StringMap | undefined): Buffer {
   if (context === undefined) return empty;
@@ -38,9 +38,9 @@ export function canonicalContext(context: StringMap | undefined): Buffer {
 }
 
 /**
- * The encoding of an encryption context in a sealed file: the number of pairs as 16 bits, then as the canonical one, but
- * with lengths of 16 bits.
- * @throws SealError UnusableInput past 8,192 bytes, or where a string is not well-formed Unicode
+ * Returns the encoding of an encryption context in a sealed file: the number of pairs in 16 bits, followed by the pairs as
+ * in the canonical encoding, but with 16-bit lengths.
+ * @throws SealError UnusableInput over 8,192 bytes, or if a string is not well-formed Unicode
  */
 export function encodeSealedContext(context: StringMap): Buffer {
   const parts = sortedParts(context, (message) => new SealError('UnusableInput', message));
@@ -60,9 +60,9 @@ export function encodeSealedContext(context: StringMap): Buffer {
 }
 
 /**
- * Reads a context of a sealed file. Strict: only what {@link encodeSealedContext} writes is accepted.
- * @param offset where it begins in `bytes`
- * @returns the context, without a prototype, and where it ends
+ * Decodes the context of a sealed file. Strict: only the output of {@link encodeSealedContext} is accepted.
+ * @param offset the offset of the context in `bytes`
+ * @returns the context, without a prototype, and the offset of its end
  * @throws SealError InvalidSealedFile
  */
 export function decodeSealedContext(bytes: Buffer, offset: number): { context: StringMap; end: number } {
@@ -86,10 +86,10 @@ export function decodeSealedContext(bytes: Buffer, offset: number): { context: S
 }
 
 /**
- * Keys and values in turn, as UTF-8, in the order of the keys' bytes. The order of UTF-16 units differs beyond the basic
- * plane, and a locale's order differs between machines.
+ * Returns alternating keys and values in UTF-8, in the order of the keys' bytes. The order of UTF-16 units is different
+ * beyond the basic plane, and a locale's order differs between machines.
  * @param unusable makes the error for a string that is not well-formed Unicode: encoders would replace a lone surrogate, and
- *   two contexts would have one encoding
+ *   two contexts would have the same encoding
  */
 function sortedParts(context: StringMap, unusable: (message: string) => Error): Buffer[] {
   const utf8 = (part: unknown) => {

@@ -1,6 +1,6 @@
 import { longestMessage, shown } from '../text.js';
 
-/** Codes of errors of sealed files, and of their input and output. */
+/** Error codes of sealing and opening files. */
 export type SealErrorCode =
   | 'NotASealedFile'
   | 'UnsupportedFormat'
@@ -22,7 +22,7 @@ export class SealError extends Error {
   }
 }
 
-/** The one error for all failed checks of a sealed file: which one failed would help only an attacker. */
+/** Makes the error for every failed check of a sealed file. It does not say which one, as that would help an attacker. */
 export function invalidSealedFile(): SealError {
   return new SealError(
     'InvalidSealedFile',

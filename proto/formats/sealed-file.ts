@@ -3,8 +3,9 @@ import type { StringMap } from '../generated/messages.js';
 import { decodeSealedContext, encodeSealedContext, maxSealedContextBytes } from './encryption-context.js';
 import { invalidSealedFile, SealError } from './seal-error.js';
 
+/** The header of a sealed file, without the commitment. */
 export interface Header {
-  /** Bytes of plaintext in each frame but the last: a power of two from 1 KiB to 1 MiB. */
+  /** Bytes of plaintext in each frame except the last: a power of two from 1 KiB to 1 MiB. */
   readonly frameSize: number;
   /** 32 random bytes. */
   readonly salt: Uint8Array;
@@ -13,15 +14,17 @@ export interface Header {
   readonly encryptedDataKey: Uint8Array;
 }
 
-// Begins with a byte that is not ASCII, so that no tool takes the file for text.
+// Begins with a byte that is not ASCII, so that no tool mistakes the file for text.
 const magic = Buffer.from('\x89KHSEAL\n', 'latin1');
 const version = 1;
 /** HKDF-SHA-256, AES-256-GCM. */
 const suite = 1;
 
-/** Magic, version, suite, frame size, header length. */
+/** Bytes of magic, version, suite, frame size and header length. */
 export const prefixLength = magic.length + 5;
+/** Bytes of the salt. */
 export const saltLength = 32;
+/** Bytes of the commitment. */
 export const commitmentLength = 32;
 
 const contextOffset = prefixLength + saltLength;
@@ -33,7 +36,7 @@ const frameExponents = { min: 10, max: 20 };
 
 /**
  * Encodes the header up to the commitment.
- * @throws SealError UnusableInput for a frame size, context or encrypted data key out of the format's bounds
+ * @throws SealError UnusableInput for a frame size, context or encrypted data key outside the bounds of the format
  */
 export function encodeHeader(header: Header): Buffer {
   const { frameSize, salt, encryptedDataKey } = header;

@@ -4,12 +4,12 @@ import type { FieldDescription } from './schema.js';
 import { wireTypes } from '../codec/wire.js';
 import { type Scalar, scalars } from '../codec/scalars.js';
 
-/** The name of an operation, as AWS KMS spells it: `Encrypt`. */
+/** The name of an operation in AWS's spelling: `Encrypt`. */
 export type OperationName = keyof Operations;
 
 /** A field of a message. Transports, CLI and validation are derived from it. */
 export interface FieldShape {
-  /** camelCase, as programs use it: `keyId`. */
+  /** In camelCase: `keyId`. */
   readonly name: string;
   readonly kind: Scalar['kind'] | 'enum' | 'map' | 'message';
   readonly repeated: boolean;
@@ -17,7 +17,7 @@ export interface FieldShape {
   readonly tag: number;
   /** The tag of a packed list. */
   readonly packedTag: number;
-  /** How it is read and written, unless it is a map or a message. */
+  /** Its scalar type, unless it is a map or a message. */
   readonly scalar?: Scalar;
   /** The enum's values without their prefix, by number. */
   readonly values?: ReadonlyMap<number, string>;
@@ -26,11 +26,11 @@ export interface FieldShape {
   readonly required: boolean;
   readonly min?: number;
   readonly max?: number;
-  /** Of each string of a list. */
+  /** Bounds of the length of each string in a list. */
   readonly itemMin?: number;
   readonly itemMax?: number;
   readonly pattern?: RegExp;
-  /** A secret: no error message repeats it. */
+  /** Whether it is secret, so that error messages never quote it. */
   readonly sensitive: boolean;
 }
 
@@ -39,11 +39,11 @@ export interface MessageShape {
   readonly name: string;
   readonly fields: readonly FieldShape[];
   readonly byName: ReadonlyMap<string, FieldShape>;
-  /** Also by their packed tags. */
+  /** Fields by their tags and their packed tags. */
   readonly byTag: ReadonlyMap<number, FieldShape>;
 }
 
-/** AWS KMS's own operations, those of STS, and those on identities. */
+/** The service of an operation: AWS KMS, AWS STS, or Keyhold itself, which includes operations on identities. */
 export type Service = 'kms' | 'sts' | 'keyhold';
 
 /** An operation of the schema, with its messages. */
@@ -52,7 +52,7 @@ export interface OperationShape {
   readonly service: Service;
   /** The field of the `oneof` in Request and Response: `encrypt`. */
   readonly field: string;
-  /** Of that field. */
+  /** The tag of that field. */
   readonly tag: number;
   readonly request: MessageShape;
   readonly response: MessageShape;
@@ -83,7 +83,7 @@ function fieldShape({ type, number, pattern, ...field }: FieldDescription): Fiel
   };
 }
 
-/** The shape of a message of the schema, by its name there. */
+/** Returns the shape of a message by its name in the schema. */
 export function messageShape(name: string): MessageShape {
   let shape = messageShapes.get(name);
   if (!shape) {

@@ -1,6 +1,6 @@
 // The form of the schema that scripts/generate-proto.mjs writes.
 
-/** A field of a message, with the options of options.proto. */
+/** A field of a message, with its options of options.proto. */
 export interface FieldDescription {
   /** In camelCase. */
   readonly name: string;
@@ -22,6 +22,6 @@ export interface FieldDescription {
 /** The schema, parsed. */
 export interface Schema {
   readonly messages: Readonly<Record<string, readonly FieldDescription[]>>;
-  /** Values by their names without the enum's prefix; without 0, which is UNSPECIFIED. */
+  /** Enum values by their names without the enum's prefix. The value 0, UNSPECIFIED, is left out. */
   readonly enums: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
