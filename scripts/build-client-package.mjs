@@ -1,5 +1,6 @@
-// Builds client/dist, what the package @keyhold/client holds, from dist/: the library and the command line, each with the
-// parts of the libraries that it uses, and the types. npm runs it before it packs (docs/decisions/code/client-package.md).
+// Builds client/dist, the contents of the package @keyhold/client, from dist/: the library and the command line, each with
+// the parts of the libraries that it uses, and the types. npm runs it before packing
+// (docs/decisions/code/client-package.md).
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -21,7 +22,7 @@ const common = {
   platform: 'node',
   target: 'node20.12',
   external: ['ws'],
-  // Names stay, so that stack traces and auditors can be read.
+  // Names are kept, so that stack traces and the code itself stay readable.
   minifyWhitespace: true,
   minifySyntax: true,
   legalComments: 'none',
@@ -29,7 +30,7 @@ const common = {
   logLevel: 'warning',
 };
 
-/** A library in CommonJS that is loaded on demand keeps the names of its exports, which esbuild leaves out of such a chunk. */
+/** Keeps the named exports of CommonJS libraries that are loaded on demand, which esbuild leaves out of their chunks. */
 const namedExports = {
   name: 'named-exports',
   setup({ onResolve, onLoad }) {
@@ -43,7 +44,7 @@ const namedExports = {
   },
 };
 
-// One implementation for `import` and `require`: two would have two classes of each error, and `instanceof` would lie.
+// One implementation for `import` and `require`: with two, each error class would exist twice, and `instanceof` would fail.
 const library = await build({
   ...common,
   entryPoints: [join(compiled, 'client/index.js')],
@@ -54,7 +55,7 @@ const names = Object.keys(createRequire(import.meta.url)(join(output, 'index.cjs
 writeFileSync(join(output, 'index.js'), `export { ${names.join(', ')} } from './index.cjs';\n`);
 writeFileSync(join(output, 'index.d.ts'), "export * from './types/client/index.js';\n");
 copyTypes('client/index.d.ts');
-// They are those of index.cjs, which a module can import as well.
+// These are the types of index.cjs, which ES modules can import too.
 writeFileSync(join(output, 'types/package.json'), '{ "type": "commonjs" }\n');
 
 const commandLine = await build({
@@ -73,7 +74,7 @@ writeFileSync(
   licences([...Object.keys(library.metafile.inputs), ...Object.keys(commandLine.metafile.inputs)]),
 );
 
-/** Copies a file of types and all that it imports. */
+/** Copies a type declaration file and all files that it imports. */
 function copyTypes(entry) {
   const wanted = [entry];
   for (const path of wanted) {
@@ -91,7 +92,7 @@ function copyTypes(entry) {
   }
 }
 
-/** Name, version and licence of each package that the files are from. */
+/** Returns the name, version and licence of each package that the files come from. */
 function licences(files) {
   const folders = new Set(
     files.flatMap((file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(file)?.[0] ?? []),

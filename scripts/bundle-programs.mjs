@@ -1,6 +1,6 @@
-// Puts each program of the daemon's package into one file of its own, in its place in dist/: the daemon and the admin
-// programs load hundreds of modules, and finding and reading them is most of what their start takes
-// (docs/decisions/code/bundled-programs.md). A program that was not bundled does the same, more slowly.
+// Bundles each program of the daemon's package into one file, which replaces it in dist/. The daemon and the admin programs
+// load hundreds of modules, and finding and reading them takes most of their start-up time
+// (docs/decisions/code/bundled-programs.md). Without bundling a program works the same, but starts more slowly.
 // Usage: bundle-programs.mjs, after tsc.
 import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -9,13 +9,13 @@ import { build } from 'esbuild';
 import { programs } from '../dist/client/cli/programs.js';
 
 const dist = fileURLToPath(new URL('../dist/', import.meta.url));
-/** They find their compiled parts beside them. */
+/** Packages that are not bundled, because they find their compiled parts beside their own files. */
 const native = ['classic-level', 'pkcs11js'];
-/** Packages in CommonJS, of which Node's own modules are required. */
+/** Defines `require` for bundled CommonJS packages, which require Node's own modules. */
 const banner = `import { createRequire as createRequireOfBundle } from 'node:module';
 const require = createRequireOfBundle(import.meta.url);`;
 
-/** Modules go on finding files and packages from where they were, not from the program's place. */
+/** Keeps `import.meta.url` of each module, so that modules find files and packages relative to their original place. */
 const ownUrls = (folder) => ({
   name: 'own-urls',
   setup: ({ onLoad }) =>
@@ -28,7 +28,7 @@ const ownUrls = (folder) => ({
     }),
 });
 
-/** Programs that the compiler has written since they were bundled last. */
+/** The programs that were compiled since they were last bundled. */
 const files = ['daemon/main', ...programs.map(([, file]) => `daemon/admin/${file}`)].filter(
   (file) => !readFileSync(join(dist, `${file}.js`), 'utf8').startsWith(banner),
 );

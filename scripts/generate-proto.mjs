@@ -1,5 +1,5 @@
-// Builds proto/generated from proto/schema: the schema that the codec works from, and the TypeScript types
-// of every message in the shape that programs see (see proto/codec/frames.ts). Generated files are never edited.
+// Builds proto/generated from proto/schema: the schema for the codec, the TypeScript types of every message as a plain
+// object (see proto/codec/frames.ts), the methods of clients, and texts for help. Generated files are never edited.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +21,7 @@ function fieldType(field) {
   return field.repeated ? `${name}[]` : name;
 }
 
-/** Whether a field has no `?`: requests must have it, or responses always do. */
+/** Whether a field's type has no `?`: it is required in a request, or always present in a response. */
 function isAlwaysThere({ options }) {
   return options?.['(required)'] === true || options?.['(always)'] === true;
 }
@@ -30,10 +30,10 @@ function comment(text, indent) {
   return text ? `${indent}/** ${text.replaceAll('\n', `\n${indent} * `)} */\n` : '';
 }
 
-/** What counts, by the type of a field: of a list its elements. */
+/** The unit of a field's bounds, by its type. */
 const units = { string: 'characters', bytes: 'bytes' };
 
-/** The bounds of a field in words, such as `1 to 2048 characters`. */
+/** Describes the bounds of a field, such as `1 to 2048 characters`. */
 function bounds({ options = {}, repeated, type }) {
   const { '(min)': min, '(max)': max } = options;
   if (max === undefined) return '';
@@ -49,7 +49,7 @@ function messageType(type) {
     const words = [field.comment, bounds(field)].filter(Boolean).join(' ');
     return `${comment(words, '  ')}  ${field.name}${isAlwaysThere(field) ? '' : '?'}: ${fieldType(field)};\n`;
   });
-  // A response gets more members at the client, which an index signature of `never` would not allow.
+  // The client adds members to responses, which an index signature of `never` would not allow.
   if (fields.length === 0 && !type.name.endsWith('Response'))
     return `${text}export type ${type.name} = Record<string, never>;\n`;
   return `${text}export interface ${type.name} {\n${fields.join('')}}\n`;
@@ -81,7 +81,7 @@ const described = operations.map((field) => {
 const rows = described.map(
   ({ name, request, response }) => `  ${name}: { request: ${request.name}; response: ${response.name} };\n`,
 );
-/** What messages without a comment are. */
+/** Comments for messages that have none in the schema. */
 const messageOf = new Map(
   described.flatMap(({ name, request, response }) => [
     [request.name, `Request of ${name}.`],
@@ -94,7 +94,7 @@ function isOptional(request) {
   return request.fieldsArray.every((field) => field.options?.['(required)'] !== true);
 }
 
-/** The methods of a client, and those that read a list to its end. */
+/** The methods of a client; below, its paginators. */
 const methods = described.map(
   ({ name, field, request, response }) =>
     `${comment(field.comment, '  ')}  ${field.name}(request${isOptional(request) ? '?' : ''}: messages.${request.name}, options?: Options): Promise<messages.${response.name} & Metadata>;\n`,
@@ -131,7 +131,7 @@ const types = [
     ),
   `/** Every operation with its request and its response. */\nexport interface Operations {\n${rows.join('')}}\n`,
 ].join('\n');
-/** What each operation does, and what each member of its request is for, for people who call it. */
+/** The descriptions of operations and of the members of their requests, for help. */
 const texts = `// Built from proto/schema by scripts/generate-proto.mjs; never edited.
 import type { OperationName } from '../schema/descriptor.js';
 
@@ -154,8 +154,8 @@ export const memberTexts: Readonly<Record<OperationName, Readonly<Record<string,
   1,
 )};
 `;
-// What descriptor.ts reads at each start, of the daemon and of each command: a parsed schema, in a twentieth of the time that
-// it takes to parse it.
+// The parsed schema, which descriptor.ts loads at each start of the daemon and of each command. Loading it takes a twentieth
+// of the time that parsing the schema takes.
 const optionNames = {
   '(required)': 'required',
   '(min)': 'min',

@@ -13,11 +13,11 @@ import { Parser } from 'tap-parser';
 
 const [results, name, ...files] = process.argv.slice(2);
 const timeout = Number(process.env.TAP_TIMEOUT ?? 600);
-/** Seconds that a file has to end by itself after its own time-out. */
+/** Seconds that a file has to end by itself after its time-out. */
 const grace = 20;
-/** Tests wait for processes of their own half of the time. */
+/** One more than there are cores, because tests spend half of their time waiting for their own processes. */
 const jobs = availableParallelism() + 1;
-/** What each file took the last time, {milliseconds, cpu}: the longest begin first, so that none is left alone at the end. */
+/** Durations of each file in the last run, {milliseconds, cpu}. The longest start first, so none runs alone at the end. */
 const timesFile = 'var/test-times.json';
 const times = readTimes();
 /** `cpu` in milliseconds. */
@@ -32,7 +32,7 @@ function readTimes() {
   }
 }
 
-/** A home that was initialised and never started: test daemons begin with a copy of it (test/support/daemon.ts). */
+/** An initialised home that was never started. Test daemons begin with a copy of it (test/support/daemon.ts). */
 const template = mkdtempSync(join(tmpdir(), 'kh-template-'));
 execFileSync(process.execPath, ['dist/daemon/admin/init.js', '--make-token'], {
   env: { ...process.env, KEYHOLD_HOME: template },
@@ -40,33 +40,33 @@ execFileSync(process.execPath, ['dist/daemon/admin/init.js', '--make-token'], {
 });
 
 const titleOf = (file) => file.replace(/^dist\/test\//, '').replace(/\.test\.js$/, '');
-/** Where no time is known: tests that start daemons take longest. */
+/** The assumed duration of new files: tests that start daemons take longest. */
 const guess = (title) => (title.startsWith('e2e/') ? 30_000 : 5_000);
 const expected = (file) => times[titleOf(file)]?.milliseconds ?? guess(titleOf(file));
 
-/** Runs its arguments, then tells the CPU time of all that they started, as two lines of `times`, on file descriptor 3. */
+/** Runs its arguments, then writes the CPU time of all their processes, as printed by `times`, to file descriptor 3. */
 const timed = '"$0" "$@" 3>&-; status=$?; times >&3; exit $status';
 
-/** @returns milliseconds of CPU, user and system, of what the shell waited for; 0 where it was killed */
+/** @returns milliseconds of user and system CPU time of the shell's children; 0 if the shell was killed */
 function cpuOf(text) {
   const [, ...parts] = /\n(\d+)m([\d.]+)s (\d+)m([\d.]+)s/.exec(text) ?? ['', 0, 0, 0, 0];
   const [userMinutes, userSeconds, systemMinutes, systemSeconds] = parts.map(Number);
   return Math.round((userMinutes + systemMinutes) * 60_000 + (userSeconds + systemSeconds) * 1_000);
 }
 
-/** @returns {Promise<void>} when the file has ended, is counted and told */
+/** Runs a test file, adds its counts and prints its line. @returns {Promise<void>} */
 async function run(file) {
   const began = performance.now();
   const child = spawn('bash', ['-c', timed, process.execPath, '--enable-source-maps', file], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: { ...process.env, TAP: '1', TAP_TIMEOUT: String(timeout), KEYHOLD_TEST_TEMPLATE: template },
-    // A group of its own, so that what it started can be ended with it.
+    // A process group of its own, so that all its processes can be ended with it.
     detached: true,
   });
   running.add(child);
   const said = [];
   const parser = new Parser();
-  // The root parser emits these for the assertions of all subtests, and for a subtest that failed without any.
+  // The root parser emits these for the assertions of all subtests, and for subtests that failed without an assertion.
   let passed = 0;
   let skipped = 0;
   const failures = [];
@@ -92,7 +92,7 @@ async function run(file) {
     child.on('exit', (code, signal) => resolve(code ?? signal));
   });
   clearTimeout(timer);
-  // What a test leaves behind would hold its output open.
+  // Processes that a test left behind would keep its output open.
   killGroup(child);
   running.delete(child);
   const { ok, bailout } = await complete;
@@ -123,7 +123,7 @@ function killGroup(child) {
   try {
     process.kill(-child.pid, 'SIGKILL');
   } catch {
-    // Nothing is left of it.
+    // The group has ended already.
   }
 }
 
@@ -146,7 +146,7 @@ const indent = (text) =>
     .map((line) => `       ${line}\n`)
     .join('');
 
-/** What tap says of a failure, without the source and the long ends of what was compared. */
+/** Formats tap's diagnostics of a failure, without the source, and cut if they are long. */
 function details({ source: _, ...diagnostics } = {}) {
   const text = JSON.stringify(diagnostics, undefined, 2).replaceAll('\\n', '\n');
   return text.length > 4_000 ? `${text.slice(0, 4_000)} …\n` : `${text}\n`;
