@@ -37,9 +37,12 @@ const prepare: Readonly<Record<string, { commands?: string; act?: (daemon: TestD
   },
 };
 
+/** Pages whose commands change a whole machine: test/packages/server-guide.test.ts runs them in one of its own. */
+const ofMachines = new Set(['production.md']);
+
 const pages = [
   'README.md',
-  ...readdirSync(join(checkout, 'docs')).filter((name) => name.endsWith('.md')),
+  ...readdirSync(join(checkout, 'docs')).filter((name) => name.endsWith('.md') && !ofMachines.has(name)),
 ].map((name) => (name === 'README.md' ? name : `docs/${name}`));
 /** The pages named on the command line, or all. */
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : pages;

@@ -16,6 +16,9 @@ while read -r file <&3; do
 done
 `;
 
+/** Characters of a block's output that are kept: its end. A command that never stops printing would fill the memory. */
+const mostOutput = 1_000_000;
+
 /** The output of a block, standard output and standard error together. */
 export interface Ran {
   readonly succeeded: boolean;
@@ -39,7 +42,9 @@ export class Shell {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
     });
     for (const stream of [this.#child.stdout, this.#child.stderr])
-      stream!.on('data', (data: Buffer) => (this.#output += data.toString()));
+      stream!.on('data', (data: Buffer) => {
+        this.#output = (this.#output + data.toString()).slice(-mostOutput);
+      });
     this.#done = createInterface({ input: this.#child.stdio[4] as NodeJS.ReadableStream });
   }
 

@@ -357,7 +357,7 @@ void t.test('every operation of the table', async (t) => {
       .filter(
         (code) => !seen.get(name)?.has(code) && !(code in unprovoked) && !(`${name}.${code}` in unprovoked),
       )
-      // Their own tests are in test/e2e/custom-key-stores.
+      // Their own tests are in test/e2e/key-stores.
       .filter((code) => !/^(CustomKeyStore|CloudHsm|Xks|IncorrectTrust)/.test(code))
       .map((code) => `${name}.${code}`),
   );

@@ -7,7 +7,7 @@ import { type FieldShape, type MessageShape, shapeByName } from '../../../proto/
 import { schema } from '../../../proto/generated/schema.js';
 import { isErrorCode } from '../../../proto/errors.js';
 
-/** What Keyhold leaves out for good, as `../shared/kms-api.md` says: by operation, `Message.Field`, enum or error. */
+/** What Keyhold leaves out for good: by operation, `Message.Field`, enum or error. */
 const excluded = new Set([
   ...excludedOperations.keys(),
   // Keyhold is no consumer of another XKS proxy, and has no VPC endpoints.
