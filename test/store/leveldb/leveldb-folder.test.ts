@@ -92,7 +92,7 @@ void t.test('a store is made where there is none, and never by opening it', asyn
   t.strictSame(readdirSync(path), []);
   const store = await LevelStore.create(path);
   await store.close();
-  await t.rejects(LevelStore.create(path), { code: 'corrupt', message: /there already/ });
+  await t.rejects(LevelStore.create(path), { code: 'corrupt', message: /exists already/ });
 });
 
 void t.test('a store that a kill cut off while it was made is finished', async (t) => {

@@ -86,7 +86,7 @@ void t.test('authentication of a request', async (t) => {
     await refused(
       { headers: { 'x-amz-content-sha256': other }, payloadHash: other },
       'InvalidSignatureException',
-      /not the hash of the body/,
+      /not the hash of the received body/,
     );
     await refused(
       { payloadHash: other },
