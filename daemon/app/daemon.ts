@@ -142,7 +142,7 @@ export async function start(home: string): Promise<Daemon> {
   const bound = { ...endpoint, port: ports.port, http: http && { host: http.host, port: ports.httpPort! } };
   writeClientFiles(bound);
   scheduler.start();
-  tellServiceManager(() => health().healthy, log);
+  tellServiceManager(probes.isLive, log);
   const listening = {
     unix: socket,
     tls: `${host}:${ports.port}`,

@@ -1,4 +1,4 @@
-// Notifies systemd that the daemon is ready, and that it is still healthy (sd_notify(3)). Node.js has no unix datagram
+// Notifies systemd that the daemon is ready, and that it is still live (sd_notify(3)). Node.js has no unix datagram
 // sockets, so systemd-notify(1) sends the messages; the unit has NotifyAccess=all (docs/decisions/code/service-manager.md).
 import { execFile } from 'node:child_process';
 import { z } from 'zod';
@@ -15,12 +15,13 @@ const environment = z.object({
 });
 
 /**
- * Notifies systemd that the daemon is ready, and then, three times in each watchdog interval, that it is healthy. While
- * it is not healthy, or the event loop is blocked, nothing is sent, and systemd restarts the daemon at the end of the
- * interval. Without systemd nothing happens.
- * @param isHealthy returns whether the daemon is healthy
+ * Notifies systemd that the daemon is ready, and then, three times in each watchdog interval, that it is live. While a
+ * listener is dead, or the event loop is blocked, nothing is sent, and systemd restarts the daemon at the end of the
+ * interval. An absent HSM or a full disk is no reason: a restart brings neither back, and a start needs both. Without
+ * systemd nothing happens.
+ * @param isLive returns whether clients are answered, as `/livez` says it
  */
-export function tellServiceManager(isHealthy: () => boolean, log: Pick<Logger, 'warn'>): void {
+export function tellServiceManager(isLive: () => boolean, log: Pick<Logger, 'warn'>): void {
   const parsed = environment.safeParse(process.env);
   if (!parsed.success) return;
   const send = (...messages: string[]) =>
@@ -31,6 +32,6 @@ export function tellServiceManager(isHealthy: () => boolean, log: Pick<Logger, '
   const { WATCHDOG_USEC: microseconds } = parsed.data;
   if (microseconds === undefined) return;
   setInterval(() => {
-    if (isHealthy()) send('WATCHDOG=1');
+    if (isLive()) send('WATCHDOG=1');
   }, microseconds / 3_000).unref();
 }
