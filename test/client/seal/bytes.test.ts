@@ -13,7 +13,8 @@ void t.test('bytes of any length come back unchanged', async (t) => {
     const bytes = new Uint8Array(randomBytes(length));
     const before = Buffer.from(bytes);
     const sealed = await sealBytes(bytes, { dataKeys, keyId, encryptionContext });
-    t.notOk(length > 0 && sealed.includes(before));
+    // A few bytes can be in anything by chance.
+    t.notOk(length >= 16 && sealed.includes(before));
     t.ok((await openBytes(sealed, { dataKeys, encryptionContext })).equals(before), `${length} bytes`);
     t.ok(before.equals(bytes), 'and are left as they are');
     t.ok((await collect(open(chunksOf(sealed), { dataKeys }))).equals(before), 'also as a stream');
