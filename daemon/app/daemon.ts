@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.js';
 import { HangingDisks } from '../observability/hanging.js';
 import { UnhandledFailures } from '../observability/last-resort.js';
 import { createLog } from '../observability/log.js';
+import { Metrics } from '../observability/metrics/metrics.js';
 import { operationTable } from '../operations/table.js';
 import { Admission } from '../pipeline/admission/fair-queue.js';
 import { Quotas } from '../pipeline/admission/rate-limits.js';
@@ -11,7 +12,7 @@ import { ExpiryWatch } from './certificate-expiry.js';
 import { readyLine, welcomeText, writeClientFiles } from './client-files.js';
 import { openJournal } from './compose/journal.js';
 import { openKeys } from './compose/keys.js';
-import { makeMonitoring } from './compose/monitoring.js';
+import { addMetrics, makeMonitoring } from './compose/monitoring.js';
 import { makeServices } from './compose/services.js';
 import { openStorage } from './compose/storage.js';
 import { makeTransports } from './compose/transports.js';
@@ -117,12 +118,14 @@ export async function start(home: string): Promise<Daemon> {
   const { socketGroup: group, socketMode } = config.listen;
   const access = { group, mode: Number.parseInt(socketMode, 8) };
   const addresses = { socket: { path: socket, ...access }, tls: { host, port }, http };
-  const transports = makeTransports(settings, { storage, journal, services, addresses, health, probes });
+  const metrics = new Metrics();
+  const transports = makeTransports(settings, { storage, services, addresses, health, probes, metrics });
   const { listeners, native, aws, verdicts, gate } = transports;
-  const monitoring = makeMonitoring(settings, {
+  addMetrics(metrics, settings, {
     ...{ ends, admission, failures, gate, stores, audit, sinks, store, records: storage.records },
-    ...{ health, isReady, probes, listeners, scheduler, certificateExpiry, unhandled },
+    ...{ health, isReady, listeners, scheduler, certificateExpiry, unhandled },
   });
+  const monitoring = makeMonitoring(settings, metrics, probes);
 
   await event('StartService', {
     repairedIntents: repairs,

@@ -45,7 +45,7 @@ export function healthOf({
   faults.push(...problems);
   return new Health(faults, warnings, {
     keyStores: stores.states,
-    audit: { available: audit.available, sinks: sinks.status },
+    audit: { available: audit.available, sinks: sinks.status, ...audit.head },
   });
 }
 

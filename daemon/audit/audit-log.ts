@@ -1,16 +1,10 @@
 // The interface of the audit log. Every event is one line of JSON with CloudTrail's field names.
-
-/** The newest durable record. */
-export interface AuditHead {
-  readonly sequence: number;
-  /** SHA-256 of the record's line without its line feed, lower-case hex. */
-  readonly hash: string;
-}
+import type { ChainHead } from './chain.js';
 
 /** The audit log of a daemon. */
 export interface AuditLog {
   /** The newest durable record. */
-  readonly head: AuditHead;
+  readonly head: ChainHead;
   /** False after a failed write until the log works again; until then operations are refused before they execute. */
   readonly available: boolean;
   /** Why the log is not available, and what to do. */

@@ -10,7 +10,7 @@ export const maxLineLength = 4 * 1024 * 1024;
 /** Maximum length of a record's members in UTF-16 units; a unit has at most 3 bytes in UTF-8. */
 export const maxMembersLength = 1024 * 1024;
 
-/** The last record of a chain: its sequence number (0: no record yet), and its hash in lower-case hex. */
+/** The last record of a chain: its sequence number (0: no record yet), and the SHA-256 of its line without its line feed, in lower-case hex. */
 export interface ChainHead {
   readonly sequence: number;
   readonly hash: string;

@@ -1,11 +1,10 @@
 // Opens the audit log: repairs a torn line in the newest file, and appends with checkpoints.
-import { randomUUID } from 'node:crypto';
 import type { Distribution } from '../observability/metrics/distribution.js';
-import type { AuditHead, AuditLog, CheckpointSigner } from './audit-log.js';
-import { parseStart } from './chain.js';
+import type { AuditLog, CheckpointSigner } from './audit-log.js';
+import { type ChainHead, parseStart } from './chain.js';
 import { isCheckpoint, parseCheckpoint } from './checkpoint.js';
 import { type CheckpointEvent, Checkpointer } from './checkpointer.js';
-import { eventTime, withoutBraces } from './event.js';
+import { makeServiceEvent } from './event.js';
 import { LogFile, type OpenedLogFile, type TornLine } from './log-file.js';
 import { AuditWriter, type WriterEvent } from './writer.js';
 
@@ -21,6 +20,9 @@ export interface AuditLogOptions {
   /** `$KEYHOLD_HOME/audit`; created (mode 0700) if it does not exist. */
   readonly directory: string;
   readonly signer: CheckpointSigner;
+  /** Of the events of the log itself. */
+  readonly account: string;
+  readonly region: string;
   /** Receives events for the daemon's log. */
   readonly observe: (event: AuditLogEvent) => void;
   /** Called after each group of records that has become durable. */
@@ -72,7 +74,10 @@ export async function openAuditLog(options: AuditLogOptions): Promise<FileAuditL
   });
   const checkpointer = new Checkpointer(writer, signer, cadence, observe, newestCheckpoint(opened));
   if (opened.torn) {
-    await writer.append(repairMembers(opened.torn));
+    const { file, offset, length: removedBytes } = opened.torn;
+    const { account, region } = options;
+    const event = makeServiceEvent('AuditLogRepaired', account, region, { file, offset, removedBytes });
+    await writer.append(event.members);
     observe({ type: 'repaired', torn: opened.torn });
   }
   checkpointer.durable(writer.head);
@@ -85,7 +90,7 @@ class CheckpointedLog implements FileAuditLog {
     private readonly checkpointer: Checkpointer,
   ) {}
 
-  get head(): AuditHead {
+  get head(): ChainHead {
     return this.writer.head;
   }
 
@@ -141,24 +146,4 @@ function newestCheckpoint({ last, lastLine }: OpenedLogFile) {
   if (!start || !isCheckpoint(lastLine, start.membersAt)) return undefined;
   const checkpoint = parseCheckpoint(lastLine);
   return checkpoint && { covered: checkpoint.sequence, recordedAt: last.sequence };
-}
-
-/** The members of the event AuditLogRepaired. */
-function repairMembers(torn: TornLine): string {
-  const event = {
-    eventVersion: '1.11',
-    userIdentity: { type: 'AWSService', invokedBy: 'keyhold' },
-    eventTime: eventTime(),
-    eventSource: 'kms.amazonaws.com',
-    eventName: 'AuditLogRepaired',
-    requestParameters: null,
-    responseElements: null,
-    serviceEventDetails: { file: torn.file, offset: torn.offset, removedBytes: torn.length },
-    eventID: randomUUID(),
-    readOnly: false,
-    eventType: 'AwsServiceEvent',
-    managementEvent: true,
-    eventCategory: 'Management',
-  };
-  return withoutBraces(event);
 }

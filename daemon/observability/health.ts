@@ -3,7 +3,13 @@
 /** Details for the health report. */
 export interface HealthDetails {
   readonly keyStores: Readonly<Record<string, string>>;
-  readonly audit: { readonly available: boolean; readonly sinks: Readonly<Record<string, object>> };
+  readonly audit: {
+    readonly available: boolean;
+    readonly sinks: Readonly<Record<string, object>>;
+    /** The newest durable record, and its hash. */
+    readonly sequence: number;
+    readonly hash: string;
+  };
 }
 
 /** What `/healthz` reports. Only faults make it unhealthy, so an unhealthy report always says why. */

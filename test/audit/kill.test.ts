@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import type { AuditHead } from '../../daemon/audit/audit-log.js';
+import type { ChainHead } from '../../daemon/audit/chain.js';
 import { members, openLog, readLog } from './support.js';
 import { recordHash } from '../../daemon/audit/chain.js';
 
@@ -14,12 +14,12 @@ await t.test(
   'what was acknowledged survives kill -9 at any instant, and the log can be continued',
   async (t) => {
     const directory = join(t.testdir(), 'audit');
-    let acknowledged: AuditHead[] = [];
+    let acknowledged: ChainHead[] = [];
     for (const delay of [5, 20, 60, 130]) {
       const child = spawn(process.execPath, [program, directory], { stdio: ['ignore', 'pipe', 'inherit'] });
       const closed = once(child, 'close');
       createInterface({ input: child.stdout }).on('line', (line) => {
-        if (line.endsWith('}')) acknowledged.push(JSON.parse(line) as AuditHead);
+        if (line.endsWith('}')) acknowledged.push(JSON.parse(line) as ChainHead);
       });
       await once(child.stdout, 'data');
       setTimeout(() => child.kill('SIGKILL'), delay);

@@ -1,10 +1,11 @@
 // A program that appends until it is killed, and prints the head after each append that has returned.
 import { openAuditLog } from '../../daemon/audit/open.js';
-import { members, signer } from './support.js';
+import { members, place, signer } from './support.js';
 
 const log = await openAuditLog({
   directory: process.argv[2] ?? '',
   signer,
+  ...place,
   observe: () => undefined,
   maxFileSize: 256 * 1024,
 });

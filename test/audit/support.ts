@@ -16,6 +16,9 @@ export const signer: CheckpointSigner = {
   sign: (message) => Promise.resolve(sign('sha256', message, privateKey)),
 };
 
+/** Account and Region of the events of the log itself. */
+export const place = { account: '000000000000', region: 'us-east-1' };
+
 /** The members of an event with a number and a text. */
 export function members(number: number, text = 'a key – schlüssel'): string {
   return JSON.stringify({
@@ -29,7 +32,10 @@ export function members(number: number, text = 'a key – schlüssel'): string {
 /** Opens a log and collects its events. */
 export async function openLog(directory: string, options: Partial<AuditLogOptions> = {}) {
   const events: AuditLogEvent[] = [];
-  const log = await openAuditLog({ directory, signer, observe: (event) => events.push(event), ...options });
+  const log = await openAuditLog({
+    ...{ directory, signer, ...place, observe: (event) => events.push(event) },
+    ...options,
+  });
   return { log, events };
 }
 

@@ -95,7 +95,7 @@ void t.test('an unhandled rejection is logged and counted, whatever was thrown',
 });
 
 void t.test('a report is unhealthy for a reason, or not at all', (t) => {
-  const details = { keyStores: {}, audit: { available: true, sinks: {} } };
+  const details = { keyStores: {}, audit: { available: true, sinks: {}, sequence: 0, hash: '' } };
   t.match(new Health([], ['worth knowing'], details), { healthy: true, warnings: ['worth knowing'] });
   t.match(new Health(['broken'], ['worth knowing'], details), {
     healthy: false,

@@ -1,5 +1,5 @@
 // Phase 6: the metrics, and the port on which monitoring reads them.
-import { Metrics } from '../../observability/metrics/metrics.js';
+import type { Metrics } from '../../observability/metrics/metrics.js';
 import { probeRoutes, type Probes } from '../../transports/http/health.js';
 import { metricsRoute } from '../../transports/http/metrics.js';
 import { router } from '../../transports/http/router.js';
@@ -14,22 +14,25 @@ import type { Settings } from './settings.js';
 /** The parts that are measured. */
 export interface MonitoredParts extends RequestParts, StorageParts, Omit<ServiceParts, 'profile'> {
   readonly stores: Keys['stores'];
-  readonly probes: Probes;
+}
+
+/** Adds the metrics of all parts. They are read when somebody asks, and cost nothing until then. */
+export function addMetrics(metrics: Metrics, { config }: Settings, parts: MonitoredParts): void {
+  addServiceMetrics(metrics, { ...parts, profile: config.hsm.profile });
+  addRequestMetrics(metrics, parts);
+  addHsmMetrics(metrics, parts.stores);
+  addStorageMetrics(metrics, parts);
 }
 
 /** Makes the listener for monitoring, which does not listen yet. @returns undefined if the configuration has none */
 export function makeMonitoring(
   { config, log }: Settings,
-  parts: MonitoredParts,
+  metrics: Metrics,
+  probes: Probes,
 ): MetricsListener | undefined {
   if (!config.metrics) return undefined;
-  const metrics = new Metrics();
-  addServiceMetrics(metrics, { ...parts, profile: config.hsm.profile });
-  addRequestMetrics(metrics, parts);
-  addHsmMetrics(metrics, parts.stores);
-  addStorageMetrics(metrics, parts);
   const onRequest = router({
-    routes: [metricsRoute(metrics), ...probeRoutes(parts.probes)],
+    routes: [metricsRoute(metrics), ...probeRoutes(probes)],
     allowedOrigins: [],
     failed: (error) => log.error({ err: error }, 'metrics could not be read'),
   });

@@ -3,13 +3,14 @@ import type { Health } from '../../observability/health.js';
 import { AwsEndpoint } from '../../transports/aws/endpoint.js';
 import { Verdicts } from '../../transports/certified.js';
 import { Gate, gateLimitsOf } from '../../transports/gate.js';
+import type { Metrics } from '../../observability/metrics/metrics.js';
 import { healthRoute, probeRoutes, type Probes } from '../../transports/http/health.js';
+import { localMetricsRoute } from '../../transports/http/metrics.js';
 import { router } from '../../transports/http/router.js';
 import { type Addresses, Listeners } from '../../transports/listeners/listeners.js';
 import { NativeServer } from '../../transports/native/server.js';
 import { TrustedProxies } from '../../transports/proxies.js';
 import { memoryLimitsOf, RequestMemory } from '../../transports/request-memory.js';
-import type { Journal } from './journal.js';
 import type { Services } from './services.js';
 import type { Settings } from './settings.js';
 import type { Storage } from './storage.js';
@@ -20,18 +21,18 @@ export type Transports = ReturnType<typeof makeTransports>;
 /** What this phase needs from the others. */
 export interface TransportParts {
   readonly storage: Storage;
-  readonly journal: Journal;
   readonly services: Services;
   readonly addresses: Addresses;
   /** Returns the current health of the daemon. */
   readonly health: () => Health;
   readonly probes: Probes;
+  readonly metrics: Metrics;
 }
 
 /** Makes the listeners and the servers behind them; nothing listens yet. */
 export function makeTransports(
   { config, limits, loaded, log }: Settings,
-  { storage, journal, services, addresses, health, probes }: TransportParts,
+  { storage, services, addresses, health, probes, metrics }: TransportParts,
 ) {
   const { pipeline, authenticator, failures, noted } = services;
   const { region } = storage.instance;
@@ -44,7 +45,7 @@ export function makeTransports(
   const native = new NativeServer(deps, { region, limits, allowedOrigins });
   const aws = new AwsEndpoint(deps, { region, limits });
   const onRequest = router({
-    routes: [aws, healthRoute(health, () => journal.audit.head), ...probeRoutes(probes)],
+    routes: [aws, healthRoute(health), ...probeRoutes(probes), localMetricsRoute(metrics)],
     allowedOrigins,
     failed: (error) =>
       log.error({ err: error }, 'a request could not be answered, and its connection is ended'),

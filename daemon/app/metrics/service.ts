@@ -19,7 +19,7 @@ export interface ServiceParts {
   readonly unhandled: UnhandledFailures;
 }
 
-/** Adds build, health, listeners, due dates and the process. */
+/** Adds build, health, listeners and due dates. */
 export function addServiceMetrics(metrics: Metrics, parts: ServiceParts): void {
   const { health, listeners, scheduler, certificateExpiry, unhandled } = parts;
   const build = { version, node: process.version, profile: parts.profile };
@@ -63,5 +63,4 @@ export function addServiceMetrics(metrics: Metrics, parts: ServiceParts): void {
   metrics.counter('keyhold_unhandled_failures_total', 'Internal failures that nothing handled', () => [
     { value: unhandled.count },
   ]);
-  metrics.addProcess();
 }

@@ -194,6 +194,8 @@ export function openAudit(
   const isNews = newsFilter();
   return openAuditLog({
     directory: homePaths(home).audit,
+    account: instance.account,
+    region: instance.region,
     signer: {
       keyId: signingKey.toString('hex'),
       sign: (message) => ecdsaSha256(keyStore, signingKey, message),

@@ -1,25 +1,17 @@
 import type { Health } from '../../observability/health.js';
-import { type Route, sendJson } from './router.js';
-
-/** The newest durable audit record. It is shown only on the unix socket. */
-export interface AuditHead {
-  readonly sequence: number;
-  readonly hash: string;
-}
+import { isLocal, type Route, sendJson } from './router.js';
 
 /**
  * Answers GET /healthz. Over TCP, where anyone can ask, it says only whether the daemon is healthy. Over the unix socket,
- * which is protected by its file mode, it also gives the details and the head of the audit log.
+ * which is protected by its file mode, it also gives the details.
  */
-export function healthRoute(health: () => Health, head: () => AuditHead): Route {
+export function healthRoute(health: () => Health): Route {
   return {
     name: 'GET /healthz',
     takes: ({ method, url }) => method === 'GET' && url === '/healthz',
     answer: (request, response) => {
       const { healthy, ...details } = health();
-      const local = request.socket.remoteAddress === undefined;
-      const audit = { ...details.audit, ...head() };
-      const body = local ? { healthy, ...details, audit } : { healthy };
+      const body = isLocal(request) ? { healthy, ...details } : { healthy };
       sendJson(request, response, healthy ? 200 : 503, body);
     },
   };

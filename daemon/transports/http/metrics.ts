@@ -1,6 +1,6 @@
 // GET /metrics, for Prometheus.
 import type { Metrics } from '../../observability/metrics/metrics.js';
-import type { Route } from './router.js';
+import { isLocal, type Route } from './router.js';
 
 /** Milliseconds for which the text is cached, so that frequent requests cost little. */
 const freshness = 500;
@@ -20,4 +20,11 @@ export function metricsRoute(metrics: Metrics): Route {
       response.writeHead(200, { 'Content-Type': metrics.contentType }).end(body);
     },
   };
+}
+
+/** Answers GET /metrics on the unix socket alone, whose file mode says who may read it. */
+export function localMetricsRoute(metrics: Metrics): Route {
+  const route = metricsRoute(metrics);
+  const name = `${route.name} on the unix socket`;
+  return { ...route, name, takes: (request) => isLocal(request) && route.takes(request) };
 }

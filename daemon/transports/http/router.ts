@@ -13,6 +13,11 @@ export interface Route {
   answer(request: IncomingMessage, response: ServerResponse): void | Promise<void>;
 }
 
+/** Whether a request came over the unix socket, which is protected by its file mode. */
+export function isLocal(request: IncomingMessage): boolean {
+  return request.socket.remoteAddress === undefined;
+}
+
 /** Options of the router. */
 export interface RouterOptions {
   readonly routes: readonly Route[];

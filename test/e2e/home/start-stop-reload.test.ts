@@ -1,7 +1,8 @@
 // Start, stop, reload.
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import http, { type RequestOptions } from 'node:http';
+import https from 'node:https';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import t from 'tap';
@@ -105,22 +106,36 @@ void t.test(
   },
 );
 
-void t.test('/healthz says more over the unix socket than over TCP', async (t) => {
-  const daemon = await TestDaemon.start(t);
-  const local = await new Promise<{ status?: number; body: unknown }>((resolve, reject) => {
-    const asked = request({ socketPath: join(daemon.home, 'keyhold.sock'), path: '/healthz' }, (response) => {
-      let body = '';
-      response.on('data', (data: Buffer) => (body += data.toString()));
-      response.on('end', () => resolve({ status: response.statusCode, body: JSON.parse(body) }));
-    });
-    asked.on('error', reject).end();
-  });
-  t.match(local, {
-    status: 200,
-    body: {
+void t.test(
+  '/healthz says more over the unix socket than over TCP, and /metrics is there alone',
+  async (t) => {
+    const daemon = await TestDaemon.start(t);
+    const get = (path: string, where: RequestOptions) =>
+      new Promise<{ status: number | undefined; body: string }>((resolve, reject) => {
+        const asked = (where.socketPath === undefined ? https : http).request(
+          { ...where, path },
+          (response) => {
+            let body = '';
+            response.on('data', (data: Buffer) => (body += data.toString()));
+            response.on('end', () => resolve({ status: response.statusCode, body }));
+          },
+        );
+        asked.on('error', reject).end();
+      });
+    const local = { socketPath: join(daemon.home, 'keyhold.sock') };
+    const remote = { host: '127.0.0.1', port: new URL(daemon.wss).port, ca: daemon.ca };
+    const health = await get('/healthz', local);
+    t.equal(health.status, 200);
+    t.match(JSON.parse(health.body), {
       healthy: true,
       keyStores: { default: 'connected' },
       audit: { available: true, sequence: Number, hash: /^[0-9a-f]{64}$/ },
-    },
-  });
-});
+    });
+    t.same(JSON.parse((await get('/healthz', remote)).body), { healthy: true });
+    t.match(await get('/metrics', local), {
+      status: 200,
+      body: /^keyhold_ready 1$[^]*^process_cpu_seconds_total /m,
+    });
+    t.equal((await get('/metrics', remote)).status, 404);
+  },
+);
