@@ -6,7 +6,8 @@ import t, { type Test } from 'tap';
 import type { KeyStoreConfig } from '../../daemon/hsm/pool/config.js';
 import type { KeyStoreEvent } from '../../daemon/hsm/key-store-event.js';
 import { connect } from '../../daemon/hsm/pool/connect.js';
-import { LIBRARY, connectTo, lives, makeToken, newKey, pids, until, type TestToken } from '../hsm/token.js';
+import { lives } from '../support/processes.js';
+import { LIBRARY, connectTo, makeToken, newKey, pids, until, type TestToken } from '../hsm/token.js';
 import { type Action, Faults, type Harm, buildModule } from './faults.js';
 import { StoreLoad } from './store-load.js';
 

@@ -11,9 +11,9 @@ import { connect } from '../../daemon/hsm/pool/connect.js';
 import { fileLatch } from '../../daemon/hsm/pool/latch.js';
 import { importTarget, wrappingKeyTemplate, wrappingOf } from '../../daemon/keys/import/wrapping.js';
 import { keySpecs } from '../../daemon/keys/specs/table.js';
-import { AES_256, LIBRARY, PIN, connectTo, lives, makeToken, newKey, pids, until } from '../hsm/token.js';
+import { AES_256, LIBRARY, PIN, connectTo, makeToken, newKey, pids, until } from '../hsm/token.js';
 import { newMaterial, wrap } from '../support/wrapping.js';
-import { childrenOf } from '../torture/processes.js';
+import { childrenOf, lives } from '../support/processes.js';
 import { Faults, buildModule } from './faults.js';
 
 const aad = Buffer.from('context');

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ObjectClass } from 'graphene-pk11';
 import t from 'tap';
 import { connect } from '../../daemon/hsm/pool/connect.js';
-import { connectTo, lives, makeToken, newKey, openSession, pids, until } from './token.js';
+import { lives } from '../support/processes.js';
+import { connectTo, makeToken, newKey, openSession, pids, until } from './token.js';
 
 const label = 'keyhold/internal/anchor/1234abcd-12ab-34cd-56ef-1234567890ab';
 const other = label.replace('1234', '5678');

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { AES_256, P_256, connectTo, lives, makeToken, newKey, pids, until } from './token.js';
+import { lives } from '../support/processes.js';
+import { AES_256, P_256, connectTo, makeToken, newKey, pids, until } from './token.js';
 
 const aad = Buffer.alloc(5);
 

@@ -2,7 +2,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
-import { connectTo, lives, makeToken, newKey, pids, until } from './token.js';
+import { lives } from '../support/processes.js';
+import { connectTo, makeToken, newKey, pids, until } from './token.js';
 
 const aad = Buffer.alloc(5);
 const deadline = 1_000;

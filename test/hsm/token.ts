@@ -1,7 +1,7 @@
 // A SoftHSM token for one test, and a key store on it.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Session, SessionObject } from 'graphene-pk11';
@@ -121,16 +121,5 @@ export async function until(condition: () => boolean, milliseconds = 20_000): Pr
   while (!condition()) {
     if (Date.now() > end) throw new Error(`Not within ${milliseconds} ms: ${condition.toString()}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-/** Whether a process exists and is not a zombie. */
-export function lives(pid: number): boolean {
-  const path = `/proc/${pid}/stat`;
-  if (!existsSync(path)) return false;
-  try {
-    return !/^\d+ \(.*\) Z/.test(readFileSync(path, 'latin1'));
-  } catch {
-    return false;
   }
 }

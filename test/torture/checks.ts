@@ -5,7 +5,7 @@ import { decrypt } from './actions.js';
 import type { AuditReader, Replay } from './audit.js';
 import type { Lane, World } from './lane.js';
 import { type KnownKey, type KnownState, mayBeGone, StateWatch } from './model.js';
-import { strayWorkers, within } from './processes.js';
+import { strayWorkers, within } from '../support/processes.js';
 import { listToken, objectFiles, type ObservedObject } from './token.js';
 
 /** The context of a check. Only the checks send requests meanwhile. */

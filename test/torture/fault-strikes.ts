@@ -1,7 +1,7 @@
 // Faults of the PKCS#11 module in a round.
 import pkcs11 from 'pkcs11js';
 import type { Action } from '../faults/faults.js';
-import { childrenOf, within } from './processes.js';
+import { childrenOf, within } from '../support/processes.js';
 import { type Battlefield, kill, killDaemon, moment, pause, type Strike } from './strikes.js';
 
 /** Functions called by the load, and by a worker's start. */

@@ -3,7 +3,7 @@ import type { Faults } from '../faults/faults.js';
 import type { TestDaemon } from '../support/daemon.js';
 import type { Load } from './load.js';
 import type { Ledger } from './ledger.js';
-import { childrenOf, lives, within } from './processes.js';
+import { childrenOf, lives, within } from '../support/processes.js';
 import type { Random } from './random.js';
 
 export interface Battlefield {

@@ -13,7 +13,7 @@ import { Lane, type World } from './lane.js';
 import { Ledger } from './ledger.js';
 import { Load } from './load.js';
 import { cancelling, Model, modifying, stateAfterCancelling } from './model.js';
-import { childrenOf, lives, strayWorkers, within } from './processes.js';
+import { childrenOf, lives, strayWorkers, within } from '../support/processes.js';
 import { Random } from './random.js';
 import { compareRecords } from './records.js';
 import { faultStrikes } from './fault-strikes.js';

@@ -170,18 +170,17 @@ void t.test('data key pairs', async (t) => {
   });
 
   await t.test('private numbers that begin with a zero keep their length', async (t) => {
-    const pairs = await Promise.all(
-      Array.from({ length: 800 }, () => client.generateDataKeyPair({ keyId, keyPairSpec: 'ECC_NIST_P256' })),
-    );
-    for (const { privateKeyPlaintext } of pairs) {
-      const der = Buffer.from(privateKeyPlaintext);
-      const again = createPrivateKey({ key: der, type: 'pkcs8', format: 'der' });
-      if (!again.export({ type: 'pkcs8', format: 'der' }).equals(der)) t.fail(der.toString('hex'));
-    }
-    t.ok(
-      pairs.some(({ privateKeyPlaintext: der }) => der[36] === 0),
-      'some began with a zero',
-    );
+    const generate = () => client.generateDataKeyPair({ keyId, keyPairSpec: 'ECC_NIST_P256' });
+    // One in 256 begins with a zero.
+    let leadingZeros = 0;
+    for (let count = 0; leadingZeros === 0 && count < 10_000; count += 200)
+      for (const pair of await Promise.all(Array.from({ length: 200 }, generate))) {
+        const der = Buffer.from(pair.privateKeyPlaintext);
+        const again = createPrivateKey({ key: der, type: 'pkcs8', format: 'der' });
+        if (!again.export({ type: 'pkcs8', format: 'der' }).equals(der)) t.fail(der.toString('hex'));
+        if (der[36] === 0) leadingZeros++;
+      }
+    t.ok(leadingZeros > 0, 'some began with a zero');
   });
 
   await t.test('unavailable specs, and keys that cannot encrypt data keys, are refused', async (t) => {
@@ -213,7 +212,7 @@ void t.test('data key pairs', async (t) => {
 
   await t.test('the audit log shows no private key', (t) => {
     const events = daemon.auditRecords().filter(({ eventName }) => eventName === 'GenerateDataKeyPair');
-    t.ok(events.length > 800);
+    t.ok(events.length > 200);
     for (const event of events) t.equal(event.responseElements, null);
     t.end();
   });

@@ -34,18 +34,22 @@ void t.test('key agreement', async (t) => {
       const shown = await client.getPublicKey({ keyId });
       t.same(shown.keyAgreementAlgorithms, ['ECDH']);
       const publicKey = createPublicKey({ key: Buffer.from(shown.publicKey), type: 'spki', format: 'der' });
+      const agree = async (pair: ReturnType<typeof makePair>) => {
+        const request = { keyId, keyAgreementAlgorithm, publicKey: pair.publicKey } as const;
+        const answer = await client.deriveSharedSecret(request);
+        const expected = diffieHellman({ privateKey: pair.privateKey, publicKey });
+        t.ok(expected.equals(answer.sharedSecret));
+        return answer;
+      };
+      const beginsWithZero = ({ privateKey }: ReturnType<typeof makePair>) =>
+        diffieHellman({ privateKey, publicKey })[0] === 0;
       // One secret in 256 begins with a zero; with P-521 every second one.
-      const rounds = await Promise.all(
-        Array.from({ length: 800 }, async () => {
-          const pair = makePair(curve);
-          const request = { keyId, keyAgreementAlgorithm, publicKey: pair.publicKey } as const;
-          const answer = await client.deriveSharedSecret(request);
-          return { answer, expected: diffieHellman({ privateKey: pair.privateKey, publicKey }) };
-        }),
+      let zero = makePair(curve);
+      while (!beginsWithZero(zero)) zero = makePair(curve);
+      const [answer] = await Promise.all(
+        [zero, ...Array.from({ length: 100 }, () => makePair(curve))].map(agree),
       );
-      t.match(rounds[0]!.answer, { keyId: keyMetadata.arn, keyAgreementAlgorithm, keyOrigin: 'AWS_KMS' });
-      t.ok(rounds.every(({ answer, expected }) => expected.equals(answer.sharedSecret)));
-      t.ok(rounds.some(({ expected }) => expected[0] === 0));
+      t.match(answer, { keyId: keyMetadata.arn, keyAgreementAlgorithm, keyOrigin: 'AWS_KMS' });
       const pair = makePair(curve);
       const { sharedSecret } = await client.deriveSharedSecret({
         keyId,
@@ -154,7 +158,7 @@ void t.test('key agreement', async (t) => {
 
   await t.test('the audit log shows no secret', (t) => {
     const events = daemon.auditRecords().filter(({ eventName }) => eventName === 'DeriveSharedSecret');
-    t.ok(events.length > 2400);
+    t.ok(events.length > 300);
     for (const event of events) t.equal(event.responseElements, null);
     t.end();
   });

@@ -10,7 +10,7 @@ import { type Disk, memoryDisk, unavailable } from '../../audit/disks.js';
 import { TestDaemon } from '../../support/daemon.js';
 import { aliasesOf, homeOn } from '../../support/home-on-disk.js';
 import { upgrade } from '../../support/wire/upgrade.js';
-import { childrenOf, lives, within } from '../../torture/processes.js';
+import { childrenOf, lives, within } from '../../support/processes.js';
 import { listToken } from '../../torture/token.js';
 
 const noMount = unavailable(() => memoryDisk(64));

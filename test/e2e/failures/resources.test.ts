@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import t from 'tap';
 import type { ServiceError } from '../../../client/index.js';
 import { TestDaemon } from '../../support/daemon.js';
-import { childrenOf, lives, within } from '../../torture/processes.js';
+import { childrenOf, lives, within } from '../../support/processes.js';
 
 void t.test('without file descriptors open connections are served, and the daemon recovers', async (t) => {
   const daemon = await TestDaemon.start(t);

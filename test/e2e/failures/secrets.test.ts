@@ -16,7 +16,7 @@ import {
   transports,
 } from '../../support/full-run.js';
 import { SecretSearch, writtenForms } from '../../support/secret-search.js';
-import { childrenOf } from '../../torture/processes.js';
+import { childrenOf } from '../../support/processes.js';
 
 /** Files that may contain a secret, and which one. */
 const holders: Readonly<Record<string, string>> = {

@@ -6,7 +6,7 @@ import t from 'tap';
 import { errantDisk, makeImmutable, makeReadOnly, memoryDisk, unavailable } from '../../audit/disks.js';
 import { TestDaemon } from '../../support/daemon.js';
 import { aliasesOf, homeOn } from '../../support/home-on-disk.js';
-import { childrenOf, lives, within } from '../../torture/processes.js';
+import { childrenOf, lives, within } from '../../support/processes.js';
 
 const noMount = unavailable(() => memoryDisk(64));
 const noError = unavailable(() => {

@@ -1,6 +1,6 @@
 // Start, stop, reload.
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import http, { type RequestOptions } from 'node:http';
 import https from 'node:https';
 import { join } from 'node:path';
@@ -8,15 +8,7 @@ import { connect as connectTls } from 'node:tls';
 import t from 'tap';
 import { ensureCertificates } from '../../../daemon/app/opening/certificates.js';
 import { TestDaemon } from '../../support/daemon.js';
-
-/** The worker processes of a daemon. */
-function workersOf(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    .trim()
-    .split(' ')
-    .filter(Boolean)
-    .map(Number);
-}
+import { workersOf } from '../../support/processes.js';
 
 const isRunning = (pid: number) => existsSync(`/proc/${pid}`);
 

@@ -5,7 +5,7 @@ import t from 'tap';
 import { TestDaemon } from '../../support/daemon.js';
 import { StoreCopies } from '../../support/store-copies.js';
 import { anchorLabels, labels, pkcs11Tool, steadily } from '../../support/token.js';
-import { within } from '../../torture/processes.js';
+import { within } from '../../support/processes.js';
 
 function logOf({ home }: TestDaemon): string {
   const names = readdirSync(join(home, 'metadata')).filter((name) => /^\d+\.log$/.test(name));

@@ -10,7 +10,8 @@ import type { KeyTemplate } from '../../../daemon/hsm/key-store.js';
 import { FrameReader, FrameWriter, forEachMessage } from '../../../daemon/hsm/frames.js';
 import type { StartSettings } from '../../../daemon/hsm/start-settings.js';
 import { jobs } from '../../../daemon/hsm/jobs/table.js';
-import { LIBRARY, PIN, SPY, connectTo, lives, makeToken, newKey, pids, until } from '../token.js';
+import { lives, ticksOf, workersOf } from '../../support/processes.js';
+import { LIBRARY, PIN, SPY, connectTo, makeToken, newKey, pids, until } from '../token.js';
 
 const WORKER = fileURLToPath(new URL('../../../daemon/hsm/worker/main.js', import.meta.url));
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -29,18 +30,12 @@ void t.test('the worker’s end of the channel blocks, and it waits without usin
   const flags = /flags:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/fdinfo/3`, 'utf8'))?.[1] ?? '';
   const O_NONBLOCK = 0o4000;
   t.equal(parseInt(flags, 8) & O_NONBLOCK, 0);
-  const ticks = (): number => {
-    const [, , , , , , , , , , , user, system] = readFileSync(`/proc/${pid}/stat`, 'latin1')
-      .replace(/^\d+ \(.*\) /, '')
-      .split(' ');
-    return Number(user) + Number(system);
-  };
   // A worker that has just started still compiles; one that polls is never idle.
   let used = Infinity;
   for (let tries = 0; tries < 20 && used > 2; tries += 1) {
-    const before = ticks();
+    const before = ticksOf(pid!);
     await new Promise((resolve) => setTimeout(resolve, 1000));
-    used = ticks() - before;
+    used = ticksOf(pid!) - before;
   }
   t.ok(used <= 2, 'at most 20 ms in some second');
 });
@@ -183,20 +178,12 @@ function startDaemon(t: Test, library: string, label: string, env: Record<string
 }
 
 /** The workers of a daemon that have begun their own program. */
-function workersOf({ pid }: ChildProcess): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
-    .split(' ')
-    .filter(Boolean)
-    .map(Number)
-    .filter((worker) => readFileSync(`/proc/${worker}/cmdline`, 'latin1').includes('worker/main.js'));
-}
-
 void t.test('a daemon that is killed leaves no worker', async (t) => {
   const token = makeToken(t);
   const daemon = startDaemon(t, LIBRARY, token.label, token.env);
   let workers: number[] = [];
   // During exec a process has no command line for a moment.
-  await until(() => (workers = workersOf(daemon)).length === 2);
+  await until(() => (workers = workersOf(daemon.pid!)).length === 2);
   daemon.kill('SIGKILL');
   await until(() => !workers.some(lives));
   t.equal(workers.length, 2);
@@ -209,8 +196,8 @@ void t.test('nor one whose module hangs in a call: it is gone within 2 s', async
   execFileSync('mkfifo', [pipe]);
   const env = { ...token.env, PKCS11SPY: LIBRARY, PKCS11SPY_OUTPUT: pipe };
   const daemon = startDaemon(t, SPY, token.label, env);
-  await until(() => workersOf(daemon).some((pid) => hangsInOpen(pid)));
-  const workers = workersOf(daemon);
+  await until(() => workersOf(daemon.pid!).some((pid) => hangsInOpen(pid)));
+  const workers = workersOf(daemon.pid!);
   daemon.kill('SIGKILL');
   await new Promise((resolve) => setTimeout(resolve, 300));
   t.ok(workers.every(lives), 'the end of the channel goes unnoticed');

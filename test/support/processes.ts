@@ -9,12 +9,13 @@ function read(path: string): string {
   }
 }
 
-/** The fields of /proc/PID/stat after the command's name. */
-function stat(pid: number): { state: string; parent: number } {
-  const [state = '', parent = ''] = read(`/proc/${pid}/stat`)
+/** State, parent, and CPU time in clock ticks of a process (proc_pid_stat(5)); a process that has ended has state ''. */
+function stat(pid: number): { state: string; parent: number; ticks: number } {
+  const fields = read(`/proc/${pid}/stat`)
     .replace(/^.*\) /s, '')
     .split(' ');
-  return { state, parent: Number(parent) };
+  const [state = '', parent = ''] = fields;
+  return { state, parent: Number(parent), ticks: Number(fields[11]) + Number(fields[12]) };
 }
 
 /** Whether a process exists and is not a zombie. */
@@ -25,6 +26,18 @@ export function lives(pid: number): boolean {
 /** The running children of a daemon. */
 export function childrenOf(pid: number): number[] {
   return read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number).filter(lives);
+}
+
+/** The HSM workers of a daemon, whatever else it has started, in the order of their process IDs. */
+export function workersOf(pid: number): number[] {
+  return childrenOf(pid)
+    .filter((child) => read(`/proc/${child}/cmdline`).includes('worker/main.js'))
+    .sort((a, b) => a - b);
+}
+
+/** User and system time of a process in clock ticks (10 ms); NaN if it has ended. */
+export function ticksOf(pid: number): number {
+  return stat(pid).ticks;
 }
 
 /** Processes with a home's token in their environment that are not children of its daemon: left-over workers. */
