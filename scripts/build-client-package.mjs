@@ -1,5 +1,5 @@
 // Builds client/dist, the contents of the package @keyhold/client, from dist/: the library and the command line, each with
-// the parts of the libraries that it uses, and the types. npm runs it before packing
+// the parts of the libraries that it uses, the types, and the manual pages. npm runs it before packing
 // (docs/decisions/code/client-package.md).
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -69,10 +69,26 @@ const commandLine = await build({
   banner: { js: "import { createRequire as $cr } from 'node:module';const require = $cr(import.meta.url);" },
 });
 
+execFileSync(
+  process.execPath,
+  [join(checkout, 'scripts/build-man-pages.mjs'), join(output, 'man'), '--without-programs'],
+  { stdio: 'inherit' },
+);
+listManPages();
+
 writeFileSync(
   join(output, 'THIRD-PARTY-LICENSES.txt'),
   licences([...Object.keys(library.metafile.inputs), ...Object.keys(commandLine.metafile.inputs)]),
 );
+
+/** Names the manual pages in package.json, because npm installs only those that are named there. */
+function listManPages() {
+  const path = join(checkout, 'client/package.json');
+  const before = readFileSync(path, 'utf8');
+  const man = readdirSync(join(output, 'man')).map((file) => `./dist/man/${file}`);
+  const after = `${JSON.stringify({ ...JSON.parse(before), man }, null, 2)}\n`;
+  if (after !== before) writeFileSync(path, after);
+}
 
 /** Copies a type declaration file and all files that it imports. */
 function copyTypes(entry) {

@@ -3,13 +3,11 @@ import { CommanderError } from 'commander';
 import type { Client } from '../client.js';
 import { ConnectionError, ServiceError, TimeoutError } from '../errors.js';
 import { connect } from '../index.js';
+import { exitCodes } from './exit-codes.js';
 import { connectionOf, type GlobalOptions } from './global-options.js';
 import { hintFor } from './help/hints.js';
 import { UsageError } from './input/values.js';
 import { chooseColors } from './output/style.js';
-
-/** Exit statuses. */
-export const exitCodes = { refused: 1, usage: 2, noDaemon: 3, interrupted: 130 } as const;
 
 let globals: GlobalOptions = {};
 

@@ -71,6 +71,8 @@ void t.test('the server guide works line by line', { skip: reasonToSkip(), timeo
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const deb = execFileSync(join(checkout, 'scripts/package-deb'), [out], { encoding: 'utf8' }).trim();
   const files = execFileSync('dpkg-deb', ['--contents', deb], { encoding: 'utf8', maxBuffer: 1e8 });
+  for (const page of ['keyhold', 'keyhold-encrypt', 'keyhold-init', 'keyhold-audit'])
+    t.match(files, `/usr/share/man/man1/${page}.1.gz`);
   t.notMatch(files, /\.ts$|\.test\.js$|\/test\//m, 'neither sources nor tests');
 
   const blocks = blocksOf(readFileSync(join(checkout, 'docs/production.md'), 'utf8'));
