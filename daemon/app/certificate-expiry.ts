@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { CertificateList } from '@peculiar/asn1-x509';
-import type { SyslogSettings } from '../audit/sinks/syslog-sink.js';
+import type { SinkSettings } from '../audit/sinks/kinds.js';
 import { pemBlocks, type TlsFiles } from './tls-files.js';
 
 /** Days before the expiry of a certificate at which warnings begin. */
@@ -21,7 +21,7 @@ export interface Expiry {
 }
 
 /** The expiries of the files that a configuration names. A file with several certificates expires with the first of them. */
-export function expiriesOf(tls: TlsFiles, sinks: ReadonlyMap<string, SyslogSettings>): Expiry[] {
+export function expiriesOf(tls: TlsFiles, sinks: ReadonlyMap<string, SinkSettings>): Expiry[] {
   const authorities = tls.clientTrust?.authorities ?? [];
   const found = [
     ofCertificates('tls.certificate', derOf(tls.certificate)),

@@ -3,7 +3,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
-import type { SyslogSettings } from '../audit/sinks/syslog-sink.js';
+import type { SinkSettings } from '../audit/sinks/kinds.js';
 import { type Expiry, expiriesOf } from './certificate-expiry.js';
 import { configChanges } from '../config/changes.js';
 import { ConfigError, inHome, loadConfig } from '../config/load.js';
@@ -17,7 +17,7 @@ import { readTlsFiles, type TlsFiles } from './tls-files.js';
 export interface Loaded {
   readonly config: Config;
   readonly tls: TlsFiles;
-  readonly sinks: ReadonlyMap<string, SyslogSettings>;
+  readonly sinks: ReadonlyMap<string, SinkSettings>;
   /** Expiries of the certificates and revocation lists among them. */
   readonly expiries: readonly Expiry[];
 }
@@ -120,7 +120,7 @@ function filesOf({ tls, sinks }: Loaded): Map<string, unknown> {
     ['tls.crl', tls.clientTrust?.revocationLists],
   ]);
   for (const [name, settings] of sinks)
-    for (const file of ['ca', 'certificate', 'key'] as const)
+    for (const file of ['ca', 'certificate', 'key', 'secretFile'] as const)
       files.set(`audit.sinks.${name}.${file}`, settings[file]);
   return files;
 }

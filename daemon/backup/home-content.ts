@@ -64,13 +64,14 @@ function filesOfSink(sink: object): (readonly [string, string | undefined])[] {
 
 function secretsOf(home: string, { hsm, clusters, tls, audit }: Config): Elsewhere[] {
   const pins = [hsm.pin, ...Object.values(clusters).map(({ pin }) => pin)];
-  const keys = Object.values(audit.sinks).map((sink) => (sink as { key?: string }).key);
+  const ofSinks = Object.values(audit.sinks).map((sink) => sink as { key?: string; secretFile?: string });
   const private_ = (what: string, path: string | undefined) =>
     path === undefined ? [] : [{ what, where: placeInHome(home, path) ?? path }];
   return [
     ...pins.flatMap((pin) => (pin ? [{ what: 'the PIN', where: placeOfPin(home, pin) }] : [])),
     ...private_("the server's private key", tls.key),
-    ...keys.flatMap((key) => private_('the private key for an audit sink', key)),
+    ...ofSinks.flatMap(({ key }) => private_('the private key for an audit sink', key)),
+    ...ofSinks.flatMap(({ secretFile }) => private_('the secret of an audit sink', secretFile)),
     { what: "the root's access key, where it is not put away", where: 'credentials' },
   ];
 }

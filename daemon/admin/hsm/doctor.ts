@@ -8,6 +8,7 @@ import { createLog } from '../../observability/log.js';
 import { addHomeOption, exitCodes, homeOf, runProgram, wholeNumber } from '../program.js';
 import { type Check, checksBefore, checksOf } from './doctor-checks.js';
 import { forms } from './doctor-report.js';
+import { checkSinks } from './doctor-sinks.js';
 import { ProbeJournal } from './probe-journal.js';
 import { type Target, type TargetOptions, targetOf } from './target.js';
 
@@ -46,6 +47,7 @@ async function doctor(): Promise<number> {
   const { name, token } = targetOf(home, options);
   const profile = loadProfile(token.profile, home);
   const checks: Check[] = checksBefore(home, token.profile, token.pin);
+  if (options.profile === undefined) checks.push(...(await checkSinks(home)));
   let rows: Examined[] = [];
   try {
     rows = await look(home, { name, token }, options, checks);

@@ -1,7 +1,9 @@
 // The sinks that the configuration names.
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { type SinkStatus, SyslogSink, type SyslogSettings } from './syslog-sink.js';
+import type { Delivery } from './delivery.js';
+import { makeDelivery, type SinkSettings } from './kinds.js';
+import { Sink, type SinkStatus } from './sink.js';
 
 /** The log that the sinks read, and where they report. */
 export interface SinksEnvironment {
@@ -19,8 +21,8 @@ export interface SinksEnvironment {
 const patience = 5_000;
 
 interface Named {
-  readonly settings: SyslogSettings;
-  readonly sink: SyslogSink;
+  readonly settings: SinkSettings;
+  readonly sink: Sink;
 }
 
 /** The audit sinks of a daemon. */
@@ -53,7 +55,7 @@ export class Sinks {
    * Starts, stops and restarts sinks to match these settings. Positions are kept: a sink that is added again continues
    * where it was.
    */
-  apply(wanted: ReadonlyMap<string, SyslogSettings>): void {
+  apply(wanted: ReadonlyMap<string, SinkSettings>): void {
     this.#changing = this.#changing
       .then(() => this.#apply(wanted))
       .catch((error: unknown) => {
@@ -68,7 +70,7 @@ export class Sinks {
     await this.#changing;
   }
 
-  async #apply(wanted: ReadonlyMap<string, SyslogSettings>): Promise<void> {
+  async #apply(wanted: ReadonlyMap<string, SinkSettings>): Promise<void> {
     const old = [...this.#sinks].filter(
       ([name, { settings }]) => !isDeepStrictEqual(settings, wanted.get(name)),
     );
@@ -76,14 +78,15 @@ export class Sinks {
     await Promise.all(old.map(([, { sink }]) => sink.close(patience)));
     for (const [name] of old) this.#sinks.delete(name);
     for (const [name, settings] of wanted) {
-      if (!this.#sinks.has(name)) this.#sinks.set(name, { settings, sink: this.#start(name, settings) });
+      if (!this.#sinks.has(name))
+        this.#sinks.set(name, { settings, sink: this.#start(name, makeDelivery(settings)) });
     }
   }
 
-  #start(name: string, settings: SyslogSettings): SyslogSink {
+  #start(name: string, delivery: Delivery): Sink {
     const { directory, positions, durable, observe } = this.environment;
     const positionFile = join(positions, `${name}.json`);
-    return new SyslogSink(settings, {
+    return new Sink(delivery, {
       directory,
       positionFile,
       durable,

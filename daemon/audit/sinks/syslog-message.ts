@@ -1,7 +1,8 @@
-// Audit records as syslog messages (RFC 5424) in the frames of syslog over TLS (RFC 5425).
+// Audit records as syslog messages (RFC 5424) in octet-counted frames, those of syslog over TLS (RFC 5425) and TCP (RFC 6587).
 import { isAscii } from 'node:buffer';
 import { hostname } from 'node:os';
 import { memberOf, timePattern } from '../members.js';
+import type { StreamFormat } from './stream-delivery.js';
 
 /** Settings of all messages of a sink. */
 export interface MessageSettings {
@@ -20,8 +21,15 @@ const informational = 6;
 
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
 
+/** The format of a stream of syslog messages. */
+export function syslogFormat(settings: MessageSettings): StreamFormat {
+  const framer = new Framer(settings);
+  const frame = (line: Buffer, sequence: number) => framer.frame(line, sequence);
+  return { preface: Buffer.alloc(0), frame, isSilent: false };
+}
+
 /** Makes frames from records: `MSG-LEN SP SYSLOG-MSG` (RFC 5425, section 4.3). */
-export class Framer {
+class Framer {
   readonly #start: string;
   readonly #host: string;
   readonly #structured: string;

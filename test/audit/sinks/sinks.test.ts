@@ -2,11 +2,10 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { FileAuditLog } from '../../../daemon/audit/open.js';
-import { Sinks } from '../../../daemon/audit/sinks/sinks.js';
-import type { SyslogSettings } from '../../../daemon/audit/sinks/syslog-sink.js';
+import type { SyslogSettings } from '../../../daemon/audit/sinks/kinds.js';
 import { makeCertificate, SyslogReceiver } from '../../support/syslog-receiver.js';
-import { fileNames, members, openLog, readLog, until } from '../support.js';
+import { fileNames, readLog, until } from '../support.js';
+import { openWorld, type SinkWorld } from './world.js';
 
 const folder = t.testdir();
 const certificate = makeCertificate(join(folder, 'own'));
@@ -14,63 +13,26 @@ const other = makeCertificate(join(folder, 'other'));
 
 let worlds = 0;
 
-interface World {
-  readonly log: FileAuditLog;
-  readonly directory: string;
-  readonly sinks: Sinks;
+interface World extends SinkWorld {
   readonly receiver: SyslogReceiver;
-  readonly positionFile: string;
-  readonly errors: (Error | undefined)[];
   settings(more?: Partial<SyslogSettings>): ReadonlyMap<string, SyslogSettings>;
-  append(count: number, text?: string): Promise<void>;
-  /** Waits until the receiver has all records of the log. */
-  received(): Promise<void>;
-  status(): NonNullable<Sinks['status'][string]>;
 }
 
 async function makeWorld(t: Test, receiver = new SyslogReceiver(certificate)): Promise<World> {
-  const directory = join(folder, String(worlds++), 'audit');
-  const positions = join(directory, '../audit-sinks');
-  const errors: (Error | undefined)[] = [];
-  const made: { sinks?: Sinks } = {};
-  const { log } = await openLog(directory, { maxFileSize: 32 * 1024, durable: () => made.sinks?.ring() });
-  const sinks = new Sinks({
-    directory,
-    positions,
-    durable: () => log.head.sequence,
-    observe: (_name, error) => errors.push(error),
-  });
-  made.sinks = sinks;
-  t.teardown(async () => {
-    await receiver.stop();
-    await log.close();
-    await sinks.close();
-  });
-  let number = 0;
-  const status = () => sinks.status.siem!;
+  // Runs after the sink has ended.
+  t.teardown(() => receiver.stop());
+  const world = await openWorld(t, join(folder, String(worlds++)));
   return {
-    log,
-    directory,
-    sinks,
+    ...world,
     receiver,
-    positionFile: join(positions, 'siem.json'),
-    errors,
     settings: (more = {}) => {
       const message = { facility: 13, appName: 'keyhold', hostname: 'vault', enterpriseNumber: 32473 };
       const { port } = receiver;
       const confirmation = { confirmInterval: 300, confirmBytes: 64 * 1024 };
-      const settings = { host: '127.0.0.1', port, ca: certificate.certificate, ...message };
+      const place = { host: '127.0.0.1', port, ca: certificate.certificate };
+      const settings = { type: 'syslog' as const, ...place, ...message };
       return new Map([['siem', { ...settings, ...confirmation, ...more }]]);
     },
-    append: async (count, text) => {
-      // A few at a time, because a group of records goes into one file.
-      for (let left = count; left > 0; left -= 50)
-        await Promise.all(
-          Array.from({ length: Math.min(left, 50) }, () => log.append(members(number++, text))),
-        );
-    },
-    received: () => until(() => sinks.status.siem?.recordsBehind === 0),
-    status,
   };
 }
 

@@ -1,24 +1,11 @@
-// Sends the audit log to a syslog receiver. There is no queue: the sink reads the files from a stored position, so a slow or
-// absent receiver delays only its own sink, and nothing is lost. Syslog has no acknowledgements; the clean end of a
-// connection serves as one, because a receiver closes cleanly only when it has read everything. So connections are closed at
-// intervals, each clean end advances the position, and records of a broken connection are sent again.
+// Sends the audit log to one receiver. There is no queue: a sink reads the files from a stored position, so a slow or absent
+// receiver delays only its own sink, and nothing is lost. The position advances only when the receiver has confirmed records;
+// what it has not confirmed is sent again.
 import { AuditError } from '../audit-log.js';
 import { Signal } from '../signal.js';
+import type { Delivery, Session, SinkState } from './delivery.js';
 import { loadPosition, type Position, savePosition } from './position.js';
 import { RecordReader } from './record-reader.js';
-import { type ReceiverSettings, SyslogConnection } from './syslog-connection.js';
-import { Framer, type MessageSettings } from './syslog-message.js';
-
-/** Settings of a sink. */
-export interface SyslogSettings extends ReceiverSettings, MessageSettings {
-  /** Milliseconds after which a connection is closed to confirm what it carried. */
-  readonly confirmInterval: number;
-  /** Number of bytes after which it is closed earlier. */
-  readonly confirmBytes: number;
-}
-
-/** `idle`: everything is confirmed; `confirming`: waits for the receiver to close; `waiting`: will retry after a failure. */
-export type SinkState = 'idle' | 'connecting' | 'sending' | 'confirming' | 'waiting' | 'closed';
 
 /** The status of a sink, for the health report. */
 export interface SinkStatus {
@@ -29,7 +16,7 @@ export interface SinkStatus {
   readonly confirmedSequence: number;
   /** The newest record that was sent on the present connection. */
   readonly sentSequence: number;
-  /** Why the last connection failed; undefined after a clean end. */
+  /** Why the last delivery failed; undefined after a confirmation. */
   readonly lastError: string | undefined;
 }
 
@@ -47,37 +34,37 @@ export interface SinkEnvironment {
 
 /** Milliseconds before the first retry, doubled after each further failure up to the maximum. */
 const [firstDelay, lastDelay] = [500, 60_000];
-/** Smallest fraction of the confirmation bounds, which shrink while connections break before confirmation. */
+/** Smallest fraction of what is sent without confirmation, which shrinks while deliveries fail. */
 const leastShare = 1 / 64;
 
 /** One sink. */
-export class SyslogSink {
+export class Sink {
   #state: SinkState = 'connecting';
-  #confirmed = 0;
+  /** The newest confirmed position; undefined until it is read. */
+  #position: Position | undefined;
   #sent = 0;
   #error: string | undefined;
   #share = 1;
   #stopping = false;
   readonly #signal = new Signal();
-  readonly #framer: Framer;
   readonly #aborted = new AbortController();
   readonly #ended: Promise<void>;
 
   constructor(
-    private readonly settings: SyslogSettings,
+    private readonly delivery: Delivery,
     private readonly environment: SinkEnvironment,
   ) {
-    this.#framer = new Framer(settings);
     this.#ended = this.#run().catch((error: unknown) => this.#note(error));
   }
 
   /** The present status. */
   get status(): SinkStatus {
+    const confirmed = this.#position?.sequence ?? 0;
     return {
       state: this.#state,
-      recordsBehind: Math.max(0, this.environment.durable() - this.#confirmed),
-      confirmedSequence: this.#confirmed,
-      sentSequence: Math.max(this.#sent, this.#confirmed),
+      recordsBehind: Math.max(0, this.environment.durable() - confirmed),
+      confirmedSequence: confirmed,
+      sentSequence: Math.max(this.#sent, confirmed),
       lastError: this.#error,
     };
   }
@@ -100,25 +87,21 @@ export class SyslogSink {
     }, patience);
     await this.#ended;
     clearTimeout(limit);
+    this.delivery.close();
     this.#state = 'closed';
   }
 
   async #run(): Promise<void> {
     let delay = firstDelay;
-    let position: Position | undefined;
-    for (let isGood = true; !this.#stopping || (isGood && this.#isBehind(position));) {
-      if (isGood && position && !this.#isBehind(position)) {
+    for (let isGood = true; !this.#stopping || (isGood && this.#isBehind);) {
+      if (isGood && !this.#isBehind) {
         this.#state = 'idle';
         await this.#signal.wait();
         continue;
       }
       try {
-        position ??= await this.#load();
-        this.#confirmed = position.sequence;
-        if (this.#isBehind(position)) position = await this.#session(position);
-        this.#confirmed = position.sequence;
-        if (this.#error !== undefined) this.environment.observe(undefined);
-        this.#error = undefined;
+        this.#position ??= await this.#load();
+        if (this.#isBehind) await this.#deliver(this.#position);
         [isGood, delay, this.#share] = [true, firstDelay, Math.min(1, 4 * this.#share)];
       } catch (error) {
         if (this.#aborted.signal.aborted) return;
@@ -126,7 +109,8 @@ export class SyslogSink {
         this.#state = 'waiting';
         [isGood, this.#share] = [false, Math.max(leastShare, this.#share / 4)];
         // Half of it is random, so that daemons do not all reconnect at the same instant.
-        await this.#pause(delay * (0.5 + Math.random() / 2));
+        const { retryAfter = 0 } = error as { readonly retryAfter?: number };
+        await this.#pause(Math.max(retryAfter, delay * (0.5 + Math.random() / 2)));
         delay = Math.min(2 * delay, lastDelay);
       }
     }
@@ -142,46 +126,38 @@ export class SyslogSink {
     );
   }
 
-  /** One connection, from the first unconfirmed record to a clean end. @returns the confirmed position */
-  async #session(from: Position): Promise<Position> {
-    const { directory, positionFile, durable } = this.environment;
-    this.#state = 'connecting';
-    const connection = await SyslogConnection.open(this.settings, this.#aborted.signal);
-    connection.failed.catch(() => this.#signal.raise());
+  async #deliver(from: Position): Promise<void> {
+    const { directory, durable } = this.environment;
     const reader = new RecordReader(directory, from);
+    const session: Session = {
+      from,
+      share: this.#share,
+      aborted: this.#aborted.signal,
+      isStopping: () => this.#stopping,
+      next: () => reader.next(durable()),
+      wait: (patience) => this.#signal.wait(patience),
+      wake: () => this.#signal.raise(),
+      note: (state) => (this.#state = state),
+      sent: (sequence) => (this.#sent = sequence),
+      confirm: (position) => this.#confirm(position),
+    };
     try {
-      this.#state = 'sending';
-      const end = Date.now() + this.settings.confirmInterval * this.#share;
-      let left = this.settings.confirmBytes * this.#share;
-      let position = from;
-      while (left > 0) {
-        const batch = await reader.next(durable());
-        if (batch) {
-          const frames = batch.records.flatMap(({ line, sequence }) => this.#framer.frame(line, sequence));
-          const bytes = Buffer.concat(frames);
-          await connection.write(bytes);
-          left -= bytes.length;
-          position = batch.end;
-          this.#sent = position.sequence;
-        }
-        const patience = end - Date.now();
-        if (patience <= 0 || (!batch && this.#stopping)) break;
-        if (!batch) await this.#signal.wait(patience);
-        connection.check();
-      }
-      this.#state = 'confirming';
-      await connection.finish();
-      await savePosition(positionFile, position);
-      return position;
+      await this.delivery.deliver(session);
     } finally {
       this.#sent = 0;
-      connection.destroy();
       await reader.close();
     }
   }
 
-  #isBehind(position: Position | undefined): boolean {
-    return position === undefined || position.sequence < this.environment.durable();
+  async #confirm(position: Position): Promise<void> {
+    await savePosition(this.environment.positionFile, position);
+    this.#position = position;
+    if (this.#error !== undefined) this.environment.observe(undefined);
+    this.#error = undefined;
+  }
+
+  get #isBehind(): boolean {
+    return this.#position === undefined || this.#position.sequence < this.environment.durable();
   }
 
   async #pause(duration: number): Promise<void> {

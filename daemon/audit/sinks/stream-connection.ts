@@ -1,19 +1,20 @@
-// One connection of syslog over TLS (RFC 5425) to a receiver.
+// One connection to a receiver of a stream of records: TLS, TCP on this machine, or a unix socket.
 import { once } from 'node:events';
-import { connect, type TLSSocket } from 'node:tls';
+import { connect as connectPlain, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { tlsSuites } from '../../tls/suites.js';
+import type { SinkFiles } from './delivery.js';
 
-/** The address of a receiver, and the certificates of both sides. */
-export interface ReceiverSettings {
-  readonly host: string;
-  readonly port: number;
+/** The address of a receiver: a host with its port, or a unix socket. */
+export interface ReceiverSettings extends SinkFiles {
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+  /** Path of a unix stream socket. */
+  readonly socket?: string | undefined;
+  /** Whether the connection to the host is TLS; default: yes. */
+  readonly tls?: boolean | undefined;
   /** The name in the receiver's certificate; default: `host`. */
   readonly serverName?: string | undefined;
-  /** PEM of the CAs that the receiver's certificate must be issued by; default: Node's own list. */
-  readonly ca?: Buffer | undefined;
-  /** PEM of the client certificate and its key. */
-  readonly certificate?: Buffer | undefined;
-  readonly key?: Buffer | undefined;
 }
 
 /** Milliseconds for the TCP and TLS handshakes. */
@@ -24,35 +25,41 @@ const keepAlive = 30_000;
 const closeTimeout = 600_000;
 
 /** A connection to a receiver. */
-export class SyslogConnection {
+export class StreamConnection {
   /** Rejects when the connection is over, unless {@link finish} ended it cleanly. */
   readonly failed: Promise<never>;
   #reject!: (error: Error) => void;
   #failure: Error | undefined;
   #finishing = false;
 
-  private constructor(private readonly socket: TLSSocket) {
+  /** @param isSilent the receiver ends its own direction at once, so its end says nothing */
+  private constructor(
+    private readonly socket: Socket,
+    private readonly isSilent: boolean,
+  ) {
     this.failed = new Promise((_resolve, reject) => (this.#reject = reject));
     this.failed.catch(() => undefined);
     socket.on('error', (error: Error) => this.#fail(error));
     socket.on('close', () => this.#fail(new Error('the connection was closed')));
     socket.on('end', () => {
-      if (!this.#finishing) this.#fail(new Error('the receiver closed the connection'));
+      if (!this.#finishing && !isSilent) this.#fail(new Error('the receiver closed the connection'));
     });
-    // Syslog has no responses. Reading is necessary to see the end of the stream, or a TLS alert.
+    // There are no responses. Reading is necessary to see the end of the stream, or a TLS alert.
     socket.resume();
   }
 
   /**
-   * Opens a connection with TLS 1.2 or newer. The receiver's certificate must be valid for its name.
+   * Opens a connection. TLS is 1.2 or newer, and the receiver's certificate must be valid for its name.
+   * @param isSilent the receiver ends its own direction at once
    * @throws Error of node:net or node:tls
    */
-  static async open(settings: ReceiverSettings, signal: AbortSignal): Promise<SyslogConnection> {
-    const { host, port, serverName, ca, certificate, key } = settings;
-    const identity = { ca, cert: certificate, key, minVersion: 'TLSv1.2' as const, ciphers: tlsSuites };
-    const name = serverName === undefined ? {} : { servername: serverName };
-    const socket = connect({ host, port, ...name, ...identity, rejectUnauthorized: true });
-    const connection = new SyslogConnection(socket);
+  static async open(
+    settings: ReceiverSettings,
+    signal: AbortSignal,
+    isSilent = false,
+  ): Promise<StreamConnection> {
+    const [socket, connected] = socketOf(settings, isSilent);
+    const connection = new StreamConnection(socket, isSilent);
     const limit = setTimeout(
       () => socket.destroy(new Error(`no connection within ${connectTimeout / 1000} s`)),
       connectTimeout,
@@ -62,7 +69,7 @@ export class SyslogConnection {
     socket.once('close', () => signal.removeEventListener('abort', abort));
     if (signal.aborted) abort();
     try {
-      await Promise.race([once(socket, 'secureConnect'), connection.failed]);
+      await Promise.race([once(socket, connected), connection.failed]);
       socket.setKeepAlive(true, keepAlive).setNoDelay(true);
       return connection;
     } finally {
@@ -83,7 +90,7 @@ export class SyslogConnection {
 
   /**
    * Ends the stream and waits until the receiver closes. A receiver that closes before it has read everything resets the
-   * connection, so a clean end proves that it has read everything.
+   * connection, so a clean end proves that it has read everything. Of a silent receiver only the kernel's acceptance is known.
    * @throws Error without a clean end
    */
   async finish(): Promise<void> {
@@ -93,7 +100,7 @@ export class SyslogConnection {
       closeTimeout,
     );
     try {
-      const ended = once(this.socket, 'end');
+      const ended = once(this.socket, this.isSilent ? 'finish' : 'end');
       this.socket.end();
       await Promise.race([ended, this.failed]);
       if (!this.socket.writableFinished)
@@ -112,4 +119,14 @@ export class SyslogConnection {
   destroy(): void {
     this.socket.destroy();
   }
+}
+
+/** @returns the socket, and the event that says that it is connected */
+function socketOf(settings: ReceiverSettings, isSilent: boolean): [Socket, 'connect' | 'secureConnect'] {
+  const { host, port = 0, socket: path, tls = true, serverName, ca, certificate, key } = settings;
+  if (path !== undefined) return [connectPlain({ path, allowHalfOpen: isSilent }), 'connect'];
+  if (!tls) return [connectPlain({ host, port }), 'connect'];
+  const identity = { ca, cert: certificate, key, minVersion: 'TLSv1.2' as const, ciphers: tlsSuites };
+  const name = serverName === undefined ? {} : { servername: serverName };
+  return [connectTls({ host, port, ...name, ...identity, rejectUnauthorized: true }), 'secureConnect'];
 }
