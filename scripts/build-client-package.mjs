@@ -60,7 +60,8 @@ writeFileSync(join(output, 'types/package.json'), '{ "type": "commonjs" }\n');
 
 const commandLine = await build({
   ...common,
-  entryPoints: [join(compiled, 'client/cli/main.js')],
+  // In dist/ it may be bundled already, which leaves nothing to split.
+  entryPoints: [join(checkout, 'client/cli/main.ts')],
   format: 'esm',
   splitting: true,
   plugins: [namedExports],

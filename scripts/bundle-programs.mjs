@@ -1,5 +1,5 @@
-// Bundles each program of the daemon's package into one file, which replaces it in dist/. The daemon and the admin programs
-// load hundreds of modules, and finding and reading them takes most of their start-up time
+// Bundles each program of the daemon's package into one file, which replaces it in dist/. The daemon, the command line and the
+// admin programs load hundreds of modules, and finding and reading them takes most of their start-up time
 // (docs/decisions/code/bundled-programs.md). Without bundling a program works the same, but starts more slowly.
 // Usage: bundle-programs.mjs, after tsc.
 import { readFileSync, rmSync } from 'node:fs';
@@ -29,9 +29,11 @@ const ownUrls = (folder) => ({
 });
 
 /** The programs that were compiled since they were last bundled. */
-const files = ['daemon/main', ...programs.map(([, file]) => `daemon/admin/${file}`)].filter(
-  (file) => !readFileSync(join(dist, `${file}.js`), 'utf8').startsWith(banner),
-);
+const files = [
+  'daemon/main',
+  'client/cli/main',
+  ...programs.map(([, file]) => `daemon/admin/${file}`),
+].filter((file) => !readFileSync(join(dist, `${file}.js`), 'utf8').includes(banner));
 for (const folder of new Set(files.map(dirname)))
   await build({
     entryPoints: files.filter((file) => dirname(file) === folder).map((file) => join(dist, `${file}.js`)),

@@ -52,7 +52,7 @@ export class TestDaemon {
   /**
    * Creates a home with a token; no daemon runs yet. If KEYHOLD_TEST_TEMPLATE names a home that was initialised and never
    * started, the new home is a copy of it, which saves a run of init. Lines of KEYHOLD_TEST_PROFILE are added to the
-   * profile of SoftHSM2, so that a test can be run again with another profile.
+   * profile of SoftHSM2, so that a test can be run again with another profile; the template has them too.
    * @param own whether the home needs an ID, keys and credentials that no other home has
    * @param workers HSM workers that the daemon starts
    */
@@ -61,14 +61,14 @@ export class TestDaemon {
     if (workers === undefined) return daemon;
     const configuration = join(daemon.home, 'keyhold.yaml');
     const text = readFileSync(configuration, 'utf8');
-    writeFileSync(configuration, text.replace(/^hsm:\n/m, `hsm:\n  workers: ${workers}\n`));
+    writeFileSync(configuration, text.replace(/^hsm:\n(?:  workers: \d+\n)?/m, `hsm:\n  workers: ${workers}\n`));
     return daemon;
   }
 
   static async #initialiseHome(own: boolean): Promise<TestDaemon> {
     const daemon = new TestDaemon(mkdtempSync(join(tmpdir(), 'kh-')));
     const { KEYHOLD_TEST_PROFILE: profile, KEYHOLD_TEST_TEMPLATE: template } = process.env;
-    if (template !== undefined && profile === undefined && !own) {
+    if (template !== undefined && !own) {
       copyHome(template, daemon.home);
       return daemon;
     }

@@ -1,8 +1,12 @@
 // The tests of suite 1 (AES-GCM), on a daemon whose materials use suite 2 (AES-CBC with HMAC).
 import { join } from 'node:path';
 import t from 'tap';
+import { TestDaemon } from '../../support/daemon.js';
 import { checkout } from '../../support/paths.js';
 
-const env = { ...process.env, KEYHOLD_TEST_PROFILE: 'suite: 2' };
+process.env.KEYHOLD_TEST_PROFILE = 'suite: 2';
+const template = await TestDaemon.initialise({ own: true, workers: 2 });
+t.teardown(() => template.remove());
+const env = { ...process.env, KEYHOLD_TEST_TEMPLATE: template.home };
 for (const name of ['cryptography/every-operation', 'keys/rotation', 'cryptography/data-key-pairs'])
   void t.spawn(process.execPath, [join(checkout, `dist/test/e2e/${name}.test.js`)], { env, name });

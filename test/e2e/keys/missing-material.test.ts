@@ -195,7 +195,7 @@ void t.test('imported material', async (t) => {
 void t.test('a material of two secret keys, one of which is missing', async (t) => {
   process.env.KEYHOLD_TEST_PROFILE = 'suite: 2';
   t.teardown(() => delete process.env.KEYHOLD_TEST_PROFILE);
-  const daemon = await TestDaemon.start(t);
+  const daemon = await TestDaemon.start(t, undefined, { own: true });
   const first = await daemon.connect();
   const { keyId, old, newest } = await rotatedKey(daemon, first);
   await first.close();
