@@ -87,6 +87,7 @@ export function addGlobalOptions(
   addTo(program);
   for (const command of leaves(program)) if (isOfClient(command)) addTo(command);
   program.hook('preAction', (_program, command) => {
+    refuseOptionsAsValues(program, command);
     inherit(program, command);
     if (!isOfClient(command)) return;
     for (const [flags, reason] of Object.entries(refused)) refuse(command, flags, reason);
@@ -102,6 +103,20 @@ function addTo(command: Command): void {
 /** Returns all commands without subcommands. */
 function leaves(command: Command): Command[] {
   return command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
+}
+
+/** Refuses options in the place of values: in `--description --policy file://p` a value is missing. @throws UsageError */
+function refuseOptionsAsValues(program: Command, command: Command): void {
+  // The types of commander lack it.
+  const { rawArgs } = program as Command & { readonly rawArgs: readonly string[] };
+  const flags = new Set(command.options.flatMap(({ long, short }) => [long, short]));
+  for (const option of command.options) {
+    const value: unknown = command.getOptionValue(option.attributeName());
+    if (typeof value !== 'string' || !flags.has(value.split('=')[0]) || !rawArgs.includes(value)) continue;
+    throw new UsageError(
+      `${option.long} takes a value, and ${value} is an option. A value that begins so follows =: ${option.long}=${value}`,
+    );
+  }
 }
 
 /** Sets the options before a command's name on the command. @throws UsageError for one that it does not have */

@@ -17,17 +17,8 @@ import { optionText } from '../help/option-texts.js';
 import { requiredHeading } from '../help/headings.js';
 import { asksFirst, confirm, yesOption } from '../confirmation.js';
 import { withClient } from '../session.js';
-import type { Tree } from '../input/shorthand.js';
-import {
-  type BinaryFormat,
-  blobText,
-  kebab,
-  parseJson,
-  readRequest,
-  readValue,
-  textOf,
-  UsageError,
-} from '../input/values.js';
+import { type InputOptions, requestOf } from '../input/request.js';
+import { blobText, kebab } from '../input/values.js';
 
 /** Shorter names for commands. */
 const shorterNames: Readonly<Partial<Record<string, string>>> = { AdoptKey: 'adopt' };
@@ -52,11 +43,8 @@ export function addOperationCommands(program: Command): void {
   }
 }
 
-interface OperationOptions extends OutputOptions, PageOptions, Readonly<Record<string, unknown>> {
-  readonly cliInputJson?: string;
-  readonly cliInputYaml?: string;
+interface OperationOptions extends OutputOptions, PageOptions, InputOptions {
   readonly generateCliSkeleton?: string | true;
-  readonly cliBinaryFormat?: BinaryFormat;
 }
 
 function inputOptions(): Option[] {
@@ -139,50 +127,4 @@ function membersOf({ message }: FieldShape): string {
         .map(({ awsName }) => `${awsName}=...`)
         .join(',')
     : '';
-}
-
-/** Builds the request from the options. @throws UsageError */
-async function requestOf(shape: OperationShape, options: OperationOptions): Promise<Message> {
-  const { cliBinaryFormat } = options;
-  const request = await inputOf(shape, options);
-  for (const field of shape.request.fields) {
-    const value = options[optionKey(field)];
-    if (value === undefined) continue;
-    request[field.name] =
-      typeof value === 'boolean'
-        ? value
-        : readValue(field, Array.isArray(value) ? (value as string[]) : [value as string], cliBinaryFormat);
-  }
-  const names = shape.request.fields
-    .filter(({ required, name }) => required && request[name] === undefined)
-    .map(({ name }) => `--${kebab(name)}`);
-  if (names.length > 0)
-    throw new UsageError(`required option${names.length > 1 ? 's' : ''} ${names.join(', ')} not given.`);
-  return request;
-}
-
-/** Reads the request of --cli-input-json or --cli-input-yaml; an empty one without them. @throws UsageError */
-async function inputOf(shape: OperationShape, options: OperationOptions): Promise<Message> {
-  const { cliInputJson, cliInputYaml, cliBinaryFormat = 'base64' } = options;
-  if (cliInputJson !== undefined && cliInputYaml !== undefined)
-    throw new UsageError('--cli-input-json and --cli-input-yaml cannot be combined.');
-  if (cliInputJson !== undefined) {
-    const json = parseJson('--cli-input-json', textOf('--cli-input-json', cliInputJson));
-    return readRequest(shape.request, '--cli-input-json', json, cliBinaryFormat);
-  }
-  if (cliInputYaml === undefined) return {};
-  const { parse } = await import('yaml');
-  let tree: Tree;
-  try {
-    tree = parse(textOf('--cli-input-yaml', cliInputYaml)) as Tree;
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError('--cli-input-yaml: this is not YAML.');
-  }
-  return readRequest(shape.request, '--cli-input-yaml', tree, cliBinaryFormat);
-}
-
-/** Returns the name under which commander stores the option's value. */
-function optionKey(field: FieldShape): string {
-  return kebab(field.name).replace(/-([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
 }

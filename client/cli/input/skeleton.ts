@@ -26,7 +26,7 @@ function valueOf(field: FieldShape): Json {
     case 'boolean':
       return true;
     case 'timestamp':
-      return '1970-01-01T00:00:00';
+      return '1970-01-01T00:00:00Z';
     case 'bytes':
       return null;
     case 'string':

@@ -5,6 +5,8 @@ import { namedFields } from '../../../proto/aws/names.js';
 import type { FieldShape, MessageShape } from '../../../proto/schema/descriptor.js';
 import type { StringMap } from '../../../proto/generated/messages.js';
 import { hasDuplicateMember } from '../../../proto/json-members.js';
+import { booleanOf, timeOf, wholeNumberOf } from './scalars.js';
+import { suggestion } from './suggest.js';
 import { parseShorthand, ShorthandError, type Tree } from './shorthand.js';
 
 /** The command line is invalid. Exit status 2. */
@@ -60,7 +62,11 @@ export function readRequest(
 
 /** Reads the text of an option, which may be in a file: `file://path`. @throws UsageError */
 export function textOf(option: string, word: string): string {
-  if (!word.startsWith('file://')) return word;
+  if (!word.startsWith('file://')) {
+    // Node.js puts this character in the place of bytes that are not UTF-8.
+    if (word.includes('\ufffd')) throw new UsageError(`${option} is not text in UTF-8.`);
+    return word;
+  }
   const path = word.slice('file://'.length);
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFile(option, path));
@@ -127,8 +133,10 @@ class Reader {
     for (const [name, value] of Object.entries(tree)) {
       const field = fields.find(({ awsName }) => awsName === name)?.field;
       if (!field) {
-        const names = fields.map(({ awsName }) => awsName).join(', ');
-        throw new UsageError(`${this.option}${path} has no member '${name}'; its members are: ${names}.`);
+        const names = fields.map(({ awsName }) => awsName);
+        throw new UsageError(
+          `${this.option}${path} has no member '${name}'; its members are: ${names.join(', ')}.${suggestion(name, names)}`,
+        );
       }
       if (value !== null) message[field.name] = this.tree(field, value, `${path}.${name}`);
     }
@@ -146,23 +154,27 @@ class Reader {
       case 'bytes':
         if (typeof value !== 'string') throw this.#wrong(path, 'base64');
         return this.#blob(value);
-      case 'number':
-        if (typeof value === 'number' && Number.isInteger(value)) return value;
-        if (typeof value === 'string' && /^\s*-?[0-9]+\s*$/.test(value)) return Number(value);
+      case 'number': {
+        const number = wholeNumberOf(value);
+        if (number !== undefined) return number;
         throw this.#wrong(path, 'a whole number', value);
-      case 'timestamp': {
-        const text = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
-        const seconds = /^[0-9.]+$/.test(text) ? Number(text) : Date.parse(text) / 1000;
-        if (Number.isFinite(seconds)) return seconds;
-        throw this.#wrong(path, 'a time such as 2027-01-31T12:00:00Z, or seconds since 1970');
       }
-      case 'enum':
+      case 'timestamp': {
+        const seconds = timeOf(value);
+        if (typeof seconds === 'number') return seconds;
+        throw new UsageError(`${this.option}${path} ${seconds}.`);
+      }
+      case 'enum': {
         if (typeof value === 'string' && field.numbers?.has(value)) return value;
-        throw this.#wrong(path, `one of: ${[...(field.numbers?.keys() ?? [])].join(', ')}`, value);
-      case 'boolean':
-        if (typeof value === 'boolean') return value;
-        if (value === 'true' || value === 'false') return value === 'true';
+        const names = [...(field.numbers?.keys() ?? [])];
+        const meant = typeof value === 'string' ? suggestion(value, names) : '';
+        throw this.#wrong(path, `one of: ${names.join(', ')}`, value, meant);
+      }
+      case 'boolean': {
+        const isTrue = booleanOf(value);
+        if (isTrue !== undefined) return isTrue;
         throw this.#wrong(path, 'true or false', value);
+      }
       case 'string':
       case 'map':
       case 'message':
@@ -191,9 +203,9 @@ class Reader {
     );
   }
 
-  #wrong(path: string, wanted: string, value?: Tree): UsageError {
+  #wrong(path: string, wanted: string, value?: Tree, meant = ''): UsageError {
     const given = typeof value === 'object' || value === undefined ? '' : `, not '${String(value)}'`;
-    return new UsageError(`${this.option}${path} takes ${wanted}${given}.`);
+    return new UsageError(`${this.option}${path} takes ${wanted}${given}.${meant}`);
   }
 }
 
