@@ -2,6 +2,13 @@
 import type { RecordChange, Records } from '../store/records/records.js';
 import { identityArn, nameInArn, rootArn } from './names.js';
 import { NameIndex } from './name-index.js';
+import {
+  type PolicyVersions,
+  putVersions,
+  readVersions,
+  versionNumbered,
+  versionsKey,
+} from './policy-versions.js';
 import { PolicyUses } from './policy-uses.js';
 import {
   type PolicyRecord,
@@ -114,6 +121,11 @@ export class Identities {
     return policy?.arn === arn ? policy : undefined;
   }
 
+  /** Returns the versions of a managed policy. */
+  versionsOf({ record }: ManagedPolicy): PolicyVersions {
+    return readVersions(record, this.records.get(versionsKey(record.policyName)));
+  }
+
   /** Iterates over the users in the order of their names. @param after only names after this one */
   *users(after = ''): Iterable<User> {
     for (const id of this.#users.idsAfter(after)) yield this.principal(id) as User;
@@ -183,7 +195,13 @@ export function putPolicy(record: PolicyRecord): RecordChange {
   return { key: prefixes.policy + record.policyName, value: JSON.stringify(record) };
 }
 
-/** The change that removes a managed policy. @param policyName exactly as in the record */
-export function removePolicy(policyName: string): RecordChange {
-  return { key: prefixes.policy + policyName, value: undefined };
+/** The changes that remove a managed policy with its versions. @param policyName exactly as in the record */
+export function removePolicy(policyName: string): RecordChange[] {
+  return [prefixes.policy + policyName, versionsKey(policyName)].map((key) => ({ key, value: undefined }));
+}
+
+/** The changes that store the versions of a managed policy, and put the default one in force. */
+export function putPolicyVersions(record: PolicyRecord, versions: PolicyVersions): RecordChange[] {
+  const { document } = versionNumbered(versions, versions.defaultVersion)!;
+  return [putPolicy({ ...record, document }), putVersions(record.policyName, versions)];
 }

@@ -46,10 +46,28 @@ export const policyRecord = z.strictObject({
   policyName: z.string(),
   path: z.string(),
   description: z.string().optional(),
-  /** Byte for byte as given. */
+  /** The document of the default version, byte for byte as given. */
   document: z.string(),
   /** Epoch seconds. */
   createdAt: z.number(),
+});
+
+/** `policy-versions/<name>`: the versions of a managed policy that has had more than one. Without it there is only v1. */
+export const policyVersionsRecord = z.strictObject({
+  /** Number of the default version. */
+  defaultVersion: z.int().positive(),
+  /** The highest number so far. Numbers are never used again. */
+  lastVersion: z.int().positive(),
+  /** In ascending order. */
+  versions: z.array(
+    z.strictObject({
+      number: z.int().positive(),
+      /** Epoch seconds. */
+      createdAt: z.number(),
+      /** Byte for byte as given. Absent for the default version, whose document is in the record of the policy. */
+      document: z.string().optional(),
+    }),
+  ),
 });
 
 /** `access-key/<access key id>`. */

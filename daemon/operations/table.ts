@@ -24,6 +24,7 @@ import { macOperations } from './kms/mac.js';
 import { managedPolicyOperations } from './iam/managed-policies.js';
 import type { AnyOperation } from '../pipeline/operation.js';
 import { withMarkers } from './shared/paging.js';
+import { policyVersionOperations } from './iam/policy-versions.js';
 import { policyExplanationOperations } from './keyhold/policy-explanation.js';
 import { keyAgreementOperations } from './kms/key-agreement.js';
 import { publicKeyOperations } from './kms/public-keys.js';
@@ -64,6 +65,7 @@ const entries: readonly AnyOperation[] = [
   ...userOperations,
   ...roleOperations,
   ...managedPolicyOperations,
+  ...policyVersionOperations,
   ...attachmentOperations,
   ...accessKeyOperations,
   ...stsOperations,

@@ -3,6 +3,7 @@ import { exceptions } from '../../../proto/errors.js';
 import type { Policy as PolicyMessage } from '../../../proto/generated/messages.js';
 import { type Identities, type ManagedPolicy, putPolicy, removePolicy } from '../../identity/identities.js';
 import { identityArn, uniqueId } from '../../identity/names.js';
+import { versionId } from '../../identity/policy-versions.js';
 import type { PolicyRecord } from '../../identity/records.js';
 import { quotaExceeded } from './identity-changes.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
@@ -37,7 +38,7 @@ const createPolicy = operation({
     };
     const arn = identityArn(identities.account, 'policy', path, policyName);
     return {
-      response: { policy: policyMessage({ arn, record }, identities) },
+      response: { policy: newPolicyMessage({ arn, record }) },
       changes: () => {
         if (identities.policy(policyName)) {
           throw new exceptions.EntityAlreadyExistsException(
@@ -59,7 +60,7 @@ const getPolicy = operation({
   permissions: [{ action: 'keyhold:GetPolicy', resource: ({ policyArn }) => policyArn }],
   audited: ['policyArn'],
   handle({ request: { policyArn }, services }) {
-    const policy = existing(policyArn, services);
+    const policy = existingManagedPolicy(policyArn, services);
     const policyDocument = policy.record.document;
     const message = { ...policyMessage(policy, services.identities), policyDocument };
     return { response: { policy: message } };
@@ -74,14 +75,21 @@ const deletePolicy = operation({
   audited: ['policyArn'],
   handle({ request: { policyArn }, services }) {
     const remove = () => {
-      const { policyName } = existing(policyArn, services).record;
+      const policy = existingManagedPolicy(policyArn, services);
+      const { policyName } = policy.record;
       const { attached, boundary } = services.identities.usesOf(policyName);
       if (attached + boundary > 0) {
         throw new exceptions.DeleteConflictException(
           `Cannot delete a policy attached to entities: it is attached to ${attached} and the boundary of ${boundary}.`,
         );
       }
-      return [removePolicy(policyName)];
+      if (services.identities.versionsOf(policy).versions.length > 1) {
+        throw new exceptions.DeleteConflictException(
+          "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. " +
+            'The default version is deleted with the policy.',
+        );
+      }
+      return removePolicy(policyName);
     };
     remove();
     return { response: {}, changes: remove };
@@ -112,24 +120,37 @@ export const managedPolicyOperations: readonly AnyOperation[] = [
   listPolicies,
 ];
 
-/** @throws NoSuchEntityException */
-function existing(policyArn: string, { identities }: Services): ManagedPolicy {
+/** Finds a managed policy by its ARN. @throws NoSuchEntityException */
+export function existingManagedPolicy(policyArn: string, { identities }: Services): ManagedPolicy {
   const policy = identities.policyByArn(policyArn);
   if (!policy) throw new exceptions.NoSuchEntityException(`Policy ${policyArn} was not found.`);
   return policy;
 }
 
-function policyMessage({ arn, record }: ManagedPolicy, identities: Identities): PolicyMessage {
+function newPolicyMessage({ arn, record }: ManagedPolicy): PolicyMessage {
   const { policyName, policyId, path, description, createdAt } = record;
-  const { attached, boundary } = identities.usesOf(policyName);
   return {
     policyName,
     policyId,
     arn,
     path,
-    attachmentCount: attached,
-    permissionsBoundaryUsageCount: boundary,
+    defaultVersionId: versionId({ number: 1 }),
+    attachmentCount: 0,
+    permissionsBoundaryUsageCount: 0,
     description,
     createDate: createdAt,
+    updateDate: createdAt,
+  };
+}
+
+function policyMessage(policy: ManagedPolicy, identities: Identities): PolicyMessage {
+  const { attached, boundary } = identities.usesOf(policy.record.policyName);
+  const { defaultVersion, versions } = identities.versionsOf(policy);
+  return {
+    ...newPolicyMessage(policy),
+    defaultVersionId: versionId({ number: defaultVersion }),
+    attachmentCount: attached,
+    permissionsBoundaryUsageCount: boundary,
+    updateDate: versions.at(-1)!.createdAt,
   };
 }

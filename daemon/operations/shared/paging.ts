@@ -14,7 +14,7 @@ export interface Page<Item> {
 }
 
 /** Default number of items on a page of IAM's lists. */
-const iamPageLength = 100;
+export const iamPageLength = 100;
 
 /**
  * One page of an ordered list.

@@ -19,6 +19,7 @@ const kinds: ReadonlySet<string> = new Set([
   'observed-clock',
   'owed-event',
   'policy',
+  'policy-versions',
   'principal',
   'root',
   'wrapping-key',
