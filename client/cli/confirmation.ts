@@ -11,14 +11,19 @@ import { relativeText, timeText } from './output/times.js';
 
 type Request = Readonly<Record<string, unknown>>;
 
-/** Describes in a sentence what a request will do. */
-type Consequence = (request: Request) => string;
+/** Describes in a sentence what a request will do. @returns undefined if this request takes nothing from anybody */
+type Consequence = (request: Request) => string | undefined;
 
 const defaultWindow = 30;
 const secondsPerDay = 86_400;
 const named = (value: unknown) => `'${shown(String(value))}'`;
 
-/** The operations that ask for confirmation: those that destroy something or interrupt its users. */
+const refusedWithout = (subject: string, policyArn: unknown) =>
+  `Whatever only policy ${named(policyArn)} allows ${subject} is refused from the next request on.`;
+const limitedTo = (subject: string, policyArn: unknown) =>
+  `Whatever policy ${named(policyArn)} does not allow is refused to ${subject} from the next request on.`;
+
+/** The operations that ask for confirmation: those that destroy something or take access from somebody. */
 const consequences: Readonly<Partial<Record<OperationName, Consequence>>> = {
   ScheduleKeyDeletion: ({ pendingWindowInDays = defaultWindow }) => {
     const days = Number(pendingWindowInDays);
@@ -35,12 +40,39 @@ const consequences: Readonly<Partial<Record<OperationName, Consequence>>> = {
   DeleteUser: ({ userName }) =>
     `User ${named(userName)} is deleted. A new user of that name inherits nothing.`,
   DeleteRole: ({ roleName }) => `Role ${named(roleName)} is deleted. Its sessions end now.`,
+  DetachUserPolicy: ({ userName, policyArn }) => refusedWithout(`user ${named(userName)}`, policyArn),
+  DetachRolePolicy: ({ roleName, policyArn }) =>
+    refusedWithout(`role ${named(roleName)} and its sessions`, policyArn),
+  PutUserPermissionsBoundary: ({ userName, permissionsBoundary }) =>
+    limitedTo(`user ${named(userName)}`, permissionsBoundary),
+  PutRolePermissionsBoundary: ({ roleName, permissionsBoundary }) =>
+    limitedTo(`role ${named(roleName)} and its sessions`, permissionsBoundary),
   DeletePolicy: ({ policyArn }) => `Policy ${named(policyArn)} is deleted.`,
+  CreatePolicyVersion: ({ policyArn, setAsDefault }) =>
+    setAsDefault === true ? inForce('The new version', policyArn) : undefined,
+  SetDefaultPolicyVersion: ({ policyArn, versionId }) => inForce(`Version ${named(versionId)}`, policyArn),
+  DeletePolicyVersion: ({ policyArn, versionId }) =>
+    `Version ${named(versionId)} of policy ${named(policyArn)} is deleted, and cannot be restored.`,
+  PutKeyPolicy: () =>
+    'The present policy of the key is replaced. Whatever only that allows is refused from the next request on. get-key-policy shows it.',
+  UpdateAssumeRolePolicy: ({ roleName }) =>
+    `Whoever the new trust policy does not name can no longer assume role ${named(roleName)}. Its sessions go on until they expire.`,
+  RevokeGrant: ({ grantId }) =>
+    `Whatever only grant ${named(grantId)} allows is refused from the next request on.`,
+  RetireGrant: () => 'Whatever only this grant allows is refused from the next request on.',
+  UpdateAccessKey: ({ accessKeyId, status }) =>
+    status === 'Inactive'
+      ? `Requests that are signed with access key ${named(accessKeyId)} are refused from now on, until it is activated again.`
+      : undefined,
   DeleteAccessKey: ({ accessKeyId }) =>
     `Access key ${named(accessKeyId)} is deleted, and cannot be restored. update-access-key --status Inactive only stops it.`,
 };
 
-/** Whether an operation asks for confirmation. */
+function inForce(version: string, policyArn: unknown): string {
+  return `${version} of policy ${named(policyArn)} is in force from the next request on, for everybody who has the policy. What it does not allow is refused.`;
+}
+
+/** Whether an operation may ask for confirmation. */
 export function asksFirst(operation: OperationName): boolean {
   return consequences[operation] !== undefined;
 }
@@ -71,13 +103,13 @@ export async function confirm(
   request: Request,
   isAgreed: boolean,
 ): Promise<void> {
-  const consequence = consequences[operation];
-  if (!consequence || isAgreed || !process.stdin.isTTY || !process.stderr.isTTY) return;
+  const consequence = consequences[operation]?.(request);
+  if (consequence === undefined || isAgreed || !process.stdin.isTTY || !process.stderr.isTTY) return;
   const paint = paintFor(process.stderr);
   const { keyId } = request;
   if (typeof keyId === 'string')
     for (const line of await keyFacts(client, keyId)) process.stderr.write(`${line}\n`);
-  process.stderr.write(`${paint('yellow', consequence(request))}\n`);
+  process.stderr.write(`${paint('yellow', consequence)}\n`);
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   // Ctrl-C and the end of input count as no.
   const ended = new AbortController();

@@ -34,26 +34,34 @@ export function addAuditCommands(program: Command): void {
   const group = groupOf(program, 'audit');
   const query = group
     .command('query')
-    .description('Finds audit records by key, principal, event, outcome and time. Older records come first.')
-    .option('--dir <dir>', 'a copy of the log elsewhere')
-    .option('-n, --lines <n>', 'with --remote: the most records, the newest; 100 if not given', wholeNumber);
+    .description('Finds audit records by key, principal, event, outcome and time, oldest first.')
+    .option('--dir <dir>', 'directory of a copy of the log')
+    .option(
+      '-n, --lines <n>',
+      'with --remote: number of records, the newest ones; 100 by default',
+      wholeNumber,
+    );
   const tail = group
     .command('tail')
-    .description('Shows the newest audit records that pass all filters; -f follows the log.')
-    .option('-f, --follow', "go on with what is appended, until Ctrl-C; on the daemon's machine")
-    .option('-n, --lines <n>', `how many records; ${defaultLines} if not given`, wholeNumber);
+    .description('Shows the newest audit records that match all filters. -f follows the log.')
+    .option('-f, --follow', "keep showing new records until Ctrl-C; only on the daemon's machine")
+    .option('-n, --lines <n>', `number of records; ${defaultLines} by default`, wholeNumber);
   for (const command of [query, tail]) {
     for (const name of filters)
       command.addOption(
         new Option(`--${name} <value>`, optionText('QueryAudit', name)).helpGroup('Filters:'),
       );
     command
-      .option('--home <dir>', "the daemon's home on this machine; KEYHOLD_HOME if not given")
-      .option('--remote', 'ask the daemon, which needs keyhold:QueryAudit; so it is where no home is given')
+      .option('--home <dir>', "the daemon's home directory on this machine; KEYHOLD_HOME by default")
+      .option(
+        '--remote',
+        'query the daemon, which requires keyhold:QueryAudit; the default without a home directory',
+      )
       .addOption(
-        new Option('--output <format>', 'readable on a terminal and json elsewhere, if not given').choices(
-          formats,
-        ),
+        new Option(
+          '--output <format>',
+          'output format; readable on a terminal and json elsewhere by default',
+        ).choices(formats),
       );
   }
   query.action((options: Options, command: Command) => run('query', options, command));
@@ -61,11 +69,12 @@ export function addAuditCommands(program: Command): void {
 }
 
 function wholeNumber(text: string): number {
-  if (!/^[1-9][0-9]{0,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1 on.');
+  if (!/^[1-9][0-9]{0,6}$/.test(text))
+    throw new InvalidArgumentError('It must be a whole number, 1 or greater.');
   return Number(text);
 }
 
-/** Options of a connection: with one of them the daemon is asked. */
+/** Options of a connection. With one of them the query goes to the daemon. */
 const ofConnection = ['endpointUrl', 'profile', 'caBundle'];
 
 async function run(name: 'query' | 'tail', options: Options, command: Command): Promise<void> {
@@ -79,7 +88,9 @@ async function run(name: 'query' | 'tail', options: Options, command: Command): 
     return;
   }
   if (dir !== undefined || options.home !== undefined || options.follow)
-    throw new UsageError('--dir, --home and --follow are for the log of this machine, not with --remote.');
+    throw new UsageError(
+      '--dir, --home and --follow read the log on this machine. They cannot be combined with --remote.',
+    );
   const request = Object.fromEntries(filters.map((filter) => [filter, options[filter]])) as QueryAuditRequest;
   const most = options.lines ?? (name === 'tail' ? defaultLines : 100);
   await withClient(async (client) => printLines(await newest(client, request, most), format), 'QueryAudit');

@@ -15,22 +15,27 @@ export async function showIdentity(
   name: string,
   options: OutputOptions,
 ): Promise<void> {
-  const shown = kind === 'user' ? await userOf(client, name) : await roleOf(client, name);
+  const { read, parts } = kind === 'user' ? userOf(client, name) : roleOf(client, name);
   const denied: Record<string, string> = {};
-  for (const [part, operation, value] of shown.parts) {
-    const found = await ifAllowed(value(), (code) => (denied[operation] = code));
-    if (found !== undefined) shown.identity[part] = found;
-  }
-  if (Object.keys(denied).length > 0) shown.identity.NotShown = denied;
-  await print(shown.identity, options);
+  const [identity, ...values] = await Promise.all([
+    read(),
+    ...parts.map(([, operation, value]) => ifAllowed(value(), (code) => (denied[operation] = code))),
+  ]);
+  parts.forEach(([part], index) => {
+    const value = values[index];
+    if (value !== undefined) identity[part] = value;
+  });
+  if (Object.keys(denied).length > 0) identity.NotShown = denied;
+  await print(identity, options);
 }
 
-interface Shown {
-  readonly identity: Record<string, Json>;
+/** How a user or role is read: what it cannot be shown without, and the other parts. */
+interface Source {
+  readonly read: () => Promise<Record<string, Json>>;
   readonly parts: Parts;
 }
 
-async function userOf(client: Client, userName: string): Promise<Shown> {
+function userOf(client: Client, userName: string): Source {
   const policies = async () => {
     const all: object[] = [];
     for await (const page of pagesOf((marker) => client.listAttachedUserPolicies({ userName, marker })))
@@ -39,7 +44,7 @@ async function userOf(client: Client, userName: string): Promise<Shown> {
   };
   const accessKeys = async () => listOf('ListAccessKeys', await client.listAccessKeys({ userName }));
   return {
-    identity: structureOf('GetUser', await client.getUser({ userName })),
+    read: async () => structureOf('GetUser', await client.getUser({ userName })),
     parts: [
       ['AttachedPolicies', 'ListAttachedUserPolicies', policies],
       ['AccessKeys', 'ListAccessKeys', accessKeys],
@@ -47,7 +52,7 @@ async function userOf(client: Client, userName: string): Promise<Shown> {
   };
 }
 
-async function roleOf(client: Client, roleName: string): Promise<Shown> {
+function roleOf(client: Client, roleName: string): Source {
   const policies = async () => {
     const all: object[] = [];
     for await (const page of pagesOf((marker) => client.listAttachedRolePolicies({ roleName, marker })))
@@ -55,7 +60,7 @@ async function roleOf(client: Client, roleName: string): Promise<Shown> {
     return listOf('ListAttachedRolePolicies', { attachedPolicies: all });
   };
   return {
-    identity: structureOf('GetRole', await client.getRole({ roleName })),
+    read: async () => structureOf('GetRole', await client.getRole({ roleName })),
     parts: [['AttachedPolicies', 'ListAttachedRolePolicies', policies]],
   };
 }

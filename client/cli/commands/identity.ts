@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { type OperationName, shapeByName } from '../../../proto/schema/descriptor.js';
 import type { Client } from '../../client.js';
 import { ServiceError } from '../../errors.js';
-import { confirm, yesOption } from '../confirmation.js';
+import { asksFirst, confirm, yesOption } from '../confirmation.js';
 import { writeCredentials } from '../credentials-file.js';
 import { addOutputOptions, type OutputOptions, print, printResponse, toAwsNames } from '../output/output.js';
 import { pagesOf } from '../pages.js';
@@ -17,12 +17,14 @@ interface Identity {
 }
 
 const principalForms = 'NAME, user/NAME, role/NAME, or an ARN';
+const boundaryText = 'ARN of the managed policy that is its permissions boundary';
+const userText = 'name of the user; the caller by default';
 
 /** Adds `keyhold identity create-user` and its siblings. */
 export function addIdentityCommands(program: Command): void {
   const group = program
     .command('identity')
-    .description('Everyday commands for users, roles and their access keys.')
+    .description('Manages users, roles and access keys with short commands.')
     .helpGroup('Users, roles and policies:');
   const add = (name: string, description: string) =>
     addOutputOptions(group.command(name).description(description));
@@ -31,23 +33,26 @@ export function addIdentityCommands(program: Command): void {
     .argument('<name>', 'its name')
     .option('--path <path>', 'its path, which begins and ends with /')
     .option('--tags <value>', 'its tags: name=value,other=value')
-    .option('--permissions-boundary <arn>', 'ARN of a managed policy that limits what others can allow')
+    .option('--permissions-boundary <arn>', boundaryText)
     .action((userName: string, options: CreateOptions) =>
       run('CreateUser', options, (client) => client.createUser({ userName, ...created(options) })),
     );
   add('create-role', 'Creates a role.')
     .argument('<name>', 'its name')
-    .requiredOption('--trust-policy <document>', 'who may assume it: JSON, or a file as file://path')
-    .option('--description <text>', 'a text for people')
-    .option('--max-session-duration <seconds>', 'the most seconds of a session, 3600 to 43200')
+    .requiredOption(
+      '--trust-policy <document>',
+      'the trust policy, which says who may assume the role: JSON or file://path',
+    )
+    .option('--description <text>', 'a description')
+    .option('--max-session-duration <seconds>', 'maximum duration of a session in seconds, 3600 to 43200')
     .option('--path <path>', 'its path, which begins and ends with /')
     .option('--tags <value>', 'its tags: name=value,other=value')
-    .option('--permissions-boundary <arn>', 'ARN of a managed policy that limits what others can allow')
+    .option('--permissions-boundary <arn>', boundaryText)
     .action((roleName: string, options: CreateOptions & CreateRoleOptions) =>
       run('CreateRole', options, (client) => client.createRole(roleRequest(roleName, options))),
     );
   add('list', 'Lists users and roles.').action((options: OutputOptions) => list(options));
-  add('show', 'Shows all of a user or role: policies, boundary, tags, access keys or trust policy.')
+  add('show', 'Shows a user or role: policies, boundary, tags, and access keys or trust policy.')
     .argument('<principal>', principalForms)
     .action((principal: string, options: OutputOptions) =>
       withClient(async (client) => {
@@ -56,7 +61,7 @@ export function addIdentityCommands(program: Command): void {
         await showIdentity(client, kind, name, options);
       }, 'GetUser'),
     );
-  add('delete', 'Deletes a user or role that has no policies and no access keys.')
+  add('delete', 'Deletes a user or role that has no attached policies and no access keys.')
     .argument('<principal>', principalForms)
     .addOption(yesOption())
     .action((principal: string, options: ConfirmedOptions) =>
@@ -73,25 +78,30 @@ export function addIdentityCommands(program: Command): void {
       'detachRolePolicy',
       'Detaches a managed policy from a user or role.',
     ],
-  ] as const)
-    add(name, description)
+  ] as const) {
+    const command = add(name, description)
       .argument('<principal>', principalForms)
       .argument('<policy>', 'its name or ARN')
-      .action((principal: string, policy: string, options: OutputOptions) =>
-        onIdentity(principal, options, {
-          user: [
-            operationOf(ofUser),
-            async (client, userName) =>
-              client[ofUser]({ userName, policyArn: await policyArn(client, policy) }),
-          ],
-          role: [
-            operationOf(ofRole),
-            async (client, roleName) =>
-              client[ofRole]({ roleName, policyArn: await policyArn(client, policy) }),
-          ],
-        }),
+      .action((principal: string, policy: string, options: ConfirmedOptions) =>
+        onIdentity(
+          principal,
+          options,
+          {
+            user: [
+              operationOf(ofUser),
+              (client, userName, more) => client[ofUser]({ userName, policyArn: more.policyArn! }),
+            ],
+            role: [
+              operationOf(ofRole),
+              (client, roleName, more) => client[ofRole]({ roleName, policyArn: more.policyArn! }),
+            ],
+          },
+          async (client) => ({ policyArn: await policyArn(client, policy) }),
+        ),
       );
-  add('tag', 'Adds tags to a user or role, or changes them.')
+    if (asksFirst(operationOf(ofUser))) command.addOption(yesOption());
+  }
+  add('tag', 'Adds or changes tags of a user or role.')
     .argument('<principal>', principalForms)
     .argument('<tags>', 'name=value,other=value')
     .action((principal: string, text: string, options: OutputOptions) => {
@@ -101,24 +111,30 @@ export function addIdentityCommands(program: Command): void {
         role: ['TagRole', (client, roleName) => client.tagRole({ roleName, tags })],
       });
     });
-  add('create-access-key', 'Creates an access key. Shows its secret, or writes it to a credentials file.')
-    .argument('[user]', 'the name of the user; the caller if not given')
-    .option('--credentials-file <path>', 'write the secret to this AWS credentials file, and do not print it')
-    .option('--profile <name>', 'the profile in that file', 'default')
+  add('create-access-key', 'Creates an access key and prints its secret, or writes it to a credentials file.')
+    .argument('[user]', userText)
+    .option(
+      '--credentials-file <path>',
+      'write the secret to this AWS credentials file instead of printing it',
+    )
+    .option('--profile <name>', 'profile in that file', 'default')
     .action(createAccessKey);
   add('list-access-keys', 'Lists the access keys of a user.')
-    .argument('[user]', 'the name of the user; the caller if not given')
+    .argument('[user]', userText)
     .action((user: string | undefined, options: OutputOptions) =>
       run('ListAccessKeys', options, (client) => client.listAccessKeys({ userName: userIn(user) })),
     );
-  add('deactivate', 'Deactivates an access key, from the next request on.')
+  add('deactivate', 'Deactivates an access key at once.')
     .argument('<access-key-id>', 'its ID')
-    .action((accessKeyId: string, options: OutputOptions) =>
-      run('UpdateAccessKey', options, (client) =>
-        client.updateAccessKey({ accessKeyId, status: 'Inactive' }),
-      ),
+    .addOption(yesOption())
+    .action((accessKeyId: string, options: ConfirmedOptions) =>
+      run('UpdateAccessKey', options, async (client) => {
+        const request = { accessKeyId, status: 'Inactive' } as const;
+        await confirm(client, 'UpdateAccessKey', request, options.yes === true);
+        return client.updateAccessKey(request);
+      }),
     );
-  add('activate', 'Activates an access key again.')
+  add('activate', 'Reactivates an access key.')
     .argument('<access-key-id>', 'its ID')
     .action((accessKeyId: string, options: OutputOptions) =>
       run('UpdateAccessKey', options, (client) => client.updateAccessKey({ accessKeyId, status: 'Active' })),
@@ -184,13 +200,17 @@ function operationOf<Method extends string>(method: Method) {
   return `${method.charAt(0).toUpperCase()}${method.slice(1)}` as Capitalize<Method>;
 }
 
-type Call = (client: Client, name: string) => Promise<object>;
+/** Members of a request besides the name of the identity. */
+type More = Readonly<Partial<Record<'policyArn', string>>>;
 
-/** Calls the operation for the kind of the named identity. */
+type Call = (client: Client, name: string, more: More) => Promise<object>;
+
+/** Calls the operation for the kind of the named identity. @param findMore finds other members of the request */
 function onIdentity(
   text: string,
   options: ConfirmedOptions,
   calls: Readonly<Record<Identity['kind'], readonly [OperationName, Call]>>,
+  findMore: (client: Client) => Promise<More> = () => Promise.resolve({}),
 ): Promise<void> {
   let operation: OperationName = 'GetUser';
   return withClient(
@@ -198,14 +218,15 @@ function onIdentity(
       const { kind, name } = await findIdentity(client, text);
       const [named, call] = calls[kind];
       operation = named;
-      await confirm(client, operation, { [`${kind}Name`]: name }, options.yes === true);
-      await printResponse(operation, await call(client, name), options);
+      const more = await findMore(client);
+      await confirm(client, operation, { [`${kind}Name`]: name, ...more }, options.yes === true);
+      await printResponse(operation, await call(client, name, more), options);
     },
     () => operation,
   );
 }
 
-/** Finds a user or role. @throws UsageError if a bare name is that of both, or of neither */
+/** Finds a user or role. @throws UsageError if a bare name belongs to both or to neither */
 async function findIdentity(client: Client, text: string): Promise<Identity> {
   const named = /^(?:arn:aws:iam::[0-9]{12}:)?(user|role)\/(?:.*\/)?([^/]+)$/.exec(text);
   if (named) return { kind: named[1] as Identity['kind'], name: named[2]! };
@@ -223,8 +244,8 @@ async function findIdentity(client: Client, text: string): Promise<Identity> {
   if (isUser !== isRole) return { kind: isUser ? 'user' : 'role', name: text };
   throw new UsageError(
     isUser
-      ? `'${text}' is the name of a user and of a role: give user/${text} or role/${text}.`
-      : `There is no user and no role '${text}'.`,
+      ? `'${text}' is the name of both a user and a role. Use user/${text} or role/${text}.`
+      : `There is no user or role '${text}'.`,
   );
 }
 
@@ -240,7 +261,9 @@ async function policyArn(client: Client, policy: string): Promise<string> {
     const found = policies.find(({ policyName }) => policyName?.toLowerCase() === policy.toLowerCase());
     if (found?.arn !== undefined) return found.arn;
   }
-  throw new UsageError(`There is no managed policy '${policy}': create one with 'keyhold create-policy'.`);
+  throw new UsageError(
+    `There is no managed policy '${policy}'. 'keyhold list-policies' lists those that exist.`,
+  );
 }
 
 /** Prints all users and all roles. */

@@ -14,7 +14,9 @@ export function addStatusCommand(program: Command): void {
   const command = program
     .command('status')
     .helpGroup('At a glance:')
-    .description('Shows how the daemon is: health, version, HSM workers, audit log, keys, and what is due.')
+    .description(
+      'Shows the status of the daemon: health, version, HSM workers, audit log, keys, and what is due.',
+    )
     .action((options: OutputOptions) =>
       withClient(async (client) => {
         const status = await client.getStatus({});
@@ -51,7 +53,7 @@ export function statusText(status: GetStatusResponse, { paint, width }: Screen):
       warnings.length === 0 ? ['none'] : warnings.flatMap((each) => wrapped(shown(each), width - labelWidth)),
     ],
   ];
-  if (version !== own) sections[0]![1].push(`this program is version ${own}`);
+  if (version !== own) sections[0]![1].push(`this command line is version ${own}`);
   return sections
     .flatMap(([label, lines]) =>
       lines.map(

@@ -26,21 +26,21 @@ export function addVerifyOffline(program: Command): Command {
     .command('verify-offline')
     .helpGroup('Signatures, MACs and key agreement:')
     .description('Verifies a signature with a public key, without a daemon.')
-    .requiredOption('--public-key <value>', `what get-public-key returned: ${blobText}`)
-    .requiredOption('--message <value>', `what was signed, of any length: ${blobText}`)
-    .requiredOption('--signature <value>', `the signature, as sign returned it: ${blobText}`)
+    .requiredOption('--public-key <value>', `the public key, as get-public-key returns it: ${blobText}`)
+    .requiredOption('--message <value>', `the message that was signed, of any length: ${blobText}`)
+    .requiredOption('--signature <value>', `the signature, as sign returns it: ${blobText}`)
     .addOption(
-      new Option('--signing-algorithm <value>', 'the algorithm of the signature')
+      new Option('--signing-algorithm <value>', 'the signing algorithm')
         .choices(namesOf('signingAlgorithm'))
         .makeOptionMandatory(),
     )
     .addOption(
-      new Option('--message-type <value>', 'DIGEST where the message is the digest of what was signed')
+      new Option('--message-type <value>', 'DIGEST if --message is the digest of the message')
         .choices(namesOf('messageType'))
         .default('RAW'),
     )
     .addOption(
-      new Option('--cli-binary-format <format>', 'how blobs are given')
+      new Option('--cli-binary-format <format>', 'format of the blobs')
         .choices(binaryFormats)
         .default('base64'),
     )

@@ -340,5 +340,5 @@ void t.test('keyhold identity', async (t) => {
     await identity('delete', principal);
   }
   t.same(await identity('list'), { Users: [], Roles: [] });
-  t.match(await daemon.cli(['identity', 'delete', 'alice']), { code: 2, stderr: /no user and no role/ });
+  t.match(await daemon.cli(['identity', 'delete', 'alice']), { code: 2, stderr: /no user or role 'alice'/ });
 });
