@@ -1,5 +1,5 @@
-// The AWS endpoint over kept TLS connections, beside the native protocol and beside a bare node:https server that
-// verifies the same signatures and echoes.
+// The AWS endpoint over persistent TLS connections, compared with the native protocol and with a bare node:https server
+// that verifies the same signatures and echoes the body.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ const connections = 32;
 
 type Consumer = 'echoCpu' | 'daemonCpu' | 'workersCpu';
 
-/** CPU for each call says more than its rate where neighbours want the same cores. */
+/** CPU time per call is more reliable than the rate when other programs compete for the cores. */
 const consumers: readonly (readonly [figure: Consumer, process: string])[] = [
   ['daemonCpu', 'aws-daemon'],
   ['workersCpu', 'aws-workers'],
@@ -30,7 +30,10 @@ interface Operation {
   readonly native: (client: Client) => Call;
 }
 
-/** Each figure is taken in every round, in turn with what it is compared with. */
+/**
+ * Measures the AWS endpoint and its baselines in turn in every round, so that a change of the machine's load affects both.
+ * @throws UsageError if `only` is not one of the operations
+ */
 export async function awsSuite({ time, rounds, only, profile }: SuiteOptions): Promise<Row[]> {
   const keyhold = await Keyhold.start(profile);
   const files = (name: string) => join(keyhold.home, name);
@@ -71,7 +74,7 @@ export async function awsSuite({ time, rounds, only, profile }: SuiteOptions): P
         const { daemon, workers } = keyhold.cpu();
         return { echoCpu: cpuSeconds(echo.pid!), daemonCpu: daemon, workersCpu: workers };
       };
-      /** Notes what CPU processes used for each call, in microseconds. @returns calls a second */
+      /** Measures throughput, and records the CPU time per call of some processes. @returns calls per second */
       const measured = async (calls: readonly Call[], consumers: readonly Consumer[]): Promise<number> => {
         const before = used();
         const rate = await throughput(calls, 1, time);

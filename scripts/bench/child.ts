@@ -1,13 +1,18 @@
-// Programs of the benchmark in processes of their own: references and clients.
+// Runs programs of the benchmark, baselines and clients, in separate processes.
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { basename } from 'node:path';
 import { script } from './keyhold.js';
 
-/** A process of the benchmark is gone, so there is nothing to compare with. */
+/** A process of the benchmark ended early. */
 export class ChildEnded extends Error {}
 
-/** Starts one and waits until it says that it is ready. @returns it, and what it said */
+/**
+ * Starts a program and waits for its first message.
+ * @param name path below scripts/bench, without extension
+ * @returns the process, and its first message
+ * @throws ChildEnded if the process ends first
+ */
 export async function startChild(
   name: string,
   args: readonly string[],
@@ -18,12 +23,13 @@ export async function startChild(
   return { child, said: await nextMessage(child) };
 }
 
-/** Sends a request and waits for the answer. @throws ChildEnded where the process ends instead */
+/** Sends a request and waits for the answer. @throws ChildEnded if the process ends instead */
 export async function ask<Answer>(child: ChildProcess, request: object): Promise<Answer> {
   child.send(request);
   return (await nextMessage(child)) as Answer;
 }
 
+/** Waits for the next message of a process. @throws ChildEnded if the process ends instead */
 export async function nextMessage(child: ChildProcess): Promise<unknown> {
   const over = new AbortController();
   try {

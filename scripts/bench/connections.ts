@@ -1,5 +1,5 @@
-// What connections cost: memory of a thousand idle ones beside those of a bare `ws` server over TLS, and whether a thousand
-// busy ones get fair shares.
+// The cost of connections: the memory of a thousand idle ones, compared with those of a bare `ws` server, and whether a
+// thousand busy ones get fair shares.
 import type { Client } from '../../client/index.js';
 import { EchoServer } from './baselines/echo-client.js';
 import { Keyhold, probe, proportionalBytes, type Transport } from './keyhold.js';
@@ -9,10 +9,10 @@ import type { Goal, Row } from './report/report.js';
 import type { SuiteOptions } from './suite.js';
 
 const count = 1_000;
-/** Opened before anything is measured: code is compiled then, and pools have their size. */
+/** Connections opened before the measurement, so that code is compiled and pools have grown. */
 const warming = 200;
 const atOnce = 20;
-/** Bytes of the daemon for each idle connection over the unix socket. */
+/** Goal: most bytes of the daemon for each idle connection over the unix socket. */
 const most = 25 * 1024;
 const mostToReference = 1.3;
 const leastShare = 0.5;
@@ -22,12 +22,13 @@ interface Closable {
   close(): unknown;
 }
 
-/** Bytes for each connection: of the process, proportional set size; and of that, what V8 and its buffers hold. */
+/** Bytes for each connection: growth of the process's proportional set size, and of V8's heap and buffers. */
 interface Cost {
   readonly process: number;
   readonly heap: number;
 }
 
+/** Measures the memory of idle connections and the shares of busy ones, over each transport. */
 export async function connectionsSuite({ over, time, rounds }: SuiteOptions): Promise<Row[]> {
   const rows: Row[] = [];
   for (const transport of over) rows.push(...(await idleRows(transport)));
@@ -105,7 +106,7 @@ async function openMany<T>(open: () => Promise<T>, number: number): Promise<T[]>
   return opened;
 }
 
-/** Each asks for one Encrypt at a time. */
+/** Measures a thousand connections with one Encrypt in flight each. */
 async function busyRows(over: Transport, milliseconds: number): Promise<Row[]> {
   const keyhold = await Keyhold.start();
   try {
@@ -136,7 +137,7 @@ function callsOf(clients: readonly Client[], keyId: string) {
   return clients.map((client) => () => client.encrypt({ keyId, plaintext }));
 }
 
-/** @returns how many calls each client got done */
+/** Repeats every call for a time. @returns number of completed calls by client */
 async function shares(calls: readonly (() => Promise<unknown>)[], milliseconds: number): Promise<number[]> {
   const end = performance.now() + milliseconds;
   return Promise.all(

@@ -1,12 +1,12 @@
-/** What CPU an operation takes of several processes. Neighbours move it much less than rates. */
+/** Measures the CPU time per operation of several processes. Other load on the machine affects it less than rates. */
 export class CpuMeter {
   #operations = 0;
   readonly #seconds = new Map<string, number>();
 
-  /** @param used seconds of CPU that each process used so far */
+  /** @param used returns the CPU time of each process so far, in seconds */
   constructor(private readonly used: () => Readonly<Record<string, number>>) {}
 
-  /** @param work resolves with operations a second @returns what it does */
+  /** Measures while some work runs. @param work resolves with operations per second @returns the result of the work */
   async during(work: () => Promise<number>): Promise<number> {
     const [before, begun] = [this.used(), performance.now()];
     const rate = await work();
@@ -16,7 +16,7 @@ export class CpuMeter {
     return rate;
   }
 
-  /** Microseconds by process, over all that was measured. */
+  /** Microseconds of CPU time per operation, by process, over all measurements. */
   perOperation(): Record<string, number> {
     return Object.fromEntries(
       [...this.#seconds].map(([process, seconds]) => [process, (seconds * 1e6) / this.#operations]),

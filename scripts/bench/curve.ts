@@ -1,4 +1,4 @@
-// Throughput and latency over what is in flight, and a picture of both.
+// Throughput and latency by number of requests in flight, with a chart of both.
 import { writeFileSync } from 'node:fs';
 import type { Client } from '../../client/index.js';
 import { type EchoClient, EchoServer } from './baselines/echo-client.js';
@@ -15,7 +15,7 @@ const connections = 16;
 const shares = { p50: 0.5, p90: 0.9, p99: 0.99, 'p99.9': 0.999 } as const;
 const usual = 'encrypt-64';
 
-/** All figures of one number in flight. */
+/** Figures for one number of requests in flight. */
 interface Point {
   readonly inFlight: number;
   readonly rate: number;
@@ -25,7 +25,7 @@ interface Point {
   readonly times: readonly number[];
 }
 
-/** Over the first transport that is asked for. */
+/** Measures over the first chosen transport. @throws UsageError if `only` is not an operation of the suite operations */
 export async function curveSuite(options: SuiteOptions): Promise<Row[]> {
   const over = options.over[0]!;
   const keyhold = await Keyhold.start(options.profile);
@@ -102,7 +102,7 @@ function rowsOf(name: string, { inFlight, rate, echo, raw, toRaw, times }: Point
   ];
 }
 
-/** Whether there are values beyond that percentile. */
+/** Whether there are enough values for a percentile. @param share 0 to 1 */
 function isKnown(times: readonly number[], share: number): boolean {
   return times.length * (1 - share) >= 1;
 }

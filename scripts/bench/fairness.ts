@@ -1,5 +1,5 @@
-// What one principal's requests cost another: the latency of a client that calls once at a time, alone, and while another
-// principal keeps as much in flight as it may.
+// The effect of one principal's requests on another: the latency of a client with one request at a time, alone and while
+// another principal keeps as many requests in flight as it may.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Client } from '../../client/index.js';
@@ -14,6 +14,7 @@ import type { SuiteOptions } from './suite.js';
 
 const plaintext = Buffer.alloc(64, 1);
 
+/** Measures the latency alone and next to a greedy principal in turn, and the cost of admitting one request. */
 export async function fairnessSuite({ time, rounds }: SuiteOptions): Promise<Row[]> {
   const keyhold = await Keyhold.start();
   try {
@@ -52,7 +53,7 @@ export async function fairnessSuite({ time, rounds }: SuiteOptions): Promise<Row
   }
 }
 
-/** In a process of its own, so that the other client is not kept waiting by it. Returns when it is under way. */
+/** Starts the greedy client in a separate process, so that it does not slow this one. Resolves when its load is running. */
 async function startGreedy(keyhold: Keyhold, keyId: string, credentials: object): Promise<ChildProcess> {
   const child = spawn(process.execPath, [script('load/greedy-client'), keyhold.url, keyId], {
     env: { ...process.env, ...credentials },
@@ -62,7 +63,7 @@ async function startGreedy(keyhold: Keyhold, keyId: string, credentials: object)
   return child;
 }
 
-/** @returns its calls a second */
+/** Ends the greedy client. @returns its calls per second */
 async function endGreedy(child: ChildProcess): Promise<number> {
   child.send('end');
   const [rate] = (await once(child, 'message')) as [number];

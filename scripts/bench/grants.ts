@@ -1,5 +1,5 @@
-// How much many grants of one key cost: to one grantee, each with an encryption context of its own, as programs make them
-// for each of their resources.
+// The cost of many grants of one key: to one grantee, each with its own encryption context, as programs create them for
+// their resources.
 import { createHmac } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,7 @@ const many = 50_000;
 const grantee = 'AROAAAAAAAAAAAAAAAAAA';
 const key = { record: { keyId: '1234abcd-12ab-34cd-56ef-1234567890ab' } };
 
-/** Finding the grant that allows a request, and a page of the list, at ten grants and at 50,000. */
+/** Measures finding the grant that allows a request, and reading a page of the list, with 10 and with 50,000 grants. */
 export async function grantsSuite(options: SuiteOptions): Promise<Row[]> {
   const home = mkdtempSync(join(tmpdir(), 'kh-bench-'));
   const store = await LevelStore.create(home);
@@ -46,7 +46,7 @@ export async function grantsSuite(options: SuiteOptions): Promise<Row[]> {
   }
 }
 
-/** Makes grants until there are so many. @returns microseconds by what was done */
+/** Adds grants up to a number and measures. @param present number of grants so far @returns microseconds by measurement */
 async function measure(
   records: Records,
   present: number,
@@ -92,7 +92,7 @@ function newGrant(index: number) {
   };
 }
 
-/** The first five: there are as many in the longer half of ten. */
+/** Reads the first four items: of ten grants, four are behind the middle one. */
 function take(list: Iterable<unknown>): void {
   let left = 4;
   for (const each of list) if (each && --left === 0) return;

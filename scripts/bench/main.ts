@@ -1,5 +1,5 @@
-// npm run bench: Keyhold beside what it can be compared with, in one run, in turn. Machines are noisy and differ; the
-// ratios are what counts.
+// npm run bench: measures Keyhold and its baselines in turn, in one run. Machines are noisy and differ, so the ratios matter
+// more than the figures.
 import { Argument, Command, Option } from 'commander';
 import { awsSuite } from './aws.js';
 import { ChildEnded } from './child.js';
@@ -17,7 +17,7 @@ import { scaleSuite } from './scale.js';
 import { soakSuite } from './soak.js';
 import { type SuiteOptions, UsageError } from './suite.js';
 
-/** A new suite is one entry. */
+/** The suites by name. A new suite needs only an entry here. */
 const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>> = {
   fairness: fairnessSuite,
   grants: grantsSuite,
@@ -92,11 +92,11 @@ try {
   const suite = suites[program.processedArgs[0] as string]!;
   const { only, profile, over, svg } = options;
   const chosen = over === 'both' ? transports : [over];
-  // Before the run, which takes minutes.
+  // Read before the run, so that a wrong file is reported at once.
   const earlier = options.compare === undefined ? undefined : readRows(options.compare);
   const rows = await suite({ time, rounds, keys, minutes, only, profile, svg, over: chosen });
   process.stdout.write(options.json ? asJson(rows) : asTable(rows));
-  // With --json the comparison goes where it does not disturb the rows.
+  // With --json standard output has only the rows.
   if (earlier) (options.json ? process.stderr : process.stdout).write(`\n${comparison(earlier, rows)}`);
 } catch (error) {
   if (error instanceof UsageError) program.error(error.message, { exitCode: 2 });

@@ -1,4 +1,4 @@
-// The data path: loaded and one request at a time, over the unix socket and over wss.
+// The data path under load and with one request at a time, over the unix socket and over wss.
 import { closeSync, fdatasync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -15,10 +15,10 @@ import { type SuiteOptions, UsageError } from './suite.js';
 
 const connections = 16;
 const inFlight = 32;
-/** Microseconds that a single request may take beyond what the transport and the disk take. */
+/** Microseconds that a single request may take in addition to the transport and the disk. */
 const ownTime = 120;
 
-/** Connections to Keyhold and to the echo over one transport. */
+/** Connections to Keyhold and to the echo server over one transport. */
 interface Side {
   readonly over: Transport;
   readonly clients: readonly Client[];
@@ -27,8 +27,9 @@ interface Side {
 }
 
 /**
- * Throughput and latency, beside a plain PKCS#11 loop on the same token, a WebSocket echo of the same frames and one
- * fdatasync: each figure is taken in every round, in turn with what it is compared with.
+ * Measures throughput and latency, and in turn, in every round, the baselines: a plain PKCS#11 loop on the same token, a
+ * WebSocket echo of the same frames, and one fdatasync.
+ * @throws UsageError if `only` is not one of the operations
  */
 export async function operationsSuite(options: SuiteOptions): Promise<Row[]> {
   const keyhold = await Keyhold.start(options.profile);
@@ -139,7 +140,7 @@ function singleGoals({ isTimed }: Operation, measure: string, value: number, lim
   return isTimed ? [{ measure, value, bound: 'at most', limit }] : [];
 }
 
-/** One record of the size of an audit event, appended and synced, as the audit log does for a single request. */
+/** A call that appends and syncs a record of an audit event's size, as the audit log does for a single request. */
 function appending(path: string): { readonly call: Call; close(): void } {
   const file = openSync(path, 'a');
   const record = Buffer.alloc(1_000, 0x20);

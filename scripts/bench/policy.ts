@@ -1,4 +1,4 @@
-// What a decision costs: a key policy of 20 statements, each with principals, actions and three conditions.
+// The cost of a decision on a policy of 20 statements, each with actions and three conditions.
 import { decide } from '../../daemon/policy/engine/decide.js';
 import { compileIdentityPolicy, compileKeyPolicy } from '../../daemon/policy/language/document.js';
 import { median } from './load/load.js';
@@ -8,7 +8,7 @@ import type { SuiteOptions } from './suite.js';
 const account = '000000000000';
 const user = `arn:aws:iam::${account}:user/u18`;
 
-/** One in four denies. The caller is the user of the last allow. */
+/** Every fourth statement denies. The request matches only the last one that allows. */
 const statements = Array.from({ length: 20 }, (_, index) => ({
   Effect: index % 4 === 3 ? 'Deny' : 'Allow',
   Action: ['kms:Encrypt', 'kms:Decrypt'],
@@ -35,7 +35,7 @@ const request = {
   context: (key: string) => context.get(key),
 } as const;
 
-/** One decision, in microseconds: the median of the rounds. */
+/** Measures one decision, in microseconds: the median of the rounds. */
 export function policySuite({ time, rounds }: SuiteOptions): Promise<Row[]> {
   const everybody = keyPolicy(
     statements.map((statement) => ({ ...statement, Principal: '*', Resource: '*' })),
@@ -64,7 +64,7 @@ export function policySuite({ time, rounds }: SuiteOptions): Promise<Row[]> {
   return Promise.resolve(rows);
 }
 
-/** What one call costs. @param time milliseconds for which it is measured */
+/** Measures a synchronous function. @param time duration of the measurement in milliseconds @returns microseconds per call */
 export function microseconds(work: () => unknown, time: number): number {
   for (let index = 0; index < 20_000; index++) work();
   const end = performance.now() + time;

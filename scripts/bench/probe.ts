@@ -1,16 +1,19 @@
-// Loaded into the daemon that is measured, by --import: counts the fdatasyncs of the audit log, and tells over the channel
-// to the benchmark what only the process itself knows. Needs --expose-gc.
+// Loaded into the measured process by --import: counts its fdatasyncs, and answers queries of the benchmark over the IPC
+// channel with figures that only the process itself has. Needs --expose-gc.
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 
+/** Figures of a process. */
 export interface Probed {
-  /** Bytes after a garbage collection: V8's, and what hangs on its objects. */
+  /** Bytes of V8's heap. */
   readonly heap: number;
+  /** Bytes outside the heap that belong to its objects. */
   readonly external: number;
   /** Handles and requests that keep the event loop alive. */
   readonly resources: number;
-  /** fdatasyncs so far, and milliseconds in which one was under way. */
+  /** Number of fdatasyncs so far. */
   readonly syncs: number;
+  /** Milliseconds spent in fdatasyncs so far. */
   readonly syncTime: number;
 }
 
@@ -29,12 +32,12 @@ fs.fdatasync = ((fd: number, done: fs.NoParamCallback) => {
 syncBuiltinESMExports();
 
 process.on('message', (request) => {
-  // A collection would disturb a rate.
+  // A garbage collection would disturb the measurement of a rate.
   if (request === 'memory') for (let pass = 0; pass < 3; pass++) globalThis.gc?.();
   const { heapUsed: heap, external } = process.memoryUsage();
   const resources = process.getActiveResourcesInfo().length;
   process.send?.({ heap, external, resources, syncs, syncTime } satisfies Probed);
 });
-// The process must end by itself, and when the benchmark is gone.
+// The process ends with the benchmark, and the channel does not keep it alive.
 process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
 process.channel?.unref();

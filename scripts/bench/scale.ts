@@ -1,4 +1,4 @@
-// How much many keys cost: two daemons side by side, one with ten keys and one with many, measured in turn.
+// The cost of many keys: two daemons side by side, one with ten keys and one with many, measured in turn.
 import type { Client } from '../../client/index.js';
 import { startChild } from './child.js';
 import { Keyhold } from './keyhold.js';
@@ -7,7 +7,7 @@ import type { Goal, Row } from './report/report.js';
 import type { SuiteOptions } from './suite.js';
 
 const fewKeys = 10;
-/** Milliseconds to the first answer. */
+/** Goal: most milliseconds from a start to the first answer. */
 const longestStart = 5_000;
 const connections = 4;
 const inFlight = 8;
@@ -40,8 +40,8 @@ const measurements: readonly Measurement[] = [
 ];
 
 /**
- * Creating, describing and encrypting with a random key at ten keys and at many; ratios are of the time that an
- * operation takes. The start, and resident memory.
+ * Measures creating a key, describing and encrypting with a random one, the start, and resident memory, with ten keys and
+ * with many. The ratios are those of the time that an operation takes.
  */
 export async function scaleSuite({ time, rounds, keys, profile }: SuiteOptions): Promise<Row[]> {
   const few = await sideWith(fewKeys);
@@ -67,7 +67,7 @@ async function sideWith(count: number): Promise<Side> {
     while (left-- > 0) keyIds.push((await client.createKey({})).keyMetadata.keyId);
   };
   await Promise.all(clients.map(maker));
-  // Each key once, so that what is measured is not the first use.
+  // Each key is used once, so that no first use is measured.
   await Promise.all(keyIds.map((keyId) => clients[0]!.encrypt({ keyId, plaintext })));
   return { keyhold, clients, keyIds };
 }
@@ -114,7 +114,10 @@ async function compare(
   ];
 }
 
-/** Each start in turn with one enumeration of the token. @param profile folder for a CPU profile of one more start */
+/**
+ * Measures starts, in turn with one enumeration of the token.
+ * @param profile folder for a CPU profile of one more start
+ */
 async function startRows(few: Side, many: Side, rounds: number, profile: string | undefined): Promise<Row[]> {
   for (const client of [...few.clients, ...many.clients]) await client.close();
   const rows: Row[] = [];
@@ -138,7 +141,7 @@ async function startRows(few: Side, many: Side, rounds: number, profile: string 
   return rows;
 }
 
-/** After a start, when every worker has read the token. */
+/** Measures memory after a start, when every worker has read the token. */
 function memoryRows(few: Side, many: Side): Row[] {
   return [few, many].flatMap(({ keyhold, keyIds }): Row[] => {
     const { daemon, workers } = keyhold.memory();

@@ -1,4 +1,4 @@
-// Whether memory, file descriptors and handles stay where they are under a mixed load of a moderate rate.
+// Whether memory, file descriptors and handles stay constant under a mixed load at a moderate rate.
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '../../client/index.js';
@@ -9,12 +9,12 @@ import type { SuiteOptions } from './suite.js';
 import { growth } from './report/trend.js';
 
 const connections = 8;
-/** Requests a second of all connections together. */
+/** Requests per second over all connections. */
 const rate = 400;
 const sampleEvery = 10_000;
 const megabyte = 1024 * 1024;
 
-/** What is looked at, and by how much it may grow over the second half: its unit, and what the collector moves by itself. */
+/** The watched figures, and by how much each may grow over the second half, to allow for the garbage collector. */
 const watched = {
   'daemon-resident': { unit: 'MB', slack: 8 },
   'daemon-heap': { unit: 'MB', slack: 1 },
@@ -27,6 +27,7 @@ const watched = {
 
 type Sample = Readonly<Record<keyof typeof watched, number>>;
 
+/** Runs the load, and measures how much each watched figure grows over the second half. */
 export async function soakSuite({ minutes }: SuiteOptions): Promise<Row[]> {
   const keyhold = await Keyhold.start();
   try {
@@ -103,7 +104,7 @@ async function keysOf(client: Client): Promise<Keys> {
   return { keyId, signingKeyId, ciphertextBlob: ciphertextBlob };
 }
 
-/** The same in turn on each connection; what is made is deleted again, so that nothing grows by itself. */
+/** Repeats the same requests on each connection. It deletes what it creates, so the store does not grow. */
 class MixedLoad {
   done = 0;
   isOver = false;
@@ -122,7 +123,7 @@ class MixedLoad {
       (client: Client) =>
         client.sign({ keyId: signingKeyId, message: plaintext, signingAlgorithm: 'ECDSA_SHA_256' }),
       (client: Client) => client.describeKey({ keyId }),
-      // Refused, which is a way of its own.
+      // Refused, so that the path of errors is used too.
       (client: Client) => client.decrypt({ ciphertextBlob: plaintext }).catch(() => undefined),
     ];
     this.#acts = [

@@ -1,23 +1,23 @@
 import type { Transport } from './keyhold.js';
 
-/** What a suite of figures is told. */
+/** Options of a suite. */
 export interface SuiteOptions {
   /** Milliseconds for which each figure is measured in each round. */
   readonly time: number;
   readonly rounds: number;
-  /** The one operation to measure. */
+  /** The only operation to measure; all if not given. */
   readonly only?: string | undefined;
   /** Folder for a CPU profile of the daemon. */
   readonly profile?: string | undefined;
-  /** What the operations are asked for over, one after the other. */
+  /** Transports to measure, one after the other. */
   readonly over: readonly Transport[];
-  /** How long `soak` lasts. */
+  /** Duration of `soak`. */
   readonly minutes: number;
-  /** Where `curve` writes its picture. */
+  /** Path to which `curve` writes its chart. */
   readonly svg?: string | undefined;
-  /** How many keys the larger token of `scale` holds. */
+  /** Number of keys in the larger token of `scale`. */
   readonly keys: number;
 }
 
-/** An option that the suite cannot do anything with. */
+/** An option whose value the suite does not accept. */
 export class UsageError extends Error {}

@@ -1,6 +1,6 @@
-// A PKCS#11 module between Keyhold and a real one, that fails on demand. FAULTS_MODULE names the real module,
-// FAULTS_CONTROL a file of the size of struct control. All processes map that file: a rule that is written there counts
-// from their next call on, and what a rule counts, it counts over all of them. faults.ts writes the file.
+// A PKCS#11 module that passes calls on to a real one, and fails on demand. FAULTS_MODULE names the real module,
+// FAULTS_CONTROL a file of the size of struct control. All processes map that file: a rule written there applies from their
+// next call on, and its counters count the calls of all processes. faults.ts writes the file.
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,28 +19,28 @@ enum { RULES = 16, HOLDERS = 30 };
 enum action { NONE, COUNT, DELAY, FAIL, LOSE, HANG, CRASH, LOGOUT, CLOSE_SESSIONS };
 
 struct rule {
-  char function[32];  // its name, or "*" for each one
+  char function[32];  // name of a function, or "*" for all of them
   uint32_t action;
   uint32_t argument;  // DELAY: milliseconds; FAIL, LOSE: the CK_RV
-  uint32_t after;     // so many calls go on unharmed before
-  uint32_t times;     // so many calls are harmed
+  uint32_t after;     // number of calls that are left alone first
+  uint32_t times;     // number of calls that are affected then
   uint32_t seen;      // calls so far
-  uint32_t fired;     // of them harmed
+  uint32_t fired;     // calls affected so far
   uint32_t unused[2];
 };
 
 struct control {
-  uint32_t resets;         // each change of it closes all sessions, as a reboot of the device does
-  uint32_t session_limit;  // sessions that the token allows; 0: as many as the real module does
-  uint32_t own_ivs;        // CKM_AES_GCM: the module draws the IV and writes it over the caller's
-  uint32_t protected_path; // the PIN is given at the device: it is the one of FAULTS_PIN
+  uint32_t resets;         // a change of this number closes all sessions, as a reboot of the device does
+  uint32_t session_limit;  // sessions that the token allows; 0: the limit of the real module
+  uint32_t own_ivs;        // CKM_AES_GCM: the module generates the IV; 1: writes it over the caller's, 2: keeps it
+  uint32_t protected_path; // the PIN is entered at the device: the one in FAULTS_PIN
   pid_t holders[HOLDERS];  // processes that have a session open
   struct rule rules[RULES];
 };
 
 static struct control *control;
 static CK_FUNCTION_LIST real;   // the real module
-static CK_FUNCTION_LIST inner;  // the real module with the count of sessions
+static CK_FUNCTION_LIST inner;  // the real module with limited sessions, own IVs and a protected path
 static CK_FUNCTION_LIST outer;  // what the application calls
 static uint32_t resets;
 static CK_SLOT_ID slot;
@@ -48,7 +48,8 @@ static CK_SESSION_HANDLE session;
 
 static void pause_for(unsigned milliseconds) { usleep(milliseconds * 1000); }
 
-// Sessions of processes that have died are given back, as a real device does when it loses a connection.
+// Counts a session of this process; returns 0 if the limit is reached. Frees the sessions of processes that have died, as a
+// real device does when it loses a connection.
 static int take_place(void) {
   uint32_t taken = 0;
   int free_place = -1;
@@ -68,7 +69,7 @@ static CK_RV drawing_EncryptInit(CK_SESSION_HANDLE handle, CK_MECHANISM_PTR mech
   if (control->own_ivs && mechanism->mechanism == CKM_AES_GCM) {
     CK_GCM_PARAMS *parameters = mechanism->pParameter;
     if (control->own_ivs == 1) real.C_GenerateRandom(handle, parameters->pIv, parameters->ulIvLen);
-    // 2: it is drawn, and not given back.
+    // 2: the IV is generated, and not returned.
     CK_BYTE secret[16];
     CK_GCM_PARAMS hidden = *parameters;
     CK_MECHANISM other = {CKM_AES_GCM, &hidden, sizeof hidden};
@@ -122,7 +123,7 @@ static void close_sessions(void) {
   real.C_CloseAllSessions(slot);
 }
 
-// Whether the call is to be answered with *result; `discard`: after the real module has done it.
+// Applies the rules to a call. Returns 1 if the caller gets *result; with *discard set, the real module is called first.
 static int harmed(const char *function, CK_RV *result, int *discard) {
   if (control->resets != resets) {
     resets = control->resets;

@@ -5,7 +5,7 @@ import { addTokens, connectedStore } from '../support/custom-key-store.js';
 import { TestDaemon } from '../support/daemon.js';
 import { makeFaulty } from './faulty-home.js';
 
-void t.test('a key store beside a failing one answers everything in time', async (t) => {
+void t.test('a key store next to a failing one answers every request in time', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   const faults = makeFaulty(daemon);
@@ -61,7 +61,7 @@ void t.test('a key store beside a failing one answers everything in time', async
     const rule = begin();
     const { errors, ...figures } = await asking(4_000);
     rule.clear();
-    t.strictSame(errors, [], `${what}: no error beside it`);
+    t.strictSame(errors, [], `${what}: the healthy key store returns no error`);
     t.ok(figures.count > 0 && rule.fired > 0);
     t.comment(`${what}: ${told(figures)}`);
   }

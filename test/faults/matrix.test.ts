@@ -1,5 +1,5 @@
-// Every PKCS#11 function that workers call, with an error, a hang or a crash, under load; with KEYHOLD_FAULTS=all each of
-// them with each of these and more, which takes some 10 minutes.
+// Every PKCS#11 function that workers call fails, hangs or crashes under load. With KEYHOLD_FAULTS=all every function has
+// all of these faults and more, which takes about 10 minutes.
 import { join } from 'node:path';
 import pkcs11 from 'pkcs11js';
 import t, { type Test } from 'tap';
@@ -78,59 +78,62 @@ function faultsFor(t: Test, token: TestToken): Faults {
 
 const living = (events: readonly KeyStoreEvent[]) => pids(events).filter(lives);
 
-void t.test('each function with each fault, under load, beside a healthy token', async (t) => {
-  const token = makeToken(t);
-  const faults = faultsFor(t, token);
-  const healthy = await connectTo(t, makeToken(t), { workers: 1 });
-  const { store, events } = await connectTo(t, token, { ...environment(token, faults), workers: 2 });
-  const isWhole = () => living(events).length === 2;
-  await until(isWhole);
-  const beside = await StoreLoad.start(healthy.store, 2);
-  const load = await StoreLoad.start(store, 8);
-  // Also if an assertion ended the test.
-  t.teardown(() => Promise.all([load.stop(), beside.stop()]));
-  /** Longest recovery in milliseconds after each kind of fault, and the function that took it. */
-  const longest = new Map<string, { milliseconds: number; after: string }>();
+void t.test(
+  'a store recovers from a fault of any function under load, and a healthy token is not affected',
+  async (t) => {
+    const token = makeToken(t);
+    const faults = faultsFor(t, token);
+    const healthy = await connectTo(t, makeToken(t), { workers: 1 });
+    const { store, events } = await connectTo(t, token, { ...environment(token, faults), workers: 2 });
+    const isWhole = () => living(events).length === 2;
+    await until(isWhole);
+    const beside = await StoreLoad.start(healthy.store, 2);
+    const load = await StoreLoad.start(store, 8);
+    // Also stops the load if an assertion ends the test.
+    t.teardown(() => Promise.all([load.stop(), beside.stop()]));
+    /** Longest recovery in milliseconds after each kind of fault, and the function that took it. */
+    const longest = new Map<string, { milliseconds: number; after: string }>();
 
-  const suffer = async (t: Test, name: string, fault: Fault, trigger: () => void) => {
-    const [what, action, harm] = fault;
-    const before = load.done;
-    const rule = faults.add(name, action, harm);
-    trigger();
-    await until(() => rule.fired >= 1, 60_000);
-    // A hang is over when the hanging worker was killed, other faults when they have happened as often as specified.
-    if (action === 'hang') {
-      const lost = () =>
-        events.filter(({ type }) => type === 'worker-lost' || type === 'start-failed').length;
-      const already = lost();
-      await until(() => lost() > already, 60_000);
-    } else await new Promise((done) => setTimeout(done, 50));
-    rule.clear();
-    const ended = performance.now();
-    const served = load.done;
-    await until(() => isWhole() && load.done > served, 60_000);
-    const milliseconds = Math.round(performance.now() - ended);
-    if (milliseconds > (longest.get(what)?.milliseconds ?? -1))
-      longest.set(what, { milliseconds, after: name });
-    t.strictSame(await load.check(), [], `${name}, ${what}: all is well afterwards`);
-    t.ok(load.done > before);
-    t.strictSame(load.findings.splice(0), [], `${name}, ${what}: no answer that says something wrong`);
-  };
+    const suffer = async (t: Test, name: string, fault: Fault, trigger: () => void) => {
+      const [what, action, harm] = fault;
+      const before = load.done;
+      const rule = faults.add(name, action, harm);
+      trigger();
+      await until(() => rule.fired >= 1, 60_000);
+      // A hang is over once the hanging worker was killed, other faults once they have happened as often as specified.
+      if (action === 'hang') {
+        const lost = () =>
+          events.filter(({ type }) => type === 'worker-lost' || type === 'start-failed').length;
+        const already = lost();
+        await until(() => lost() > already, 60_000);
+      } else await new Promise((done) => setTimeout(done, 50));
+      rule.clear();
+      const ended = performance.now();
+      const served = load.done;
+      await until(() => isWhole() && load.done > served, 60_000);
+      const milliseconds = Math.round(performance.now() - ended);
+      if (milliseconds > (longest.get(what)?.milliseconds ?? -1))
+        longest.set(what, { milliseconds, after: name });
+      t.strictSame(await load.check(), [], `${name}, ${what}: every operation works afterwards`);
+      t.ok(load.done > before);
+      t.strictSame(load.findings.splice(0), [], `${name}, ${what}: no answer is wrong`);
+    };
 
-  for (const [index, name] of working.entries())
-    for (const fault of faultsOf(index)) await suffer(t, name, fault, () => undefined);
-  for (const [index, name] of starting.entries())
-    // A hanging start gets 10 s.
-    for (const fault of faultsOf(index, few.slice(0, 2)))
-      await suffer(t, name, fault, () => process.kill(living(events)[0]!, 'SIGKILL'));
-  await Promise.all([load.stop(), beside.stop()]);
-  t.strictSame([...beside.answers.keys()], ['ok'], 'the healthy token answered everything');
-  for (const [what, { milliseconds, after }] of longest)
-    t.comment(`${what}: whole again after ${milliseconds} ms at most (${after})`);
-  t.comment(JSON.stringify([...load.answers]));
-});
+    for (const [index, name] of working.entries())
+      for (const fault of faultsOf(index)) await suffer(t, name, fault, () => undefined);
+    for (const [index, name] of starting.entries())
+      // A hanging start gets 10 s.
+      for (const fault of faultsOf(index, few.slice(0, 2)))
+        await suffer(t, name, fault, () => process.kill(living(events)[0]!, 'SIGKILL'));
+    await Promise.all([load.stop(), beside.stop()]);
+    t.strictSame([...beside.answers.keys()], ['ok'], 'the healthy token answered everything');
+    for (const [what, { milliseconds, after }] of longest)
+      t.comment(`${what}: whole again after ${milliseconds} ms at most (${after})`);
+    t.comment(JSON.stringify([...load.answers]));
+  },
+);
 
-void t.test('a store is connected or says why not', async (t) => {
+void t.test('connecting to a failing token is refused as unavailable', async (t) => {
   const token = makeToken(t);
   const faults = faultsFor(t, token);
   // Attributes are read only if there are objects.
@@ -143,7 +146,7 @@ void t.test('a store is connected or says why not', async (t) => {
       await t.rejects(
         connect(token.config(environment(token, faults))),
         { code: 'unavailable' },
-        `${name}: ${what}`,
+        `${name}, ${what}: connecting is refused`,
       );
       rule.clear();
     }
@@ -154,7 +157,7 @@ void t.test('a store is connected or says why not', async (t) => {
   hanging.clear();
 });
 
-void t.test('a closed store leaves no worker, whatever fails at its end', async (t) => {
+void t.test('closing a store leaves no worker, whatever fails meanwhile', async (t) => {
   const token = makeToken(t);
   const faults = faultsFor(t, token);
   for (const name of ending) {
@@ -162,7 +165,7 @@ void t.test('a closed store leaves no worker, whatever fails at its end', async 
       const { store, events } = await connectTo(t, token, environment(token, faults));
       const rule = faults.add(name, action, harm);
       await store.close();
-      t.strictSame(living(events), [], `${name}: ${what}`);
+      t.strictSame(living(events), [], `${name}, ${what}: no worker is left`);
       t.equal(rule.fired, 1);
       rule.clear();
     }

@@ -30,7 +30,7 @@ void t.test('a rule affects the calls that it names, within its counts', (t) => 
   t.equal(random(session).length, 8);
   t.equal(rule.fired, 2);
   rule.clear();
-  t.equal(rule.fired, 2, 'also afterwards');
+  t.equal(rule.fired, 2, 'a cleared rule keeps its count');
   const any = faults.add('*', 'fail', { argument: pkcs11.CKR_DEVICE_REMOVED });
   t.throws(() => slot.getToken(), /CKR_DEVICE_REMOVED/);
   t.throws(() => random(session), /CKR_DEVICE_REMOVED/);
@@ -56,7 +56,7 @@ void t.test('a lost answer belongs to a call that was executed', (t) => {
   t.end();
 });
 
-void t.test('sessions end by a rule and by a reset, and are limited', (t) => {
+void t.test('a rule or a reset ends sessions, and their number is limited', (t) => {
   for (const end of [
     () => faults.add('C_GenerateRandom', 'closeSessions', { times: 1 }),
     () => faults.reset(),
@@ -89,7 +89,7 @@ void t.test('workers are delayed, hang and crash', async (t) => {
   t.equal(delay.fired, 1);
 
   const crash = faults.add('C_GenerateRandom', 'crash', { times: 1 });
-  t.equal((await store.random(8)).length, 8, 'another worker does it');
+  t.equal((await store.random(8)).length, 8, 'another worker answers the request');
   t.equal(crash.fired, 1);
   t.match(
     events.find(({ type }) => type === 'worker-lost'),
@@ -100,6 +100,6 @@ void t.test('workers are delayed, hang and crash', async (t) => {
   const answer = store.random(8);
   await until(() => hang.fired === 1);
   hang.clear();
-  t.equal((await answer).length, 8, 'a call that hung goes on');
+  t.equal((await answer).length, 8, 'a call that hung continues once the rule is cleared');
   t.ok(pids(events).length >= 2);
 });

@@ -32,8 +32,8 @@ void t.test('a module that generates the IVs of AES-GCM and returns them', async
       message: await store.encrypt(keys[n % 2]!, aad, text),
     })),
   );
-  t.equal(new Set(made.map(({ message }) => message.iv.toString('hex'))).size, 300, 'no IV comes twice');
-  t.equal(random.fired, 0, 'none is drawn for it');
+  t.equal(new Set(made.map(({ message }) => message.iv.toString('hex'))).size, 300, 'no IV is used twice');
+  t.equal(random.fired, 0, 'the worker generates no IV');
   random.clear();
   for (const { key, message } of made) t.ok((await store.decrypt(key, aad, message)).equals(text));
   const { plaintext, ...dataKey } = await store.dataKey(keys[0]!, aad, 32);
@@ -61,7 +61,7 @@ void t.test('a PIN that is entered at the device', async (t) => {
   const config = token.config({ ...changes, quirks: { protectedPath: true }, readPin, latch });
   const logins = faults.add('C_Login', 'count');
   await t.rejects(connect(config), { code: 'unavailable', message: /must not say protectedPath/ });
-  t.equal(logins.fired, 0, 'an empty PIN is given to no token that would take it for a wrong one');
+  t.equal(logins.fired, 0, 'a token without a protected path is given no empty PIN');
   faults.protectPath();
   const store = await connect(config);
   t.teardown(() => store.close());

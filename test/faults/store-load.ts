@@ -27,7 +27,7 @@ interface Keys {
 export class StoreLoad {
   /** Number of answers by code. */
   readonly answers = new Map<string, number>();
-  /** Faults found. */
+  /** Descriptions of wrong answers. */
   readonly findings: string[] = [];
   /** Further allowed codes, besides those that may be repeated. */
   alsoExpected: readonly string[] = [];
@@ -174,7 +174,7 @@ const actions: readonly (readonly [name: string, act: (load: StoreLoad) => Promi
   ['make a data key pair', (load) => load.pair()],
 ];
 
-/** A wrong result, which no fault explains. */
+/** Checks a result that no fault may change. @throws Error if it is wrong */
 function expect(what: string, holds: boolean): void {
   if (!holds) throw new Error(`wrong result: not ${what}`);
 }

@@ -46,7 +46,7 @@ void t.test('a token that is unplugged for a while: refusals meanwhile, recovery
   // As long as the longest pause between two starts.
   await until(() => events.filter(({ type }) => type === 'start-failed').length >= 6);
   for (const event of events)
-    if (event.type === 'start-failed') t.ok(event.retryIn <= 1_000, 'it looks every second at least');
+    if (event.type === 'start-failed') t.ok(event.retryIn <= 1_000, 'a start is retried within a second');
   faults.reset();
   faults.clear();
   const back = performance.now();
@@ -102,7 +102,7 @@ void t.test('a pair is found whole or not at all, even if the login is lost duri
     t.strictSame(
       await store.inspect([[pkcs11.CKA_ID, doomed.toString('hex')]], [pkcs11.CKA_CLASS]),
       [],
-      `${name}: no half is left`,
+      `${name}: neither half is left`,
     );
   }
   t.ok(await decrypts());
@@ -191,7 +191,7 @@ void t.test('an error without a reason is not blamed on a valid ciphertext', asy
   const key = await newKey(store);
   const argument = pkcs11.CKR_GENERAL_ERROR;
   const once = faults.add('C_Decrypt', 'lose', { argument, times: 1 });
-  t.ok(await decrypts(), 'it is tried again');
+  t.ok(await decrypts(), 'the decryption is repeated');
   t.equal(once.fired, 1);
   const target = importTarget({ keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' });
   const imported = () => store.importPlaintext(Buffer.alloc(32, 7), randomBytes(16), 'imported', target);
@@ -309,7 +309,7 @@ void t.test(
         t.equal(rule.fired, 1);
         rule.clear();
         await until(() => living().length === 2);
-        t.ok(await importIt(), 'and works the next time');
+        t.ok(await importIt(), 'the next import works');
       }
     }
   },

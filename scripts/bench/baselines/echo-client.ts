@@ -7,7 +7,7 @@ import { startChild } from '../child.js';
 import { type Keyhold, probing, type Transport } from '../keyhold.js';
 import type { Call } from '../load/load.js';
 
-/** A bare WebSocket server beside a Keyhold, over the same transport, with the same certificate. */
+/** A bare WebSocket server to compare a Keyhold with: the same transport and the same certificate. */
 export class EchoServer {
   private constructor(
     readonly child: ChildProcess,
@@ -15,6 +15,7 @@ export class EchoServer {
     private readonly ca: Buffer | undefined,
   ) {}
 
+  /** Starts a server for a Keyhold, with its socket and files in that Keyhold's home. */
   static async start({ home }: Keyhold, over: Transport): Promise<EchoServer> {
     const file = (name: string) => join(home, name);
     if (over === 'unix') {
@@ -34,6 +35,7 @@ export class EchoServer {
     return new EchoServer(child, `wss://127.0.0.1:${said as number}/`, readFileSync(file('tls/ca.pem')));
   }
 
+  /** Opens a connection to the server. */
   connect(): Promise<EchoClient> {
     return EchoClient.connect(this.address, this.ca);
   }
@@ -43,7 +45,7 @@ export class EchoServer {
   }
 }
 
-/** A connection to the echo server: a call sends a frame and waits for one; replies come in order. */
+/** A connection to the echo server. A call sends a frame and waits for its echo; echoes come in order. */
 export class EchoClient {
   readonly #waiting: ((value: unknown) => void)[] = [];
 
@@ -57,6 +59,7 @@ export class EchoClient {
     return new EchoClient(webSocket);
   }
 
+  /** Returns a call that sends a frame and resolves with its echo. */
   call(frame: Uint8Array): Call {
     return () =>
       new Promise((resolve) => {

@@ -1,5 +1,6 @@
-// The reference for transport: a bare `ws` server that sends each frame back. A process of its own. Arguments: the path of
-// a unix socket; or files of a certificate and its key, for TLS on any free port of the loopback, which it tells.
+// Baseline for the transport: a bare `ws` server that echoes each frame, in a separate process. Arguments: the path of a
+// unix socket; or the files of a certificate and its key, for TLS on a free port of the loopback. Its first message is the
+// port, or 0 for a socket.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';

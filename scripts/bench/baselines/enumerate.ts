@@ -1,5 +1,5 @@
-// The reference for a start: one enumeration of the token. A process of its own, which tells milliseconds: from C_Initialize
-// to the last attribute of the last object.
+// Baseline for the start: one enumeration of the token, in a separate process. Its message is the time in milliseconds from
+// C_Initialize to the last attribute of the last object.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pkcs11 from 'pkcs11js';
@@ -22,7 +22,7 @@ for (const handle of found) {
   try {
     read(handle);
   } catch (error) {
-    // The daemon beside it has replaced its anchor meanwhile.
+    // The running daemon may have replaced its anchor meanwhile.
     if ((error as { code?: number }).code !== pkcs11.CKR_OBJECT_HANDLE_INVALID) throw error;
   }
 }

@@ -1,5 +1,5 @@
-// The reference for the AWS endpoint: a bare node:https server that verifies the same signatures and sends each body
-// back. A process of its own. Arguments: files of the certificate, its key, and the credentials.
+// Baseline for the AWS endpoint: a bare node:https server that verifies the same signatures and echoes each body, in a
+// separate process. Arguments: the files of the certificate, its key, and the credentials. Its message is its port.
 import { hash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';

@@ -1,6 +1,7 @@
 import { Module, type Session, SessionFlag, UserType } from 'graphene-pk11';
 import pkcs11 from 'pkcs11js';
 
+/** Path of SoftHSM's PKCS#11 module. */
 export const softHsmLibrary = '/usr/lib/softhsm/libsofthsm2.so';
 const tokenLabel = 'keyhold';
 const tries = 50;
@@ -15,12 +16,12 @@ const pause = 100;
  * @param pin UTF-8
  * @param library path of the PKCS#11 module
  * @returns a read-write session that is logged in
- * @throws Error that names the module where the token is still not there
+ * @throws Error that names the module if the token is still missing
  */
 export function openToken(pin: string, library = softHsmLibrary): Session {
   const module = Module.load(library);
   for (let attempt = 1; attempt <= tries; attempt++) {
-    // p11-kit's client takes no other arguments.
+    // p11-kit's client accepts no other arguments.
     module.initialize({ flags: pkcs11.CKF_OS_LOCKING_OK });
     const slot = [...module.getSlots(true)].find((each) => each.getToken().label === tokenLabel);
     if (slot) {

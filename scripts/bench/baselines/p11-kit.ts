@@ -1,5 +1,5 @@
-// ECDSA signatures by 16 client processes: of Keyhold, and of p11-kit's remote module on the same token, which is what
-// programs share a token with otherwise.
+// ECDSA signatures by 16 client processes, through Keyhold and through p11-kit's remote module on the same token, the other
+// way in which programs can share a token.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -13,13 +13,14 @@ import type { SigningRequest } from '../load/signing-client.js';
 import { type SuiteOptions, UsageError } from '../suite.js';
 
 const processes = 16;
-/** Requests in flight of each process. A PKCS#11 session has one. */
+/** Requests in flight per process. A PKCS#11 session has only one. */
 const manyInFlight = 32;
 const leastRatio = 4;
 const provider = '/usr/lib/softhsm/libsofthsm2.so';
 const module = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/pkcs11/p11-kit-client.so`;
 const serverStart = 10_000;
 
+/** Measures both in turn in every round. @throws UsageError if p11-kit's remote module is not installed */
 export async function p11KitSuite({ time, rounds }: SuiteOptions): Promise<Row[]> {
   if (!existsSync(module))
     throw new UsageError('This suite needs the Debian packages p11-kit and p11-kit-modules.');
@@ -31,7 +32,7 @@ export async function p11KitSuite({ time, rounds }: SuiteOptions): Promise<Row[]
     const signing = { keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' } as const;
     const keyId = (await root.createKey(signing)).keyMetadata.keyId;
     await root.close();
-    // After the key is there: each process that the server forks reads the token once.
+    // Started after the key was created, because each process that the server forks reads the token only once.
     const address = join(keyhold.home, 'p11-kit.sock');
     server = await startServer(keyhold, address);
     const env = { ...keyhold.env, P11_KIT_SERVER_ADDRESS: `unix:path=${address}` };
@@ -76,8 +77,8 @@ function rowOf(name: string, own: readonly number[], remote: readonly number[]):
 }
 
 /**
- * One after another: of many that start together some get CKR_GENERAL_ERROR from p11-kit's server.
- * @param clients gets each that runs
+ * Starts processes one after another: if many start together, p11-kit's server answers some with CKR_GENERAL_ERROR.
+ * @param clients receives every process that was started
  */
 async function startAll(
   name: string,
@@ -99,7 +100,7 @@ async function together(clients: readonly ChildProcess[], request: SigningReques
   return rates.reduce((sum, rate) => sum + rate, 0);
 }
 
-/** It forks for each client; a fork ends with its client. */
+/** Starts p11-kit's server, which forks for each client. @throws Error if it does not start in time */
 async function startServer({ env }: Keyhold, address: string): Promise<ChildProcess> {
   const args = ['server', '--foreground', '--provider', provider, '--name', address, 'pkcs11:token=keyhold'];
   const server = spawn('p11-kit', args, { env, stdio: ['ignore', 'ignore', 'inherit'] });

@@ -1,6 +1,5 @@
-// The reference: a plain synchronous pkcs11js loop in one process on the same token, with the token key itself.
-// A process of its own, which answers {milliseconds} with operations a second. Arguments: the operation, the key's label, and the module where it
-// is another one.
+// Baseline: a plain synchronous pkcs11js loop in a separate process, on the same token and with the same key. It answers
+// {milliseconds} with operations per second. Arguments: the operation, the key's label, and the module if it is not SoftHSM.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pkcs11 from 'pkcs11js';
@@ -8,6 +7,7 @@ import { openToken } from './open-token.js';
 
 export type RawOperation = 'encrypt' | 'decrypt' | 'data-key' | 'sign-ecdsa' | 'sign-rsa';
 
+/** A request to measure. */
 export interface RawRequest {
   readonly milliseconds: number;
 }
@@ -21,7 +21,7 @@ const opened = openToken(readFileSync(join(home, 'tokens/pin'), 'utf8'), library
 const { lib: module, handle: session } = opened;
 const key = findKey();
 
-/** A key pair has the label twice. */
+/** Finds the key by label and class, since both halves of a pair have the same label. @throws Error if there is none */
 function findKey(): Buffer {
   const isSigning = operation.startsWith('sign');
   const objectClass = isSigning ? pkcs11.CKO_PRIVATE_KEY : pkcs11.CKO_SECRET_KEY;

@@ -1,4 +1,4 @@
-// A principal that keeps as much in flight as it may, until its parent says that it is enough. Arguments: URL, key id.
+// A principal that keeps as many requests in flight as it may, until its parent sends a message. Arguments: URL, key ID.
 import { once } from 'node:events';
 import { connect } from '../../../client/index.js';
 

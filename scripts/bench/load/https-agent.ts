@@ -1,15 +1,16 @@
-// Requests of the AWS endpoint over kept connections, signed as an SDK signs them, with little work of the client's own.
+// A client of the AWS endpoint with little overhead: requests over persistent connections, signed as by an SDK.
 import { createHash, createHmac } from 'node:crypto';
 import { Agent, request } from 'node:https';
 import type { Call } from './load.js';
 
+/** The access key and Region that sign requests. */
 export interface Signer {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly region: string;
 }
 
-/** A connection to an endpoint. */
+/** A persistent connection to an endpoint. */
 export class AwsConnection {
   readonly #agent: Agent;
 
@@ -21,12 +22,12 @@ export class AwsConnection {
     this.#agent = new Agent({ ca, keepAlive: true, maxSockets: 1 });
   }
 
-  /** @param body JSON */
+  /** Returns a call that sends a request. @param body JSON */
   call(operation: string, body: string): Call {
     return () => this.send(operation, body);
   }
 
-  /** @returns the reply's text @throws Error for another status than 200 */
+  /** Signs and sends a request. @param body JSON @returns the body of the reply @throws Error if the status is not 200 */
   send(operation: string, body: string): Promise<string> {
     const headers = sign(this.url.host, operation, body, this.signer);
     return new Promise((resolve, reject) => {

@@ -1,11 +1,13 @@
-// Drivers: as many calls in flight as asked for, and one at a time.
+// Load drivers: a fixed number of calls in flight, or one call at a time.
 
+/** Sends one request, and resolves when it is answered. */
 export type Call = () => Promise<unknown>;
 
 /**
  * Keeps a number of calls in flight on each of several connections for a time.
  * @param calls one for each connection
- * @returns calls a second
+ * @param inFlight calls in flight on each connection
+ * @returns calls per second
  */
 export async function throughput(
   calls: readonly Call[],
@@ -25,7 +27,7 @@ export async function throughput(
   return (done * 1000) / (performance.now() - start);
 }
 
-/** As {@link throughput}. @returns calls a second, and the time of each in microseconds */
+/** Like {@link throughput}. @returns calls per second, and the time of each call in microseconds */
 export async function timed(
   calls: readonly Call[],
   inFlight: number,
@@ -40,7 +42,7 @@ export async function timed(
   return { rate: await throughput(timing, inFlight, milliseconds), microseconds };
 }
 
-/** Calls one after another. @returns the time of each in microseconds */
+/** Makes one call after another for a time. @returns the time of each call in microseconds */
 export async function latencies(call: Call, milliseconds: number): Promise<number[]> {
   const times: number[] = [];
   const end = performance.now() + milliseconds;
@@ -57,6 +59,7 @@ export function percentile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
 }
 
+/** The median of values; NaN if there are none. */
 export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }

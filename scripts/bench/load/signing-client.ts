@@ -1,8 +1,9 @@
-// A client of Keyhold that signs with ECDSA P-256. A process of its own, which answers {milliseconds, inFlight} with
-// signatures a second. Arguments: URL, key id.
+// A client of Keyhold that signs with ECDSA P-256, in a separate process. It answers {milliseconds, inFlight} with
+// signatures per second. Arguments: URL, key ID.
 import { connect } from '../../../client/index.js';
 import { throughput } from './load.js';
 
+/** A request to measure. */
 export interface SigningRequest {
   readonly milliseconds: number;
   readonly inFlight: number;

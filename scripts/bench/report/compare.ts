@@ -1,9 +1,9 @@
-// A run beside an earlier one.
+// Compares a run with an earlier one.
 import { readFileSync } from 'node:fs';
 import { figure, type Row, rowSchema } from './report.js';
 import { UsageError } from '../suite.js';
 
-/** Rows of a file that `--json` wrote. @throws UsageError where it is none */
+/** Reads the rows of a file that `--json` wrote. @throws UsageError if it cannot be read, or is not such a file */
 export function readRows(path: string): Row[] {
   let text: string;
   try {
@@ -14,7 +14,7 @@ export function readRows(path: string): Row[] {
   return parseRows(text, path);
 }
 
-/** @param path for the error @throws UsageError where a line is no row */
+/** Parses the output of `--json`. @param path path for errors @throws UsageError if a line is no row, or there is none */
 export function parseRows(text: string, path: string): Row[] {
   const lines = text.split('\n').filter((line) => line !== '');
   const rows = lines.map((line, index) => {
@@ -36,7 +36,7 @@ const ratios = [
   ['x few', 'ratio_to_few'],
 ] as const;
 
-/** Each figure then and now, and each ratio, which counts more: figures move with the machine. */
+/** A table of all figures and ratios then and now. The ratios matter more, since the figures depend on the machine. */
 export function comparison(older: readonly Row[], newer: readonly Row[]): string {
   const before = new Map(older.map((row) => [row.name, row]));
   const lines: string[][] = [['', 'then', 'now', 'now/then', '']];

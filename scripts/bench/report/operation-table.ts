@@ -1,28 +1,31 @@
-// What the suite `operations` measures, and what is to be reached.
+// The operations that the suite `operations` measures, with their goals.
 import { availableParallelism } from 'node:os';
 import type { Client } from '../../../client/index.js';
 import { encodeRequest, operationShape } from '../../../proto/codec/frames.js';
 import type { Call } from '../load/load.js';
 import type { RawOperation } from '../baselines/raw.js';
 
+/** An operation, its baselines and its goals. */
 export interface Operation {
   readonly name: string;
-  /** What the plain loop does, and the label of the key in the token that it does it with. */
+  /** What the plain loop does. */
   readonly raw: RawOperation;
+  /** CKA_LABEL of the key for the plain loop. */
   readonly label: string;
   /** How many plain loops run side by side. */
   readonly processes: number;
-  /** The request, for the echo. */
+  /** The encoded request, for the echo server. */
   readonly frame: Uint8Array;
   readonly call: (client: Client) => Call;
-  /** Least ratios to the plain loops and to the echo. */
+  /** Goal: least ratio to the throughput of the plain loops. */
   readonly toRaw: number;
+  /** Goal: least ratio to the throughput of the echo server. */
   readonly toEcho?: number;
-  /** Whether one request at a time has a goal. */
+  /** Whether the latency of one request at a time has a goal. */
   readonly isTimed?: boolean;
 }
 
-/** Makes the keys. */
+/** Creates keys, and returns the operations with them. */
 export async function operationsOn(client: Client): Promise<Operation[]> {
   const keyId = (await client.createKey({})).keyMetadata.keyId;
   const plaintext = Buffer.alloc(64, 1);

@@ -1,26 +1,27 @@
+// The figures of a run, as JSON and as a table.
 import { z } from 'zod';
 
-/** What was to be reached. */
+/** A goal, and the value measured. */
 const goalSchema = z.object({
-  /** What is compared, with its unit: 'x raw', 'us over echo and fdatasync'. */
+  /** What the value is, with its unit: 'x raw', 'us over echo and fdatasync'. */
   measure: z.string(),
   value: z.number(),
   bound: z.enum(['at least', 'at most']),
   limit: z.number(),
 });
 
-/** One figure, as a line of `--json` holds it. */
+/** One figure: a line of the output of `--json`. */
 export const rowSchema = z.object({
   name: z.string(),
   value: z.number(),
   unit: z.enum(['op/s', 'us', 'ms', 'MB', 'KB', '%', '']),
-  /** Of Keyhold's own throughput: how many times the plain loop's. */
+  /** Throughput as a multiple of the plain PKCS#11 loop's; null if it is not compared. */
   ratio_to_raw: z.number().nullable(),
-  /** Of Keyhold's own throughput: how many times that of a WebSocket server that sends the same frames back. */
+  /** Throughput as a multiple of that of a WebSocket server that echoes the same frames. */
   ratio_to_echo: z.number().optional(),
-  /** Time that an operation takes, as a multiple of that with ten keys. */
+  /** Time of an operation as a multiple of that with ten keys or grants, or, in `fairness`, without the other principal. */
   ratio_to_few: z.number().optional(),
-  /** Microseconds of CPU for each operation, by process. */
+  /** Microseconds of CPU time per operation, by process. */
   cpu_us: z.record(z.string(), z.number()).optional(),
   goals: z.array(goalSchema).optional(),
 });
@@ -28,17 +29,19 @@ export const rowSchema = z.object({
 export type Goal = Readonly<z.output<typeof goalSchema>>;
 export type Row = Readonly<z.output<typeof rowSchema>>;
 
+/** Whether a goal is reached. */
 export function isReached({ value, bound, limit }: Goal): boolean {
   return bound === 'at least' ? value >= limit : value <= limit;
 }
 
-/** One JSON object a line. */
+/** Rows as one JSON object a line, each goal with its verdict. */
 export function asJson(rows: readonly Row[]): string {
   return rows.map((row) => `${JSON.stringify({ ...row, goals: row.goals?.map(withVerdict) })}\n`).join('');
 }
 
 const withVerdict = (goal: Goal) => ({ ...goal, reached: isReached(goal) });
 
+/** Rows as a table for people. */
 export function asTable(rows: readonly Row[]): string {
   const width = Math.max(...rows.map((row) => row.name.length));
   return rows
@@ -50,11 +53,12 @@ export function asTable(rows: readonly Row[]): string {
     .join('');
 }
 
+/** A number for people: with two decimals at most if it is below 10, otherwise rounded. */
 export function figure(value: number): string {
   return value.toLocaleString('en', { maximumFractionDigits: Math.abs(value) < 10 ? 2 : 0 });
 }
 
-/** Ratios that no goal shows. */
+/** Texts of the ratios that are not among the goals. */
 function ratiosOf({ ratio_to_raw, ratio_to_echo, ratio_to_few, goals = [] }: Row): string[] {
   const ratios = { 'x raw': ratio_to_raw, 'x echo': ratio_to_echo, 'x few': ratio_to_few };
   return Object.entries(ratios).flatMap(([measure, value]) => {

@@ -1,5 +1,6 @@
 // Line charts as SVG, side by side, with logarithmic axes.
 
+/** A line of a chart. */
 export interface Series {
   readonly name: string;
   /** x and y, both above 0. */
@@ -7,6 +8,7 @@ export interface Series {
   readonly isDashed?: boolean;
 }
 
+/** A chart of several lines. */
 export interface Chart {
   readonly title: string;
   readonly xLabel: string;
@@ -17,10 +19,10 @@ export interface Chart {
 const [width, height] = [620, 420];
 const margin = { left: 76, right: 20, top: 40, bottom: 92 };
 const plot = { width: width - margin.left - margin.right, height: height - margin.top - margin.bottom };
-/** Told apart by colour-blind eyes too (Okabe and Ito). */
+/** Colours that colour-blind readers can distinguish too (Okabe and Ito). */
 const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
 
-/** @returns a picture with all charts next to each other; x is drawn by powers of two, y by powers of ten */
+/** Draws charts side by side, with powers of two on the x axis and powers of ten on the y axis. @returns an SVG document */
 export function svgOf(charts: readonly Chart[]): string {
   const drawn = charts.map(
     (chart, index) => `<g transform="translate(${index * width} 0)">\n${drawChart(chart)}\n</g>`,
@@ -91,10 +93,10 @@ function dash(isDashed: boolean | undefined): string {
   return isDashed ? ' stroke-dasharray="6 4"' : '';
 }
 
-/** The powers of a base around values. */
+/** The powers of a base from just below the least value to just above the greatest. */
 function powers(base: number, values: readonly number[]): number[] {
   const exponent = (value: number) => Math.log(value) / Math.log(base);
-  // Less a rounding error: log(8) / log(2) is a little under 3.
+  // The small term absorbs rounding errors: log(1000) / log(10) is a little under 3.
   const first = Math.floor(exponent(Math.min(...values)) + 1e-9);
   const last = Math.max(first + 1, Math.ceil(exponent(Math.max(...values)) - 1e-9));
   return Array.from({ length: last - first + 1 }, (_, index) => base ** (first + index));

@@ -1,6 +1,6 @@
 /**
- * By how much values taken at even times grew from the first to the last, by the line that fits them best (least squares):
- * a single high value says little.
+ * The growth of values sampled at equal intervals, from the first to the last, along the line that fits them best (least
+ * squares), so that a single high value has little effect.
  */
 export function growth(values: readonly number[]): number {
   const count = values.length;
