@@ -1,7 +1,12 @@
 // keyhold policy explain: explains the decision about a request.
 import type { Command } from 'commander';
-import type { ContextEntry } from '../../../proto/generated/messages.js';
-import { addOutputOptions, type OutputOptions, printResponse } from '../output/output.js';
+import type { Json } from '../../../proto/aws/json.js';
+import type { ContextEntry, NearMiss } from '../../../proto/generated/messages.js';
+import { shapeByName } from '../../../proto/schema/descriptor.js';
+import { shown } from '../../../proto/text.js';
+import { addOutputOptions, type OutputOptions, print, toAwsNames } from '../output/output.js';
+import { readableText } from '../output/readable.js';
+import { standardScreen } from '../output/style.js';
 import { withClient } from '../session.js';
 import { UsageError } from '../input/values.js';
 
@@ -20,7 +25,9 @@ export function addPolicyCommands(program: Command): void {
     .description('Checks policy documents, and explains what they decide.')
     .helpGroup('Permissions:')
     .command('explain')
-    .description('Explains whether a request would be allowed: which statement, grant or gap decides.')
+    .description(
+      'Explains whether a request would be allowed: which statement, grant or gap decides, and what nearly did.',
+    )
     .requiredOption('--principal <name>', 'who asks: root, user/NAME, role/NAME, or an ARN')
     .requiredOption('--action <action>', 'what is asked for, such as kms:Encrypt')
     .option('--key <key>', 'the key: ID, ARN, alias name or alias ARN')
@@ -37,8 +44,20 @@ function explain(options: ExplainOptions): Promise<void> {
   const { principal, action, key, resource, context = [] } = options;
   const request = { principal, action, keyId: key, resourceArn: resource, context: entriesOf(context) };
   return withClient(async (client) => {
-    await printResponse('ExplainPolicy', await client.explainPolicy(request), options);
+    const response = await client.explainPolicy(request);
+    const named = toAwsNames(shapeByName.get('ExplainPolicy')!.response, { ...response });
+    await print(named, options, () => explanationText(named, response.nearMisses ?? []));
   }, 'ExplainPolicy');
+}
+
+/** Formats an explanation for people: near misses as sentences. */
+function explanationText(named: Record<string, Json>, near: readonly NearMiss[]): string {
+  const screen = standardScreen();
+  const { NearMisses: _shownBelow, ...decision } = named;
+  const text = readableText(decision, screen);
+  if (near.length === 0) return text;
+  const sentences = near.map(({ explanation }) => `  - ${shown(explanation, Infinity)}\n`);
+  return `${text}${screen.paint('bold', 'NearMisses')}\n${sentences.join('')}`;
 }
 
 /** Reads the words of --context. @throws UsageError */

@@ -1,11 +1,23 @@
 // ExplainPolicy: explains how a request would be decided, by running the code that decides requests.
 import { exceptions } from '../../../proto/errors.js';
-import type { ContextEntry, ExplainPolicyRequest, StringMap } from '../../../proto/generated/messages.js';
+import type {
+  ContextEntry,
+  ExplainPolicyRequest,
+  NearMiss as NearMissMessage,
+  StringMap,
+} from '../../../proto/generated/messages.js';
 import { type Caller, principalArn } from '../../identity/caller.js';
 import { simulatedCaller } from '../../identity/simulated-caller.js';
-import type { Key } from '../../keys/index.js';
-import { decisionAbout, rootAssumesNothing } from '../../policy/engine/authorize.js';
+import type { Grant, Key } from '../../keys/index.js';
+import { shown } from '../../../proto/text.js';
+import {
+  type AuthorizationRequest,
+  decisionAbout,
+  nearMissesOf,
+  rootAssumesNothing,
+} from '../../policy/engine/authorize.js';
 import { accessDenied, explain } from '../../policy/engine/messages.js';
+import type { NearMiss } from '../../policy/engine/near-misses.js';
 import { principalOf } from '../../policy/engine/caller-policies.js';
 import { conditionsOf } from '../../pipeline/condition-keys.js';
 import { deletedPrincipals } from '../shared/policy-documents.js';
@@ -43,10 +55,10 @@ export function policyExplanationOperations(
       const isTrust = permission.trust !== undefined;
       if (isTrust && caller.type === 'Root') {
         const { message } = rootAssumesNothing();
-        return { response: { decision: 'IMPLICIT_DENY', reason: message, message } };
+        return { response: { decision: 'IMPLICIT_DENY', reason: message, message, nearMisses: [] } };
       }
       const given = request.context ?? [];
-      const decision = decisionAbout({
+      const asked = {
         principal: caller,
         action,
         resource,
@@ -54,8 +66,9 @@ export function policyExplanationOperations(
         trust: isTrust ? { role: identities.roleByArn(resource)?.record } : undefined,
         identities,
         context: contextOf(given, caller, key, services, region),
-        grant: key && ((id) => grants.find(key, id, nameOf(action), encryptionContext(given))),
-      });
+        grant: key && ((id: string) => grants.find(key, id, nameOf(action), encryptionContext(given))),
+      } satisfies AuthorizationRequest<Grant>;
+      const decision = decisionAbout(asked);
       const { decision: kind, reason: made } = explain(decision, ({ grantId }) => grantId);
       const trusting = isTrust ? identities.roleByArn(resource)?.record : undefined;
       const bindings = key?.record.policyBindings ?? trusting?.trustBindings;
@@ -64,10 +77,48 @@ export function policyExplanationOperations(
       const message = decision.allowed
         ? undefined
         : accessDenied({ principal: principalOf(caller), action, resource }, decision).message;
-      return { response: { decision: decisions[kind], reason, message } };
+      const nearMisses = nearMissesOf(asked, decision).map(nearMissMessage);
+      return {
+        response: {
+          decision: decisions[kind],
+          reason,
+          message,
+          nearMisses,
+        },
+      };
     },
   });
   return [explainPolicy];
+}
+
+/** Maximum number of values of one difference in an answer, and of UTF-16 units of a value. */
+const maxValues = 10;
+const longestValue = 256;
+
+function nearMissMessage({
+  policy,
+  statement,
+  applies,
+  differences,
+  explanation,
+}: NearMiss): NearMissMessage {
+  const some = (values: readonly string[]) =>
+    values.slice(0, maxValues).map((value) => shown(value, longestValue));
+  return {
+    policy: policy.name,
+    statement: statement.path,
+    sid: statement.sid,
+    effect: statement.effect,
+    applies,
+    differences: differences.map(({ element, condition, present, written }) => ({
+      element,
+      conditionKey: condition?.key,
+      conditionOperator: condition?.operator,
+      requestValues: some(present),
+      policyValues: some(written),
+    })),
+    explanation,
+  };
 }
 
 /** A sentence for a policy that names the caller's ARN but means a deleted principal that had it before; else empty. */

@@ -2,9 +2,10 @@ import { PolicyError } from '../errors.js';
 import type { Caller } from '../../identity/caller.js';
 import type { Identities } from '../../identity/identities.js';
 import { policiesOf, principalOf, type TrustedRole, trustPolicyOf } from './caller-policies.js';
-import { decide, type Decision } from './decide.js';
+import { decide, type Decision, type Policies, type PolicyRequest } from './decide.js';
 import { type KeyPolicySource, keyPolicyOf } from './key-policies.js';
 import { accessDenied } from './messages.js';
+import { type NearMiss, nearMisses } from './near-misses.js';
 import type { Lookup } from '../language/patterns.js';
 
 /** A request to authorize, with the policies' sources. */
@@ -52,12 +53,27 @@ export function rootAssumesNothing(): PolicyError {
 
 /** Decides a request and returns the reason. */
 export function decisionAbout<Grant>(request: AuthorizationRequest<Grant>): Decision<Grant> {
-  const { principal: caller, action, resource, key, trust, identities, context, grant } = request;
   // As at STS, a role that does not exist looks like one that does not trust the caller.
-  if (trust && !trust.role) return { allowed: false, missing: 'role trust policy' };
-  const ofResource = trust?.role ? trustPolicyOf(trust.role) : key && keyPolicyOf(key);
-  return decide<Grant>(
-    { principal: principalOf(caller), action, resource, context },
-    { resource: ofResource, ...policiesOf(caller, identities), grant },
-  );
+  if (request.trust && !request.trust.role) return { allowed: false, missing: 'role trust policy' };
+  return decide<Grant>(asPoliciesSeeIt(request), policiesFor(request));
+}
+
+/** Finds the statements that nearly decided a request otherwise. @param decision the result of {@link decisionAbout} */
+export function nearMissesOf(
+  request: AuthorizationRequest<unknown>,
+  decision: Decision,
+): readonly NearMiss[] {
+  if (request.trust && !request.trust.role) return [];
+  return nearMisses(asPoliciesSeeIt(request), policiesFor(request), decision);
+}
+
+function asPoliciesSeeIt(request: AuthorizationRequest<unknown>): PolicyRequest {
+  const { principal: caller, action, resource, context } = request;
+  return { principal: principalOf(caller), action, resource, context };
+}
+
+function policiesFor<Grant>(request: AuthorizationRequest<Grant>): Policies<Grant> {
+  const { principal: caller, key, trust, identities, grant } = request;
+  const resource = trust?.role ? trustPolicyOf(trust.role) : key && keyPolicyOf(key);
+  return { resource, ...policiesOf(caller, identities), grant };
 }

@@ -174,7 +174,7 @@ function throughGrant<Grant>(request: PolicyRequest, policies: Policies<Grant>):
 }
 
 /** Returns the type of limit, if there is one, that does not allow the request. */
-function missingLimit(
+export function missingLimit(
   request: PolicyRequest,
   { boundary, session = [] }: Policies<unknown>,
 ): 'permissions boundary' | 'session policy' | undefined {

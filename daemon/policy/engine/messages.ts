@@ -65,7 +65,8 @@ function absence(missing: PolicyType, found: Found | undefined): string {
   return `${place(found)} allows it, but no ${missing} does.`;
 }
 
-function place({ policy, statement }: Found): string {
+/** Names a statement and its policy. */
+export function place({ policy, statement }: Found): string {
   const sid = statement.sid === undefined ? '' : ` (${JSON.stringify(statement.sid)})`;
   return `${statement.path}${sid} of ${policy.name}`;
 }

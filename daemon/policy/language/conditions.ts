@@ -10,6 +10,10 @@ export interface Condition {
   /** As written in the document. */
   readonly operator: string;
   readonly key: string;
+  /** As written in the document. */
+  readonly values: readonly string[];
+  /** Whether `${…}` in the values is a variable. */
+  readonly variables: boolean;
   readonly isTrue: (lookup: Lookup) => boolean;
   /** Steps for each unit of the request's value, for all values of the policy with wildcards or variables. */
   readonly cost: number;
@@ -21,6 +25,24 @@ const perValue = 20;
 const perTest = 20;
 
 type SetOperator = 'ForAllValues' | 'ForAnyValue';
+
+/** An operator of a document: a row of the table, and what its name adds. */
+interface NamedOperator extends Operator {
+  readonly ifExists: boolean;
+  readonly set: SetOperator | undefined;
+}
+
+/** Finds an operator by its name in a document, such as `ForAnyValue:StringLikeIfExists`. */
+export function operatorNamed(name: string): NamedOperator | undefined {
+  const [, set, base = '', ifExists] = operatorPattern.exec(name) ?? [];
+  const operator = operators.get(base);
+  return operator && { ...operator, ifExists: ifExists !== undefined, set: set as SetOperator | undefined };
+}
+
+/** Whether a condition with an operator is true for a request that has no value of its key. */
+export function isTrueWhenAbsent({ negated, ifExists, set }: NamedOperator): boolean {
+  return ifExists || (set === undefined ? negated : set === 'ForAllValues');
+}
 
 const operatorPattern = /^(?:(ForAllValues|ForAnyValue):)?([A-Za-z]+?)(IfExists)?$/;
 const keyPattern = /^[A-Za-z0-9-]+:./;
@@ -50,7 +72,13 @@ export function compileConditions(
       const keyPlace = place.member(key);
       if (!keyPattern.test(key))
         keyPlace.fail(`The condition key must begin with a service, as in "kms:KeySpec" or "aws:SourceIp".`);
-      return { operator: name, key, ...compile(key.toLowerCase(), values, keyPlace) };
+      return {
+        operator: name,
+        key,
+        values,
+        variables: options.variables,
+        ...compile(key.toLowerCase(), values, keyPlace),
+      };
     });
   });
 }
@@ -60,13 +88,12 @@ type Compile = (key: string, values: readonly string[], at: DocumentPath) => Com
 
 function compiler(name: string, options: Options, at: DocumentPath): Compile {
   if (name === 'Null') return compileNull;
-  const [, set, base = '', ifExists] = operatorPattern.exec(name) ?? [];
-  const operator = operators.get(base);
-  if (operator === undefined) {
-    const hint = base === 'Null' ? ' Null takes neither IfExists nor a set operator.' : '';
+  const row = operatorNamed(name);
+  if (row === undefined) {
+    const isNull = operatorPattern.exec(name)?.[2] === 'Null';
+    const hint = isNull ? ' Null takes neither IfExists nor a set operator.' : '';
     at.fail(`There is no condition operator ${quote(name)}.${hint}`);
   }
-  const row = { ...operator, ifExists: ifExists !== undefined, set: set as SetOperator | undefined };
   return (key, values, place) => {
     const valuePlace = (index: number) => (values.length === 1 ? place : place.item(index));
     const tests = values.map((value, index) => row.compile(value, options.variables, valuePlace(index)));
@@ -86,14 +113,15 @@ function compileNull(key: string, values: readonly string[], at: DocumentPath): 
 function compare(
   key: string,
   tests: readonly Test[],
-  { negated, ifExists, set, ignoreCase }: Operator & { ifExists: boolean; set: SetOperator | undefined },
+  operator: NamedOperator,
   effect: 'Allow' | 'Deny',
 ): Condition['isTrue'] {
+  const { negated, set, ignoreCase } = operator;
   // A request may bring thousands of values, and a policy have thousands of texts.
   const literals = new Set(tests.flatMap(({ literal }) => literal ?? []));
   const patterns = tests.filter(({ literal }) => literal === undefined);
   const isAmbiguous = singleValuedFamily.test(key);
-  const whenAbsent = ifExists || (set === undefined ? negated : set === 'ForAllValues');
+  const whenAbsent = isTrueWhenAbsent(operator);
   const holds = (actual: string, lookup: Lookup): boolean => {
     spend(perValue + (ignoreCase ? actual.length : 0));
     const isNamed = literals.size > 0 && literals.has(ignoreCase ? actual.toLowerCase() : actual);

@@ -19,6 +19,8 @@ export interface Operator {
   readonly ignoreCase?: boolean;
   /** Whether it is true for values that do not match, and without a value. */
   readonly negated: boolean;
+  /** What a value that matches does, for explanations. `%` stands for the policy's values, which are quoted if it is. */
+  readonly phrase: string;
   /**
    * Compiles a value of the policy.
    * @param variables whether `${…}` in it is a variable
@@ -114,12 +116,13 @@ const equal = (actual: number, expected: number) => actual === expected;
 function pair(
   name: string,
   opposite: string,
+  phrase: string,
   compile: Operator['compile'],
   ignoreCase = false,
 ): [string, Operator][] {
   return [
-    [name, { negated: false, compile, ignoreCase }],
-    [opposite, { negated: true, compile, ignoreCase }],
+    [name, { negated: false, phrase, compile, ignoreCase }],
+    [opposite, { negated: true, phrase, compile, ignoreCase }],
   ];
 }
 
@@ -127,30 +130,46 @@ function comparisons(
   family: string,
   read: (text: string) => number | undefined,
   what: string,
+  [less, most, greater, least]: readonly [string, string, string, string],
 ): [string, Operator][] {
-  const row = (name: string, compare: (actual: number, expected: number) => boolean): [string, Operator] => [
+  const row = (
+    name: string,
+    phrase: string,
+    compare: (actual: number, expected: number) => boolean,
+  ): [string, Operator] => [
     `${family}${name}`,
-    { negated: false, compile: ordered(read, what, compare) },
+    { negated: false, phrase: `be ${phrase} %`, compile: ordered(read, what, compare) },
   ];
   return [
-    ...pair(`${family}Equals`, `${family}NotEquals`, ordered(read, what, equal)),
-    row('LessThan', (actual, expected) => actual < expected),
-    row('LessThanEquals', (actual, expected) => actual <= expected),
-    row('GreaterThan', (actual, expected) => actual > expected),
-    row('GreaterThanEquals', (actual, expected) => actual >= expected),
+    ...pair(`${family}Equals`, `${family}NotEquals`, 'be %', ordered(read, what, equal)),
+    row('LessThan', less, (actual, expected) => actual < expected),
+    row('LessThanEquals', most, (actual, expected) => actual <= expected),
+    row('GreaterThan', greater, (actual, expected) => actual > expected),
+    row('GreaterThanEquals', least, (actual, expected) => actual >= expected),
   ];
 }
 
 /** The operators by name, except `Null`, which compares nothing. */
 export const operators: ReadonlyMap<string, Operator> = new Map<string, Operator>([
-  ...pair('StringEquals', 'StringNotEquals', text(false, false)),
-  ...pair('StringEqualsIgnoreCase', 'StringNotEqualsIgnoreCase', text(false, true), true),
-  ...pair('StringLike', 'StringNotLike', text(true, false)),
-  ...comparisons('Numeric', readNumber, 'number'),
-  ...comparisons('Date', readDate, 'date, such as "2030-01-31T12:00:00Z", or epoch seconds'),
-  ['Bool', { negated: false, compile: ordered(readBoolean, 'Boolean', equal) }],
-  ['BinaryEquals', { negated: false, compile: binary }],
-  ...pair('IpAddress', 'NotIpAddress', address),
-  ...pair('ArnEquals', 'ArnNotEquals', arn),
-  ...pair('ArnLike', 'ArnNotLike', arn),
+  ...pair('StringEquals', 'StringNotEquals', 'be "%"', text(false, false)),
+  ...pair(
+    'StringEqualsIgnoreCase',
+    'StringNotEqualsIgnoreCase',
+    'be "%" in any case',
+    text(false, true),
+    true,
+  ),
+  ...pair('StringLike', 'StringNotLike', 'match "%"', text(true, false)),
+  ...comparisons('Numeric', readNumber, 'number', ['less than', 'at most', 'greater than', 'at least']),
+  ...comparisons('Date', readDate, 'date, such as "2030-01-31T12:00:00Z", or epoch seconds', [
+    'before',
+    'on or before',
+    'after',
+    'on or after',
+  ]),
+  ['Bool', { negated: false, phrase: 'be %', compile: ordered(readBoolean, 'Boolean', equal) }],
+  ['BinaryEquals', { negated: false, phrase: 'be "%"', compile: binary }],
+  ...pair('IpAddress', 'NotIpAddress', 'be in %', address),
+  ...pair('ArnEquals', 'ArnNotEquals', 'match "%"', arn),
+  ...pair('ArnLike', 'ArnNotLike', 'match "%"', arn),
 ]);

@@ -27,6 +27,8 @@ export class Statement {
   /** Path in the document: `Statement[2]`. */
   readonly path: string;
   readonly conditions: readonly Condition[];
+  /** Its resources and principals as written, for explanations. */
+  readonly written: Pick<RawStatement, 'Resource' | 'NotResource' | 'Principal'>;
   readonly #actions: readonly Pattern[];
   readonly #isActionExcluded: boolean;
   readonly #resources: readonly ArnPattern[] | 'every' | 'none';
@@ -43,6 +45,7 @@ export class Statement {
     this.effect = raw.Effect;
     this.sid = raw.Sid || undefined;
     this.path = at.path;
+    this.written = { Resource: raw.Resource, NotResource: raw.NotResource, Principal: raw.Principal };
     this.#isActionExcluded = raw.NotAction !== undefined;
     this.#actions = readActions(raw, actionIsOptional, at);
     this.#isResourceExcluded = raw.NotResource !== undefined;
@@ -90,10 +93,11 @@ export class Statement {
 
   /** Whether resource and conditions match a request. */
   applies(resource: string, lookup: Lookup): boolean {
-    return this.#covers(resource, lookup) && this.conditions.every(({ isTrue }) => isTrue(lookup));
+    return this.covers(resource, lookup) && this.conditions.every(({ isTrue }) => isTrue(lookup));
   }
 
-  #covers(resource: string, lookup: Lookup): boolean {
+  /** Whether its resources match the one of a request. */
+  covers(resource: string, lookup: Lookup): boolean {
     if (typeof this.#resources === 'string') return this.#resources === 'every';
     let covered: boolean | undefined = false;
     for (const pattern of this.#resources) {

@@ -279,12 +279,32 @@ void t.test('key policies', async (t) => {
     t.same(await ask('user/bob', 'kms:Encrypt', '--context', 'kms:EncryptionContext:App=pay'), {
       Decision: 'ALLOWED',
       Reason: 'Statement[1] ("Pay") of key policy allows it.',
+      NearMisses: [],
     });
     const refused = await bob.encrypt({ keyId, plaintext }).catch((error: Error) => error.message);
     t.same(await ask(arn('user/bob'), 'kms:encrypt'), {
       Decision: 'IMPLICIT_DENY',
       Reason: 'No identity-based policy allows it.',
       Message: refused,
+      NearMisses: [
+        {
+          Policy: 'key policy',
+          Statement: 'Statement[1]',
+          Sid: 'Pay',
+          Effect: 'Allow',
+          Applies: false,
+          Differences: [
+            {
+              Element: 'Condition',
+              ConditionKey: 'kms:EncryptionContext:app',
+              ConditionOperator: 'StringEquals',
+              PolicyValues: ['pay'],
+            },
+          ],
+          Explanation:
+            'Statement[1] ("Pay") of key policy would allow kms:Encrypt, but kms:EncryptionContext:app is absent and must be "pay".',
+        },
+      ],
     });
     t.match(await ask('root', 'kms:PutKeyPolicy'), {
       Decision: 'ALLOWED',

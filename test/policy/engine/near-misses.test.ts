@@ -1,0 +1,538 @@
+// Near misses: which statement would allow, or denies, but for what. Each is checked by giving the request what it lacks.
+import t from 'tap';
+import { decide, type Policies, type PolicyRequest } from '../../../daemon/policy/engine/decide.js';
+import { nearMisses } from '../../../daemon/policy/engine/near-misses.js';
+import { compileIdentityPolicy, compileKeyPolicy } from '../../../daemon/policy/language/document.js';
+import { operators } from '../../../daemon/policy/language/operators.js';
+import {
+  allow,
+  aws,
+  bindings,
+  delegate,
+  deny,
+  type Document,
+  keyArn,
+  lookupIn,
+  names,
+  principals,
+  type Row,
+  textOf,
+  type Who,
+} from './world.js';
+
+type Context = NonNullable<Row['context']>;
+
+const action = 'kms:Decrypt';
+const arn = 'arn:aws:iam::111122223333:policy/Readers';
+const key = (document: Document) => compileKeyPolicy(textOf(document), bindings);
+const identity = (document: Document) => compileIdentityPolicy(textOf(document), arn);
+const project = 'kms:EncryptionContext:project';
+const place = `Statement[0] ("Readers") of ${arn}`;
+
+function asked(who: Who, context: Context = {}, resource = keyArn): PolicyRequest {
+  return { principal: principals[who], action, resource, context: lookupIn(context) };
+}
+
+/** The near misses of a request. */
+function near(request: PolicyRequest, policies: Policies<unknown>) {
+  return nearMisses(request, policies, decide(request, policies));
+}
+
+const readers = (Condition: Record<string, Record<string, unknown>>, Version = '2012-10-17') =>
+  JSON.stringify({ Version, Statement: [allow({ Sid: 'Readers', Condition })] });
+const open = { resource: key([delegate()]), identity: [] };
+
+interface Case {
+  readonly operator: string;
+  readonly wants: unknown;
+  readonly has: Context[string] | undefined;
+  /** After the name of the condition key. */
+  readonly says: string;
+  /** A value with which the statement allows. */
+  readonly give: Context[string] | undefined;
+  /** After `It does not where`, in a deny that applies to `give`. */
+  readonly deny: string;
+}
+
+const X = project;
+const cases: readonly Case[] = [
+  {
+    operator: 'StringEquals',
+    wants: 'a',
+    has: 'b',
+    give: 'a',
+    says: 'is "b" and must be "a"',
+    deny: `${X} is not "a"`,
+  },
+  {
+    operator: 'StringEquals',
+    wants: ['a', 'c'],
+    has: undefined,
+    give: 'c',
+    says: 'is absent and must be "a" or "c"',
+    deny: `${X} is not "a" or "c"`,
+  },
+  {
+    operator: 'StringEquals',
+    wants: ['1', '2', '3', '4', '5'],
+    has: 'b',
+    give: '5',
+    says: 'is "b" and must be "1", "2", "3" or 2 others',
+    deny: `${X} is not "1", "2", "3" or 2 others`,
+  },
+  {
+    operator: 'StringNotEquals',
+    wants: 'b',
+    has: 'b',
+    give: undefined,
+    says: 'is "b" and must not be "b"',
+    deny: `${X} is "b"`,
+  },
+  {
+    operator: 'StringEqualsIgnoreCase',
+    wants: 'A',
+    has: 'b',
+    give: 'a',
+    says: 'is "b" and must be "A" in any case',
+    deny: `${X} is not "A" in any case`,
+  },
+  {
+    operator: 'StringNotEqualsIgnoreCase',
+    wants: 'B',
+    has: 'b',
+    give: 'a',
+    says: 'is "b" and must not be "B" in any case',
+    deny: `${X} is "B" in any case`,
+  },
+  {
+    operator: 'StringLike',
+    wants: 'a*',
+    has: 'b',
+    give: 'ab',
+    says: 'is "b" and must match "a*"',
+    deny: `${X} does not match "a*"`,
+  },
+  {
+    operator: 'StringNotLike',
+    wants: 'b*',
+    has: 'bc',
+    give: 'a',
+    says: 'is "bc" and must not match "b*"',
+    deny: `${X} matches "b*"`,
+  },
+  {
+    operator: 'NumericEquals',
+    wants: 5,
+    has: '6',
+    give: '5',
+    says: 'is "6" and must be 5',
+    deny: `${X} is not 5`,
+  },
+  {
+    operator: 'NumericNotEquals',
+    wants: 5,
+    has: '5',
+    give: '6',
+    says: 'is "5" and must not be 5',
+    deny: `${X} is 5`,
+  },
+  {
+    operator: 'NumericLessThan',
+    wants: 5,
+    has: '5',
+    give: '4',
+    says: 'is "5" and must be less than 5',
+    deny: `${X} is not less than 5`,
+  },
+  {
+    operator: 'NumericLessThanEquals',
+    wants: 5,
+    has: '6',
+    give: '5',
+    says: 'is "6" and must be at most 5',
+    deny: `${X} is not at most 5`,
+  },
+  {
+    operator: 'NumericGreaterThan',
+    wants: 5,
+    has: '5',
+    give: '6',
+    says: 'is "5" and must be greater than 5',
+    deny: `${X} is not greater than 5`,
+  },
+  {
+    operator: 'NumericGreaterThanEquals',
+    wants: 5,
+    has: undefined,
+    give: '5',
+    says: 'is absent and must be at least 5',
+    deny: `${X} is not at least 5`,
+  },
+  {
+    operator: 'DateEquals',
+    wants: '2030-01-01',
+    has: '2031-01-01',
+    give: '2030-01-01',
+    says: 'is "2031-01-01" and must be 2030-01-01',
+    deny: `${X} is not 2030-01-01`,
+  },
+  {
+    operator: 'DateNotEquals',
+    wants: '2030-01-01',
+    has: '2030-01-01',
+    give: '2031-01-01',
+    says: 'is "2030-01-01" and must not be 2030-01-01',
+    deny: `${X} is 2030-01-01`,
+  },
+  {
+    operator: 'DateLessThan',
+    wants: '2030-01-01',
+    has: '2030-01-01',
+    give: '2029-01-01',
+    says: 'is "2030-01-01" and must be before 2030-01-01',
+    deny: `${X} is not before 2030-01-01`,
+  },
+  {
+    operator: 'DateLessThanEquals',
+    wants: '2030-01-01',
+    has: '2031-01-01',
+    give: '2030-01-01',
+    says: 'is "2031-01-01" and must be on or before 2030-01-01',
+    deny: `${X} is not on or before 2030-01-01`,
+  },
+  {
+    operator: 'DateGreaterThan',
+    wants: '2030-01-01',
+    has: '2030-01-01',
+    give: '2031-01-01',
+    says: 'is "2030-01-01" and must be after 2030-01-01',
+    deny: `${X} is not after 2030-01-01`,
+  },
+  {
+    operator: 'DateGreaterThanEquals',
+    wants: '2030-01-01',
+    has: '2029-01-01',
+    give: '2030-01-01',
+    says: 'is "2029-01-01" and must be on or after 2030-01-01',
+    deny: `${X} is not on or after 2030-01-01`,
+  },
+  {
+    operator: 'Bool',
+    wants: true,
+    has: 'false',
+    give: 'true',
+    says: 'is "false" and must be true',
+    deny: `${X} is not true`,
+  },
+  {
+    operator: 'BinaryEquals',
+    wants: 'YQ==',
+    has: 'Yg==',
+    give: 'YQ==',
+    says: 'is "Yg==" and must be "YQ=="',
+    deny: `${X} is not "YQ=="`,
+  },
+  {
+    operator: 'IpAddress',
+    wants: '192.0.2.0/24',
+    has: '198.51.100.1',
+    give: '192.0.2.7',
+    says: 'is "198.51.100.1" and must be in 192.0.2.0/24',
+    deny: `${X} is not in 192.0.2.0/24`,
+  },
+  {
+    operator: 'NotIpAddress',
+    wants: '192.0.2.0/24',
+    has: '192.0.2.7',
+    give: '198.51.100.1',
+    says: 'is "192.0.2.7" and must not be in 192.0.2.0/24',
+    deny: `${X} is in 192.0.2.0/24`,
+  },
+  {
+    operator: 'ArnEquals',
+    wants: names.bob,
+    has: names.alice,
+    give: names.bob,
+    says: `is "${names.alice}" and must match "${names.bob}"`,
+    deny: `${X} does not match "${names.bob}"`,
+  },
+  {
+    operator: 'ArnNotEquals',
+    wants: names.bob,
+    has: names.bob,
+    give: names.alice,
+    says: `is "${names.bob}" and must not match "${names.bob}"`,
+    deny: `${X} matches "${names.bob}"`,
+  },
+  {
+    operator: 'ArnLike',
+    wants: 'arn:aws:iam::*:user/*',
+    has: 'x',
+    give: names.bob,
+    says: 'is "x" and must match "arn:aws:iam::*:user/*"',
+    deny: `${X} does not match "arn:aws:iam::*:user/*"`,
+  },
+  {
+    operator: 'ArnNotLike',
+    wants: 'arn:aws:iam::*:user/*',
+    has: names.bob,
+    give: 'x',
+    says: `is "${names.bob}" and must not match "arn:aws:iam::*:user/*"`,
+    deny: `${X} matches "arn:aws:iam::*:user/*"`,
+  },
+  {
+    operator: 'Null',
+    wants: true,
+    has: 'a',
+    give: undefined,
+    says: 'is "a" and must be absent',
+    deny: `${X} has a value`,
+  },
+  {
+    operator: 'Null',
+    wants: false,
+    has: undefined,
+    give: 'a',
+    says: 'is absent and must have a value',
+    deny: `${X} is absent`,
+  },
+  {
+    operator: 'StringEqualsIfExists',
+    wants: 'a',
+    has: 'b',
+    give: undefined,
+    says: 'is "b" and must be "a" or be absent',
+    deny: `${X} is not "a" and has a value`,
+  },
+  {
+    operator: 'NumericLessThanIfExists',
+    wants: 5,
+    has: '9',
+    give: '4',
+    says: 'is "9" and must be less than 5 or be absent',
+    deny: `${X} is not less than 5 and has a value`,
+  },
+  {
+    operator: 'StringNotEqualsIfExists',
+    wants: 'b',
+    has: 'b',
+    give: 'a',
+    says: 'is "b" and must not be "b"',
+    deny: `${X} is "b"`,
+  },
+];
+
+void t.test('each operator says what it wants, and giving that decides otherwise', (t) => {
+  for (const { operator, wants, has, give, says, deny: clause } of cases) {
+    const title = `${operator} ${JSON.stringify(wants)}, ${JSON.stringify(has)}`;
+    const document = readers({ [operator]: { [project]: wants } });
+    const policies = { ...open, identity: [identity(document)] };
+    const context = (value: Context[string] | undefined): Context =>
+      value === undefined ? {} : { [project]: value };
+    const [only, ...others] = near(asked('alice', context(has)), policies);
+    t.equal(only?.explanation, `${place} would allow ${action}, but ${project} ${says}.`, title);
+    t.equal(others.length, 0, title);
+    t.equal(decide(asked('alice', context(give)), policies).allowed, true, title);
+
+    const denying = { ...open, identity: [identity([allow()]), identity(document.replace('Allow', 'Deny'))] };
+    const [applies] = near(asked('alice', context(give)), denying);
+    t.equal(applies?.applies, true, title);
+    t.match(applies?.explanation, `${place} denies ${action}, because ${project} `, title);
+    t.ok(applies?.explanation.endsWith(` It does not where ${clause}.`), `${title}: ${applies?.explanation}`);
+    const allowed = asked('alice', context(has));
+    t.equal(decide(allowed, denying).allowed, true, title);
+    const [would] = near(allowed, denying);
+    t.match(would?.explanation, `${place} would deny ${action} where `, title);
+    t.match(would?.explanation, `Here ${project} ${says.slice(0, says.indexOf(' and must'))}.`, title);
+  }
+  const tested = new Set(cases.map(({ operator }) => operator));
+  t.strictSame(
+    [...operators.keys()].filter((name) => !tested.has(name)),
+    [],
+    'every operator has a case',
+  );
+  t.end();
+});
+
+void t.test('set operators say whether one or all values count', (t) => {
+  const key = 'kms:EncryptionContextKeys';
+  const rows: [operator: string, has: string[], says: string, give: string[], clause: string][] = [
+    [
+      'ForAnyValue:StringEquals',
+      ['b', 'c'],
+      'has the values "b" and "c" and one of its values must be "a"',
+      ['a', 'b'],
+      `every value of ${key} is not "a"`,
+    ],
+    [
+      'ForAnyValue:StringEquals',
+      [],
+      'is absent and one of its values must be "a"',
+      ['a'],
+      `every value of ${key} is not "a"`,
+    ],
+    [
+      'ForAllValues:StringEquals',
+      ['a', 'b'],
+      'has the values "a" and "b" and all of its values must be "a"',
+      [],
+      `a value of ${key} is not "a"`,
+    ],
+    [
+      'ForAnyValue:StringNotEquals',
+      ['a'],
+      'is "a" and one of its values must not be "a"',
+      ['b'],
+      `every value of ${key} is "a"`,
+    ],
+    [
+      'ForAllValues:StringNotLike',
+      ['a', 'b'],
+      'has the values "a" and "b" and all of its values must not match "a"',
+      ['b'],
+      `a value of ${key} matches "a"`,
+    ],
+    [
+      'ForAnyValue:StringEqualsIfExists',
+      ['b'],
+      'is "b" and one of its values must be "a" or be absent',
+      [],
+      `every value of ${key} is not "a" and has a value`,
+    ],
+    [
+      'ForAnyValue:StringEquals',
+      ['1', '2', '3', '4'],
+      'has the values "1", "2", "3" and 1 other and one of its values must be "a"',
+      ['a'],
+      `every value of ${key} is not "a"`,
+    ],
+  ];
+  for (const [operator, has, says, give, clause] of rows) {
+    const document = readers({ [operator]: { [key]: 'a' } });
+    const policies = { ...open, identity: [identity(document)] };
+    const [only] = near(asked('alice', { [key]: has }), policies);
+    t.equal(only?.explanation, `${place} would allow ${action}, but ${key} ${says}.`);
+    t.equal(decide(asked('alice', { [key]: give }), policies).allowed, true, operator);
+    const denying = { ...open, identity: [identity([allow()]), identity(document.replace('Allow', 'Deny'))] };
+    const [applies] = near(asked('alice', { [key]: give }), denying);
+    t.ok(applies?.explanation.endsWith(` It does not where ${clause}.`), String(applies?.explanation));
+  }
+  t.end();
+});
+
+void t.test('variables say what they stand for', (t) => {
+  const policies = {
+    ...open,
+    identity: [identity(readers({ StringEquals: { [project]: '${aws:PrincipalTag/team}' } }))],
+  };
+  const says = (context: Context) => near(asked('alice', context), policies)[0]?.explanation;
+  const start = `${place} would allow ${action}, but ${project} is "b" and must be "\${aws:PrincipalTag/team}"`;
+  t.equal(says({ [project]: 'b', 'aws:PrincipalTag/team': 'a' }), `${start} (aws:PrincipalTag/team is "a").`);
+  t.equal(says({ [project]: 'b' }), `${start} (aws:PrincipalTag/team is absent).`);
+  const old = readers({ StringEquals: { [project]: '${aws:username}' } }, '2008-10-17');
+  t.match(
+    near(asked('alice', { [project]: 'b' }), { ...open, identity: [identity(old)] })[0]?.explanation,
+    /must be "\$\{aws:username\}"\.$/,
+    'in a document of the old version it is text',
+  );
+  t.end();
+});
+
+void t.test('a resource or a principal is a near miss if it alone differs', (t) => {
+  const other = keyArn.replace(/.{4}$/, 'ffff');
+  const elsewhere = [allow({ Sid: 'Readers', Resource: other })];
+  const [resource] = near(asked('alice'), { ...open, identity: [identity(elsewhere)] });
+  t.match(resource, { differences: [{ element: 'Resource', present: [keyArn], written: [other] }] });
+  t.match(resource?.explanation, `but the resource is "${keyArn.slice(0, 40)}`);
+  t.match(resource?.explanation, 'and must match "');
+  const except = [allow({ NotResource: keyArn, Resource: undefined })];
+  t.match(
+    near(asked('alice'), { ...open, identity: [identity(except)] })[0]?.explanation,
+    ' and must not match "',
+  );
+  const bobs = key([allow({ Sid: 'Use', Principal: aws(names.bob) })]);
+  const [principal] = near(asked('alice'), { resource: bobs, identity: [] });
+  t.equal(
+    principal?.explanation,
+    `Statement[0] ("Use") of key policy would allow ${action}, but the principal is "${names.alice}" and must be "${names.bob}".`,
+  );
+  const both = key([allow({ Principal: aws(names.bob), Condition: { StringEquals: { [project]: 'a' } } })]);
+  t.strictSame(near(asked('alice'), { resource: both, identity: [] }), [], 'two things of different kinds');
+  t.strictSame(
+    near(asked('newAlice'), { resource: key([allow({ Principal: aws(names.alice) })]), identity: [] }),
+    [],
+    'a deleted principal is explained elsewhere',
+  );
+  t.end();
+});
+
+void t.test('only statements that would suffice are near', (t) => {
+  const conditional = { Condition: { StringEquals: { [project]: 'a' } } };
+  const everything = identity([allow()]);
+  const nothing = identity([allow({ Action: 's3:*' })]);
+  const limited = identity([allow(conditional)]);
+  const delegating = key([delegate(conditional)]);
+  t.match(
+    near(asked('alice'), { resource: delegating, identity: [everything] })[0]?.explanation,
+    /^Statement\[0\] of key policy would let the account's policies decide about kms:Decrypt, but kms:Enc.* is absent/,
+  );
+  t.strictSame(
+    near(asked('alice'), { resource: delegating, identity: [] }),
+    [],
+    'no identity policy allows it',
+  );
+  t.match(
+    near(asked('root'), { resource: delegating, identity: [] })[0]?.explanation,
+    / would allow kms:Decrypt, but /,
+    'for the root nothing else is needed',
+  );
+  t.strictSame(near(asked('alice'), { ...open, identity: [limited], boundary: nothing }), []);
+  t.match(near(asked('alice'), { ...open, identity: [everything], boundary: limited }), [{ statement: {} }]);
+  t.match(near(asked('app'), { ...open, identity: [everything], session: [limited] }), [{ statement: {} }]);
+  t.strictSame(
+    near(asked('app'), { ...open, identity: [everything], boundary: limited, session: [nothing] }),
+    [],
+  );
+  const roles = key([allow({ Principal: aws(names.appRole), ...conditional })]);
+  t.equal(near(asked('app'), { resource: roles, identity: [] }).length, 1);
+  t.strictSame(near(asked('app'), { resource: roles, identity: [], boundary: nothing }), []);
+  t.end();
+});
+
+void t.test('the closest come first, and they are few', (t) => {
+  const lacks = (Sid: string, ...keys: string[]) =>
+    allow({ Sid, Condition: { StringEquals: Object.fromEntries(keys.map((each) => [`kms:${each}`, 'x'])) } });
+  const elsewhere = allow({ Sid: 'Elsewhere', Resource: 'arn:aws:kms:*:*:key/other' });
+  const sids = (...statements: Parameters<typeof textOf>[0][number][]) =>
+    near(asked('alice'), { ...open, identity: [identity(statements as Document)] }).map(
+      ({ statement }) => statement.sid,
+    );
+  t.strictSame(sids(lacks('Two', 'a', 'b'), elsewhere, lacks('One', 'a')), ['One', 'Elsewhere', 'Two']);
+  t.strictSame(sids(lacks('Four', 'a', 'b', 'c', 'd')), [], 'four conditions are far');
+  t.equal(sids(...Array.from({ length: 9 }, (_each, index) => lacks(`S${index}`, 'a'))).length, 3);
+  t.end();
+});
+
+void t.test('a search that takes too long finds nothing, and fails nothing', (t) => {
+  const long = 'a'.repeat(8_190);
+  const patterns = Array.from({ length: 200 }, (_each, index) => `*aaab${index}*`);
+  const costly = () => identity([allow({ Condition: { StringLike: { [project]: patterns } } })]);
+  const policies = { ...open, identity: [costly()] };
+  const request = asked('alice', { [project]: long });
+  const decision = decide(request, policies);
+  t.equal(nearMisses(request, policies, decision).length, 1);
+  const many = { ...open, identity: Array.from({ length: 20 }, costly) };
+  t.strictSame(nearMisses(request, many, decision), []);
+  const [found] = nearMisses(request, policies, decision);
+  t.ok(found!.explanation.length < 600, 'long values are cut');
+  t.end();
+});
+
+void t.test('values that could move a cursor are escaped', (t) => {
+  const policies = { ...open, identity: [identity([deny(), allow()])] };
+  t.strictSame(near(asked('alice'), policies), [], 'a deny without conditions has nothing to give');
+  const hostile = identity(readers({ StringEquals: { [project]: 'a\u001b[2J"' } }));
+  const [found] = near(asked('alice', { [project]: 'b\u009b\n' }), { ...open, identity: [hostile] });
+  t.match(found?.explanation, String.raw`is "b\\u009b\\u000a" and must be "a\\u001b[2J\""`);
+  t.end();
+});
