@@ -1,4 +1,4 @@
-// Files are replaced atomically and durably, and never through a link planted by somebody.
+// Files are replaced atomically and durably, and never through a link that somebody planted.
 import {
   chmodSync,
   mkdirSync,
@@ -52,7 +52,7 @@ for (const [name, write] of Object.entries(writers)) {
       t.equal(mode(others), 0o644);
       chmodSync(path, 0o644);
       await write(path);
-      t.equal(mode(path), 0o600, 'also where it was open before');
+      t.equal(mode(path), 0o600, 'the file is private even if its predecessor was not');
     },
   );
 

@@ -36,7 +36,7 @@ void t.test('workers that are killed under load lose no job, and are replaced', 
   t.notOk(events.some(({ type }) => type === 'job-abandoned'));
 });
 
-void t.test('one worker creates keys while others use them without a pause, and vice versa', async (t) => {
+void t.test('one worker creates keys while others use theirs without a pause, and vice versa', async (t) => {
   const { store } = await connectTo(t, makeToken(t), { workers: 1 });
   const key = { suite: 1, id: await newKey(store) } as const;
   let [running, encrypted, made] = [true, 0, 0];
@@ -55,7 +55,7 @@ void t.test('one worker creates keys while others use them without a pause, and 
   await until(() => encrypted > before + 1_000);
   running = false;
   await Promise.all(lanes);
-  t.ok(made >= 20, `${made} keys beside ${encrypted} encryptions`);
+  t.ok(made >= 20, `${made} keys created during ${encrypted} encryptions`);
 });
 
 void t.test('a worker that hangs is killed at the deadline and its work repeated', async (t) => {
@@ -76,7 +76,7 @@ void t.test('a worker that hangs is killed at the deadline and its work repeated
   await until(() => pids(events).length === 3);
 });
 
-void t.test('a job of which two workers die fails and is reported', async (t) => {
+void t.test('a job that kills two workers fails and is reported', async (t) => {
   const token = makeToken(t);
   // Created by another store, so that no worker is busy refreshing handles.
   const key = { suite: 1, id: await newKey((await connectTo(t, token)).store) } as const;
@@ -101,7 +101,7 @@ void t.test('a job that must not be repeated fails when its worker dies', async 
   await newKey(store, P_256);
 });
 
-void t.test('jobs wait a while for a worker, then fail; the store comes back by itself', async (t) => {
+void t.test('jobs wait a while for a worker, then fail; the store recovers by itself', async (t) => {
   const token = makeToken(t);
   const { store, events } = await connectTo(t, token, { maxWait: 400 });
   const key = { suite: 1, id: await newKey(store) } as const;
@@ -122,7 +122,7 @@ void t.test('jobs wait a while for a worker, then fail; the store comes back by 
   );
 });
 
-void t.test('a token that vanishes is unavailable, not empty, and comes back by itself', async (t) => {
+void t.test('a token that vanishes is unavailable, not empty, and recovers by itself', async (t) => {
   const token = makeToken(t);
   const { store, events } = await connectTo(t, token, { maxWait: 300 });
   const id = await newKey(store);
@@ -143,7 +143,7 @@ void t.test('a token that vanishes is unavailable, not empty, and comes back by 
   await store.encrypt({ suite: 1, id }, aad, aad);
 });
 
-void t.test('jobs beyond the queue are refused at once, the others are done', async (t) => {
+void t.test('jobs beyond the queue are refused at once, and the others done', async (t) => {
   const { store } = await connectTo(t, makeToken(t), { maxQueued: 50 });
   const key = { suite: 1, id: await newKey(store) } as const;
   const answers = await Promise.allSettled(Array.from({ length: 80 }, () => store.encrypt(key, aad, aad)));
@@ -152,7 +152,7 @@ void t.test('jobs beyond the queue are refused at once, the others are done', as
   for (const answer of refused) t.match(answer.reason, { code: 'overloaded' });
 });
 
-void t.test('one pair is generated at a time, and the other worker serves meanwhile', async (t) => {
+void t.test('one pair is generated at a time, and another worker does other jobs meanwhile', async (t) => {
   const { store, events } = await connectTo(t, makeToken(t), { workers: 2 });
   await until(() => pids(events).length === 2);
   const key = { suite: 1, id: await newKey(store) } as const;

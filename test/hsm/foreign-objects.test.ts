@@ -1,4 +1,4 @@
-// Objects that another program made in the token, while the workers have it.
+// Objects that another program created in the token while workers use it.
 import { randomBytes } from 'node:crypto';
 import {
   CertificateType,
@@ -41,7 +41,7 @@ void t.test('objects are found by attributes, and unreadable attributes are left
   t.same(object!.get(pkcs11.CKA_ID), Buffer.of(7));
   t.equal(object!.get(pkcs11.CKA_VALUE_LEN)!.readUInt32LE(0), 32);
   t.notOk(object!.has(pkcs11.CKA_MODULUS));
-  t.notOk(object!.has(pkcs11.CKA_VALUE), 'a value never');
+  t.notOk(object!.has(pkcs11.CKA_VALUE), 'the value of a key is never read');
   t.same(await store.inspect([[pkcs11.CKA_LABEL, '00']], types), []);
 });
 
@@ -52,7 +52,7 @@ void t.test('every worker sees an object, including the one that writes', async 
   await newKey(store);
   const id = randomBytes(5);
   aes(id);
-  // The writer writes before it has searched, and after that cannot see the objects above.
+  // The writer writes before it has searched, and then does not see the objects above.
   await newKey(store);
   const match = [[pkcs11.CKA_ID, id.toString('hex')]] as const;
   t.equal((await store.inspect(match, [pkcs11.CKA_CLASS])).length, 1);
@@ -62,19 +62,16 @@ void t.test('every worker sees an object, including the one that writes', async 
   await Promise.all(Array.from({ length: 2_000 }, () => encrypts(store, id)));
 });
 
-void t.test(
-  'an object that may not be copied works, and does not cost the others their copies',
-  async (t) => {
-    const { token, aes } = prepare(t);
-    const { store } = await connectTo(t, token);
-    const [fixed, closed] = [randomBytes(5), randomBytes(6)];
-    aes(fixed, { modifiable: false });
-    aes(closed, { copyable: false });
-    const own = await newKey(store);
-    for (const id of [fixed, closed, own, fixed, closed]) await encrypts(store, id);
-    t.equal((await encrypts(store, own)).iv.length, 12);
-  },
-);
+void t.test('an object that cannot be copied works, and the others keep their copies', async (t) => {
+  const { token, aes } = prepare(t);
+  const { store } = await connectTo(t, token);
+  const [fixed, closed] = [randomBytes(5), randomBytes(6)];
+  aes(fixed, { modifiable: false });
+  aes(closed, { copyable: false });
+  const own = await newKey(store);
+  for (const id of [fixed, closed, own, fixed, closed]) await encrypts(store, id);
+  t.equal((await encrypts(store, own)).iv.length, 12);
+});
 
 void t.test('a certificate that shares the CKA_ID of a destroyed key stays', async (t) => {
   const { token, session, find, aes } = prepare(t);

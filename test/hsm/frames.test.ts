@@ -37,7 +37,7 @@ function decode(frame: Buffer): Message[] {
   return messages;
 }
 
-void t.test('what one end writes the other reads, however the bytes are cut', (t) => {
+void t.test('each end reads what the other writes, however the bytes are split', (t) => {
   fc.assert(
     fc.property(frames, fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1 }), (given, cuts) => {
       const writer = new FrameWriter();

@@ -65,7 +65,7 @@ void t.test('objects of imported material', async (t) => {
       t.equal(inTheClear.leftHsm, true);
       made.push({ name: `${spec} ${usage} in the clear`, spec, usage, id });
       for (const checkValue of checkValues)
-        t.same(checkValue, inTheClear.checkValue, 'however it came, it is the same');
+        t.same(checkValue, inTheClear.checkValue, 'the check value is the same for every wrapping');
       t.ok(inTheClear.checkValue.length >= 28);
       t.notOk(inTheClear.checkValue.includes(material.subarray(0, 8)));
     }
@@ -92,7 +92,7 @@ void t.test('objects of imported material', async (t) => {
         for (const each of usages)
           t.equal(is(object, each), wanted.get(each) ?? false, `usage 0x${each.toString(16)}`);
         t.equal(is(object, pkcs11.CKA_TOKEN), true);
-        t.equal(is(object, pkcs11.CKA_LOCAL), false, 'it was not made here');
+        t.equal(is(object, pkcs11.CKA_LOCAL), false, 'it is not marked as generated in the token');
         t.equal(is(object, pkcs11.CKA_PRIVATE), !isPublic);
         if (isPublic) continue;
         t.equal(is(object, pkcs11.CKA_SENSITIVE), true);

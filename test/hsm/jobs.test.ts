@@ -1,9 +1,9 @@
-// Each end of a job decodes what the other encodes, in the order of the fields.
+// Each end of the channel decodes the jobs that the other encodes, in the order of the fields.
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { jobs, jobsByCode } from '../../daemon/hsm/jobs/table.js';
 
-void t.test('values come back unchanged, by their names', (t) => {
+void t.test('decoded values equal the encoded ones, by name', (t) => {
   const [id, aad, iv, ciphertext, destinationId, destinationAad] = Array.from({ length: 6 }, () =>
     randomBytes(16),
   ) as [Buffer, Buffer, Buffer, Buffer, Buffer, Buffer];
@@ -12,11 +12,11 @@ void t.test('values come back unchanged, by their names', (t) => {
   const parts = jobs.reEncrypt.arguments.encode(values);
   t.same(jobs.reEncrypt.arguments.decode(parts), values);
   const shuffled = Object.fromEntries(Object.entries(values).reverse()) as typeof values;
-  t.same(jobs.reEncrypt.arguments.encode(shuffled), parts, 'the fields decide the order');
+  t.same(jobs.reEncrypt.arguments.encode(shuffled), parts, 'values are encoded in the order of the fields');
   t.same(
     jobs.reEncrypt.arguments.keys.map((part) => parts[part]),
     [id, destinationId],
-    'the keys that it uses',
+    'the arguments that are keys are known',
   );
   const mechanism = { type: 13, pss: { hash: 0x250, mgf: 2, saltLength: 32 } };
   const signing = { id, mechanism, conversion: 'ecdsa-der-66', data: aad } as const;
@@ -33,7 +33,7 @@ void t.test('values come back unchanged, by their names', (t) => {
   t.end();
 });
 
-void t.test('bytes that do not belong to a job are refused', (t) => {
+void t.test('bytes that do not fit a job are refused', (t) => {
   t.throws(() => jobs.encrypt.arguments.decode([]), { code: 'internal', message: /0 parts, not 4/ });
   const [id = Buffer.alloc(0), , aad = id, plaintext = id] = jobs.encrypt.arguments.encode({
     ...{ id: randomBytes(16), suite: 1, aad: Buffer.of(1), plaintext: Buffer.of(2) },
@@ -45,12 +45,12 @@ void t.test('bytes that do not belong to a job are refused', (t) => {
   t.end();
 });
 
-void t.test('every job has a number of its own', (t) => {
+void t.test('every job has its own number', (t) => {
   t.same(
     jobsByCode.map(({ code }) => code),
     jobsByCode.map((_, index) => index),
   );
-  t.ok(jobsByCode.length < 256, 'the number is one byte in a frame');
+  t.ok(jobsByCode.length < 256, 'the number fits the one byte that a frame has for it');
   t.same(
     jobsByCode.map(({ name }) => name),
     Object.keys(jobs),

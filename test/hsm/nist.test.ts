@@ -1,4 +1,4 @@
-// Vectors of NIST's CAVP and of RFC 4231, as Debian's python3-cryptography-vectors has them, through the worker.
+// Vectors of NIST's CAVP and of RFC 4231 from Debian's python3-cryptography-vectors, run through a worker.
 import { createHash, createPublicKey } from 'node:crypto';
 import { KeyType, ObjectClass } from 'graphene-pk11';
 import t from 'tap';
@@ -186,7 +186,7 @@ if (!hasNistVectors) {
       return (
         all
           .filter(({ headings, values }) => headings.includes(heading) && values.Result !== undefined)
-          // Faults of the own key concern key generation; a key of the HSM does not have them.
+          // Faults of one's own key concern key generation; a key that the HSM generated does not have them.
           .filter(({ values }) => !values.Result!.includes('IUT'))
           .map((record): Case => {
             const { QsCAVSx, QsCAVSy, dsIUT, Z, CAVSHashZZ, Result } = record.values;

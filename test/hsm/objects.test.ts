@@ -9,12 +9,12 @@ registerAttribute('labelBytes', pkcs11.CKA_LABEL, 'buffer');
 
 const aad = Buffer.alloc(5);
 
-void t.test('a new key is usable at once, and soon on all workers without a search', async (t) => {
+void t.test('a new key can be used at once, and soon in all workers without a search', async (t) => {
   const { store, events } = await connectTo(t, makeToken(t), { workers: 3 });
   await until(() => pids(events).length === 3);
   const ids = await Promise.all(Array.from({ length: 4 }, () => newKey(store)));
   for (let round = 0; round < 20; round++) {
-    // More than one worker can take, so that all get some.
+    // More than one worker accepts, so that all get some.
     const messages = await Promise.all(
       Array.from({ length: 600 }, (_, n) => store.encrypt({ suite: 1, id: ids[n % 4] as Buffer }, aad, aad)),
     );
@@ -23,7 +23,7 @@ void t.test('a new key is usable at once, and soon on all workers without a sear
   }
 });
 
-void t.test('a destroyed key is gone on all workers, and from the token', async (t) => {
+void t.test('a destroyed key is gone from all workers and from the token', async (t) => {
   const token = makeToken(t);
   const { store, events } = await connectTo(t, token, { workers: 3 });
   await until(() => pids(events).length === 3);
@@ -57,7 +57,7 @@ void t.test('jobs that wait while their key is destroyed do not restore its copy
   await t.rejects(store.encrypt(key, aad, aad), { code: 'no-such-object' });
 });
 
-void t.test('a key that another program destroyed is missing, one that it created is found', async (t) => {
+void t.test('a key destroyed by another program is missing, and one created by it is found', async (t) => {
   const token = makeToken(t);
   const { store } = await connectTo(t, token, { sessionCopies: 0 });
   const gone = { suite: 1, id: await newKey(store) } as const;

@@ -31,7 +31,7 @@ async function encryption(t: Test, store: KeyStore, suite: 1 | 2): Promise<void>
   });
 
   await t.test(
-    'a ciphertext with any byte changed, cut or under another context is refused alike',
+    'a changed or truncated ciphertext and a wrong context are refused with one error',
     async (t) => {
       const plaintext = randomBytes(24);
       const { iv, ciphertext } = await store.encrypt(key, aad, plaintext);
@@ -60,7 +60,7 @@ async function encryption(t: Test, store: KeyStore, suite: 1 | 2): Promise<void>
       );
       t.ok(
         (await store.decrypt(key, aad, { iv, ciphertext })).equals(plaintext),
-        'and the right one still decrypts',
+        'the unchanged ciphertext still decrypts',
       );
     },
   );
@@ -125,24 +125,21 @@ void t.test('the operations of one token', async (t) => {
     t.ok(verify('sha256', message, { key: publicKey, dsaEncoding: 'ieee-p1363' }, raw));
   });
 
-  await t.test(
-    'a key that is not there is said to be missing, and a wrong CKA_ID never searched for',
-    async (t) => {
-      const missing = { suite: 1, id: randomBytes(16) } as const;
-      await t.rejects(store.encrypt(missing, aad, aad), { code: 'no-such-object', message: /[0-9a-f]{32}/ });
-      await t.rejects(store.publicKey(missing.id), { code: 'no-such-object' });
-      await t.rejects(store.sign(missing.id, { type: pkcs11.CKM_ECDSA }, 'none', aad), {
-        code: 'no-such-object',
-      });
-      await t.rejects(store.publicKey(id), { code: 'no-such-object' }, 'a secret key has no public one');
-      t.equal(await store.exists(missing.id), false);
-      for (const wrong of [Buffer.alloc(0), Buffer.alloc(65)]) {
-        await t.rejects(store.encrypt({ suite: 1, id: wrong }, aad, aad), { code: 'internal' });
-        await t.rejects(store.destroy(wrong), { code: 'internal' });
-        await t.rejects(store.exists(wrong), { code: 'internal' });
-      }
-    },
-  );
+  await t.test('a missing key is reported, and an invalid CKA_ID is never searched for', async (t) => {
+    const missing = { suite: 1, id: randomBytes(16) } as const;
+    await t.rejects(store.encrypt(missing, aad, aad), { code: 'no-such-object', message: /[0-9a-f]{32}/ });
+    await t.rejects(store.publicKey(missing.id), { code: 'no-such-object' });
+    await t.rejects(store.sign(missing.id, { type: pkcs11.CKM_ECDSA }, 'none', aad), {
+      code: 'no-such-object',
+    });
+    await t.rejects(store.publicKey(id), { code: 'no-such-object' }, 'a secret key has no public key');
+    t.equal(await store.exists(missing.id), false);
+    for (const wrong of [Buffer.alloc(0), Buffer.alloc(65)]) {
+      await t.rejects(store.encrypt({ suite: 1, id: wrong }, aad, aad), { code: 'internal' });
+      await t.rejects(store.destroy(wrong), { code: 'internal' });
+      await t.rejects(store.exists(wrong), { code: 'internal' });
+    }
+  });
 
   await t.test('a refusal by the module is reported as such, and the worker stays', async (t) => {
     await t.rejects(store.sign(id, { type: 0x7fffffff }, 'none', aad), { code: 'unsupported' });
@@ -170,7 +167,7 @@ void t.test(
       ],
     };
     const ids = [await newKey(store, wanting), await newKey(store, P_256)];
-    // The copies are in use, so the originals are inspected at that time.
+    // The copies are used now, so the originals are inspected.
     await store.encrypt({ suite: 1, id: ids[0]! }, aad, aad);
     const { session, find } = openSession(t, token);
     const wrapping = session.generateKey(KeyGenMechanism.AES, { valueLen: 32, wrap: true });
@@ -204,7 +201,7 @@ void t.test(
   },
 );
 
-void t.test('a session copy is as sensitive as its original, and few are kept at a time', async (t) => {
+void t.test('a session copy is as protected as its original, and few are kept at a time', async (t) => {
   const token = makeToken(t);
   const { store } = await connectTo(t, token, { sessionCopies: 2 });
   const keys = await Promise.all(Array.from({ length: 5 }, () => newKey(store)));

@@ -1,4 +1,4 @@
-// Workers are not blamed for time in which the daemon was stopped. This process is the daemon here: a shell stops it.
+// Time in which the daemon was stopped does not count against its workers. This process acts as the daemon; a shell stops it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
@@ -46,7 +46,7 @@ for (const [name, stopped] of [
     await until(() => done > 1_000);
     const began = performance.now();
     await standStill(stopped ? before : []);
-    t.ok(performance.now() - began > 2_500, 'it did stand still');
+    t.ok(performance.now() - began > 2_500, 'this process was stopped');
     const doneThen = done;
     await until(() => done > doneThen + 1_000);
     running = false;
@@ -62,13 +62,13 @@ for (const [name, stopped] of [
   });
 }
 
-void t.test('a worker that hangs during a stop still has its whole deadline, and no more', async (t) => {
+void t.test('a worker that hangs during a stop gets its whole deadline, and no more', async (t) => {
   const { store, events, key } = await begin(t);
   const before = pids(events);
   for (const pid of before) process.kill(pid, 'SIGSTOP');
   const answered = store.encrypt(key, aad, aad).catch(() => undefined);
   await standStill([]);
-  t.ok(before.every(lives), 'none was killed for the time in which nobody could look');
+  t.ok(before.every(lives), 'no worker was killed because of the time of the stop');
   await until(() => !before.some(lives));
   await answered;
   await until(() => store.state === 'connected');
@@ -82,7 +82,7 @@ void t.test('hanging workers are noticed without any requests, and replaced', as
   const [first, second] = before as [number, number];
   process.kill(first, 'SIGSTOP');
   await new Promise((resolve) => setTimeout(resolve, 700));
-  t.equal(store.hangs, false, 'one of two is no hang');
+  t.equal(store.hangs, false, 'a store with one of two workers hanging is not hanging');
   process.kill(second, 'SIGSTOP');
   await until(() => pids(events).length === 4);
   t.notOk(before.some(lives));
@@ -103,6 +103,6 @@ void t.test('a store is hanging if none of its workers answers', async (t) => {
   t.same(
     events.filter(({ type }) => type === 'worker-lost'),
     [],
-    'they went on in time',
+    'workers that continue in time are kept',
   );
 });

@@ -1,5 +1,5 @@
-// Project Wycheproof's vectors through the worker: their keys are put into the token by the test, as no API imports
-// public keys. RSASSA-PSS with a salt of 0 bytes is not an algorithm of AWS KMS; it tests the mechanism's parameters.
+// Project Wycheproof's vectors through a worker. The test puts their keys into the token, since no API imports public
+// keys. RSASSA-PSS with a salt of 0 bytes is not an algorithm of AWS KMS; it tests the mechanism's parameters.
 //
 // "Acceptable" results: a DigestInfo without the NULL parameters (flag MissingNull) is refused, since RFC 8017,
 // appendix A.2.4, generates only the one with NULL; ECDH refuses compressed points and encodings other than DER.

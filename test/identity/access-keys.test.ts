@@ -53,7 +53,7 @@ void t.test('signing keys around midnight', async (t) => {
     while (hsm.letGo.length < count) await new Promise((done) => setTimeout(done, 5));
   };
 
-  await t.test('in whatever order the HSM answers, each day has its own key', async (t) => {
+  await t.test('each day has its own key, whatever the order of the answers of the HSM', async (t) => {
     for (const order of [
       [0, 1, 2, 3],
       [3, 2, 1, 0],
@@ -64,7 +64,7 @@ void t.test('signing keys around midnight', async (t) => {
       hsm.letGo = [];
       hsm.calls = 0;
       const scopes = days.flatMap((day) => services.map((service) => [day, 'us-east-1', service] as const));
-      // Requests with an access key that does not exist have nothing to wait for.
+      // Requests with an access key that does not exist do not wait for the HSM.
       const ask = () =>
         scopes.map((scope) => [
           accessKeys.signingKey(found, ...scope),
@@ -82,7 +82,7 @@ void t.test('signing keys around midnight', async (t) => {
       for (let round = 0; round < 2; round++)
         for (const [index, scope] of scopes.entries())
           t.strictSame(await accessKeys.signingKey(found, ...scope), right[index], scope.join('/'));
-      t.equal(hsm.calls, scopes.length, 'what was answered late is kept in its own place');
+      t.equal(hsm.calls, scopes.length, 'a late answer is cached for its own scope');
     }
   });
 

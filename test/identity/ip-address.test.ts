@@ -6,8 +6,12 @@ void t.test('addresses are parsed in their usual notations, and nothing else is'
   const bytes = (text: string) => parseIpAddress(text)?.toByteArray().join('.');
   t.equal(bytes('192.0.2.7'), '192.0.2.7');
   t.equal(bytes('::ffff:192.0.2.7'), '192.0.2.7', 'IPv4-mapped');
-  t.equal(bytes('::FFFF:c000:207'), '192.0.2.7', 'and in hexadecimal');
-  t.equal(bytes('::192.0.2.7'), '0.0.0.0.0.0.0.0.0.0.0.0.192.0.2.7', 'not IPv4-mapped');
+  t.equal(bytes('::FFFF:c000:207'), '192.0.2.7', 'an IPv4-mapped address in hexadecimal is its IPv4 address');
+  t.equal(
+    bytes('::192.0.2.7'),
+    '0.0.0.0.0.0.0.0.0.0.0.0.192.0.2.7',
+    'an address that is not IPv4-mapped stays IPv6',
+  );
   t.equal(bytes('64:ff9b::192.0.2.7'), '0.100.255.155.0.0.0.0.0.0.0.0.192.0.2.7');
   for (const text of ['0300.0.2.7', '0xc0.0.2.7', '192.0.519', '3221225991', '192.0.2.07', '192.0.2.7 ', ''])
     t.equal(bytes(text), undefined, text);
@@ -16,7 +20,7 @@ void t.test('addresses are parsed in their usual notations, and nothing else is'
   t.end();
 });
 
-void t.test('an IPv4 address is a source of its own, and so is the /64 network of an IPv6 address', (t) => {
+void t.test('each IPv4 address is one source, and so is each /64 network of IPv6 addresses', (t) => {
   const sources: readonly (readonly [address: string | undefined, source: string])[] = [
     [undefined, unixSource],
     ['192.0.2.7', '192.0.2.7'],

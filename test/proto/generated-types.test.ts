@@ -24,7 +24,7 @@ void t.test('every message, member, enum, method and paginator has a doc comment
   t.end();
 });
 
-void t.test('a method takes no request where nothing is required, and a paginator knows its items', (t) => {
+void t.test('a request without required members is optional, and a paginator knows its items', (t) => {
   const methods = read('methods').join('\n');
   for (const { field, request } of operationShapes) {
     const optional = request.fields.every(({ required }) => !required);
@@ -38,7 +38,7 @@ void t.test('a method takes no request where nothing is required, and a paginato
   t.end();
 });
 
-void t.test('members that are always sent are those of responses, and have no question mark', (t) => {
+void t.test('only responses have members that are always sent, and these are not optional', (t) => {
   const types = read('messages').join('\n');
   const requests = new Set(operationShapes.map(({ request }) => request.name));
   const always = Object.entries(schema.messages).flatMap(([message, fields]) =>

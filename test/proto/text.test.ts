@@ -15,7 +15,7 @@ const anyText = fc
 const isPrintable = (text: string) =>
   text.isWellFormed() && !/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\u2028\u2029\ufffe\uffff]/u.test(text);
 
-void t.test('what is shown is printable and bounded, and showing it again changes nothing', (t) => {
+void t.test('shown text is printable and bounded, and showing it again changes nothing', (t) => {
   fc.assert(
     fc.property(anyText, fc.integer({ min: 1, max: 500 }), (text, most) => {
       const result = shown(text, most);
@@ -30,7 +30,7 @@ void t.test('what is shown is printable and bounded, and showing it again change
   t.end();
 });
 
-void t.test('every error can be encoded, and says the same after decoding', (t) => {
+void t.test('every error can be encoded, and is the same after decoding', (t) => {
   const codes = Object.keys(errorTable) as ErrorCode[];
   const waits = fc.option(fc.oneof(fc.double(), fc.integer({ min: -5, max: 10_000 })), { nil: undefined });
   fc.assert(

@@ -41,7 +41,7 @@ async function answers(t: Test, daemon: TestDaemon, state: string): Promise<void
 /** The first bytes of a longer ClientHello. */
 const half = Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]);
 
-void t.test('connections that are held', async (t) => {
+void t.test('idle and unfinished connections lock nobody out', async (t) => {
   const daemon = await TestDaemon.start(t, limits);
   const before = descriptors(daemon);
   const port = portOf(daemon);
@@ -74,7 +74,7 @@ void t.test('connections that are held', async (t) => {
   for (const [state, hold] of Object.entries(states)) {
     for (let index = 0; index < 40; index += 1) hold();
     await wait(200);
-    // The limit, what was open before, and the workers' and probes' own.
+    // The limit, what was open before, and a margin for workers and probes.
     t.ok(descriptors(daemon) < before + 24 + 20, `${state}: ${descriptors(daemon)} descriptors`);
     await answers(t, daemon, state);
   }
@@ -92,7 +92,7 @@ void t.test('a handshake that fails leaves no connection', async (t) => {
   t.ok(descriptors(daemon) < before + 10, `${descriptors(daemon)} descriptors, ${before} before`);
 });
 
-void t.test('connections that are authenticated are not ended for others', async (t) => {
+void t.test('authenticated connections are not closed to make room for others', async (t) => {
   const daemon = await TestDaemon.start(t, limits);
   const client = await daemon.connect();
   t.teardown(() => client.close());
@@ -101,7 +101,7 @@ void t.test('connections that are authenticated are not ended for others', async
   t.match(await client.getCallerIdentity({}), { arn: /root/ });
 });
 
-void t.test('a listener that does not answer is seen', async (t) => {
+void t.test('a listener that does not answer is reported', async (t) => {
   const daemon = await TestDaemon.start(t, limits);
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   t.teardown(() => agent.destroy());
@@ -131,7 +131,7 @@ void t.test('a listener that does not answer is seen', async (t) => {
   t.equal(told.healthy, false);
   t.match(told.warnings.join('\n'), /the TLS port \d+ does not answer: the limit of open files is reached/);
   t.match(told.warnings.join('\n'), /the unix socket .* does not answer/);
-  t.same(await probes(), [503, 503], 'neither live nor ready');
+  t.same(await probes(), [503, 503], 'the daemon is neither live nor ready');
   setLimit(1_000);
   for (let tries = 0; tries < 200 && !told.healthy; tries += 1) {
     await wait(100);
@@ -139,10 +139,10 @@ void t.test('a listener that does not answer is seen', async (t) => {
   }
   t.same([told.healthy, told.warnings], [true, []]);
   t.same(await probes(), [200, 200]);
-  await answers(t, daemon, 'with descriptors again');
+  await answers(t, daemon, 'with free descriptors');
 });
 
-void t.test('a unix socket that was removed is made again', async (t) => {
+void t.test('a unix socket that was removed is created again', async (t) => {
   const daemon = await TestDaemon.start(t);
   const path = join(daemon.home, 'keyhold.sock');
   const client = await daemon.connect();
@@ -155,17 +155,17 @@ void t.test('a unix socket that was removed is made again', async (t) => {
   await until(() => statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false);
   t.equal(statSync(path).mode & 0o777, 0o660);
   t.equal((await send(daemon, { over: 'unix' })).status, 200);
-  t.match(await client.getCallerIdentity({}), { arn: /root/ }, 'a connection of before goes on');
+  t.match(await client.getCallerIdentity({}), { arn: /root/ }, 'an older connection still works');
   rmSync(path);
   writeFileSync(path, 'something else');
   await until(() => daemon.stderr.includes('is a file, not a socket'));
   rmSync(path);
   await until(() => statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false);
-  // The probe of the listener looks again within a second.
+  // The listener is probed again within a second.
   await until(async () => (await daemon.health()).healthy);
 });
 
-void t.test('something else in the place of the unix socket is named as what it is', async (t) => {
+void t.test('anything else in the place of the unix socket is reported with its type', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   const path = join(daemon.home, 'keyhold.sock');

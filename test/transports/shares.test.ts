@@ -1,4 +1,4 @@
-// Limits for one principal, and for unauthenticated clients, are below the limits for all.
+// The limits for one principal, and for unauthenticated clients, are lower than the limits for all clients together.
 import { execFileSync } from 'node:child_process';
 import { Agent, request as httpRequest } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
@@ -31,7 +31,7 @@ async function started(t: Test, yaml: string): Promise<{ daemon: TestDaemon; roo
   return { daemon, root, user: await makeUser(root, 'nobody') };
 }
 
-void t.test('connections of one principal', async (t) => {
+void t.test('connections of one principal are limited', async (t) => {
   const { daemon, user } = await started(
     t,
     'limits:\n  connections: 12\n  httpConnections: 12\n  connectionsPerPrincipal: 3\n  connectionsForRoot: 2',
@@ -51,10 +51,10 @@ void t.test('connections of one principal', async (t) => {
     (opened[3] as Refusal).message,
     /3 connections, which is the limit \(limits\.connectionsPerPrincipal\)/,
   );
-  t.ok('webSocket' in (await open({})), 'the root connects');
+  t.ok('webSocket' in (await open({})), 'the root can still connect');
   (opened[0] as Upgraded).webSocket.terminate();
   await wait(200);
-  t.ok('webSocket' in (await open(user)), 'where one has ended there is room for one');
+  t.ok('webSocket' in (await open(user)), 'a closed connection makes room for one other');
 
   const ask = (of: object) => {
     const agent = new Agent({ keepAlive: true });
@@ -82,10 +82,10 @@ void t.test('connections of one principal', async (t) => {
     answers.join(', '),
   );
   t.match(await send(daemon, { ...over, over: 'unix' }), { __type: 'ThrottlingException' });
-  t.equal(await ask({}), '200 keep-alive', 'the root is answered');
+  t.equal(await ask({}), '200 keep-alive', 'the root is still answered');
 });
 
-void t.test('connections opened within ten minutes', async (t) => {
+void t.test('connections opened within ten minutes are limited', async (t) => {
   const { daemon, root, user } = await started(
     t,
     'limits:\n  upgrades: 40\n  upgradesPerPrincipal: 5\n  upgradesPerSource: 15',
@@ -106,8 +106,12 @@ void t.test('connections opened within ten minutes', async (t) => {
   const told = await all(user, 7);
   t.strictSame(told.slice(0, 5), Array(5).fill('open'));
   t.match(told[5], /This principal has opened 5 connections within ten minutes.*upgradesPerPrincipal/);
-  t.equal(await open({}), 'open', 'the root connects');
-  t.strictSame(await all(await makeUser(root, 'second'), 5), Array(5).fill('open'), 'so does another user');
+  t.equal(await open({}), 'open', 'the root can still connect');
+  t.strictSame(
+    await all(await makeUser(root, 'second'), 5),
+    Array(5).fill('open'),
+    'another user can still connect',
+  );
   const third = await all(await makeUser(root, 'third'), 6);
   t.strictSame(third.slice(0, 5), Array(5).fill('open'));
   t.match(
@@ -137,7 +141,7 @@ const large = (keyId: string): string => {
   return text + ' '.repeat(50_000 - text.length);
 };
 
-void t.test('bytes of requests that wait for the HSM', async (t) => {
+void t.test('bytes of requests that wait for the HSM are limited', async (t) => {
   const { daemon, root, user } = await started(
     t,
     'limits:\n  requestBytes: 800000\n  requestBytesPerPrincipal: 240000\n  unauthenticatedRequestBytes: 262144',
@@ -147,7 +151,7 @@ void t.test('bytes of requests that wait for the HSM', async (t) => {
   const allow = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: 'kms:*', Resource: '*' }] };
   const { policy } = await root.createPolicy({ policyName: 'all', policyDocument: JSON.stringify(allow) });
   await root.attachUserPolicy({ userName: 'nobody', policyArn: policy.arn });
-  // Its signing key is known from then on, and authentication does not wait for the HSM.
+  // From then on its signing key is cached, so authentication does not wait for the HSM.
   t.equal((await send(daemon, { ...user, operation: 'Encrypt', body: large(keyId) })).status, 200);
   const options: RequestOptions = { ...user, operation: 'Encrypt', body: large(keyId) };
   const overHttp2 = () => {
@@ -198,7 +202,7 @@ void t.test('bytes of requests that wait for the HSM', async (t) => {
       }
       for (let tries = 0; tries < 100 && refused < count / 2; tries += 1) await wait(20);
       t.ok(refused >= count / 2, `${way}: ${refused} of ${count} were refused while the HSM hung`);
-      // Another principal goes on.
+      // Requests of another principal are accepted.
       answers.push(send(daemon, { operation: 'Encrypt', body: large(keyId) }).then(({ text }) => text));
       await wait(50);
     });
@@ -261,15 +265,15 @@ void t.test('bodies of unauthenticated clients lock nobody out', async (t) => {
   t.ok(ended >= 8, `${ended} of 10 were ended`);
 });
 
-void t.test('answers that unauthenticated clients do not read lock nobody out', async (t) => {
+void t.test('answers that unauthenticated clients leave unread lock nobody out', async (t) => {
   const { daemon, user } = await started(t, 'limits:\n  unauthenticatedRequestBytes: 300000');
-  // Without a window no answer leaves.
+  // Without a window no answer is sent.
   const settings = { initialWindowSize: 0 };
   const session = connectHttp2(endpointOf(daemon), { ca: daemon.ca, servername: 'localhost', settings });
   session.on('error', () => undefined);
   t.teardown(() => session.destroy());
   await new Promise((done) => session.once('remoteSettings', done));
-  // Each fills what the ones before it have left, to the last byte.
+  // Each fills the rest that its predecessors have left, to the last byte.
   for (const size of [200_000, 80_000, 15_000, ...Array<number>(50).fill(100)]) {
     const stream = session.request({ ':method': 'POST', ':path': '/', authorization: 'none' });
     stream.on('error', () => undefined);

@@ -52,7 +52,7 @@ void t.test('TLS 1.2 is offered only with forward secrecy and authenticated encr
     exchange === 'ECDH' && /^(AESGCM|CHACHA20\/POLY1305)/.test(encryption);
   t.ok(
     suites.some((suite) => !isGood(suite) && suite.authentication === 'ECDSA'),
-    'openssl can ask for others',
+    'openssl can request other suites too',
   );
   const check = (authentication: string) => {
     const others = suites.filter((suite) => !isGood(suite)).map(({ name }) => name);
@@ -64,7 +64,7 @@ void t.test('TLS 1.2 is offered only with forward secrecy and authenticated encr
   check('ECDSA');
   t.equal(agreed(daemon, ['-tls1_1', '-cipher', 'ALL:@SECLEVEL=0']), undefined);
   t.match(agreed(daemon, ['-tls1_3']), /^TLS_/);
-  // The suites with an RSA certificate as well, after a reload.
+  // The suites with an RSA certificate too, after a reload.
   const rsa = makeServerCertificate(daemon.home, 10, true, 'rsa');
   writeFileSync(join(daemon.home, 'tls/rsa.pem'), rsa.certificate);
   writeFileSync(join(daemon.home, 'tls/rsa.key'), rsa.key);

@@ -1,5 +1,5 @@
-// A token after a power cut, with a module that does not sync, and the repair of its damaged files. The cut is simulated by a
-// copy of the block device, made when a job is answered, without the page cache of the file system.
+// A token after a power cut, with a module that does not sync its files, and the repair of damaged files. The cut is
+// simulated by copying the block device, without the page cache, when a job is answered.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
@@ -25,7 +25,7 @@ const aad = Buffer.alloc(5);
 const synced = { tokenFiles: 'softhsm2' } as const;
 const run = (command: string, ...args: string[]) => execFileSync(command, args, { stdio: 'ignore' });
 
-/** An ext4 that, like some in production, writes nothing by itself for a while. */
+/** An ext4 that, like some in production, writes nothing back for a while. */
 function disk(t: Test) {
   const folder = mkdtempSync(join(tmpdir(), 'keyhold-cut-'));
   const [image, mounted] = [join(folder, 'image'), join(folder, 'mounted')];
@@ -91,30 +91,33 @@ void t.test('answered jobs survive a power cut', { skip }, async (t) => {
   const { store } = await connectTo(t, token, synced);
   const [key, doomed] = [{ suite: 1, id: await newKey(store) } as const, await newKey(store)];
   const message = await store.encrypt(key, aad, aad);
-  t.same(await after(medium, token, (found) => found.decrypt(key, aad, message)), aad, 'a key');
+  t.same(await after(medium, token, (found) => found.decrypt(key, aad, message)), aad, 'a key survives');
   const pair = await newKey(store, P_256);
   await after(medium, token, async (found) => t.ok(await found.publicKey(pair), 'a pair'));
   const imported = randomBytes(16);
   const target = importTarget({ keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' });
   await store.importPlaintext(randomBytes(32), imported, 'imported', target);
-  t.ok(await after(medium, token, (found) => found.exists(imported)), 'imported material');
+  t.ok(await after(medium, token, (found) => found.exists(imported)), 'imported material survives');
   await store.replaceData('anchor', Buffer.from('new'));
   t.same(
     await after(medium, token, (found) => found.readData('anchor')),
     [Buffer.from('new')],
-    'a data object',
+    'a data object survives',
   );
   await store.destroy(doomed);
-  t.notOk(await after(medium, token, (found) => found.exists(doomed)), 'what was destroyed stays so');
+  t.notOk(await after(medium, token, (found) => found.exists(doomed)), 'a destroyed key stays destroyed');
 });
 
-void t.test('without the setting of the profile they do not', { skip }, async (t) => {
+void t.test('without the setting of the profile answered jobs do not survive', { skip }, async (t) => {
   const medium = disk(t);
   const token = makeToken(t, medium.mounted);
   run('sync', '-f', medium.mounted);
   const { store } = await connectTo(t, token);
   const id = await newKey(store);
-  t.notOk(await after(medium, token, (found) => found.exists(id)), 'so these cuts are cuts');
+  t.notOk(
+    await after(medium, token, (found) => found.exists(id)),
+    'so the simulated cuts do lose unsynced data',
+  );
 });
 
 const tokenFolder = (token: TestToken) => {
@@ -134,7 +137,7 @@ void t.test('a token.object damaged by a power cut is restored from its second c
     const { store } = await connectTo(t, token, synced);
     const id = await newKey(store);
     await store.close();
-    t.same(readdirSync(join(token.home, 'tokens')).length, 1, 'the copy is no token');
+    t.same(readdirSync(join(token.home, 'tokens')).length, 1, 'the second copy does not count as a token');
     damage(join(tokenFolder(token), 'token.object'));
     const { store: again, events } = await connectTo(t, token, synced);
     t.ok(await again.exists(id), name);
@@ -170,7 +173,7 @@ void t.test('incomplete objects are counted', async (t) => {
 });
 
 void t.test(
-  'a full disk and a read-only one are named',
+  'a full disk and a read-only disk are named',
   { skip: unavailable(() => memoryDisk(256)) },
   async (t) => {
     const small = memoryDisk(256);

@@ -53,7 +53,7 @@ void t.test('a wrong PIN reaches the token once, even across restarts, until an 
       message: /keyhold login-retry test/,
     });
   t.equal(logins(token), 1);
-  t.equal(pinReads, 1, 'nor is the PIN read');
+  t.equal(pinReads, 1, 'the PIN is not read either');
   const file = join(token.home, 'latch', 'test.json');
   t.notMatch(readFileSync(file, 'utf8'), '9999');
   t.match(JSON.parse(readFileSync(file, 'utf8')), { reason: /CKR_PIN_INCORRECT/, time: String });
@@ -66,12 +66,12 @@ void t.test('a wrong PIN reaches the token once, even across restarts, until an 
   t.equal(logins(token), 2);
 });
 
-void t.test('the second worker logs in when the first one’s login is done, not before', async (t) => {
+void t.test('the second worker logs in only after the first one', async (t) => {
   const token = makeToken(t);
   const { events } = await connectTo(t, token, spied(token, { workers: 3 }));
   await until(() => pids(events).length === 3);
   t.equal(logins(token), 3);
-  // The spy logs each call before it is made: no process begins before another has logged in.
+  // The spy logs each call before it is made. No process may start before another has logged in.
   const order = [...spyLog(token).matchAll(/: (C_Login|C_Initialize)\b/g)].map(([, call]) => call);
   t.strictSame(order, ['C_Initialize', 'C_Login', 'C_Initialize', 'C_Login', 'C_Initialize', 'C_Login']);
 });
@@ -97,7 +97,7 @@ void t.test('a PIN that is refused later is latched, and workers that are logged
   await until(() => store.state === 'login-refused');
   await t.rejects(store.encrypt(key, Buffer.alloc(1), Buffer.alloc(1)), { code: 'login-refused' });
   await new Promise((resolve) => setTimeout(resolve, 1200));
-  t.equal(logins(token), 3, 'two right ones and one wrong one');
+  t.equal(logins(token), 3, 'two correct PINs and one wrong one were tried');
 
   pin = PIN;
   latch.clear();
@@ -117,7 +117,7 @@ void t.test('the PIN is in no argument, environment or event, and its buffer is 
   t.match(readFileSync(`/proc/${pid}/limits`, 'utf8'), /Max core file size +0 +0 /);
 });
 
-void t.test('faults of module or token are reported in a sentence', async (t) => {
+void t.test('faults of a module or token are reported in a sentence', async (t) => {
   const token = makeToken(t);
   const refused = (
     changes: Partial<KeyStoreConfig>,
@@ -179,7 +179,7 @@ void t.test('a token without a user PIN is refused before a login', async (t) =>
 });
 
 void t.test(
-  'C_Login is given the user type of the profile; one that the token does not know is no wrong PIN',
+  'C_Login gets the user type of the profile; an unknown one does not count as a wrong PIN',
   async (t) => {
     const officer = makeToken(t);
     const readPin = (pin: string) => () => Promise.resolve(Buffer.from(pin));

@@ -30,18 +30,18 @@ void t.test('the worker’s end of the channel blocks, and it waits without usin
   const flags = /flags:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/fdinfo/3`, 'utf8'))?.[1] ?? '';
   const O_NONBLOCK = 0o4000;
   t.equal(parseInt(flags, 8) & O_NONBLOCK, 0);
-  // A worker that has just started still compiles; one that polls is never idle.
+  // A worker that has just started is still compiling. One that polls is never idle.
   let used = Infinity;
   for (let tries = 0; tries < 20 && used > 2; tries += 1) {
     const before = ticksOf(pid!);
     await new Promise((resolve) => setTimeout(resolve, 1000));
     used = ticksOf(pid!) - before;
   }
-  t.ok(used <= 2, 'at most 20 ms in some second');
+  t.ok(used <= 2, 'it uses at most 20 ms in some second');
 });
 
 void t.test(
-  'frames that come byte by byte are answered, and the end of the channel ends the worker',
+  'frames that arrive byte by byte are answered; the end of the channel ends the worker',
   async (t) => {
     const token = makeToken(t);
     const { child, channel } = spawnWorker(token.env);
@@ -85,7 +85,7 @@ void t.test(
   },
 );
 
-void t.test('a slow job does not hold back the results of those before it', async (t) => {
+void t.test('a slow job does not delay the results of earlier jobs', async (t) => {
   const token = makeToken(t);
   const { child, channel } = spawnWorker(token.env);
   const settings: StartSettings = {
@@ -189,7 +189,7 @@ void t.test('a daemon that is killed leaves no worker', async (t) => {
   t.equal(workers.length, 2);
 });
 
-void t.test('nor one whose module hangs in a call: it is gone within 2 s', async (t) => {
+void t.test('a worker whose module hangs in a call ends within 2 s too', async (t) => {
   const token = makeToken(t);
   // The spy opens its log when it is loaded, which blocks until something reads from the other end.
   const pipe = join(token.home, 'pipe');
@@ -200,7 +200,7 @@ void t.test('nor one whose module hangs in a call: it is gone within 2 s', async
   const workers = workersOf(daemon.pid!);
   daemon.kill('SIGKILL');
   await new Promise((resolve) => setTimeout(resolve, 300));
-  t.ok(workers.every(lives), 'the end of the channel goes unnoticed');
+  t.ok(workers.every(lives), 'workers in a hanging call do not notice the end of the channel');
   await until(() => !workers.some(lives), 1700);
 });
 

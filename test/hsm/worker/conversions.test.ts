@@ -18,7 +18,7 @@ function readInteger(der: Buffer): { value: bigint; rest: Buffer } {
   return { value: BigInt(`0x${content.toString('hex')}`), rest: der.subarray(2 + length) };
 }
 
-void t.test('r‖s of any value becomes DER of the same two numbers in their shortest form', (t) => {
+void t.test('r‖s of any value is converted to DER of the same numbers in their shortest form', (t) => {
   fc.assert(
     fc.property(halves, halves, (r, s) => {
       const der = conversions['ecdsa-der-32'].toApi(Buffer.concat([r, s]));
@@ -52,7 +52,7 @@ void t.test('a signature with r or s = 0 is refused in either form', (t) => {
   t.end();
 });
 
-void t.test('DER becomes r‖s again, and other bytes are refused', (t) => {
+void t.test('DER is converted back to r‖s, and other bytes are refused', (t) => {
   const { toApi, fromApi } = conversions['ecdsa-der-32'];
   fc.assert(
     fc.property(halves, halves, fc.nat(), fc.integer({ min: 1, max: 255 }), (r, s, place, change) => {
@@ -73,7 +73,7 @@ void t.test('DER becomes r‖s again, and other bytes are refused', (t) => {
   t.end();
 });
 
-void t.test('arbitrary bytes are a signature in DER or none, never an exception', (t) => {
+void t.test('arbitrary bytes are converted or refused, and never cause an exception', (t) => {
   const { toApi, fromApi } = conversions['ecdsa-der-66'];
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {

@@ -32,7 +32,7 @@ function encode(first: number, db: Buffer, seed: Buffer): Buffer {
 
 const labelHash = createHash('sha256').digest();
 
-void t.test('the padding of Node is removed for messages of any length', (t) => {
+void t.test('padding made by Node is removed from messages of any length', (t) => {
   for (let length = 0; length <= 190; length++) {
     const message = randomBytes(length);
     const padding = constants.RSA_PKCS1_OAEP_PADDING;
@@ -43,7 +43,7 @@ void t.test('the padding of Node is removed for messages of any length', (t) => 
   t.end();
 });
 
-void t.test('any fault is the same refusal', (t) => {
+void t.test('every fault is refused in the same way', (t) => {
   const db = (...parts: Buffer[]) => {
     const whole = Buffer.concat(parts);
     return Buffer.concat([whole, Buffer.alloc(223 - whole.length)]);
@@ -52,7 +52,7 @@ void t.test('any fault is the same refusal', (t) => {
   const zeros = Buffer.alloc(10);
   const one = Buffer.of(1);
   const right = db(labelHash, zeros, one, Buffer.from('message'));
-  t.ok(unpadOaep(encode(0, right, seed), 'sha256'), 'the right one');
+  t.ok(unpadOaep(encode(0, right, seed), 'sha256'), 'a correct encoding is accepted');
   t.equal(
     unpadOaep(encode(0, Buffer.concat([labelHash, Buffer.alloc(190), one]), seed), 'sha256')?.length,
     0,
@@ -68,10 +68,22 @@ void t.test('any fault is the same refusal', (t) => {
     t.equal(unpadOaep(encode(0, db(labelHash, Buffer.of(byte), zeros, one), seed), 'sha256'), undefined);
     t.equal(unpadOaep(encode(0, db(labelHash, zeros, Buffer.of(byte)), seed), 'sha256'), undefined);
   }
-  t.equal(unpadOaep(encode(0, db(labelHash), seed), 'sha256'), undefined, 'no separator');
+  t.equal(
+    unpadOaep(encode(0, db(labelHash), seed), 'sha256'),
+    undefined,
+    'an encoding without a separator is refused',
+  );
   const other = createHash('sha256').update('label').digest();
-  t.equal(unpadOaep(encode(0, db(other, zeros, one), seed), 'sha256'), undefined, 'a label');
-  t.equal(unpadOaep(Buffer.alloc(65), 'sha256'), undefined, 'too short for any message');
+  t.equal(
+    unpadOaep(encode(0, db(other, zeros, one), seed), 'sha256'),
+    undefined,
+    'an encoding with a label is refused',
+  );
+  t.equal(
+    unpadOaep(Buffer.alloc(65), 'sha256'),
+    undefined,
+    'an encoding too short for any message is refused',
+  );
   t.end();
 });
 

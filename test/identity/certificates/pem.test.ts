@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { toPem } from '../../../daemon/identity/certificates/pem.js';
 
-void t.test('a certificate of any length is read again', (t) => {
+void t.test('a certificate of any length can be written and read again', (t) => {
   const folder = t.testdir({});
   const lengths = new Set<number>();
   for (let length = 1; length <= 48; length++) {
@@ -20,7 +20,7 @@ void t.test('a certificate of any length is read again', (t) => {
     t.ok(new X509Certificate(toPem(der, 'CERTIFICATE')).raw.equals(der), `${der.length} bytes`);
     lengths.add(Math.ceil(der.length / 3) % 16);
   }
-  t.ok(lengths.has(0), 'one of them ends with a full line');
+  t.ok(lengths.has(0), 'one certificate ends with a full line');
   t.end();
 });
 

@@ -26,7 +26,7 @@ function sessionUntil(expiresAt: number): Session {
 
 const soon = () => Math.floor(Date.now() / 1000) + 900;
 
-void t.test('an authentic token reaches the HSM once, and signs with its secret', async (t) => {
+void t.test('an authentic token is decrypted by the HSM once, and signs with its secret', async (t) => {
   const { store } = await connectTo(t, makeToken(t));
   const id = await newKey(store);
   let decryptions = 0;
@@ -65,17 +65,17 @@ void t.test('an authentic token reaches the HSM once, and signs with its secret'
   const expected = (date: string) =>
     signingKey(Buffer.from(secretAccessKey), date, scope.region, scope.service);
   t.strictSame(key.signingKey, expected('20260102'));
-  t.strictSame(before.signingKey, expected(scope.date), 'around midnight both days sign');
+  t.strictSame(before.signingKey, expected(scope.date), 'around midnight the keys of both days are right');
   t.equal(decryptions, 1);
 
   const flood = await sessions.create(sessionUntil(soon()));
   await Promise.all(Array.from({ length: 50 }, () => open(flood.accessKeyId, flood.sessionToken, scope)));
-  t.equal(decryptions, 2, 'a token that comes often at once is decrypted once');
+  t.equal(decryptions, 2, 'a token that many requests use at once is decrypted once');
 
   t.equal(
     await sessions.open('ASIAOTHER', sessionToken, scope),
     undefined,
-    'under another access key id it is none',
+    'a token is invalid with another access key ID',
   );
   const bytes = Buffer.from(sessionToken, 'base64');
   for (let at = 0; at < bytes.length; at++) {
@@ -95,7 +95,7 @@ void t.test('an authentic token reaches the HSM once, and signs with its secret'
   const over = await sessions.create(sessionUntil(soon() - 1_000));
   for (let round = 0; round < 2; round++)
     t.equal(await sessions.open(over.accessKeyId, over.sessionToken, scope), 'expired');
-  t.equal(decryptions, 2, 'what is made up, changed or expired never reaches the HSM');
+  t.equal(decryptions, 2, 'made-up, changed and expired tokens never reach the HSM');
   const foreign = new Sessions(
     counting,
     new Secrets(counting, secretsKey({ internalKeys: { secrets: id.toString('hex') } } as never)),
@@ -116,7 +116,7 @@ void t.test('the most recently used sessions are kept, and dropped secrets are w
     remember(index);
   }
   t.equal(opened.size, 1_024);
-  t.ok(opened.find('ASIA', 'token0'), 'the one in use stays');
+  t.ok(opened.find('ASIA', 'token0'), 'the session in use stays');
   t.equal(opened.find('ASIA', 'token1'), undefined);
   t.ok(secrets[1]!.every((byte) => byte === 0));
   t.ok(secrets[0]!.some((byte) => byte !== 0));

@@ -136,7 +136,7 @@ const sent = fc.record({
   body: fc.string({ unit: 'grapheme', maxLength: 10 }),
 });
 
-void t.test('unusual paths, queries and headers are signed as by AWS SDKs', async (t) => {
+void t.test('unusual paths, queries and headers have the same signature as with AWS SDKs', async (t) => {
   await fc.assert(fc.asyncProperty(sent, fc.boolean(), agrees), { numRuns: 3_000 });
   t.pass('3,000 requests');
 });

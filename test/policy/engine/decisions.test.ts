@@ -32,13 +32,13 @@ for (const [theme, rows] of Object.entries(themes)) {
   void t.test(`${theme} decide as AWS documents it`, (t) => {
     for (const row of rows) {
       t.equal(decideRow(row), row.expect, row.it);
-      t.equal(naiveDecision(row), row.expect, `${row.it} (as the naive evaluator sees it)`);
+      t.equal(naiveDecision(row), row.expect, `${row.it} (naive evaluator)`);
     }
     t.end();
   });
 }
 
-void t.test('the table has at least 300 decisions, and no two of a theme by the same name', (t) => {
+void t.test('the table has at least 300 decisions, with unique names in each theme', (t) => {
   const all = Object.values(themes);
   t.ok(all.flat().length >= 300, `${all.flat().length} decisions`);
   for (const rows of all) t.equal(new Set(rows.map(({ it }) => it)).size, rows.length);

@@ -33,7 +33,7 @@ function decided(who: Who, policies: Policies<string>, action = 'kms:Encrypt', r
   return { message: decision.allowed ? undefined : accessDenied(request, decision).message, kind, reason };
 }
 
-void t.test('denied callers are told by which type of policy, in the words of AWS', (t) => {
+void t.test('a denied caller learns which type of policy denied, in the words of AWS', (t) => {
   const none = { resource: undefined, identity: [] };
   const user = `User: ${names.alice} is not authorized to perform: kms:Encrypt on resource: ${keyArn}`;
   const session = `User: ${names.appSession} is not authorized to perform: kms:Encrypt on resource: ${keyArn}`;
@@ -96,7 +96,7 @@ void t.test('denied callers are told by which type of policy, in the words of AW
   t.end();
 });
 
-void t.test('an explanation names the statement, grant or absence that made the decision', (t) => {
+void t.test('an explanation names the statement or grant that decided, or what was missing', (t) => {
   const use = 'Statement[0] of arn:aws:iam::111122223333:policy/Use';
   const cases: [Who, Policies<string>, string, string][] = [
     [

@@ -1,5 +1,5 @@
 // A second evaluator, which interprets the documents at every request in the plainest way: no compilation, no index, no
-// early end, regular expressions for patterns. It shares no code with the daemon's and exists only to find disagreements.
+// early exit, regular expressions for patterns. It shares no code with the daemon's and exists only to find disagreements.
 import { isIPv6 } from 'node:net';
 import { bindings, keyArn, lookupIn, principals, type Row, type StatementDocument, textOf } from './world.js';
 
@@ -215,7 +215,7 @@ function matchesCondition(
   const all = !results.includes(false);
   const any = results.includes(true);
   if (set !== undefined) return set === 'ForAllValues' ? all : any;
-  // With names that differ only in case, neither value alone may allow a request.
+  // Where names differ only in case, one matching value alone must not allow a request.
   if (/^(kms:EncryptionContext:|(aws|iam):ResourceTag\/|aws:RequestTag\/)/i.test(key))
     return Effect === 'Allow' ? all : any;
   return isNegated ? all : any;

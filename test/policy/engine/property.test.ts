@@ -1,4 +1,4 @@
-// Random policies and requests from a small vocabulary, so that they often meet, decided by both evaluators.
+// Random policies and requests from a small vocabulary, so that they often match, decided by both evaluators.
 import * as fc from 'fast-check';
 import t from 'tap';
 import { naiveDecision } from './naive.js';
@@ -236,7 +236,7 @@ for (const [what, rows] of [
   });
 }
 
-void t.test('both evaluators decide alike, whatever the policies and the request', (t) => {
+void t.test('both evaluators agree on random policies and requests', (t) => {
   const decisions = new Map<string, number>();
   fc.assert(
     fc.property(row, (random) => {
@@ -258,6 +258,6 @@ void t.test('both evaluators decide alike, whatever the policies and the request
     'none identity',
     'none boundary',
   ])
-    t.ok(decisions.has(kind), `the random requests come to "${kind}" too: ${decisions.get(kind)} times`);
+    t.ok(decisions.has(kind), `random requests also lead to "${kind}": ${decisions.get(kind)} times`);
   t.end();
 });

@@ -1,4 +1,4 @@
-// What a decision may cost is counted in steps, so these tests measure no time.
+// The cost of a decision is limited in steps, so these tests measure no time.
 import t from 'tap';
 import { decide, type Policies } from '../../../daemon/policy/engine/decide.js';
 import {
@@ -40,7 +40,7 @@ const patterns = (count: number, of = (index: number) => `*aaab${index}*`) =>
 const like = (list: string[]) => ({ StringLike: { 'kms:EncryptionContext:k': list } });
 const times = (count: number, policy: Policy) => Array.from({ length: count }, () => policy);
 
-void t.test('one policy that was accepted decides about the longest value', (t) => {
+void t.test('an accepted policy is evaluated even for the longest value', (t) => {
   const worst = [
     patterns(250),
     patterns(250, (index) => `*a?b${index}*`),
@@ -55,7 +55,7 @@ void t.test('one policy that was accepted decides about the longest value', (t) 
   t.end();
 });
 
-void t.test('many policies with dozens of patterns decide about ordinary values', (t) => {
+void t.test('many policies with dozens of patterns are evaluated for ordinary values', (t) => {
   const ordinary = identityPolicy({
     StringNotLike: { 'aws:username': patterns(60, (index) => `*l?c*${index % 2 ? '' : 'x'}`) },
   });
@@ -64,7 +64,7 @@ void t.test('many policies with dozens of patterns decide about ordinary values'
   t.end();
 });
 
-void t.test('what would take too long is refused, wherever the policies stand', (t) => {
+void t.test('a decision that would take too long is refused, whatever the type of policy', (t) => {
   const costly = identityPolicy(like(patterns(250)));
   checkCost(costly);
   const short = ['*!', ...patterns(200, (index) => `${index}*!*`)];
@@ -102,7 +102,11 @@ void t.test('what would take too long is refused, wherever the policies stand', 
   };
   for (const [name, policies] of Object.entries(cases)) {
     t.throws(() => decided(policies), refusal, name);
-    t.equal(decided({ resource: keyPolicy(), identity: [everything] }).allowed, true, 'the next is decided');
+    t.equal(
+      decided({ resource: keyPolicy(), identity: [everything] }).allowed,
+      true,
+      'the next request is decided',
+    );
   }
   t.end();
 });

@@ -29,7 +29,7 @@ const kinds: readonly [string, readonly Malformed[], (text: string) => unknown][
 ];
 
 for (const [what, documents, compile] of kinds) {
-  void t.test(`${what}: malformed ones are refused, with the place in the document`, (t) => {
+  void t.test(`${what}: malformed documents are refused with the place of the fault`, (t) => {
     for (const [document, place, rest] of documents) {
       const error = failure(() => compile(document));
       t.equal(error?.code, 'malformed-policy', document.slice(0, 120));
@@ -40,7 +40,7 @@ for (const [what, documents, compile] of kinds) {
   });
 }
 
-void t.test('documents past their bound are refused, and those at it taken', (t) => {
+void t.test('documents over the size limit are refused, and documents at the limit accepted', (t) => {
   const padded = (length: number, document: string) => document + ' '.repeat(length - document.length);
   const key = textOf([delegate()]);
   t.ok(compileKeyPolicy(padded(32_768, key), {}));
@@ -63,7 +63,7 @@ void t.test('documents past their bound are refused, and those at it taken', (t)
   t.end();
 });
 
-void t.test('what AWS takes is taken', (t) => {
+void t.test('documents that AWS accepts are accepted', (t) => {
   const key = (...statements: object[]) => JSON.stringify({ Statement: statements });
   for (const document of [
     key(delegate({ Sid: 'Enable IAM User Permissions' }), delegate({ Sid: 'Enable IAM User Permissions' })),
@@ -84,68 +84,61 @@ void t.test('what AWS takes is taken', (t) => {
   t.end();
 });
 
-void t.test(
-  'putting a policy binds its names to unique ids, and refuses principals that do not exist',
-  (t) => {
-    const ids: Readonly<Record<string, string>> = {
-      'user alice': 'AIDAALICE',
-      'role App': 'AROAAPP',
-      'role session App': 'AROAAPP',
-    };
-    const resolve = ({ kind, name }: { kind: string; name: string }) => ids[`${kind} ${name}`];
-    const policy = (Principal: unknown) => textOf([delegate(), allow({ Principal })]);
-    t.strictSame(
-      bindKeyPolicy(
-        policy(aws(names.alice, names.appRole, names.appSession, '*', account)),
-        account,
-        resolve,
-      ),
-      { [names.alice]: 'AIDAALICE', [names.appRole]: 'AROAAPP', [names.appSession]: 'AROAAPP' },
-    );
-    t.strictSame(bindKeyPolicy(policy({ Service: 'logs.amazonaws.com' }), account, resolve), {});
-    const strangers = [
-      [names.bob],
-      [names.alice, names.opsRole],
-      ['999999999999'],
-      ['arn:aws:iam::999999999999:user/alice'],
-    ];
-    for (const principals of strangers) {
-      const error = failure(() => bindKeyPolicy(policy(aws(...principals)), account, resolve));
-      t.match(
-        error,
-        {
-          code: 'malformed-policy',
-          message: 'Policy contains a statement with one or more invalid principals.',
-        },
-        principals.join(),
-      );
-    }
-    const malformed = [
-      [aws('nobody'), 'AWS: "nobody" is not a principal'],
-      [aws('arn:aws:iam::*:root'), 'AWS: "arn:aws:iam::*:root" is not a principal'],
-      [aws('*', 'arn:aws:iam::000000000000:user/al*ce'), 'AWS[1]: "arn:aws:iam::000000000000:user/al*ce" is'],
-      [{ Service: 'logs' }, 'Service: "logs" is not a service principal'],
-      [{ Federated: 'x' }, 'Federated: There are no such principals here'],
-    ] as const;
-    for (const [Principal, what] of malformed) {
-      const { message = '' } = failure(() => bindKeyPolicy(policy(Principal), account, resolve)) ?? {};
-      const begins = `Policy contains a statement with one or more invalid principals. Statement[1].Principal.${what}`;
-      t.equal(message.slice(0, begins.length), begins);
-    }
-    const trust = textOf([{ Effect: 'Allow', Principal: aws(names.bob), Action: 'sts:AssumeRole' }]);
+void t.test('putting a policy binds its names to unique IDs, and refuses missing principals', (t) => {
+  const ids: Readonly<Record<string, string>> = {
+    'user alice': 'AIDAALICE',
+    'role App': 'AROAAPP',
+    'role session App': 'AROAAPP',
+  };
+  const resolve = ({ kind, name }: { kind: string; name: string }) => ids[`${kind} ${name}`];
+  const policy = (Principal: unknown) => textOf([delegate(), allow({ Principal })]);
+  t.strictSame(
+    bindKeyPolicy(policy(aws(names.alice, names.appRole, names.appSession, '*', account)), account, resolve),
+    { [names.alice]: 'AIDAALICE', [names.appRole]: 'AROAAPP', [names.appSession]: 'AROAAPP' },
+  );
+  t.strictSame(bindKeyPolicy(policy({ Service: 'logs.amazonaws.com' }), account, resolve), {});
+  const strangers = [
+    [names.bob],
+    [names.alice, names.opsRole],
+    ['999999999999'],
+    ['arn:aws:iam::999999999999:user/alice'],
+  ];
+  for (const principals of strangers) {
+    const error = failure(() => bindKeyPolicy(policy(aws(...principals)), account, resolve));
     t.match(
-      failure(() => bindTrustPolicy(trust, account, resolve)),
-      { message: /^Statement\[0\]\.Principal\.AWS: There is no user/ },
+      error,
+      {
+        code: 'malformed-policy',
+        message: 'Policy contains a statement with one or more invalid principals.',
+      },
+      principals.join(),
     );
-    t.end();
-  },
-);
+  }
+  const malformed = [
+    [aws('nobody'), 'AWS: "nobody" is not a principal'],
+    [aws('arn:aws:iam::*:root'), 'AWS: "arn:aws:iam::*:root" is not a principal'],
+    [aws('*', 'arn:aws:iam::000000000000:user/al*ce'), 'AWS[1]: "arn:aws:iam::000000000000:user/al*ce" is'],
+    [{ Service: 'logs' }, 'Service: "logs" is not a service principal'],
+    [{ Federated: 'x' }, 'Federated: There are no such principals here'],
+  ] as const;
+  for (const [Principal, what] of malformed) {
+    const { message = '' } = failure(() => bindKeyPolicy(policy(Principal), account, resolve)) ?? {};
+    const begins = `Policy contains a statement with one or more invalid principals. Statement[1].Principal.${what}`;
+    t.equal(message.slice(0, begins.length), begins);
+  }
+  const trust = textOf([{ Effect: 'Allow', Principal: aws(names.bob), Action: 'sts:AssumeRole' }]);
+  t.match(
+    failure(() => bindTrustPolicy(trust, account, resolve)),
+    { message: /^Statement\[0\]\.Principal\.AWS: There is no user/ },
+  );
+  t.end();
+});
 
-void t.test('a key policy statement without Action or Resource is taken, and has no effect', (t) => {
+void t.test('a key policy statement without Action or Resource is accepted without effect', (t) => {
   const without = (name: 'Action' | 'Resource') =>
     textOf([delegate(), allow({ Principal: '*', [name]: undefined })]);
   const noAction = compileKeyPolicy(without('Action'), {});
-  t.equal(noAction.about('kms:Encrypt').allows.length, 1, 'the other statement alone');
+  t.equal(noAction.about('kms:Encrypt').allows.length, 1, 'only the other statement allows');
   const [, statement] = compileKeyPolicy(without('Resource'), {}).statements;
   t.notOk(statement!.applies('arn:aws:kms:us-east-1:000000000000:key/1', () => undefined));
   const identity = failure(() => compileIdentityPolicy(textOf([allow({ Action: undefined })]), 'policy'));
@@ -155,7 +148,7 @@ void t.test('a key policy statement without Action or Resource is taken, and has
   t.end();
 });
 
-void t.test('what a decision may cost is bounded when a policy is put', (t) => {
+void t.test('the cost of decisions is limited when a policy is put', (t) => {
   const withValues = (count: number) => {
     const values = Array.from({ length: count }, (_each, index) => `*${index}*`);
     return textOf([allow({ Condition: { StringLike: { 'aws:UserAgent': values } } })]);
@@ -166,7 +159,7 @@ void t.test('what a decision may cost is bounded when a policy is put', (t) => {
     code: 'limit-exceeded',
     message: /with wildcards.* count as 251; 250 are allowed/,
   });
-  // The time of one long value is that of some short ones.
+  // A long value takes the time of several short ones.
   const long = (value: string) => textOf([allow({ Condition: { StringLike: { 'aws:UserAgent': value } } })]);
   t.doesNotThrow(() => checkCost(compileKeyPolicy(textOf([delegate()]), {})));
   t.doesNotThrow(() => checkCost(compileIdentityPolicy(long(`*?${'a'.repeat(5_000)}*`), 'policy')));

@@ -35,9 +35,9 @@ const codesOf = (pattern: string) =>
 const wordOf = (alphabet: string, maxLength: number) =>
   fc.array(fc.constantFrom(...alphabet), { maxLength }).map((letters) => letters.join(''));
 
-void t.test('it matches what the naive matcher matches', (t) => {
+void t.test('the matcher agrees with the naive one', (t) => {
   const cases = fc.record({
-    // Two letters, so that parts of a pattern overlap with themselves; long parts cross a word of 32 bits.
+    // Two letters, so that parts of a pattern overlap with themselves; long parts span several words of 32 bits.
     pattern: fc.oneof(wordOf('ab*?', 14), wordOf('aaab?*', 90), wordOf('ab', 40), wordOf('aé*', 20)),
     text: fc.oneof(wordOf('ab', 18), wordOf('aaab', 160), wordOf('aé', 30)),
     margins: fc.tuple(fc.nat(3), fc.nat(3)),
@@ -53,11 +53,11 @@ void t.test('it matches what the naive matcher matches', (t) => {
     }),
     { numRuns: 30_000 },
   );
-  t.ok(matched > 500, `${matched} of them matched`);
+  t.ok(matched > 500, `${matched} texts matched`);
   t.end();
 });
 
-void t.test('it matches texts that were made from their pattern', (t) => {
+void t.test('texts made from a pattern match it', (t) => {
   const parts = fc.array(fc.oneof(wordOf('ab', 40), fc.constant('*'), fc.constant('?')), { maxLength: 12 });
   fc.assert(
     fc.property(parts, fc.infiniteStream(wordOf('ab', 30)), (pattern, fillings) => {
@@ -71,7 +71,7 @@ void t.test('it matches texts that were made from their pattern', (t) => {
   t.end();
 });
 
-void t.test('the longest patterns and texts end', (t) => {
+void t.test('matching the longest pattern with the longest text ends', (t) => {
   const text = 'a'.repeat(16_384);
   for (const pattern of [
     `*${'a'.repeat(8_000)}b`,

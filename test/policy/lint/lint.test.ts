@@ -33,7 +33,7 @@ void t.test('lint finds nothing in policies as AWS documents them', (t) => {
   t.end();
 });
 
-void t.test('lint says where something is probably not meant', (t) => {
+void t.test('lint reports probable mistakes with their place', (t) => {
   const cases: [string, string, RegExp][] = [
     [textOf([delegate({ Action: 'kms:Encrpyt' })]), `${at}.Action`, /does not match any action/],
     [
@@ -93,7 +93,7 @@ void t.test('lint says where something is probably not meant', (t) => {
   t.end();
 });
 
-void t.test('the type can be given, else it is what the document looks like', (t) => {
+void t.test('the type can be given; otherwise it is inferred from the document', (t) => {
   const trust = textOf([{ Effect: 'Allow', Principal: aws(account), Action: 'sts:AssumeRole' }]);
   t.strictSame(lintPolicy(trust), []);
   t.match(lintPolicy(trust, 'identity'), [{ severity: 'error', message: /^Statement\[0\]\.Principal: / }]);
@@ -109,7 +109,7 @@ void t.test('lint knows the permission of every operation', (t) => {
   t.end();
 });
 
-void t.test('keyhold policy lint prints findings, and fails for errors alone', (t) => {
+void t.test('keyhold policy lint prints findings, and fails only for errors', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'keyhold-lint-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'policy.json');

@@ -14,7 +14,7 @@ import { requestType } from './protobuf.js';
 
 const encrypt = operationShape('Encrypt');
 
-void t.test('a request comes out as it went in, and unset fields are absent', (t) => {
+void t.test('a decoded request equals the encoded one, and unset fields are absent', (t) => {
   const message = {
     keyId: 'alias/x',
     plaintext: Buffer.from('p'),
@@ -31,20 +31,24 @@ void t.test('a request comes out as it went in, and unset fields are absent', (t
   t.end();
 });
 
-void t.test('every operation has a request and a response that encode to nothing and back', (t) => {
+void t.test('empty requests and responses of every operation are encoded and decoded', (t) => {
   for (const shape of operationShapes) {
     t.match(decodeRequest(encodeRequest(1, 0, shape, {})), { operation: { name: shape.name }, message: {} });
     const lists = shape.response.fields.filter((field) => field.repeated).map(({ name }) => [name, []]);
     const message = Object.fromEntries(lists) as object;
     for (const requestId of ['', '8e2b5a0c-96a5-4f1e-9d3c-0d6d2b7a1c11']) {
       const empty = { id: 1, operation: shape.name, message, requestId };
-      t.same(decodeResponse(encodeResponse(1, shape, {}, requestId)), empty, 'the list of a list is there');
+      t.same(
+        decodeResponse(encodeResponse(1, shape, {}, requestId)),
+        empty,
+        'an empty list is decoded to a list',
+      );
     }
   }
   t.end();
 });
 
-void t.test('names that JavaScript gives a meaning are ordinary keys of a map', (t) => {
+void t.test('names with a special meaning in JavaScript are ordinary keys of a map', (t) => {
   const context = JSON.parse('{"__proto__":"1","constructor":"2","hasOwnProperty":"3"}') as object;
   const { message } = decodeRequest(encodeRequest(1, 0, encrypt, { encryptionContext: context }));
   const map = message.encryptionContext as object;
@@ -80,7 +84,7 @@ void t.test('enum values that the schema does not have are refused in both direc
   t.end();
 });
 
-void t.test('a map is an object, and nothing whose entries are something else', (t) => {
+void t.test('strings, arrays and numbers are refused as maps', (t) => {
   for (const encryptionContext of ['a=b', ['a', 'b'], 7])
     t.throws(() => encodeRequest(1, 0, encrypt, { encryptionContext }), { code: 'ValidationException' });
   t.end();
@@ -96,7 +100,7 @@ void t.test('strings that are not well-formed Unicode are refused in both direct
   t.end();
 });
 
-void t.test('no operation, an unknown one, and two at once are errors with the id of the request', (t) => {
+void t.test('no operation, an unknown one, or two are errors with the ID of the request', (t) => {
   t.match(decodeRequest(Buffer.from([0x08, 9])), {
     id: 9,
     error: { code: 'UnsupportedOperationException' },
@@ -113,7 +117,7 @@ void t.test('no operation, an unknown one, and two at once are errors with the i
   t.end();
 });
 
-void t.test('errors keep code, message and advice on their way', (t) => {
+void t.test('decoded errors have the code, message and advice of the encoded ones', (t) => {
   for (const code of Object.keys(errorTable) as (keyof typeof errorTable)[]) {
     const decoded = decodeResponse(encodeError(5, new ServiceError(code, 'why', { retryAfter: 20 })));
     t.match(decoded, {
@@ -125,7 +129,7 @@ void t.test('errors keep code, message and advice on their way', (t) => {
   t.end();
 });
 
-void t.test('arbitrary bytes are a request, or an error, and never anything else', (t) => {
+void t.test('arbitrary bytes are decoded as a request or as an error', (t) => {
   const valid = [
     encodeRequest(1, 0, encrypt, { keyId: 'k', plaintext: Buffer.alloc(20), encryptionContext: { a: 'b' } }),
   ];

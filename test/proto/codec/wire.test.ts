@@ -130,7 +130,7 @@ const frame = encodeRequest(7, 0, encrypt, sample);
 /** A Request whose only field is Encrypt, with these bytes in it. */
 const request = (...bytes: number[]) => Buffer.from([0x08, 7, 0x8a, 1, bytes.length, ...bytes]);
 
-void t.test('a frame that is cut off anywhere is refused, or lacks what was cut off', (t) => {
+void t.test('a truncated frame is refused, or lacks the fields that were cut off', (t) => {
   for (let length = 0; length < frame.length; length++) {
     try {
       // Truncated between two fields, the frame is complete.
@@ -143,7 +143,7 @@ void t.test('a frame that is cut off anywhere is refused, or lacks what was cut 
   t.end();
 });
 
-void t.test('what no encoder writes', (t) => {
+void t.test('bytes that no encoder writes are refused', (t) => {
   const refused: Readonly<Record<string, Buffer>> = {
     'a varint of eleven bytes': Buffer.from([0x08, ...Array<number>(10).fill(0xff), 1]),
     'a varint of eleven bytes in an unknown field': request(0xf8, 0x3f, ...Array<number>(10).fill(0xff), 1),
@@ -175,7 +175,7 @@ void t.test('what no encoder writes', (t) => {
   t.end();
 });
 
-void t.test('what encoders of other versions and languages may write', (t) => {
+void t.test('bytes that encoders of other versions and languages may write are accepted', (t) => {
   const read = (...bytes: number[]) => decodeRequest(request(...bytes)).message;
   const unknown = [
     0xf8,
@@ -197,22 +197,30 @@ void t.test('what encoders of other versions and languages may write', (t) => {
   ];
   const group = [0xfb, 0x3f, 0x08, 1, 0xfc, 0x3f];
   t.same(read(0x0a, 1, 0x61, ...unknown, ...group), { keyId: 'a' }, 'unknown fields are skipped');
-  t.same(read(0x08, 5), {}, 'and one of another wire type');
-  t.same(read(0x0a, 1, 0x61, 0x0a, 1, 0x62), { keyId: 'b' }, 'the last one counts');
-  t.same(read(0x0a, 0x81, 0, 0x61), { keyId: 'a' }, 'a length with more bytes than it needs');
-  t.same(read(0x0a, 3, 0xef, 0xbf, 0xbd), { keyId: '\ufffd' }, 'the replacement character itself');
-  t.same(read(0x30, 0x80, 1), { dryRun: true }, 'a bool of more than one byte');
+  t.same(read(0x08, 5), {}, 'a field of another wire type is skipped');
+  t.same(read(0x0a, 1, 0x61, 0x0a, 1, 0x62), { keyId: 'b' }, 'the last of two values counts');
+  t.same(read(0x0a, 0x81, 0, 0x61), { keyId: 'a' }, 'a length may have more bytes than it needs');
+  t.same(
+    read(0x0a, 3, 0xef, 0xbf, 0xbd),
+    { keyId: '\ufffd' },
+    'the replacement character itself is accepted',
+  );
+  t.same(read(0x30, 0x80, 1), { dryRun: true }, 'a bool may have more than one byte');
   const context = (message: object) => ({ ...(message as { encryptionContext: object }).encryptionContext });
-  t.same(context(read(0x1a, 2, 0x12, 0)), { '': '' }, 'an entry without key or value');
+  t.same(
+    context(read(0x1a, 2, 0x12, 0)),
+    { '': '' },
+    'an entry without key and value is a pair of empty strings',
+  );
   t.same(
     context(decodeRequest(Buffer.concat([frame, request(0x1a, 6, 0x0a, 1, 0x63, 0x12, 1, 0x64)])).message),
     { a: 'b', c: 'd' },
-    'a message in two parts',
+    'two parts of a message are merged',
   );
   const { dryRunModifiers } = decodeRequest(
     requestType.encode({ id: 1, decrypt: { dryRunModifiers: [1, 1] } }).finish(),
   ).message as { dryRunModifiers: unknown[] };
-  t.equal(dryRunModifiers.length, 2, 'a list of numbers in one piece');
+  t.equal(dryRunModifiers.length, 2, 'a packed list of numbers is accepted');
   t.end();
 });
 
@@ -233,14 +241,14 @@ void t.test('a value that its field cannot hold is a ValidationException that na
       message: new RegExp(`'${Object.keys(message)[0]}' takes`),
     });
   const after = decodeRequest(encodeRequest(1, 0, listKeys, { limit: -5 }));
-  t.same(after.message, { limit: -5 }, 'and nothing of them is in the next frame');
+  t.same(after.message, { limit: -5 }, 'the next frame contains nothing of them');
   t.end();
 });
 
 void t.test(
   'a message that does not fit into the shared memory leaves nothing of itself or of others there',
   (t) => {
-    // Until 40,000 bytes do not fit any more behind it.
+    // Repeated until fewer than 40,000 bytes are left behind it.
     let before: Uint8Array;
     do before = encodeRequest(1, 0, encrypt, { plaintext: Buffer.alloc(3_000, 'before') });
     while (before.buffer.byteLength - before.byteOffset - before.length > 40_000);
@@ -248,17 +256,23 @@ void t.test(
       const plaintext = Buffer.alloc(length, 'secret');
       const encoded = encodeRequest(1, 0, encrypt, { keyId: 'secret'.repeat(1_000), plaintext });
       t.same(decodeRequest(encoded).message.plaintext, plaintext);
-      t.notOk(Buffer.from(encoded.buffer).includes('before'), 'no copy of the message before');
+      t.notOk(
+        Buffer.from(encoded.buffer).includes('before'),
+        'the buffer has no copy of the previous message',
+      );
       encoded.fill(0);
-      t.notOk(Buffer.from(encoded.buffer).includes('secret'), 'nothing beside the message');
-      t.notOk(Buffer.from(before.buffer).includes('secret'), 'nothing where the message began');
+      t.notOk(Buffer.from(encoded.buffer).includes('secret'), 'nothing is left around the message');
+      t.notOk(Buffer.from(before.buffer).includes('secret'), 'nothing is left where the encoder began');
     }
     for (const length of [1_000, 100_000]) {
       const neighbour = encodeRequest(1, 0, encrypt, {});
       const plaintext = Buffer.alloc(length, 'failed');
       const failed = { keyId: 'failed', plaintext, grantTokens: ['\ud800'] };
       t.throws(() => encodeRequest(1, 0, encrypt, failed), { code: 'ValidationException' });
-      t.notOk(Buffer.from(neighbour.buffer).includes('failed'), 'nothing of one that has no encoding');
+      t.notOk(
+        Buffer.from(neighbour.buffer).includes('failed'),
+        'nothing is left of a message that cannot be encoded',
+      );
     }
     t.end();
   },

@@ -41,7 +41,7 @@ const openings = {
   },
 };
 
-void t.test('blobs are those of the committed vectors, and decrypt with their key', (t) => {
+void t.test('blobs equal the committed vectors, and decrypt with their keys', (t) => {
   const text = readFileSync(join(checkout, 'proto/formats/vectors/ciphertext-blob.json'), 'utf8');
   for (const vector of JSON.parse(text) as Vector[]) {
     const blob = Buffer.from(vector.blob, 'hex');
@@ -64,7 +64,7 @@ void t.test('blobs are those of the committed vectors, and decrypt with their ke
   t.end();
 });
 
-void t.test('arbitrary bytes are a blob that encodes to the same bytes again, or none', (t) => {
+void t.test('arbitrary bytes are refused, or decode to a blob that encodes to the same bytes', (t) => {
   const nearlyBlob = fc
     .tuple(fc.constantFrom(1, 2), fc.constantFrom(1, 2), fc.nat(40), fc.uint8Array({ maxLength: 120 }))
     .map(([version, suite, length, rest]) => Buffer.concat([Buffer.from([version, suite, length]), rest]));
@@ -80,13 +80,13 @@ void t.test('arbitrary bytes are a blob that encodes to the same bytes again, or
   t.end();
 });
 
-void t.test('a blob cut at any length is none until its tag is whole', (t) => {
+void t.test('a truncated blob is refused unless its tag is complete', (t) => {
   const header = blobHeader(1, 'k'.repeat(36), 'ab'.repeat(32));
   const blob = encodeBlob(header, Buffer.alloc(12), Buffer.alloc(17));
   for (let length = 0; length < blob.length - 1; length++) {
-    if (decodeBlob(blob.subarray(0, length))) t.fail(`${length} bytes are taken for a blob`);
+    if (decodeBlob(blob.subarray(0, length))) t.fail(`${length} bytes are accepted as a blob`);
   }
-  t.ok(decodeBlob(blob.subarray(0, blob.length - 1)), 'an empty plaintext');
+  t.ok(decodeBlob(blob.subarray(0, blob.length - 1)), 'the ciphertext of an empty plaintext is a blob');
   const blocks = encodeBlob(
     blobHeader(2, 'k'.repeat(36), 'ab'.repeat(32)),
     Buffer.alloc(16),
@@ -95,10 +95,10 @@ void t.test('a blob cut at any length is none until its tag is whole', (t) => {
   for (let length = 0; length < blocks.length; length++) {
     const isWhole = length === blocks.length - 16;
     if ((decodeBlob(blocks.subarray(0, length)) !== undefined) !== isWhole)
-      t.fail(`${length} bytes of suite 2`);
+      t.fail(`${length} bytes of suite 2 are wrongly accepted or refused`);
   }
   t.ok(decodeBlob(blocks));
-  t.notOk(decodeBlob(Buffer.from(blob).fill(0, 2, 3)), 'no key id');
-  t.notOk(decodeBlob(Buffer.from(blob).fill(0x80, 5, 6)), 'a key id that is not ASCII');
+  t.notOk(decodeBlob(Buffer.from(blob).fill(0, 2, 3)), 'a blob without a key ID is refused');
+  t.notOk(decodeBlob(Buffer.from(blob).fill(0x80, 5, 6)), 'a key ID that is not ASCII is refused');
   t.end();
 });

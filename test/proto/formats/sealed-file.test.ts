@@ -9,7 +9,7 @@ function header(fields = {}) {
   return { frameSize: 65536, salt: randomBytes(32), encryptionContext: {}, encryptedDataKey, ...fields };
 }
 
-void t.test('whatever header is accepted is written again with the same bytes', (t) => {
+void t.test('every accepted header is encoded to the same bytes again', (t) => {
   const start = encodeHeader(header({ encryptionContext: { a: '1', ab: '2', b: '' } }));
   const edit = fc.record({ at: fc.nat({ max: start.length - 1 }), byte: fc.nat({ max: 255 }) });
   let accepted = 0;
@@ -32,7 +32,7 @@ void t.test('whatever header is accepted is written again with the same bytes', 
   t.end();
 });
 
-void t.test('random bytes after a right beginning are refused or read whole, never anything else', (t) => {
+void t.test('random bytes after a valid beginning are refused, or read to their end', (t) => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 40, maxLength: 300 }), (tail) => {
       const bytes = Buffer.concat([encodeHeader(header()).subarray(0, 11), Buffer.alloc(2), tail]);
@@ -49,15 +49,19 @@ void t.test('random bytes after a right beginning are refused or read whole, nev
   t.end();
 });
 
-void t.test('a header that is cut or longer than it says is refused', (t) => {
+void t.test('a header that is truncated, or longer than its stated length, is refused', (t) => {
   const bytes = encodeHeader(header({ encryptionContext: { project: 'x' } }));
   for (let length = 0; length < bytes.length; length++)
-    t.throws(() => decodeHeader(bytes.subarray(0, length)), SealError, `cut at ${length}`);
+    t.throws(
+      () => decodeHeader(bytes.subarray(0, length)),
+      SealError,
+      `a header truncated to ${length} bytes is refused`,
+    );
   t.throws(() => decodeHeader(Buffer.concat([bytes, Buffer.alloc(1)])), { code: 'InvalidSealedFile' });
   t.end();
 });
 
-void t.test('the limits of frame size and encrypted data key hold on each side', (t) => {
+void t.test('the limits of frame size and encrypted data key apply to reading and writing', (t) => {
   for (const frameSize of [1024, 2048, 1048576])
     t.equal(decodeHeader(encodeHeader(header({ frameSize }))).frameSize, frameSize);
   for (const frameSize of [0, -1024, 512, 1000, 1025, 2097152, NaN])
@@ -71,7 +75,7 @@ void t.test('the limits of frame size and encrypted data key hold on each side',
   t.end();
 });
 
-void t.test('a context is written in one order, whatever the order in which it was made', (t) => {
+void t.test('a context is encoded in one order, whatever the order of its pairs', (t) => {
   const salt = randomBytes(32);
   const one = encodeHeader(header({ salt, encryptionContext: { '\u{1f511}': '1', '\uff5e': '2', a: '3' } }));
   const two = encodeHeader(header({ salt, encryptionContext: { a: '3', '\uff5e': '2', '\u{1f511}': '1' } }));

@@ -5,7 +5,7 @@ import { LevelStore } from '../../../daemon/store/leveldb/leveldb.js';
 import { memoryDisk, unavailable } from '../../audit/disks.js';
 
 void t.test(
-  'what is acknowledged after a full disk is still there when the process dies without closing',
+  'writes acknowledged after the disk was full survive a process that dies without closing',
   { skip: unavailable(() => memoryDisk(64)) },
   async (t) => {
     const disk = memoryDisk(4096);
@@ -41,6 +41,6 @@ void t.test(
     const again = await LevelStore.open(copy);
     t.teardown(() => again.close());
     for (const key of keys) t.same(await again.get(key), put(key).value, key);
-    t.same(await again.get('before'), before.value, 'what was refused is not there');
+    t.same(await again.get('before'), before.value, 'a refused write changed nothing');
   },
 );

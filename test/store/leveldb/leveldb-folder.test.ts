@@ -84,7 +84,7 @@ for (const [name, { lose, error }] of Object.entries(losses)) {
   });
 }
 
-void t.test('a store is made where there is none, and never by opening it', async (t) => {
+void t.test('a store is created only on request, and never by opening it', async (t) => {
   const path = join(t.testdir(), 'store');
   await t.rejects(LevelStore.open(path), { code: 'missing' });
   mkdirSync(path);
@@ -95,7 +95,7 @@ void t.test('a store is made where there is none, and never by opening it', asyn
   await t.rejects(LevelStore.create(path), { code: 'corrupt', message: /exists already/ });
 });
 
-void t.test('a store that a kill cut off while it was made is finished', async (t) => {
+void t.test('a store whose creation was interrupted by a kill is completed', async (t) => {
   const path = join(t.testdir(), 'store');
   mkdirSync(path);
   writeFileSync(join(path, 'MANIFEST-000001'), '');
@@ -105,7 +105,7 @@ void t.test('a store that a kill cut off while it was made is finished', async (
   await store.close();
 });
 
-void t.test('the folder of a disk that is not mounted is not made into a store', async (t) => {
+void t.test('no store is created in the folder of a disk that is not mounted', async (t) => {
   const path = await closedStore(t);
   renameSync(path, `${path}.away`);
   mkdirSync(path);

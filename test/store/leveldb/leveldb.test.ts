@@ -40,7 +40,7 @@ async function storeWithLog(path: string, sizes: readonly number[]): Promise<str
 
 void t.test('damage in the log is found wherever it is, and no record is left out silently', async (t) => {
   const path = t.testdir();
-  // The second one spans blocks, the last ones are in one block.
+  // The second batch spans blocks; the last ones are in one block.
   const log = await storeWithLog(path, [100, 70_000, 300, 300, 300]);
   const bytes = readFileSync(log);
   for (let at = 0; at < bytes.length - 400; at += 97) {
@@ -48,7 +48,7 @@ void t.test('damage in the log is found wherever it is, and no record is left ou
     damaged[at]! ^= 0x40;
     writeFileSync(log, damaged);
     const message = /damaged at byte \d+|restore it from a backup/;
-    await t.rejects(LevelStore.open(path), { code: 'corrupt', message }, `byte ${at}`);
+    await t.rejects(LevelStore.open(path), { code: 'corrupt', message }, `a change of byte ${at} is found`);
   }
 });
 

@@ -4,7 +4,7 @@ import { OrderedKeys } from '../../../daemon/store/records/ordered-keys.js';
 
 const name = (number: number) => `k${String(number).padStart(5, '0')}`;
 
-void t.test('keys stay in order and countable, whatever comes and goes', (t) => {
+void t.test('keys stay in order and are counted, whatever is added and removed', (t) => {
   const range = fc.tuple(
     fc.integer({ min: 0, max: 5_000 }),
     fc.integer({ min: 1, max: 2_500 }),

@@ -3,7 +3,7 @@ import t from 'tap';
 import { LevelStore } from '../../../daemon/store/leveldb/leveldb.js';
 import { Records } from '../../../daemon/store/records/records.js';
 
-// The MAC function is what main hands in; here one with a key of the test's own. The daemon's tests use the HSM's.
+// The daemon passes a MAC function of the HSM. These tests use one with their own key.
 const macWith = (key: string) => (message: Buffer) =>
   Promise.resolve(createHmac('sha256', key).update(message).digest());
 const mac = macWith('key');
@@ -30,7 +30,7 @@ void t.test('records are read back after a restart, in order, with their prefix'
   t.same([...records.keys('key/')], ['key/b']);
 });
 
-void t.test('a commit sees the records as they are when its turn has come', async (t) => {
+void t.test('a commit sees the records as they are when it is executed', async (t) => {
   const store = await LevelStore.create(t.testdir());
   t.teardown(() => store.close());
   const records = await Records.load(store, 'store-1', mac);
@@ -67,17 +67,25 @@ void t.test(
       await t.rejects(
         load(),
         { code: 'corrupt', message: /'key\/a' fails its integrity check/ },
-        `byte ${index}`,
+        `a change of byte ${index} is found`,
       );
     }
     for (const length of [0, 1, 31, 39]) {
       await put('record/key/a', good.subarray(0, length));
-      await t.rejects(load(), { code: 'corrupt' }, `cut to ${length} bytes`);
+      await t.rejects(load(), { code: 'corrupt' }, `a record truncated to ${length} bytes is refused`);
     }
     await put('record/key/a', good);
-    await t.rejects(load('store-2'), { code: 'corrupt' }, 'the record of another store');
-    await t.rejects(load('store-1', macWith('other')), { code: 'corrupt' }, 'a MAC under another key');
+    await t.rejects(load('store-2'), { code: 'corrupt' }, 'a record of another store is refused');
+    await t.rejects(
+      load('store-1', macWith('other')),
+      { code: 'corrupt' },
+      'a MAC under another key is refused',
+    );
     await put('record/key/b', good);
-    await t.rejects(load(), { code: 'corrupt', message: /'key\/b'/ }, 'moved to another name');
+    await t.rejects(
+      load(),
+      { code: 'corrupt', message: /'key\/b'/ },
+      'a record moved to another name is refused',
+    );
   },
 );

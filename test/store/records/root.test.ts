@@ -1,5 +1,5 @@
-// An attacker who can write to the disk of a stopped daemon: every record that is put there is authentic, since
-// it comes from an earlier state of the same store.
+// An attacker who can write to the disk of a stopped daemon. Every record that is put back is authentic, since it comes
+// from an earlier state of the same store.
 import { createHmac } from 'node:crypto';
 import * as fc from 'fast-check';
 import t from 'tap';
@@ -12,7 +12,7 @@ import { Records } from '../../../daemon/store/records/records.js';
 import { anchorBytes, parseAnchor } from '../../../daemon/store/records/root.js';
 import type { MetadataStore } from '../../../daemon/store/store.js';
 
-// The MAC function is what main hands in; here one with a key of the test's own. The daemon's tests use the HSM's.
+// The daemon passes a MAC function of the HSM. These tests use one with their own key.
 const mac = (message: Buffer) => Promise.resolve(createHmac('sha256', 'key').update(message).digest());
 const load = (store: MetadataStore) => Records.load(store, 'store-1', mac);
 const read = (store: MetadataStore) => Records.read(store, 'store-1', mac);
@@ -31,7 +31,7 @@ async function restore(store: MetadataStore, state: ReadonlyMap<string, Buffer>)
   ]);
 }
 
-void t.test('a mixture of states of one store is refused, whatever was taken from where', async (t) => {
+void t.test('any mixture of records from several states of one store is refused', async (t) => {
   const store = await LevelStore.create(t.testdir());
   t.teardown(() => store.close());
   const change = fc.record({
@@ -71,7 +71,7 @@ void t.test('a mixture of states of one store is refused, whatever was taken fro
   );
 });
 
-void t.test('what was done to a store is told as far as it can be', async (t) => {
+void t.test('the refusal of an altered store says what was altered, as far as that is known', async (t) => {
   const store = await LevelStore.create(t.testdir());
   t.teardown(() => store.close());
   const records = await load(store);
@@ -102,7 +102,7 @@ void t.test('what was done to a store is told as far as it can be', async (t) =>
   await refused(new Map([...newest, ['record/root', older.get('record/root')!]]), /covers 3 records/);
 
   await t.test(
-    'a root that is no longer right is replaced by the next commit, beyond all epochs',
+    'the next commit replaces a root that does not match, with an epoch beyond all others',
     async (t) => {
       await restore(store, without(newest, 'record/b'));
       const broken = await read(store);
@@ -114,13 +114,13 @@ void t.test('what was done to a store is told as far as it can be', async (t) =>
   );
 });
 
-void t.test('epochs grow by one with each batch; one that was refused leaves none behind', async (t) => {
+void t.test('epochs grow by one with each batch, and a refused batch uses up none', async (t) => {
   const store = await LevelStore.create(t.testdir());
   t.teardown(() => store.close());
   const records = await load(store);
   t.equal(records.root, undefined);
   await records.commit([]);
-  t.equal(records.root, undefined, 'nothing to write');
+  t.equal(records.root, undefined, 'an empty commit writes no root');
   await records.commit([{ key: 'a', value: '1' }]);
   const other = await load(store);
   await records.commit([
@@ -131,7 +131,7 @@ void t.test('epochs grow by one with each batch; one that was refused leaves non
   t.match(records.root, { epoch: 2, count: 1 });
   t.equal((await load(store)).get('a'), '3');
   await t.rejects(other.commit([{ key: 'b', value: 'x' }]), { code: 'precondition-failed' });
-  t.match(other.root, { epoch: 1 }, 'the root is a precondition');
+  t.match(other.root, { epoch: 1 }, 'a commit on an outdated root changes nothing');
   t.match((await load(store)).root, { epoch: 2, count: 1 });
   await t.rejects(records.commit([{ key: 'root', value: 'x' }]), { message: /must not be named/ });
   records.noteAnchor(2);
@@ -139,7 +139,7 @@ void t.test('epochs grow by one with each batch; one that was refused leaves non
   t.match((await load(store)).root, { epoch: 3, anchored: 2, count: 2 });
 });
 
-void t.test('a store that is older than its anchor, or another one of its epoch, is found', (t) => {
+void t.test('a store that is older than its anchor, or another one at the same epoch, is found', (t) => {
   const root = { epoch: 7, root: 'a'.repeat(64), at: 1_700_000_000, count: 3, anchored: 5 };
   const compare = (anchor: Partial<typeof root> | undefined) => {
     const read = anchor && parseAnchor(anchorBytes({ ...root, ...anchor }));
@@ -147,7 +147,11 @@ void t.test('a store that is older than its anchor, or another one of its epoch,
   };
   t.equal(compare(undefined), undefined);
   t.equal(compare({}), undefined);
-  t.equal(compare({ epoch: 6, root: 'b'.repeat(64) }), undefined, 'a crash came before the anchor');
+  t.equal(
+    compare({ epoch: 6, root: 'b'.repeat(64) }),
+    undefined,
+    'an older anchor is accepted, as after a crash before it was written',
+  );
   t.match(compare({ epoch: 8 }), { kind: 'older' });
   t.match(compare({ root: 'b'.repeat(64) }), { kind: 'other-store' });
   t.match(

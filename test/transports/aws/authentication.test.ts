@@ -23,7 +23,7 @@ void t.test('authentication of a request', async (t) => {
   };
 
   await t.test(
-    'a right signature is accepted over TLS and over the unix socket, any number of times',
+    'a correct signature is accepted over TLS and the unix socket, any number of times',
     async () => {
       await accepted('TLS', {});
       await accepted('unix socket', { over: 'unix' });
@@ -33,7 +33,7 @@ void t.test('authentication of a request', async (t) => {
     },
   );
 
-  await t.test('odd paths, queries and headers are signed as SigV4 says', async () => {
+  await t.test('unusual paths, queries and headers are canonicalized as SigV4 requires', async () => {
     for (const path of [
       '//',
       '/./',
@@ -53,7 +53,7 @@ void t.test('authentication of a request', async (t) => {
     });
   });
 
-  await t.test('Date counts where there is no X-Amz-Date', async () => {
+  await t.test('Date is used if there is no X-Amz-Date', async () => {
     await accepted('RFC 1123', { dateHeader: 'rfc1123' });
     await accepted('ISO 8601', { dateHeader: 'iso8601' });
     const signedHeaders = ['host', 'x-amz-target'];
@@ -73,7 +73,7 @@ void t.test('authentication of a request', async (t) => {
     await refused(late, 'InvalidSignatureException', /^Signature expired/);
   });
 
-  await t.test('the hash of the body may be told, must be right, and must be signed', async () => {
+  await t.test('a hash of the body is optional, must be correct, and must be signed', async () => {
     const hash = createHash('sha256').update('{}').digest('hex');
     await accepted('told', { headers: { 'x-amz-content-sha256': hash } });
     for (const told of ['UNSIGNED-PAYLOAD', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD'])
@@ -100,7 +100,7 @@ void t.test('authentication of a request', async (t) => {
     );
   });
 
-  await t.test("a clock that is off by more than five minutes is told the server's time", async () => {
+  await t.test("a client whose clock is off by over five minutes gets the server's time", async () => {
     await accepted('four minutes late', { skew: -4 * 60_000 });
     await accepted('four minutes early', { skew: 4 * 60_000 });
     await refused(
@@ -121,7 +121,7 @@ void t.test('authentication of a request', async (t) => {
     await refused({ service: 'sts' }, 'InvalidSignatureException', /service 'kms'/);
   });
 
-  await t.test('who signs wrongly, or is not known, is told so', async () => {
+  await t.test('a wrong signature and an unknown access key are reported', async () => {
     await refused(
       { secretAccessKey: 'wrong' },
       'InvalidSignatureException',
@@ -140,7 +140,7 @@ void t.test('authentication of a request', async (t) => {
     );
   });
 
-  await t.test('an Authorization header that is missing or lacks something is named', async () => {
+  await t.test('an Authorization header that is missing or incomplete is reported', async () => {
     const authorization = (value: string | undefined): RequestOptions => ({
       tamper: (headers) => (headers.authorization = value),
     });
@@ -180,7 +180,7 @@ void t.test('authentication of a request', async (t) => {
     );
   });
 
-  await t.test('a presigned query is none', async () => {
+  await t.test('a presigned query is not accepted', async () => {
     const { accessKeyId } = daemon.credentials;
     const query = `X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=${accessKeyId}%2F20260101%2Fus-east-1%2Fkms%2Faws4_request`;
     const path = `/?${query}&X-Amz-Date=20260101T000000Z&X-Amz-SignedHeaders=host&X-Amz-Signature=${'0'.repeat(64)}`;
@@ -191,7 +191,7 @@ void t.test('authentication of a request', async (t) => {
     );
   });
 
-  await t.test('what was changed on the way is found', async () => {
+  await t.test('a request that was changed in transit is refused', async () => {
     const changes: ((headers: Record<string, string | string[] | undefined>) => void)[] = [
       (headers) => (headers['x-amz-target'] = 'TrentService.ListAliases'),
       (headers) => (headers['x-amz-date'] = String(headers['x-amz-date']).replace(/\d\dZ/, '59Z')),

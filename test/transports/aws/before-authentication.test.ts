@@ -1,5 +1,5 @@
-// The cost of unauthenticated requests: while the HSM hangs, everything that is refused before authentication is refused at
-// once; and around midnight a request that waits for the HSM does no harm to those of the next day.
+// The cost of unauthenticated requests: while the HSM hangs, requests that fail authentication are refused at once, and
+// around midnight a request that waits for the HSM does not affect requests of the next day.
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import t from 'tap';
@@ -26,7 +26,11 @@ void t.test('before authentication nothing reaches the HSM', async (t) => {
   await root.createUser({ userName: 'alice' });
   const { accessKey } = await root.createAccessKey({ userName: 'alice' });
   const known = { accessKeyId: accessKey.accessKeyId, secretAccessKey: accessKey.secretAccessKey };
-  t.match(await send(daemon, known), { __type: 'AccessDeniedException' }, 'it signs once');
+  t.match(
+    await send(daemon, known),
+    { __type: 'AccessDeniedException' },
+    'a correct signature makes the access key known',
+  );
   signalWorkers(daemon, 'SIGSTOP');
   t.teardown(() => signalWorkers(daemon, 'SIGCONT'));
 
@@ -60,27 +64,27 @@ void t.test('before authentication nothing reaches the HSM', async (t) => {
         );
     });
 
-  await t.test('throttling affects the source and access key, and nobody else there', async (t) => {
+  await t.test('throttling affects the source and the access key, and no other known key', async (t) => {
     t.match(await send(daemon, { ...known, secretAccessKey: 'x' }), { __type: 'ThrottlingException' });
     t.match(
       await send(daemon, { accessKeyId: `AKIA${'R'.repeat(16)}`, secretAccessKey: 'x' }),
       { __type: 'ThrottlingException' },
-      'an access key that does not exist, from a source that fails too often',
+      'an access key that does not exist is throttled with its source',
     );
     signalWorkers(daemon, 'SIGCONT');
     t.match(
       await send(daemon, known),
       { __type: 'AccessDeniedException' },
-      'it had signed from there before',
+      'an access key that signed correctly from there before is not throttled',
     );
-    t.match(await send(daemon, {}), { status: 200 }, 'another one');
+    t.match(await send(daemon, {}), { status: 200 }, 'another access key is not throttled');
   });
 
-  await t.test('one that fails too often before it ever signed rightly waits', async (t) => {
+  await t.test('an access key that fails too often before it ever succeeds must wait', async (t) => {
     const made = (await root.createAccessKey({ userName: 'alice' })).accessKey;
     const late = { accessKeyId: made.accessKeyId, secretAccessKey: made.secretAccessKey };
     let codes: (string | undefined)[] = [];
-    // A minute may end in between, and the count with it.
+    // A minute may end in between, which resets the count.
     for (let round = 0; round < 2 && codes.at(-1) !== 'ThrottlingException'; round++) {
       codes = [];
       for (let count = 0; count < 25; count++)
@@ -90,14 +94,14 @@ void t.test('before authentication nothing reaches the HSM', async (t) => {
     t.equal(codes.at(-1), 'ThrottlingException');
   });
 
-  await t.test('the log has a few lines of all that', (t) => {
+  await t.test('the log has only a few lines about these requests', (t) => {
     const lines = daemon.stderr.split('\n').filter((line) => line.includes('was refused')).length;
     t.ok(lines > 0 && lines < 60, `${lines} lines`);
     t.end();
   });
 });
 
-void t.test('midnight, with requests in flight', async (t) => {
+void t.test('requests in flight at midnight are answered', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   const clock = new MovableClock(daemon.home);
@@ -120,5 +124,5 @@ void t.test('midnight, with requests in flight', async (t) => {
   signalWorkers(daemon, 'SIGCONT');
   for (const reply of await Promise.all([...old, ...fresh])) t.match(reply, { status: 200 }, reply.text);
   for (const skew of [before, after, before, after])
-    t.match(await send(daemon, { skew }), { status: 200 }, 'each day has its key');
+    t.match(await send(daemon, { skew }), { status: 200 }, 'each day has its signing key');
 });

@@ -4,7 +4,7 @@ import t from 'tap';
 import { kmsClient } from '../../support/aws/aws.js';
 import { TestDaemon } from '../../support/daemon.js';
 
-void t.test('a grant that one transport makes is used, listed and ended on the other', async (t) => {
+void t.test('a grant created over one transport is used, listed and ended over the other', async (t) => {
   const daemon = await TestDaemon.start(t);
   const root = { native: await daemon.connect(), aws: kmsClient(t, daemon) };
   await root.native.createUser({ userName: 'alice' });
@@ -23,7 +23,7 @@ void t.test('a grant that one transport makes is used, listed and ended on the o
   const name = { code: 'AccessDeniedException' };
   const awsName = { name: 'AccessDeniedException' };
 
-  await t.test('made by the SDK, used, retired and revoked natively', async (t) => {
+  await t.test('created by the SDK; used, retired and revoked natively', async (t) => {
     const create = new kms.CreateGrantCommand({
       KeyId: keyId,
       GranteePrincipal: arn,
@@ -52,7 +52,11 @@ void t.test('a grant that one transport makes is used, listed and ended on the o
     });
     const opened = await alice.native.decrypt({ ciphertextBlob, encryptionContext: context });
     t.strictSame(Buffer.from(opened.plaintext), plaintext);
-    await t.rejects(alice.native.encrypt({ keyId, plaintext }), name, 'not without its context');
+    await t.rejects(
+      alice.native.encrypt({ keyId, plaintext }),
+      name,
+      'the grant is not used without its context',
+    );
     await alice.native.retireGrant({ grantToken: GrantToken! });
     await t.rejects(alice.native.encrypt({ keyId, plaintext, encryptionContext: context }), name);
     await t.rejects(
@@ -67,7 +71,7 @@ void t.test('a grant that one transport makes is used, listed and ended on the o
     await t.rejects(alice.native.encrypt({ keyId, plaintext, encryptionContext: context }), name);
   });
 
-  await t.test('made natively, used, retired and revoked by the SDK', async (t) => {
+  await t.test('created natively; used, retired and revoked by the SDK', async (t) => {
     const request = {
       keyId,
       granteePrincipal: arn,

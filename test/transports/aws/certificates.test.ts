@@ -1,4 +1,4 @@
-// Mutual TLS on the AWS endpoint: a client certificate does without a signature.
+// Mutual TLS on the AWS endpoint: a client certificate replaces the signature.
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
@@ -76,13 +76,13 @@ void t.test('mutual TLS on the AWS endpoint', async (t) => {
     t.match(daemon.events('ListKeys').at(-1), { userIdentity: { arn: aliceArn } });
   });
 
-  await t.test('none, or one that stands for nobody, is refused', async (t) => {
+  await t.test('a missing certificate, and one that maps to no principal, are refused', async (t) => {
     t.match(await post(agentOf(undefined)), { status: 400, text: /"MissingAuthenticationTokenException"/ });
     t.match(await post(agentOf(spiffe('nobody'))), unknown);
     t.match(await post(agentOf(spiffe('mallory'))), unknown);
   });
 
-  await t.test('beside a signature it must name the same principal', async (t) => {
+  await t.test('a certificate and a signature must name the same principal', async (t) => {
     const signed = (signer = credentials) => signedHeadersOf(daemon, signer);
     t.match(await post(agentOf(alice), signed()), { status: 200 });
     t.match(await post(agentOf(spiffe('bob')), signed()), unknown);
@@ -99,7 +99,7 @@ void t.test('mutual TLS on the AWS endpoint', async (t) => {
     t.match(await sdk.send(new kms.ListKeysCommand({})), { Keys: [] });
   });
 
-  await t.test('one that is revoked does not count any more, on a kept connection either', async (t) => {
+  await t.test('a revoked certificate is refused, even on a persistent connection', async (t) => {
     const agent = agentOf(alice);
     t.teardown(() => agent.destroy());
     t.match(await post(agent), { status: 200 });
@@ -107,6 +107,6 @@ void t.test('mutual TLS on the AWS endpoint', async (t) => {
     writeFileSync(inHome('clients.crl'), authority.revocationList());
     await daemon.reload();
     t.match(await post(agent).catch(() => unknown), unknown);
-    await t.rejects(post(agentOf(alice)), 'nor does it open another');
+    await t.rejects(post(agentOf(alice)), 'a revoked certificate opens no other connection');
   });
 });

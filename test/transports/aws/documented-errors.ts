@@ -43,7 +43,7 @@ export const unprovoked: Readonly<Record<string, string>> = {
   'Decapsulate.InvalidCiphertextException': 'is UnsupportedOperationException until keys can be of ML-KEM',
 };
 
-/** What is refused for every key, and why. */
+/** Operations that are refused for every key, and why. */
 export const refusedAlways: Readonly<Record<string, string>> = {
   Encapsulate: 'no module with ML-KEM was tested yet',
   Decapsulate: 'no module with ML-KEM was tested yet',

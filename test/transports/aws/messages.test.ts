@@ -27,7 +27,7 @@ void t.test('messages', async (t) => {
     t.equal(metadata.AWSAccountId, '000000000000');
     t.ok(Math.abs((metadata.CreationDate as number) - Date.now() / 1000) < 60);
     t.strictSame(metadata.EncryptionAlgorithms, ['SYMMETRIC_DEFAULT']);
-    t.notOk('DeletionDate' in metadata, 'what is unset is absent');
+    t.notOk('DeletionDate' in metadata, 'an unset member is absent');
     const encrypted = await call('Encrypt', { KeyId, Plaintext: 'aGVsbG8=' });
     const { CiphertextBlob } = encrypted.body as { CiphertextBlob: string };
     t.match(await call('Decrypt', { CiphertextBlob }), {
@@ -40,7 +40,7 @@ void t.test('messages', async (t) => {
     t.match(reply, { status: 200, text: '', headers: { 'content-length': '0' } });
   });
 
-  await t.test('null is as good as absent, and empty is not', async (t) => {
+  await t.test('null means absent, and an empty value does not', async (t) => {
     t.match(await call('ListKeys', { Limit: null, Marker: null }), { status: 200 });
     t.match(await call('DescribeKey', { KeyId, GrantTokens: null }), { status: 200 });
     t.match(await call('DescribeKey', { KeyId, GrantTokens: [] }), { status: 200 });
@@ -55,7 +55,11 @@ void t.test('messages', async (t) => {
     await refused('Encrypt', { KeyId, Plaintext: '' }, 'ValidationException', /at 'plaintext'/);
     t.match(await call('UpdateKeyDescription', { KeyId, Description: '' }), { status: 200 });
     t.match(await call('DescribeKey', { KeyId }), { body: { KeyMetadata: { Description: '' } } });
-    t.match(await call('ListKeys', '{"Limit":1e1}'), { status: 200 }, 'a number in an exponent form');
+    t.match(
+      await call('ListKeys', '{"Limit":1e1}'),
+      { status: 200 },
+      'a number with an exponent is accepted',
+    );
     await refused('UpdateKeyDescription', { KeyId }, 'ValidationException', /'description'/);
     await refused(
       'ListKeys',
@@ -66,12 +70,12 @@ void t.test('messages', async (t) => {
     await refused('DescribeKey', { KeyId, GrantTokens: [null] }, 'ValidationException', /must not be null/);
   });
 
-  await t.test('an empty body stands for no members', async (t) => {
+  await t.test('an empty body is a request without members', async (t) => {
     t.match(await call('ListKeys', ''), { status: 200 });
     await refused('DescribeKey', '', 'ValidationException', /Value null at 'keyId'/);
   });
 
-  await t.test('members that no operation has are ignored', async (t) => {
+  await t.test('unknown members are ignored', async (t) => {
     const body = { KeyId, Unknown: { deep: [1, { a: null }] }, keyId: 'other', constructor: 1 };
     t.match(await call('DescribeKey', body), { status: 200 });
     t.match(await call('DescribeKey', `{"KeyId":"${KeyId}","__proto__":{"KeyId":1},"toString":2}`), {
@@ -79,7 +83,7 @@ void t.test('messages', async (t) => {
     });
   });
 
-  await t.test("a value outside its enum is named in AWS's words, with all else that is wrong", async () => {
+  await t.test("a value outside its enum is named in AWS's words, with all other faults", async () => {
     await refused(
       'CreateKey',
       { KeySpec: 'RSA_1024' },
@@ -146,7 +150,7 @@ void t.test('messages', async (t) => {
     await refused('DescribeKey', '['.repeat(100_000), wrong, /not JSON/);
   });
 
-  await t.test('a member that is there twice, and text that is no Unicode, are refused', async (t) => {
+  await t.test('a repeated member, and text that is not well-formed Unicode, are refused', async (t) => {
     const twice = `{"KeyId":"${KeyId}","\\u004beyId":"x"}`;
     await refused('DescribeKey', twice, 'ValidationException', /two members of the same name/);
     const context = `{"KeyId":"${KeyId}","Plaintext":"AA==","EncryptionContext":{"a":"1","a":"2"}}`;
@@ -163,7 +167,7 @@ void t.test('messages', async (t) => {
     t.match(await call('Decrypt', right), { status: 200 });
   });
 
-  await t.test('what names no operation is an UnknownOperationException', async (t) => {
+  await t.test('a request that names no operation gets an UnknownOperationException', async (t) => {
     const unknown = { status: 400, __type: 'UnknownOperationException' };
     const target = (value: string | undefined) => send(daemon, { headers: { 'x-amz-target': value } });
     for (const value of [
@@ -174,7 +178,7 @@ void t.test('messages', async (t) => {
       'TrentService.__proto__',
     ])
       t.match(await target(value), unknown, value);
-    t.match(await target(undefined), unknown, 'no target');
+    t.match(await target(undefined), unknown, 'a request without a target names no operation');
     for (const type of [undefined, 'application/json', 'text/plain', 'application/x-amz-json-2.0'])
       t.match(await send(daemon, { headers: { 'content-type': type } }), unknown, String(type));
     for (const type of [
@@ -185,7 +189,7 @@ void t.test('messages', async (t) => {
       t.match(await send(daemon, { headers: { 'content-type': type } }), { status: 200 }, type);
   });
 
-  await t.test('what Keyhold leaves out is refused with the reason', async () => {
+  await t.test('features that Keyhold does not have are refused with the reason', async () => {
     const unsupported = 'UnsupportedOperationException';
     await refused('ReplicateKey', { KeyId }, unsupported, /serves one Region/);
     await refused('UpdatePrimaryRegion', { KeyId }, unsupported, /serves one Region/);
@@ -193,11 +197,15 @@ void t.test('messages', async (t) => {
     await refused('CreateKey', { Origin: 'EXTERNAL_KEY_STORE' }, unsupported, /./);
     await refused('GenerateRandom', { NumberOfBytes: 8, Recipient: {} }, unsupported, /Nitro/);
     const reply = await send(daemon, { operation: 'ReplicateKey', secretAccessKey: 'wrong' });
-    t.match(reply, { __type: 'InvalidSignatureException' }, 'and only to those who are known');
+    t.match(
+      reply,
+      { __type: 'InvalidSignatureException' },
+      'an unauthenticated client is not told the reason',
+    );
   });
 
   await t.test(
-    'a request leaves the event that a native one leaves, with the address, the program and the id',
+    'a request has the audit event of a native one, with address, user agent and ID',
     async (t) => {
       const reply = await send(daemon, {
         operation: 'GenerateDataKey',

@@ -1,4 +1,4 @@
-// Every operation of AWS KMS through the JavaScript SDK: its good case and the errors that its documentation names.
+// Every operation of AWS KMS through the JavaScript SDK: success, and the errors that its documentation names.
 import { constants, createPublicKey, generateKeyPairSync, publicEncrypt, randomBytes } from 'node:crypto';
 import * as kms from '@aws-sdk/client-kms';
 import t from 'tap';
@@ -17,7 +17,7 @@ void t.test('every operation of the table', async (t) => {
     'limits:\n  failedAuthentications: 1000',
   );
   const client = kmsClient(t, daemon);
-  /** By operation: `ok` and the names of the errors that came. */
+  /** By operation: `ok`, and the names of the errors that were returned. */
   const seen = new Map<string, Set<string>>();
   const call = async (name: string, input: Input): Promise<Output> => {
     const commands = kms as unknown as Record<string, new (input: Input) => never>;
@@ -117,7 +117,7 @@ void t.test('every operation of the table', async (t) => {
   const { GrantId } = await call('CreateGrant', allows);
   const { Policy } = await call('GetKeyPolicy', { KeyId: symmetric });
 
-  // Good cases; those of the set-up above are not repeated.
+  // Successful requests; those of the set-up above are not repeated.
   const good: [name: string, input: Input][] = [
     ['DescribeKey', { KeyId: symmetric }],
     ['ListKeys', {}],
@@ -361,5 +361,5 @@ void t.test('every operation of the table', async (t) => {
       .filter((code) => !/^(CustomKeyStore|CloudHsm|Xks|IncorrectTrust)/.test(code))
       .map((code) => `${name}.${code}`),
   );
-  t.strictSame(untested, [], 'every documented error came');
+  t.strictSame(untested, [], 'every documented error was returned');
 });

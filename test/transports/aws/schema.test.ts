@@ -1,4 +1,4 @@
-// Whether anything of AWS KMS's API is missing: what the SDK's own schemas name, compared with proto/.
+// Nothing of AWS KMS's API is missing: the SDK's own schemas are compared with proto/.
 import * as kms from '@aws-sdk/client-kms';
 import t from 'tap';
 import { excludedOperations } from '../../../daemon/transports/aws/excluded.js';
@@ -7,7 +7,7 @@ import { type FieldShape, type MessageShape, shapeByName } from '../../../proto/
 import { schema } from '../../../proto/generated/schema.js';
 import { isErrorCode } from '../../../proto/errors.js';
 
-/** What Keyhold leaves out for good: by operation, `Message.Field`, enum or error. */
+/** What Keyhold leaves out on purpose: operations, `Message.Field`, enums and errors. */
 const excluded = new Set([
   ...excludedOperations.keys(),
   // Keyhold is no consumer of another XKS proxy, and has no VPC endpoints.
@@ -46,7 +46,7 @@ function note(name: string, exists: boolean): void {
 
 const seen = new Set<string>();
 
-/** Compares a structure of the SDK with a message, and all that they hold. */
+/** Compares a structure of the SDK with a message, including their members. */
 function compare(schema: Schema, shape: MessageShape | undefined): void {
   if (typeof schema === 'function') {
     compare(schema(), shape);
@@ -63,7 +63,7 @@ function compare(schema: Schema, shape: MessageShape | undefined): void {
     if (field && !fits(types[index]!, field)) faults.push(`${name}.${member} is a ${field.kind}`);
     fields.delete(member);
   }
-  // Clients ignore what they do not know; Keyhold's own additions bear its name.
+  // Clients ignore unknown members; those that Keyhold adds begin with its name.
   for (const other of fields.keys())
     if (!other.startsWith('Keyhold')) faults.push(`${name}.${other} is not at AWS`);
 }
@@ -84,7 +84,7 @@ function fits(type: Schema, field: FieldShape): boolean {
   return field.kind === 'message' && !field.repeated;
 }
 
-void t.test('every operation, field, enum value and error of AWS KMS exists, but for a written list', (t) => {
+void t.test('all operations, fields, enum values and errors of AWS KMS exist, except those listed', (t) => {
   const exported = Object.entries(kms) as [string, unknown][];
   const operations = exported.flatMap(([, value]) =>
     Array.isArray(value) && value[0] === 9 ? [value as [9, string, string, unknown, Schema, Schema]] : [],
@@ -109,9 +109,9 @@ void t.test('every operation, field, enum value and error of AWS KMS exists, but
 
   const unlisted = missing.filter((name) => !excluded.has(name));
   t.strictSame(unlisted, [], 'nothing is missing');
-  t.strictSame(faults, [], 'what exists is as at AWS');
+  t.strictSame(faults, [], 'what exists is the same as in AWS KMS');
   const listed = (list: ReadonlySet<string>) => [...list].filter((name) => !missing.includes(name));
-  t.strictSame(listed(excluded), [], 'what is excluded is missing');
+  t.strictSame(listed(excluded), [], 'what is listed as missing is missing');
   t.ok(found.length > 400, `${found.length} names compared`);
   t.end();
 });

@@ -117,7 +117,7 @@ void t.test('HTTP/2', async (t) => {
   t.match(
     await http2Request(session, { ...headers, ':authority': 'elsewhere.example' }),
     { status: 400, text: /InvalidSignatureException/ },
-    'the authority is signed as the host',
+    'the authority is signed as the host, so a wrong one is refused',
   );
   t.match(await http2Request(session, { ':method': 'GET', ':path': '/healthz' }, ''), {
     status: 200,
@@ -128,7 +128,7 @@ void t.test('HTTP/2', async (t) => {
   });
   await t.rejects(
     http2Request(session, { ...headers, 'x-large': 'x'.repeat(20_000) }),
-    'headers past the limit',
+    'headers past the limit end the stream',
   );
 });
 
@@ -150,7 +150,11 @@ void t.test('a body up to the limit is read, and a larger one is refused', async
   const endless = await raw(
     `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n${'x'.repeat(5_000_000)}`,
   );
-  t.match(endless, /^HTTP\/1\.1 413 [\s\S]*RequestEntityTooLarge/, 'a body that does not end is cut off');
+  t.match(
+    endless,
+    /^HTTP\/1\.1 413 [\s\S]*RequestEntityTooLarge/,
+    'a body that is too long is refused before its end',
+  );
 });
 
 void t.test('headers past the limit are refused', async (t) => {
@@ -170,25 +174,22 @@ void t.test('Expect: 100-continue is answered before the body is sent', async (t
   t.match(await raw(requestBytes('{}', { expect: 'magic' })), /^HTTP\/1\.1 417 /);
 });
 
-void t.test(
-  'raw requests that mean one thing to one reader and another to the next are refused',
-  async (t) => {
-    const good = requestBytes();
-    const cases = malformedHttp1(good, requestBytes('{}', { 'content-encoding': 'gzip' }));
-    for (const [name, bytes] of Object.entries(cases)) {
-      const text = await raw(bytes);
-      const statuses = statusesOf(text);
-      t.ok(
-        statuses.length === 1 && statuses[0]! >= 400 && statuses[0]! < 500,
-        `${name}: ${text.slice(0, 300)}`,
-      );
-      t.match(text, /"__type":"[A-Za-z]+Exception","message":"[^"]/, `${name} has an error to read`);
-    }
-    t.strictSame(daemon.events('CreateKey'), []);
-  },
-);
+void t.test('ambiguous requests, which two parsers may read differently, are refused', async (t) => {
+  const good = requestBytes();
+  const cases = malformedHttp1(good, requestBytes('{}', { 'content-encoding': 'gzip' }));
+  for (const [name, bytes] of Object.entries(cases)) {
+    const text = await raw(bytes);
+    const statuses = statusesOf(text);
+    t.ok(
+      statuses.length === 1 && statuses[0]! >= 400 && statuses[0]! < 500,
+      `${name}: ${text.slice(0, 300)}`,
+    );
+    t.match(text, /"__type":"[A-Za-z]+Exception","message":"[^"]/, `${name} gets a readable error`);
+  }
+  t.strictSame(daemon.events('CreateKey'), []);
+});
 
-void t.test('a body in gzip is refused, whatever the header says', async (t) => {
+void t.test('a body in gzip is refused, with and without its header', async (t) => {
   const zipped = gzipSync('{}');
   t.match(await send(daemon, { body: zipped, headers: { 'content-encoding': 'gzip' } }), {
     __type: 'SerializationException',
@@ -197,7 +198,7 @@ void t.test('a body in gzip is refused, whatever the header says', async (t) => 
   t.match(await send(daemon, { body: zipped }), { __type: 'SerializationException', message: /not JSON/ });
 });
 
-void t.test('a client that goes away in the middle leaves nothing behind', async (t) => {
+void t.test('a client that disconnects during a request leaves nothing behind', async (t) => {
   const bytes = requestBytes('{"Limit":1}');
   for (let length = 1; length < bytes.length; length += 29) {
     const socket = connectSocket(join(daemon.home, 'keyhold.sock'));
@@ -208,7 +209,7 @@ void t.test('a client that goes away in the middle leaves nothing behind', async
   t.match(await send(daemon), { status: 200 });
 });
 
-void t.test('whatever bytes come, the daemon answers with an error or closes, and goes on', async (t) => {
+void t.test('the daemon answers arbitrary bytes with an error or closes, and keeps running', async (t) => {
   const good = requestBytes();
   const piece = fc.oneof(
     fc.constantFrom(
@@ -275,9 +276,9 @@ void t.test('slow senders are cut off, over HTTP/1.1 and HTTP/2', { timeout: 60_
     // The preface, settings, and a header block that does not end.
     trickle(tls('h2'), 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\x3f\xff\x01\0\0\0\0\x01'),
   ]);
-  t.ok(headers.seconds < 15, `headers ${headers.seconds}`);
+  t.ok(headers.seconds < 15, `incomplete headers: cut off after ${headers.seconds} s`);
   t.match(headers.text, /^HTTP\/1\.1 408 /);
-  t.ok(nothing.seconds < 15, `a first line that does not end ${nothing.seconds}`);
-  t.ok(body.seconds < 25, `body ${body.seconds}`);
-  t.ok(http2.seconds < 15, `HTTP/2 ${http2.seconds}`);
+  t.ok(nothing.seconds < 15, `an incomplete first line: cut off after ${nothing.seconds} s`);
+  t.ok(body.seconds < 25, `an incomplete body: cut off after ${body.seconds} s`);
+  t.ok(http2.seconds < 15, `incomplete HTTP/2 headers: cut off after ${http2.seconds} s`);
 });

@@ -45,9 +45,9 @@ const harmless = new Set([
   'a window that grows too far',
   'settings without end',
   'pings without end',
-  // The second stream is ignored where the first one is closed by then.
+  // The second stream is ignored if the first one is already closed.
   'a stream number that goes back',
-  // The limit that settings tell binds a client when it has acknowledged them; 64 KiB is the most that nghttp2 takes.
+  // A client is bound by the limit in the settings only once it has acknowledged them; nghttp2 accepts 64 KiB at most.
   'a header list past its limit',
 ]);
 
@@ -83,7 +83,7 @@ void t.test(
   },
 );
 
-void t.test('header lists that no request may have are refused', { timeout: 120_000 }, async (t) => {
+void t.test('header lists that are not allowed in a request are refused', { timeout: 120_000 }, async (t) => {
   for (const [name, headers] of Object.entries(malformedHeaders)) {
     const bytes = Buffer.concat([greeting(), headersFrame(1, headers)]);
     const isTold = ({ type, stream }: ReceivedFrame) => stream === 1 || type === frameTypes.goaway;
@@ -101,7 +101,7 @@ void t.test('header lists that no request may have are refused', { timeout: 120_
   t.ok(await isServed());
 });
 
-void t.test('whatever frames come, the daemon goes on', { timeout: 120_000 }, async (t) => {
+void t.test('the daemon survives arbitrary frames', { timeout: 120_000 }, async (t) => {
   const { host, ...headers } = signedHeadersOf(daemon);
   const block = headerBlock([
     [':method', 'POST'],
@@ -165,7 +165,7 @@ void t.test('floods leave no memory behind', { timeout: 120_000 }, async (t) => 
   t.ok(await isServed());
 });
 
-/** None that passes in a test. */
+/** Time-outs that no test reaches. */
 const patient = { first: 100_000, request: 100_000, reply: 100_000, idle: 100_000, ping: 100_000 };
 
 /** Lets a server listen on loopback until the test ends. */
@@ -176,7 +176,7 @@ async function portOf(t: Test, server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-void t.test('a client that disconnected is noticed at once, whatever it left', async (t) => {
+void t.test('a client that disconnects is noticed at once, whatever it left unfinished', async (t) => {
   const open = () =>
     new Promise<number>((resolve, reject) =>
       server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
@@ -191,7 +191,7 @@ void t.test('a client that disconnected is noticed at once, whatever it left', a
   const socket = await connectForFrames(daemon, port);
   await exchangeFrames(socket, malformedHttp2['replies that nothing is asked of']!, 200);
   while ((await open()) > 0) await new Promise((done) => setTimeout(done, 20));
-  // The first write after it has gone fails: from then on the session hangs, which no time-out of a stream ends.
+  // The first write after the client has gone fails. From then on the session hangs, and no stream time-out ends it.
   for (let round = 0; round < 3; round++) {
     const floods = Object.values(malformedHttp2).map(async (bytes) =>
       exchangeFrames(await connectForFrames(daemon, port), bytes, 1),
@@ -202,7 +202,7 @@ void t.test('a client that disconnected is noticed at once, whatever it left', a
   t.pass();
 });
 
-void t.test('streams of all connections are bounded', async (t) => {
+void t.test('the number of streams over all connections is limited', async (t) => {
   const server = createServer(() => undefined);
   const sessions = new Http2Sessions(server, patient, 10);
   t.teardown(() => sessions.close());
@@ -225,7 +225,7 @@ void t.test('streams of all connections are bounded', async (t) => {
   ask(clients[0]!);
   ask(clients[0]!);
   while (ended.length < 4) await new Promise((done) => setTimeout(done, 20));
-  t.equal(ended[3], refused, 'where one has ended there is room for one');
+  t.equal(ended[3], refused, 'a stream that has ended makes room for one other');
   await new Promise((done) => setTimeout(done, 200));
   t.equal(ended.length, 4);
 });
@@ -258,15 +258,15 @@ void t.test('time-outs', async (t) => {
   const reset = (frames: ReturnType<typeof framesOf>) =>
     frames.some(({ type }) => type === frameTypes.rstStream);
   await until(greeting(), ping);
-  t.pass('a connection without a stream ends, whatever pings come');
+  t.pass('a connection without a stream is closed, even if it sends pings');
   const stalled = await until(Buffer.concat([greeting([4, 0]), headersFrame(1, get)]), ping);
-  t.ok(reset(stalled), 'a reply that the client gives no window for is given up');
+  t.ok(reset(stalled), 'a reply for which the client gives no window is given up');
   const deaf = connectSocket(await portOf(t, pinging), '127.0.0.1');
   deaf.on('error', () => undefined);
   deaf.resume();
   deaf.write(Buffer.concat([greeting(), headersFrame(1, get, endHeaders)]));
   await once(deaf, 'close');
-  t.pass('who answers no ping is given up');
+  t.pass('a connection that answers no ping is closed');
   const silent = await until(Buffer.concat([greeting(), headersFrame(1, get, endHeaders)]));
   t.ok(silent.length > 0, 'a request that does not end is given up');
 });

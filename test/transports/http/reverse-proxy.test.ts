@@ -1,4 +1,4 @@
-// Behind a reverse proxy with a prefix and another Host, and asked by web pages of other origins.
+// Requests through a reverse proxy with a prefix and another Host, and requests from web pages of other origins.
 import { once } from 'node:events';
 import { Agent, createServer, request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
@@ -63,11 +63,11 @@ void t.test('a reverse proxy and web pages', async (t) => {
       t.match(lastEvent(), { sourceIPAddress: client });
       before = { 'x-forwarded-for': '192.0.2.1' };
       await kms().send(new ListKeysCommand({}));
-      t.match(lastEvent(), { sourceIPAddress: client }, 'what the client says of itself does not count');
+      t.match(lastEvent(), { sourceIPAddress: client }, 'a forwarding header from the client is not trusted');
     },
   );
 
-  await t.test('conditions and throttling see the client', async (t) => {
+  await t.test('conditions and throttling apply to the address of the client', async (t) => {
     const root = await daemon.connect();
     await root.createUser({ userName: 'alice' });
     const { accessKey } = await root.createAccessKey({ userName: 'alice' });
@@ -124,7 +124,7 @@ void t.test('a reverse proxy and web pages', async (t) => {
       'access-control-request-headers': wanted,
     });
 
-  await t.test('a page of a listed origin may ask, and no other', async (t) => {
+  await t.test('only pages of a listed origin may send requests', async (t) => {
     t.match(await preflight(origin), {
       status: 204,
       headers: {
@@ -138,7 +138,11 @@ void t.test('a reverse proxy and web pages', async (t) => {
     const other = await preflight('https://evil.example');
     t.not(other.status, 204);
     t.equal(other.headers['access-control-allow-origin'], undefined);
-    t.equal((await ask('OPTIONS', { origin })).status, 404, 'no preflight');
+    t.equal(
+      (await ask('OPTIONS', { origin })).status,
+      404,
+      'OPTIONS without the headers of a preflight gets 404',
+    );
     const answer = await send(daemon, { headers: { origin } });
     t.match(answer, { status: 200, headers: { 'access-control-allow-origin': origin } });
     const refused = await send(daemon, { headers: { origin }, secretAccessKey: 'x' });

@@ -1,4 +1,4 @@
-// The cost of an incomplete message depends on its fragments, not on its bytes.
+// The memory for an incomplete message depends on the number of its fragments, not on its bytes.
 import type { Socket } from 'node:net';
 import t from 'tap';
 import { TestDaemon } from '../../support/daemon.js';

@@ -12,7 +12,7 @@ void t.test('bad frames', async (t) => {
   const daemon = await TestDaemon.start(t);
   const open = async (): Promise<WebSocket> => (await upgrade(daemon)).webSocket;
 
-  await t.test('bytes that are no Request get a reply with id 0, and the connection ends', async (t) => {
+  await t.test('bytes that are not a Request get a reply with ID 0, and the connection ends', async (t) => {
     for (const bytes of [
       Buffer.from('GET / HTTP/1.1'),
       Buffer.from([0xff]),
@@ -22,14 +22,14 @@ void t.test('bad frames', async (t) => {
       const webSocket = await open();
       const [reply, code] = [nextResponse(webSocket), closeCode(webSocket)];
       webSocket.send(bytes);
-      // Random bytes may happen to skip as unknown fields; then there is no operation, and no id either.
+      // Random bytes may parse as unknown fields only. Then there is no operation, and no ID either.
       t.match(await reply, { id: 0, error: { code: 'ValidationException' } });
       webSocket.close();
       t.ok([1005, 1007].includes(await code));
     }
   });
 
-  await t.test('text frames and frames past the limit are refused by their close code', async (t) => {
+  await t.test('text frames and too long frames end the connection with their close code', async (t) => {
     const text = await open();
     text.send('{"encrypt":{}}');
     t.equal(await closeCode(text), 1003);
@@ -52,7 +52,7 @@ void t.test('bad frames', async (t) => {
     fits.terminate();
   });
 
-  await t.test('an unknown operation and an id of 0 are errors of that request alone', async (t) => {
+  await t.test('an unknown operation and an ID of 0 are errors of that request only', async (t) => {
     const webSocket = await open();
     const reply = nextResponse(webSocket);
     webSocket.send(Buffer.from([0x08, 9, 0xfa, 0x3f, 0]));
@@ -66,7 +66,7 @@ void t.test('bad frames', async (t) => {
     webSocket.terminate();
   });
 
-  await t.test('requests past the number in flight are throttled, and all the others answered', async (t) => {
+  await t.test('requests beyond the limit in flight are throttled, and the others answered', async (t) => {
     const webSocket = await open();
     const codes: string[] = [];
     const done = new Promise<void>((resolve) => {
@@ -86,7 +86,7 @@ void t.test('bad frames', async (t) => {
     webSocket.terminate();
   });
 
-  await t.test('a request that timed out before its turn is not executed', async (t) => {
+  await t.test('a request that times out in the queue is not executed', async (t) => {
     const [busy, patient] = await Promise.all([open(), open()]);
     const codes = new Map<string, number>();
     let answered = 0;
@@ -114,12 +114,12 @@ void t.test('bad frames', async (t) => {
     }
     await done;
     const refused = codes.get('busy ThrottlingException') ?? 0;
-    t.ok(refused > 0, `${refused} of ${count} came too late`);
-    t.equal(codes.get('patient ok'), count, 'those without a deadline are all done');
+    t.ok(refused > 0, `${refused} of ${count} timed out in the queue`);
+    t.equal(codes.get('patient ok'), count, 'all requests without a deadline are executed');
     t.equal((codes.get('busy ok') ?? 0) + refused, count);
-    t.equal(recorded() - before, 2 * count - refused, 'what was refused was not done');
+    t.equal(recorded() - before, 2 * count - refused, 'refused requests were not executed');
     const late = daemon.events('RefuseRequest').at(-1);
-    t.match(late, { errorCode: 'ThrottlingException' }, 'and is recorded as refused');
+    t.match(late, { errorCode: 'ThrottlingException' }, 'a request that timed out is recorded as refused');
     busy.terminate();
     patient.terminate();
   });
@@ -143,7 +143,7 @@ void t.test('bad frames', async (t) => {
         before = now;
         await new Promise((resolve) => setTimeout(resolve, 500));
       }
-      t.ok(before < requests / 2, `it stopped after ${before} requests`);
+      t.ok(before < requests / 2, `the daemon stopped reading after ${before} requests`);
       webSocket.resume();
       await done;
       webSocket.terminate();

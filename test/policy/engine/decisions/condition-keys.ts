@@ -1,5 +1,5 @@
-// Names of condition keys, and several of them: "IAM JSON policy elements: Condition"; KMS Developer Guide, "Case
-// sensitivity of the encryption context condition".
+// Names of condition keys, and conditions with several keys: "IAM JSON policy elements: Condition"; KMS Developer Guide,
+// "Case sensitivity of the encryption context condition".
 import { allow, deny, type Row } from '../world.js';
 
 const when = (Condition: NonNullable<ReturnType<typeof allow>['Condition']>) => [
@@ -48,7 +48,7 @@ export const conditionKeys: readonly Row[] = [
     expect: 'none key',
   },
   {
-    it: 'and finds the key as it is written',
+    it: 'kms:EncryptionContextKeys matches the key as it is written',
     who: 'alice',
     key: when({ 'ForAnyValue:StringEquals': { 'kms:EncryptionContextKeys': 'AppName' } }),
     context,
@@ -72,33 +72,33 @@ export const conditionKeys: readonly Row[] = [
     expect: 'allow key[0]',
   },
   {
-    it: 'no other key than those',
+    it: 'only the listed keys of an encryption context',
     who: 'alice',
     key: when({ 'ForAllValues:StringEquals': { 'kms:EncryptionContextKeys': ['AppName', 'Stage'] } }),
     context,
     expect: 'allow key[0]',
   },
   {
-    it: 'another key than those',
+    it: 'a key of an encryption context that is not listed',
     who: 'alice',
     key: when({ 'ForAllValues:StringEquals': { 'kms:EncryptionContextKeys': ['Stage'] } }),
     context,
     expect: 'none key',
   },
   {
-    it: 'no encryption context at all has no other key',
+    it: 'no encryption context has no key that is not listed',
     who: 'alice',
     key: when({ 'ForAllValues:StringEquals': { 'kms:EncryptionContextKeys': ['Stage'] } }),
     expect: 'allow key[0]',
   },
   {
-    it: 'an encryption context is required',
+    it: 'a required encryption context is missing',
     who: 'alice',
     key: when({ Null: { 'kms:EncryptionContextKeys': false } }),
     expect: 'none key',
   },
   {
-    it: 'an encryption context is required and there',
+    it: 'a required encryption context is present',
     who: 'alice',
     key: when({ Null: { 'kms:EncryptionContextKeys': false } }),
     context,
@@ -147,42 +147,42 @@ export const conditionKeys: readonly Row[] = [
     expect: 'allow key[0]',
   },
   {
-    it: 'names that differ in case alone: an allow wants all of their values',
+    it: 'names that differ only in case: an allow needs all of their values to match',
     who: 'alice',
     key: when({ StringEquals: { 'aws:RequestTag/team': 'red' } }),
     context: { 'aws:RequestTag/team': ['red', 'blue'] },
     expect: 'none key',
   },
   {
-    it: 'and is given where all are the same',
+    it: 'names that differ only in case: an allow if their values are the same',
     who: 'alice',
     key: when({ StringEquals: { 'aws:RequestTag/team': 'red' } }),
     context: { 'aws:RequestTag/team': ['red', 'red'] },
     expect: 'allow key[0]',
   },
   {
-    it: 'a deny of what differs is not spared by the other value',
+    it: 'names that differ only in case: a negated deny applies if one value differs',
     who: 'alice',
     key: denyWhen({ StringNotEquals: { 'aws:RequestTag/team': 'red' } }),
     context: { 'aws:RequestTag/team': ['red', 'blue'] },
     expect: 'deny key[0]',
   },
   {
-    it: 'a deny finds either value',
+    it: 'names that differ only in case: a deny applies if one value matches',
     who: 'alice',
     key: denyWhen({ StringEquals: { 'aws:ResourceTag/team': 'blue' } }),
     context: { 'aws:ResourceTag/team': ['red', 'blue'] },
     expect: 'deny key[0]',
   },
   {
-    it: 'so it is with pairs of an encryption context',
+    it: 'keys of an encryption context that differ only in case: an allow needs all values to match',
     who: 'alice',
     key: when({ StringLike: { 'kms:EncryptionContext:path': 'a/*' } }),
     context: { 'kms:EncryptionContext:path': ['a/1', 'b/1'] },
     expect: 'none key',
   },
   {
-    it: 'a set operator says by itself what it wants',
+    it: 'names that differ only in case: ForAnyValue needs one value to match',
     who: 'alice',
     key: when({ 'ForAnyValue:StringEquals': { 'aws:RequestTag/team': 'red' } }),
     context: { 'aws:RequestTag/team': ['red', 'blue'] },

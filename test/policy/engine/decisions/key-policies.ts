@@ -1,4 +1,4 @@
-// Who may do what by the key policy, and when identity policies count: KMS Developer Guide, "Key policies" and "Default key
+// What a key policy allows, and when identity policies count: KMS Developer Guide, "Key policies" and "Default key
 // policy"; IAM User Guide, "Policy evaluation logic".
 import { account, allow, aws, delegate, deny, names, type Row } from '../world.js';
 
@@ -9,12 +9,12 @@ const inside = { IpAddress: { 'aws:SourceIp': '10.0.0.0/8' } };
 export const keyPolicies: readonly Row[] = [
   { it: 'root, by the default key policy', who: 'root', key: [delegate()], expect: 'allow key[0]' },
   {
-    it: 'root, where the account id stands alone',
+    it: 'root, named by the bare account ID',
     who: 'root',
     key: [delegate({ Principal: aws(account) })],
     expect: 'allow key[0]',
   },
-  { it: 'root has no rights but those of the key policy', who: 'root', key: [toAlice], expect: 'none key' },
+  { it: 'root has only the permissions of the key policy', who: 'root', key: [toAlice], expect: 'none key' },
   { it: 'root, by everybody', who: 'root', key: [allow({ Principal: '*' })], expect: 'allow key[0]' },
   { it: 'a delegation allows nobody by itself', who: 'alice', key: [delegate()], expect: 'none identity' },
   { it: 'nor a role session', who: 'app', key: [delegate()], expect: 'none identity' },
@@ -52,9 +52,9 @@ export const keyPolicies: readonly Row[] = [
     key: [toAlice],
     expect: 'allow key[0]',
   },
-  { it: 'another user is not meant', who: 'bob', key: [toAlice], expect: 'none key' },
+  { it: 'another user than the one named', who: 'bob', key: [toAlice], expect: 'none key' },
   {
-    it: 'a deny without any allow is not what denies',
+    it: 'a deny of another user, without any allow',
     who: 'bob',
     key: [deny({ Principal: aws(names.alice) })],
     expect: 'none key',
@@ -135,7 +135,7 @@ export const keyPolicies: readonly Row[] = [
     expect: 'allow identity[1]',
   },
   {
-    it: 'what names the user wins over the delegation beside it',
+    it: 'a statement that names the user decides before a delegation',
     who: 'alice',
     key: [delegate(), toAlice],
     identity: [allow()],
@@ -206,19 +206,19 @@ export const keyPolicies: readonly Row[] = [
     expect: 'none key',
   },
   {
-    it: 'a role is who has assumed it',
+    it: 'a role means its sessions',
     who: 'app',
     key: [allow({ Principal: aws(names.appRole) })],
     expect: 'allow key[0]',
   },
   {
-    it: 'in every session',
+    it: 'a role means all of its sessions',
     who: 'app2',
     key: [allow({ Principal: aws(names.appRole) })],
     expect: 'allow key[0]',
   },
   {
-    it: 'not in sessions of another role',
+    it: 'a role does not mean sessions of another role',
     who: 'ops',
     key: [allow({ Principal: aws(names.appRole) })],
     expect: 'none key',
@@ -230,44 +230,44 @@ export const keyPolicies: readonly Row[] = [
     expect: 'allow key[0]',
   },
   {
-    it: 'not another session of the role',
+    it: 'a session does not mean another session of the role',
     who: 'app2',
     key: [allow({ Principal: aws(names.appSession) })],
     expect: 'none key',
   },
   {
-    it: 'a user made anew under an old name inherits nothing',
+    it: 'a new user with the name of a deleted one inherits nothing',
     who: 'newAlice',
     key: [toAlice],
     expect: 'none key',
   },
   {
-    it: 'a role made anew under an old name inherits nothing',
+    it: 'a new role with the name of a deleted one inherits nothing',
     who: 'newApp',
     key: [allow({ Principal: aws(names.appRole) })],
     expect: 'none key',
   },
   {
-    it: 'nor does its session of the old name',
+    it: 'nor does a session of the new role with the same name',
     who: 'newApp',
     key: [allow({ Principal: aws(names.appSession) })],
     expect: 'none key',
   },
   {
-    it: 'a deny, too, binds to who it was',
+    it: 'a deny, too, does not apply to a new user with the name',
     who: 'newAlice',
     key: [deny({ Principal: aws(names.alice) }), allow({ Principal: '*' })],
     expect: 'allow key[1]',
   },
   {
-    it: 'but a condition on the ARN means the name',
+    it: 'a condition on the ARN applies to a new user with the name',
     who: 'newAlice',
     key: [allow({ Principal: '*', Condition: { ArnEquals: { 'aws:PrincipalArn': names.alice } } })],
     context: { 'aws:PrincipalArn': names.alice },
     expect: 'allow key[0]',
   },
   {
-    it: 'a name that nobody had means nobody',
+    it: 'a name that no principal ever had allows nobody',
     who: 'alice',
     key: [allow({ Principal: aws(`arn:aws:iam::${account}:user/ghost`) })],
     expect: 'none key',
@@ -279,7 +279,7 @@ export const keyPolicies: readonly Row[] = [
     expect: 'none key',
   },
   {
-    it: 'not even as a deny',
+    it: 'nor does a deny without Resource',
     who: 'alice',
     key: [{ Effect: 'Deny', Principal: '*', Action: 'kms:*' }, toAlice],
     expect: 'allow key[1]',

@@ -1,6 +1,6 @@
 // Permissions boundaries, session policies and grants: IAM User Guide, "Evaluating effective permissions with boundaries" and
-// "Policy evaluation logic" (what is given to a user or to the very session is limited by no implicit deny; what is given
-// to a role is).
+// "Policy evaluation logic" (an implicit deny limits what a key policy or grant gives to a role, but not what it gives to a
+// user or to the session itself).
 import { account, allow, aws, delegate, names, type Row } from '../world.js';
 
 const other = [allow({ Action: 's3:*' })];
@@ -11,7 +11,7 @@ const toAlice = allow({ Principal: aws(names.alice) });
 
 export const limitsAndGrants: readonly Row[] = [
   {
-    it: 'a boundary that allows leaves the identity policy its effect',
+    it: 'a boundary that allows does not restrict the identity policy',
     who: 'alice',
     key: [delegate()],
     identity: [allow()],
@@ -19,7 +19,7 @@ export const limitsAndGrants: readonly Row[] = [
     expect: 'allow identity[0]',
   },
   {
-    it: 'a boundary that does not allow takes it',
+    it: 'a boundary that does not allow restricts the identity policy',
     who: 'alice',
     key: [delegate()],
     identity: [allow()],
@@ -27,7 +27,7 @@ export const limitsAndGrants: readonly Row[] = [
     expect: 'none boundary',
   },
   {
-    it: 'a boundary gives nothing',
+    it: 'a boundary alone allows nothing',
     who: 'alice',
     key: [delegate()],
     boundary: same,
@@ -48,7 +48,7 @@ export const limitsAndGrants: readonly Row[] = [
     expect: 'none boundary',
   },
   {
-    it: 'where the boundary allows it, the role has it without an identity policy',
+    it: 'a boundary that allows does not restrict what the key policy gives a role',
     who: 'app',
     key: [toRole],
     boundary: same,
@@ -83,7 +83,7 @@ export const limitsAndGrants: readonly Row[] = [
     expect: 'allow key[0]',
   },
   {
-    it: 'also to a user',
+    it: 'a boundary does not limit a user whom the key policy allows with everybody',
     who: 'alice',
     key: [allow({ Principal: '*' })],
     boundary: other,
@@ -122,7 +122,7 @@ export const limitsAndGrants: readonly Row[] = [
     expect: 'none identity',
   },
   {
-    it: 'a session policy that allows leaves the identity policy its effect',
+    it: 'a session policy that allows does not restrict the identity policy',
     who: 'app',
     key: [delegate()],
     identity: [allow()],
@@ -130,7 +130,7 @@ export const limitsAndGrants: readonly Row[] = [
     expect: 'allow identity[0]',
   },
   {
-    it: 'a session policy that does not allow takes it',
+    it: 'a session policy that does not allow restricts the identity policy',
     who: 'app',
     key: [delegate()],
     identity: [allow()],
@@ -138,7 +138,7 @@ export const limitsAndGrants: readonly Row[] = [
     expect: 'none session',
   },
   {
-    it: 'a session policy gives nothing',
+    it: 'a session policy alone allows nothing',
     who: 'app',
     key: [delegate()],
     session: same,
@@ -160,7 +160,7 @@ export const limitsAndGrants: readonly Row[] = [
     expect: 'allow key[0]',
   },
   {
-    it: 'nor what it gives everybody',
+    it: 'a session policy does not limit what the key policy gives everybody',
     who: 'app',
     key: [allow({ Principal: '*' })],
     session: other,
@@ -209,7 +209,7 @@ export const limitsAndGrants: readonly Row[] = [
     expect: 'allow grant',
   },
   {
-    it: 'a grant needs nothing of the key policy',
+    it: 'a grant needs no permission in the key policy',
     who: 'alice',
     key: [toSession],
     grants: ['AIDAALICE'],
@@ -223,7 +223,7 @@ export const limitsAndGrants: readonly Row[] = [
     expect: 'none identity',
   },
   {
-    it: 'a grant to who had the name before',
+    it: 'a grant to a deleted user who had the same name',
     who: 'newAlice',
     key: [delegate()],
     grants: ['AIDAALICE'],
@@ -239,7 +239,7 @@ export const limitsAndGrants: readonly Row[] = [
     expect: 'allow grant',
   },
   {
-    it: 'not to another session',
+    it: 'a grant to another session',
     who: 'app2',
     key: [delegate()],
     grants: ['AROAAPP:one'],
@@ -271,7 +271,7 @@ export const limitsAndGrants: readonly Row[] = [
     expect: 'none session',
   },
   {
-    it: 'not one to the session',
+    it: 'a session policy does not limit a grant to the session',
     who: 'app',
     key: [delegate()],
     session: other,
@@ -279,7 +279,7 @@ export const limitsAndGrants: readonly Row[] = [
     expect: 'allow grant',
   },
   {
-    it: 'a boundary that allows leaves the grant to a role',
+    it: 'a boundary that allows does not restrict a grant to a role',
     who: 'app',
     key: [delegate()],
     boundary: same,
@@ -287,21 +287,21 @@ export const limitsAndGrants: readonly Row[] = [
     expect: 'allow grant',
   },
   {
-    it: 'policies are looked at before grants',
+    it: 'policies are evaluated before grants',
     who: 'alice',
     key: [toAlice],
     grants: ['AIDAALICE'],
     expect: 'allow key[0]',
   },
   {
-    it: 'a grant to the account is one to root',
+    it: 'a grant to the account allows root',
     who: 'root',
     key: [toAlice],
     grants: [account],
     expect: 'allow grant',
   },
   {
-    it: 'a grant to the account is none to its users',
+    it: 'a grant to the account does not allow its users',
     who: 'bob',
     key: [toAlice],
     grants: [account],
