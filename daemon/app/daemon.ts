@@ -1,4 +1,5 @@
 // Start, reload and stop of the daemon.
+import { Indexer } from '../audit/query/indexer.js';
 import { ConfigError, inHome, loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { HangingDisks } from '../observability/hanging.js';
@@ -136,6 +137,12 @@ export async function start(home: string): Promise<Daemon> {
   });
   stores.start();
   sinks.apply(loaded.sinks);
+  const indexer = new Indexer({
+    directory: homePaths(home).audit,
+    indexes: homePaths(home).auditIndex,
+    isBusy: () => admission.executing > 0,
+    failed: (error) => log.warn({ err: error }, 'no index of the audit log could be made: queries read more'),
+  });
   // A request signed in the second in which the daemon started would be refused as a possible replay.
   await new Promise((done) => setTimeout(done, Math.max(0, authenticator.notBefore - Date.now())));
   const ca = inHome(home, config.tls.ca);
@@ -188,6 +195,7 @@ export async function start(home: string): Promise<Daemon> {
       // Each step runs even if others fail: with a failing disk the HSM still gets the newest root.
       await inTurn([
         () => scheduler.stop(),
+        () => indexer.close(),
         () => failures.flush(),
         () => noted.flush(),
         () => event('StopService', {}),

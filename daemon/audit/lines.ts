@@ -59,14 +59,30 @@ export function listFiles(directory: string): number[] {
   return fileNumbers(readdirSync(directory));
 }
 
-function* readFile(directory: string, file: string): Generator<Line, void> {
+/** Whole lines of a file. */
+export interface LineRange {
+  /** Bytes before them in their file. */
+  readonly begin: number;
+  /** Bytes before the next line. */
+  readonly end: number;
+  /** Lines before them in their file. */
+  readonly lines: number;
+}
+
+const wholeFile: LineRange = { begin: 0, end: Infinity, lines: 0 };
+
+/** Iterates over some lines of a file. @throws Error of node:fs if it cannot be read */
+export function* readFile(directory: string, file: string, range = wholeFile): Generator<Line, void> {
   const descriptor = openSync(join(directory, file), constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     let buffer = Buffer.allocUnsafe(blockLength);
-    let number = 0;
+    let number = range.lines;
     let kept = 0;
+    let position = range.begin;
     for (;;) {
-      const length = readSync(descriptor, buffer, kept, buffer.length - kept, null);
+      const room = Math.min(buffer.length - kept, range.end - position);
+      const length = readSync(descriptor, buffer, kept, room, position);
+      position += length;
       const end = kept + length;
       let start = 0;
       if (length > 0) {

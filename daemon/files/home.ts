@@ -12,6 +12,8 @@ export const homePaths = (home: string) => ({
   metadata: join(home, 'metadata'),
   /** Folder of the audit log. */
   audit: join(home, 'audit'),
+  /** Folder of the indexes of the audit log, which can be made again. */
+  auditIndex: join(home, 'audit-index'),
   /** Folder with the position of each audit sink. */
   auditSinks: join(home, 'audit-sinks'),
   /** The backup that the daemon made last, a folder. */

@@ -1,6 +1,7 @@
 // npm run bench: measures Keyhold and its baselines in turn, in one run. Machines are noisy and differ, so the ratios matter
 // more than the figures.
 import { Argument, Command, Option } from 'commander';
+import { auditSuite } from './audit.js';
 import { awsSuite } from './aws.js';
 import { ChildEnded } from './child.js';
 import { comparison, readRows } from './report/compare.js';
@@ -22,6 +23,7 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>
   fairness: fairnessSuite,
   grants: grantsSuite,
   operations: operationsSuite,
+  audit: auditSuite,
   aws: awsSuite,
   connections: connectionsSuite,
   curve: curveSuite,
@@ -35,6 +37,7 @@ interface Options {
   readonly seconds: string;
   readonly rounds: string;
   readonly keys: string;
+  readonly records: string;
   readonly minutes: string;
   readonly svg?: string;
   readonly over: 'unix' | 'wss' | 'both';
@@ -71,6 +74,7 @@ const program = new Command('npm run bench --')
     'operations, aws, scale (of a start): writes a CPU profile of the daemon there',
   )
   .option('--keys <n>', 'scale: how many keys', '10000')
+  .option('--records <n>', 'audit: how many records; 10000000 is the long form', '300000')
   .option(
     '--compare <file>',
     'shows the figures beside those of an earlier run, which --json wrote to that file',
@@ -83,9 +87,10 @@ const options = program.opts<Options>();
 const time = Number(options.seconds) * 1000;
 const rounds = Number(options.rounds);
 const keys = Number(options.keys);
+const records = Number(options.records);
 const minutes = Number(options.minutes);
-if (!(time > 0) || !(rounds >= 1) || !(keys >= 10) || !(minutes > 0))
-  program.error('--seconds, --rounds and --minutes take numbers above 0, --keys one from 10.', {
+if (!(time > 0) || !(rounds >= 1) || !(keys >= 10) || !(records >= 1) || !(minutes > 0))
+  program.error('--seconds, --rounds, --records and --minutes take numbers above 0, --keys one from 10.', {
     exitCode: 2,
   });
 try {
@@ -94,7 +99,7 @@ try {
   const chosen = over === 'both' ? transports : [over];
   // Read before the run, so that a wrong file is reported at once.
   const earlier = options.compare === undefined ? undefined : readRows(options.compare);
-  const rows = await suite({ time, rounds, keys, minutes, only, profile, svg, over: chosen });
+  const rows = await suite({ time, rounds, keys, records, minutes, only, profile, svg, over: chosen });
   process.stdout.write(options.json ? asJson(rows) : asTable(rows));
   // With --json standard output has only the rows.
   if (earlier) (options.json ? process.stderr : process.stdout).write(`\n${comparison(earlier, rows)}`);

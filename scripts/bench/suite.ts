@@ -15,6 +15,8 @@ export interface SuiteOptions {
   readonly minutes: number;
   /** Path to which `curve` writes its chart. */
   readonly svg?: string | undefined;
+  /** Number of records in the log of `audit`. */
+  readonly records: number;
   /** Number of keys in the larger token of `scale`. */
   readonly keys: number;
 }

@@ -1,5 +1,5 @@
 // Shared by the tests of the audit log: a log with a software checkpoint key, and its lines.
-import { generateKeyPairSync, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CheckpointSigner } from '../../daemon/audit/audit-log.js';
@@ -7,7 +7,15 @@ import { type AuditLogEvent, type AuditLogOptions, openAuditLog } from '../../da
 import { recordHash } from '../../daemon/audit/chain.js';
 import { type VerifyOptions, verifyLog } from '../../daemon/audit/verify.js';
 
-const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+/** A process that a test starts takes the key of the test from its environment. */
+const variable = 'AUDIT_TEST_KEY';
+const given = process.env[variable];
+const privateKey = given
+  ? createPrivateKey(given)
+  : generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+const publicKey = createPublicKey(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+
+export const keyEnvironment = { [variable]: String(privateKey.export({ type: 'pkcs8', format: 'pem' })) };
 
 export { publicKey };
 

@@ -1,6 +1,7 @@
 // keyhold audit archive: has the daemon move old files of the audit log to another folder.
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { ConnectionError } from '../../errors.js';
 import { UsageError } from '../input/values.js';
 import { withClient } from '../session.js';
 
@@ -26,12 +27,18 @@ export function addAuditArchive(program: Command): void {
 
 async function archive({ before, to }: Options): Promise<void> {
   const request = { before: timeOf(before), directory: resolve(to) };
-  await withClient(async (client, signal) => {
+  const answered = withClient(async (client, signal) => {
     const { archives } = await client.archiveAuditLog(request, { signal, timeout: patience });
     for (const name of archives) console.log(`${request.directory}/${name}`);
     if (archives.length === 0)
       console.error('keyhold: no file of the log is old enough; the newest one stays');
   }, 'ArchiveAuditLog');
+  await answered.catch((error: unknown) => {
+    if (!(error instanceof ConnectionError) || error.code !== 'NotConnected') throw error;
+    const reason =
+      'Archiving needs the daemon: it writes the record that says what went where, and the HSM signs it.';
+    throw new ConnectionError(error.code, `${error.message} ${reason}`, { cause: error });
+  });
 }
 
 /** Reads the value of --before. @returns epoch seconds @throws UsageError */

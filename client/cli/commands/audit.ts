@@ -16,6 +16,8 @@ interface Options extends Readonly<Record<string, unknown>> {
   readonly remote?: boolean;
   readonly home?: string;
   readonly dir?: string;
+  readonly archives?: string;
+  readonly index?: boolean;
   readonly follow?: boolean;
   readonly lines?: number;
   readonly output?: (typeof formats)[number];
@@ -36,6 +38,8 @@ export function addAuditCommands(program: Command): void {
     .command('query')
     .description('Finds audit records by key, principal, event, outcome and time, oldest first.')
     .option('--dir <dir>', 'directory of a copy of the log')
+    .option('--archives <dir>', 'directory of archived files, which are read too')
+    .option('--no-index', 'read the whole log, even parts that its indexes exclude')
     .option(
       '-n, --lines <n>',
       'with --remote: number of records, the newest ones; 100 by default',
@@ -87,9 +91,10 @@ async function run(name: 'query' | 'tail', options: Options, command: Command): 
     await runAdminProgram([`audit ${name}`, `audit/${name}`, ''], argumentsOf(command, format));
     return;
   }
-  if (dir !== undefined || options.home !== undefined || options.follow)
+  const ofThisMachine = [dir, options.home, options.follow, options.archives];
+  if (ofThisMachine.some((each) => each !== undefined) || options.index === false)
     throw new UsageError(
-      '--dir, --home and --follow read the log on this machine. They cannot be combined with --remote.',
+      '--dir, --home, --archives, --no-index and --follow read the log on this machine. They cannot be combined with --remote.',
     );
   const request = Object.fromEntries(filters.map((filter) => [filter, options[filter]])) as QueryAuditRequest;
   const most = options.lines ?? (name === 'tail' ? defaultLines : 100);
@@ -98,13 +103,14 @@ async function run(name: 'query' | 'tail', options: Options, command: Command): 
 
 /** Returns the arguments of the admin program. */
 function argumentsOf(command: Command, format: string): string[] {
-  const own = ['dir', 'home', 'follow', 'lines', ...filters];
+  const own = ['dir', 'archives', 'home', 'follow', 'lines', ...filters];
   const given = own.flatMap((name) => {
     const value: unknown = command.getOptionValue(name);
     if (value === undefined || (name === 'lines' && command.name() === 'query')) return [];
     return value === true ? [`--${name}`] : [`--${name}`, `${value as string | number}`];
   });
-  return [...given, '--output', format];
+  const isIndexed = command.getOptionValue('index') !== false;
+  return [...given, ...(isIndexed ? [] : ['--no-index']), '--output', format];
 }
 
 /** Reads the newest records, in the log's order. Pages may be empty: the daemon reads a part of the log for each. */

@@ -5,7 +5,7 @@ import { readableAuditLine } from '../../../proto/audit-lines.js';
 import { type Match, query } from '../../audit/query/query.js';
 import { addHomeOption, endWithReader, exitCodes, runProgram } from '../program.js';
 import { addFilterOptions, readFilters } from './filter-options.js';
-import { logDirectory } from './log-directory.js';
+import { queriedLog } from './log-directory.js';
 
 /** The formats of a record on standard output. */
 const outputs: Readonly<Record<string, (match: Match) => string | Buffer>> = {
@@ -24,7 +24,7 @@ const outputs: Readonly<Record<string, (match: Match) => string | Buffer>> = {
       .join('\t'),
 };
 
-interface Options extends Record<string, string | undefined> {
+interface Options extends Record<string, unknown> {
   output: string;
 }
 
@@ -36,6 +36,8 @@ const blockLength = 64 * 1024;
 const program = addHomeOption(new Command('keyhold audit query'))
   .description('Prints the records of the audit log that pass all filters.')
   .option('--dir <dir>', 'folder of a copy of the log')
+  .option('--archives <dir>', 'a folder of archived files, which are read too')
+  .option('--no-index', 'read the whole log, also where its indexes say that no record can pass')
   .addOption(
     new Option(
       '--output <format>',
@@ -52,7 +54,7 @@ async function run(): Promise<number> {
   const filters = readFilters(options, Date.now());
   endWithReader();
   let code: number = exitCodes.done;
-  const matches = query(logDirectory(program), filters, ({ file, number }) => {
+  const matches = query(queriedLog(program), filters, ({ file, number }) => {
     process.stderr.write(
       `audit query: line ${number} of ${file} is not a record: run keyhold audit verify\n`,
     );

@@ -7,12 +7,12 @@ import { Command, Option } from 'commander';
 import { readableAuditLine } from '../../../proto/audit-lines.js';
 import { fileName, fileNumbers } from '../../audit/chain.js';
 import type { Filter } from '../../audit/query/filters.js';
-import { query } from '../../audit/query/query.js';
+import { query, type QueriedLog } from '../../audit/query/query.js';
 import { parseRecord } from '../../audit/query/record.js';
 import { Signal } from '../../audit/signal.js';
 import { addHomeOption, exitCodes, runProgram, UsageError, wholeNumber } from '../program.js';
 import { addFilterOptions, readFilters } from './filter-options.js';
-import { logDirectory } from './log-directory.js';
+import { queriedLog } from './log-directory.js';
 
 /** Milliseconds after which the file is read without a notification, because some file systems send none. */
 const lookInterval = 500;
@@ -57,9 +57,9 @@ class Selection {
   }
 
   /** The newest lines of a log that pass, oldest first. */
-  newest(directory: string, lines: number): string {
+  newest(log: QueriedLog, lines: number): string {
     const found: string[] = [];
-    for (const { line } of query(directory, this.#filters, () => undefined)) {
+    for (const { line } of query(log, this.#filters, () => undefined)) {
       found.push(line.toString());
       if (found.length > lines) found.shift();
     }
@@ -94,23 +94,24 @@ async function run(): Promise<number> {
     if (error.code !== 'EPIPE') throw error;
     end();
   });
-  await tail(logDirectory(program), options, selection, ended.signal);
+  await tail(queriedLog(program), options, selection, ended.signal);
   return exitCodes.done;
 }
 
 async function tail(
-  directory: string,
+  log: QueriedLog,
   { lines, follow }: Options,
   selection: Selection,
   ended: AbortSignal,
 ): Promise<void> {
+  const { directory } = log;
   const changed = new Signal();
   ended.addEventListener('abort', () => changed.raise());
   const watcher = watchDirectory(directory, changed);
   try {
     // With filters the newest that pass may be anywhere in the log; then it goes on behind its last line.
     const position = await lastLines(directory, selection.isAll ? lines : 0);
-    if (!selection.isAll) await print(selection.newest(directory, lines), ended);
+    if (!selection.isAll) await print(selection.newest(log, lines), ended);
     while (!ended.aborted) {
       const later = fileNumbers(await readdir(directory)).find((number) => number > position.number);
       // Nothing is appended to a file after the next one exists, so what is read now is all of it.

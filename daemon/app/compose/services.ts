@@ -82,7 +82,7 @@ export async function makeServices(
     secrets,
     internalKeys,
     ownObjects,
-    auditReader: new AuditReader(homePaths(home).audit),
+    auditReader: new AuditReader(homePaths(home).audit, homePaths(home).auditIndex),
     status,
     backups,
     auditArchive: auditArchiver(home, journal),

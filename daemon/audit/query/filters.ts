@@ -1,6 +1,7 @@
 // The table of the filters of `keyhold audit query`. A record must pass all given filters.
 import { memberOf, timePattern } from '../members.js';
 import type { AuditRecord } from './record.js';
+import { failureTerm, termOf } from './terms.js';
 import { parseTime } from './time.js';
 
 /** A filter with its argument. */
@@ -8,6 +9,10 @@ export interface Filter {
   /** Rejects most lines without parsing them, by returning false. */
   readonly mayPass?: (line: Buffer) => boolean;
   readonly passes: (record: AuditRecord) => boolean;
+  /** A term that every record has which passes, for {@link FileIndex}. */
+  readonly term?: string;
+  /** Seconds since 1970 between which every event is which passes. */
+  readonly times?: { readonly from?: number; readonly to?: number };
 }
 
 /** The option of a filter. */
@@ -30,6 +35,7 @@ export const filterSpecs: Readonly<Record<string, FilterSpec>> = {
     description: 'key ID or ARN: records about that key; alias name or ARN: requests that named that alias',
     parse: (key) => ({
       mayPass: holds(escaped(key)),
+      term: indexed(key),
       passes: ({ resources, requestParameters, responseElements, serviceEventDetails }) =>
         resources?.some(({ ARN }) => ARN === key || ARN?.endsWith(`:key/${key}`)) === true ||
         [requestParameters, responseElements, serviceEventDetails].some((details) => names(details, key)),
@@ -41,6 +47,7 @@ export const filterSpecs: Readonly<Record<string, FilterSpec>> = {
       'root, user/NAME, role/NAME (with all its sessions), an ARN, a name, an access key ID or a unique ID',
     parse: (who) => ({
       mayPass: holds(who === 'root' ? '"type":"Root"' : escaped(who)),
+      term: indexed(who === 'root' ? 'Root' : who),
       passes: ({ userIdentity, serviceEventDetails }) => {
         if (who === 'root') return userIdentity?.type === 'Root';
         const { accessKeyIds } = serviceEventDetails ?? {};
@@ -59,20 +66,29 @@ export const filterSpecs: Readonly<Record<string, FilterSpec>> = {
     description: 'operation, such as Decrypt, or event of the daemon, such as RotateKey or KeyholdCheckpoint',
     parse: (event) => ({
       mayPass: holds(escaped(event)),
+      term: indexed(event),
       passes: ({ eventName, eventType }) => (eventName ?? eventType) === event,
     }),
   },
   error: {
     flags: '--error <code>',
     description: 'error code, such as AccessDeniedException',
-    parse: (code) => ({ mayPass: holds(escaped(code)), passes: ({ errorCode }) => errorCode === code }),
+    parse: (code) => ({
+      mayPass: holds(escaped(code)),
+      term: indexed(code),
+      passes: ({ errorCode }) => errorCode === code,
+    }),
   },
   outcome: {
     flags: '--outcome <success|failure>',
     description: 'whether the request succeeded',
     parse: (outcome) => {
       if (outcome === 'failure')
-        return { mayPass: holds('"errorCode"'), passes: ({ errorCode }) => errorCode !== undefined };
+        return {
+          mayPass: holds('"errorCode"'),
+          term: failureTerm,
+          passes: ({ errorCode }) => errorCode !== undefined,
+        };
       if (outcome === 'success') return { passes: ({ errorCode }) => errorCode === undefined };
       return "'success' or 'failure'";
     },
@@ -80,27 +96,29 @@ export const filterSpecs: Readonly<Record<string, FilterSpec>> = {
   since: {
     flags: '--since <time>',
     description: 'this time or later: ISO 8601, or relative to now, such as 15m, 2h, 7d',
-    parse: (argument, now) => timeFilter(argument, now, (time, bound) => time >= bound),
+    parse: (argument, now) => timeFilter(argument, now, (from) => ({ from })),
   },
   until: {
     flags: '--until <time>',
     description: 'this time or earlier, in the same formats',
-    parse: (argument, now) => timeFilter(argument, now, (time, bound) => time <= bound),
+    parse: (argument, now) => timeFilter(argument, now, (to) => ({ to })),
   },
 };
 
 function timeFilter(
   argument: string,
   now: number,
-  compare: (time: number, bound: number) => boolean,
+  timesOf: (bound: number) => NonNullable<Filter['times']>,
 ): Filter | string {
   const bound = parseTime(argument, now);
   if (bound === undefined)
     return 'a time in ISO 8601, such as 2027-01-31T12:00:00Z, or relative to now, such as 15m, 2h or 7d';
   // Events have whole seconds, so the second of the bound is included.
-  const second = Math.floor(bound);
-  const isWithin = (time: string) => compare(Date.parse(time) / 1000, second);
+  const times = timesOf(Math.floor(bound));
+  const { from = -Infinity, to = Infinity } = times;
+  const isWithin = (time: string) => Date.parse(time) / 1000 >= from && Date.parse(time) / 1000 <= to;
   return {
+    times,
     mayPass: (line) => {
       const time = memberOf(line, 'eventTime', timePattern);
       return time === undefined || isWithin(time);
@@ -122,6 +140,11 @@ function names(details: Record<string, unknown> | null | undefined, key: string)
 function holds(text: string): (line: Buffer) => boolean {
   const bytes = Buffer.from(text);
   return (line) => line.includes(bytes);
+}
+
+/** The term of a text; each byte of its JSON as a character. */
+function indexed(text: string): string {
+  return termOf(Buffer.from(escaped(text)).toString('latin1'));
 }
 
 /** A text as written in a record's JSON. */

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { AuditError } from '../audit-log.js';
 import { fileName, fileNumbers, maxLineLength } from '../chain.js';
+import type { LineRange } from '../lines.js';
+import { FileIndex } from './file-index.js';
 import type { Filter } from './filters.js';
 import { parseRecord } from './record.js';
 
@@ -34,8 +36,14 @@ export interface NewestRecords {
 export class AuditReader {
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param directory of the log's files */
-  constructor(private readonly directory: string) {}
+  /**
+   * @param directory of the log's files
+   * @param indexes folder of their indexes; default: everything is read
+   */
+  constructor(
+    readonly directory: string,
+    readonly indexes?: string,
+  ) {}
 
   /**
    * Reads backwards until there are enough records, or the call has taken its time.
@@ -44,7 +52,7 @@ export class AuditReader {
    * @throws AuditError if there is no log; Error of node:fs if it cannot be read
    */
   newest(filters: readonly Filter[], from: LogPosition | undefined, limit: number): Promise<NewestRecords> {
-    const call = this.#last.then(() => new Call(filters, limit).read(this.directory, from));
+    const call = this.#last.then(() => new Call(filters, limit).read(this, from));
     this.#last = call.catch(() => undefined);
     return call;
   }
@@ -62,17 +70,25 @@ class Call {
     private readonly limit: number,
   ) {}
 
-  async read(directory: string, from: LogPosition | undefined): Promise<NewestRecords> {
+  async read(
+    { directory, indexes }: Pick<AuditReader, 'directory' | 'indexes'>,
+    from: LogPosition | undefined,
+  ): Promise<NewestRecords> {
     const numbers = fileNumbers(await readdir(directory));
     if (numbers.length === 0) throw new AuditError(`There is no audit log in ${directory}.`);
+    const newest = numbers.at(-1);
     for (const number of numbers.reverse()) {
       if (from && number > from.number) continue;
       const flags = constants.O_RDONLY | constants.O_NOFOLLOW;
       const handle = await open(join(directory, fileName(number)), flags);
       try {
-        const { size } = await handle.stat();
+        const file = await handle.stat();
+        const { size } = file;
         const end = from?.number === number ? Math.min(from.offset, size) : size;
-        const offset = await this.#file(handle, end);
+        const isIndexed = indexes !== undefined && number !== newest && this.filters.length > 0;
+        const index = isIndexed ? await FileIndex.load(indexes, number, file) : undefined;
+        const ranges = index?.ranges(this.filters) ?? [{ begin: 0, end: size, lines: 0 }];
+        const offset = await this.#file(handle, end, ranges);
         if (offset > 0) return { lines: this.#lines, next: { number, offset } };
         if (this.#isDone && number > numbers.at(-1)!)
           return { lines: this.#lines, next: { number, offset: 0 } };
@@ -92,21 +108,24 @@ class Call {
     );
   }
 
-  /** Reads a file backwards. @returns where the lines begin that were looked at; 0: at the beginning */
-  async #file(handle: FileHandle, from: number): Promise<number> {
+  /** Reads parts of a file backwards. @returns where the lines begin that were looked at; 0: at the beginning */
+  async #file(handle: FileHandle, from: number, ranges: readonly LineRange[]): Promise<number> {
     let end = from;
     let length = blockLength;
     while (end > 0 && !this.#isDone) {
-      const begin = Math.max(0, end - length);
+      const range = ranges.findLast((each) => each.begin < end);
+      if (!range) return 0;
+      end = Math.min(end, range.end);
+      const begin = Math.max(range.begin, end - length);
       const block = Buffer.alloc(end - begin);
       const { bytesRead } = await handle.read(block, 0, block.length, begin);
       // A file that became shorter is cut back to what is durable.
       const bytes = block.subarray(0, bytesRead);
       this.#read += bytesRead;
       // The first line of the block may begin before it; a last one without a line feed is not complete.
-      const first = begin === 0 ? 0 : bytes.indexOf(lineFeed) + 1;
+      const first = begin === range.begin ? 0 : bytes.indexOf(lineFeed) + 1;
       const last = bytes.lastIndexOf(lineFeed) + 1;
-      const isTooShort = begin > 0 && first >= last;
+      const isTooShort = begin > range.begin && first >= last;
       if (isTooShort && length <= maxLineLength) {
         length *= 2;
         continue;

@@ -1,8 +1,12 @@
 // Old files of the log are moved to another folder. The rest is verified from a signed record on; a file that is removed
 // without such a record is noticed.
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import {
   copyFileSync,
+  cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -11,15 +15,18 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import t from 'tap';
-import { type ArchivableLog, archiveFiles } from '../../../daemon/audit/archive/archive.js';
+import { archiveFiles } from '../../../daemon/audit/archive/archive.js';
 import { archivedEvent } from '../../../daemon/audit/archive/archived-files.js';
 import { makeServiceEvent } from '../../../daemon/audit/event.js';
 import { beginning } from '../../../daemon/audit/sinks/position.js';
 import { RecordReader } from '../../../daemon/audit/sinks/record-reader.js';
 import type { FileAuditLog } from '../../../daemon/audit/open.js';
-import { fileNames, members, openLog, verify } from '../support.js';
+import { fileNames, keyEnvironment, members, openLog, verify } from '../support.js';
+import { memoryDisk, unavailable } from '../disks.js';
+import { archivable, fileSize } from './support.js';
 
 const old = Date.parse('2026-01-01T00:00:00Z') / 1000;
 const dated = (number: number, year = 2025) =>
@@ -43,21 +50,6 @@ interface Tap {
 
 async function fill(log: FileAuditLog, count: number, year?: number): Promise<void> {
   for (let number = 0; number < count; number++) await log.append(dated(number, year));
-}
-
-function archivable(directory: string, log: FileAuditLog, more: Partial<ArchivableLog> = {}): ArchivableLog {
-  return {
-    directory,
-    durable: () => log.head.sequence,
-    delivered: () => ({}),
-    record: async (folder, files) => {
-      await log.append(
-        makeServiceEvent(archivedEvent, '0'.repeat(12), 'us-east-1', { directory: folder, files }).members,
-      );
-      await log.cover(log.head.sequence);
-    },
-    ...more,
-  };
 }
 
 void t.test('files are archived, and the log verifies with and without them', async (t) => {
@@ -182,3 +174,86 @@ void t.test('files that are not delivered, too new, or whose archive exists stay
   t.strictSame(fileNames(directory), names);
   t.equal(readFileSync(join(to, `${names[0]}.gz`), 'utf8'), 'another file');
 });
+
+void t.test(
+  'kill -9 at each step loses nothing, and the next run finishes',
+  { timeout: 300_000 },
+  async (t) => {
+    const { directory, log } = await begin(t, { checkpointRecords: 1e6 });
+    await fill(log, 25);
+    await fill(log, 5, 2027);
+    await log.close();
+    const program = fileURLToPath(new URL('killed-archiver.js', import.meta.url));
+    const work = mkdtempSync(join(tmpdir(), 'kh-killed-'));
+    t.teardown(() => rmSync(work, { recursive: true }));
+    let [step, kills] = [0, 0];
+    for (let isDone = false; !isDone;) {
+      step += 1;
+      const [own, to] = [join(work, `log${step}`), join(work, `to${step}`)];
+      cpSync(directory, own, { recursive: true });
+      mkdirSync(to);
+      const run = (at: number) =>
+        spawnSync(process.execPath, [program, own, to, String(at), String(old)], {
+          env: { ...process.env, ...keyEnvironment },
+          encoding: 'utf8',
+        });
+      const { signal, stdout, stderr } = run(step);
+      isDone = stdout === 'done\n';
+      if (!isDone) {
+        t.equal(signal, 'SIGKILL', `step ${step} ${stderr}`);
+        kills += 1;
+        // A start cuts off an incomplete last line; whatever else is there must verify.
+        const reopened = await openLog(own, fileSize);
+        await reopened.log.append(members(1));
+        await reopened.log.close();
+        t.equal(verify(own).fault, undefined, `step ${step}`);
+        t.match(
+          verify(own, { archives: to }),
+          { fault: undefined, firstRecord: 1 },
+          `step ${step}, with archives`,
+        );
+        t.match(run(0), { stdout: 'done\n' }, `step ${step}, again`);
+      }
+      t.match(verify(own), { fault: undefined });
+      t.ok(verify(own).firstRecord > 1);
+      t.match(verify(own, { archives: to }), { fault: undefined, firstRecord: 1 });
+      t.same(
+        readdirSync(to).filter((name) => !name.endsWith('.gz') && !name.endsWith('.new')),
+        [],
+      );
+      rmSync(own, { recursive: true });
+      rmSync(to, { recursive: true });
+    }
+    t.ok(kills >= 10, `${kills} kills`);
+  },
+);
+
+void t.test(
+  'on a full disk nothing is deleted, and the message says what to do',
+  { skip: unavailable(() => memoryDisk(64)) },
+  async (t) => {
+    const { directory, log } = await begin(t, { checkpointRecords: 1e6 });
+    for (let number = 0; number < 60; number++)
+      await log.append(
+        `"eventTime":"2025-01-01T00:00:00Z",${members(number, randomBytes(2_000).toString('hex'))}`,
+      );
+    const names = fileNames(directory);
+    const disk = memoryDisk(40);
+    t.teardown(() => disk.remove());
+    await t.rejects(archiveFiles(archivable(directory, log), disk.directory, old), {
+      code: 'not-written',
+      message: /could not be written \(ENOSPC\).*make room/,
+    });
+    t.same(fileNames(directory), names);
+    t.same(
+      readdirSync(disk.directory).filter((name) => !name.endsWith('.gz')),
+      [],
+      'nothing is half there',
+    );
+    t.equal(verify(directory).fault, undefined);
+    const larger = memoryDisk(4_096);
+    t.teardown(() => larger.remove());
+    t.ok((await archiveFiles(archivable(directory, log), larger.directory, old)).length > 5);
+    t.match(verify(directory, { archives: larger.directory }), { fault: undefined, firstRecord: 1 });
+  },
+);

@@ -221,7 +221,7 @@ function find(args: readonly string[]): string {
     if (typeof filter === 'string') throw new Error(filter);
     return [filter];
   });
-  const matches = query(directory, filters, ({ file }) => t.fail(`${file} has a line that is no record`));
+  const matches = query({ directory }, filters, ({ file }) => t.fail(`${file} has a line that is no record`));
   return [...matches].map(({ line }) => `${line.toString()}\n`).join('');
 }
 

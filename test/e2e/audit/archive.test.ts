@@ -75,6 +75,29 @@ await t.test('the daemon starts with the remaining files, even after a kill', as
   t.match(await daemon.admin('audit-verify'), { code: 0, stdout: /truncation checked/ });
 });
 
+await t.test(
+  'without a daemon nothing is archived, and the command says why; queries read archives',
+  async (t) => {
+    t.match(await daemon.cli(['audit', 'archive', '--before', '90d', '--to', to]), {
+      code: 3,
+      stderr: /Archiving needs the daemon: it writes the record that says what went where/,
+    });
+    const query = (...args: string[]) => daemon.admin('audit-query', ['--event', 'CreateKey', ...args]);
+    const count = ({ stdout }: { stdout: string }) => stdout.split('\n').filter(Boolean).length;
+    const [own, all] = [await query(), await query('--archives', to)];
+    t.match([own.code, all.code], [0, 0]);
+    t.ok(count(all) > count(own), `${count(all)} events with the archives, ${count(own)} without`);
+    t.equal(
+      (await daemon.cli(['audit', 'query', '--event', 'CreateKey', '--archives', to, '--no-index'])).stdout,
+      all.stdout,
+    );
+    t.match(await daemon.cli(['audit', 'query', '--remote', '--archives', to]), {
+      code: 2,
+      stderr: /log on this machine/,
+    });
+  },
+);
+
 await t.test('a file that is removed without a record is noticed', async (t) => {
   const [first] = files();
   const kept = join(to, 'kept');
