@@ -1,4 +1,4 @@
-// The commands in Markdown pages.
+// The commands and programs in Markdown pages.
 
 /** Instructions for running a block, in a comment before it that readers do not see. */
 const remarks = {
@@ -10,10 +10,19 @@ const remarks = {
   restarted: /^<!-- after a restart -->$/,
 };
 
-/** A fenced block of commands. */
+/** How a block of each language is run: as commands of the shell, or as a program in a file of that extension. */
+const languages: Readonly<Record<string, Language>> = {
+  ...{ sh: 'sh', bash: 'sh', shell: 'sh', console: 'sh' },
+  ...{ js: 'mjs', python: 'py' },
+};
+type Language = 'sh' | 'mjs' | 'py';
+
+/** A fenced block of commands, or a program. */
 export interface Block {
   /** Line of its first command, from 1. */
   readonly line: number;
+  readonly language: Language;
+  /** A program begins with the imports of the page's earlier programs that it uses. */
   readonly text: string;
   /** The reason for not running it. */
   readonly notRun: string | undefined;
@@ -22,7 +31,7 @@ export interface Block {
   readonly prints: readonly string[];
 }
 
-/** Finds the blocks of commands of a page. @returns them in order */
+/** Finds the blocks of commands and the programs of a page. @returns them in order */
 export function blocksOf(page: string): Block[] {
   const lines = page.split('\n');
   const blocks: Block[] = [];
@@ -36,16 +45,30 @@ export function blocksOf(page: string): Block[] {
     const [, indent = '', language = ''] = fence;
     const end = lines.indexOf(`${indent}\`\`\``, at + 1);
     const text = lines.slice(at + 1, end).map((line) => line.slice(indent.length));
-    if (/^(sh|bash|shell|console)$/.test(language))
-      blocks.push(blockOf(at + 2, `${text.join('\n')}\n`, remark));
+    const runs = languages[language];
+    if (runs) {
+      const earlier = blocks.filter((each) => each.language === runs).map((each) => each.text);
+      const imports = runs === 'sh' ? '' : importsFor(text, earlier);
+      blocks.push(blockOf(at + 2, runs, `${imports}${text.join('\n')}\n`, remark));
+    }
     [at, remark] = [end, ''];
   }
   return blocks;
 }
 
-function blockOf(line: number, text: string, remark: string): Block {
+/** Finds imports of a page's earlier programs, of modules that a program does not import itself. @returns whole lines */
+function importsFor(program: readonly string[], earlier: readonly string[]): string {
+  const importsOf = (text: string) =>
+    [...text.matchAll(/^(?:import|from) .*?([^\s']+)'?;?$/gm)].map(([line, name]) => [name!, line] as const);
+  const found = new Map(earlier.flatMap(importsOf));
+  for (const [name] of importsOf(program.join('\n'))) found.delete(name);
+  return [...found.values()].map((line) => `${line}\n`).join('');
+}
+
+function blockOf(line: number, language: Language, text: string, remark: string): Block {
   return {
     line,
+    language,
     text,
     notRun: remarks.notRun.exec(remark)?.[1],
     daemon: remarks.stopped.test(remark)
