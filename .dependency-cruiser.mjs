@@ -15,6 +15,9 @@ const allowed = {
     'hsm/key-store',
     'hsm/key-store-event',
     'hsm/curves',
+    'hsm/link-messages',
+    'hsm/link-objects',
+    'hsm/link-statements',
     'hsm/watched-timeout',
     'store/records',
     'hsm/secrets',
@@ -80,16 +83,23 @@ const closed = [
   {
     name: 'workers-are-started',
     comment:
-      'daemon/hsm/pool/worker-process.ts starts them. The codec of a job names the session that executes it.',
+      'daemon/hsm/pool/worker-process.ts starts them. The codec of a job names the session that executes it. The ceremony uses parts.',
     to: '^daemon/hsm/worker/',
+    importers: '^daemon/hsm/(worker|link)/',
     types: '^daemon/hsm/jobs/job\\.ts$',
+  },
+  {
+    name: 'ceremonies-have-a-process',
+    comment: 'Programs of admin run the ceremonies of links. The daemon has no PIN of an officer.',
+    to: '^daemon/hsm/link/',
+    importers: '^daemon/(hsm/link|admin)/',
   },
   {
     name: 'the-daemon-loads-no-module',
     comment:
       'PKCS#11 modules run in workers and in programs of admin/hsm. Settings of a start have their types.',
     to: '^daemon/hsm/pkcs11/',
-    importers: '^daemon/(hsm/worker|admin/hsm)/',
+    importers: '^daemon/(hsm/(worker|link)|admin/hsm)/',
     types: '^daemon/hsm/(start-settings|pool/config)\\.ts$',
   },
 ].flatMap(({ name, comment, to, importers = to, types }) => [

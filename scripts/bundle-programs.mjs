@@ -10,7 +10,7 @@ import { programs } from '../dist/client/cli/programs.js';
 
 const dist = fileURLToPath(new URL('../dist/', import.meta.url));
 /** Packages that are not bundled, because they find their compiled parts beside their own files. */
-const native = ['classic-level', 'pkcs11js'];
+const native = ['classic-level', 'koffi', 'pkcs11js'];
 /** Defines `require` for bundled CommonJS packages, which require Node's own modules. */
 const banner = `import { createRequire as createRequireOfBundle } from 'node:module';
 const require = createRequireOfBundle(import.meta.url);`;

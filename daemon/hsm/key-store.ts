@@ -1,5 +1,6 @@
 // The interface to one token. hsm/pool implements it with worker processes; callers never see PKCS#11 handles.
 import type { CipherSuite } from '../../proto/formats/ciphertext.js';
+import type { LinkGeneration, MaterialStatement, SentMaterial } from './link-messages.js';
 import type { KeyStoreStatistics } from './statistics.js';
 
 /**
@@ -26,6 +27,11 @@ export interface KeyTemplate {
   readonly macKey?: KeyTemplate;
   /** Session objects, visible only to the worker that made them; they end with {@link KeyStore.destroy} or its session. */
   readonly ofSession?: boolean;
+  /**
+   * Material of a multi-Region key: CKA_EXTRACTABLE is true, and so is CKA_WRAP_WITH_TRUSTED, which leaves wrapping to the
+   * keys of a link.
+   */
+  readonly multiRegion?: boolean;
 }
 
 /** A PKCS#11 mechanism by its CKM number. */
@@ -192,6 +198,40 @@ export interface KeyStore extends TokenDescription {
     label: string,
     target: ImportTarget,
   ): Promise<ImportedMaterial>;
+  /**
+   * Wraps material of a multi-Region key for the peer of a link, and signs what it is.
+   * @param id CKA_ID of the material
+   * @param target the key that it is
+   * @throws HsmError 'no-such-object' for the material or the keys of the link; 'unsupported' if the module does not wrap
+   * keys of this kind, or the material is of no multi-Region key
+   */
+  wrapForLink(id: ObjectId, target: ImportTarget, statement: MaterialStatement): Promise<SentMaterial>;
+  /**
+   * Verifies and unwraps material from the peer of a link into token objects like those of {@link generate}.
+   * @param peerSigningKey SPKI in DER, from the peer's offer
+   * @param statement what the receiver expects
+   * @param id CKA_ID of the new objects, 16 bytes
+   * @param label their CKA_LABEL, at most 64 bytes of UTF-8
+   * @param target its template says `multiRegion`
+   * @throws HsmError 'invalid-ciphertext' if the signature or the wrapped bytes are wrong; 'incorrect-key-material' if they
+   * unwrap to other material than the peer sent. No object is left then.
+   */
+  unwrapFromLink(
+    sent: SentMaterial,
+    peerSigningKey: Buffer,
+    statement: MaterialStatement,
+    id: ObjectId,
+    label: string,
+    target: ImportTarget,
+  ): Promise<void>;
+  /**
+   * Proves which material the HSM holds. Two Regions with equal proofs of one challenge hold the same.
+   * @param challenge 32 bytes, of challengeOf
+   * @returns of a secret key a MAC or ciphertext of the challenge, of a pair the public key: SPKI in DER
+   */
+  proveMaterial(id: ObjectId, target: ImportTarget, challenge: Buffer): Promise<Buffer>;
+  /** Makes the keys of a link, which a ceremony created in the token, visible in every worker. */
+  refreshLink(generation: LinkGeneration): Promise<void>;
   /** Destroys every key object with a CKA_ID, after every worker has dropped its copy. Succeeds if there is none. */
   destroy(id: ObjectId): Promise<void>;
   /** @returns the public key of a pair: SubjectPublicKeyInfo in DER (RFC 5280, section 4.1.2.7) */

@@ -17,6 +17,7 @@ import { openTokenSession, softHsmLibrary } from '../support/pkcs11-session.js';
 export const LIBRARY = softHsmLibrary;
 export const SPY = '/usr/lib/x86_64-linux-gnu/pkcs11-spy.so';
 export const PIN = '1234-användare';
+export const SO_PIN = '87654321';
 
 export interface TestToken {
   readonly home: string;
@@ -60,7 +61,7 @@ export function makeToken(t: Test, folder = tmpdir()): TestToken {
 export function initializeToken(env: Record<string, string>, label: string): void {
   execFileSync(
     'softhsm2-util',
-    ['--init-token', '--free', '--label', label, '--pin', PIN, '--so-pin', '87654321'],
+    ['--init-token', '--free', '--label', label, '--pin', PIN, '--so-pin', SO_PIN],
     { env: { ...process.env, ...env }, stdio: 'ignore' },
   );
 }

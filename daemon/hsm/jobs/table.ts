@@ -12,6 +12,7 @@ import { forgetKey, probe, refreshHandles } from './handles.js';
 import { importPlaintext, importWrapped } from './importing.js';
 import type { JobKind } from './job.js';
 import { destroy, exists, generateKey, generateKeyPair, inspect, publicKey } from './key-objects.js';
+import { proveMaterial, unwrapFromLink, wrapForLink } from './links.js';
 import { deriveSharedSecret, sign, verify } from './signatures.js';
 import { start } from './start.js';
 
@@ -21,6 +22,7 @@ const specs = {
   ...{ exists, inspect, publicKey },
   ...{ random, encrypt, decrypt, reEncrypt, dataKey, dataKeyWithoutPlaintext },
   ...{ dataKeyPair, dataKeyPairWithoutPlaintext },
+  ...{ wrapForLink, unwrapFromLink, proveMaterial },
   ...{ sign, verify, deriveSharedSecret, readData, replaceData },
 };
 

@@ -52,6 +52,11 @@ const unsupportedByModule = {
   code: 'unsupported',
   advice: 'The module lacks this mechanism, or refuses its parameters or the key template.',
 } as const;
+const notWrappable = {
+  code: 'unsupported',
+  advice:
+    'The module does not wrap this key: it wraps no keys of this kind, or the key may not leave the token this way.',
+} as const;
 const tokenFull = {
   code: 'token-full',
   advice: 'The token or its memory is full: delete keys that are not needed.',
@@ -122,6 +127,8 @@ const meanings = new Map<number, Meaning>([
   // CKR_CURVE_NOT_SUPPORTED of PKCS #11 v3.0, which pkcs11js does not name.
   [0x140, unsupportedByModule],
   [pkcs11.CKR_RANDOM_NO_RNG, unsupportedByModule],
+  [pkcs11.CKR_KEY_NOT_WRAPPABLE, notWrappable],
+  [pkcs11.CKR_KEY_UNEXTRACTABLE, notWrappable],
 
   // CKR_ACTION_PROHIBITED of PKCS #11 v2.40, which pkcs11js does not name.
   [0x1b, { ...unsupportedByModule, objectOnly: true }],
@@ -157,8 +164,11 @@ const unexpected: Meaning = {
   unexplained: true,
 };
 
-// pkcs11js throws "CKR_NAME:number"; its wrapper turns that into an object with a code, save for C_FindObjects.
-function returnValueOf(error: unknown): { name: string; value: number } | undefined {
+/**
+ * Reads the return value that pkcs11js threw: "CKR_NAME:number", which its wrapper turns into an object with a code, save for
+ * C_FindObjects. @returns undefined for any other error
+ */
+export function returnValueOf(error: unknown): { name: string; value: number } | undefined {
   if (!(error instanceof Error)) return undefined;
   if ('code' in error && typeof error.code === 'number' && error.code !== 0)
     return { name: error.message, value: error.code };

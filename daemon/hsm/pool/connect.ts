@@ -1,4 +1,5 @@
 // The key store of the daemon: one pool of workers on one token.
+import type { LinkGeneration, MaterialStatement, SentMaterial } from '../link-messages.js';
 import { z } from 'zod';
 import {
   HsmError,
@@ -22,6 +23,8 @@ import {
   type Wrapping,
 } from '../key-store.js';
 import { jobs } from '../jobs/table.js';
+import { linkObjectId, linkRoles } from '../link-objects.js';
+import { materialStatement, verifyLinkSignature } from '../link-statements.js';
 import type { KeyStoreStatistics } from '../statistics.js';
 import type { KeyStoreConfig } from './config.js';
 import type { Pool } from './pool.js';
@@ -110,6 +113,34 @@ class PoolKeyStore implements KeyStore {
       this.#pool.keyMade(id, maker);
       return made;
     });
+  }
+
+  wrapForLink(id: ObjectId, target: ImportTarget, statement: MaterialStatement): Promise<SentMaterial> {
+    const [sendKey, signingKey] = [linkObjectId(statement, 'send'), linkObjectId(statement, 'signing')];
+    return this.#pool.submit(jobs.wrapForLink, { id, sendKey, signingKey, target, statement }, asItIs);
+  }
+
+  async unwrapFromLink(
+    { wrapped, checkValue, signature }: SentMaterial,
+    peerSigningKey: Buffer,
+    statement: MaterialStatement,
+    id: ObjectId,
+    label: string,
+    target: ImportTarget,
+  ): Promise<void> {
+    const signed = materialStatement(statement, { wrapped, checkValue });
+    verifyLinkSignature(peerSigningKey, signed, signature);
+    const receiveKey = linkObjectId(statement, 'receive');
+    const values = { receiveKey, wrapped, checkValue, id, label, target };
+    await this.#pool.submit(jobs.unwrapFromLink, values, (_, maker) => this.#pool.keyMade(id, maker));
+  }
+
+  proveMaterial(id: ObjectId, target: ImportTarget, challenge: Buffer): Promise<Buffer> {
+    return this.#pool.submit(jobs.proveMaterial, { id, target, challenge }, ({ proof }) => proof);
+  }
+
+  async refreshLink(generation: LinkGeneration): Promise<void> {
+    for (const role of linkRoles) await this.refreshObject(linkObjectId(generation, role));
   }
 
   destroy(id: ObjectId): Promise<void> {

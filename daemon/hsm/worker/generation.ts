@@ -1,6 +1,6 @@
 // Generation of keys, and the templates of their objects.
 import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
-import type { Attributes, KeyTemplate } from '../key-store.js';
+import { type Attributes, HsmError, type KeyTemplate } from '../key-store.js';
 import { toPkcs8 } from './private-keys.js';
 import { toSubjectPublicKeyInfo } from './public-keys.js';
 import type { Token } from './token.js';
@@ -15,10 +15,18 @@ import type { Token } from './token.js';
  */
 export function generate(token: Token, id: Buffer, label: Buffer, template: KeyTemplate): Handle[] {
   const { module, session } = token;
-  const { macKey, publicAttributes, ofSession } = template;
+  const { macKey, publicAttributes, ofSession, multiRegion } = template;
+  if (macKey && multiRegion)
+    throw new HsmError(
+      'unsupported',
+      'Keys of AES_256_CBC_HMAC_SHA_256 consist of two objects and cannot be multi-Region keys.',
+    );
   const mechanism = { mechanism: template.mechanism };
   const place = { type: pkcs11.CKA_TOKEN, value: !ofSession };
-  const secret = merge(permitted(token, template.attributes), [...promisedOfSecret(id, label), place]);
+  const secret = merge(permitted(token, template.attributes), [
+    ...promisedOfSecret(id, label, template),
+    place,
+  ]);
   if (publicAttributes === undefined) {
     const key = module.C_GenerateKey(session, mechanism, secret);
     if (macKey === undefined) return [key];
@@ -40,12 +48,17 @@ function permitted({ omittedAttributes }: Token, attributes: Attributes): Attrib
 }
 
 /** The attributes of every secret and private key of Keyhold. */
-export function promisedOfSecret(id: Buffer, label: Buffer): Attribute[] {
+export function promisedOfSecret(
+  id: Buffer,
+  label: Buffer,
+  { multiRegion = false }: Pick<KeyTemplate, 'multiRegion'>,
+): Attribute[] {
   return [
     ...named(id, label),
     { type: pkcs11.CKA_PRIVATE, value: true },
     { type: pkcs11.CKA_SENSITIVE, value: true },
-    { type: pkcs11.CKA_EXTRACTABLE, value: false },
+    { type: pkcs11.CKA_EXTRACTABLE, value: multiRegion },
+    ...(multiRegion ? [{ type: pkcs11.CKA_WRAP_WITH_TRUSTED, value: true }] : []),
   ];
 }
 

@@ -1,4 +1,5 @@
 // The operations that jobs call in a worker.
+import type { MaterialStatement, SentMaterial } from '../link-messages.js';
 import type {
   Attributes,
   CipherKey,
@@ -9,6 +10,7 @@ import type {
   Mechanism,
   Wrapping,
 } from '../key-store.js';
+import { materialStatement } from '../link-statements.js';
 import type { ModuleQuirks } from '../module-quirks.js';
 import type { Cipher } from './ciphers/cipher.js';
 import { createCiphers } from './ciphers/ciphers.js';
@@ -21,6 +23,7 @@ import { toPkcs11Mechanism } from './mechanisms.js';
 import type { KeyObjects } from './objects.js';
 import { toSubjectPublicKeyInfo } from './public-keys.js';
 import type { Token } from './token.js';
+import { proveMaterial, signForLink, unwrapFromLink, wrapForLink } from './link-material.js';
 import { type Material, openPlaintext, openWrapped } from './import/unwrapping.js';
 import { verify } from './verification.js';
 
@@ -96,6 +99,34 @@ export class WorkerSession {
     } finally {
       material.close();
     }
+  }
+
+  /** Wraps material for the peer of a link. The statement that is signed depends on what was wrapped. */
+  wrapForLink(
+    id: Buffer,
+    keys: { readonly sendKey: Buffer; readonly signingKey: Buffer },
+    target: ImportTarget,
+    statement: MaterialStatement,
+  ): SentMaterial {
+    const made = wrapForLink(this.token, this.objects, id, keys.sendKey, target);
+    const signed = materialStatement(statement, made);
+    return { ...made, signature: signForLink(this.token, this.objects, keys.signingKey, signed) };
+  }
+
+  /** Unwraps material of the peer of a link, whose signature was verified. */
+  unwrapFromLink(
+    receiveKey: Buffer,
+    { wrapped, checkValue }: Omit<SentMaterial, 'signature'>,
+    { id, label, target }: NewKey & { readonly target: ImportTarget },
+  ): void {
+    const arrival = { id, label: Buffer.from(label), target, checkValue };
+    for (const handle of unwrapFromLink(this.token, this.objects, receiveKey, wrapped, arrival))
+      this.objects.add(handle);
+  }
+
+  /** As {@link KeyStore.proveMaterial}. */
+  proveMaterial(id: Buffer, target: ImportTarget, challenge: Buffer): Buffer {
+    return proveMaterial(this.token, this.objects, id, target, challenge);
   }
 
   /** Reads attributes of the objects that match; values in hex. */

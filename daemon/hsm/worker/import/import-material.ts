@@ -36,7 +36,7 @@ export function importMaterial(
 ): Imported {
   const { template, secret } = target;
   if (secret !== undefined) return importSecret(token, material, id, label, { template, secret });
-  const pair = { token, material, promised: promisedOfSecret(id, label), template };
+  const pair = { token, material, promised: promisedOfSecret(id, label, template), template };
   const { publicKey, privateKey, leftHsm } = importPrivate(pair);
   const handles = [privateKey];
   try {
@@ -135,10 +135,11 @@ function importSecret(
   { template, secret }: Required<ImportTarget>,
 ): Imported {
   const isSecret = { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY };
-  const length = lengthOf(token, material, numberOf(template.attributes, pkcs11.CKA_KEY_TYPE));
+  const length =
+    material.paddedLength ?? lengthOf(token, material, numberOf(template.attributes, pkcs11.CKA_KEY_TYPE));
   if (length < secret.shortest || length > secret.longest) throw wrongLength(secret);
   const attributes = template.attributes.filter(([type]) => type !== pkcs11.CKA_VALUE_LEN);
-  const handle = material.make(merge(attributes, [isSecret, ...promisedOfSecret(id, label)]));
+  const handle = material.make(merge(attributes, [isSecret, ...promisedOfSecret(id, label, template)]));
   try {
     return { handles: [handle], checkValue: checkValueOf(token, handle, secret), leftHsm: false };
   } catch (error) {
@@ -147,20 +148,25 @@ function importSecret(
   }
 }
 
-function checkValueOf(
+/**
+ * Computes a value that identifies a secret key.
+ * @param text 32 bytes that no caller of Keyhold chooses, as its ciphertext is that of two blocks without a mode
+ */
+export function checkValueOf(
   { module, session }: Token,
   key: Handle,
   secret: Required<ImportTarget>['secret'],
+  text: Buffer = checkText,
 ): Buffer {
   const { mac } = secret;
   try {
     const output = Buffer.alloc(256);
     if (mac === undefined) {
       module.C_EncryptInit(session, { mechanism: pkcs11.CKM_AES_ECB }, key);
-      return Buffer.from(module.C_Encrypt(session, checkText, output));
+      return Buffer.from(module.C_Encrypt(session, text, output));
     }
     module.C_SignInit(session, toPkcs11Mechanism(mac), key);
-    return Buffer.from(module.C_Sign(session, checkText, output));
+    return Buffer.from(module.C_Sign(session, text, output));
   } catch (error) {
     // SoftHSM 2.6.1 refuses a key of an impossible length only when it is used.
     if (meaningOf(error)?.code !== 'unsupported') throw error;

@@ -16,6 +16,8 @@ import type { Token } from '../token.js';
 export interface Material {
   /** Whether the material or the key that wrapped it was in the memory of this process. */
   readonly leftHsm: boolean;
+  /** Length in bytes, rounded up to a multiple of eight, if it is known without a look at the material. */
+  readonly paddedLength?: number;
   /**
    * Makes an object.
    * @throws HsmError 'invalid-ciphertext' if the material does not unwrap to a key of the template's type
@@ -95,6 +97,26 @@ export function openPlaintext(token: Token, plaintext: Buffer): Material {
   } finally {
     key.fill(0);
   }
+}
+
+/**
+ * Opens material that the peer of a link wrapped. It never leaves the HSM.
+ * @param id CKA_ID of the link's receive key, whose CKA_UNWRAP_TEMPLATE demands CKA_WRAP_WITH_TRUSTED
+ */
+export function openFromLink(token: Token, objects: KeyObjects, id: Buffer, wrapped: Buffer): Material {
+  const trustedOnly = { type: pkcs11.CKA_WRAP_WITH_TRUSTED, value: true };
+  const others = (attributes: readonly Attribute[]) =>
+    attributes.filter(({ type }) => type !== trustedOnly.type);
+  return {
+    leftHsm: false,
+    // RFC 5649, section 4.1: one block of eight bytes precedes the padded material.
+    paddedLength: wrapped.length - 8,
+    make: (attributes) =>
+      objects.use(id, (key) =>
+        unwrap(token, aesKeyWrapPad, key, wrapped, [...others(attributes), trustedOnly]),
+      ),
+    close: () => undefined,
+  };
 }
 
 function underKey(token: Token, key: Handle, wrapped: Buffer, leftHsm: boolean): Material {

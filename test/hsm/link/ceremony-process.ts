@@ -1,0 +1,33 @@
+// One side of a ceremony, in a process of its own as in reality: answers the calls that two-regions.ts sends.
+import type { LinkGeneration, LinkOffer, SealedTransportKey } from '../../../daemon/hsm/link-messages.js';
+import { LinkCeremony } from '../../../daemon/hsm/link/ceremony.js';
+import { PIN, SO_PIN } from '../token.js';
+import { ceremonyOf } from './two-regions.js';
+
+export interface Call {
+  readonly open?: { readonly label: string; readonly generation: LinkGeneration; readonly region: string };
+  readonly seal?: LinkOffer;
+  readonly accept?: { readonly peer: LinkOffer; readonly sealed: SealedTransportKey };
+}
+
+let ceremony: LinkCeremony | undefined;
+
+async function answer({ open, seal, accept }: Call): Promise<unknown> {
+  if (open) {
+    const pins = { officer: () => Buffer.from(SO_PIN), user: () => Buffer.from(PIN) };
+    ceremony = await LinkCeremony.open(ceremonyOf(open), open.generation, open.region, pins);
+    return ceremony.offer;
+  }
+  if (seal) return ceremony!.seal(seal);
+  if (accept) return ceremony!.accept(accept.peer, accept.sealed);
+  ceremony!.close();
+  return undefined;
+}
+
+process.on('message', (call: Call) => {
+  answer(call).then(
+    (result) => process.send?.({ result }, () => Object.keys(call).length === 0 && process.disconnect()),
+    (error: Error) =>
+      process.send?.({ error: { message: error.message, code: (error as { code?: string }).code } }),
+  );
+});
