@@ -39,9 +39,7 @@ export function healthOf({
   else if (stores.main.hangs)
     faults.push('all workers of the default key store hang in the HSM module: see the log');
   if (!audit.available)
-    faults.push(
-      audit.fault ?? 'the audit log cannot be written, and nothing is done unrecorded: see the log',
-    );
+    faults.push(audit.fault ?? 'the audit log cannot be written, so requests are refused: see the log');
   faults.push(...problems);
   return new Health(faults, warnings, {
     keyStores: stores.states,

@@ -90,7 +90,7 @@ export class Reloader {
    */
   reload(): void {
     if (!this.target.canRecord())
-      throw new ConfigError('the audit log cannot be written, and nothing is done unrecorded.');
+      throw new ConfigError('the audit log cannot be written, and a reload must be recorded. See the log.');
     try {
       const next = load(this.home, loadConfig(this.home));
       if ((next.tls.clientTrust === undefined) !== (this.atStart.tls.clientTrust === undefined))

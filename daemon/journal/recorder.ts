@@ -22,7 +22,7 @@ export class Recorder {
     private readonly owed: AuditOutbox,
   ) {}
 
-  /** Checks that the audit log can be written. @throws KMSInternalException if not, because nothing is done unrecorded */
+  /** Checks that the audit log can be written. @throws KMSInternalException if not, because every operation must be recorded */
   checkAvailable(): void {
     if (this.audit.available) return;
     throw new exceptions.KMSInternalException(

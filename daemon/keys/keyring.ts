@@ -191,7 +191,7 @@ export class Keyring {
       const { record } = key;
       if (
         record.customKeyStoreId === customKeyStoreId ||
-        record.materials.some((material) => storeIdOf(record, material) === customKeyStoreId)
+        materialsOf(record).some((material) => storeIdOf(record, material) === customKeyStoreId)
       )
         this.#keys.delete(keyId);
     }

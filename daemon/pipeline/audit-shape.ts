@@ -37,7 +37,6 @@ const defaults: Readonly<Record<string, Message>> = {
   ReEncrypt: { sourceEncryptionAlgorithm: symmetric, destinationEncryptionAlgorithm: symmetric },
   Sign: { messageType: 'RAW' },
   Verify: { messageType: 'RAW' },
-  ScheduleKeyDeletion: { pendingWindowInDays: 30 },
   ImportKeyMaterial: { expirationModel: 'KEY_MATERIAL_EXPIRES' },
   PutKeyPolicy: { ...wholePolicy, bypassPolicyLockoutSafetyCheck: false },
   GetKeyPolicy: wholePolicy,

@@ -16,37 +16,40 @@ const hsmFailures: Readonly<Record<HsmErrorCode, readonly [code: ErrorCode, mess
   'incorrect-key-material': ['IncorrectKeyMaterialException', undefined],
   'plaintext-too-long': [
     'ValidationException',
-    'The plaintext is longer than the encryption algorithm of the destination key takes.',
+    'The plaintext is too long for the encryption algorithm of the destination key.',
   ],
   'no-such-object': [
     'KMSInvalidStateException',
-    'The HSM does not hold the material of this key: the key is unavailable.',
+    'The HSM does not hold the material of this key, so the key is unavailable.',
   ],
-  unsupported: ['UnsupportedOperationException', 'The HSM cannot do this: see its list of mechanisms.'],
+  unsupported: [
+    'UnsupportedOperationException',
+    'The HSM does not support this operation. See its list of mechanisms.',
+  ],
   'token-full': ['LimitExceededException', 'The HSM has no room for another key.'],
   'read-only': [
     'KMSInternalException',
-    'The token is read-only: keys can be used, and none made or destroyed. See the log of the daemon.',
+    'The token is read-only: keys can be used, but not created or destroyed. See the log of the daemon.',
   ],
-  unavailable: ['KeyUnavailableException', 'The HSM does not answer at the moment: try again.'],
+  unavailable: ['KeyUnavailableException', 'The HSM does not respond at the moment. Try again.'],
   disconnected: [
     'KMSInvalidStateException',
     'The custom key store of this key is not connected, or was disconnected before the operation was done.',
   ],
   'no-token': ['KeyUnavailableException', 'The token is not present. Try again.'],
-  'no-session': ['KeyUnavailableException', 'The HSM allows no more sessions at the moment: try again.'],
-  'no-user-pin': ['KeyUnavailableException', 'The token has no user PIN: an operator must set one.'],
-  timeout: ['DependencyTimeoutException', 'The HSM did not answer in time: try again.'],
-  overloaded: ['ThrottlingException', 'Too many requests wait for the HSM: try again more slowly.'],
+  'no-session': ['KeyUnavailableException', 'The HSM allows no more sessions at the moment. Try again.'],
+  'no-user-pin': ['KeyUnavailableException', 'The token has no user PIN. An operator must set one.'],
+  timeout: ['DependencyTimeoutException', 'The HSM did not respond in time. Try again.'],
+  overloaded: ['ThrottlingException', 'Too many requests are waiting for the HSM. Try again more slowly.'],
   'login-refused': [
     'KeyUnavailableException',
-    'The HSM refused the PIN, and Keyhold does not try again by itself: an operator must correct it.',
+    'The HSM refused the PIN, and Keyhold does not try it again by itself. An operator must correct it.',
   ],
   'pin-locked': [
     'KeyUnavailableException',
-    'The HSM has locked the PIN, and Keyhold does not try it: an operator must unlock it.',
+    'The HSM has locked the PIN, and Keyhold does not try it again. An operator must unlock it.',
   ],
-  internal: ['KMSInternalException', 'The HSM failed: see the log of the daemon.'],
+  internal: ['KMSInternalException', 'The HSM failed. See the log of the daemon.'],
 };
 
 /** The AWS exception for each key error. */
@@ -122,15 +125,14 @@ export function toServiceError(error: unknown): ServiceError {
     return new ServiceError(code, message ?? error.message, { cause: error });
   }
   if (error instanceof AuditError) {
-    const message =
-      'The audit log cannot be written, and nothing is done unrecorded: see the log of the daemon.';
+    const message = 'The audit log cannot be written, so requests are refused. See the log of the daemon.';
     return new ServiceError('KMSInternalException', message, { cause: error });
   }
   if (error instanceof StoreError) {
-    const message = 'The metadata store cannot be written: see the log of the daemon.';
+    const message = 'The metadata store cannot be written. See the log of the daemon.';
     return new ServiceError('KMSInternalException', message, { cause: error });
   }
-  return new ServiceError('KMSInternalException', 'An internal error occurred: see the log of the daemon.', {
+  return new ServiceError('KMSInternalException', 'An internal error occurred. See the log of the daemon.', {
     cause: error,
   });
 }

@@ -221,6 +221,8 @@ export interface Operation<Name extends string, Request, Response> {
   readonly encrypts?: KeyRole;
   /** Fields of the request that the audit event shows; never a plaintext or ciphertext. */
   readonly audited: readonly (keyof Request & string)[];
+  /** What the audit event shows for omitted fields where the settings decide. */
+  auditedDefaults?(limits: Services['limits']): Partial<Request>;
   /** What the audit event shows of the response; never for cryptographic operations, and never a secret. */
   auditedResponse?(response: Response): object;
   /** @throws ServiceError, HsmError */

@@ -162,7 +162,7 @@ export class Pipeline {
       const { response, made, keyMaterialId, sourceKeyMaterialId, grantId } = outcome;
       const event = makeEvent(origin, {
         operation,
-        request,
+        request: this.#audited(operation, request),
         requestId,
         keys: made ? [...keys.all, made] : keys.all,
         keyMaterialId,
@@ -245,6 +245,12 @@ export class Pipeline {
     return { ...subject, key: this.#services.keyring.existing(subject.key.record.keyId) };
   }
 
+  /** A request as its event shows it: with the defaults of the settings. */
+  #audited(operation: AnyOperation, request: Message): Message {
+    if (!operation.auditedDefaults) return request;
+    return { ...operation.auditedDefaults(this.#services.limits), ...request };
+  }
+
   #noteUsage(keys: readonly Key[], name: string, { eventId, requestId }: Event): void {
     const operation = name as KeyLastUsageTrackingOperation;
     const usage = { operation, at: Date.now() / 1000, eventId, requestId };
@@ -275,7 +281,9 @@ export class Pipeline {
       return error;
     }
     try {
-      await this.#audit.append(makeEvent(origin, { operation, request, requestId, keys, error }).members);
+      const audited = this.#audited(operation, request);
+      const event = makeEvent(origin, { operation, request: audited, requestId, keys, error });
+      await this.#audit.append(event.members);
       return error;
     } catch (auditError) {
       this.#log.error({ operation: operation.name, requestId, err: auditError }, error.message);

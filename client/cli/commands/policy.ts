@@ -53,8 +53,8 @@ function explain(options: ExplainOptions): Promise<void> {
 /** Formats an explanation for people: near misses as sentences. */
 function explanationText(named: Record<string, Json>, near: readonly NearMiss[]): string {
   const screen = standardScreen();
-  const { NearMisses: _shownBelow, ...decision } = named;
-  const text = readableText(decision, screen);
+  const decision = Object.entries(named).filter(([name]) => name !== 'NearMisses');
+  const text = readableText(Object.fromEntries(decision), screen);
   if (near.length === 0) return text;
   const sentences = near.map(({ explanation }) => `  - ${shown(explanation, Infinity)}\n`);
   return `${text}${screen.paint('bold', 'NearMisses')}\n${sentences.join('')}`;

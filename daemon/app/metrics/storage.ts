@@ -28,7 +28,7 @@ const kinds = {
 export function addStorageMetrics(metrics: Metrics, { audit, sinks, store, records }: StorageParts): void {
   metrics.gauge(
     'keyhold_audit_available',
-    'Whether the audit log can be written; nothing is done unrecorded',
+    'Whether the audit log can be written; requests are refused while it cannot',
     () => [{ value: Number(audit.available) }],
   );
   metrics.counter('keyhold_audit_records_total', 'Durable records of the audit log, since it began', () => [

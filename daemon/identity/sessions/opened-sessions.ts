@@ -1,6 +1,7 @@
 // Cache of sessions whose tokens were opened: AWS clients send the token with every request, and the HSM need not decrypt it
 // each time.
 import { hash } from 'node:crypto';
+import { IdentityError } from '../errors.js';
 import type { AnySession } from './session.js';
 import { signingKey } from '../signatures/sigv4.js';
 import type { SigningScope } from '../signatures/signing-keys.js';
@@ -27,10 +28,12 @@ export class RememberedSession {
   /**
    * Derives or finds the signing key for a scope.
    * @returns 32 bytes, which the caller wipes
-   * @throws Error if the secret was wiped, because anybody could derive a key from zeros
+   * @throws IdentityError (throttled) if the secret was wiped, which happens when more sessions than are cached are opened at
+   *   once: anybody could derive a key from zeros
    */
   signingKey({ date, region, service }: SigningScope): Buffer {
-    if (this.#isWiped) throw new Error('The secret of this session was wiped.');
+    if (this.#isWiped)
+      throw new IdentityError('throttled', 'Too many sessions are being opened at once. Try again.');
     const name = `${date}/${region}/${service}`;
     let key = this.#signingKeys.get(name);
     if (!key) {

@@ -28,6 +28,7 @@ const scheduleKeyDeletion = operation({
   ],
   states: 'modify',
   audited: ['keyId', 'pendingWindowInDays'],
+  auditedDefaults: ({ longestPendingWindowInDays }) => ({ pendingWindowInDays: longestPendingWindowInDays }),
   auditedResponse: (response) => response,
   handle({ request, key, services: { keyring, limits } }) {
     const pendingWindowInDays = windowOf(request, limits);

@@ -15,10 +15,18 @@ import { type AnyOperation, operation, type Services } from '../../pipeline/oper
 import { page } from '../shared/paging.js';
 import { keyIdOrArn } from '../shared/key-resolvers.js';
 
-/** The rotation period in days: the request's, else a year or the nearest period that the limits allow. */
-function periodOf({ rotationPeriodInDays }: EnableKeyRotationRequest, limits: Services['limits']): number {
+/**
+ * The rotation period in days: the request's, else that of a rotation which is already enabled, else a year or the nearest
+ * period that the limits allow.
+ */
+function periodOf(
+  { rotationPeriodInDays }: EnableKeyRotationRequest,
+  key: Key | undefined,
+  limits: Services['limits'],
+): number {
   const { shortestRotationPeriodInDays: shortest, longestRotationPeriodInDays: longest } = limits;
-  return rotationPeriodInDays ?? Math.max(shortest, Math.min(365, longest));
+  const enabled = key?.record.rotation?.periodInDays;
+  return rotationPeriodInDays ?? enabled ?? Math.max(shortest, Math.min(365, longest));
 }
 
 const enableKeyRotation = operation({
@@ -30,7 +38,8 @@ const enableKeyRotation = operation({
       action: 'kms:EnableKeyRotation',
       key: keyIdOrArn('keyId'),
       conditionKeys: {
-        'kms:RotationPeriodInDays': ({ request, services }) => String(periodOf(request, services.limits)),
+        'kms:RotationPeriodInDays': ({ request, key, services }) =>
+          String(periodOf(request, key, services.limits)),
       },
     },
   ],
@@ -40,12 +49,12 @@ const enableKeyRotation = operation({
     checkRotatable(key);
     const now = Date.now() / 1000;
     const changes = () => {
-      const { record } = keyring.existing(key.record.keyId);
-      const { rotation } = record;
-      const { rotationPeriodInDays: wanted = rotation?.periodInDays } = request;
+      const present = keyring.existing(key.record.keyId);
+      const { record } = present;
+      const period = periodOf(request, present, limits);
       // As in AWS KMS, a rotation that is already enabled keeps its date unless the request has another period.
-      if (rotation && wanted === rotation.periodInDays) return [];
-      return [putKey({ ...record, rotation: rotationFrom(now, periodOf(request, limits)) })];
+      if (record.rotation?.periodInDays === period) return [];
+      return [putKey({ ...record, rotation: rotationFrom(now, period) })];
     };
     return { response: {}, changes };
   },

@@ -136,6 +136,11 @@ void t.test('the configuration can make them narrower', async (t) => {
     window: [10, 20],
     period: [100, 200],
   });
+  const windows = daemon
+    .events('ScheduleKeyDeletion')
+    .map(({ requestParameters }) => (requestParameters as Record<string, unknown>).pendingWindowInDays);
+  t.ok(windows.includes(20), 'the audit log shows the default that was used');
+  t.notOk(windows.includes(30));
 });
 
 void t.test('and not wider', async (t) => {

@@ -123,6 +123,11 @@ void t.test('the most recently used sessions are kept, and dropped secrets are w
   const secret = randomBytes(40);
   opened.remember('ASIA', 'old', new RememberedSession(sessionUntil(soon() - 1_000), secret));
   t.equal(opened.find('ASIA', 'old'), undefined);
+  const evicted = new RememberedSession(sessionUntil(soon()), randomBytes(40));
+  opened.remember('ASIA', 'evicted', evicted);
+  for (let index = 0; index < 1_024; index++)
+    opened.remember('ASIA', `more${index}`, new RememberedSession(sessionUntil(soon()), randomBytes(40)));
+  t.throws(() => evicted.signingKey(scope), { name: 'IdentityError', code: 'throttled' });
   t.ok(secret.every((byte) => byte === 0));
   t.end();
 });
