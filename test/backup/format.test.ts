@@ -1,6 +1,6 @@
 // The file of a backup: written whole or not at all, and refused if it differs from what was signed.
 import { execFileSync } from 'node:child_process';
-import { createHash, generateKeyPairSync, sign as signWith } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes, sign as signWith } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { OpenedBackup } from '../../daemon/backup/read.js';
 import { decodeRecords } from '../../daemon/backup/records-entry.js';
 import { tarEnd, tarHeader, tarPadding } from '../../daemon/backup/tar.js';
 import { type BackupContent, writeBackup } from '../../daemon/backup/write.js';
+import { memoryDisk, unavailable } from '../audit/disks.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'kh-format-'));
 t.teardown(() => rmSync(folder, { recursive: true }));
@@ -86,6 +87,24 @@ void t.test('a backup that fails leaves nothing', async (t) => {
     [],
   );
 });
+
+void t.test(
+  'on a full disk a backup leaves nothing, and says so',
+  { skip: unavailable(() => memoryDisk(64)) },
+  async (t) => {
+    const disk = memoryDisk(64);
+    t.teardown(() => disk.remove());
+    const path = join(disk.directory, 'whole');
+    const random = { path: 'random', bytes: randomBytes(256 * 1024) };
+    await t.rejects(writeBackup(path, { ...content, files: [...content.files, random] }, sign), {
+      code: 'not-written',
+      message: /ENOSPC/,
+    });
+    t.strictSame(readdirSync(disk.directory), []);
+    await writeBackup(path, content, sign);
+    await (await open(path)).close();
+  },
+);
 
 /** An archive whose manifest was changed before it was signed, or after. */
 async function forged(change: (manifest: Manifest) => unknown, isSigned = true, more = Buffer.alloc(0)) {

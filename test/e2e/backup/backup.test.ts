@@ -1,10 +1,24 @@
 // A backup of a running daemon: its content, the reasons to refuse it, and restoring it into an empty home.
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import t from 'tap';
+import { memoryDisk, unavailable } from '../../audit/disks.js';
 import { TestDaemon } from '../../support/daemon.js';
+import { checkout } from '../../support/paths.js';
 import { SecretSearch } from '../../support/secret-search.js';
 
 const daemon = await TestDaemon.start(t, undefined, { own: true });
@@ -127,6 +141,58 @@ await t.test('a file that was changed, truncated or signed by another key is ref
   ]);
   t.match(foreign, { code: 1, stderr: /its signature is not of this public key/ });
 });
+
+await t.test(
+  'a restore onto a full disk leaves no store, and succeeds when there is room',
+  { skip: unavailable(() => memoryDisk(64)) },
+  async (t) => {
+    const disk = memoryDisk(32);
+    t.teardown(() => disk.remove());
+    const home = join(disk.directory, 'home');
+    t.match(await restore(home, file), {
+      code: 1,
+      stderr: /There is no room in .* for the backup \(ENOSPC\)/,
+    });
+    t.notOk(existsSync(join(home, 'metadata')));
+    t.notOk(existsSync(join(home, 'restoring')));
+    execFileSync('mount', ['-o', 'remount,size=64m', disk.directory]);
+    t.match(await restore(home, file), { code: 0 });
+    t.ok(existsSync(join(home, 'metadata')));
+  },
+);
+
+await t.test(
+  'kill -9 of a restore at any time leaves no store, or a whole one; run again it succeeds',
+  async (t) => {
+    const run = (home: string) =>
+      spawn(
+        process.execPath,
+        [join(checkout, 'dist/daemon/admin/backup/restore.js'), file, '--public-key', keptKey],
+        {
+          env: { ...daemon.env, KEYHOLD_HOME: home },
+          stdio: 'ignore',
+        },
+      );
+    let kills = 0;
+    // A restore is in its folder `restoring` while it writes; the waits spread over that time.
+    for (const wait of [0, 1, 3, 6, 10, 15, 25, 40]) {
+      const home = join(folder, `killed-${wait}`);
+      const child = run(home);
+      const ended = once(child, 'exit');
+      while (child.exitCode === null && !existsSync(join(home, 'restoring'))) await sleep(1);
+      await sleep(wait);
+      if (child.kill('SIGKILL')) kills += 1;
+      await ended;
+      if (existsSync(join(home, 'metadata'))) {
+        t.match(await restore(home, file), { code: 2, stderr: /has a metadata store/ }, 'it was done');
+        continue;
+      }
+      t.match(await restore(home, file), { code: 0 }, `after ${wait} ms`);
+      t.notOk(existsSync(join(home, 'restoring')));
+    }
+    t.ok(kills > 0, `${kills} kills`);
+  },
+);
 
 await t.test('an empty home decrypts old ciphertexts after a restore', async (t) => {
   t.match(await restore(daemon.home, file), { code: 2, stderr: /has a metadata store/ });
