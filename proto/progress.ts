@@ -12,8 +12,20 @@ export type ProgressUnit = 'bytes' | 'items';
 export interface Progress {
   /** Updates the line. @param total the total amount, if it is known */
   readonly show: (done: number, total?: number) => void;
+  /** Removes the line until the next update, so that something else can be printed. */
+  readonly clear: () => void;
   /** Removes the line. */
-  end(): void;
+  readonly end: () => void;
+}
+
+const none: Progress = { show: () => undefined, clear: () => undefined, end: () => undefined };
+
+/** The line on the screen. */
+let drawn: Progress | undefined;
+
+/** Removes the progress line that is on the screen, if any, so that an error is printed on a line of its own. */
+export function clearProgress(): void {
+  drawn?.clear();
 }
 
 /**
@@ -25,30 +37,57 @@ export function startProgress(
   unit: ProgressUnit,
   stream: NodeJS.WriteStream = process.stderr,
 ): Progress {
-  if (!stream.isTTY) return { show: () => undefined, end: () => undefined };
+  if (!stream.isTTY) return none;
   const started = performance.now();
-  let drawnAt = started + firstAfter - redrawEvery;
-  let isDrawn = false;
-  const clear = () => {
-    if (isDrawn) stream.write('\r\x1b[K');
-    isDrawn = false;
-  };
-  // An error or Ctrl-C may end the process without end(); the line is removed before the error is printed.
-  process.once('exit', clear);
-  return {
+  const secondsSince = () => (performance.now() - started) / 1000;
+  return startLine(stream, (done, total) =>
+    progressLine(verb, unit, { done, total, seconds: secondsSince() }),
+  );
+}
+
+/** Waits for work whose extent is unknown. After a second a line shows the time since the start. */
+export async function whileWaiting<Result>(
+  verb: string,
+  work: Promise<Result>,
+  stream: NodeJS.WriteStream = process.stderr,
+): Promise<Result> {
+  if (!stream.isTTY) return await work;
+  const started = performance.now();
+  const line = startLine(stream, () => `${verb}  ${clock((performance.now() - started) / 1000)}`);
+  const timer = setInterval(() => line.show(0), firstAfter);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+    line.end();
+  }
+}
+
+function startLine(
+  stream: NodeJS.WriteStream,
+  textOf: (done: number, total: number | undefined) => string,
+): Progress {
+  let drawnAt = performance.now() + firstAfter - 2 * redrawEvery;
+  const line: Progress = {
     show(done, total) {
       const now = performance.now();
       if (now - drawnAt < redrawEvery) return;
       drawnAt = now;
-      isDrawn = true;
-      const line = progressLine(verb, unit, { done, total, seconds: (now - started) / 1000 });
-      stream.write(`\r\x1b[K${line.slice(0, (stream.columns || 80) - 1)}`);
+      drawn = line;
+      stream.write(`\r\x1b[K${textOf(done, total).slice(0, (stream.columns || 80) - 1)}`);
+    },
+    clear() {
+      if (drawn === line) stream.write('\r\x1b[K');
+      drawn = undefined;
     },
     end() {
-      clear();
-      process.removeListener('exit', clear);
+      line.clear();
+      process.removeListener('exit', line.clear);
     },
   };
+  // Ctrl-C may end the process without end().
+  process.once('exit', line.clear);
+  return line;
 }
 
 /**

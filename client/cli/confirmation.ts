@@ -1,8 +1,8 @@
 // Dangerous commands say what they will do and ask for confirmation on a terminal. In a pipe they do not ask, just like the
 // AWS CLI, so scripts keep working.
-import { createInterface } from 'node:readline/promises';
 import { Option } from 'commander';
 import type { OperationName } from '../../proto/schema/descriptor.js';
+import { canAsk, isConfirmed } from '../../proto/question.js';
 import { shown } from '../../proto/text.js';
 import type { Client } from '../client.js';
 import { ifAllowed } from './commands/parts.js';
@@ -104,26 +104,13 @@ export async function confirm(
   isAgreed: boolean,
 ): Promise<void> {
   const consequence = consequences[operation]?.(request);
-  if (consequence === undefined || isAgreed || !process.stdin.isTTY || !process.stderr.isTTY) return;
+  if (consequence === undefined || isAgreed || !canAsk()) return;
   const paint = paintFor(process.stderr);
   const { keyId } = request;
   if (typeof keyId === 'string')
     for (const line of await keyFacts(client, keyId)) process.stderr.write(`${line}\n`);
   process.stderr.write(`${paint('yellow', consequence)}\n`);
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  // Ctrl-C and the end of input count as no.
-  const ended = new AbortController();
-  lines.once('SIGINT', () => ended.abort()).once('close', () => ended.abort());
-  try {
-    const answer = await lines.question('Go on? [y/N] ', { signal: ended.signal });
-    if (/^y(es)?$/i.test(answer.trim())) return;
-  } catch (error) {
-    if (!ended.signal.aborted) throw error;
-    process.stderr.write('\n');
-  } finally {
-    lines.close();
-  }
-  throw new NotConfirmed();
+  if (!(await isConfirmed())) throw new NotConfirmed();
 }
 
 /** Describes a key, so that people recognize it and see whether it is in use. */

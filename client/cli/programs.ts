@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { lastLines } from './last-lines.js';
 
 /** An admin program: the words of its command, its file below daemon/admin, and its description. */
 type Program = readonly [words: string, file: string, description: string];
@@ -76,15 +77,24 @@ export function groupOf(program: Command, name: string): Command {
     .helpGroup(heading);
 }
 
-/** Runs an admin program in this terminal. Its exit status becomes that of this process. */
-export async function runAdminProgram([words, file]: Program, args: readonly string[]): Promise<void> {
+/**
+ * Runs an admin program in this terminal. Its exit status becomes that of this process.
+ * @param last the most lines of its output to print, the last ones; all if not given
+ */
+export async function runAdminProgram(
+  [words, file]: Program,
+  args: readonly string[],
+  last?: number,
+): Promise<void> {
   const path = fileURLToPath(new URL(`../../daemon/admin/${file}.js`, import.meta.url));
   // The client package contains this command line without the daemon.
   if (!existsSync(path))
     throw new Error(
       `'keyhold ${words}' comes with the package of the daemon, and this is the command line of @keyhold/client. Run it on the daemon's machine, where the package keyhold is installed.`,
     );
-  const child = spawn(process.execPath, [path, ...args], { stdio: 'inherit' });
+  const output = last === undefined ? 'inherit' : 'pipe';
+  const child = spawn(process.execPath, [path, ...args], { stdio: ['inherit', output, 'inherit'] });
+  const lines = child.stdout ? lastLines(child.stdout, last!) : [];
   // Ctrl-C reaches the child too, which handles it.
   const ignore = () => undefined;
   process.on('SIGINT', ignore).on('SIGTERM', () => child.kill('SIGTERM'));
@@ -92,4 +102,5 @@ export async function runAdminProgram([words, file]: Program, args: readonly str
     child.on('error', reject);
     child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']));
   });
+  for (const line of await lines) process.stdout.write(`${line}\n`);
 }

@@ -1,5 +1,6 @@
 // The connection of one command, and its errors and exit status.
 import { CommanderError } from 'commander';
+import { clearProgress } from '../../proto/progress.js';
 import type { Client } from '../client.js';
 import { ConnectionError, ServiceError, TimeoutError } from '../errors.js';
 import { connect } from '../index.js';
@@ -80,6 +81,7 @@ export class OperationError extends Error {
 
 /** Prints why a command failed. @returns the exit status */
 export function reportFailure(error: unknown): number {
+  clearProgress();
   if (error instanceof CommanderError) {
     // commander has printed the error already. Help and version end with 0.
     return error.exitCode === 0 ? 0 : exitCodes.usage;

@@ -1,4 +1,5 @@
 // The frame of all admin programs: arguments, home, errors, exit codes.
+import { clearProgress } from '../../proto/progress.js';
 import { type Command, CommanderError, InvalidArgumentError } from 'commander';
 
 /** Exit codes of admin programs. */
@@ -58,6 +59,7 @@ export async function runProgram(
 
 /** Reports an error on standard error. @returns the exit code, if the error determines it */
 function report(command: Command, error: unknown): number | undefined {
+  clearProgress();
   // Commander has already reported it.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   const { message, stack } = error instanceof Error ? error : new Error(String(error));

@@ -40,6 +40,8 @@ export interface VerifyOptions {
   readonly expectHead?: ChainHead;
   /** Folder of archived files, which are read too. */
   readonly archives?: string | undefined;
+  /** Called now and then with the number of records verified so far, and of all, if it is known. */
+  readonly onProgress?: (records: number, total: number | undefined) => void;
 }
 
 /** The result of a verification. */
@@ -72,6 +74,8 @@ export function verifyLog(options: VerifyOptions): VerifyReport {
 }
 
 const hashLength = 32;
+/** Lines between two calls of `onProgress`. */
+const progressEvery = 1_000;
 
 class Verification {
   #head: ChainHead = genesis;
@@ -167,8 +171,12 @@ class Verification {
   }
 
   #readAll(lines: Generator<Line, void>, lastFile: number): Fault | undefined {
+    const { expectHead, onProgress } = this.options;
+    const begun = this.#head.sequence;
+    const total = expectHead && expectHead.sequence - begun;
     for (let next = lines.next(); !next.done; next = lines.next()) {
       const line = next.value;
+      if (onProgress && line.number % progressEvery === 0) onProgress(this.#head.sequence - begun, total);
       const fault = line.complete ? this.#readRecord(line, lines) : this.#readTorn(line, lastFile);
       if (fault) return fault;
     }

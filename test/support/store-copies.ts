@@ -114,6 +114,6 @@ export async function beginWithCopies(t: { teardown(action: () => unknown): unkn
     copies.remove();
     await daemon.remove();
   });
-  const recover = (...args: string[]) => daemon.cli(['recover', 'store', ...args]);
+  const recover = (...args: string[]) => daemon.cli(['recover', 'store', '--yes', ...args]);
   return { daemon, copies, recover };
 }

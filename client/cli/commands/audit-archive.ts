@@ -1,6 +1,7 @@
 // keyhold audit archive: has the daemon move old files of the audit log to another folder.
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { whileWaiting } from '../../../proto/progress.js';
 import { ConnectionError } from '../../errors.js';
 import { UsageError } from '../input/values.js';
 import { withClient } from '../session.js';
@@ -28,7 +29,10 @@ export function addAuditArchive(program: Command): void {
 async function archive({ before, to }: Options): Promise<void> {
   const request = { before: timeOf(before), directory: resolve(to) };
   const answered = withClient(async (client, signal) => {
-    const { archives } = await client.archiveAuditLog(request, { signal, timeout: patience });
+    const { archives } = await whileWaiting(
+      'archiving',
+      client.archiveAuditLog(request, { signal, timeout: patience }),
+    );
     for (const name of archives) console.log(`${request.directory}/${name}`);
     if (archives.length === 0)
       console.error('keyhold: no file of the log is old enough; the newest one stays');

@@ -3,12 +3,12 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { QueryAuditRequest } from '../../../proto/generated/messages.js';
 import { readableAuditLine } from '../../../proto/audit-lines.js';
 import { shapeByName } from '../../../proto/schema/descriptor.js';
-import type { Client } from '../../client.js';
 import { optionText } from '../help/option-texts.js';
 import { UsageError } from '../input/values.js';
 import { paintFor } from '../output/style.js';
 import { groupOf, runAdminProgram } from '../programs.js';
 import { withClient } from '../session.js';
+import { follow, newest } from './audit-remote.js';
 
 const formats = ['json', 'text', 'readable'] as const;
 
@@ -42,13 +42,13 @@ export function addAuditCommands(program: Command): void {
     .option('--no-index', 'read the whole log, even parts that its indexes exclude')
     .option(
       '-n, --lines <n>',
-      'with --remote: number of records, the newest ones; 100 by default',
+      'number of records, the newest ones; 100 by default with --remote, else all',
       wholeNumber,
     );
   const tail = group
     .command('tail')
     .description('Shows the newest audit records that match all filters. -f follows the log.')
-    .option('-f, --follow', "keep showing new records until Ctrl-C; only on the daemon's machine")
+    .option('-f, --follow', 'keep showing new records until Ctrl-C')
     .option('-n, --lines <n>', `number of records; ${defaultLines} by default`, wholeNumber);
   for (const command of [query, tail]) {
     for (const name of filters)
@@ -88,17 +88,29 @@ async function run(name: 'query' | 'tail', options: Options, command: Command): 
     !remote && (dir ?? home) !== undefined && ofConnection.every((each) => options[each] === undefined);
   const format = output ?? (process.stdout.isTTY ? 'readable' : 'json');
   if (isLocal) {
-    await runAdminProgram([`audit ${name}`, `audit/${name}`, ''], argumentsOf(command, format));
+    // The program of `audit query` prints all that it finds.
+    const last = name === 'query' ? options.lines : undefined;
+    await runAdminProgram([`audit ${name}`, `audit/${name}`, ''], argumentsOf(command, format), last);
     return;
   }
-  const ofThisMachine = [dir, options.home, options.follow, options.archives];
+  const ofThisMachine = [dir, options.home, options.archives];
   if (ofThisMachine.some((each) => each !== undefined) || options.index === false)
     throw new UsageError(
-      '--dir, --home, --archives, --no-index and --follow read the log on this machine. They cannot be combined with --remote.',
+      '--dir, --home, --archives and --no-index read the log on this machine. They cannot be combined with --remote.',
     );
   const request = Object.fromEntries(filters.map((filter) => [filter, options[filter]])) as QueryAuditRequest;
   const most = options.lines ?? (name === 'tail' ? defaultLines : 100);
-  await withClient(async (client) => printLines(await newest(client, request, most), format), 'QueryAudit');
+  const print = (lines: readonly string[]) => printLines(lines, format);
+  await withClient(
+    async (client, signal) =>
+      options.follow
+        ? // Ctrl-C is its usual end.
+          await follow(client, request, most, print, signal).catch((error: unknown) => {
+            if (!signal.aborted) throw error;
+          })
+        : print(await newest(client, request, most)),
+    'QueryAudit',
+  );
 }
 
 /** Returns the arguments of the admin program. */
@@ -111,19 +123,6 @@ function argumentsOf(command: Command, format: string): string[] {
   });
   const isIndexed = command.getOptionValue('index') !== false;
   return [...given, ...(isIndexed ? [] : ['--no-index']), '--output', format];
-}
-
-/** Reads the newest records, in the log's order. Pages may be empty: the daemon reads a part of the log for each. */
-async function newest(client: Client, request: QueryAuditRequest, most: number): Promise<string[]> {
-  const found: string[] = [];
-  for (let marker: string | undefined, more = true; more && found.length < most;) {
-    const limit = Math.min(1000, most - found.length);
-    const { records = [], nextMarker } = await client.queryAudit({ ...request, limit, marker });
-    found.push(...records);
-    marker = nextMarker;
-    more = nextMarker !== undefined;
-  }
-  return found.reverse();
 }
 
 function printLines(lines: readonly string[], format: string): void {

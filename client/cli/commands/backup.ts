@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { link, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
-import { startProgress } from '../../../proto/progress.js';
+import { startProgress, whileWaiting } from '../../../proto/progress.js';
 import type { Client } from '../../client.js';
 import { ConnectionError } from '../../errors.js';
 import { runAdminProgram, stoppedBackup } from '../programs.js';
@@ -56,7 +56,10 @@ async function fetchBackup(
     throw notWritten(file, error);
   });
   try {
-    const made = await client.createBackup({ includeToken: withToken }, { signal, timeout: patience });
+    const made = await whileWaiting(
+      'making the backup',
+      client.createBackup({ includeToken: withToken }, { signal, timeout: patience }),
+    );
     const progress = startProgress('fetching', 'bytes');
     const hash = createHash('sha256');
     for (let part = 0; part < made.parts; part++) {

@@ -1,5 +1,6 @@
 // keyhold migrate: moves the keys of one key store to another.
 import { type Command, InvalidArgumentError } from 'commander';
+import { startProgress } from '../../../proto/progress.js';
 import type { Client } from '../../client.js';
 import { ServiceError } from '../../errors.js';
 import { pagesOf } from '../pages.js';
@@ -39,19 +40,30 @@ async function migrate({ from, to, keyId: only }: Options): Promise<void> {
     const source = await storeIdOf(client, from);
     const customKeyStoreId = await storeIdOf(client, to);
     process.stdout.write(`${whatItDoes}\n`);
+    const reading = startProgress('reading keys', 'items');
+    const keyIds: string[] = [];
+    for await (const keyId of keysOf(client, source, only)) reading.show(keyIds.push(keyId));
+    reading.end();
     let moved = 0;
     let stayed = 0;
-    for await (const keyId of keysOf(client, source, only)) {
+    const progress = startProgress('migrating', 'items');
+    const say = (line: string) => {
+      progress.clear();
+      process.stdout.write(`${line}\n`);
+    };
+    for (const keyId of keyIds) {
+      progress.show(moved + stayed, keyIds.length);
       try {
         const { keyMaterialId } = await client.migrateKey({ keyId, customKeyStoreId });
-        process.stdout.write(`moved ${keyId}: encrypts with material ${keyMaterialId}\n`);
+        say(`moved ${keyId}: encrypts with material ${keyMaterialId}`);
         moved++;
       } catch (error) {
         if (!(error instanceof ServiceError) || error.code !== 'UnsupportedOperationException') throw error;
-        process.stdout.write(`${error.message}\n`);
+        say(error.message);
         stayed++;
       }
     }
+    progress.end();
     process.stdout.write(`${moved} moved, ${stayed} not moved\n`);
     if (moved > 0)
       process.stdout.write(

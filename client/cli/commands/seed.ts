@@ -1,5 +1,6 @@
 // keyhold seed: creates the keys of a file.
 import type { Command } from 'commander';
+import { startProgress } from '../../../proto/progress.js';
 import type { SeedKeyRequest, SeedKeyResponse } from '../../../proto/generated/messages.js';
 import { ServiceError } from '../../errors.js';
 import { OperationError, withClient } from '../session.js';
@@ -20,8 +21,8 @@ async function seed(file: string): Promise<void> {
   const keys = readSeedFile(file);
   await withClient(async (client) => {
     // All keys are checked before any is created, so that a difference changes nothing.
-    await all(keys, (key) => client.seedKey({ ...key, checkOnly: true }));
-    const outcomes = await all(keys, (key) => client.seedKey(key));
+    await all('checking', keys, (key) => client.seedKey({ ...key, checkOnly: true }));
+    const outcomes = await all('creating', keys, (key) => client.seedKey(key));
     for (const { keyMaterial } of keys) keyMaterial?.fill(0);
     for (const { keyId, outcome } of outcomes) process.stdout.write(`${outcome?.toLowerCase()} ${keyId}\n`);
     const created = outcomes.filter(({ outcome }) => outcome === 'CREATED').length;
@@ -31,12 +32,15 @@ async function seed(file: string): Promise<void> {
 
 /** Calls an operation for each key, one after another. @throws OperationError with the messages of all that failed */
 async function all(
+  verb: string,
   keys: readonly SeedKeyRequest[],
   call: (key: SeedKeyRequest) => Promise<SeedKeyResponse>,
 ): Promise<SeedKeyResponse[]> {
   const responses: SeedKeyResponse[] = [];
   const errors: ServiceError[] = [];
-  for (const key of keys) {
+  const progress = startProgress(verb, 'items');
+  for (const [index, key] of keys.entries()) {
+    progress.show(index, keys.length);
     try {
       responses.push(await call(key));
     } catch (error) {
@@ -44,6 +48,7 @@ async function all(
       errors.push(error);
     }
   }
+  progress.end();
   const [first] = errors;
   if (!first) return responses;
   const messages = [...new Set(errors.map(({ message }) => message))];

@@ -6,6 +6,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { z } from 'zod';
+import { startProgress } from '../../../proto/progress.js';
 import type { ChainHead } from '../../audit/chain.js';
 import { type VerifyReport, verifyLog } from '../../audit/verify.js';
 import { expectedLogHead, readRecords } from '../../app/opening/open-home.js';
@@ -46,13 +47,16 @@ async function verify(): Promise<number> {
   const daemon: DaemonHead = options.dir
     ? { reason: 'the log was named by --dir' }
     : await knownHead(homeOf(program));
+  const progress = startProgress('verifying', 'items');
   const report = verifyLog({
     directory: logDirectory(program),
     publicKey,
     expectCheckpoint: options.expectCheckpoint,
     expectHead: daemon.head,
     archives: options.archives,
+    onProgress: progress.show,
   });
+  progress.end();
   process.stdout.write(
     options.json ? `${JSON.stringify({ whole: !report.fault, ...report })}\n` : inWords(report, daemon),
   );

@@ -1,4 +1,5 @@
 // `keyhold backup` where the daemon is stopped.
+import { whileWaiting } from '../../../proto/progress.js';
 import { Command } from 'commander';
 import { lastRecord } from '../../audit/expected-head.js';
 import { integrityError } from '../../store/records/integrity-failures.js';
@@ -19,12 +20,15 @@ async function backup(): Promise<number> {
   const [file = ''] = program.args;
   const { withToken = false } = program.opts<{ withToken?: boolean }>();
   await withStoppedHome(home, async ({ store, instance, keyStore }) => {
-    const { records, broken } = await readRecords(store, instance, keyStore);
+    const { records, broken } = await whileWaiting(
+      'reading the records',
+      readRecords(store, instance, keyStore),
+    );
     // A store that no start accepts is no backup.
     if (broken) throw integrityError(broken);
     const auditHead = () => lastRecord(homePaths(home).audit);
     const content = await backupContent({ home, store, instance, records, auditHead }, withToken);
-    await writeBackup(file, content, backupSigner(keyStore, instance));
+    await whileWaiting('writing', writeBackup(file, content, backupSigner(keyStore, instance)));
   });
   console.error(`The backup is ${file}. Check it with 'keyhold restore ${file} --check'.`);
   return exitCodes.done;

@@ -2,7 +2,7 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { startProgress } from '../../../proto/progress.js';
+import { startProgress, whileWaiting } from '../../../proto/progress.js';
 import { hasStore } from '../../app/opening/open-store.js';
 import { OpenedBackup } from '../../backup/read.js';
 import { homePaths } from '../../files/home.js';
@@ -43,15 +43,15 @@ async function restore(): Promise<number> {
   const progress = startProgress('verifying', 'bytes');
   const backup = await OpenedBackup.open(file, key, progress.show);
   try {
-    await checkContent(backup);
     progress.end();
+    await whileWaiting('checking the records', checkContent(backup));
     const fingerprint = createHash('sha256')
       .update(backup.publicKey.export({ type: 'spki', format: 'der' }))
       .digest('hex');
     console.log(summaryOf(file, backup.manifest, { fingerprint, isKnown: key !== undefined }));
     if (options.check) return exitCodes.done;
     const home = homeOf(program);
-    await restoreInto(home, backup);
+    await whileWaiting('restoring', restoreInto(home, backup));
     console.log(nextSteps(home, backup.manifest));
     return exitCodes.done;
   } finally {

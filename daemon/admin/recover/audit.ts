@@ -2,6 +2,7 @@
 // Without --accept-loss it explains what it finds, and changes nothing.
 import { mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { whileWaiting } from '../../../proto/progress.js';
 import { Command } from 'commander';
 import { canBeContinued, describeHeadMismatch, lastRecord } from '../../audit/expected-head.js';
 import { dropPositionsBeyond } from '../../audit/sinks/position.js';
@@ -10,6 +11,7 @@ import { makeServiceEvent } from '../../audit/event.js';
 import { integrityError } from '../../store/records/integrity-failures.js';
 import { syncFolderSync } from '../../files/replace-file.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
+import { addYesOption, confirm } from './confirmation.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 import { homePaths } from '../../files/home.js';
 
@@ -21,9 +23,14 @@ Accepting the loss means:
 - Syslog receivers get sequence numbers again that they have already seen.
 Nothing was changed. 'keyhold recover audit --accept-loss' accepts the loss.`;
 
-async function recover(stopped: StoppedHome, isAccepted: boolean): Promise<number> {
+interface Options {
+  readonly acceptLoss?: boolean;
+  readonly yes?: boolean;
+}
+
+async function recover(stopped: StoppedHome, { acceptLoss: isAccepted, yes }: Options): Promise<number> {
   const { home, store, instance, keyStore } = stopped;
-  const opened = await readRecords(store, instance, keyStore);
+  const opened = await whileWaiting('reading the records', readRecords(store, instance, keyStore));
   // Otherwise the next root would also accept the store.
   if (opened.broken) throw integrityError(opened.broken);
   const directory = homePaths(home).audit;
@@ -42,6 +49,10 @@ async function recover(stopped: StoppedHome, isAccepted: boolean): Promise<numbe
     console.log(consequences);
     return 1;
   }
+  const consequence = isUsable
+    ? 'The log goes on after its last record, and the next one says that the records between are lost.'
+    : 'The files of the log are moved to a folder beside it, and a new chain begins with record 1.';
+  await confirm(home, opened, consequence, yes);
   const last = lastRecord(directory);
   const setAside = isUsable ? undefined : setLogAside(home);
   await dropPositionsBeyond(homePaths(home).auditSinks, setAside === undefined ? last.sequence : 0);
@@ -67,13 +78,12 @@ function setLogAside(home: string): string {
   return folder;
 }
 
-const program = addHomeOption(new Command('keyhold recover audit'))
+const program = addYesOption(addHomeOption(new Command('keyhold recover audit')))
   .description(
     'Explains which records of the audit log are missing, and records the loss. Stop the daemon first; the HSM must be available.',
   )
   .option('--accept-loss', 'continue the log as it is, although records are missing');
 
-await runProgram(program, () => {
-  const { acceptLoss = false } = program.opts<{ acceptLoss?: boolean }>();
-  return withStoppedHome(homeOf(program), (stopped) => recover(stopped, acceptLoss));
-});
+await runProgram(program, () =>
+  withStoppedHome(homeOf(program), (stopped) => recover(stopped, program.opts<Options>())),
+);

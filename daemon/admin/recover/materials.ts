@@ -1,6 +1,7 @@
 // keyhold recover materials KEY: restores the record of key material that is in the token under the key's label but in no
 // record, after an older metadata store was accepted. Only a ciphertext can prove which material it was made with.
 import { readFileSync } from 'node:fs';
+import { whileWaiting } from '../../../proto/progress.js';
 import { Command } from 'commander';
 import { ConfigError } from '../../config/load.js';
 import { HsmError, type KeyStore } from '../../hsm/key-store.js';
@@ -19,16 +20,18 @@ import {
 import { loadRecords } from '../../app/opening/open-home.js';
 import { makeServiceEvent } from '../../audit/event.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
+import { addYesOption, confirm } from './confirmation.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 
 interface Options {
   readonly ciphertext?: string;
   readonly encryptionContext?: readonly string[];
+  readonly yes?: boolean;
 }
 
 async function recover(home: StoppedHome, identifier: string, options: Options): Promise<number> {
   const { store, instance, keyStore } = home;
-  const opened = await loadRecords(store, instance, keyStore);
+  const opened = await whileWaiting('reading the records', loadRecords(store, instance, keyStore));
   const { account, region } = instance;
   const keyring = new Keyring(opened.records, new Namer(account, region));
   const key = keyring.find(identifier);
@@ -64,6 +67,12 @@ async function recover(home: StoppedHome, identifier: string, options: Options):
     throw new ConfigError(
       'None of them decrypts the ciphertext: check that it is intact, and that it was made with this encryption context.',
     );
+  await confirm(
+    home.home,
+    opened,
+    `${key.arn} gets the key material ${blob.materialId} (CKA_ID ${objectId}) that made the ciphertext, for decryption only.`,
+    options.yes,
+  );
   const changes = () => [putKey(withRecovered(key.record, objectId, blob))];
   const details = { keyId, keyMaterialId: blob.materialId, objectId };
   await commitAudited(
@@ -131,7 +140,7 @@ function withRecovered(
   };
 }
 
-const program = addHomeOption(new Command('keyhold recover materials'))
+const program = addYesOption(addHomeOption(new Command('keyhold recover materials')))
   .description(
     'Restores key material that is in the HSM but in no record, after an older metadata store was accepted. Stop the daemon ' +
       'first; the HSM must be available. Without --ciphertext it lists such material, and changes nothing.',

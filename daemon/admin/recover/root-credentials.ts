@@ -3,6 +3,7 @@
 import { Secrets } from '../../hsm/secrets.js';
 import { lstatSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { whileWaiting } from '../../../proto/progress.js';
 import { Command, Option } from 'commander';
 import { ConfigError } from '../../config/load.js';
 import { replaceFileSync } from '../../files/replace-file.js';
@@ -13,6 +14,7 @@ import { checkAudit, loadRecords } from '../../app/opening/open-home.js';
 import { makeServiceEvent } from '../../audit/event.js';
 import type { RecordChange } from '../../store/records/records.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
+import { addYesOption, confirm } from './confirmation.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 import { homePaths } from '../../files/home.js';
 
@@ -20,6 +22,7 @@ interface Options {
   readonly credentialsFile?: string;
   readonly profile: string;
   readonly others: 'keep' | 'deactivate' | 'delete';
+  readonly yes?: boolean;
 }
 
 /** The result. */
@@ -33,7 +36,7 @@ async function recover(stopped: StoppedHome, options: Options): Promise<Recovere
   const { home, store, instance, keyStore } = stopped;
   const path = resolve(options.credentialsFile ?? homePaths(home).credentials);
   const before = readExisting(path);
-  const opened = await loadRecords(store, instance, keyStore);
+  const opened = await whileWaiting('reading the records', loadRecords(store, instance, keyStore));
   checkAudit(home, opened);
   const { records } = opened;
   const rootId = instance.account;
@@ -41,13 +44,17 @@ async function recover(stopped: StoppedHome, options: Options): Promise<Recovere
     throw new ConfigError('The metadata store has no account root, so keyhold init did not create it.');
   const accessKeys = new AccessKeys(records, keyStore, new Secrets(keyStore, secretsKey(instance)));
   const others = options.others === 'keep' ? [] : accessKeys.of(rootId).map(({ accessKeyId }) => accessKeyId);
-  const withdrawn: RecordChange[] = others.map((accessKeyId) =>
+  const withdrawal =
+    others.length === 0 ? '' : ` Its other access keys are ${withdrawn(options)}: ${others.join(', ')}.`;
+  const consequence = `The account root gets another access key, whose secret is written to profile '${options.profile}' of ${path}.`;
+  await confirm(home, opened, consequence + withdrawal, options.yes);
+  const changes: RecordChange[] = others.map((accessKeyId) =>
     options.others === 'delete' ? accessKeys.remove(accessKeyId) : accessKeys.setActive(accessKeyId, false),
   );
   const { accessKeyId, secretAccessKey, change } = await accessKeys.create(rootId);
   const details = { accessKeyId, otherAccessKeys: options.others, accessKeyIds: others };
   const event = makeServiceEvent('RecoverRootCredentials', instance.account, instance.region, details);
-  await commitAudited(stopped, opened, { changes: () => [change, ...withdrawn] }, event, true);
+  await commitAudited(stopped, opened, { changes: () => [change, ...changes] }, event, true);
   try {
     replaceFileSync(path, withProfile(before, options.profile, accessKeyId, secretAccessKey));
   } catch (error) {
@@ -58,6 +65,8 @@ async function recover(stopped: StoppedHome, options: Options): Promise<Recovere
   }
   return { accessKeyId, others, path };
 }
+
+const withdrawn = ({ others }: Options) => (others === 'delete' ? 'deleted' : 'deactivated');
 
 /** Reads the credentials file; '' if there is none. @throws ConfigError if the path is not a file */
 function readExisting(path: string): string {
@@ -77,7 +86,7 @@ function withProfile(text: string, profile: string, accessKeyId: string, secretA
   return `${kept}${end}[${profile}]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`;
 }
 
-const program = addHomeOption(new Command('keyhold recover root-credentials'))
+const program = addYesOption(addHomeOption(new Command('keyhold recover root-credentials')))
   .description(
     "Creates an access key for the account root and writes it to the credentials file of the home. Stop the daemon first; the HSM must be available. The root's other access keys are kept unless --others says otherwise.",
   )
@@ -97,7 +106,7 @@ await runProgram(program, async () => {
     recover(stopped, options),
   );
   console.log(`The account root has the new access key ${accessKeyId}; its secret is in ${path}.`);
-  const done = options.others === 'delete' ? 'deleted' : 'deactivated';
-  if (others.length > 0) console.log(`Its other access keys were ${done}: ${others.join(', ')}.`);
+  if (others.length > 0)
+    console.log(`Its other access keys were ${withdrawn(options)}: ${others.join(', ')}.`);
   return 0;
 });

@@ -1,5 +1,6 @@
 // Shared by the programs of `keyhold recover`. They need what only the machine's operator has: a stopped daemon, which the
 // lock of the metadata store proves, and the HSM with its PIN, without which no record can be changed.
+import { whileWaiting } from '../../../proto/progress.js';
 import { Anchoring } from '../../app/opening/anchor.js';
 import { hasEvent } from '../../audit/search.js';
 import { loadConfig } from '../../config/load.js';
@@ -34,11 +35,11 @@ export interface StoppedHome {
 /** Opens a home, calls back, and closes it. @throws StoreError 'locked' if its daemon is running */
 export async function withStoppedHome<T>(home: string, use: (home: StoppedHome) => Promise<T>): Promise<T> {
   const log = createLog('warn');
-  const store = await openStore(home);
+  const store = await whileWaiting('opening the store', openStore(home));
   try {
     const config = loadConfig(home);
     const instance = await readOwnInstance(store, config);
-    const keyStore = await openKeyStore(home, config, log, 1);
+    const keyStore = await whileWaiting('opening the HSM', openKeyStore(home, config, log, 1));
     try {
       return await use({ home, config, store, keyStore, instance, log });
     } finally {

@@ -1,5 +1,6 @@
 // keyhold recover store: disaster recovery for a metadata store that was restored from a backup on purpose or is incomplete.
 // Without --accept-older-store it explains what it finds, and changes nothing.
+import { whileWaiting } from '../../../proto/progress.js';
 import { Command } from 'commander';
 import { readRecords, rootedInstance, storeInstance } from '../../app/opening/open-home.js';
 import { makeServiceEvent } from '../../audit/event.js';
@@ -10,6 +11,7 @@ import {
 } from '../../store/records/integrity-failures.js';
 import type { Root } from '../../store/records/root.js';
 import { addHomeOption, homeOf, runProgram } from '../program.js';
+import { addYesOption, confirm } from './confirmation.js';
 import { commitAudited, type StoppedHome, withStoppedHome } from './stopped-home.js';
 
 const consequences = `Each record in the store was written by this Keyhold; later changes are lost. Accepting the store means:
@@ -22,9 +24,14 @@ const consequences = `Each record in the store was written by this Keyhold; late
 - Messages encrypted later are not counted: rotate keys that encrypt many messages ('keyhold rotate-key-on-demand').
 Nothing was changed. 'keyhold recover store --accept-older-store' accepts the store, and records that in the audit log.`;
 
-async function recover(home: StoppedHome, isAccepted: boolean): Promise<number> {
+interface Options {
+  readonly acceptOlderStore?: boolean;
+  readonly yes?: boolean;
+}
+
+async function recover(home: StoppedHome, { acceptOlderStore: isAccepted, yes }: Options): Promise<number> {
   const { store, instance, keyStore } = home;
-  const opened = await readRecords(store, instance, keyStore);
+  const opened = await whileWaiting('reading the records', readRecords(store, instance, keyStore));
   const { records, anchor, broken } = opened;
   if (!broken) {
     console.log(
@@ -37,6 +44,10 @@ async function recover(home: StoppedHome, isAccepted: boolean): Promise<number> 
     console.log(consequences);
     return 1;
   }
+  const consequence =
+    'The present records count from now on, policies and access keys that were changed or revoked later among them. ' +
+    "'keyhold recover store' without options says all that this means.";
+  await confirm(home.home, opened, consequence, yes);
   const newest = Math.max(records.root?.epoch ?? 0, anchor?.epoch ?? 0);
   records.skipEpochs(newest + skippedEpochs);
   // An object with an intent may belong to a key by now, so no start may destroy it.
@@ -66,13 +77,12 @@ function details({ kind, root, anchor, found }: IntegrityFailure, droppedIntents
   };
 }
 
-const program = addHomeOption(new Command('keyhold recover store'))
+const program = addYesOption(addHomeOption(new Command('keyhold recover store')))
   .description(
     'Explains why the daemon refuses its metadata store, and accepts it. Stop the daemon first; the HSM must be available.',
   )
   .option('--accept-older-store', 'accept the present records, although newer ones existed');
 
-await runProgram(program, () => {
-  const { acceptOlderStore = false } = program.opts<{ acceptOlderStore?: boolean }>();
-  return withStoppedHome(homeOf(program), (stopped) => recover(stopped, acceptOlderStore));
-});
+await runProgram(program, () =>
+  withStoppedHome(homeOf(program), (stopped) => recover(stopped, program.opts<Options>())),
+);

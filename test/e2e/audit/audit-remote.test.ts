@@ -1,8 +1,13 @@
 // keyhold audit query and tail through the daemon, for callers with the permission.
-import { writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import { TestDaemon } from '../../support/daemon.js';
+import { checkout } from '../../support/paths.js';
 
 void t.test('callers with the permission read the audit log through the daemon, in pages', async (t) => {
   const daemon = await TestDaemon.start(t);
@@ -66,5 +71,45 @@ void t.test('callers with the permission read the audit log through the daemon, 
 
   const local = await daemon.cli(['audit', 'tail', '-n', '3', '--event', 'Encrypt', '--output', 'readable']);
   t.match(local.stdout, new RegExp(`^(\\S+ \\S+ {2}Encrypt +root +key/${keyId}\\n){3}$`));
-  t.match(await daemon.cli([...tail, '--remote', '-f']), { code: 2, stderr: /log of this machine/ });
+  t.match(await daemon.cli([...tail, '--remote', '--home', 'x']), {
+    code: 2,
+    stderr: /log on this machine/,
+  });
+  const two = await daemon.cli(['audit', 'query', '--event', 'Encrypt', '-n', '2']);
+  t.same(
+    two.stdout.trimEnd().split('\n'),
+    readFileSync(join(daemon.home, 'audit/audit-00000001.jsonl'), 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('"eventName":"Encrypt"'))
+      .slice(-2),
+    'the newest of the log on this machine',
+  );
+});
+
+void t.test('audit tail -f --remote prints new records, and not those of its own requests', async (t) => {
+  const daemon = await TestDaemon.start(t);
+  const client = await daemon.connect();
+  t.teardown(() => client.close());
+  await client.createKey({});
+  const cli = join(checkout, 'dist/client/cli/main.js');
+  const args = [cli, 'audit', 'tail', '-f', '--remote', '-n', '2', '--output', 'json'];
+  const child = spawn(process.execPath, args, { env: daemon.env, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async (): Promise<string> => {
+    const { value } = (await lines.next()) as { value: string };
+    // Checkpoints have none.
+    return (JSON.parse(value) as { eventName?: string }).eventName ?? (await next());
+  };
+  for (let name = ''; name !== 'CreateKey';) name = await next();
+  await client.generateRandom({ numberOfBytes: 8 });
+  t.equal(await next(), 'GenerateRandom');
+  // Two more requests for new records are made in this time.
+  await setTimeout(4_500);
+  await client.listKeys({});
+  await client.listAliases({});
+  t.same([await next(), await next()], ['ListKeys', 'ListAliases'], 'each once, in order');
+  child.kill('SIGINT');
+  const [code] = (await once(child, 'close')) as [number];
+  t.equal(code, 0, 'Ctrl-C is its usual end');
 });

@@ -90,7 +90,10 @@ await t.test('a truncated log continues, with its loss recorded', async (t) => {
     stdout: /at least 3 records were cut off[^]*Nothing was changed/,
   });
   await t.rejects(daemon.start(), { message: /keyhold recover audit/ });
-  t.match(await daemon.admin('recover-audit', ['--accept-loss']), { code: 0, stdout: /loss is recorded/ });
+  t.match(await daemon.admin('recover-audit', ['--accept-loss', '--yes']), {
+    code: 0,
+    stdout: /loss is recorded/,
+  });
   const [event] = daemon.events('RecoverAudit');
   t.match(event, {
     sequence: before.length - 2,
@@ -105,7 +108,7 @@ await t.test('a truncated log continues, with its loss recorded', async (t) => {
 await t.test('a deleted log begins again, with its loss recorded', async (t) => {
   rmSync(folder, { recursive: true });
   await t.rejects(daemon.start(), { message: /It has no record[^]*keyhold recover audit/ });
-  t.match(await daemon.admin('recover-audit', ['--accept-loss']), { code: 0 });
+  t.match(await daemon.admin('recover-audit', ['--accept-loss', '--yes']), { code: 0 });
   t.match(daemon.auditRecords()[0], {
     sequence: 1,
     eventName: 'RecoverAudit',
@@ -120,7 +123,7 @@ await t.test('a log that cannot be continued is set aside', async (t) => {
   writeFileSync(file, 'no record\n', { flag: 'a' });
   await t.rejects(daemon.start(), { message: /not a record/ });
   t.match(await daemon.admin('recover-audit'), { code: 1, stdout: /cannot be continued/ });
-  const { code, stdout } = await daemon.admin('recover-audit', ['--accept-loss']);
+  const { code, stdout } = await daemon.admin('recover-audit', ['--accept-loss', '--yes']);
   t.equal(code, 0);
   const aside = /audit-set-aside-[\w-]+/.exec(stdout)![0];
   t.match(
@@ -141,9 +144,9 @@ await t.test('accepting an older store does not accept a truncated log', async (
   renameSync(`${metadata}.old`, metadata);
   write(lines().slice(0, -2));
   t.match(await daemon.admin('recover-audit'), { code: 1, stderr: /keyhold recover store/ });
-  t.match(await daemon.admin('recover-store', ['--accept-older-store']), { code: 0 });
+  t.match(await daemon.admin('recover-store', ['--accept-older-store', '--yes']), { code: 0 });
   await t.rejects(daemon.start(), { message: /keyhold recover audit/ });
-  t.match(await daemon.admin('recover-audit', ['--accept-loss']), { code: 0 });
+  t.match(await daemon.admin('recover-audit', ['--accept-loss', '--yes']), { code: 0 });
   await daemon.start();
   t.equal(await daemon.stop(), 0);
 });

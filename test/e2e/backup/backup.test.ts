@@ -202,7 +202,7 @@ await t.test('an empty home decrypts old ciphertexts after a restore', async (t)
   putBack(restored.home);
   // The log is not in the backup, but the store knows where it ends.
   await t.rejects(restored.start(), { message: /recover audit/ });
-  t.match(await restored.cli(['recover', 'audit', '--accept-loss']), { code: 0 });
+  t.match(await restored.cli(['recover', 'audit', '--accept-loss', '--yes']), { code: 0 });
   await restored.start();
   t.teardown(() => restored.stop());
   const again = await restored.connect();
@@ -228,7 +228,7 @@ await t.test('without the token, an older store is refused until it is accepted'
   rmSync(join(daemon.home, 'metadata'), { recursive: true });
   t.match(await restore(daemon.home, older), { code: 0, stdout: /The audit log in the home stays/ });
   await t.rejects(daemon.start(), { message: /recover store/ });
-  t.match(await daemon.cli(['recover', 'store', '--accept-older-store']), { code: 0 });
+  t.match(await daemon.cli(['recover', 'store', '--accept-older-store', '--yes']), { code: 0 });
   await daemon.start();
   const again = await daemon.connect();
   t.equal(Buffer.from((await again.decrypt({ ciphertextBlob })).plaintext).toString(), 'before the backup');

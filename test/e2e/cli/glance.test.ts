@@ -4,17 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { TestDaemon } from '../../support/daemon.js';
-import { checkout } from '../../support/paths.js';
-
-/** The output of a command on a terminal of 80 columns. */
-function onTerminal(daemon: TestDaemon, command: string, env: NodeJS.ProcessEnv = {}): string {
-  const cli = join(checkout, 'dist/client/cli/main.js');
-  const script = `stty cols 80; keyhold() { '${process.execPath}' '${cli}' "$@"; }; ${command}`;
-  const args = ['-qec', script, '/dev/null'];
-  return execFileSync('script', args, { env: { ...daemon.env, TERM: 'xterm', SHELL: '/bin/sh', ...env } })
-    .toString()
-    .replaceAll('\r\n', '\n');
-}
+import { onTerminal } from '../../support/terminal.js';
 
 void t.test('commands at a terminal', { timeout: 600_000 }, async (t) => {
   const daemon = await TestDaemon.start(t);
@@ -123,7 +113,7 @@ void t.test('commands at a terminal', { timeout: 600_000 }, async (t) => {
         ['rotation', app],
       ],
     );
-    const screen = onTerminal(daemon, 'keyhold status', { NO_COLOR: '1' });
+    const screen = onTerminal(daemon, 'keyhold status', '', { NO_COLOR: '1' });
     t.match(screen, /^Daemon +healthy, version /);
     t.match(screen, new RegExp(`deletion +in [67] d +${bare}\n`));
     t.match(screen, /Keys +\d Enabled, 1 PendingDeletion|Keys +1 PendingDeletion, \d Enabled/);
@@ -141,7 +131,7 @@ void t.test('commands at a terminal', { timeout: 600_000 }, async (t) => {
       table,
       new RegExp(`app +${app.slice(0, 8)} +\\u001b\\[32mEnabled\\u001b\\[39m +SYMMETRIC_DEFAULT +encrypt`),
     );
-    t.notMatch(onTerminal(daemon, 'keyhold ls', { NO_COLOR: '1' }), /\u001b/);
+    t.notMatch(onTerminal(daemon, 'keyhold ls', '', { NO_COLOR: '1' }), /\u001b/);
     t.match(onTerminal(daemon, 'keyhold ls | cat'), /^\{\n {4}"Keys"/);
     t.match(onTerminal(daemon, 'keyhold list-keys --output json'), /^\{\n {4}"Keys"/);
     t.match(onTerminal(daemon, 'AWS_DEFAULT_OUTPUT=text keyhold list-keys'), /^KEYS\t/);

@@ -160,7 +160,10 @@ void t.test('a store that a newer Keyhold wrote is refused before anything is wr
   const refused = async (message: RegExp) => {
     const [before, events] = [await copies.values(), daemon.auditRecords().length];
     await t.rejects(daemon.start(), { message });
-    t.match(await daemon.admin('recover-store', ['--accept-older-store']), { code: 1, stderr: message });
+    t.match(await daemon.admin('recover-store', ['--accept-older-store', '--yes']), {
+      code: 1,
+      stderr: message,
+    });
     t.match(await daemon.admin('init'), { code: 1, stderr: message });
     t.strictSame(await copies.values(), before);
     t.equal(daemon.auditRecords().length, events);
@@ -173,7 +176,10 @@ void t.test('a store that a newer Keyhold wrote is refused before anything is wr
   await copies.write(new Map([['record/replica/1', unknown]]));
   const message = /written by a newer Keyhold: it has records of kinds.*'replica'/;
   await t.rejects(daemon.start(), { message });
-  t.match(await daemon.admin('recover-store', ['--accept-older-store']), { code: 1, stderr: message });
+  t.match(await daemon.admin('recover-store', ['--accept-older-store', '--yes']), {
+    code: 1,
+    stderr: message,
+  });
 });
 
 void t.test('the public key of the audit log is restored from the HSM', async (t) => {

@@ -361,11 +361,15 @@ void t.test('key policies', async (t) => {
     const locked = document(allow('user/bob', { Action: 'kms:Encrypt' }));
     const { keyMetadata } = await root.createKey({ policy: locked, bypassPolicyLockoutSafetyCheck: true });
     const keyId = keyMetadata.keyId;
-    const recover = (key: string) => daemon.cli(['recover', 'key-policy', key]);
+    const recover = (key: string) => daemon.cli(['recover', 'key-policy', '--yes', key]);
     t.match(await recover(keyId), { code: 1, stderr: /stop that one first/ });
     await daemon.stop();
     t.match(await recover('1234abcd-12ab-34cd-56ef-1234567890ab'), { code: 1, stderr: /does not exist/ });
     t.match(await recover(ofService), { code: 1, stderr: /is an AWS managed key/ });
+    t.match(await daemon.cli(['recover', 'key-policy', keyId]), {
+      code: 2,
+      stderr: /--yes agrees to it. The policy of arn:.* is replaced/,
+    });
     t.match(await recover(keyId), {
       code: 0,
       stdout: new RegExp(`${keyId} has the default key policy again`),

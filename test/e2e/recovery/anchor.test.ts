@@ -108,7 +108,7 @@ void t.test('a store of a Keyhold without roots gets one, once', async (t) => {
     await t.rejects(daemon.start(), { message: /Its root is missing/ });
     copies.putBack('legacy');
     await t.rejects(daemon.start(), { message: /Its root is missing.*anchor is of epoch/ });
-    t.match(await daemon.cli(['recover', 'store', '--accept-older-store']), { code: 0 });
+    t.match(await daemon.cli(['recover', 'store', '--accept-older-store', '--yes']), { code: 0 });
     await daemon.start();
     await daemon.stop();
     t.match(daemon.events('RecoverStore'), [{ serviceEventDetails: { found: 'no-root' } }]);

@@ -62,7 +62,7 @@ void t.test('materials of rotations over which an older store was accepted', asy
   });
 
   const file = join(daemon.home, 'ciphertext');
-  const withFile = ['recover', 'materials', keyId, '--ciphertext', file];
+  const withFile = ['recover', 'materials', keyId, '--ciphertext', file, '--yes'];
   await t.test('are recovered by a ciphertext that identifies them', async (t) => {
     t.match(await daemon.cli(['recover', 'materials', keyId]), { code: 1, stdout: /Nothing was changed/ });
     writeFileSync(file, Buffer.from(blobs[2]!).toString('base64'));

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import t from 'tap';
 import { connect } from '../../../client/index.js';
 import { TestDaemon } from '../../support/daemon.js';
+import { onTerminal } from '../../support/terminal.js';
 
 void t.test('lost root credentials', async (t) => {
   const daemon = await TestDaemon.start(t);
   const first = daemon.credentials;
   const path = join(daemon.home, 'credentials');
-  const recover = (...args: string[]) => daemon.cli(['recover', 'root-credentials', ...args]);
+  const recover = (...args: string[]) => daemon.cli(['recover', 'root-credentials', '--yes', ...args]);
   const arnOf = async (credentials: { accessKeyId: string; secretAccessKey: string }) => {
     const client = await connect({ url: daemon.url, credentials, timeout: 60_000, maxAttempts: 1 });
     const { arn } = await client.getCallerIdentity({});
@@ -28,6 +29,24 @@ void t.test('lost root credentials', async (t) => {
   const bystander = join(daemon.home, 'bystander');
   writeFileSync(bystander, 'stays');
   symlinkSync(bystander, `${path}.new`);
+
+  await t.test('without a terminal it needs --yes', async (t) => {
+    t.match(await daemon.cli(['recover', 'root-credentials']), {
+      code: 2,
+      stderr: /--yes agrees to it. The account root gets another access key/,
+    });
+  });
+
+  await t.test('at a terminal it shows the last event and asks', (t) => {
+    const ask = (answer: string) =>
+      onTerminal(daemon, `keyhold recover root-credentials --others delete; echo "status $?"`, answer);
+    const refused = ask('n\n');
+    t.match(refused, /records, among them 0 keys and 1 access keys\n {2}last event: .*\n/);
+    t.match(refused, /Its other access keys are deleted: AKIA/);
+    t.match(refused, /Go on\? \[y\/N\] .*Nothing was changed\.\nstatus 1\n/s);
+    t.throws(() => statSync(path), { code: 'ENOENT' });
+    t.end();
+  });
 
   await t.test('a new access key is written, and the old one stays', async (t) => {
     const { code, stdout, stderr } = await recover();
