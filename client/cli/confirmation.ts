@@ -25,10 +25,12 @@ const limitedTo = (subject: string, policyArn: unknown) =>
 
 /** The operations that ask for confirmation: those that destroy something or take access from somebody. */
 const consequences: Readonly<Partial<Record<OperationName, Consequence>>> = {
-  ScheduleKeyDeletion: ({ pendingWindowInDays = defaultWindow }) => {
-    const days = Number(pendingWindowInDays);
+  ScheduleKeyDeletion: ({ pendingWindowInDays }) => {
+    const days = Number(pendingWindowInDays ?? defaultWindow);
+    const sooner =
+      pendingWindowInDays === undefined ? ', or sooner where the daemon allows no period of that length' : '';
     const date = timeText(Date.now() / 1000 + days * secondsPerDay);
-    return `The key stops working now. Its material is destroyed in ${days} days (${date}); nothing it encrypted can be decrypted then. Until that day cancel-key-deletion keeps it.`;
+    return `The key stops working now. Its material is destroyed in ${days} days (${date})${sooner}. Nothing it encrypted can be decrypted then. Until that day cancel-key-deletion keeps it.`;
   },
   DisableKey: () => 'Every use of the key is refused from now on, until enable-key.',
   DeleteImportedKeyMaterial: () =>

@@ -166,6 +166,14 @@ void t.test('commands that take something away', { timeout: 600_000 }, async (t)
         trust,
       ],
       [`only grant '${grantId}' allows`, 'revoke-grant', '--key-id', keyId, '--grant-id', grantId],
+      ['destroyed in 30 days (', 'schedule-key-deletion', '--key-id', keyId],
+      [
+        'or sooner where the daemon allows no period of that length',
+        'schedule-key-deletion',
+        '--key-id',
+        keyId,
+      ],
+      ['destroyed in 7 days (', 'schedule-key-deletion', '--key-id', keyId, '--pending-window-in-days', '7'],
       ['only this grant allows', 'retire-grant', '--grant-token', grantToken],
       [
         `access key '${accessKey.accessKeyId}' are refused`,
