@@ -25,7 +25,7 @@ await t.test(
 );
 
 await t.test(
-  'a thousand concurrent appends are all there, in the order of the calls, with far fewer fdatasyncs',
+  'a thousand concurrent appends are written in the order of the calls, with far fewer fdatasyncs',
   async (t) => {
     const directory = directoryOf(t);
     const { log } = await openLog(directory);
@@ -129,16 +129,16 @@ await t.test(
     await tick();
     const second = log.append(members(2));
     await Promise.all([first, second]);
-    t.equal(log.commits, 1, 'two of 32 are enough, and share an fdatasync');
+    t.equal(log.commits, 1, 'a group of two of 32 is large enough, and shares an fdatasync');
     await log.append(members(3));
-    t.equal(log.commits, 2, 'one that stays alone waits in vain');
+    t.equal(log.commits, 2, 'a record that no other joins is written after the wait');
     underWay = 16;
     const alone = log.append(members(4));
     await tick();
     await tick();
     const late = log.append(members(5));
     await Promise.all([alone, late]);
-    t.equal(log.commits, 4, 'one of sixteen does not wait');
+    t.equal(log.commits, 4, 'one record of sixteen is large enough a group');
     underWay = 1_000;
     const last = log.append(members(6));
     await log.close();

@@ -58,7 +58,7 @@ await t.test('under load checkpoints are at most the configured number of record
 });
 
 await t.test(
-  'a single record has its checkpoint within the interval, and an idle log makes no more',
+  'a single record gets a checkpoint within the interval, and an idle log gets no more',
   async (t) => {
     const directory = join(t.testdir(), 'audit');
     const { log, events } = await openLog(directory, { checkpointInterval: 600 });
@@ -73,7 +73,7 @@ await t.test(
     const again = await openLog(directory, { checkpointInterval: 20 });
     await new Promise((resolve) => setTimeout(resolve, 100));
     await again.log.close();
-    t.equal(checkpointsOf(directory).length, 1, 'nor does opening it again');
+    t.equal(checkpointsOf(directory).length, 1, 'opening the log again makes no checkpoint either');
   },
 );
 
@@ -91,7 +91,7 @@ await t.test('records that a crash left without a checkpoint get one when the lo
 });
 
 await t.test(
-  'a signature delays no append; a failed one is reported, retried, and leaves the log available',
+  'signing delays no append; a failed signature is reported and retried, and the log stays available',
   async (t) => {
     const directory = join(t.testdir(), 'audit');
     let tries = 0;

@@ -112,7 +112,7 @@ export function makeImmutable(path: string): () => void {
   return () => must('chattr', '-R', '-i', path);
 }
 
-/** Why such a disk cannot be made here, which is also printed; false if it can. */
+/** The reason why such a disk cannot be created here, which is also printed; false if it can. */
 export function unavailable(make: () => Disk): string | false {
   try {
     make().remove();

@@ -1,4 +1,5 @@
-// Others change the log's file while the daemon runs: nothing is acknowledged that is not in the file at the log's path.
+// Another program changes the log's file while the daemon runs. Nothing is acknowledged unless it is in the file at the
+// log's path.
 import { copyFileSync, cpSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -119,7 +120,7 @@ for (const { what, disturb, mend, says } of disturbances) {
   });
 }
 
-await t.test('an idle log reports it too, before an append', async (t) => {
+await t.test('an idle log reports the change too, before an append', async (t) => {
   const directory = join(t.testdir(), 'audit');
   const { log } = await openLog(directory);
   await log.append(members(1));

@@ -68,7 +68,7 @@ const edits = {
   'a line deleted, and the chain computed anew': fc.property(index(signed), (at) =>
     found(joined(chainAnew(lines.toSpliced(at, 1)))),
   ),
-  // Not an exact copy: repeating the record behind it would change nothing up to the checkpoint.
+  // Not an exact copy: a repetition of the next record would change nothing before the checkpoint.
   'a line inserted, and the chain computed anew': fc.property(
     index(lines.length),
     index(signed),

@@ -35,7 +35,7 @@ function eventIds(directory: string): number[] {
 const upTo = (end: number) => Array.from({ length: end }, (_, index) => index);
 
 await t.test(
-  'on a full disk appends fail and later ones are refused; with space again pending records come first',
+  'on a full disk appends fail and later ones are refused; once there is space, pending records come first',
   { skip: unavailable(() => memoryDisk(256)) },
   async (t) => {
     const disk = memoryDisk(256);
@@ -47,14 +47,18 @@ await t.test(
 
     const numbers = { next: 0 };
     const { failed, errors } = await appendUntilFailure(log, numbers);
-    t.same(failed, upTo(numbers.next).slice(-4), 'the whole group fails, though some of its lines had room');
+    t.same(
+      failed,
+      upTo(numbers.next).slice(-4),
+      'the whole group fails, although some of its lines had room',
+    );
     for (const error of errors) t.type(error, AuditError);
     t.equal(log.available, false);
     const durable = log.head.sequence;
     await t.rejects(log.append(members(7777)), AuditError);
 
     await until(() => events.filter(({ type }) => type === 'failed').length >= 3);
-    t.equal(log.available, false, 'still, after trying again');
+    t.equal(log.available, false, 'the log stays unavailable while retries fail');
     t.equal(log.head.sequence, durable);
     await t.rejects(log.append(members(8888)), AuditError);
 
@@ -67,13 +71,13 @@ await t.test(
     t.same(
       eventIds(directory),
       upTo(numbers.next),
-      'what was accepted is there once; what was refused is not',
+      'accepted records are in the log once, and refused ones are not',
     );
     t.match(verify(directory), { fault: undefined, chainedOnly: 1 });
   },
 );
 
-// The page cache takes the write; fdatasync fails.
+// The page cache accepts the write, and fdatasync fails.
 for (const underWay of [1, 32]) {
   await t.test(
     `after a failed fdatasync nothing counts as durable until it is written again through a new descriptor: ${underWay} in flight`,
@@ -108,7 +112,7 @@ for (const underWay of [1, 32]) {
 }
 
 await t.test(
-  'a failure at the beginning of a new file loses nothing either',
+  'a failure at the start of a new file loses nothing either',
   { skip: unavailable(() => memoryDisk(256)) },
   async (t) => {
     const disk = memoryDisk(256);
@@ -119,7 +123,7 @@ await t.test(
     for (let round = 0; round < 3; round++) {
       const free = numbers.next;
       while (log.head.sequence < free + 9) await log.append(members(numbers.next++, text));
-      // Full except for one page, so that a file of the log can be created but not filled, or vice versa.
+      // One page is left, so that a file of the log can be created but not filled, or vice versa.
       const ballast = join(disk.directory, 'ballast');
       for (let size = 256; size > 0; size -= 4) {
         try {
@@ -142,7 +146,7 @@ await t.test(
 );
 
 await t.test(
-  'closing a log that cannot be written says that records are lost, and the next start continues it',
+  'closing a log that cannot be written reports lost records, and the next start continues it',
   { skip: unavailable(() => memoryDisk(256)) },
   async (t) => {
     const disk = memoryDisk(256);

@@ -11,7 +11,7 @@ import { recordHash } from '../../daemon/audit/chain.js';
 const program = fileURLToPath(new URL('killed-writer.js', import.meta.url));
 
 await t.test(
-  'what was acknowledged survives kill -9 at any instant, and the log can be continued',
+  'acknowledged records survive kill -9 at any instant, and the log can be continued',
   async (t) => {
     const directory = join(t.testdir(), 'audit');
     let acknowledged: ChainHead[] = [];
@@ -31,7 +31,7 @@ await t.test(
       t.ok(acknowledged.length > 0);
       for (const { sequence, hash } of new Map(acknowledged.map((head) => [head.sequence, head])).values()) {
         if (recordHash(lines[sequence - 1] ?? '') !== hash)
-          t.fail(`record ${sequence} was acknowledged and is gone`);
+          t.fail(`record ${sequence} was acknowledged and is missing`);
       }
       let previous = '0'.repeat(64);
       for (const line of lines) {

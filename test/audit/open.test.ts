@@ -12,7 +12,7 @@ async function writtenLog(directory: string, maxFileSize?: number): Promise<Buff
 }
 
 await t.test(
-  'a log truncated anywhere in its last line is repaired when opened, which is recorded',
+  'opening a log truncated anywhere in its last line repairs it and records the repair',
   async (t) => {
     const directory = t.testdir();
     const file = join(directory, 'audit-00000001.jsonl');

@@ -212,33 +212,30 @@ await t.test('a signature for another purpose is no checkpoint, although the key
   t.match(verify(directory), { fault: { kind: 'foreign-checkpoint', sequence: 3 } });
 });
 
-await t.test(
-  'a truncated log is found by an expected checkpoint or the head of the daemon, and only so',
-  (t) => {
-    const directory = t.testdir();
-    const head = { sequence: whole.length, hash: recordHash(whole.at(-1) ?? '') };
-    writeLog(directory, whole);
-    t.match(verify(directory, { expectCheckpoint: newest }), { fault: undefined, truncationChecked: true });
-    t.match(verify(directory, { expectHead: head }), { fault: undefined, truncationChecked: true });
-    t.match(verify(directory, { expectHead: { ...head, hash: '0'.repeat(64) } }).fault, {
-      kind: 'changed',
+await t.test('a truncated log is found only by an expected checkpoint or the head of the daemon', (t) => {
+  const directory = t.testdir();
+  const head = { sequence: whole.length, hash: recordHash(whole.at(-1) ?? '') };
+  writeLog(directory, whole);
+  t.match(verify(directory, { expectCheckpoint: newest }), { fault: undefined, truncationChecked: true });
+  t.match(verify(directory, { expectHead: head }), { fault: undefined, truncationChecked: true });
+  t.match(verify(directory, { expectHead: { ...head, hash: '0'.repeat(64) } }).fault, {
+    kind: 'changed',
+  });
+  t.match(verify(directory, { expectCheckpoint: newest + 1 }).fault, { kind: 'truncated' });
+  for (let length = whole.length - 1; length > 0; length--) {
+    writeLog(directory, whole.slice(0, length));
+    t.match(verify(directory), { fault: undefined, truncationChecked: false });
+    t.match(verify(directory, { expectCheckpoint: newest }).fault, {
+      kind: 'truncated',
+      sequence: length + 1,
     });
-    t.match(verify(directory, { expectCheckpoint: newest + 1 }).fault, { kind: 'truncated' });
-    for (let length = whole.length - 1; length > 0; length--) {
-      writeLog(directory, whole.slice(0, length));
-      t.match(verify(directory), { fault: undefined, truncationChecked: false });
-      t.match(verify(directory, { expectCheckpoint: newest }).fault, {
-        kind: 'truncated',
-        sequence: length + 1,
-      });
-      t.match(verify(directory, { expectHead: head }).fault, { kind: 'truncated', sequence: length + 1 });
-    }
-    rmSync(join(directory, 'audit-00000001.jsonl'));
-    t.throws(() => verify(directory), AuditError);
-    t.match(verify(directory, { expectHead: head }).fault, { kind: 'truncated', sequence: 1 });
-    t.end();
-  },
-);
+    t.match(verify(directory, { expectHead: head }).fault, { kind: 'truncated', sequence: length + 1 });
+  }
+  rmSync(join(directory, 'audit-00000001.jsonl'));
+  t.throws(() => verify(directory), AuditError);
+  t.match(verify(directory, { expectHead: head }).fault, { kind: 'truncated', sequence: 1 });
+  t.end();
+});
 
 await t.test('an incomplete last line is a fault, unless the running daemon is writing it', (t) => {
   const directory = t.testdir();

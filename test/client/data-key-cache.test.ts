@@ -35,7 +35,7 @@ function cacheOf(t: { teardown: (handler: () => void) => void }, dataKeys: DataK
   return cache;
 }
 
-void t.test('no data key ever encrypts more messages or bytes than the limits say', async (t) => {
+void t.test('no data key encrypts more messages or bytes than the limits allow', async (t) => {
   const maxMessages = fc.integer({ min: 1, max: 5 });
   const sizes = fc.array(fc.array(fc.nat({ max: 120 }), { maxLength: 5 }), { maxLength: 10 });
   await fc.assert(
@@ -84,7 +84,7 @@ void t.test('a message of unknown length, or larger than the limit, gets its own
   for (const options of [undefined, {}, { bytes: 31 }]) await cache.generateDataKey(request, options);
   t.equal(generated.length, 4);
   await cache.generateDataKey(request, { bytes: 1 });
-  t.equal(generated.length, 4, 'and does not displace the shared one');
+  t.equal(generated.length, 4, 'it does not displace the shared data key');
 });
 
 void t.test('data keys are shared only for the same key, context and use', async (t) => {
@@ -93,7 +93,7 @@ void t.test('data keys are shared only for the same key, context and use', async
   const bytes = 1;
   await cache.generateDataKey(request, { bytes });
   await cache.generateDataKey({ ...request, encryptionContext: { b: '2', a: '1' } }, { bytes });
-  t.equal(generated.length, 1, 'the order of the pairs does not matter');
+  t.equal(generated.length, 1, 'the order of the pairs of a context does not matter');
   const others: StringMap[] = [{}, { a: '1' }, { a: '1b', '': '2' }, { a1: '', b2: '' }];
   for (const encryptionContext of others)
     await cache.generateDataKey({ ...request, encryptionContext }, { bytes });
@@ -111,7 +111,7 @@ void t.test('data keys are shared only for the same key, context and use', async
   t.equal(decrypted.length, 4);
 });
 
-void t.test('whoever gets a data key may wipe it', async (t) => {
+void t.test('a caller may wipe the data key that it gets', async (t) => {
   const { dataKeys, generated } = source();
   const cache = cacheOf(t, dataKeys);
   for (let use = 0; use < 3; use++) {
@@ -122,7 +122,7 @@ void t.test('whoever gets a data key may wipe it', async (t) => {
   }
 });
 
-void t.test('a data key is not used past its age', async (t) => {
+void t.test('a data key is not used beyond its maximum age', async (t) => {
   const { dataKeys, generated, decrypted } = source();
   const cache = cacheOf(t, dataKeys, { maxAge: 60 });
   const decrypt = { ciphertextBlob: Buffer.from('x'), encryptionContext: {} };

@@ -9,7 +9,11 @@ void t.test('connections, disconnections and retries are reported', async (t) =>
   const client = await startClient(t, peer, {
     on: { connect: (event) => events.push(['first', event]) },
   });
-  t.strictSame(events, [['first', { url: peer.url }]], 'the first connection, by an option');
+  t.strictSame(
+    events,
+    [['first', { url: peer.url }]],
+    'a listener in the options learns of the first connection',
+  );
   client.on('connect', ({ url }) => events.push(['connect', url]));
   client.on('disconnect', ({ url, error }) => events.push(['disconnect', url, error.message]));
   client.on('retry', ({ operation, attempts, delay, error }) =>
@@ -43,7 +47,7 @@ void t.test('connections, disconnections and retries are reported', async (t) =>
 
   events.length = 0;
   await client.close();
-  t.strictSame(events, [], 'close() is no event');
+  t.strictSame(events, [], 'close() is not reported as a disconnection');
 });
 
 void t.test('a removed listener is not called', async (t) => {

@@ -75,6 +75,6 @@ void t.test('a process ends by itself once its client is closed', async (t) => {
     env: { KEYHOLD_URL: peer.url, AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 'secret' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  // A timer of the cache that kept the process alive would do so for an hour.
+  // A timer of the cache must not keep the process alive: it runs for an hour.
   t.strictSame(await once(child, 'exit'), [0, null]);
 });

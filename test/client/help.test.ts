@@ -75,7 +75,11 @@ void t.test('every command that takes options has an example, with words and opt
     for (const { line } of words === 'keyhold' ? [] : examples) {
       if (!line.includes('keyhold ')) continue;
       t.ok(line.includes(words), line);
-      t.notMatch(line, / \.\.\.( |$)/, 'each value has a sample in client/cli/help/examples.ts');
+      t.notMatch(
+        line,
+        / \.\.\.( |$)/,
+        'each value of an example has a sample in client/cli/help/examples.ts',
+      );
       const known = new Set(command.options.flatMap(({ long }) => long ?? []));
       const own = line.slice(line.indexOf(words)).split('|')[0]!;
       for (const [option] of own.matchAll(/--[a-z][a-z-]*/g)) t.ok(known.has(option), `${words} ${option}`);

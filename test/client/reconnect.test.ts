@@ -7,39 +7,36 @@ import { encodeError } from '../../proto/codec/frames.js';
 import { exceptions } from '../../proto/errors.js';
 import { credentials, Peer, startClient, startPeer, until } from './peer.js';
 
-void t.test(
-  'what is safe to repeat is sent again on a new connection, the rest fails as unknown',
-  async (t) => {
-    const peer = await startPeer(t);
-    const client = await startClient(t, peer);
-    peer.onRequest = () => undefined;
-    const names = [
-      'encrypt',
-      'decrypt',
-      'reEncrypt',
-      'generateDataKey',
-      'generateRandom',
-      'describeKey',
-      'listKeys',
-    ];
-    const methods = client as unknown as Record<string, (request: object) => Promise<unknown>>;
-    const call = (name: string) => methods[name]?.({}) ?? Promise.reject(new Error(`there is no ${name}`));
-    const safe = names.map(call);
-    const unsafe = ['createKey', 'createAlias', 'enableKey', 'disableKey'].map(call);
-    const failures = Promise.all(unsafe.map((request) => request.catch((error: unknown) => error)));
-    await until(() => peer.received.length === 11);
-    peer.onRequest = ({ answer }) => {
-      answer();
-    };
-    peer.breakAll();
-    for (const failure of await failures)
-      t.match(failure, { name: 'ConnectionError', code: 'OutcomeUnknown', retryable: true });
-    await Promise.all(safe);
-    const again = peer.received.slice(11).map(({ operation }) => operation?.field);
-    t.strictSame(again, names, 'in their order, and nothing else');
-    t.equal(peer.upgrades.length, 2);
-  },
-);
+void t.test('requests that are safe to repeat are sent again; others fail with OutcomeUnknown', async (t) => {
+  const peer = await startPeer(t);
+  const client = await startClient(t, peer);
+  peer.onRequest = () => undefined;
+  const names = [
+    'encrypt',
+    'decrypt',
+    'reEncrypt',
+    'generateDataKey',
+    'generateRandom',
+    'describeKey',
+    'listKeys',
+  ];
+  const methods = client as unknown as Record<string, (request: object) => Promise<unknown>>;
+  const call = (name: string) => methods[name]?.({}) ?? Promise.reject(new Error(`there is no ${name}`));
+  const safe = names.map(call);
+  const unsafe = ['createKey', 'createAlias', 'enableKey', 'disableKey'].map(call);
+  const failures = Promise.all(unsafe.map((request) => request.catch((error: unknown) => error)));
+  await until(() => peer.received.length === 11);
+  peer.onRequest = ({ answer }) => {
+    answer();
+  };
+  peer.breakAll();
+  for (const failure of await failures)
+    t.match(failure, { name: 'ConnectionError', code: 'OutcomeUnknown', retryable: true });
+  await Promise.all(safe);
+  const again = peer.received.slice(11).map(({ operation }) => operation?.field);
+  t.strictSame(again, names, 'these requests are sent again in their order, and no others');
+  t.equal(peer.upgrades.length, 2);
+});
 
 void t.test('requests made while the daemon restarts are served when it is back', async (t) => {
   const peer = await startPeer(t);
@@ -52,11 +49,11 @@ void t.test('requests made while the daemon restarts are served when it is back'
   const back = new Peer(peer.path);
   t.teardown(() => back.stop());
   setTimeout(() => void back.listen(), 200);
-  t.strictSame(await created, {}, 'one that was never sent is safe to send, whatever it is');
+  t.strictSame(await created, {}, 'a request that was never sent is safe to send');
   t.strictSame(await listed, { keys: [] });
 });
 
-void t.test('while no daemon answers, requests fail at their time-out and say so', async (t) => {
+void t.test('while no daemon answers, requests fail at their time-out with the reason', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer);
   await peer.stop();
@@ -70,27 +67,24 @@ void t.test('while no daemon answers, requests fail at their time-out and say so
   t.ok(performance.now() - start >= 299);
 });
 
-void t.test(
-  'a client whose credentials were withdrawn fails at once and tries once per request',
-  async (t) => {
-    const peer = await startPeer(t);
-    const client = await startClient(t, peer);
-    const gone = { code: 'UnrecognizedClientException', message: 'gone' };
-    peer.refusal = { status: 400, body: '{"__type":"UnrecognizedClientException","message":"gone"}' };
-    peer.breakAll();
-    // This request may be repeated, whether or not the client has noticed that its connection ended.
-    await t.rejects(client.listKeys({}), gone);
-    const before = peer.upgrades.length;
-    await Promise.all([t.rejects(client.listKeys({}), gone), t.rejects(client.createKey({}), gone)]);
-    t.equal(peer.upgrades.length, before + 1);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    t.equal(peer.upgrades.length, before + 1, 'no tries that nobody asked for');
-    peer.refusal = undefined;
-    t.strictSame(await client.enableKey({ keyId: 'x' }), {}, 'later requests try again');
-  },
-);
+void t.test('with withdrawn credentials requests fail at once, after one attempt each', async (t) => {
+  const peer = await startPeer(t);
+  const client = await startClient(t, peer);
+  const gone = { code: 'UnrecognizedClientException', message: 'gone' };
+  peer.refusal = { status: 400, body: '{"__type":"UnrecognizedClientException","message":"gone"}' };
+  peer.breakAll();
+  // This request is safe to repeat, whether or not the client has noticed that its connection ended.
+  await t.rejects(client.listKeys({}), gone);
+  const before = peer.upgrades.length;
+  await Promise.all([t.rejects(client.listKeys({}), gone), t.rejects(client.createKey({}), gone)]);
+  t.equal(peer.upgrades.length, before + 1);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  t.equal(peer.upgrades.length, before + 1, 'the client makes no attempts without a request');
+  peer.refusal = undefined;
+  t.strictSame(await client.enableKey({ keyId: 'x' }), {}, 'a later request makes another attempt');
+});
 
-void t.test('a request that breaks every connection is given up after three', async (t) => {
+void t.test('a request that breaks every connection is given up after three connections', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer);
   peer.onRequest = ({ webSocket, id }) => {
@@ -103,34 +97,31 @@ void t.test('a request that breaks every connection is given up after three', as
   t.equal(peer.received.length, 3);
 });
 
-void t.test(
-  'a daemon that closes every connection at once is tried with pauses, not in a loop',
-  async (t) => {
-    const goodbyes = [
-      (webSocket: WebSocket) => {
-        webSocket.close(1013);
-      },
-      (_webSocket: WebSocket, stream: Socket) => {
-        stream.end();
-      },
-    ];
-    for (const goodbye of goodbyes) {
-      const peer = await startPeer(t);
-      const client = await startClient(t, peer);
-      peer.breakAll();
-      await until(() => peer.connections === 0);
-      peer.onConnection = goodbye;
-      const before = peer.upgrades.length;
-      const error = await client.listKeys({}, { timeout: 1_000 }).catch((error: unknown) => error);
-      t.match(error, { name: 'ConnectionError', retryable: true });
-      const tries = peer.upgrades.length - before;
-      // The pauses grow and are random; a loop without them would connect thousands of times.
-      t.ok(tries >= 1 && tries < 100, `${tries} tries`);
-      peer.onConnection = () => undefined;
-      t.strictSame(await client.listKeys({}), { keys: [] });
-    }
-  },
-);
+void t.test('attempts to reach a daemon that closes every connection have pauses', async (t) => {
+  const goodbyes = [
+    (webSocket: WebSocket) => {
+      webSocket.close(1013);
+    },
+    (_webSocket: WebSocket, stream: Socket) => {
+      stream.end();
+    },
+  ];
+  for (const goodbye of goodbyes) {
+    const peer = await startPeer(t);
+    const client = await startClient(t, peer);
+    peer.breakAll();
+    await until(() => peer.connections === 0);
+    peer.onConnection = goodbye;
+    const before = peer.upgrades.length;
+    const error = await client.listKeys({}, { timeout: 1_000 }).catch((error: unknown) => error);
+    t.match(error, { name: 'ConnectionError', retryable: true });
+    const tries = peer.upgrades.length - before;
+    // The pauses grow and are random. Without them there would be thousands of attempts.
+    t.ok(tries >= 1 && tries < 100, `${tries} attempts`);
+    peer.onConnection = () => undefined;
+    t.strictSame(await client.listKeys({}), { keys: [] });
+  }
+});
 
 void t.test('a connection whose peer is dead is given up after a request timed out', async (t) => {
   const peer = await startPeer(t);
@@ -143,7 +134,7 @@ void t.test('a connection whose peer is dead is given up after a request timed o
   peer.onRequest = ({ answer }) => {
     answer();
   };
-  t.strictSame(await client.listKeys({}), { keys: [] }, 'served on a second connection');
+  t.strictSame(await client.listKeys({}), { keys: [] }, 'a second connection serves the request');
   t.equal(peer.upgrades.length, 2);
 });
 
@@ -163,7 +154,7 @@ void t.test('connecting to nothing fails at once and says what to do', async (t)
   // A client that waited would exceed the time-out of the test.
   const options = { credentials, connectTimeout: 3_600_000 };
   const expected = { name: 'ConnectionError', code: 'NotConnected', retryable: true, message };
-  await t.rejects(connect({ url: peer.url, ...options }), expected, 'no socket');
+  await t.rejects(connect({ url: peer.url, ...options }), expected, 'connecting to a missing socket fails');
   const stale = createServer();
   await new Promise<void>((resolve) => stale.listen(0, '127.0.0.1', resolve));
   const { port } = stale.address() as { port: number };

@@ -52,7 +52,7 @@ void t.test('replies find their requests in whatever order they come', async (t)
     ids,
   );
   t.equal(new Set(peer.received.map(({ id }) => id)).size, 100, 'ids are unique');
-  t.equal(peer.upgrades.length, 1, 'one connection carries them all');
+  t.equal(peer.upgrades.length, 1, 'all requests share one connection');
 });
 
 void t.test('at most maxInFlight requests are in flight, and all are served', async (t) => {
@@ -116,7 +116,7 @@ void t.test('a request without a reply ends at its time-out, which is sent to th
     [3_600_000, 100],
   );
   for (const answer of kept) answer();
-  t.strictSame(await slow, {}, 'the late reply disturbs nobody');
+  t.strictSame(await slow, {}, 'a late reply does not disturb other requests');
   t.strictSame(await client.createKey({}), {});
 });
 
@@ -132,7 +132,11 @@ void t.test('an aborted request ends with the reason, its late reply is ignored'
   await until(() => kept.length === 1);
   controller.abort(reason);
   await t.rejects(pending, reason);
-  await t.rejects(client.listKeys({}, { signal }), reason, 'also one that is aborted before it is sent');
+  await t.rejects(
+    client.listKeys({}, { signal }),
+    reason,
+    'a request aborted before it is sent ends with the reason too',
+  );
   t.equal(kept.length, 1);
   const next = client.listKeys({});
   await until(() => kept.length === 2);
@@ -164,7 +168,7 @@ void t.test('a request is sent three times at most, and then fails with the last
   t.equal(peer.received.length, 3);
 });
 
-void t.test('a retry that would come after the time-out is not waited for', async (t) => {
+void t.test('a retry that would be after the time-out is not awaited', async (t) => {
   const peer = await startPeer(t);
   const client = await startClient(t, peer, { timeout: 3_600_000 });
   peer.onRequest = ({ refuse }) => {
@@ -243,7 +247,7 @@ void t.test('nothing that a daemon sends makes the client hang or crash', async 
     const error = await client.listKeys({}).catch((error: unknown) => error);
     t.type(error, ConnectionError, name);
     t.match(error, { code: 'ConnectionLost', retryable: true }, name);
-    t.equal(peer.received.length - before, 3, `${name}: tried anew on a new connection`);
+    t.equal(peer.received.length - before, 3, `${name}: each of three attempts has a new connection`);
   }
   peer.onRequest = ({ webSocket, id, answer }) => {
     webSocket.send(encodeResponse(id + 1000, listKeys, {}));

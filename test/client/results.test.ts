@@ -24,8 +24,12 @@ void t.test('results and errors have the ID of their request', async (t) => {
   peer.onRequest = ({ answer }) => answer({ keyId: 'a' }, 'request-1');
   const result = await client.cancelKeyDeletion({ keyId: 'a' });
   t.equal(result.requestId, 'request-1');
-  t.strictSame({ ...result }, { keyId: 'a' }, 'it is not enumerable');
-  t.equal((await client.enableKey({ keyId: 'a' })).requestId, 'request-1', 'also of an empty response');
+  t.strictSame({ ...result }, { keyId: 'a' }, 'the request ID is not enumerable');
+  t.equal(
+    (await client.enableKey({ keyId: 'a' })).requestId,
+    'request-1',
+    'an empty response has a request ID too',
+  );
   peer.onRequest = ({ refuse }) => refuse(new exceptions.NotFoundException('no', { requestId: 'r-2' }));
   await t.rejects(client.describeKey({ keyId: 'a' }), { code: 'NotFoundException' });
 });

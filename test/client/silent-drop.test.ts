@@ -57,22 +57,26 @@ void t.test('a connection that died silently', { timeout: 180_000 }, async (t) =
     t.ok(performance.now() - start < 12_000);
     t.equal(proxy.connections, 2);
     t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext), Buffer.from('x'));
-    t.equal(proxy.connections, 2, 'the new one stays');
+    t.equal(proxy.connections, 2, 'the new connection is kept');
   });
 
   await t.test('carries no request that must not be repeated after a silence', async (t) => {
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     proxy.drop();
     t.match(await client.createKey({ description: 'once' }), { keyMetadata: { description: 'once' } });
-    t.equal(daemon.events('CreateKey').length, 2, 'and it is done once');
+    t.equal(daemon.events('CreateKey').length, 2, 'the request is executed once');
   });
 
-  await t.test('carries nothing after a time-out: the next request gets a new one', async (t) => {
+  await t.test('carries nothing after a time-out: the next request gets a new connection', async (t) => {
     await encrypt();
     proxy.drop();
     const lost = client.createKey({}, { timeout: 300 });
     await t.rejects(lost, { code: 'Timeout' });
-    t.match(await client.createKey({}), { keyMetadata: { keyState: 'Enabled' } }, 'not OutcomeUnknown');
+    t.match(
+      await client.createKey({}),
+      { keyMetadata: { keyState: 'Enabled' } },
+      'the request does not fail with OutcomeUnknown',
+    );
     await encrypt();
   });
 

@@ -56,7 +56,11 @@ void t.test('over TLS the client trusts only the given certificates', async (t) 
   const { cert: other } = certificate();
   await t.rejects(connect({ url, ca: other, credentials }), { code: 'NotADaemon' });
   const elsewhere = url.replace('127.0.0.1', 'localhost');
-  await t.rejects(connect({ url: elsewhere, ca, credentials }), { code: 'NotADaemon' }, 'another name');
+  await t.rejects(
+    connect({ url: elsewhere, ca, credentials }),
+    { code: 'NotADaemon' },
+    'a server with another name is not trusted',
+  );
   t.equal(hosts.length, 1);
 });
 

@@ -79,7 +79,7 @@ void t.test("Project Wycheproof's vectors", { skip: noWycheproof }, async (t) =>
         message: hex(msg),
         signature: hex(sig),
         signingAlgorithm: 'RSASSA_PSS_SHA_256' as const,
-        // This file calls a salt of 32 bytes wrong; KMS makes such salts.
+        // This file calls a salt of 32 bytes wrong; KMS generates such salts.
         isValid: comment === 's_len changed to 32',
       })),
     );
@@ -176,18 +176,22 @@ void t.test('signatures by OpenSSL are accepted, and altered ones are not', asyn
           t.equal(
             await verify(publicKey, { ...options, message: changed }),
             false,
-            `${name}: another message`,
+            `${name}: another message is refused`,
           );
           for (const at of [0, signature.length >> 1, signature.length - 1]) {
             const bad = Buffer.from(signature);
             bad[at]! ^= 1;
-            t.equal(await verify(publicKey, { ...options, signature: bad }), false, `${name}: byte ${at}`);
+            t.equal(
+              await verify(publicKey, { ...options, signature: bad }),
+              false,
+              `${name}: a change of byte ${at} is refused`,
+            );
           }
           for (const bad of [signature.subarray(1), Buffer.concat([signature, Buffer.of(0)]), Buffer.of()])
             t.equal(
               await verify(publicKey, { ...options, signature: bad }),
               false,
-              `${name}: ${bad.length} bytes`,
+              `${name}: a signature of ${bad.length} bytes is refused`,
             );
           for (const bad of [Buffer.alloc(signature.length), Buffer.alloc(signature.length, 0xff)])
             t.equal(await verify(publicKey, { ...options, signature: bad }), false, `${name}: ${bad[0]}s`);
@@ -342,7 +346,7 @@ void t.test('an RSA signature is as long as the modulus, even if it begins with 
     t.equal(
       await verify(der, { ...request, signature: signature.subarray(1) }),
       false,
-      `${messageType}, cut`,
+      `${messageType}: a signature without its leading zero is refused`,
     );
   }
 });

@@ -1,4 +1,4 @@
-// Old files of the log are moved to another folder. The rest is verified from a signed record on; a file that is removed
+// Old files of the log are moved to another folder. The rest of the log verifies from a signed record on. A file removed
 // without such a record is noticed.
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -70,16 +70,16 @@ void t.test('files are archived, and the log verifies with and without them', as
   const last = archived.at(-1)!;
   t.match(verify(directory), { fault: undefined, firstRecord: last.lastSequence + 1 });
   t.match(verify(directory, { archives: to }), { fault: undefined, firstRecord: 1 });
-  t.strictSame(await archiveFiles(archivable(directory, log), to, old), [], 'again: nothing is left to do');
+  t.strictSame(await archiveFiles(archivable(directory, log), to, old), [], 'a second run has nothing to do');
 
-  await t.test('a new sink begins after them', async (t) => {
+  await t.test('a new sink begins after the archived files', async (t) => {
     const reader = new RecordReader(directory, beginning);
     const batch = await reader.next(log.head.sequence);
     t.equal(batch?.records[0]?.sequence, last.lastSequence + 1);
     await reader.close();
   });
 
-  await t.test('another file that is removed is noticed', (t) => {
+  await t.test('the removal of another file is noticed', (t) => {
     const [first, second] = fileNames(directory);
     const bytes = readFileSync(join(directory, first!));
     rmSync(join(directory, first!));
@@ -92,7 +92,7 @@ void t.test('files are archived, and the log verifies with and without them', as
     t.end();
   });
 
-  await t.test('an archive that is removed or changed is noticed', (t) => {
+  await t.test('the removal or change of an archive is noticed', (t) => {
     const { archive } = archived[1]!;
     const bytes = readFileSync(join(to, archive));
     rmSync(join(to, archive));
@@ -107,7 +107,7 @@ void t.test('files are archived, and the log verifies with and without them', as
   });
 });
 
-void t.test('a file that is removed without a record is noticed', async (t) => {
+void t.test('the removal of a file without a record is noticed', async (t) => {
   const { directory, log } = await begin(t);
   await fill(log, 60);
   await log.close();
@@ -118,7 +118,7 @@ void t.test('a file that is removed without a record is noticed', async (t) => {
 void t.test('the record counts only if a checkpoint signs it', async (t) => {
   const { directory, to, log } = await begin(t, { checkpointRecords: 1e6 });
   await fill(log, 60);
-  // An attacker who can write the files, but not sign, chains a record behind the newest checkpoint.
+  // An attacker who can write the files, but not sign, appends a chained record after the newest checkpoint.
   const forging = archivable(directory, log, {
     record: async (folder, files) => {
       await log.append(
@@ -136,7 +136,7 @@ void t.test('an interruption at any step loses nothing, and the next run finishe
   const names = fileNames(directory);
   const failing = archivable(directory, log, { record: () => Promise.reject(new Error('interrupted')) });
   await t.rejects(archiveFiles(failing, to, old), { message: 'interrupted' });
-  t.strictSame(fileNames(directory), names, 'copies were made, nothing was deleted');
+  t.strictSame(fileNames(directory), names, 'copies may exist, but nothing is deleted');
   const whole = archivable(directory, log);
   const afterRecord = archivable(directory, log, {
     record: async (...args) => {
@@ -146,7 +146,7 @@ void t.test('an interruption at any step loses nothing, and the next run finishe
   });
   await t.rejects(archiveFiles(afterRecord, to, old), { message: 'interrupted' });
   t.equal(verify(directory).fault, undefined);
-  // Between two deletions.
+  // An interruption between two deletions.
   rmSync(join(directory, names[0]!));
   t.equal(verify(directory).fault, undefined);
   t.ok((await archiveFiles(whole, to, old)).length > 0);
@@ -154,7 +154,7 @@ void t.test('an interruption at any step loses nothing, and the next run finishe
   t.match(verify(directory, { archives: to }), { fault: undefined, firstRecord: 1 });
 });
 
-void t.test('files that are not delivered, too new, or whose archive exists stay', async (t) => {
+void t.test('files that are not delivered or too new, or whose archive exists, stay', async (t) => {
   const { directory, to, log } = await begin(t, { checkpointRecords: 1e6 });
   await fill(log, 60);
   const names = fileNames(directory);

@@ -67,7 +67,7 @@ const made: readonly Made[] = [
     seconds: 6_000,
     more: { requestParameters: { keyId: 'alias/a' } },
   },
-  // Pending after a crash: written late, with the original time.
+  // Pending during a crash: written late, with the original time.
   {
     name: 'CreateAlias',
     who: root,
@@ -96,7 +96,7 @@ const made: readonly Made[] = [
     error: 'InvalidSignatureException',
     more: { serviceEventDetails: { accessKeyIds: ['AKIAALICE'] } },
   },
-  // Text of callers must not look like another record.
+  // Text from callers must not be taken for another record.
   {
     name: 'Encrypt',
     who: root,
@@ -213,7 +213,7 @@ const cases: readonly [string[], number[]][] = [
   [['--key', keyA, '--principal', 'alice', '--event', 'Decrypt', '--since', '1h'], []],
 ];
 
-/** Runs the program's function in this process, which saves the start of another one. */
+/** Runs the program's function in this process, which is faster than starting another one. */
 function find(args: readonly string[]): string {
   const filters = args.flatMap((option, at) => {
     if (at % 2 === 1) return [];

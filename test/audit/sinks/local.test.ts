@@ -32,7 +32,7 @@ async function listen(t: Test, path: string, isSilent: boolean) {
   const server = createServer({ allowHalfOpen: isSilent }, (socket) => {
     const at = streams.push('') - 1;
     open.add(socket);
-    // As journald does.
+    // journald does so too.
     if (isSilent) socket.end();
     socket.on('data', (data: Buffer) => (streams[at] += data.toString()));
     socket.on('error', () => undefined).on('close', () => open.delete(socket));
@@ -47,7 +47,7 @@ async function listen(t: Test, path: string, isSilent: boolean) {
   return { streams, close };
 }
 
-void t.test('the form of a stream to the journal; a socket that is away and comes back', async (t) => {
+void t.test('the form of records for the journal; a socket that vanishes and returns', async (t) => {
   const home = place();
   const world = await openWorld(t, home);
   const path = join(home, 'stdout');
@@ -71,7 +71,7 @@ void t.test('the form of a stream to the journal; a socket that is away and come
     return rest.slice(5, -1);
   });
   const log = readLog(world.directory);
-  t.same([...new Set(lines)], log.slice(0, new Set(lines).size), 'in order, byte by byte');
+  t.same([...new Set(lines)], log.slice(0, new Set(lines).size), 'records arrive in order, byte by byte');
   t.ok(new Set(lines).size >= 40);
 });
 
@@ -93,7 +93,7 @@ void t.test('a datagram socket is refused with advice', async (t) => {
   );
 });
 
-void t.test('syslog over a unix stream socket, as syslog-ng takes it', async (t) => {
+void t.test('syslog over a unix stream socket has the form that syslog-ng accepts', async (t) => {
   const home = place();
   const world = await openWorld(t, home);
   const path = join(home, 'log');
@@ -190,7 +190,7 @@ template(name="message" type="string" string="%structured-data% %msg%\n")
     await until(() => world.errors.length > 0);
     const first = start();
     await world.received();
-    // It writes what it has at its end.
+    // rsyslog writes its buffer when it ends.
     const ended = new Promise((done) => first.once('exit', done));
     first.kill('SIGTERM');
     await ended;

@@ -19,7 +19,7 @@ interface World extends SinkWorld {
 }
 
 async function makeWorld(t: Test, receiver = new SyslogReceiver(certificate)): Promise<World> {
-  // Runs after the sink has ended.
+  // Registered first, so that it runs after the sink has ended.
   t.teardown(() => receiver.stop());
   const world = await openWorld(t, join(folder, String(worlds++)));
   return {
@@ -44,13 +44,13 @@ function isComplete(t: Test, { receiver, directory }: World): void {
   t.strictSame(
     receiver.sequences,
     lines.slice(0, upTo).map((_, index) => index + 1),
-    'in order, none left out',
+    'records arrive in order, and none is left out',
   );
   const wrong = receiver.messages.filter(({ sequence, message }) => {
     const text = message.toString().replace(/^\ufeff/, '');
     return text !== lines[sequence - 1];
   });
-  t.strictSame(wrong, [], 'as they are in the log');
+  t.strictSame(wrong, [], 'records arrive as they are in the log');
 }
 
 void t.test('records arrive as RFC 5424 messages in octet-counted frames, over many files', async (t) => {
@@ -76,14 +76,14 @@ void t.test('records arrive as RFC 5424 messages in octet-counted frames, over m
   ]);
   t.ok(
     marked.every(([hasMark, isUtf8]) => hasMark === isUtf8),
-    'the byte order mark stands before what is not ASCII, and nowhere else',
+    'only messages that are not ASCII begin with a byte order mark',
   );
   t.match(world.status(), { state: 'idle', recordsBehind: 0, lastError: undefined });
   const kept = () => (JSON.parse(readFileSync(world.positionFile, 'utf8')) as { sequence: number }).sequence;
   await until(() => kept() === world.log.head.sequence);
 });
 
-void t.test('a long record and one with every member arrive whole', async (t) => {
+void t.test('a long record and one with every member arrive complete', async (t) => {
   const world = await makeWorld(t);
   await world.receiver.start();
   world.sinks.apply(world.settings());
@@ -93,7 +93,7 @@ void t.test('a long record and one with every member arrive whole', async (t) =>
   isComplete(t, world);
 });
 
-void t.test('with an absent receiver nothing is lost, and it is tried again', async (t) => {
+void t.test('nothing is lost while the receiver is absent, and connecting is retried', async (t) => {
   const world = await makeWorld(t);
   await world.receiver.start();
   await world.receiver.stop();
@@ -105,7 +105,7 @@ void t.test('with an absent receiver nothing is lost, and it is tried again', as
   await world.receiver.start();
   await world.received();
   isComplete(t, world);
-  t.equal(world.errors.at(-1), undefined, 'that it goes on is told');
+  t.equal(world.errors.at(-1), undefined, 'the recovery is reported');
   t.strictSame(world.sinks.warnings, []);
 });
 
@@ -122,7 +122,7 @@ void t.test('connections that are reset lose nothing: their records are sent aga
   await world.received();
   isComplete(t, world);
   t.equal(world.receiver.sequences.length, world.log.head.sequence);
-  t.ok(world.receiver.messages.length > world.log.head.sequence, 'some came twice');
+  t.ok(world.receiver.messages.length > world.log.head.sequence, 'some records are sent twice');
 });
 
 void t.test('a receiver that stops reading delays only its sink, in constant memory', async (t) => {
@@ -134,14 +134,17 @@ void t.test('a receiver that stops reading delays only its sink, in constant mem
   const text = 'x'.repeat(100_000);
   for (let round = 0; round < 30; round++) await world.append(10, text);
   const held = world.status().sentSequence;
-  t.ok(held < world.log.head.sequence - 100, `${held} of ${world.log.head.sequence} were taken`);
+  t.ok(
+    held < world.log.head.sequence - 100,
+    `the receiver had ${held} of ${world.log.head.sequence} records`,
+  );
   t.equal(world.status().confirmedSequence, 0);
   world.receiver.stall(false);
   await until(() => world.receiver.sequences.length >= 300);
   isComplete(t, world);
 });
 
-void t.test('another certificate, another name or no client certificate', async (t) => {
+void t.test('records are sent only to a receiver that TLS verifies', async (t) => {
   const refusals: [string, Partial<SyslogSettings>, RegExp][] = [
     ['another CA', { ca: other.certificate }, /self.signed certificate/],
     ['another name', { serverName: 'siem.example' }, /altnames/i],
@@ -161,7 +164,7 @@ void t.test('another certificate, another name or no client certificate', async 
       isComplete(t, world);
     });
   }
-  await t.test('a receiver that asks for a client certificate', async (t) => {
+  await t.test('a receiver that requires a client certificate gets no records without one', async (t) => {
     const mutual = { requestCert: true, ca: other.certificate };
     const world = await makeWorld(t, new SyslogReceiver(certificate, mutual));
     await world.receiver.start();
@@ -174,7 +177,7 @@ void t.test('another certificate, another name or no client certificate', async 
     await world.received();
     isComplete(t, world);
   });
-  await t.test('a receiver with TLS 1.1 only', async (t) => {
+  await t.test('a receiver with only TLS 1.1 gets no records', async (t) => {
     const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
     const world = await makeWorld(t, new SyslogReceiver(certificate, old));
     await world.receiver.start();
@@ -198,7 +201,7 @@ void t.test('the position is kept: a sink that is added again continues there', 
   await until(() => world.receiver.messages.length >= before + 50);
   await world.received();
   isComplete(t, world);
-  t.equal(world.receiver.messages.length, world.receiver.sequences.length, 'nothing came twice');
+  t.equal(world.receiver.messages.length, world.receiver.sequences.length, 'no record is sent twice');
 });
 
 void t.test('a log without the next record is reported, and nothing is skipped', async (t) => {

@@ -39,9 +39,9 @@ function isComplete(t: Test, world: SinkWorld, { lines, sequences }: WebhookRece
   t.same(
     sequences,
     log.map((_, at) => at + 1),
-    'in order, none left out',
+    'records arrive in order, and none is left out',
   );
-  t.equal([...new Set(lines)].join('\n') === log.join('\n'), true, 'as they are in the log');
+  t.equal([...new Set(lines)].join('\n') === log.join('\n'), true, 'records arrive as they are in the log');
 }
 
 void t.test('batches arrive in order, signed with each secret, over many files', async (t) => {
@@ -53,7 +53,7 @@ void t.test('batches arrive in order, signed with each secret, over many files',
   await world.received();
   t.ok(receiver.sequences.length >= 400);
   isComplete(t, world, receiver);
-  t.equal(receiver.lines.length, receiver.sequences.length, 'none twice');
+  t.equal(receiver.lines.length, receiver.sequences.length, 'no record is sent twice');
   t.ok(receiver.requests.length < 60, `${receiver.requests.length} requests`);
   for (const { headers, body } of receiver.requests) {
     t.match(headers, { 'content-type': 'application/x-ndjson', 'user-agent': 'keyhold' });
@@ -61,7 +61,10 @@ void t.test('batches arrive in order, signed with each secret, over many files',
     t.ok(verify(secret, headers, body) && verify(second, headers, body));
     t.notOk(verify(`whsec_${Buffer.alloc(32, 9).toString('base64')}`, headers, body));
     t.notOk(verify(secret, headers, Buffer.concat([body, Buffer.from(' ')])));
-    t.notOk(verify(secret, { ...headers, 'webhook-timestamp': '1000000000' }, body), 'an old one is refused');
+    t.notOk(
+      verify(secret, { ...headers, 'webhook-timestamp': '1000000000' }, body),
+      'an old signature is refused',
+    );
     t.notOk(verify(secret, { ...headers, 'webhook-signature': 'v1,x v2' }, body));
   }
   t.match(world.status(), { state: 'idle', recordsBehind: 0, lastError: undefined });
@@ -72,11 +75,11 @@ void t.test('batches arrive in order, signed with each secret, over many files',
   await world.received();
   isComplete(t, world, receiver);
   t.ok(receiver.lines.length >= before + 50);
-  t.equal(receiver.lines.length, receiver.sequences.length, 'it goes on where it was');
+  t.equal(receiver.lines.length, receiver.sequences.length, 'the sink continues where it stopped');
 });
 
 void t.test(
-  'a receiver that is away, refuses, is slow or cuts off gets the same records again',
+  'a receiver that is absent, refuses, is slow or disconnects gets the same records again',
   async (t) => {
     const redirected: string[] = [];
     const elsewhere = createServer((request, response) => {
@@ -118,7 +121,7 @@ void t.test(
     await world.received();
     for (const [name, answer, message] of cases) {
       world.errors.length = 0;
-      // Twice, because a connection that was kept open and breaks is replaced at once.
+      // Twice, because a persistent connection that breaks is replaced at once.
       receiver.answers.push(answer, answer);
       const asked = receiver.requests.length;
       await world.append(20);
@@ -126,16 +129,16 @@ void t.test(
       t.match(world.errors[0]?.message, message, name);
       await world.received();
       t.ok(receiver.requests.length >= asked + 2, name);
-      t.equal(world.errors.at(-1), undefined, 'that it goes on is told');
+      t.equal(world.errors.at(-1), undefined, 'the recovery is reported');
       isComplete(t, world, receiver);
     }
-    t.same(redirected, [], 'no redirect was followed');
+    t.same(redirected, [], 'no redirect is followed');
     const seen = JSON.stringify([world.errors.map(String), world.sinks.warnings]);
     t.notMatch(seen, /secret-path|hidden|whsec_|a reason/);
   },
 );
 
-void t.test('an answer without an end takes neither memory nor time', async (t) => {
+void t.test('an endless answer takes neither memory nor time', async (t) => {
   const { world, receiver, settings } = await begin(t);
   let sent = 0;
   receiver.answers.push((response) => {
@@ -156,12 +159,12 @@ void t.test('an answer without an end takes neither memory nor time', async (t) 
   t.ok(sent < 16 * 1024 * 1024, `${sent} bytes`);
 });
 
-void t.test('a long record is a batch of its own; a sink ends at once when told so', async (t) => {
+void t.test('a long record is sent in its own batch; a sink ends at once when it is removed', async (t) => {
   const { world, receiver, settings } = await begin(t);
   await world.append(1, 'x'.repeat(900_000));
   await world.append(2);
   world.apply(settings({ batchInterval: 60_000 }));
-  // The batch waits for more records; an end does not.
+  // The batch waits for more records, but ending the sink does not.
   await until(() => world.sinks.status.siem?.state === 'sending');
   world.apply(undefined);
   await until(() => world.sinks.status.siem === undefined);
@@ -169,7 +172,7 @@ void t.test('a long record is a batch of its own; a sink ends at once when told 
   isComplete(t, world, receiver);
 });
 
-void t.test('another CA, another name, no client certificate', async (t) => {
+void t.test('another CA, another name and a missing client certificate are refused', async (t) => {
   const { world, receiver, settings } = await begin(t);
   await world.append(3);
   const failing = async (more: Partial<Settings>, message: RegExp) => {

@@ -47,7 +47,7 @@ export async function openWorld(t: Test, folder: string): Promise<SinkWorld> {
     errors,
     apply: (settings) => sinks.apply(new Map(settings ? [['siem', settings]] : [])),
     append: async (count, text) => {
-      // A few at a time, because a group of records goes into one file.
+      // A few at a time, because each group of records is written to one file.
       for (let left = count; left > 0; left -= 50)
         await Promise.all(
           Array.from({ length: Math.min(left, 50) }, () => log.append(members(number++, text))),

@@ -1,4 +1,4 @@
-// The same arguments given to Keyhold and to the AWS CLI make the same request. Where they do not, Keyhold refuses them.
+// The same arguments make the same request with Keyhold as with the AWS CLI, or Keyhold refuses them.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ import { toAwsJson } from '../../../proto/aws/json.js';
 import { operationShapes } from '../../../proto/schema/descriptor.js';
 import { absent, aws, python } from '../../support/programs.js';
 
-/** What Keyhold makes of the arguments: the same as the AWS CLI, a refusal as it does, or a refusal of what the AWS CLI takes. */
+/** What Keyhold does with arguments: the same as the AWS CLI, refuse as it does, or refuse what the AWS CLI accepts. */
 type Outcome = 'same' | 'both refuse' | 'refused';
 
 const key = ['--key-id', 'k'];
@@ -57,7 +57,7 @@ const table: readonly (readonly [outcome: Outcome, args: readonly string[]])[] =
   ['both refuse', encrypt('--plaintext', 'aGk')],
   ['both refuse', encrypt('--plaintext', 'file://none')],
   ['both refuse', encrypt('--plaintext', 'fileb://none')],
-  // Python's decoder leaves out what is not base64: "hi there" becomes four other bytes, and bits that are left over vanish.
+  // Python's decoder ignores characters that are not base64, and surplus bits: "hi there" becomes other bytes.
   ['refused', encrypt('--plaintext', 'a-Gk=!')],
   ['refused', encrypt('--plaintext', 'aGl=')],
   ['refused', encrypt('--plaintext', 'aGk=aGk=')],
@@ -100,7 +100,7 @@ const table: readonly (readonly [outcome: Outcome, args: readonly string[]])[] =
   ['both refuse', ['create-key', '--cli-input-json', '{"MultiRegion": 1}']],
   ['both refuse', ['create-key', '--multi-region=false']],
   ['both refuse', ['create-key', '--multi-region', 'false']],
-  // Times. Without a zone the AWS CLI takes that of the machine, and a part of a time is completed with that of today.
+  // Times. The AWS CLI uses the machine's zone if none is given, and completes a partial time with today's.
   ['same', validTo('2027-01-31T12:00:00Z')],
   ['same', validTo('2027-01-31T12:00:00+02:00')],
   ['same', validTo('2027-01-31T12:00:00-0330')],
@@ -146,7 +146,7 @@ const table: readonly (readonly [outcome: Outcome, args: readonly string[]])[] =
   ['same', grant('--grant-tokens', 'a,b')],
   ['same', grant('--constraints', 'EncryptionContextSubset={a=b,c="d e"}')],
   ['same', grant('--constraints', '{"EncryptionContextEquals": {"a": "b"}}')],
-  // Options themselves. The AWS CLI takes the beginning of an option for the option, which another one may become later.
+  // Options themselves. The AWS CLI accepts abbreviated options, which a later option may make ambiguous.
   ['both refuse', encrypt('--plaintext', 'aGk=', '--plain-text', 'x')],
   ['refused', encrypt('--plaint', 'aGk=')],
   ['both refuse', encrypt()],
@@ -256,11 +256,11 @@ void t.test('arguments make the same request, or are refused', { skip, timeout: 
     const theirs = answers[index]!.sent;
     const name = args.join(' ');
     if (outcome === 'same') {
-      t.ok(theirs, `the AWS CLI takes ${name}`);
+      t.ok(theirs, `the AWS CLI accepts ${name}`);
       t.strictSame(ours, theirs, name);
     } else {
-      t.equal(ours, undefined, `refused: ${name}`);
-      t.equal(theirs === undefined, outcome === 'both refuse', `the AWS CLI: ${name}`);
+      t.equal(ours, undefined, `Keyhold refuses ${name}`);
+      t.equal(theirs === undefined, outcome === 'both refuse', `the AWS CLI treats ${name} as expected`);
     }
   }
 });

@@ -27,7 +27,7 @@ void t.test('the manual pages', { timeout: 300_000 }, async (t) => {
   const pages = build('all');
   const program = makeProgram();
 
-  await t.test('there is one for each command, and that of a group has all its commands', (t) => {
+  await t.test('each command has a page, and the page of a group has all its commands', (t) => {
     const groups = [program, ...program.commands];
     t.strictSame(
       [...pages.keys()].sort(),
@@ -44,11 +44,15 @@ void t.test('the manual pages', { timeout: 300_000 }, async (t) => {
     for (const command of program.commands)
       if (command.commands.length === 0) visit(command);
       else command.commands.filter((each) => each.name() !== 'help').forEach(visit);
-    t.match(plain('keyhold-init.1.gz'), '\n.TP\n.B --socket-group <name>\n', 'options of programs too');
+    t.match(
+      plain('keyhold-init.1.gz'),
+      '\n.TP\n.B --socket-group <name>\n',
+      'options of the programs of the daemon are included',
+    );
     t.end();
   });
 
-  await t.test('without the programs of the daemon, none of these is there', (t) => {
+  await t.test('without the programs of the daemon they have no pages', (t) => {
     const pages = build('client', '--without-programs');
     for (const [words] of programs) {
       const [first = '', second] = words.split(' ');
@@ -62,7 +66,7 @@ void t.test('the manual pages', { timeout: 300_000 }, async (t) => {
     t.strictSame(
       man,
       [...pages.keys()].map((file) => `./dist/man/${file}`),
-      'scripts/build-client-package.mjs writes this list',
+      'the package lists the pages as scripts/build-client-package.mjs writes them',
     );
     t.end();
   });

@@ -6,7 +6,7 @@ import { readValue } from '../../../client/cli/input/values.js';
 import { shapeByName } from '../../../proto/schema/descriptor.js';
 import { absent, aws, python } from '../../support/programs.js';
 
-/** The value of each text; undefined: it is refused. */
+/** The value of each text; undefined if it is refused. */
 const table: readonly (readonly [text: string, says: unknown])[] = [
   ['a=b', { a: 'b' }],
   ['a=b,c=d', { a: 'b', c: 'd' }],

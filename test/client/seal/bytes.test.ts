@@ -16,12 +16,15 @@ void t.test('bytes of any length come back unchanged', async (t) => {
     // A few bytes can be in anything by chance.
     t.notOk(length >= 16 && sealed.includes(before));
     t.ok((await openBytes(sealed, { dataKeys, encryptionContext })).equals(before), `${length} bytes`);
-    t.ok(before.equals(bytes), 'and are left as they are');
-    t.ok((await collect(open(chunksOf(sealed), { dataKeys }))).equals(before), 'also as a stream');
+    t.ok(before.equals(bytes), 'the given bytes are not changed');
+    t.ok(
+      (await collect(open(chunksOf(sealed), { dataKeys }))).equals(before),
+      'they can be opened as a stream too',
+    );
   }
 });
 
-void t.test('bytes that were changed, cut off or sealed otherwise are refused', async (t) => {
+void t.test('bytes that were changed, truncated or sealed otherwise are refused', async (t) => {
   const sealed = await sealBytes(randomBytes(200_000), { dataKeys, keyId, encryptionContext });
   const changed = Buffer.from(sealed);
   changed.writeUInt8(changed.at(-20)! ^ 1, changed.length - 20);

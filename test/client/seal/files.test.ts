@@ -164,7 +164,7 @@ void t.test("'-' is standard input and standard output", async (t) => {
   const sealed = await piped('seal', content, 0);
   t.ok((await piped('open', sealed, 0)).equals(content));
   const part = await piped('open', sealed.subarray(0, -1), 1);
-  t.ok(content.subarray(0, part.length).equals(part), 'only what verified comes before the failure');
+  t.ok(content.subarray(0, part.length).equals(part), 'only verified bytes are written before the failure');
 });
 
 void t.test('an abort ends the wait for a silent pipe', async (t) => {

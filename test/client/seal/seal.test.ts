@@ -133,7 +133,7 @@ void t.test('two files of the same content under one data key share no byte of f
   t.notSame(one.frames, two.frames);
 });
 
-void t.test('a wrong commitment is found before any plaintext is handed out', async (t) => {
+void t.test('a wrong commitment is found before any plaintext is returned', async (t) => {
   const bytes = await sealed(randomBytes(3 * frameSize));
   const at = readHeaderLength(bytes);
   bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
@@ -147,21 +147,18 @@ void t.test('a file opens only with the encryption context that the caller expec
     await t.rejects(opened(bytes, { encryptionContext }), { code: 'EncryptionContextMismatch' });
 });
 
-void t.test(
-  'the key that the caller expects is passed to the daemon, whose refusal is passed on',
-  async (t) => {
-    const bytes = await sealed(Buffer.from('x'));
-    const refusing = {
-      ...dataKeys,
-      decrypt: ({ keyId }: { keyId?: string }) =>
-        Promise.reject(new exceptions.IncorrectKeyException(`not of ${keyId}`)),
-    };
-    await t.rejects(opened(bytes, { dataKeys: refusing, keyId: 'alias/mine' }), {
-      code: 'IncorrectKeyException',
-      message: 'not of alias/mine',
-    });
-  },
-);
+void t.test('the expected key is passed to the daemon, and its refusal to the caller', async (t) => {
+  const bytes = await sealed(Buffer.from('x'));
+  const refusing = {
+    ...dataKeys,
+    decrypt: ({ keyId }: { keyId?: string }) =>
+      Promise.reject(new exceptions.IncorrectKeyException(`not of ${keyId}`)),
+  };
+  await t.rejects(opened(bytes, { dataKeys: refusing, keyId: 'alias/mine' }), {
+    code: 'IncorrectKeyException',
+    message: 'not of alias/mine',
+  });
+});
 
 void t.test('the data key is wiped when the file key is derived, even if that fails', async (t) => {
   const handedOut: Uint8Array[] = [];
@@ -190,7 +187,11 @@ void t.test('the data key is wiped when the file key is derived, even if that fa
 
 void t.test('an input that does not have its announced length is refused', async (t) => {
   for (const length of [0, 4999, 5001, 9999])
-    await t.rejects(sealed(randomBytes(5000), { length }), { code: 'UnusableInput' }, `${length} promised`);
+    await t.rejects(
+      sealed(randomBytes(5000), { length }),
+      { code: 'UnusableInput' },
+      `an announced length of ${length} is refused`,
+    );
 });
 
 void t.test('an encryption context that has no single encoding is refused', async (t) => {

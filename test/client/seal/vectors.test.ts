@@ -84,7 +84,7 @@ void t.test('@peculiar/webcrypto opens what Node sealed, as the page on the form
   const hkdf = { name: 'HKDF', hash: 'SHA-256', salt: sealed.subarray(13, 45), info };
   const bits = Buffer.from(await subtle.deriveBits(hkdf, base, 512));
   const frames = headerLength + 32;
-  t.ok(bits.subarray(32).equals(sealed.subarray(headerLength, frames)), 'the commitment');
+  t.ok(bits.subarray(32).equals(sealed.subarray(headerLength, frames)), 'the commitment is that of the file');
   const key = await subtle.importKey('raw', bits.subarray(0, 32), 'AES-GCM', false, ['decrypt']);
   const opened: Buffer[] = [];
   for (let at = frames, number = 0; at < sealed.length; number++) {

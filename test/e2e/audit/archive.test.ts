@@ -98,7 +98,7 @@ await t.test(
   },
 );
 
-await t.test('a file that is removed without a record is noticed', async (t) => {
+await t.test('the removal of a file without a record is noticed', async (t) => {
   const [first] = files();
   const kept = join(to, 'kept');
   t.ok(files().length > 1, files().join());

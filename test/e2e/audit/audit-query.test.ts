@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { TestDaemon } from '../../support/daemon.js';
 
-void t.test('a real log is queried with and without its daemon, and every edit of it is named', async (t) => {
+void t.test('a real log is queried with and without its daemon, and every edit is reported', async (t) => {
   const daemon = await TestDaemon.start(t);
   const root = await daemon.connect();
   const keyId = (await root.createKey({})).keyMetadata.keyId;
@@ -62,7 +62,7 @@ void t.test('a real log is queried with and without its daemon, and every edit o
     'Encrypt',
   ]);
   const ofRole = ['OpenConnection', 'DescribeKey'];
-  t.strictSame(await query('--principal', role.arn), ofRole, 'a role: its sessions');
+  t.strictSame(await query('--principal', role.arn), ofRole, 'a role finds the events of its sessions');
   t.equal(await daemon.stop(), 0);
   t.strictSame(await query('--key', `arn:aws:kms:us-east-1:000000000000:key/${keyId}`), ofKey);
   t.strictSame(await query('--key', 'alias/app', '--event', 'Encrypt'), ['Encrypt']);
@@ -71,7 +71,7 @@ void t.test('a real log is queried with and without its daemon, and every edit o
 
   const file = join(daemon.home, 'audit/audit-00000001.jsonl');
   const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
-  t.match(lines.at(-1), /KeyholdCheckpoint/, 'a clean stop signs what it leaves');
+  t.match(lines.at(-1), /KeyholdCheckpoint/, 'a clean stop signs the log with a checkpoint');
   const at = lines.findIndex((line) => line.includes('"CreateAlias"'));
   const edits: [string, string[], string, number][] = [
     ['changed', lines.with(at, lines[at]!.replace('alias/app', 'alias/abb')), 'changed', at + 1],
@@ -83,7 +83,10 @@ void t.test('a real log is queried with and without its daemon, and every edit o
   const verify = async () => {
     const args = ['--json', '--expect-checkpoint', String(lines.length - 1)];
     const { code, stdout } = await daemon.admin('audit-verify', args);
-    return { code, ...(JSON.parse(stdout) as { fault?: { kind: string; sequence: number; line: number } }) };
+    return {
+      code,
+      ...(JSON.parse(stdout) as { fault?: { kind: string; sequence: number; line: number } }),
+    };
   };
   t.match(await verify(), { code: 0, fault: undefined });
   for (const [name, edited, kind, sequence] of edits) {

@@ -50,7 +50,7 @@ function isComplete(t: Test, daemon: TestDaemon, { messages, sequences, faults }
     messages.every(
       ({ sequence, message }) => message.toString().replace(/^\ufeff/, '') === lines[sequence - 1],
     ),
-    'byte by byte',
+    'records arrive byte by byte',
   );
 }
 
@@ -72,7 +72,7 @@ void t.test(
     await encryptMany(client, keyId, 50);
     await until(async () => (await healthOf(daemon)).audit.sinks.siem?.lastError !== undefined);
     const absent = await healthOf(daemon);
-    t.equal(absent.healthy, true, 'requests are served all the same');
+    t.equal(absent.healthy, true, 'requests are still served');
     t.match(absent.warnings.join(), /the audit sink siem is \d+ records behind: .*ECONNREFUSED/);
 
     await receiver.start();
@@ -97,7 +97,7 @@ void t.test(
     await until(async () => (await healthOf(daemon)).audit.sinks.siem?.recordsBehind === 0);
     t.equal(await daemon.stop(), 0);
     t.match(receiver.messages.at(-2)!.message.toString(), /StopService/);
-    t.match(receiver.messages.at(-1)!.message.toString(), /KeyholdCheckpoint/, 'the last one came too');
+    t.match(receiver.messages.at(-1)!.message.toString(), /KeyholdCheckpoint/, 'the last record arrives too');
     isComplete(t, daemon, receiver);
     t.match(await daemon.admin('audit-verify'), { code: 0 });
   },
@@ -147,7 +147,11 @@ void t.test(
     });
     await until(() => receiver.sequences.length > 0);
     await until(async () => (await healthOf(daemon)).audit.sinks.siem?.recordsBehind === 0);
-    t.match(receiver.messages[0]!.header, /^<158>1 \S+ vault keyhold \d+ /, 'local3, informational');
+    t.match(
+      receiver.messages[0]!.header,
+      /^<158>1 \S+ vault keyhold \d+ /,
+      'the priority is local3, informational',
+    );
 
     const refusals: [string, RegExp][] = [
       [`${plain}logLevel: hunter2\n`, /keyhold\.yaml:\d+: 'logLevel': /],
@@ -168,7 +172,11 @@ void t.test(
       t.match(event, { errorCode: 'InvalidConfiguration', errorMessage: message });
       t.notMatch(JSON.stringify(event), /hunter2/);
     }
-    t.match((await healthOf(daemon)).audit.sinks, { siem: { lastError: undefined } }, 'nothing was changed');
+    t.match(
+      (await healthOf(daemon)).audit.sinks,
+      { siem: { lastError: undefined } },
+      'a refused reload changes nothing',
+    );
 
     await reload(plain);
     await until(async () => Object.keys((await healthOf(daemon)).audit.sinks).length === 0);
@@ -179,7 +187,7 @@ void t.test(
     );
     t.ok(
       receiver.messages.some(({ message }) => message.includes('ReloadConfiguration')),
-      'the last reload had the sink send what there was',
+      'the sink sends its records up to the last reload',
     );
   },
 );

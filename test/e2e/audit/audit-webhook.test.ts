@@ -67,7 +67,7 @@ void t.test('a webhook and a journal get every record, and no secret is shown', 
     warnings: [/the audit sink hook is \d+ records behind: the receiver answered/],
   });
 
-  await t.test('doctor checks sinks', async (t) => {
+  await t.test('doctor checks the sinks', async (t) => {
     t.match(await daemon.admin('doctor', ['--no-trial']), {
       code: 0,
       stdout: /audit sink hook +.*webhook, answers[^]*audit sink journal +.*journal, answers/,
@@ -96,13 +96,13 @@ void t.test('a webhook and a journal get every record, and no secret is shown', 
   t.equal(
     [...new Set(receiver.lines)].join('\n') === log.join('\n'),
     true,
-    'the webhook has all, byte by byte',
+    'the webhook gets all records, byte by byte',
   );
   const entries = new Set(journal.split('\n').filter((line) => line.startsWith('{')));
   t.same(
     log.filter((line) => !entries.has(line)),
     [],
-    'the journal too',
+    'the journal gets all records too',
   );
   const verify = await documentedVerify(folder);
   t.ok(

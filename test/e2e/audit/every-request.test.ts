@@ -1,4 +1,4 @@
-// Every authenticated request is in the audit log, on its own or in a count, however it ends.
+// Every authenticated request is in the audit log, as its own record or in a count, whatever its outcome.
 import t from 'tap';
 import { encodeRequest, operationShape } from '../../../proto/codec/frames.js';
 import { until } from '../../audit/support.js';
@@ -62,13 +62,17 @@ await t.test('requests that never become an operation', async (t) => {
   await send(daemon, { operation: 'ListKeys', body: '{"Limit":1,"Limit":2}' });
   const before = daemon.auditRecords().length;
   await send(daemon, { operation: 'NoSuch', tamper: (headers) => delete headers.authorization });
-  t.equal(daemon.auditRecords().length, before, 'who shows no credentials is nobody');
+  t.equal(daemon.auditRecords().length, before, 'a request without credentials is not recorded');
 
   t.equal(await daemon.stop(), 0);
   const answered = daemon
     .events('GetCallerIdentity')
     .filter(({ errorCode }) => errorCode === undefined).length;
-  t.equal(told(daemon, 'ThrottlingException', 'GetCallerIdentity') + answered, many, 'all that came at once');
+  t.equal(
+    told(daemon, 'ThrottlingException', 'GetCallerIdentity') + answered,
+    many,
+    'all simultaneous requests are recorded',
+  );
   t.ok(answered >= 100 && answered < many);
   const events = daemon.events('RefuseRequest') as unknown as Recorded[];
   t.match(events[0], {
@@ -76,16 +80,26 @@ await t.test('requests that never become an operation', async (t) => {
     sourceIPAddress: 'unix',
     requestID: /^[0-9a-f-]{36}$/,
   });
-  t.ok(told(daemon, 'UnsupportedOperationException') >= 3, 'two of the native protocol, and ReplicateKey');
+  t.ok(
+    told(daemon, 'UnsupportedOperationException') >= 3,
+    'two requests of the native protocol and ReplicateKey are recorded',
+  );
   t.equal(told(daemon, 'UnsupportedOperationException', 'ReplicateKey'), 1);
   t.equal(told(daemon, 'UnknownOperationException'), 2);
   t.equal(told(daemon, 'SerializationException'), 1);
-  t.equal(told(daemon, 'ValidationException', 'ListKeys'), 2, 'two operations, two members of one name');
-  t.ok(told(daemon, 'ValidationException') >= 6, 'and id 0, malformed, text, too long');
-  t.ok(events.length < 20, 'and no flood of records');
+  t.equal(
+    told(daemon, 'ValidationException', 'ListKeys'),
+    2,
+    'a request with two operations and one with a repeated member are recorded',
+  );
+  t.ok(
+    told(daemon, 'ValidationException') >= 6,
+    'requests with ID 0, malformed, as text and too long are recorded',
+  );
+  t.ok(events.length < 20, 'they do not flood the log with records');
   const opened = daemon.events('OpenConnection') as unknown as Recorded[];
   const connections = opened.reduce((sum, { serviceEventDetails }) => sum + serviceEventDetails!.count, 0);
-  t.equal(connections, 7, 'as many connections as were opened');
+  t.equal(connections, 7, 'every connection is counted');
   await daemon.start();
 });
 
@@ -130,6 +144,6 @@ await t.test('the request ID that a client receives is that of the audit event',
   const { 'x-amzn-requestid': unknownId } = unknown.headers;
   await until(() => daemon.events('RefuseRequest').some(({ requestID }) => requestID === unknownId));
   const forged = await send(daemon, { secretAccessKey: 'x'.repeat(40) });
-  // The daemon's log has it too.
+  // The daemon's log has the ID too.
   await until(() => daemon.stderr.includes(String(forged.headers['x-amzn-requestid'])));
 });

@@ -1,5 +1,5 @@
-// An audit log that was cut, emptied, replaced or deleted while the daemon was stopped: start and verify find it, and
-// `keyhold recover audit` continues the log and records the loss.
+// An audit log that was truncated, emptied, replaced or deleted while the daemon was stopped: start and verify notice it,
+// and `keyhold recover audit` continues the log and records the loss.
 import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';

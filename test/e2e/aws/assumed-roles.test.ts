@@ -77,7 +77,7 @@ const { Arn } = await new STSClient({}).send(new GetCallerIdentityCommand({}));
 console.log(JSON.stringify({ Keys, Arn }));
 `;
 
-void t.test('the JavaScript SDK by a profile', async (t) => {
+void t.test('the JavaScript SDK assumes a role by a profile', async (t) => {
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', assuming], {
     env: { ...env, AWS_PROFILE: 'app' },
     cwd: checkout,
@@ -86,7 +86,7 @@ void t.test('the JavaScript SDK by a profile', async (t) => {
   t.match(lastCaller(), { type: 'AssumedRole', arn: arnOf('one') });
 });
 
-void t.test('the JavaScript SDK by fromTemporaryCredentials', async (t) => {
+void t.test('the JavaScript SDK assumes a role by fromTemporaryCredentials', async (t) => {
   const { endpoint, region, requestHandler } = clientConfig(daemon);
   const credentials = fromTemporaryCredentials({
     masterCredentials: { accessKeyId, secretAccessKey },
@@ -102,12 +102,12 @@ void t.test('the JavaScript SDK by fromTemporaryCredentials', async (t) => {
   t.equal(
     assumed.filter((event) => JSON.stringify(event).includes('two')).length,
     1,
-    'once for both requests',
+    'the role is assumed once for both requests',
   );
 });
 
 void t.test(
-  'the AWS CLI by credential_process',
+  'the AWS CLI assumes a role by credential_process',
   { skip: absent(aws, ['--version'], 'the AWS CLI', 'awscli') },
   async (t) => {
     const endpoint = ['--endpoint-url', endpointOf(daemon)];
@@ -160,7 +160,7 @@ except kms.exceptions.ClientError as error:
 `;
 
 void t.test(
-  'boto3 by assume_role and by credential_process',
+  'boto3 assumes a role by assume_role and by credential_process',
   { skip: absent(python, ['-c', 'import boto3'], 'boto3', 'python3-boto3') },
   async (t) => {
     const { stdout } = await run(python, ['-c', boto3, endpointOf(daemon), roleArn], { env });

@@ -35,7 +35,7 @@ void t.test('the AWS Encryption SDK', async (t) => {
     await t.rejects(decrypt(new KmsKeyringNode({ clientProvider, keyIds: [third] }), result));
     await native.disableKey({ keyId: first });
     const opened = await decrypt(both, result);
-    t.equal(opened.plaintext.toString(), plaintext, 'the second key stands in for the first');
+    t.equal(opened.plaintext.toString(), plaintext, 'the second key decrypts without the first');
     await native.enableKey({ keyId: first });
   });
 
@@ -50,7 +50,7 @@ void t.test('the AWS Encryption SDK', async (t) => {
     await t.rejects(decrypt(discovery(['111111111111']), result));
   });
 
-  await t.test('a cache of data keys asks the service once', async (t) => {
+  await t.test('a cache of data keys calls the service once', async (t) => {
     const before = daemon.events('GenerateDataKey').length;
     const cache = getLocalCryptographicMaterialsCache(10);
     const manager = new NodeCachingMaterialsManager({ backingMaterials: both, cache, maxAge: 60_000 });

@@ -34,12 +34,12 @@ void t.test('the env file', async (t) => {
   for (const shell of ['sh', 'bash'])
     await t.test(shell, (t) => {
       const plain = sourced(shell);
-      t.strictSame(plain.node, [own], 'Node adds it to its own list');
+      t.strictSame(plain.node, [own], "Node adds Keyhold's CA to its own list");
       t.ok(plain.bundle.includes(own));
-      t.ok(plain.bundle.length > 50, "the AWS CLI gets the system's too");
+      t.ok(plain.bundle.length > 50, "the AWS CLI gets the system's CAs too");
       for (const times of [1, 3]) {
         const kept = sourced(shell, setting, times);
-        t.strictSame(kept.bundle, [other, own], `${times} times`);
+        t.strictSame(kept.bundle, [other, own], `sourcing the file ${times} times keeps the other CA`);
         t.strictSame(kept.node, [other, own]);
       }
       t.strictSame(sourced(shell, `export SSL_CERT_FILE="${proxy}"; `).bundle, [other, own]);

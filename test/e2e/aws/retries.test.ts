@@ -1,4 +1,4 @@
-// What the SDKs are told when they are throttled.
+// Throttled SDKs are told when to retry.
 import * as kms from '@aws-sdk/client-kms';
 import t from 'tap';
 import { clientConfig, kmsClient } from '../../support/aws/aws.js';

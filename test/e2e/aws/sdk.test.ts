@@ -1,4 +1,4 @@
-// What AWS SDKs do around an operation: paginators, retries, wrong clocks; and both transports together.
+// What AWS SDKs do besides calling an operation: paginators, retries, wrong clocks; and both transports together.
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { connect as connectTcp } from 'node:net';
@@ -78,7 +78,7 @@ void t.test('the JavaScript SDK', async (t) => {
     }
   });
 
-  await t.test('a client with a wrong clock corrects it by the reply, and is then accepted', async (t) => {
+  await t.test('a client with a wrong clock corrects it by the reply and is then accepted', async (t) => {
     const late = kmsClient(t, daemon, { systemClockOffset: -3_600_000 });
     t.match(await late.send(new kms.ListKeysCommand({})), { Keys: [{ KeyId }], $metadata: { attempts: 2 } });
   });

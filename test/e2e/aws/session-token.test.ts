@@ -38,10 +38,10 @@ void t.test('GetSessionToken', async (t) => {
     return { credentials, lasts: Math.round((given!.Expiration!.getTime() - Date.now()) / 1000) };
   };
   const { credentials, lasts } = await tokenOf(sts);
-  t.ok(Math.abs(lasts - 43_200) < 60, 'twelve hours unless told otherwise');
+  t.ok(Math.abs(lasts - 43_200) < 60, 'they last twelve hours by default');
   t.ok(Math.abs((await tokenOf(sts, 129_600)).lasts - 129_600) < 60);
   const ofRoot = await tokenOf(stsClient(t, daemon), 43_200);
-  t.ok(Math.abs(ofRoot.lasts - 3_600) < 60, "the root's last an hour");
+  t.ok(Math.abs(ofRoot.lasts - 3_600) < 60, 'those of the root last an hour');
 
   await t.test('they identify the user itself', async (t) => {
     const session = stsClient(t, daemon, { credentials });
@@ -66,7 +66,7 @@ void t.test('GetSessionToken', async (t) => {
     t.match(
       await send(daemon, alice),
       { __type: 'AccessDeniedException' },
-      'its access key has no issue time',
+      'a request with the access key has no aws:TokenIssueTime',
     );
     const native = await daemon.connect({ credentials });
     t.ok(await native.listKeys({}));

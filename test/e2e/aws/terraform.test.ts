@@ -120,7 +120,7 @@ void t.test('Terraform', async (t) => {
         [made.rotationEnabled, made.period],
         [isOwn ? rotationPeriodInDays !== undefined : undefined, rotationPeriodInDays],
       );
-      t.same(await read(Arn!), made, 'by its ARN, as after an import');
+      t.same(await read(Arn!), made, 'reading by the ARN, as after an import, gives the same');
 
       await enable(t, KeyId, false);
       t.match(await read(KeyId), { metadata: { KeyState: 'Disabled' }, period: rotationPeriodInDays });
@@ -229,7 +229,7 @@ void t.test('Terraform', async (t) => {
     const ofService = 'alias/aws/s3';
     const before = await aliasNamed(ofService);
     t.match(before, { AliasName: ofService });
-    t.notOk(before!.TargetKeyId, 'there is no key before it is asked for');
+    t.notOk(before!.TargetKeyId, 'the key does not exist before its first use');
     const { KeyId } = await describe(ofService);
     t.match(await aliasNamed(ofService), { TargetKeyId: KeyId });
   });

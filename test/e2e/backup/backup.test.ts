@@ -50,7 +50,7 @@ function putBack(home: string): void {
 const restore = (home: string, ...args: string[]) =>
   TestDaemon.at(home).cli(['restore', ...args, '--public-key', keptKey]);
 
-await t.test('it is made while keys are created', async (t) => {
+await t.test('a backup can be made while keys are created', async (t) => {
   let isDone = false;
   const making = (async () => {
     while (!isDone) {
@@ -66,7 +66,7 @@ await t.test('it is made while keys are created', async (t) => {
   t.strictSame(
     readdirSync(folder).filter((name) => name.includes('partial')),
     [],
-    'nothing else is left',
+    'no partial file is left',
   );
   t.match(await daemon.cli(['backup', file]), { code: 1, stderr: /something is there already/ });
   t.match(await daemon.cli(['backup', join(folder, 'nothing/a.backup')]), {
@@ -75,7 +75,7 @@ await t.test('it is made while keys are created', async (t) => {
   });
 });
 
-await t.test('it contains no secret in the clear', (t) => {
+await t.test('a backup contains no secret in plaintext', (t) => {
   const search = new SecretSearch();
   search.add("the root's secret access key", daemon.credentials.secretAccessKey);
   search.add("a user's secret access key", accessKey.secretAccessKey);
@@ -97,7 +97,7 @@ await t.test('it contains no secret in the clear', (t) => {
   t.end();
 });
 
-await t.test('--check describes it, and writes nothing', async (t) => {
+await t.test('--check describes a backup, and writes nothing', async (t) => {
   const home = join(folder, 'unused');
   t.match(await restore(home, file, '--check'), {
     code: 0,
@@ -126,7 +126,7 @@ await t.test('a file that was changed, truncated or signed by another key is ref
       { code: 1, stderr: /no whole backup|cannot|no backup/ },
       what,
     );
-    t.match(await restore(home, changed), { code: 1 }, `${what}, restored`);
+    t.match(await restore(home, changed), { code: 1 }, `${what}: not restored`);
     t.throws(() => readdirSync(home), what);
   }
   writeFileSync(changed, bytes);
@@ -184,17 +184,21 @@ await t.test(
       if (child.kill('SIGKILL')) kills += 1;
       await ended;
       if (existsSync(join(home, 'metadata'))) {
-        t.match(await restore(home, file), { code: 2, stderr: /has a metadata store/ }, 'it was done');
+        t.match(
+          await restore(home, file),
+          { code: 2, stderr: /has a metadata store/ },
+          'the killed restore was complete',
+        );
         continue;
       }
-      t.match(await restore(home, file), { code: 0 }, `after ${wait} ms`);
+      t.match(await restore(home, file), { code: 0 }, `a restore after a kill at ${wait} ms succeeds`);
       t.notOk(existsSync(join(home, 'restoring')));
     }
     t.ok(kills > 0, `${kills} kills`);
   },
 );
 
-await t.test('an empty home decrypts old ciphertexts after a restore', async (t) => {
+await t.test('a home restored from a backup decrypts old ciphertexts', async (t) => {
   t.match(await restore(daemon.home, file), { code: 2, stderr: /has a metadata store/ });
   const restored = TestDaemon.at(join(folder, 'restored'));
   const done = await restore(restored.home, file);

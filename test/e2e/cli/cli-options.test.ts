@@ -23,7 +23,7 @@ void t.test('the command line', { timeout: 600_000 }, async (t) => {
   const id = ['--query', 'KeyMetadata.KeyId', '--output', 'text'];
   const keyId = (await out('create-key', ...id)).trim();
 
-  await t.test('blobs as base64 with line breaks, as files of base64, bytes or text', async (t) => {
+  await t.test('blobs can be base64 with line breaks, or files of base64, bytes or text', async (t) => {
     const bytes = randomBytes(100);
     const lines = bytes.toString('base64').replace(/.{40}/g, '$&\r\n');
     writeFileSync(join(cwd, 'bytes'), bytes);
@@ -148,7 +148,7 @@ void t.test('the command line', { timeout: 600_000 }, async (t) => {
     await refused(['encrypt', '--key-idd', 'x'], /Did you mean --key-id\?/);
   });
 
-  await t.test('a request as JSON or YAML, and its skeleton', async (t) => {
+  await t.test('a request can be JSON or YAML, and its skeleton is printed', async (t) => {
     const skeleton = JSON.parse(await out('create-key', '--generate-cli-skeleton')) as object;
     t.match(skeleton, { Description: '', Tags: [{ TagKey: '', TagValue: '' }], MultiRegion: true });
     t.match(await out('encrypt', '--generate-cli-skeleton', 'yaml-input'), /^KeyId: ""/);
@@ -166,7 +166,7 @@ void t.test('the command line', { timeout: 600_000 }, async (t) => {
     await refused(['create-key', '--cli-input-json', '{'], /--cli-input-json: this is not JSON/);
   });
 
-  await t.test('lists in pages', async (t) => {
+  await t.test('lists are paged', async (t) => {
     const all = JSON.parse(await out('list-keys', '--query', 'Keys[].KeyId')) as string[];
     t.ok(all.length >= 3);
     const read: string[] = [];
@@ -180,7 +180,7 @@ void t.test('the command line', { timeout: 600_000 }, async (t) => {
       read.push(page.Keys[0]!.KeyId);
       token = page.NextToken;
     }
-    t.same(read, all, 'each once, in order');
+    t.same(read, all, 'each item is listed once, in order');
     t.match(JSON.parse(await out('list-keys', '--no-paginate', '--limit', '1')), { Truncated: true });
     await refused(['list-keys', '--limit', '1', '--max-items', '1'], /cannot be combined/);
     await refused(['list-keys', '--starting-token', 'x'], /NextToken/);

@@ -61,7 +61,7 @@ void t.test('commands at a terminal', { timeout: 600_000 }, async (t) => {
     t.match(await daemon.cli(['show', 'none']), { code: 2, stderr: /no key 'none'/ });
   });
 
-  await t.test('a user with few permissions is told what is not shown', async (t) => {
+  await t.test('a user with few permissions is told which parts are not shown', async (t) => {
     await client.createUser({ userName: 'guest' });
     const { accessKey } = await client.createAccessKey({ userName: 'guest' });
     const statement = (Action: string[]) => ({ Effect: 'Allow', Action, Resource: '*' });
@@ -117,7 +117,7 @@ void t.test('commands at a terminal', { timeout: 600_000 }, async (t) => {
     t.match(screen, /^Daemon +healthy, version /);
     t.match(screen, new RegExp(`deletion +in [67] d +${bare}\n`));
     t.match(screen, /Keys +\d Enabled, 1 PendingDeletion|Keys +1 PendingDeletion, \d Enabled/);
-    t.ok(screen.split('\n').length < 24, 'one screen');
+    t.ok(screen.split('\n').length < 24, 'the status fits on one screen');
     t.match(await daemon.cli(['status', '--profile', 'guest'], { env: guest }), {
       code: 1,
       stderr: /AccessDenied/,

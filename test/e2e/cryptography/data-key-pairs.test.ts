@@ -84,7 +84,7 @@ void t.test('data key pairs', async (t) => {
       const pair = await client.generateDataKeyPair({ keyId, keyPairSpec });
       const pkcs8 = Buffer.from(pair.privateKeyPlaintext);
       const { privateKey, publicKey, subtle } = await importDataKeyPair(pair);
-      t.same(pair.privateKeyPlaintext, pkcs8, 'the plaintext is left to the caller');
+      t.same(pair.privateKeyPlaintext, pkcs8, 'the plaintext stays unchanged for the caller');
       pair.privateKeyPlaintext.fill(0);
       t.equal(privateKey.extractable, false);
       const name = privateKey.algorithm.name as keyof typeof signing;
@@ -180,7 +180,7 @@ void t.test('data key pairs', async (t) => {
         if (!again.export({ type: 'pkcs8', format: 'der' }).equals(der)) t.fail(der.toString('hex'));
         if (der[36] === 0) leadingZeros++;
       }
-    t.ok(leadingZeros > 0, 'some began with a zero');
+    t.ok(leadingZeros > 0, 'some private numbers began with a zero');
   });
 
   await t.test('unavailable specs, and keys that cannot encrypt data keys, are refused', async (t) => {
@@ -207,7 +207,7 @@ void t.test('data key pairs', async (t) => {
     const created = await client.createKey({ keySpec: 'RSA_2048', keyUsage: 'ENCRYPT_DECRYPT' });
     const rsa = created.keyMetadata.keyId;
     await refuses(client.generateDataKeyPair({ keyId: rsa, keyPairSpec }), 'InvalidKeyUsageException');
-    t.equal(await objects(), keysBefore + 1, 'data key pairs are no keys');
+    t.equal(await objects(), keysBefore + 1, 'data key pairs create no keys');
   });
 
   await t.test('the audit log shows no private key', (t) => {

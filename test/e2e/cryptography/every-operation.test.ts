@@ -94,7 +94,7 @@ void t.test('operations', async (t) => {
     await t.rejects(client.listKeys({ limit: 1001 }), { code: 'ValidationException' });
   });
 
-  await t.test('a ciphertext is decrypted with the same context only', async (t) => {
+  await t.test('a ciphertext is decrypted only with the same context', async (t) => {
     for (const length of [1, 15, 16, 17, 4_096]) {
       const bytes = randomBytes(length);
       const encrypted = await client.encrypt({ keyId, plaintext: bytes, encryptionContext });
@@ -127,7 +127,7 @@ void t.test('operations', async (t) => {
       );
     });
     const codes = await Promise.all(attempts);
-    // Where the key id's bytes or its length are hit, the blob names a key that does not exist, of which no more is said.
+    // A change of the key ID's bytes or length makes the blob name a missing key, and the error says no more.
     const namesKey = (index: number) => index >= 2 && index < 3 + keyId.length;
     for (const [index, code] of codes.entries()) {
       const isRight =
@@ -274,7 +274,7 @@ void t.test('operations', async (t) => {
     }
   });
 
-  await t.test('the service is the same over wss', async (t) => {
+  await t.test('the same keys are served over wss', async (t) => {
     const remote = await daemon.connect({ url: daemon.wss, ca: daemon.ca });
     const { ciphertextBlob } = await remote.encrypt({ keyId, plaintext });
     t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext), plaintext);

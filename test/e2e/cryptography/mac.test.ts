@@ -16,7 +16,7 @@ void t.test('MACs', async (t) => {
   for (const bits of [224, 256, 384, 512]) {
     const keySpec = `HMAC_${bits}` as KeySpec;
     const macAlgorithm = `HMAC_SHA_${bits}` as MacAlgorithmSpec;
-    await t.test(`${keySpec} makes MACs of its hash's length, and verifies only these`, async (t) => {
+    await t.test(`${keySpec} makes MACs as long as its hash, and verifies only these`, async (t) => {
       const { keyMetadata } = await client.createKey({ keySpec, keyUsage: 'GENERATE_VERIFY_MAC' });
       t.match(keyMetadata, { keySpec, keyUsage: 'GENERATE_VERIFY_MAC', macAlgorithms: [macAlgorithm] });
       const keyId = keyMetadata.keyId;

@@ -66,7 +66,7 @@ void t.test('RSA encryption', async (t) => {
   }
   const keyId = keys.get('RSA_2048')!;
 
-  await t.test('whatever is wrong with a ciphertext, the refusal is the same', async (t) => {
+  await t.test('every faulty ciphertext is refused with the same error', async (t) => {
     for (const encryptionAlgorithm of algorithms) {
       const { ciphertextBlob } = await client.encrypt({ keyId, plaintext, encryptionAlgorithm });
       const right = Buffer.from(ciphertextBlob);

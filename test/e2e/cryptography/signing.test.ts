@@ -97,7 +97,7 @@ void t.test('signing', async (t) => {
           t.equal(
             await verifyOffline(shown.publicKey, { ...request, signature }),
             true,
-            'without the daemon',
+            'the signature verifies without the daemon',
           );
           t.same(await client.verify({ ...request, signature }), {
             keyId: keyMetadata.arn,
@@ -260,7 +260,7 @@ void t.test('signing', async (t) => {
     await refuses(client.generateDataKey({ keyId: p256, keySpec: 'AES_256' }), 'InvalidKeyUsageException');
   });
 
-  await t.test('a dry run finds errors, and a correct request is not executed', async () => {
+  await t.test('a dry run reports errors, and does not execute a correct request', async () => {
     const request = { keyId: keys.get('ECC_NIST_P256')!, message, dryRun: true } as const;
     await refuses(client.sign({ ...request, signingAlgorithm: 'ECDSA_SHA_256' }), 'DryRunOperationException');
     const signature = Buffer.alloc(70);
@@ -282,7 +282,10 @@ void t.test('signing', async (t) => {
     await client.disableKey({ keyId });
     await refuses(client.sign(request), 'DisabledException');
     await refuses(client.verify({ ...request, signature: Buffer.alloc(70) }), 'DisabledException');
-    t.ok((await client.getPublicKey({ keyId })).publicKey, 'as at AWS KMS');
+    t.ok(
+      (await client.getPublicKey({ keyId })).publicKey,
+      'a disabled key shows its public key, as in AWS KMS',
+    );
   });
 
   await t.test('the usage must be given except for symmetric keys, and must fit the spec', async (t) => {

@@ -19,7 +19,7 @@ interface Case {
 async function judge(t: Test, cases: readonly Case[]): Promise<void> {
   const wrong: string[] = [];
   const waiting = cases.values();
-  // Each import generates a wrapping key, one after another: with all at once the last would time out.
+  // Each import generates a wrapping key, one after another. If all were requested at once, the last would time out.
   const lane = async () => {
     for (const { vector, accepts } of waiting) {
       if ((await accepts()) !== (vector.result === 'valid'))

@@ -22,9 +22,9 @@ for (const [name, rounds, seed] of [
       const [status] = (await once(child, 'close')) as [number];
       t.comment(printed);
       const found = printed.split('\n').filter((line) => line.startsWith('FOUND: '));
-      t.same({ status, found }, { status: 0, found: [] }, `nothing is found with seed ${seed}`);
+      t.same({ status, found }, { status: 0, found: [] }, `no fault is found with seed ${seed}`);
       t.match(printed, new RegExp(`^${rounds} rounds in`, 'm'));
-      t.match(printed, /^ {2}Encrypt ok: [1-9]/m, 'there was load');
+      t.match(printed, /^ {2}Encrypt ok: [1-9]/m, 'requests were answered meanwhile');
     },
   );
 }

@@ -50,7 +50,7 @@ function recorded(daemon: TestDaemon): Map<string, number> {
 }
 
 void t.test(
-  'a full disk under the audit log: nothing unrecorded is acknowledged; with free space the daemon resumes',
+  'full disk of the audit log: nothing unrecorded is acknowledged; with free space the daemon resumes',
   { skip: noMount },
   async (t) => {
     const { daemon, disk } = await homeOn(t, 'audit', memoryDisk(1024));
@@ -82,7 +82,7 @@ void t.test(
       return aliases++ < 40 ? client.createAlias({ aliasName, targetKeyId: keyId }) : encrypt(aliasName);
     };
     await Promise.all([...Array.from({ length: 6 }, () => lane(encrypt)), lane(alter), lane(alter)]);
-    t.ok(acknowledged.length > 0, `${acknowledged.length} were acknowledged before`);
+    t.ok(acknowledged.length > 0, `${acknowledged.length} were acknowledged before the disk was full`);
     for (const refusal of refusals) t.match(refusal, auditRefusal);
     await t.rejects(client.createKey({}), auditRefusal, 'a change is refused too');
     await t.rejects(client.generateRandom({ numberOfBytes: 8 }), auditRefusal);
@@ -94,7 +94,7 @@ void t.test(
         () => true,
         () => false,
       );
-    t.ok(await within(30_000, works), 'it works again');
+    t.ok(await within(30_000, works), 'with free space requests succeed again');
     await client.createAlias({
       aliasName: 'alias/after',
       targetKeyId: (await client.createKey({})).keyMetadata.keyId,
@@ -103,13 +103,13 @@ void t.test(
     const isComplete = () => there.every((name) => recorded(daemon).get(name) === 1);
     t.ok(
       await within(30_000, isComplete),
-      'what was changed is recorded, once, also where its caller was told of a failure',
+      'every change is recorded once, even if its caller was told of a failure',
     );
     const counts = recorded(daemon);
     t.strictSame(
       acknowledged.filter((name) => counts.get(name) !== 1),
       [],
-      'what was acknowledged is recorded, once',
+      'every acknowledged request is recorded once',
     );
     t.match(
       daemon.events('AuditLogRecovered').at(-1),
@@ -123,13 +123,13 @@ void t.test(
     t.strictSame(
       [...again].filter(([name, count]) => count !== 1 && name !== 'after'),
       [],
-      'nor twice after a restart',
+      'a restart records nothing twice',
     );
   },
 );
 
 void t.test(
-  'a change that was stored and could not be recorded is recorded by the next start, once',
+  'a change that was stored but not recorded is recorded once by the next start',
   { skip: noMount },
   async (t) => {
     const { daemon, disk } = await homeOn(t, 'audit', memoryDisk(1024));
@@ -149,13 +149,13 @@ void t.test(
         break;
       }
     }
-    t.ok(failed, 'there was no room for a record');
+    t.ok(failed, 'a record did not fit on the disk');
     await daemon.stop('SIGKILL');
     await client.close();
     await t.rejects(
       daemon.start(),
       { message: /audit/ },
-      'without room the daemon does not start, and says why',
+      'without free space the daemon does not start, and says why',
     );
     rmSync(ballastOf(disk));
     await daemon.start();
@@ -165,13 +165,13 @@ void t.test(
     t.equal(recorded(daemon).get(failed), 1);
     await daemon.stop('SIGKILL');
     await daemon.start();
-    t.equal(recorded(daemon).get(failed), 1, 'and not again by the start after that');
+    t.equal(recorded(daemon).get(failed), 1, 'the start after that does not record it again');
     t.match(await daemon.admin('audit-verify'), { code: 0 });
   },
 );
 
 void t.test(
-  'a full disk under the metadata store: changes fail, the rest goes on, and nothing acknowledged later is lost',
+  'full disk of the metadata store: changes fail, other requests succeed, and nothing acknowledged later is lost',
   { skip: noMount },
   async (t) => {
     const { daemon, disk } = await homeOn(t, 'metadata', memoryDisk(4096));
@@ -192,7 +192,10 @@ void t.test(
     }
     t.equal(failures, 10);
     t.ok(lives(daemon.pid));
-    t.ok(await client.encrypt({ keyId, plaintext: Buffer.from('x') }), 'what changes nothing goes on');
+    t.ok(
+      await client.encrypt({ keyId, plaintext: Buffer.from('x') }),
+      'requests that change nothing succeed',
+    );
 
     rmSync(ballastOf(disk));
     const works = () =>
@@ -200,7 +203,7 @@ void t.test(
         () => true,
         () => false,
       );
-    t.ok(await within(30_000, works), 'with room changes are possible again, without a restart');
+    t.ok(await within(30_000, works), 'with free space changes are possible again without a restart');
     for (let more = 0; more < 5; more++) await create();
     await daemon.stop('SIGKILL');
     await daemon.start();
@@ -210,7 +213,7 @@ void t.test(
     t.strictSame(
       [...made].filter((one) => !listed.includes(one)),
       [],
-      'every acknowledged key is there',
+      'every acknowledged key exists',
     );
     for (const one of listed) await again.encrypt({ keyId: one, plaintext: Buffer.from('x') });
     await again.close();
@@ -251,17 +254,17 @@ void t.test(
     process.kill(childrenOf(daemon.pid)[0]!, 'SIGKILL');
     await pause();
     const isWhole = () => childrenOf(daemon.pid).length === whole;
-    t.ok(await within(30_000, isWhole), 'the dead one is replaced');
+    t.ok(await within(30_000, isWhole), 'the dead worker is replaced');
     await pause();
     const hanging = childrenOf(daemon.pid)[0]!;
     process.kill(hanging, 'SIGSTOP');
     // The deadline of an encryption is 10 s.
-    t.ok(await within(30_000, () => !lives(hanging)), 'the hanging one is killed');
-    t.ok(await within(30_000, isWhole), 'and replaced');
+    t.ok(await within(30_000, () => !lives(hanging)), 'the hanging worker is killed');
+    t.ok(await within(30_000, isWhole), 'the hanging worker is replaced');
     await pause();
     stopped = true;
     await Promise.all(lanes);
-    t.strictSame([...answers.keys()], ['ok'], 'what one worker had not done another did');
+    t.strictSame([...answers.keys()], ['ok'], 'every request is answered, by another worker if need be');
     t.ok(await client.createKey({}));
   },
 );
@@ -281,7 +284,7 @@ void t.test(
         const request = { keyId, plaintext: Buffer.from('x'), encryptionContext: { n: `${round}-${id}` } };
         webSocket.send(encodeRequest(id, 30_000, operationShape('Encrypt'), request));
       }
-      // Half of them before the first answer, half between answers.
+      // Half of them disconnect before the first answer, half between answers.
       if (round % 2 === 0) await new Promise((done) => webSocket.once('message', done));
       else await new Promise((done) => setImmediate(done));
       webSocket.terminate();
@@ -296,7 +299,7 @@ void t.test(
     t.ok(counts.size >= 500, `${counts.size} of 2,000 requests had arrived`);
     t.ok(
       [...counts.values()].every((count) => count === 1),
-      'each is recorded once',
+      'each request is recorded once',
     );
     t.match(await daemon.admin('audit-verify'), { code: 0 });
   },

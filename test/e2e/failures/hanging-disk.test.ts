@@ -45,12 +45,11 @@ for (const { folder, named } of cases) {
         await new Promise((done) => setTimeout(done, 200));
       }
       await until(() => named.test(daemon.stderr));
-      t.equal(answered, false, 'what needs the disk waits');
+      t.equal(answered, false, 'a change waits for the disk');
       await daemon.reload();
       const others = (await daemon.health()).warnings.filter((warning) => !named.test(warning));
-      t.same(others, [], 'and nothing else is accused');
-      if (folder === 'metadata')
-        t.ok(await client.encrypt({ keyId, plaintext }), 'reading and using keys goes on');
+      t.same(others, [], 'health reports nothing else');
+      if (folder === 'metadata') t.ok(await client.encrypt({ keyId, plaintext }), 'keys can still be used');
 
       thaw();
       await waiting;

@@ -19,17 +19,17 @@ void t.test('without file descriptors open connections are served, and the daemo
 
   const encrypt = () => client.encrypt({ keyId, plaintext: Buffer.from('x') });
   t.ok(await encrypt());
-  await t.rejects(daemon.connect({ maxAttempts: 1, connectTimeout: 1_000 }), 'nobody else gets in');
+  await t.rejects(daemon.connect({ maxAttempts: 1, connectTimeout: 1_000 }), 'new connections fail');
   process.kill(childrenOf(pid)[0]!, 'SIGKILL');
-  t.ok(await within(30_000, () => daemon.stderr.includes('start-failed')), 'a start fails');
-  t.ok(lives(pid), 'which the daemon survives');
+  t.ok(await within(30_000, () => daemon.stderr.includes('start-failed')), 'the start of a worker fails');
+  t.ok(lives(pid), 'the daemon survives the failed start');
   t.ok(await encrypt());
   await client
     .createAlias({ aliasName: 'alias/meanwhile', targetKeyId: keyId })
     .catch((error: ServiceError) => t.match(error, { code: 'KMSInternalException' }));
 
   limit(1024);
-  t.ok(await within(30_000, () => childrenOf(pid).length === whole), 'it is whole again');
+  t.ok(await within(30_000, () => childrenOf(pid).length === whole), 'all workers run again');
   const other = await daemon.connect();
   t.ok(await other.encrypt({ keyId, plaintext: Buffer.from('x') }));
   await other.close();
@@ -37,7 +37,7 @@ void t.test('without file descriptors open connections are served, and the daemo
 });
 
 void t.test(
-  'beside programs that use every processor no request fails and no worker is killed',
+  'while other programs use every processor, no request fails and no worker is killed',
   async (t) => {
     const daemon = await TestDaemon.start(t);
     const client = await daemon.connect({ maxAttempts: 1, timeout: 60_000 });

@@ -1,5 +1,5 @@
-// No secret is in any log, error, audit record or record of the store, nor visible in the process list: a run
-// through everything that handles secrets, and a search for each of them in everything that was written.
+// No log, error, audit record, record of the store or process list shows a secret. The test runs everything that handles
+// secrets, and searches everything that was written for each of them.
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -56,7 +56,7 @@ void t.test('the search finds a secret in every form', (t) => {
   secrets.add('planted', bytes);
   for (const [form, text] of Object.entries(writtenForms(bytes))) {
     t.match(secrets.find(Buffer.from(`some text ${text} more`, 'latin1')), [/^planted /], form);
-    t.match(secrets.find(Buffer.from(text, 'latin1')), [/^planted /], `${form}, nothing else`);
+    t.match(secrets.find(Buffer.from(text, 'latin1')), [/^planted /], `${form} is found, and nothing else`);
   }
   const changed = Buffer.from(bytes.map((byte) => byte ^ 1));
   for (const text of Object.values(writtenForms(changed)))
@@ -103,15 +103,19 @@ void t.test('a run through everything that handles secrets', async (t) => {
     for (const pid of [daemon.pid, ...workers]) {
       const shown = (name: string) => readFileSync(`/proc/${pid}/${name}`);
       for (const name of ['cmdline', 'environ']) t.strictSame(secrets.find(shown(name)), [], name);
-      t.match(shown('limits').toString(), /^Max core file size +0 +0 +bytes/m, 'soft and hard');
-      t.match(shown('coredump_filter').toString(), /^0+\n$/, 'no memory in a dump that goes elsewhere');
+      t.match(
+        shown('limits').toString(),
+        /^Max core file size +0 +0 +bytes/m,
+        'the soft and hard limit of core files are 0',
+      );
+      t.match(shown('coredump_filter').toString(), /^0+\n$/, 'a core dump elsewhere would contain no memory');
     }
     t.end();
   });
 
   await t.test('the home contains no secret while the daemon runs, and clients receive none', (t) => {
     t.strictSame(findInHome(daemon.home, secrets), []);
-    t.ok(run.told.length > 5_000, 'much went wrong');
+    t.ok(run.told.length > 5_000, 'clients received many errors');
     t.strictSame(secrets.find(Buffer.from(run.told)), []);
     t.end();
   });
@@ -121,9 +125,9 @@ void t.test('a run through everything that handles secrets', async (t) => {
   await daemon.stop();
   programs.push(await daemon.cli(['init']));
 
-  await t.test('nor after a stop, in the logs and in every record of the store', async (t) => {
+  await t.test('neither logs nor records of the store contain a secret after a stop', async (t) => {
     t.strictSame(findInHome(daemon.home, secrets), []);
-    t.ok(daemon.stderr.length > 2_000, 'the log is there');
+    t.ok(daemon.stderr.length > 2_000, 'the log is not empty');
     t.strictSame(
       programs.map(({ code }) => code),
       [0, 0, 0],
@@ -176,5 +180,8 @@ void t.test('a PIN from the environment stays in the environment of the daemon o
   const workers = childrenOf(daemon.pid);
   t.ok(workers.length > 0);
   for (const pid of workers) t.strictSame(secrets.find(readFileSync(`/proc/${pid}/environ`)), []);
-  t.ok(secrets.find(readFileSync(`/proc/${daemon.pid}/environ`)).length > 0, 'where it was put');
+  t.ok(
+    secrets.find(readFileSync(`/proc/${daemon.pid}/environ`)).length > 0,
+    'the environment of the daemon contains the PIN',
+  );
 });

@@ -33,7 +33,7 @@ void t.test('health reports hanging workers within seconds, even without request
   // The daemon is ready with its first worker.
   while (workersOf(daemon.pid).length < 2) await sleep(50);
   const workers = workersOf(daemon.pid);
-  // One that is reading the whole token, as after a start, may take long and does not count as hanging.
+  // A worker that reads the whole token, as after a start, may take long and does not count as hanging.
   const used = () => workers.map(ticksOf).join();
   for (let before = ''; before !== used(); await sleep(500)) before = used();
   for (const pid of workers) process.kill(pid, 'SIGSTOP');

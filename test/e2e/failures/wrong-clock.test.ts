@@ -40,7 +40,7 @@ void t.test(
     await client.scheduleKeyDeletion({ keyId: doomed, pendingWindowInDays: 7 });
     const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
     const before = labels(daemon);
-    t.ok(before.includes(`keyhold/wrapping/${keyId}`), 'a wrapping key that lives for a day is there too');
+    t.ok(before.includes(`keyhold/wrapping/${keyId}`), 'a wrapping key that expires after a day exists too');
 
     clock.move('+40d');
     await sleep(4_000);
@@ -55,7 +55,7 @@ void t.test(
     t.match(await describe(client, keyId), { keyState: 'Enabled', expirationModel: 'KEY_MATERIAL_EXPIRES' });
     t.same(labels(daemon), before);
 
-    await t.test('nor does a start under such a clock', async (t) => {
+    await t.test('a start under such a clock destroys nothing either', async (t) => {
       await client.close();
       await daemon.stop();
       clock.move('+40d');
@@ -95,7 +95,7 @@ void t.test('dates planned by a clock that was ten years ahead are corrected', a
   const next = async () => (await client.getKeyRotationStatus({ keyId: rotated })).nextRotationDate!;
   const deletion = async () => (await describe(client, doomed)).deletionDate!;
   const now = Date.now() / 1000;
-  t.ok((await next()) > now + 4_000 * day, 'off for eleven years');
+  t.ok((await next()) > now + 4_000 * day, 'the next rotation is planned for eleven years later');
   t.ok((await deletion()) > now + 3_650 * day);
   clock.move('+0');
   await sleep(500);
@@ -105,7 +105,7 @@ void t.test('dates planned by a clock that was ten years ahead are corrected', a
   );
   t.ok(await eventually(() => daemon.events('CorrectKeyPeriods').length === 2));
   t.ok((await next()) < now + 366 * day);
-  t.ok((await deletion()) > now + 6.9 * day, 'its whole waiting period is before it');
+  t.ok((await deletion()) > now + 6.9 * day, 'the whole waiting period is still ahead');
   t.ok((await deletion()) < now + 7.1 * day);
   t.same(daemon.events('DeleteKey'), []);
   t.same((await daemon.health()).warnings, []);

@@ -71,7 +71,11 @@ void t.test('ends of grants', async (t) => {
     const own = await newKey(client);
     const one = () => create({ keyId: own });
     const results = await Promise.allSettled(Array.from({ length: 6 }, one));
-    t.equal(results.filter(({ status }) => status === 'fulfilled').length, 3, 'also when they come at once');
+    t.equal(
+      results.filter(({ status }) => status === 'fulfilled').length,
+      3,
+      'the limit applies to simultaneous requests too',
+    );
     await t.rejects(one(), { code: 'LimitExceededException' });
     const { grants } = await client.listGrants({ keyId: own });
     await client.revokeGrant({ keyId: own, grantId: grants[0]!.grantId });

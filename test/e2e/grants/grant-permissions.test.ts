@@ -70,7 +70,7 @@ void t.test('grants', async (t) => {
       await t.rejects(
         bob.encrypt({ keyId, plaintext, grantTokens: [grantToken] }),
         denied,
-        'a token is no credential',
+        'a grant token alone allows another principal nothing',
       );
       const decrypting = await grant(keyId, 'user/alice', { operations: ['Decrypt', 'DescribeKey'] });
       t.match(await alice.decrypt({ ciphertextBlob }), { plaintext });
@@ -80,7 +80,7 @@ void t.test('grants', async (t) => {
       await t.rejects(
         alice.encrypt({ keyId, plaintext, grantTokens: [grantToken] }),
         denied,
-        'nor does its token help',
+        'the token of a revoked grant allows nothing',
       );
       t.ok(await alice.decrypt({ ciphertextBlob }));
       await root.retireGrant({ grantToken: decrypting.grantToken });
@@ -145,7 +145,7 @@ void t.test('grants', async (t) => {
     await t.rejects(alice.reEncrypt({ ...request, destinationEncryptionContext: { a: '1' } }), denied);
   });
 
-  await t.test('a grant to a role is for all of its sessions, one to a session only for that', async (t) => {
+  await t.test('a grant to a role is for all its sessions, one to a session for that one only', async (t) => {
     const [one, two] = [await session('one'), await session('two')];
     const keyId = await newKey({ keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' });
     const sign = (client: Client) =>
@@ -227,7 +227,7 @@ void t.test('grants', async (t) => {
     };
     t.ok(
       await bob.createGrant({ ...grandchild, operations: ['Decrypt'] }),
-      'a child may hand on what it has',
+      'a child grant may pass on its operations',
     );
     await t.rejects(bob.createGrant({ ...grandchild, operations: ['GenerateDataKey'] }), denied);
     await grant(keyId, 'user/alice', { operations: ['CreateGrant', 'GenerateDataKey'] });
@@ -235,7 +235,7 @@ void t.test('grants', async (t) => {
     await t.rejects(
       child({ operations: ['GenerateDataKey', 'Encrypt'] }),
       denied,
-      'two grants do not add up to one',
+      'the operations of two grants are not combined',
     );
   });
 

@@ -152,12 +152,12 @@ void t.test('grants', async (t) => {
       (await create({ operations: ['Encrypt'] })).grantId,
     );
     const at = await Promise.all(Array.from({ length: 20 }, () => create({ name: 'at-once' })));
-    t.equal(new Set(at.map(({ grantId }) => grantId)).size, 1, 'also when they come at once');
+    t.equal(new Set(at.map(({ grantId }) => grantId)).size, 1, 'simultaneous requests create one grant too');
     await client.revokeGrant({ keyId, grantId: at[0]!.grantId });
     t.not(
       (await create({ name: 'at-once' })).grantId,
       at[0]!.grantId,
-      'one that was revoked does not come back',
+      'a revoked grant is not returned again',
     );
     for (const grantId of await ids()) await client.revokeGrant({ keyId, grantId: grantId });
   });
@@ -268,7 +268,7 @@ void t.test('grants', async (t) => {
     const [grantId] = all;
     t.same(await ids({ grantId }), [grantId]);
     t.same(await ids({ grantId: 'f'.repeat(64) }), []);
-    t.same(await ids({ grantId: elsewhere.grantId }), [], 'one of another key');
+    t.same(await ids({ grantId: elsewhere.grantId }), [], 'a grant of another key is not listed');
     await t.rejects(ids({ grantId: 'x' }), { code: 'InvalidGrantIdException' });
     const retirable = await pages((page) =>
       client.listRetirableGrants({ retiringPrincipal: session, ...page }),
@@ -276,7 +276,7 @@ void t.test('grants', async (t) => {
     t.same(
       new Set(retirable.map((grant) => grant.grantId)),
       new Set([...all, elsewhere.grantId]),
-      'of all keys',
+      'retirable grants of all keys are listed',
     );
     t.same((await client.listRetirableGrants({ retiringPrincipal: worker })).grants, []);
     await t.rejects(client.listGrants({ keyId: 'alias/none' }), { code: 'NotFoundException' });
@@ -312,7 +312,7 @@ void t.test('grants', async (t) => {
     await client.revokeGrant({ keyId, grantId });
     t.ok(
       await client.encrypt({ keyId, plaintext, grantTokens: [grantToken] }),
-      'one of a grant that is gone gives nothing',
+      'the token of a grant that was revoked changes nothing',
     );
   });
 
@@ -351,7 +351,7 @@ void t.test('grants', async (t) => {
     t.match(
       grants,
       [{ granteePrincipal: /^AIDA/, retiringPrincipal: /^AIDA/ }],
-      'the list shows the id of who is gone',
+      'the list shows the unique IDs of deleted principals',
     );
     t.same((await client.listGrants({ keyId: own, granteePrincipal: arn('user/brief') })).grants, []);
     t.same((await client.listRetirableGrants({ retiringPrincipal: arn('user/brief') })).grants, []);

@@ -26,7 +26,7 @@ void t.test('expiring certificates, and keys that do not match', async (t) => {
   use(soon);
   await daemon.start();
   t.match(await warnings(), [/^'tls\.certificate' expires at \d{4}-\S+Z, in 29 days: replace it/]);
-  t.match(daemon.stderr, /'tls\.certificate' expires at/, 'in the log too');
+  t.match(daemon.stderr, /'tls\.certificate' expires at/, 'the log has the warning too');
   use(later);
   await daemon.reload();
   t.strictSame(await warnings(), []);
@@ -43,14 +43,14 @@ void t.test('expiring certificates, and keys that do not match', async (t) => {
   while (!daemon.stderr.slice(before).includes('not reloaded'))
     await new Promise((done) => setTimeout(done, 20));
   t.match(daemon.stderr.slice(before), refusal);
-  t.match(await warnings(), [/^'tls\.certificate' expired at/], 'the old one stays');
+  t.match(await warnings(), [/^'tls\.certificate' expired at/], 'the old certificate stays in use');
   t.equal(await daemon.stop(), 0);
   const failure = await daemon.start().then(
     () => new Error('it started'),
     (error: unknown) => error as Error,
   );
   t.match(failure.message, refusal);
-  t.notMatch(failure.message, /\n\s+at /, 'no stack');
+  t.notMatch(failure.message, /\n\s+at /, 'the error has no stack trace');
 
   use(later);
   daemon.configure('tls:\n  clientCa: clients.pem');

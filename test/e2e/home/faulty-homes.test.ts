@@ -60,10 +60,10 @@ void t.test('a wrong PIN is tried once, and not again until an operator says so'
   const spied = spyProfile(t, daemon, spy);
   const logins = () => (readFileSync(spied, 'utf8').match(/: C_Login$/gm) ?? []).length;
   await t.rejects(daemon.start(), { message: /PIN.*keyhold login-retry default/ });
-  t.equal(logins(), 1, 'the token saw one try');
+  t.equal(logins(), 1, 'the token got one login');
   writeFileSync(pin, good);
-  await t.rejects(daemon.start(), { message: /login-retry/ }, 'the right PIN alone is not enough');
-  t.equal(logins(), 1, 'and no further one after a restart');
+  await t.rejects(daemon.start(), { message: /login-retry/ }, 'the correct PIN alone is not enough');
+  t.equal(logins(), 1, 'a restart does not try again');
   const latch = readFileSync(join(daemon.home, 'latch/default.json'), 'utf8');
   t.notOk(latch.includes('wrong-pin-of-the-test') || latch.includes(good.toString()));
   t.match(await daemon.admin('login-retry', ['other']), { code: 2, stderr: /no key store 'other'/ });
@@ -92,7 +92,7 @@ function spyProfile(
 }
 
 void t.test(
-  'a PIN file that is open to others, empty or missing is refused before the token is asked',
+  'a PIN file that is readable by others, empty or missing is refused before a login',
   async (t) => {
     const daemon = await TestDaemon.initialise();
     t.teardown(() => daemon.remove());
@@ -114,7 +114,7 @@ void t.test('a missing token and a home that was not initialised are reported', 
   const config = join(daemon.home, 'keyhold.yaml');
   const text = readFileSync(config, 'utf8');
   writeFileSync(config, text.replace(/tokenLabel: .*/, 'tokenLabel: other'));
-  await t.rejects(daemon.start(), { message: /other.*keyhold/s }, 'names the tokens that are there');
+  await t.rejects(daemon.start(), { message: /other.*keyhold/s }, 'the error names the tokens that exist');
   writeFileSync(config, text);
   rmSync(join(daemon.home, 'metadata'), { recursive: true });
   await t.rejects(daemon.start(), { message: /metadata does not exist: mount its disk, or restore it/ });
@@ -167,7 +167,7 @@ void t.test('foreign objects in the token are counted and never touched', async 
   await daemon.stop();
   const objects = tool('--list-objects');
   t.match(objects, /theirs/);
-  t.match(objects, /1234abcd/, 'not even one that is labelled like ours');
+  t.match(objects, /1234abcd/, "even an object that is labelled like Keyhold's is left alone");
 });
 
 void t.test('a key whose object is missing is Unavailable, and its record stays', async (t) => {

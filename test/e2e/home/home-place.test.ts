@@ -58,7 +58,7 @@ void t.test('a copied home uses its own token, and the original stays unchanged'
   await original.start();
   t.notMatch(original.stderr, /copy|anchor/);
   await copy.start();
-  t.notMatch(copy.stderr, /is a copy/, 'said once');
+  t.notMatch(copy.stderr, /is a copy/, 'the warning appears once');
 });
 
 void t.test('a copy that would write into the original’s token is refused', async (t) => {
@@ -129,7 +129,7 @@ void t.test('a start renews the development certificate, but none of another CA'
   t.match(daemon.stderr, /server certificate .* was made anew/);
   const renewed = new X509Certificate(readFileSync(path));
   t.ok(Date.parse(renewed.validTo) > Date.now() + 300 * 86_400_000);
-  t.ok(renewed.verify(new X509Certificate(ca).publicKey), 'of the same CA');
+  t.ok(renewed.verify(new X509Certificate(ca).publicKey), 'the new certificate is signed by the same CA');
   await daemon.stop();
   // A certificate of another CA is left unchanged.
   const foreign = makeServerCertificate(daemon.home, 10, true);
@@ -147,7 +147,7 @@ void t.test('a start renews the development certificate, but none of another CA'
   rmSync(path);
   rmSync(join(daemon.home, 'tls/ca.key'));
   await t.rejects(daemon.start(), { message: /server\.pem cannot be read/ });
-  t.strictSame(readFileSync(join(daemon.home, 'tls/ca.pem')), ca, 'no CA is made in the place of one');
+  t.strictSame(readFileSync(join(daemon.home, 'tls/ca.pem')), ca, 'the existing CA is not replaced');
 });
 
 void t.test('a store that a newer Keyhold wrote is refused before anything is written', async (t) => {
@@ -206,7 +206,7 @@ void t.test('a keyhold.yaml that cannot be read is reported with the reason', as
     message: /keyhold\.yaml cannot be read: the file does not exist.*restore the file/,
   });
   t.match(await daemon.admin('init'), { code: 1, stderr: /keyhold\.yaml cannot be read/ });
-  t.notOk(existsSync(path), 'none is made beside a store');
+  t.notOk(existsSync(path), 'no keyhold.yaml is created next to a store');
 });
 
 void t.test('anything that keeps the daemon from a file is reported', async (t) => {

@@ -1,4 +1,4 @@
-// keyhold hsm list: beside a daemon, without one, without a PIN, and its error messages.
+// keyhold hsm list: next to a daemon, without one, without a PIN, and its error messages.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ void t.test('slots, tokens, mechanisms, and objects with their owners', async (t
   pkcs11Tool(daemon, '--keygen', '--key-type', 'AES:32', '--label', 'theirs\u0007', '--id', 'ff01');
   await client.close();
 
-  await t.test('beside a daemon the labels show the owners of objects', async (t) => {
+  await t.test('next to a daemon the labels show the owners of objects', async (t) => {
     const { code, listing, stderr } = await list(daemon);
     t.equal(code, 0, stderr);
     const { slots, selectedSlot, objects, notes } = listing!;
@@ -47,11 +47,11 @@ void t.test('slots, tokens, mechanisms, and objects with their owners', async (t
     });
     t.ok(slots.some(({ token }) => token?.isInitialized === false && token.userPin === 'not set'));
     const owned = objects!.filter(({ owner }) => owner.keyId === keyId).map(({ owner }) => owner.kind);
-    t.same(owned, ['key material', 'key material'], 'of before and after the rotation');
+    t.same(owned, ['key material', 'key material'], 'the materials before and after the rotation are listed');
     t.notOk(objects!.some(({ owner }) => owner.kind === 'key'));
   });
 
-  await t.test('the mechanisms that Keyhold needs are there, except those of no key spec', async (t) => {
+  await t.test('the mechanisms that Keyhold needs are available, except those of no key spec', async (t) => {
     const { mechanisms, neededMechanisms } = (await list(daemon, '--no-login')).listing!;
     const gcm = neededMechanisms!.find(({ name }) => name === 'CKM_AES_GCM');
     t.match(gcm, { type: 0x1087, availability: 'there', keySpecs: ['SYMMETRIC_DEFAULT'] });
@@ -98,13 +98,13 @@ void t.test('slots, tokens, mechanisms, and objects with their owners', async (t
     t.notMatch(stdout, /\u0007/);
   });
 
-  await t.test('a module without a profile and a home', async (t) => {
+  await t.test('a module can be listed without a profile and a home', async (t) => {
     const env = { KEYHOLD_HOME: '', SOFTHSM2_CONF: join(daemon.home, 'tokens/softhsm2.conf') };
     const args = ['--module', softHsmLibrary, '--output', 'json'];
     const open = await daemon.admin('hsm-list', args, env);
     t.equal(open.code, 0, open.stderr);
     t.match(parse(open.stdout), { objects: undefined, notes: [/--pin-file FILE or --pin-env NAME/] });
-    t.ok(parse(open.stdout).mechanisms, 'of the only token that is initialised');
+    t.ok(parse(open.stdout).mechanisms, 'the only initialised token is chosen');
     const pin = readFileSync(join(daemon.home, 'tokens/pin'), 'utf8');
     const named = [...args, '--token', 'keyhold', '--pin-env', 'TOKEN_PIN'];
     const { code, stdout } = await daemon.admin('hsm-list', named, { ...env, TOKEN_PIN: pin });
@@ -122,11 +122,15 @@ void t.test('slots, tokens, mechanisms, and objects with their owners', async (t
     t.match(await list(daemon, '--module', text), { code: 1, stderr: /is no PKCS#11 module/ });
     const absent = await list(daemon, '--token', 'other');
     t.match(absent, { code: 1, stderr: /no initialised token with label "other"/ });
-    t.ok(absent.listing!.slots.length >= 2, 'the slots are listed all the same');
+    t.ok(absent.listing!.slots.length >= 2, 'the slots are listed nevertheless');
     t.match(await list(daemon, '--module', softHsmLibrary, '--profile', 'nss'), { code: 2 });
     t.match(await list(daemon, '--output', 'xml'), { code: 2 });
     const another = await list(daemon, '--user', 'bob');
-    t.match(another.listing!.notes, [/no PIN to log in with/], 'the PIN is of the user of keyhold.yaml');
+    t.match(
+      another.listing!.notes,
+      [/no PIN to log in with/],
+      'the configured PIN is only for the user of keyhold.yaml',
+    );
     const named = await list(daemon, '--user', 'bob', '--pin-file', 'tokens/pin');
     t.match(named.listing!.notes, [
       /names a 'user' for the token: remove it, as a login to SoftHSM2 has none/,
@@ -149,19 +153,23 @@ void t.test('a wrong PIN is tried once, and a locked one never', async (t) => {
     t.equal(code, 1);
     t.match(stderr, /refused the PIN.*keyhold login-retry default/s);
     t.notMatch(stdout + stderr, /wrong-pin-of-the-test/);
-    t.ok(listing!.mechanisms && !listing!.objects, 'what needs no PIN is listed');
+    t.ok(listing!.mechanisms && !listing!.objects, 'everything that needs no PIN is listed');
     t.equal(logins.fired, 1);
   }
   writeFileSync(pin, good);
   t.equal((await daemon.admin('login-retry', ['default'])).code, 0);
-  t.match(await list(daemon), { code: 1, stderr: /an earlier wrong PIN/ }, 'the token remembers it');
+  t.match(
+    await list(daemon),
+    { code: 1, stderr: /an earlier wrong PIN/ },
+    "the token's flag of a wrong PIN prevents another attempt",
+  );
   t.equal(logins.fired, 1);
   // A correct PIN clears the flag, which SoftHSM2 stores.
   pkcs11Tool(daemon, '--list-objects');
   const locked = faults.add('C_Login', 'fail', { argument: pkcs11.CKR_PIN_LOCKED });
   t.match(await list(daemon), { code: 1, stderr: /has locked its user PIN/ });
   locked.clear();
-  t.match(await list(daemon), { code: 1, stderr: /login-retry/ }, 'also by a latch');
+  t.match(await list(daemon), { code: 1, stderr: /login-retry/ }, 'the latch prevents another attempt');
   t.equal((await daemon.admin('login-retry', ['default'])).code, 0);
   t.equal((await list(daemon)).code, 0);
   faults.clear();
@@ -169,7 +177,7 @@ void t.test('a wrong PIN is tried once, and a locked one never', async (t) => {
 
 const hasNss = existsSync('/usr/lib/x86_64-linux-gnu/libsoftokn3.so') && existsSync('/usr/bin/certutil');
 void t.test(
-  'a token of another vendor’s module, by its profile',
+  'a token of another vendor’s module is listed by its profile',
   { skip: !hasNss && 'SKIPPED: needs apt-get install libnss3 libnss3-tools' },
   async (t) => {
     const daemon = await TestDaemon.initialise();

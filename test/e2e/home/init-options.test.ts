@@ -51,7 +51,7 @@ void t.test('options become settings, and the daemon runs with them', async (t) 
   t.match(
     await daemon.admin('init', options.slice(1)),
     { code: 0, stderr: '' },
-    'the same again changes nothing',
+    'a second run with the same options changes nothing',
   );
   await daemon.start();
   t.match(daemon.stdout, `ready unix:${socket} wss://kms.example.org:`);
@@ -61,7 +61,7 @@ void t.test('options become settings, and the daemon runs with them', async (t) 
   );
   t.equal(statSync(socket).mode & 0o777, 0o666);
   t.equal(await daemon.stop(), 0);
-  // A name that is added later is in the certificate of the next start.
+  // A name that is added later is put into the certificate by the next start.
   const path = join(daemon.home, 'keyhold.yaml');
   writeFileSync(
     path,
@@ -106,7 +106,7 @@ void t.test('a run that fails names the cause and leaves nothing', async (t) => 
     [['--make-token', '--pin-env', 'EMPTY_PIN'], /PIN source \$EMPTY_PIN is empty/],
   ] as [string[], RegExp][]) {
     t.match(await daemon.admin('init', options), { code: 1, stderr: message }, options.join(' '));
-    t.notOk(existsSync(join(folder, 'above')), 'neither the home nor the folder above it');
+    t.notOk(existsSync(join(folder, 'above')), 'neither the home nor the folder above it exists');
   }
   t.match(await daemon.admin('init', ['--port', '70000']), { code: 2 });
   // Files that the operator put there stay.
@@ -133,6 +133,6 @@ void t.test('a refused PIN is reported, and leaves no latch in a home that was n
   t.strictSame(
     readdirSync(second.home, { recursive: true }).sort(),
     before,
-    'no latch for a home that is none',
+    'a home that was not created gets no latch',
   );
 });

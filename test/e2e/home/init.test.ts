@@ -69,7 +69,7 @@ async function killWhenThereAre(files: number, { home, env }: TestDaemon): Promi
   return child;
 }
 
-/** Every number of files in the long form; a few over the whole run in the short one. */
+/** In the long run a kill after every file; in the short one after every ninth. */
 const step = process.env.KEYHOLD_FAULTS === 'all' ? 1 : 9;
 
 void t.test('the next run finishes a first run that is killed at any point', async (t) => {
@@ -88,7 +88,7 @@ void t.test('the next run finishes a first run that is killed at any point', asy
     // Half of a key pair that a kill left stays in the token, since nothing is destroyed.
     for (const label of new Set(internal)) t.ok(found.includes(label), label);
     t.ok(found.length <= internal.length + 1, found.join());
-    t.match(await daemon.admin('init'), { code: 0, stderr: '' }, 'and there is nothing left to do');
+    t.match(await daemon.admin('init'), { code: 0, stderr: '' }, 'another run has nothing to do');
     last = daemon;
   }
   await last!.start();
@@ -177,7 +177,7 @@ void t.test('because of records without a MAC nothing is destroyed and no store 
   await store.close();
   t.match(await daemon.admin('init'), { code: 1, stderr: /has no instance record.*Restore/ });
   await t.rejects(daemon.start(), { message: /has no instance record: restore it from a backup/ });
-  // Nor because of a forged plan of an interrupted run.
+  // A forged plan of an interrupted run destroys nothing either.
   const plan = {
     storeId: '0b4f7f0e-5f0f-4b6e-8f0a-3f9d1f0c2a11',
     keys: mapValues(internalKeys, (id) => [id]),
@@ -237,10 +237,14 @@ void t.test('an empty or different token is reported, and no new one is created'
   await daemon.stop();
   const tokens = join(daemon.home, 'tokens');
   renameSync(tokens, `${tokens}.kept`);
-  await t.rejects(daemon.start(), { message: /tokens\/pin cannot be read|The PIN file/ }, 'not mounted');
+  await t.rejects(
+    daemon.start(),
+    { message: /tokens\/pin cannot be read|The PIN file/ },
+    'a disk that is not mounted is reported',
+  );
   mkdirSync(join(tokens, 'softhsm2'), { recursive: true });
   for (const name of ['pin', 'so-pin']) cpSync(join(`${tokens}.kept`, name), join(tokens, name));
-  t.match(await daemon.admin('init'), { code: 1, stderr: /no token|shows no/i }, 'none is made');
+  t.match(await daemon.admin('init'), { code: 1, stderr: /no token|shows no/i }, 'no token is created');
   await t.rejects(daemon.start(), { message: /keyhold/ });
   t.equal(countFiles(join(tokens, 'softhsm2')), 0);
   rmSync(tokens, { recursive: true });

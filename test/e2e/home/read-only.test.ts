@@ -78,10 +78,10 @@ for (const part of parts) {
       for (let n = 0; n < 3; n++) await t.rejects(alias(`alias/refused-${n}`), refusals[part]);
       const encrypted = client.encrypt({ keyId, plaintext: Buffer.from('x') });
       if (part === 'audit') await t.rejects(encrypted, refusals.audit);
-      else t.ok(await encrypted, 'what changes nothing goes on');
+      else t.ok(await encrypted, 'requests that change nothing succeed');
       t.ok(lives(daemon.pid));
       const workers = childrenOf(daemon.pid);
-      t.equal(await daemon.stop(), 1, 'the end says that something was not written');
+      t.equal(await daemon.stop(), 1, 'the exit status says that something was not written');
       t.ok(await within(2_000, () => !workers.some(lives)));
       await t.rejects(daemon.start(), { message: sayings[part] });
       disk.mend();
@@ -117,8 +117,8 @@ void t.test(
           ({ keyMetadata }) => made.push(keyMetadata.keyId) > 0,
           () => false,
         );
-      // The audit log is tried every 5 s at least.
-      t.ok(await within(30_000, works), `${part}: it works again`);
+      // Writing to the audit log is retried every 5 s at least.
+      t.ok(await within(30_000, works), `${part}: requests succeed again`);
     }
     await daemon.stop('SIGKILL');
     await daemon.start();
@@ -128,7 +128,7 @@ void t.test(
     t.strictSame(
       made.filter((keyId) => !listed.includes(keyId)),
       [],
-      'every acknowledged key is there',
+      'every acknowledged key exists',
     );
     await again.close();
     t.match(await daemon.admin('audit-verify'), { code: 0 });

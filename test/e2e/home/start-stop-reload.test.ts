@@ -30,21 +30,21 @@ void t.test(
     const { keyMetadata } = await client.createKey({});
     const keyId = keyMetadata.keyId;
     const work = Array.from({ length: 100 }, () => client.encrypt({ keyId, plaintext: Buffer.from('x') }));
-    // When the first is answered the others have been sent too: there are fewer than the client keeps in flight.
+    // When the first is answered, the others have been sent too: they are fewer than the client keeps in flight.
     await work[0];
     const stopped = daemon.stop('SIGTERM');
     const results = await Promise.allSettled(work);
     t.equal(results.filter((result) => result.status === 'fulfilled').length, 100);
     t.equal(await stopped, 0);
     await client.close();
-    t.ok(await eventually(() => !workers.some(isRunning), 20_000), 'the workers ended');
+    t.ok(await eventually(() => !workers.some(isRunning), 20_000), 'the workers have ended');
     t.notOk(existsSync(join(daemon.home, 'keyhold.sock')));
     const records = daemon.auditRecords();
     t.equal(records.filter((record) => record.eventName === 'Encrypt').length, 100);
     t.match(records.filter((record) => record.eventSource).at(-1), { eventName: 'StopService' });
     t.match(records.at(-1), { eventType: 'KeyholdCheckpoint' });
     t.match(await daemon.admin('audit-verify'), { code: 0 });
-    await t.test('SIGINT does the same, and an older key is there after the restart', async (t) => {
+    await t.test('SIGINT does the same, and an older key exists after the restart', async (t) => {
       await daemon.start();
       const again = await daemon.connect();
       t.equal((await again.describeKey({ keyId })).keyMetadata.arn, keyMetadata.arn);
@@ -61,11 +61,11 @@ void t.test(
     const second = await daemon.admin('../main');
     t.match(second, { code: 1, stderr: /is in use by another daemon/ });
     const client = await daemon.connect();
-    t.ok(await client.generateRandom({ numberOfBytes: 8 }), 'the first one goes on');
+    t.ok(await client.generateRandom({ numberOfBytes: 8 }), 'the first daemon still serves requests');
     await client.close();
     const workers = workersOf(daemon.pid);
     t.equal(await daemon.stop('SIGKILL'), 'SIGKILL');
-    t.ok(await eventually(() => !workers.some(isRunning), 20_000), 'killed, it leaves no worker');
+    t.ok(await eventually(() => !workers.some(isRunning), 20_000), 'a killed daemon leaves no worker');
     t.ok(existsSync(join(daemon.home, 'keyhold.sock')));
     await daemon.start();
     t.equal(statSync(join(daemon.home, 'keyhold.sock')).mode & 0o777, 0o660);
@@ -99,7 +99,7 @@ void t.test(
 );
 
 void t.test(
-  '/healthz says more over the unix socket than over TCP, and /metrics is there alone',
+  '/healthz says more over the unix socket than over TCP, and only the socket has /metrics',
   async (t) => {
     const daemon = await TestDaemon.start(t);
     const get = (path: string, where: RequestOptions) =>

@@ -34,7 +34,7 @@ void t.test('authentication of the upgrade', async (t) => {
     await refused({ replay: other }, ...unknown);
   });
 
-  await t.test('a wrong secret and an unknown access key are one error', async () => {
+  await t.test('a wrong secret and an unknown access key give the same error', async () => {
     await refused({ secretAccessKey: 'wrong' }, ...unknown);
     await refused({ accessKeyId: 'AKIAAAAAAAAAAAAAAAAA' }, ...unknown);
     await refused({ accessKeyId: '__proto__' }, ...unknown);
@@ -100,7 +100,7 @@ void t.test('authentication of the upgrade', async (t) => {
     socket.destroy();
   });
 
-  await t.test('the correct signature works over wss too', async () => {
+  await t.test('a correct signature is accepted over wss too', async () => {
     const { webSocket } = await upgrade(daemon, {}, daemon.wss);
     webSocket.terminate();
   });

@@ -1,5 +1,5 @@
-// Client certificates with unusual chains: only OpenSSL decides, and none of them ends the daemon. After a reload, and after
-// an hour, open connections are checked again.
+// Client certificates with unusual chains: OpenSSL alone decides, and no chain crashes the daemon. Open connections are
+// checked again after a reload and after an hour.
 import 'reflect-metadata';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -228,7 +228,7 @@ void t.test('chains', async (t) => {
       right[expected].some((each) => each.join() === results.join()),
       `${name}: ${expected}; native and HTTP say ${results.join()}`,
     );
-    t.ok(await rootClient.getCallerIdentity({}), `${name}: the daemon goes on`);
+    t.ok(await rootClient.getCallerIdentity({}), `${name}: the daemon still serves requests`);
   }
   t.equal(daemon.pid, pid);
   t.match(await daemon.health(), { healthy: true });
@@ -271,11 +271,15 @@ void t.test('a revoked authority ends its connections, and requests in flight ar
     (await revocationList(root, middle)) + (await revocationList(middle)),
   );
   await daemon.reload();
-  t.equal((await Promise.all(inFlight)).length, 20, 'each is answered, here or on a new connection');
+  t.equal(
+    (await Promise.all(inFlight)).length,
+    20,
+    'each request is answered, on this connection or a new one',
+  );
   const keys = await stays.listKeys({});
-  t.equal(keys.keys.length, 20, 'and none was done twice');
+  t.equal(keys.keys.length, 20, 'no request was executed twice');
   await away;
-  await t.rejects(gone.getCallerIdentity({}), 'its chain is looked at again');
+  await t.rejects(gone.getCallerIdentity({}), 'the chain of an open connection is checked again');
   await t.rejects(native(daemon, chain));
   t.not((await post(daemon, agent).catch(() => ({ status: 0 }))).status, 200);
   agent.destroy();
@@ -297,7 +301,7 @@ void t.test('after an hour a chain is verified again, and the client notices not
   });
   clock!.move('+3700');
   await closed;
-  t.match(await post(daemon, agent), { status: 200 }, 'on a new connection');
+  t.match(await post(daemon, agent), { status: 200 }, 'a new connection is accepted');
   t.ok(await client.createKey({}));
   await client.close();
   agent.destroy();

@@ -79,7 +79,7 @@ void t.test('mutual TLS', async (t) => {
     });
   });
 
-  await t.test('for a role it is a session named by its serial number', async (t) => {
+  await t.test('a certificate of a role identifies a session named by its serial number', async (t) => {
     const arn = await whoIs(spiffe('worker'));
     t.match(arn, /^arn:aws:sts::000000000000:assumed-role\/worker\/[0-9a-f]{2,40}$/);
     const [event] = daemon.events('GetCallerIdentity').slice(-1);
@@ -88,7 +88,7 @@ void t.test('mutual TLS', async (t) => {
     });
   });
 
-  await t.test('one that maps to no principal, a missing one, or two, is refused', async (t) => {
+  await t.test('a certificate that maps to no principal, a missing one or two is refused', async (t) => {
     const both = ['spiffe://example.org/alice', 'spiffe://example.org/bob'];
     const refused: [string, Issued][] = [
       ['unmapped', spiffe('mallory')],
@@ -119,7 +119,7 @@ void t.test('mutual TLS', async (t) => {
       secretAccessKey: accessKey.secretAccessKey,
     };
     t.equal(await whoIs(alice, { credentials }), aliceArn);
-    t.equal(await whoIs(undefined, { credentials }), aliceArn, 'an access key alone does too');
+    t.equal(await whoIs(undefined, { credentials }), aliceArn, 'an access key alone is accepted too');
     await t.rejects(connectWith(spiffe('bob'), { credentials }), unknown);
     await t.rejects(connectWith(alice, { credentials: daemon.credentials }), unknown);
     await t.rejects(connectWith(alice, { credentials: { ...credentials, secretAccessKey: 'x' } }), unknown);
@@ -164,8 +164,8 @@ void t.test('mutual TLS', async (t) => {
     writeFileSync(inHome('clients.crl'), authority.revocationList());
     await daemon.reload();
     await t.rejects(gone.getCallerIdentity({}));
-    t.equal((await stays.getCallerIdentity({})).arn, aliceArn, 'the client comes again by itself');
-    t.equal(endings(), 1, 'nobody is cut off');
+    t.equal((await stays.getCallerIdentity({})).arn, aliceArn, 'the client reconnects by itself');
+    t.equal(endings(), 1, 'no other connection is closed');
     await t.rejects(connectWith(alice), { name: 'ConnectionError' });
     t.equal(await whoIs(other), aliceArn);
     await Promise.all([gone.close(), stays.close()]);

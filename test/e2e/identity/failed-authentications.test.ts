@@ -30,18 +30,18 @@ void t.test('failed authentications', async (t) => {
 
   await t.test('past the limit a source is told to wait', (t) => {
     const first = codes.indexOf('ThrottlingException');
-    t.ok(first >= 5, 'not before');
+    t.ok(first >= 5, 'the source is not throttled before the limit');
     t.same(new Set(codes), new Set(['UnrecognizedClientException', 'ThrottlingException']));
     t.end();
   });
 
-  await t.test('another source is not, and a correct signature is accepted from either', async (t) => {
+  await t.test('another source need not wait, and a correct signature is accepted from either', async (t) => {
     t.equal(await attempt(daemon.wss), 'UnrecognizedClientException');
     for (const url of [undefined, daemon.wss]) (await upgrade(daemon, {}, url)).webSocket.terminate();
     t.pass('let in');
   });
 
-  await t.test('each source and minute is one audit record with a count', async (t) => {
+  await t.test('each source and minute has one audit record with a count', async (t) => {
     await t.rejects(
       upgrade(daemon, { accessKeyId: 'secret/that+was/put+in/the/wrong/place', region: 'eu-west-1' }),
     );

@@ -222,7 +222,7 @@ void t.test('identities', async (t) => {
     const { user } = await client.getUser({ userName: 'bob' });
     t.same(await bob.getCallerIdentity({}), { userId: user.userId, account, arn: user.arn });
     t.same((await client.getCallerIdentity({})).userId, account);
-    await t.test('and nothing is allowed without a policy', async (t) => {
+    await t.test('a user without a policy is allowed nothing', async (t) => {
       const refusal = `User: ${user.arn} is not authorized to perform: kms:ListKeys on resource: * because no identity-based policy allows the kms:ListKeys action`;
       await t.rejects(bob.listKeys({}), { code: 'AccessDeniedException', message: refusal });
       await t.rejects(bob.createAccessKey({}), { code: 'AccessDeniedException' });
@@ -231,7 +231,7 @@ void t.test('identities', async (t) => {
 
     await client.updateAccessKey({ userName: 'bob', accessKeyId, status: 'Inactive' });
     const gone = { code: 'UnrecognizedClientException' };
-    await t.rejects(bob.getCallerIdentity({}), gone, 'an open connection counts no longer');
+    await t.rejects(bob.getCallerIdentity({}), gone, 'an open connection loses its access');
     await t.rejects(
       upgrade(daemon, { accessKeyId, secretAccessKey }),
       /security token included in the request is invalid/,

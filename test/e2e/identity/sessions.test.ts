@@ -78,7 +78,7 @@ void t.test('sessions of roles', async (t) => {
     });
   });
 
-  await t.test('nobody else gets any, and a missing role gives the same error', async (t) => {
+  await t.test('no other principal gets credentials, and a missing role gives the same error', async (t) => {
     const denied = (roleName: string) => ({
       code: 'AccessDeniedException',
       message: `User: ${arn('user/mallory')} is not authorized to perform: sts:AssumeRole on resource: ${arn(`role/${roleName}`)} because no role trust policy allows the sts:AssumeRole action`,
@@ -99,7 +99,7 @@ void t.test('sessions of roles', async (t) => {
     await brief.close();
   });
 
-  await t.test("the account's trust leaves it to the user's policies", async (t) => {
+  await t.test("if the account is trusted, the user's policies decide", async (t) => {
     await role('open', statement('root'));
     await t.rejects(assume(mallory, 'open'), { message: /no identity-based policy/ });
     const policyDocument = document({
@@ -109,7 +109,7 @@ void t.test('sessions of roles', async (t) => {
     });
     const { policy } = await root.createPolicy({ policyName: 'may-open', policyDocument });
     await root.attachUserPolicy({ userName: 'mallory', policyArn: policy.arn });
-    t.ok(await assume(mallory, 'open'), 'from the next request on');
+    t.ok(await assume(mallory, 'open'), 'the policy applies from the next request on');
     const boundary = document({ Effect: 'Allow', Action: 'kms:*', Resource: '*' });
     const bounded = await root.createPolicy({ policyName: 'kms-only', policyDocument: boundary });
     await root.putUserPermissionsBoundary({
@@ -154,7 +154,7 @@ void t.test('sessions of roles', async (t) => {
       const session = await daemon.connect({ credentials: first.credentials });
       const second = await assume(session, 'second');
       const plain = (await assume(alice, 'worker')).credentials;
-      t.ok(second.credentials.sessionToken.length > plain.sessionToken.length, 'the tag went along');
+      t.ok(second.credentials.sessionToken.length > plain.sessionToken.length, 'the token contains the tag');
       await t.rejects(assume(session, 'second', { tags }), {
         code: 'ValidationException',
         message: /transitive/,
@@ -282,8 +282,8 @@ void t.test('a session ends when it expires, even on an open connection', async 
   await t.rejects(
     late,
     /included in the request is invalid\.$/,
-    'the upgrade gives one error for all reasons',
+    'the upgrade gives the same error for all reasons',
   );
-  t.ok(await alice.getCallerIdentity({}), 'what lasts goes on');
+  t.ok(await alice.getCallerIdentity({}), 'other connections still work');
   await Promise.all([root, alice, session].map((client) => client.close()));
 });

@@ -47,7 +47,7 @@ void t.test('kill -9 at any moment of imports and deletions leaves a consistent 
     t.equal(
       labels(daemon).filter((label) => label === `keyhold/${keyId}`).length,
       keyState === 'Enabled' ? 1 : 0,
-      `${keyState}, and its object says the same`,
+      `the object of the key fits the state ${keyState}`,
     );
     await after.importKeyMaterial(request);
     t.same(Buffer.from((await after.decrypt({ ciphertextBlob })).plaintext), plaintext);
@@ -61,7 +61,7 @@ void t.test('kill -9 at any moment of imports and deletions leaves a consistent 
   t.same(
     (await daemon.health()).warnings,
     torn === 0 ? [] : [`the token holds ${torn} objects that are not of this Keyhold`],
-    'no object is in the token that no record knows, but for those that SoftHSM left half written',
+    'the token has no unknown objects, except those that SoftHSM left half written',
   );
   await daemon.stop();
   t.match(await daemon.admin('audit-verify'), { code: 0 });

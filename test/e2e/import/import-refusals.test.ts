@@ -87,7 +87,7 @@ void t.test('refused imports', async (t) => {
         message: `Input parameter ${name} cannot be used with HMAC_256 imported keys.`,
       });
     }
-    t.equal(await parameters.import(material), undefined, 'no id is shown of it');
+    t.equal(await parameters.import(material), undefined, 'the response has no material ID');
     const none = await client.deleteImportedKeyMaterial({ keyId: mac });
     t.same(Object.keys(none), ['keyId']);
     leftovers(t, keyId);
@@ -198,7 +198,7 @@ void t.test('refused imports', async (t) => {
     t.equal(
       given.filter(({ status }) => status === 'fulfilled').length,
       4,
-      'also where they are asked for at once',
+      'the limit applies to simultaneous requests too',
     );
     await t.rejects(parametersFor(client, keyId), { code: 'LimitExceededException', message: /24 hours/ });
     for (const parameters of given)

@@ -147,7 +147,11 @@ void t.test('every algorithm with every key spec', async (t) => {
         const described = await describe(client, keyId);
         t.match(described, { keyState: 'Enabled', enabled: true, ...doesNotExpire });
         const leftHsm = algorithm.endsWith('SHA_256') || keySpec === 'ECC_NIST_EDWARDS25519';
-        t.equal(described.keyholdWarnings !== undefined, leftHsm, 'and says so where it left the HSM');
+        t.equal(
+          described.keyholdWarnings !== undefined,
+          leftHsm,
+          'a key whose material was outside the HSM has a warning',
+        );
         await uses[keyUsage]!(t, client, keyId, material, keySpec);
       });
     }

@@ -83,7 +83,11 @@ void t.test('deleted material decrypts its ciphertexts once it is imported again
   t.equal(await anew.import(material, { ...doesNotExpire, keyMaterialId }), keyMaterialId);
   t.equal(await opens(again, ciphertextBlob), plaintext.toString());
   const other = await newExternalKey(again);
-  t.not(await (await parametersFor(again, other)).import(material), keyMaterialId, 'another key, another id');
+  t.not(
+    await (await parametersFor(again, other)).import(material),
+    keyMaterialId,
+    'the same material has another ID in another key',
+  );
 
   await t.test('importing the same material again changes only its expiry', async (t) => {
     const validTo = Math.floor(Date.now() / 1000) + 3_600;
@@ -122,7 +126,7 @@ void t.test('expiry', async (t) => {
   t.match(await describe(client, keyId), { expirationModel: 'KEY_MATERIAL_EXPIRES', validTo });
   const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
 
-  await t.test('expired material is used for no further request, and is destroyed at once', async (t) => {
+  await t.test('expired material is not used any more, and is destroyed at once', async (t) => {
     clock.move('+2h');
     await t.rejects(client.decrypt({ ciphertextBlob }), { code: 'KMSInvalidStateException' });
     t.ok(await eventually(() => daemon.events('DeleteExpiredKeyMaterial').length === 1));
@@ -147,7 +151,7 @@ void t.test('expiry', async (t) => {
   await t.test('an import token is valid for 24 hours, then its wrapping key is destroyed', async (t) => {
     const wrapping = () => labels(daemon).filter((label) => label === `keyhold/wrapping/${keyId}`).length;
     const { env } = clock;
-    t.equal(wrapping(), 2, 'both keys of the pair');
+    t.equal(wrapping(), 2, 'both halves of the wrapping key exist');
     await daemon.stop();
     clock.move('+25h');
     await daemon.start(env);
@@ -240,7 +244,11 @@ void t.test(
     await t.rejects(client.encrypt({ keyId, plaintext }), refused);
     await client.deleteImportedKeyMaterial({ keyId });
     await parameters.import(material);
-    await t.rejects(client.encrypt({ keyId, plaintext }), refused, 'nor when it was imported again');
+    await t.rejects(
+      client.encrypt({ keyId, plaintext }),
+      refused,
+      'importing it again does not reset the bound',
+    );
     t.equal(await opens(client, blobs[0]), plaintext.toString());
     await parameters.import(randomBytes(32), newMaterialType);
     await client.rotateKeyOnDemand({ keyId });

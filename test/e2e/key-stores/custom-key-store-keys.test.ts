@@ -94,7 +94,7 @@ void t.test('keys of a custom key store', async (t) => {
     t.same(Buffer.from(got), plaintext);
     const { ciphertextBlob } = await client.encrypt({ keyId: keys[1]!.keyId, plaintext, encryptionContext });
     const wrong = client.reEncrypt({ ciphertextBlob, destinationKeyId: keys[0]!.keyId });
-    await t.rejects(wrong, { code: 'InvalidCiphertextException' }, 'without the context');
+    await t.rejects(wrong, { code: 'InvalidCiphertextException' }, 'decryption fails without the context');
   });
 
   await t.test('are not rotated, and are not multi-Region', async (t) => {
@@ -122,9 +122,9 @@ void t.test('keys of a custom key store', async (t) => {
     const { keyId: beside } = await newKey(client, otherId);
     const { ciphertextBlob } = await client.encrypt({ keyId, plaintext });
     await client.disconnectCustomKeyStore({ customKeyStoreId });
-    t.equal(await stateOf(client, keyId), 'Unavailable', 'at once');
+    t.equal(await stateOf(client, keyId), 'Unavailable', 'the key is unavailable at once');
     t.ok(await reaches(client, customKeyStoreId, 'DISCONNECTED'));
-    t.same(lab.workers, [], 'and no process is left');
+    t.same(lab.workers, [], 'no process is left');
     const invalid = 'KMSInvalidStateException';
     t.equal(await codeOf(client.encrypt({ keyId, plaintext })), invalid);
     t.equal(await codeOf(client.decrypt({ ciphertextBlob })), invalid);
@@ -163,7 +163,7 @@ void t.test('keys of a custom key store', async (t) => {
     t.match(await describeStore(client, otherId), { connectionState: 'DISCONNECTED' });
     t.ok((await client.createKey({})).keyMetadata);
     lab.restore();
-    t.ok(await reaches(client, customKeyStoreId, 'CONNECTED'), 'a token that comes late is found');
+    t.ok(await reaches(client, customKeyStoreId, 'CONNECTED'), 'a token that appears late is found');
     t.same(Buffer.from((await client.decrypt({ ciphertextBlob })).plaintext), plaintext);
     t.same((await daemon.health()).warnings, []);
   });
@@ -234,7 +234,7 @@ void t.test('connecting and disconnecting a store under load affects no other st
   t.ok(answers.made.length > 0);
   for (const made of answers.made) await client.encrypt({ keyId: made, plaintext });
   const expected = [keyId, ...answers.made].map((each) => `keyhold/${each}`).sort();
-  t.same(lab.labels, expected, 'what was not answered left nothing in the token');
+  t.same(lab.labels, expected, 'unanswered requests left nothing in the token');
   t.match(await daemon.admin('audit-verify'), { code: 0 });
 });
 
@@ -248,7 +248,7 @@ void t.test('a token that is unplugged or hangs takes down only its own store', 
   const isWell = async (t: Test) => {
     const began = Date.now();
     for (const { keyId: each } of well) await client.encrypt({ keyId: each, plaintext });
-    t.ok(Date.now() - began < 5_000, 'the others answer as ever');
+    t.ok(Date.now() - began < 5_000, 'the other stores answer as fast as before');
   };
 
   await t.test('unplugged and plugged in again', async (t) => {

@@ -39,7 +39,7 @@ void t.test(
       const expected = keys.map(({ keyId }) => `keyhold/${keyId}`).sort();
       const found = lab.labels.filter((label) => label !== '');
       t.ok(expected.length >= answered);
-      t.same(found, expected, `round ${round}: ${expected.length} keys, an object each`);
+      t.same(found, expected, `round ${round}: ${expected.length} keys, each with one object`);
       for (const { keyId } of keys) await client.encrypt({ keyId: keyId, plaintext });
     }
   },

@@ -138,7 +138,7 @@ void t.test('a custom key store is created, described, renamed and deleted', asy
     t.equal(
       (await describeStore(client, second)).connectionState,
       'CONNECTED',
-      'connecting again is nothing',
+      'connecting a connected store changes nothing',
     );
     await client.disconnectCustomKeyStore(update);
     t.ok(await reaches(client, second, 'DISCONNECTED'));
@@ -160,7 +160,7 @@ void t.test('a custom key store is created, described, renamed and deleted', asy
     t.equal((await client.describeCustomKeyStores({})).customKeyStores.length, 1);
   });
 
-  await t.test('each is an event of the audit log', (t) => {
+  await t.test('each operation has an event in the audit log', (t) => {
     t.match(daemon.events('CreateCustomKeyStore')[0], {
       requestParameters: { customKeyStoreName: 'lab', cloudHsmClusterId: lab.clusterId },
       responseElements: { customKeyStoreId },
@@ -194,8 +194,12 @@ void t.test('a password that the token refuses is tried once', async (t) => {
   t.ok(await reaches(client, customKeyStoreId, 'FAILED'));
   t.match(await describeStore(client, customKeyStoreId), failed);
   t.match((await daemon.health()).warnings, [/'lab'.*INVALID_CREDENTIALS.*keyhold login-retry cks-/]);
-  t.equal((await daemon.health()).healthy, true, 'which is not the default store’s trouble');
-  await t.rejects(connect(), { code: 'CustomKeyStoreInvalidStateException' }, 'FAILED is disconnected first');
+  t.equal((await daemon.health()).healthy, true, 'the default store is not affected');
+  await t.rejects(
+    connect(),
+    { code: 'CustomKeyStoreInvalidStateException' },
+    'a store in the state FAILED must be disconnected first',
+  );
   t.ok(await disconnected());
   t.notOk('connectionErrorCode' in (await describeStore(client, customKeyStoreId)));
   await connect();
@@ -204,8 +208,8 @@ void t.test('a password that the token refuses is tried once', async (t) => {
   await daemon.stop();
   await daemon.start();
   t.ok(await reaches(client, customKeyStoreId, 'FAILED'));
-  t.match(await describeStore(client, customKeyStoreId), failed, 'also after a restart');
-  t.equal(lab.logins, 1, 'the token saw one login');
+  t.match(await describeStore(client, customKeyStoreId), failed, 'the state is the same after a restart');
+  t.equal(lab.logins, 1, 'the token got one login');
   t.notOk(written(daemon).includes('wrong-pin-of-test'));
 
   await t.test('login-retry allows one more attempt, which is made automatically', async (t) => {
@@ -257,7 +261,11 @@ void t.test('a cluster that SIGHUP adds can be used, and one that it removes is 
   for (const end = Date.now() + 10_000; Date.now() < end; await new Promise((done) => setTimeout(done, 100)))
     if ((await make().catch(() => undefined)) !== undefined) break;
   t.equal((await client.describeCustomKeyStores({})).customKeyStores.length, 2);
-  t.match(await describeStore(client, customKeyStoreId), { connectionState: 'CONNECTED' }, 'it stays so');
+  t.match(
+    await describeStore(client, customKeyStoreId),
+    { connectionState: 'CONNECTED' },
+    'the store stays connected',
+  );
   await client.disconnectCustomKeyStore({ customKeyStoreId });
   t.ok(await reaches(client, customKeyStoreId, 'DISCONNECTED'));
   await client.connectCustomKeyStore({ customKeyStoreId });

@@ -50,7 +50,11 @@ void t.test(
       destinationKeyId: own,
     });
     const read = await client.decrypt({ ciphertextBlob: moved.ciphertextBlob });
-    t.same(Buffer.from(read.plaintext), plaintext, 'moved from one vendor’s module to the other’s');
+    t.same(
+      Buffer.from(read.plaintext),
+      plaintext,
+      'a ciphertext can be re-encrypted from one vendor’s module to the other’s',
+    );
 
     const mac = (await client.createKey({ ...place, keySpec: 'HMAC_384', keyUsage: 'GENERATE_VERIFY_MAC' }))
       .keyMetadata.keyId;
@@ -68,7 +72,11 @@ void t.test(
       message: /lacks CKM_EC_EDWARDS_KEY_PAIR_GEN, CKM_EDDSA/,
     });
     const koblitz = { ...place, keySpec: 'ECC_SECG_P256K1', keyUsage: 'SIGN_VERIFY' } as const;
-    await t.rejects(client.createKey(koblitz), { code: 'UnsupportedOperationException' }, 'a curve it lacks');
+    await t.rejects(
+      client.createKey(koblitz),
+      { code: 'UnsupportedOperationException' },
+      'a curve that NSS lacks is refused',
+    );
 
     await daemon.stop();
     await daemon.start();

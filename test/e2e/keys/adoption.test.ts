@@ -1,4 +1,4 @@
-// Objects that another program made in the daemon's token, while it runs.
+// Objects that another program creates in the token of a running daemon.
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -69,7 +69,7 @@ void t.test('adopting', async (t) => {
       keyState: 'Enabled',
       description: 'since 2019',
     });
-    t.match(keyMetadata.keyholdWarnings, [/may have encrypted messages before/], 'and nothing else');
+    t.match(keyMetadata.keyholdWarnings, [/may have encrypted messages before/], 'this is the only warning');
     const blobs = await Promise.all(
       Array.from({ length: 200 }, () =>
         client.encrypt({ keyId: 'alias/payroll', plaintext: Buffer.from('salary') }),
@@ -89,7 +89,11 @@ void t.test('adopting', async (t) => {
     await t.rejects(client.adoptKey({ id: '01' }), { code: 'AlreadyExistsException' });
     await client.rotateKeyOnDemand({ keyId });
     const old = await client.decrypt({ ciphertextBlob: blobs[0]!.ciphertextBlob });
-    t.equal(Buffer.from(old.plaintext).toString(), 'salary', 'also after a rotation to material of the HSM');
+    t.equal(
+      Buffer.from(old.plaintext).toString(),
+      'salary',
+      'old ciphertexts decrypt after a rotation to material of the HSM',
+    );
   });
 
   await t.test('an HMAC key, an RSA pair and EC pairs are adopted by their IDs', async (t) => {
@@ -190,7 +194,7 @@ void t.test('adopting', async (t) => {
     const both = [owner.aes(id, 'one of two'), owner.aes(id, 'two of two')];
     await t.rejects(client.adoptKey({ label: 'one of two' }), refused(/More than one key has this CKA_ID/));
     both[1]!.id = randomBytes(4);
-    t.ok(await client.adoptKey({ label: 'one of two' }), 'and taken once the ids differ');
+    t.ok(await client.adoptKey({ label: 'one of two' }), 'the object is adopted once the IDs differ');
   });
 
   await t.test('a private key without its public key, or with another one, is refused', async (t) => {

@@ -93,7 +93,7 @@ void t.test(
     t.equal(
       before.filter((label) => label === `keyhold/${keyId}`).length,
       3,
-      'two materials and the foreign one',
+      'the token has two materials and the foreign object',
     );
     await client.scheduleKeyDeletion({ keyId, pendingWindowInDays: 7 });
     clock.move('+6d');
@@ -101,10 +101,10 @@ void t.test(
     t.match(
       (await client.describeKey({ keyId })).keyMetadata,
       { keyState: 'PendingDeletion' },
-      'not a day early',
+      'the key is not deleted a day early',
     );
     clock.move('+8d');
-    t.ok(await eventually(() => deletionsOf(daemon, keyId).length > 0), 'it is deleted');
+    t.ok(await eventually(() => deletionsOf(daemon, keyId).length > 0), 'the key is deleted');
     await t.rejects(client.describeKey({ keyId }), { code: 'NotFoundException' });
     await t.rejects(client.describeKey({ keyId: 'alias/gone' }), { code: 'NotFoundException' });
     await t.rejects(client.decrypt({ ciphertextBlob }), { code: 'AccessDeniedException' });
@@ -117,7 +117,7 @@ void t.test(
     const after = labels(daemon);
     const expected = [...before];
     for (let count = 0; count < 2; count++) expected.splice(expected.indexOf(`keyhold/${keyId}`), 1);
-    t.same(after, expected, 'exactly its two objects are gone');
+    t.same(after, expected, 'exactly its two objects are destroyed');
     t.same(Buffer.from((await client.decrypt({ ciphertextBlob: kept.ciphertextBlob })).plaintext), plaintext);
     await client.close();
     await daemon.stop();
@@ -133,7 +133,7 @@ void t.test(
           resources: [{ ARN: `arn:aws:kms:us-east-1:000000000000:key/${keyId}` }],
         },
       ],
-      'and one event tells of it',
+      'one event records the deletion',
     );
     t.match(await daemon.admin('audit-verify'), { code: 0 });
   },
@@ -174,7 +174,7 @@ void t.test(
     ]);
     await client.close();
     await daemon.stop();
-    await t.test('nor after a restart, or with a clock that was not watched', async (t) => {
+    await t.test('a restart, or a clock that was not watched, destroys nothing either', async (t) => {
       await daemon.start(clock.env);
       await sleep(2_000);
       t.match((await daemon.health()).warnings, [/wait for 24 more hours/]);
@@ -187,11 +187,11 @@ void t.test(
       t.ok(labels(daemon).includes(`keyhold/${keyId}`));
       await daemon.stop();
     });
-    await t.test('then it is deleted', async (t) => {
+    await t.test('the key is deleted after the waiting time', async (t) => {
       daemon.configure('deletionCautionHours: 0.0015');
       await daemon.start(clock.env);
       await sleep(1_000);
-      t.same(daemon.events('DeleteKey'), [], '5.4 seconds are not over');
+      t.same(daemon.events('DeleteKey'), [], 'the key is not deleted within the 5.4 seconds');
       t.ok(await eventually(() => deletionsOf(daemon, keyId).length === 1));
       t.same((await daemon.health()).warnings, []);
     });
@@ -212,20 +212,20 @@ void t.test('a deletion that kill -9 interrupts is finished by the next start, o
       .map((name) => readFileSync(join(metadata, name), 'latin1'))
       .join('');
 
-  await t.test('between the intent and the end', async (t) => {
+  await t.test('a kill between the intent and the end', async (t) => {
     await client.scheduleKeyDeletion({ keyId: first, pendingWindowInDays: 7 });
     clock.move('+8d');
     t.ok(await eventually(() => journal().includes('"begun":true'), 15_000, 1));
     await daemon.stop('SIGKILL');
-    t.same(deletionsOf(daemon, first), [], 'it was not at its end');
-    // The date has not come by this clock, but a deletion that has begun is finished.
+    t.same(deletionsOf(daemon, first), [], 'the deletion was not complete');
+    // By this clock the date is not reached, but a deletion that has begun is finished.
     clock.move('+0');
     await daemon.start(clock.env);
     t.ok(await eventually(() => deletionsOf(daemon, first).length === 1));
     t.notOk(labels(daemon).includes(`keyhold/${first}`));
   });
 
-  await t.test('when some of its objects are destroyed and others are not', async (t) => {
+  await t.test('a kill when some of its objects are destroyed and others are not', async (t) => {
     const again = await daemon.connect();
     await again.scheduleKeyDeletion({ keyId: second, pendingWindowInDays: 7 });
     const objects = objectFiles(daemon);

@@ -56,10 +56,10 @@ void t.test('when a key was last used', async (t) => {
     await client.describeKey({ keyId: keyId });
     await t.rejects(client.decrypt({ ciphertextBlob, encryptionContext: { wrong: '' } }));
     await t.rejects(client.encrypt({ keyId: keyId, plaintext, dryRun: true }));
-    t.same(await lastUsage(), decrypted, 'neither what fails nor what does not use it counts');
+    t.same(await lastUsage(), decrypted, 'failed requests and requests that do not use the key do not count');
     await client.reEncrypt({ ciphertextBlob, destinationKeyId: other });
     t.match(await lastUsage(), { operation: 'ReEncrypt' });
-    t.match(await lastUsage(other), { operation: 'ReEncrypt' }, 'of both keys');
+    t.match(await lastUsage(other), { operation: 'ReEncrypt' }, 'ReEncrypt counts for both keys');
     await t.rejects(client.getKeyLastUsage({ keyId: 'alias/none' }), { code: 'NotFoundException' });
   });
 
@@ -96,7 +96,7 @@ void t.test('when a key was last used', async (t) => {
     await client.close();
     await daemon.start();
     client = await daemon.connect();
-    t.same(await lastUsage(), written, 'what was not written yet is lost, and nothing before it');
+    t.same(await lastUsage(), written, 'only usage that was not written yet is lost');
     await client.close();
   });
 });

@@ -160,19 +160,19 @@ void t.test('kill -9 during first uses leaves a whole key or none', async (t) =>
   const client = await daemon.connect();
   const keyIds = (await client.listKeys({})).keys.map(({ keyId }) => keyId);
   const { aliases } = await client.listAliases({ limit: 100 });
-  t.equal(aliases.filter(({ targetKeyId }) => targetKeyId).length, keyIds.length, 'each has its alias');
+  t.equal(aliases.filter(({ targetKeyId }) => targetKeyId).length, keyIds.length, 'each key has its alias');
   t.same(
     acknowledged.filter((keyId) => !keyIds.includes(keyId)),
     [],
   );
-  t.ok(acknowledged.length > 0, `${acknowledged.length} were there`);
+  t.ok(acknowledged.length > 0, `${acknowledged.length} keys were acknowledged`);
   for (const service of services) {
     await client.encrypt({ keyId: `alias/aws/${service}`, plaintext: Buffer.from('x') });
   }
   t.equal((await client.listKeys({})).keys.length, services.length);
   const objects = labels(daemon).filter((label) => uuid.test(label.replace('keyhold/', '')));
   t.equal(objects.length, services.length, 'no object is left over');
-  t.equal(daemon.events('CreateKey').length, services.length, 'each was recorded');
+  t.equal(daemon.events('CreateKey').length, services.length, 'each creation is recorded');
   await client.close();
 });
 

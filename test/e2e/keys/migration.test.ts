@@ -76,7 +76,7 @@ void t.test(
 
     await client.disconnectCustomKeyStore({ customKeyStoreId });
     t.ok(await reaches(client, customKeyStoreId, 'DISCONNECTED'));
-    t.equal((await opened(newer)).text, 'attack at dawn', 'without the old store');
+    t.equal((await opened(newer)).text, 'attack at dawn', 'the ciphertext decrypts without the old store');
     await t.rejects(opened(older), { code: 'KMSInvalidStateException' });
     await t.rejects(client.deleteCustomKeyStore({ customKeyStoreId }), {
       code: 'CustomKeyStoreHasCMKsException',

@@ -94,7 +94,7 @@ void t.test('symmetric keys', async (t) => {
         .disableKey({ keyId })
         .then(() => client.decrypt({ ciphertextBlob: old.blob }))
         .catch((error: ServiceError) => error.code);
-      t.equal(disabling, 'DisabledException', 'a key that is disabled opens nothing');
+      t.equal(disabling, 'DisabledException', 'a disabled key decrypts nothing');
       await client.enableKey({ keyId });
       await client.rotateKeyOnDemand({ keyId });
       t.match(await describe(client, keyId), { keyState: 'Enabled', keyholdWarnings: [/is missing/] });
@@ -225,7 +225,7 @@ void t.test('a migrated key: each ciphertext needs only the store of its materia
   t.ok(await reaches(client, customKeyStoreId, 'DISCONNECTED'));
   const shown = await describe(client, keyId);
   t.match(shown, { keyState: 'Unavailable', keyholdWarnings: undefined });
-  t.ok(await opens(client, old), 'the default store is there');
+  t.ok(await opens(client, old), 'the material in the default store decrypts');
   await t.rejects(client.decrypt({ ciphertextBlob: newest }), invalid);
   await t.rejects(client.encrypt({ keyId, plaintext }), invalid);
 });

@@ -50,7 +50,7 @@ void t.test('rotation', async (t) => {
       await sleep(20);
       for (const same of [{}, { rotationPeriodInDays: 2_560 }]) {
         await client.enableKeyRotation({ keyId, ...same });
-        t.same(await client.getKeyRotationStatus({ keyId }), longest, 'the same period goes on');
+        t.same(await client.getKeyRotationStatus({ keyId }), longest, 'the current period continues');
       }
       await client.scheduleKeyDeletion({ keyId });
       t.same(await client.getKeyRotationStatus({ keyId }), { keyId: arn, keyRotationEnabled: false });
@@ -60,7 +60,11 @@ void t.test('rotation', async (t) => {
       t.same(await client.disableKeyRotation({ keyId }), {});
       t.same(await client.getKeyRotationStatus({ keyId }), { keyId: arn, keyRotationEnabled: false });
       await client.enableKeyRotation({ keyId });
-      t.match(await client.getKeyRotationStatus({ keyId }), { rotationPeriodInDays: 365 }, 'and begins anew');
+      t.match(
+        await client.getKeyRotationStatus({ keyId }),
+        { rotationPeriodInDays: 365 },
+        'enabling it again begins the default period',
+      );
     },
   );
 
@@ -139,7 +143,11 @@ void t.test('rotation', async (t) => {
           t.rejects(attempt, { code: 'UnsupportedOperationException', message: '' }, spec.keySpec),
         ),
       );
-      t.same(await client.disableKeyRotation({ keyId }), {}, 'there is nothing to disable');
+      t.same(
+        await client.disableKeyRotation({ keyId }),
+        {},
+        'disabling a rotation that does not exist succeeds',
+      );
       t.match(await client.getKeyRotationStatus({ keyId }), { keyRotationEnabled: false });
       t.same(await client.listKeyRotations({ keyId }), { rotations: [], truncated: false });
     }
@@ -174,7 +182,11 @@ void t.test('rotation', async (t) => {
     t.ok(near(nextRotationDate, Date.now() / 1000 + 181 * secondsPerDay), 'the next one is a period later');
     await client.enableKey({ keyId: disabled });
     for (let tries = 0; tries < 600 && rotated().length === 1; tries++) await sleep(100);
-    t.not(await currentMaterial(client, disabled), before[1], 'the disabled one when it is enabled again');
+    t.not(
+      await currentMaterial(client, disabled),
+      before[1],
+      'the disabled key is rotated when it is enabled again',
+    );
   });
 
   await t.test('a rotation on demand is refused within 20 minutes of the automatic one', async (t) => {

@@ -193,7 +193,7 @@ keys:
     const wrong = await seed(
       `keys:\n  - { keyId: 99999999-2222-3333-4444-555555555509, keySpec: HMAC_256, keyUsage: GENERATE_VERIFY_MAC, material: { hex: '${secret}' } }\n`,
     );
-    t.equal(wrong.code, 1, 'material of a wrong length');
+    t.equal(wrong.code, 1, 'material of a wrong length is refused');
     t.match(wrong.stderr, /IncorrectKeyMaterialException|ValidationException/);
     t.notMatch(wrong.stderr, secret);
   });

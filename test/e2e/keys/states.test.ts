@@ -48,7 +48,7 @@ const table: readonly [columns: string, operations: string][] = [
   ['ok ok ok Inv ok Inv Inv', 'ScheduleKeyDeletion'],
   ['Inv Inv Inv ok Inv Inv Inv', 'CancelKeyDeletion'],
   ['ok Dis Uns Inv Uns Inv Inv', 'EnableKeyRotation DisableKeyRotation'],
-  // AWS: Uns, since only keys without rotation are Unavailable there. Here it repairs a key whose material is missing.
+  // AWS: Uns, since only keys without rotation are Unavailable there. In Keyhold it repairs a key without its material.
   ['ok Dis Inv Inv ok Inv Inv', 'RotateKeyOnDemand'],
   ['ok ok ok ok Uns Inv Inv', 'GetKeyRotationStatus'],
   ['ok ok ok Inv Uns Inv Inv', 'GetParametersForImport ImportKeyMaterial'],

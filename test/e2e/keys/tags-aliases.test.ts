@@ -29,7 +29,7 @@ void t.test('tags and aliases', async (t) => {
     t.same(await client.untagResource({ keyId, tagKeys: ['team', 'none', '__proto__'] }), {});
     t.same(await tagsOf(keyId), [tag('Team'), tag('env', 'live')]);
     await client.scheduleKeyDeletion({ keyId });
-    t.equal((await tagsOf(keyId)).length, 2, 'they are shown in every state');
+    t.equal((await tagsOf(keyId)).length, 2, 'tags are shown in every state');
     t.match(daemon.events('TagResource').at(-1), { requestParameters: { keyId, tags: [tag('Team'), {}] } });
   });
 
@@ -95,7 +95,7 @@ void t.test('tags and aliases', async (t) => {
     await t.rejects(client.deleteAlias({ aliasName: 'alias/moving' }), { code: 'NotFoundException' });
     const gone = client.updateAlias({ aliasName: 'alias/moving', targetKeyId: one });
     await t.rejects(gone, { code: 'NotFoundException' });
-    t.equal(await targetOf(two), two, 'the key stays');
+    t.equal(await targetOf(two), two, 'deleting an alias does not delete the key');
   });
 
   await t.test('aliases of services are reserved, and invalid names are refused', async (t) => {
@@ -140,7 +140,11 @@ void t.test('tags and aliases', async (t) => {
     const exceeded = { code: 'LimitExceededException' };
     await t.rejects(client.createAlias({ aliasName: 'alias/full-d', targetKeyId: full }), exceeded);
     await t.rejects(client.updateAlias({ aliasName: 'alias/other', targetKeyId: full }), exceeded);
-    t.same(await client.updateAlias({ aliasName: 'alias/full-a', targetKeyId: full }), {}, 'to where it is');
+    t.same(
+      await client.updateAlias({ aliasName: 'alias/full-a', targetKeyId: full }),
+      {},
+      'updating an alias to its own key succeeds',
+    );
     await client.deleteAlias({ aliasName: 'alias/full-b' });
     t.same(await client.updateAlias({ aliasName: 'alias/other', targetKeyId: full }), {});
   });

@@ -25,7 +25,7 @@ async function waitForRequests(daemon: TestDaemon, count: number): Promise<Line[
 
 void t.test('the log begins with version and listeners, and has requests if configured', async (t) => {
   const daemon = await TestDaemon.start(t);
-  t.match(daemon.stdout, /^ready unix:\S+ wss:\/\/\S+\/\n$/, 'in a pipe there is no banner');
+  t.match(daemon.stdout, /^ready unix:\S+ wss:\/\/\S+\/\n$/, 'a pipe gets no banner');
   const begins = () => linesOf(daemon.stderr).find(({ msg }) => msg === 'Keyhold answers');
   while (!begins()) await new Promise((done) => setTimeout(done, 20));
   const version = (JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as Line).version;
@@ -35,7 +35,7 @@ void t.test('the log begins with version and listeners, and has requests if conf
   const client = await daemon.connect();
   t.teardown(() => client.close());
   const { keyMetadata } = await client.createKey({});
-  t.same(requestsOf(daemon), [], 'without the setting requests have no lines');
+  t.same(requestsOf(daemon), [], 'without the setting requests are not logged');
 
   daemon.configure('accessLog: true');
   await daemon.reload();
@@ -56,7 +56,7 @@ void t.test('the log begins with version and listeners, and has requests if conf
     t.ok(Number(line.durationMs) > 0 && Number(line.durationMs) < 60_000, `${String(line.durationMs)} ms`);
   }
   const [event] = daemon.events('Decrypt');
-  t.equal(event?.requestID, refused!.requestId, 'it is the request of the audit record');
+  t.equal(event?.requestID, refused!.requestId, 'the request ID is that of the audit record');
   for (const secret of [plaintext.toString(), plaintext.toString('base64'), plaintext.toString('hex')])
     t.notOk(daemon.stderr.includes(secret), 'the plaintext is not in the log');
 
@@ -101,12 +101,16 @@ void t.test('in the journal each line begins with its priority', async (t) => {
   const refused = run({});
   t.same(await once(refused, 'exit'), [1, null]);
   closeSync(journal);
-  t.match(text(), /^<3>keyhold: .*keyhold\.yaml:\d+: 'logLevel'/m, 'why it ended is an error');
+  t.match(
+    text(),
+    /^<3>keyhold: .*keyhold\.yaml:\d+: 'logLevel'/m,
+    'the reason of the exit has the priority of an error',
+  );
 
   const child2 = spawn(process.execPath, [program], {
     env: { ...daemon.env, JOURNAL_STREAM: `${dev}:${ino}` },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const [line] = (await once(child2.stderr, 'data')) as [Buffer];
-  t.match(line.toString(), /^keyhold: /, 'a pipe is no journal, whatever the variable says');
+  t.match(line.toString(), /^keyhold: /, 'a pipe does not count as the journal, whatever the variable says');
 });

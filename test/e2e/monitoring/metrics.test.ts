@@ -1,4 +1,4 @@
-// Metrics as Debian's Prometheus reads them, the dashboard and rules based on them, and the two probes.
+// Metrics read by Debian's Prometheus, the dashboard and rules that use them, and the two probes.
 import { readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -111,14 +111,17 @@ audit: { sinks: { nobody: { host: 127.0.0.1, port: 1, ca: tls/ca.pem } } }`,
     t.equal(value('keyhold_store_records', { kind: 'key' }), 2);
     t.equal(value('keyhold_due_keys', { act: 'deletion' }), 1);
     t.equal(value('keyhold_due_first_timestamp_seconds', { act: 'deletion' }), deletionDate);
-    t.ok(value('keyhold_audit_sink_backlog_records', { sink: 'nobody' })! > 0, 'a sink that reaches nobody');
+    t.ok(
+      value('keyhold_audit_sink_backlog_records', { sink: 'nobody' })! > 0,
+      'a sink without a receiver has a backlog',
+    );
     t.ok(
       value('keyhold_certificate_expiry_timestamp_seconds', { setting: 'tls.certificate' })! >
         Date.now() / 1_000,
     );
     t.ok(value('keyhold_audit_records_total')! >= 6);
     for (const secret of [keyId, doomed, 'arn:aws', daemon.credentials.accessKeyId])
-      t.notOk(text.includes(secret), `${secret.slice(0, 7)}… is not among them`);
+      t.notOk(text.includes(secret), `${secret.slice(0, 7)}… is not in the metrics`);
   });
 
   await t.test('label values come from tables', async (t) => {
@@ -147,7 +150,7 @@ audit: { sinks: { nobody: { host: 127.0.0.1, port: 1, ca: tls/ca.pem } } }`,
       [],
     );
     const unseen = [...known].filter((name) => name!.startsWith('keyhold_') && !named.includes(name!));
-    t.same(unseen, [], 'and the dashboard or a rule has every metric');
+    t.same(unseen, [], 'every metric is used by the dashboard or a rule');
   });
 
   await t.test('the port serves nothing else', async (t) => {
@@ -158,7 +161,7 @@ audit: { sinks: { nobody: { host: 127.0.0.1, port: 1, ca: tls/ca.pem } } }`,
     for (const path of ['/', '/healthz', '/metrics/', '/metrics?x=1'])
       t.equal((await get(path)).status, 404, path);
     const post = await fetch(`http://${target}/`, { method: 'POST', body: '{}' });
-    t.equal(post.status, 404, 'the AWS endpoint is not served there');
+    t.equal(post.status, 404, 'the port does not serve the AWS endpoint');
     const forms: [yaml: string, expected: RegExp][] = [
       ['metrics: { host: monitoring.example.org }', /'metrics\.host': .*an IP address/],
       ['metrics: { port: 70000 }', /'metrics\.port'/],
@@ -215,7 +218,7 @@ audit: { sinks: { nobody: { host: 127.0.0.1, port: 1, ca: tls/ca.pem } } }`,
     t.same(
       rules.filter(({ name, state }) => state !== 'inactive' && name !== 'KeyholdAuditSinkFails'),
       [],
-      'a daemon that is well gives no alarm',
+      'a healthy daemon raises no alert',
     );
   });
 
@@ -224,7 +227,7 @@ audit: { sinks: { nobody: { host: 127.0.0.1, port: 1, ca: tls/ca.pem } } }`,
     renameSync(log, `${log}.away`);
     while ((await get('/readyz')).status === 200) await sleep(100);
     t.same(await get('/readyz').then(({ status, text }) => [status, text]), [503, '{"ready":false}\n']);
-    t.equal((await get('/livez')).status, 200, 'a restart would not help');
+    t.equal((await get('/livez')).status, 200, 'the daemon is live, because a restart would not help');
     await sleep(600);
     t.same(
       [

@@ -1,5 +1,5 @@
-// Who may call each operation of the table. Only authorization counts here: a later error, about a key of another kind or a
-// missing object, is no refusal.
+// Who may call each operation of the table. Only authorization counts here: a later error, such as one about a wrong kind of
+// key or a missing object, does not count as a refusal.
 import t from 'tap';
 import { type Client, connect } from '../../../client/index.js';
 import { operationTable } from '../../../daemon/operations/table.js';
@@ -190,8 +190,8 @@ async function ask(client: Client, name: string, request: object): Promise<Answe
 /** Decrypt and ReEncrypt without a key ID: all their refusals look the same. */
 const uniform = new Set(['Decrypt', 'ReEncrypt']);
 
-void t.test('who may call each operation', async (t) => {
-  t.strictSame(Object.keys(rows).sort(), [...operationTable.keys()].sort(), 'each has a row');
+void t.test('each operation can be called only by those whom its row allows', async (t) => {
+  t.strictSame(Object.keys(rows).sort(), [...operationTable.keys()].sort(), 'each operation has a row');
   const daemon = await TestDaemon.start(t);
   const root = await daemon.connect();
   t.teardown(() => root.close());

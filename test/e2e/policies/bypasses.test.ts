@@ -120,7 +120,7 @@ void t.test('bypasses', async (t) => {
     t.equal((await root.getKeyPolicy({ keyId: keyId })).policy, ours);
   });
 
-  await t.test('nor do changes by a user whose access key is deactivated meanwhile', async (t) => {
+  await t.test('changes by a user whose access key is deactivated meanwhile fail', async (t) => {
     const eve = await user('eve', { Effect: 'Allow', Action: 'keyhold:*', Resource: '*' });
     const [key] = (await root.listAccessKeys({ userName: 'eve' })).accessKeyMetadata;
     await root.createUser({ userName: 'target' });
@@ -171,9 +171,13 @@ void t.test('bypasses', async (t) => {
       await t.rejects(team.describeKey({ keyId: keyId }), denied, value);
     }
     await root.untagResource({ keyId: keyId, tagKeys: ['Team'] });
-    await t.rejects(team.describeKey({ keyId: keyId }), denied, 'wildcards of a tag are none');
+    await t.rejects(
+      team.describeKey({ keyId: keyId }),
+      denied,
+      "wildcards in a tag's value do not act as wildcards",
+    );
     await root.tagUser({ userName: 'team', tags: [{ key: 'team', value: 'red' }] });
-    t.ok(await team.describeKey({ keyId: keyId }), 'from the next request on');
+    t.ok(await team.describeKey({ keyId: keyId }), 'the new tag applies from the next request on');
   });
 
   await t.test('a new principal with an old name inherits no policy, grant or trust', async (t) => {
@@ -198,7 +202,11 @@ void t.test('bypasses', async (t) => {
     await t.rejects(again.encrypt({ keyId: keyId, plaintext }), denied);
     await t.rejects(again.assumeRole({ roleArn: arn('role/bobs'), roleSessionName: 'xx' }), denied);
     const shown = (await root.getKeyPolicy({ keyId: keyId })).policy;
-    t.equal(shown, forBob.replace(arn('user/bob'), userId), 'with the id of the one that is gone');
+    t.equal(
+      shown,
+      forBob.replace(arn('user/bob'), userId),
+      'the policy shows the unique ID of the deleted principal',
+    );
   });
 
   await t.test(

@@ -34,7 +34,7 @@ void t.test('a policy shows the principals that it applies to', async (t) => {
   const { keyMetadata } = await root.createKey({ policy });
   const keyId = keyMetadata.keyId;
   const shown = async () => (await root.getKeyPolicy({ keyId })).policy;
-  t.equal(await shown(), policy, 'byte for byte while all are there');
+  t.equal(await shown(), policy, 'the policy is returned byte for byte while all principals exist');
   await root.createGrant({ keyId, granteePrincipal: arn('user/gone'), operations: ['Encrypt'] });
 
   await root.deleteUser({ userName: 'gone' });
@@ -47,7 +47,7 @@ void t.test('a policy shows the principals that it applies to', async (t) => {
 
   await root.createUser({ userName: 'gone' });
   await root.createRole({ roleName: 'worker', assumeRolePolicyDocument: trust });
-  t.equal(await shown(), after, 'somebody else has the name now');
+  t.equal(await shown(), after, 'a new user with the name does not change the policy');
   t.match(await root.explainPolicy({ principal: 'user/gone', action: 'kms:Encrypt', keyId }), {
     decision: 'IMPLICIT_DENY',
     reason: new RegExp(`that principal \\(${user.userId}\\) was deleted`),
@@ -58,5 +58,5 @@ void t.test('a policy shows the principals that it applies to', async (t) => {
     keyId,
     policy: policyOf(quoted(arn('user/gone')), quoted(arn('role/worker')), quoted(sessionArn)),
   });
-  t.notMatch(await shown(), /AIDA|AROA/, 'put anew it means who has the names now');
+  t.notMatch(await shown(), /AIDA|AROA/, 'putting it again binds the principals that have the names now');
 });

@@ -176,7 +176,7 @@ void t.test('key policies', async (t) => {
     await root.createAlias({ aliasName: 'alias/front', targetKeyId: keyId });
     t.ok(await encrypt(alice, 'alias/front'));
     await t.rejects(encrypt(alice, keyId), denied);
-    await t.rejects(encrypt(bob, keyId), denied, 'the socket has no address');
+    await t.rejects(encrypt(bob, keyId), denied, 'a request over the unix socket has no address');
     await root.createAccessKey({ userName: 'bob' }).then(async ({ accessKey }) => {
       const { accessKeyId = '', secretAccessKey = '' } = accessKey;
       const overTls = await connect({
@@ -261,7 +261,7 @@ void t.test('key policies', async (t) => {
     await root.deleteUserPermissionsBoundary({ userName: 'alice' });
   });
 
-  await t.test('are explained with what decides, always as the decision itself', async (t) => {
+  await t.test('are explained with the statement that decides, in agreement with the decision', async (t) => {
     const Condition = { StringEquals: { 'kms:EncryptionContext:app': 'pay' } };
     const keyId = await newKey(
       ofAccount,

@@ -59,7 +59,7 @@ void t.test('single records deleted or put back', async (t) => {
     t.match(await daemon.cli(['audit', 'verify']), { code: 0 });
   });
 
-  await t.test('a forged record is not, with or without the option', async (t) => {
+  await t.test('a store with a forged record is refused, with or without the option', async (t) => {
     const forged = Buffer.from((await copies.values()).get(bob.replace(/AIDA.*/, '000000000000'))!);
     forged[forged.length - 2]! ^= 1;
     await copies.write(new Map([[bob, forged]]));

@@ -36,17 +36,23 @@ void t.test('the anchor follows the store, and is the newest root after a stop',
   const daemon = await TestDaemon.start(t);
   const copies = new StoreCopies(daemon);
   t.teardown(() => copies.remove());
-  t.ok(await eventually(() => anchorLabels(daemon).length === 1), 'at a checkpoint');
+  t.ok(
+    await eventually(() => anchorLabels(daemon).length === 1),
+    'the first anchor is written at a checkpoint',
+  );
   const first = anchorOf(daemon);
   const client = await daemon.connect();
   await client.createKey({});
-  t.ok(await eventually(() => anchorOf(daemon).epoch > first.epoch), 'while the daemon runs');
+  t.ok(
+    await eventually(() => anchorOf(daemon).epoch > first.epoch),
+    'the anchor is renewed while the daemon runs',
+  );
   await client.createKey({});
   await client.close();
   t.equal(await daemon.stop(), 0);
   const { epoch, root } = (await copies.record('root')) as RootRecord;
   t.match(anchorOf(daemon), { epoch, root });
-  t.equal(anchorLabels(daemon).length, 1, 'the ones before are destroyed');
+  t.equal(anchorLabels(daemon).length, 1, 'the earlier anchors are destroyed');
   const tokens = join(daemon.home, 'tokens');
 
   await t.test(
@@ -70,7 +76,7 @@ void t.test('the anchor follows the store, and is the newest root after a stop',
     pkcs11Tool(daemon, '--delete-object', '--type', 'data', '--label', anchorLabels(daemon)[0]!);
     t.same(anchorLabels(daemon), []);
     await daemon.start();
-    t.equal(anchorLabels(daemon).length, 1, 'before the first request');
+    t.equal(anchorLabels(daemon).length, 1, 'the anchor is written before the first request');
     t.match((await daemon.health()).warnings, [/holds no anchor.*somebody with its PIN destroyed/]);
     t.match(daemon.events('StartService').at(-1), { serviceEventDetails: { lostAnchor: /holds no anchor/ } });
     await daemon.stop();
@@ -91,7 +97,7 @@ void t.test('a store of a Keyhold without roots gets one, once', async (t) => {
   await copies.makeLegacy();
   copies.take('legacy');
   await daemon.start();
-  t.equal(anchorLabels(daemon).length, 1, 'the HSM knows of it before the first request');
+  t.equal(anchorLabels(daemon).length, 1, 'the HSM has the anchor before the first request');
   await daemon.stop();
   t.match((await copies.values()).get('meta/instance')?.toString(), /"format":2/);
   t.match(await copies.record('instance'), { format: 2 });
@@ -125,7 +131,7 @@ void t.test(
   async (t) => {
     const daemon = await TestDaemon.initialise();
     t.teardown(() => daemon.remove());
-    // Any trace of the former home would keep init from making another one.
+    // Any trace of the former home would keep init from creating another one.
     for (const name of readdirSync(daemon.home)) rmSync(join(daemon.home, name), { recursive: true });
     const folder = join(daemon.home, 'tokens/nss');
     mkdirSync(folder, { recursive: true });

@@ -50,7 +50,7 @@ void t.test('materials of rotations over which an older store was accepted', asy
     t.equal(
       (error as Error).message,
       (other as Error).message,
-      'the caller is told what every failed decryption is told',
+      'the caller gets the same error as for every failed decryption',
     );
     t.match(
       (await daemon.health()).warnings.join('\n'),
@@ -67,7 +67,7 @@ void t.test('materials of rotations over which an older store was accepted', asy
     t.match(await daemon.cli(['recover', 'materials', keyId]), { code: 1, stdout: /Nothing was changed/ });
     writeFileSync(file, Buffer.from(blobs[2]!).toString('base64'));
     const none = { code: 1, stderr: /None of them decrypts/ };
-    t.match(await daemon.cli(withFile), none, 'without its encryption context');
+    t.match(await daemon.cli(withFile), none, 'without the encryption context nothing is recovered');
     writeFileSync(file, randomBytes(200));
     t.match(await daemon.cli(withFile), { code: 1, stderr: /is not a ciphertext/ });
     writeFileSync(file, blobs[2]!);
@@ -79,7 +79,11 @@ void t.test('materials of rotations over which an older store was accepted', asy
     for (const ciphertextBlob of [blobs[0], blobs[2]])
       t.same(Buffer.from((await client.decrypt({ ciphertextBlob, encryptionContext })).plaintext), plaintext);
     await t.rejects(client.decrypt({ ciphertextBlob: blobs[1], encryptionContext }));
-    t.match(await describe(client, keyId), { currentKeyMaterialId: oldest }, 'it encrypts nothing new');
+    t.match(
+      await describe(client, keyId),
+      { currentKeyMaterialId: oldest },
+      'the recovered material does not become current',
+    );
     t.match((await daemon.health()).warnings.join('\n'), new RegExp(`1 material of key ${keyId}`));
     t.match(daemon.events('RecoverKeyMaterial'), [{ serviceEventDetails: { keyId, keyMaterialId: newest } }]);
     await daemon.stop();

@@ -19,7 +19,7 @@ void t.test('lost root credentials', async (t) => {
   };
   const root = 'arn:aws:iam::000000000000:root';
 
-  await t.test('recovery is refused beside a running daemon', async (t) => {
+  await t.test('recovery is refused while the daemon runs', async (t) => {
     t.match(await recover(), { code: 1, stderr: /another daemon/ });
     t.strictSame(daemon.credentials, first);
   });
@@ -54,7 +54,7 @@ void t.test('lost root credentials', async (t) => {
     const second = daemon.credentials;
     t.not(second.accessKeyId, first.accessKeyId);
     t.ok(stdout.includes(second.accessKeyId));
-    t.notOk((stdout + stderr).includes(second.secretAccessKey), 'the secret is in the file alone');
+    t.notOk((stdout + stderr).includes(second.secretAccessKey), 'the secret is only in the file');
     t.equal(statSync(path).mode & 0o777, 0o600);
     t.equal(readFileSync(bystander, 'utf8'), 'stays', 'no link is followed');
     await daemon.start();

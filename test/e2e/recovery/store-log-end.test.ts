@@ -49,11 +49,15 @@ void t.test('an incomplete batch is ignored; missing acknowledged batches are no
     await t.rejects(daemon.start(), { message }, what);
   };
   const older = /an earlier copy was put back.*keyhold recover store/s;
-  await refused(whole.subarray(0, before), older, 'without what was acknowledged');
-  await refused(whole.subarray(0, before + 20), older, 'cut off within a batch');
+  await refused(whole.subarray(0, before), older, 'a log without an acknowledged batch is refused');
+  await refused(
+    whole.subarray(0, before + 20),
+    older,
+    'a log truncated within an acknowledged batch is refused',
+  );
   const changed = Buffer.from(whole);
   changed[before + 100]! ^= 1;
-  await refused(changed, /\.log is damaged at byte \d+/, 'a changed batch');
+  await refused(changed, /\.log is damaged at byte \d+/, 'a log with a changed batch is refused');
 
   copies.putBack('killed');
   // The beginning of a batch, as a crash leaves it.
@@ -61,7 +65,7 @@ void t.test('an incomplete batch is ignored; missing acknowledged batches are no
   await daemon.start();
   const again = await daemon.connect();
   const { keys = [] } = await again.listKeys({});
-  t.strictSame(keys.map((key) => key.keyId).sort(), made.sort(), 'every acknowledged key is there');
+  t.strictSame(keys.map((key) => key.keyId).sort(), made.sort(), 'every acknowledged key exists');
   t.ok(await again.decrypt({ ciphertextBlob: ciphertextBlob }));
   await again.close();
   t.equal(await daemon.stop(), 0);
@@ -92,9 +96,9 @@ void t.test('a key whose batch the disk lost keeps its material', async (t) => {
   t.ok(labels(daemon).includes(`keyhold/${keyId}`));
   await daemon.stop('SIGKILL');
   await daemon.start();
-  t.ok(labels(daemon).includes(`keyhold/${keyId}`), 'and the next start does not destroy it either');
+  t.ok(labels(daemon).includes(`keyhold/${keyId}`), 'the next start does not destroy the material either');
   const again = await daemon.connect();
   await t.rejects(again.describeKey({ keyId: keyId }), { code: 'NotFoundException' });
-  t.ok(await again.createKey({}), 'and new keys are made');
+  t.ok(await again.createKey({}), 'new keys can be created');
   await again.close();
 });

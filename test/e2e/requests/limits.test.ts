@@ -75,9 +75,13 @@ async function walk(t: Test, client: Client, limits: Limits): Promise<void> {
   await client.disableKeyRotation({ keyId });
   await client.enableKeyRotation({ keyId });
   const { rotationPeriodInDays } = await client.getKeyRotationStatus({ keyId });
-  t.equal(rotationPeriodInDays, Math.min(365, limits.period[1]), 'rotation period, where none is named');
+  t.equal(
+    rotationPeriodInDays,
+    Math.min(365, limits.period[1]),
+    'the default rotation period is within the limits',
+  );
   const deleted = await client.scheduleKeyDeletion({ keyId: await newKey() });
-  t.equal(deleted.pendingWindowInDays, limits.window[1], 'pending window, where none is named');
+  t.equal(deleted.pendingWindowInDays, limits.window[1], 'the default waiting period is the longest allowed');
   const { ciphertextBlob } = await encrypt(1);
   const long = Buffer.concat([ciphertextBlob, Buffer.alloc(6_145)]);
   await t.rejects(client.decrypt({ ciphertextBlob: long }), { code: 'ValidationException' });
@@ -143,7 +147,7 @@ void t.test('the configuration can make them narrower', async (t) => {
   t.notOk(windows.includes(30));
 });
 
-void t.test('and not wider', async (t) => {
+void t.test('the configuration cannot make them wider', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   daemon.configure('limits:\n  plaintextBytes: 4097');

@@ -222,7 +222,7 @@ void t.test(
     await client.describeKey({ keyId: 'alias/aws/ebs' });
     const all = (await client.listAliases({ limit: 100 })).aliases.map(({ aliasName }) => aliasName);
     t.same(all, [...all].sort(), 'in order');
-    t.equal(new Set(all).size, all.length, 'each once');
+    t.equal(new Set(all).size, all.length, 'each alias is listed once');
     for (const name of ['alias/a', 'alias/aws', 'alias/zz', 'alias/aws/ebs', 'alias/aws/rds'])
       t.ok(all.includes(name), name);
     for (const limit of [2, 20]) {
@@ -239,7 +239,7 @@ void t.test(
     t.same(
       (await client.listAliases({ keyId })).aliases.map(({ aliasName }) => aliasName),
       ['alias/a', 'alias/aws', 'alias/aws-', 'alias/b', 'alias/zz'],
-      'with a key only those that refer to it',
+      'with a key only its aliases are listed',
     );
   },
 );

@@ -40,26 +40,29 @@ void t.test('a throttled client is told when to retry, and does so', async (t) =
   t.ok(refused.length >= 20, `${refused.length}`);
   for (const error of refused)
     t.match(error, { code: 'ThrottlingException', retryable: true, retryAfter: Number });
-  t.ok(await call(root), 'another has a quota of its own');
+  t.ok(await call(root), 'another principal has its own quota');
   const replies = await Promise.all(
     Array.from({ length: 40 }, () =>
       send(daemon, { ...credentials, operation: 'GenerateRandom', body: '{"NumberOfBytes":8}' }),
     ),
   );
   const throttled = replies.filter(({ __type }) => __type === 'ThrottlingException');
-  t.ok(throttled.length > 0, 'on the AWS endpoint too');
+  t.ok(throttled.length > 0, 'requests on the AWS endpoint are throttled too');
   for (const { headers } of throttled)
-    t.equal(headers['retry-after'], '1', 'in whole seconds, as HTTP has it');
+    t.equal(headers['retry-after'], '1', 'the header of HTTP has whole seconds');
   const begun = performance.now();
   await Promise.all(Array.from({ length: 40 }, () => call(patient)));
-  t.ok(performance.now() - begun > 900, 'forty take a second at least, with a quota of twenty a second');
+  t.ok(
+    performance.now() - begun > 900,
+    'forty requests take a second at least with a quota of twenty per second',
+  );
   await daemon.stop();
   const counts = daemon
     .events('RefuseRequest')
     .filter(({ errorCode }) => errorCode === 'ThrottlingException')
     .map(({ serviceEventDetails }) => (serviceEventDetails as { count: number }).count);
   const recorded = counts.reduce((sum, count) => sum + count, 0);
-  t.ok(recorded >= refused.length + throttled.length, 'each is counted in the audit log');
+  t.ok(recorded >= refused.length + throttled.length, 'each throttled request is counted in the audit log');
 });
 
 void t.test('a principal with a thousand requests in flight does not delay others', async (t) => {
