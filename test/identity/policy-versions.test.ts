@@ -34,7 +34,7 @@ void t.test('records of managed policies', async (t) => {
   const both = { defaultVersion: 2, lastVersion: 2, versions: [...versions, second] };
   await records.commit(() => putPolicyVersions(policy().record, both));
   t.strictSame(identities.versionsOf(policy()), both);
-  t.equal(policy().record.document, 'second', 'the default version is what is compiled');
+  t.equal(policy().record.document, 'second', 'the default version is compiled');
   t.equal(policy().record.createdAt, 1_000);
 
   const again = { ...both, defaultVersion: 1 };
@@ -43,10 +43,14 @@ void t.test('records of managed policies', async (t) => {
   t.equal(policy().record.document, 'first');
 
   const loaded = new Identities(await Records.load(level, 'store-1', mac), '000000000000');
-  t.strictSame(loaded.versionsOf(loaded.policy('Readers')!), again, 'after a start');
+  t.strictSame(
+    loaded.versionsOf(loaded.policy('Readers')!),
+    again,
+    'the versions are the same after a restart',
+  );
 
   await records.commit(() => removePolicy('Readers'));
   t.equal(policy(), undefined);
   await records.commit(() => [putPolicy({ ...record, document: 'new' })]);
-  t.equal(identities.versionsOf(policy()).versions.length, 1, 'versions go with their policy');
+  t.equal(identities.versionsOf(policy()).versions.length, 1, 'versions are deleted with their policy');
 });

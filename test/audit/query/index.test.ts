@@ -88,10 +88,10 @@ const cases: readonly (readonly [args: Readonly<Record<string, string>>, isNarro
   [{ event: 'Decrypt', key: keyOf(120) }, true],
 ];
 
-await t.test('a query finds the same, and reads less', async (t) => {
+await t.test('with an index a query finds the same and reads less', async (t) => {
   const log = makeLog(t.testdir());
   await indexFiles(log, () => Promise.resolve());
-  t.equal(readdirSync(log.indexes).length, 4, 'the newest file has none');
+  t.equal(readdirSync(log.indexes).length, 4, 'the newest file has no index');
   for (const [args, isNarrow] of cases) {
     const name = JSON.stringify(args);
     const run = (indexes: string | undefined) => {
@@ -126,7 +126,7 @@ await t.test('a query finds the same, and reads less', async (t) => {
   }
 });
 
-await t.test('an index that is damaged or of another file is not used, and is made again', async (t) => {
+await t.test('a damaged index, or one of another file, is not used and is made again', async (t) => {
   const log = makeLog(t.testdir());
   const again = () => indexFiles(log, () => Promise.resolve());
   await again();
@@ -167,14 +167,14 @@ await t.test('an index that is damaged or of another file is not used, and is ma
   );
 });
 
-await t.test('the indexer works beside requests, and ends at once', async (t) => {
+await t.test('the indexer works while requests are served, and ends at once', async (t) => {
   const log = makeLog(t.testdir());
   const failures: unknown[] = [];
   const environment = { ...log, failed: (error: unknown) => failures.push(error) };
   const busy = new Indexer({ ...environment, isBusy: () => true });
   await new Promise((done) => setTimeout(done, 50));
   await busy.close();
-  t.same(readdirSync(log.indexes), [], 'one that is not finished leaves nothing');
+  t.same(readdirSync(log.indexes), [], 'an unfinished index leaves no file');
   const idle = new Indexer({ ...environment, isBusy: () => false });
   await until(() => readdirSync(log.indexes).filter((name) => name.endsWith('.index')).length === 4);
   await idle.close();

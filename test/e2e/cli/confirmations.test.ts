@@ -1,4 +1,4 @@
-// Commands that take something away ask on a terminal, and in a pipe do not ask.
+// Commands that remove something ask for confirmation on a terminal, but not in a pipe.
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import t from 'tap';
@@ -36,7 +36,7 @@ function onTerminal(
   });
 }
 
-void t.test('commands that take something away', { timeout: 600_000 }, async (t) => {
+void t.test('commands that remove something', { timeout: 600_000 }, async (t) => {
   const daemon = await TestDaemon.start(t);
   const root = await daemon.connect();
   t.teardown(() => root.close());
@@ -64,10 +64,10 @@ void t.test('commands that take something away', { timeout: 600_000 }, async (t)
       t.match(text, 'Nothing was done.', name);
       t.equal(await attached(), 1, name);
     }
-    t.equal(daemon.events('DetachUserPolicy').length, 0, 'nothing is sent');
+    t.equal(daemon.events('DetachUserPolicy').length, 0, 'no request is sent');
   });
 
-  await t.test('yes does it', async (t) => {
+  await t.test('the answer yes confirms the command', async (t) => {
     for (const answer of ['y\n', 'YES\n']) {
       await attach();
       const { code, text } = await onTerminal(daemon, answer, 'identity', 'detach-policy', 'app', 'all');
@@ -88,7 +88,7 @@ void t.test('commands that take something away', { timeout: 600_000 }, async (t)
     t.equal(await attached(), 0);
   });
 
-  await t.test('in a pipe nothing asks, with --yes and without, as in the AWS CLI', async (t) => {
+  await t.test('in a pipe no command asks, with or without --yes, as in the AWS CLI', async (t) => {
     for (const yes of [[], ['--yes']]) {
       await attach();
       t.match(await daemon.cli(['identity', 'detach-policy', 'app', 'all', ...yes]), {
@@ -116,7 +116,7 @@ void t.test('commands that take something away', { timeout: 600_000 }, async (t)
     t.equal((await root.describeKey({ keyId })).keyMetadata.keyState, 'Enabled');
   });
 
-  await t.test('each command says what it does', async (t) => {
+  await t.test('each command says what its effect is', async (t) => {
     const { accessKey } = await root.createAccessKey({ userName: 'app' });
     const { keyMetadata } = await root.createKey({});
     const keyId = keyMetadata.keyId;
@@ -198,7 +198,7 @@ void t.test('commands that take something away', { timeout: 600_000 }, async (t)
     t.strictSame(changes, [], 'nothing is changed');
   });
 
-  await t.test('what takes nothing away does not ask', async (t) => {
+  await t.test('commands that remove nothing do not ask', async (t) => {
     const create = ['create-policy-version', '--policy-arn', policyArn, '--policy-document', allowAll];
     const { accessKeyMetadata } = await root.listAccessKeys({ userName: 'app' });
     const id = accessKeyMetadata[0]!.accessKeyId;

@@ -9,7 +9,7 @@ const arn = (resource: string) => `arn:aws:iam::000000000000:${resource}`;
 const document = (...Statement: object[]) => JSON.stringify({ Version: '2012-10-17', Statement });
 const plaintext = Buffer.from('x');
 
-void t.test('policy explain tells near misses', async (t) => {
+void t.test('policy explain names near misses', async (t) => {
   const daemon = await TestDaemon.start(t);
   const root = await daemon.connect();
   t.teardown(() => root.close());
@@ -38,7 +38,7 @@ void t.test('policy explain tells near misses', async (t) => {
     root.explainPolicy({ principal: 'user/app', action: 'kms:Encrypt', keyId: key, context: project(value) });
   const sentence = `Statement[0] ("Readers") of ${policyArn} would allow kms:Encrypt, but kms:EncryptionContext:project is "b" and must be "a".`;
 
-  await t.test('what it says to give is what a request needs', async (t) => {
+  await t.test('a request with what the explanation demands is allowed', async (t) => {
     t.match(await explain('b'), {
       decision: 'IMPLICIT_DENY',
       nearMisses: [
@@ -107,7 +107,7 @@ void t.test('policy explain tells near misses', async (t) => {
     await root.detachUserPolicy({ userName: 'app', policyArn: policy.arn });
   });
 
-  await t.test('nobody is told who may not ask', async (t) => {
+  await t.test('callers without the permission get no explanation', async (t) => {
     const refused = await app
       .explainPolicy({ principal: 'user/app', action: 'kms:Encrypt', keyId, context: project('b') })
       .then(
@@ -117,7 +117,7 @@ void t.test('policy explain tells near misses', async (t) => {
     t.match(refused, /not authorized to perform: keyhold:ExplainPolicy/);
     t.notMatch(refused, /Readers|must be|project/);
     const denied = await app.encrypt({ keyId, plaintext }).catch((error: Error) => error.message);
-    t.notMatch(denied, /Readers|must be|project/, 'nor is a refused caller');
+    t.notMatch(denied, /Readers|must be|project/, 'the refusal of a request explains nothing');
   });
 
   await t.test('as JSON in a pipe, and as sentences on a terminal', async (t) => {

@@ -66,7 +66,7 @@ void t.test('versions of a policy', async (t) => {
     t.strictSame(await listed(), ['v2', 'v1 default']);
   });
 
-  await t.test('there are five at most, and a number is not used again', async (t) => {
+  await t.test('a policy has at most five versions, and a number is not used again', async (t) => {
     for (const versionId of ['v3', 'v4', 'v5'])
       t.match(await root.createPolicyVersion({ policyArn, policyDocument: listKeys }), {
         policyVersion: { versionId },
@@ -83,7 +83,7 @@ void t.test('versions of a policy', async (t) => {
     });
   });
 
-  await t.test('of versions that are created at once, each number is given to one', async (t) => {
+  await t.test('versions that are created at the same time get different numbers', async (t) => {
     for (const versionId of ['v3', 'v4', 'v6']) await root.deletePolicyVersion({ policyArn, versionId });
     const attempts = await Promise.allSettled(
       Array.from({ length: 4 }, () => root.createPolicyVersion({ policyArn, policyDocument: listKeys })),
@@ -108,7 +108,7 @@ void t.test('versions of a policy', async (t) => {
     await t.rejects(
       root.listPolicyVersions({ policyArn: arn('policy/other'), marker: first.nextMarker! }),
       { code: 'InvalidMarkerException' },
-      'a marker is for its policy',
+      'a marker is valid only for its policy',
     );
   });
 
@@ -126,7 +126,7 @@ void t.test('versions of a policy', async (t) => {
     await root.deletePolicyVersion({ policyArn, versionId: 'v1' });
     await root.deletePolicy({ policyArn });
     await makePolicy(root);
-    t.strictSame(await listed(), ['v1 default'], 'a new policy of that name begins anew');
+    t.strictSame(await listed(), ['v1 default'], 'a new policy of the same name begins with v1');
   });
 
   await t.test('changes are in the audit log', (t) => {
@@ -197,7 +197,7 @@ void t.test('the default version is in force', async (t) => {
     }
     isLoaded = false;
     await Promise.all(load);
-    t.strictSame([...answers].sort(), ['AccessDeniedException', 'allowed'], 'and nothing else was answered');
+    t.strictSame([...answers].sort(), ['AccessDeniedException', 'allowed'], 'there are no other answers');
   });
 
   await t.test('for a permissions boundary and a managed session policy', async (t) => {
@@ -218,7 +218,7 @@ void t.test('the default version is in force', async (t) => {
     await root.deleteUserPermissionsBoundary({ userName: 'app' });
   });
 
-  await t.test('who may not change versions changes none', async (t) => {
+  await t.test('callers without the permission cannot change versions', async (t) => {
     const refused = (request: Promise<unknown>, action: string) =>
       t.rejects(request, {
         ...denied,

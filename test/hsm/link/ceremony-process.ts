@@ -1,4 +1,4 @@
-// One side of a ceremony, in a process of its own as in reality: answers the calls that two-regions.ts sends.
+// One side of a ceremony, in its own process as in reality: answers the calls that two-regions.ts sends.
 import type { LinkGeneration, LinkOffer, SealedTransportKey } from '../../../daemon/hsm/link-messages.js';
 import { LinkCeremony } from '../../../daemon/hsm/link/ceremony.js';
 import { PIN, SO_PIN } from '../token.js';

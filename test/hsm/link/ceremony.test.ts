@@ -13,7 +13,7 @@ import { ceremonyOf, CeremonySide, linkTokens, pins } from './two-regions.js';
 const generation = { link: 'test', generation: 1 };
 const [here, there] = ['us-east-1', 'eu-central-1'];
 
-void t.test('each side refuses what is not of this ceremony', async (t) => {
+void t.test('each side refuses messages that do not belong to this ceremony', async (t) => {
   const [ours, theirs] = [makeToken(t), makeToken(t)];
   const a = await CeremonySide.open(t, ours, generation, here);
   const b = await CeremonySide.open(t, theirs, generation, there);
@@ -31,14 +31,26 @@ void t.test('each side refuses what is not of this ceremony', async (t) => {
   const changed = Buffer.from(sealed.wrapped);
   changed[0]! ^= 1;
   const refused = { code: 'invalid-ciphertext', message: /not signed/ };
-  await t.rejects(b.accept(a.offer, { ...sealed, wrapped: changed }), refused, 'changed bytes');
-  await t.rejects(b.accept(a.offer, await stranger.seal(a.offer)), refused, 'a key of a stranger');
+  await t.rejects(
+    b.accept(a.offer, { ...sealed, wrapped: changed }),
+    refused,
+    'a changed transport key is refused',
+  );
+  await t.rejects(
+    b.accept(a.offer, await stranger.seal(a.offer)),
+    refused,
+    'a transport key of a stranger is refused',
+  );
   await t.rejects(b.accept({ ...a.offer, wrappingKey: stranger.offer.wrappingKey }, sealed), refused);
   await t.rejects(b.accept({ ...a.offer, signingKey: stranger.offer.signingKey }, sealed), refused);
   await b.accept(a.offer, sealed);
   await b.close();
   const again = await CeremonySide.open(t, theirs, generation, there);
-  await t.rejects(again.accept(a.offer, sealed), refused, 'what was sealed for an earlier process');
+  await t.rejects(
+    again.accept(a.offer, sealed),
+    refused,
+    'a transport key sealed for an earlier process is refused',
+  );
 });
 
 void t.test('the fingerprint covers every byte of both offers', async (t) => {
@@ -46,7 +58,7 @@ void t.test('the fingerprint covers every byte of both offers', async (t) => {
   const b = await CeremonySide.open(t, makeToken(t), generation, there);
   const fingerprint = fingerprintOf(a.offer, b.offer);
   t.match(fingerprint, /^([0-9a-f]{4} ){9}[0-9a-f]{4}$/);
-  t.equal(fingerprintOf(b.offer, a.offer), fingerprint, 'on both sides the same');
+  t.equal(fingerprintOf(b.offer, a.offer), fingerprint, 'both sides compute the same fingerprint');
   for (const name of ['wrappingKey', 'signingKey'] as const)
     for (const at of [0, 40, a.offer[name].length - 1]) {
       const changed = Buffer.from(a.offer[name]);
@@ -68,7 +80,7 @@ void t.test(
     let a = await CeremonySide.open(t, ours, generation, here);
     t.same(keysSeenByAnother(ours), [], 'another process with the PIN sees no key of the ceremony');
     await a.kill();
-    t.same(keysSeenByAnother(ours), [], 'nothing was written');
+    t.same(keysSeenByAnother(ours), [], 'nothing was written to the token');
     const b = await CeremonySide.open(t, theirs, generation, there);
     a = await CeremonySide.open(t, ours, generation, here);
     await a.seal(b.offer);
@@ -82,7 +94,7 @@ void t.test(
   },
 );
 
-void t.test('rotation makes a next generation, and unlinking removes all', async (t) => {
+void t.test('rotation makes a new generation, and unlinking removes all of them', async (t) => {
   const [ours, theirs] = [makeToken(t), makeToken(t)];
   const { store } = await connectTo(t, ours);
   const key = await newKey(store, AES_256);
@@ -96,7 +108,7 @@ void t.test('rotation makes a next generation, and unlinking removes all', async
   t.equal(await destroyLink(ceremonyOf(ours), { link: 'test', before: 2 }, pins.user), 4);
   t.same(await links(), ['other 1', 'test 2']);
   t.equal(await destroyLink(ceremonyOf(ours), { link: 'test' }, pins.user), 4);
-  t.equal(await destroyLink(ceremonyOf(ours), { link: 'test' }, pins.user), 0, 'it may be repeated');
+  t.equal(await destroyLink(ceremonyOf(ours), { link: 'test' }, pins.user), 0, 'unlinking can be repeated');
   t.same(await links(), ['other 1']);
   t.equal(await store.exists(key), true, 'other keys stay');
 });

@@ -92,14 +92,18 @@ void t.test('material travels', async (t) => {
       const [id, copy, back] = [randomBytes(16), randomBytes(16), randomBytes(16)];
       await a.generate(id, 'keyhold/here', target.template);
       if (kind.keySpec === 'ECC_NIST_EDWARDS25519') {
-        await t.rejects(a.wrapForLink(id, target, statement), { code: 'unsupported' }, 'SoftHSM2 wraps none');
+        await t.rejects(
+          a.wrapForLink(id, target, statement),
+          { code: 'unsupported' },
+          'SoftHSM2 cannot wrap such a key',
+        );
         made.push({ store: a, id });
         return;
       }
       const sent = await a.wrapForLink(id, target, statement);
       await b.unwrapFromLink(sent, ours.signingKey, statement, copy, 'keyhold/there', target);
-      t.ok(await works(a, b, id, copy, kind), 'used here, checked there');
-      t.ok(await works(b, a, copy, id, kind), 'used there, checked here');
+      t.ok(await works(a, b, id, copy, kind), 'results of the first HSM are correct in the second');
+      t.ok(await works(b, a, copy, id, kind), 'results of the second HSM are correct in the first');
       const challenge = challengeOf(statement, randomBytes(32));
       const proof = await a.proveMaterial(id, target, challenge);
       t.same(proof, await b.proveMaterial(copy, target, challenge), 'both prove the same material');
@@ -118,11 +122,11 @@ void t.test('material travels', async (t) => {
         'keyhold/back',
         target,
       );
-      t.ok(await works(a, b, back, copy, kind), 'and back');
+      t.ok(await works(a, b, back, copy, kind), 'material that travelled back works');
       made.push({ store: a, id }, { store: a, id: back }, { store: b, id: copy });
     });
   }
-  await t.test('every key of both tokens is as it should be', async (t) => {
+  await t.test('every key of both tokens has the required attributes', async (t) => {
     for (const token of [here, there]) {
       Object.assign(process.env, token.env);
       const keys = await auditKeys(ceremonyOf(token), pins.user);

@@ -1,4 +1,5 @@
-// Near misses: which statement would allow, or denies, but for what. Each is checked by giving the request what it lacks.
+// Near misses: statements that would allow or deny a request if one thing were different. Each is checked by changing the
+// request accordingly.
 import t from 'tap';
 import { decide, type Policies, type PolicyRequest } from '../../../daemon/policy/engine/decide.js';
 import { nearMisses } from '../../../daemon/policy/engine/near-misses.js';
@@ -322,7 +323,7 @@ const cases: readonly Case[] = [
   },
 ];
 
-void t.test('each operator says what it wants, and giving that decides otherwise', (t) => {
+void t.test('each operator says what it requires, and fulfilling it changes the decision', (t) => {
   for (const { operator, wants, has, give, says, deny: clause } of cases) {
     const title = `${operator} ${JSON.stringify(wants)}, ${JSON.stringify(has)}`;
     const document = readers({ [operator]: { [project]: wants } });
@@ -334,7 +335,10 @@ void t.test('each operator says what it wants, and giving that decides otherwise
     t.equal(others.length, 0, title);
     t.equal(decide(asked('alice', context(give)), policies).allowed, true, title);
 
-    const denying = { ...open, identity: [identity([allow()]), identity(document.replace('Allow', 'Deny'))] };
+    const denying = {
+      ...open,
+      identity: [identity([allow()]), identity(document.replace('Allow', 'Deny'))],
+    };
     const [applies] = near(asked('alice', context(give)), denying);
     t.equal(applies?.applies, true, title);
     t.match(applies?.explanation, `${place} denies ${action}, because ${project} `, title);
@@ -457,7 +461,11 @@ void t.test('a resource or a principal is a near miss if it alone differs', (t) 
     `Statement[0] ("Use") of key policy would allow ${action}, but the principal is "${names.alice}" and must be "${names.bob}".`,
   );
   const both = key([allow({ Principal: aws(names.bob), Condition: { StringEquals: { [project]: 'a' } } })]);
-  t.strictSame(near(asked('alice'), { resource: both, identity: [] }), [], 'two things of different kinds');
+  t.strictSame(
+    near(asked('alice'), { resource: both, identity: [] }),
+    [],
+    'two differences of different kinds are not a near miss',
+  );
   t.strictSame(
     near(asked('newAlice'), { resource: key([allow({ Principal: aws(names.alice) })]), identity: [] }),
     [],
@@ -479,7 +487,7 @@ void t.test('only statements that would suffice are near', (t) => {
   t.strictSame(
     near(asked('alice'), { resource: delegating, identity: [] }),
     [],
-    'no identity policy allows it',
+    'a delegation is no near miss without an identity policy that allows',
   );
   t.match(
     near(asked('root'), { resource: delegating, identity: [] })[0]?.explanation,
@@ -499,7 +507,7 @@ void t.test('only statements that would suffice are near', (t) => {
   t.end();
 });
 
-void t.test('the closest come first, and they are few', (t) => {
+void t.test('the closest near misses come first, and their number is limited', (t) => {
   const lacks = (Sid: string, ...keys: string[]) =>
     allow({ Sid, Condition: { StringEquals: Object.fromEntries(keys.map((each) => [`kms:${each}`, 'x'])) } });
   const elsewhere = allow({ Sid: 'Elsewhere', Resource: 'arn:aws:kms:*:*:key/other' });
@@ -508,12 +516,16 @@ void t.test('the closest come first, and they are few', (t) => {
       ({ statement }) => statement.sid,
     );
   t.strictSame(sids(lacks('Two', 'a', 'b'), elsewhere, lacks('One', 'a')), ['One', 'Elsewhere', 'Two']);
-  t.strictSame(sids(lacks('Four', 'a', 'b', 'c', 'd')), [], 'four conditions are far');
+  t.strictSame(
+    sids(lacks('Four', 'a', 'b', 'c', 'd')),
+    [],
+    'a statement with four false conditions is no near miss',
+  );
   t.equal(sids(...Array.from({ length: 9 }, (_each, index) => lacks(`S${index}`, 'a'))).length, 3);
   t.end();
 });
 
-void t.test('a search that takes too long finds nothing, and fails nothing', (t) => {
+void t.test('a search that takes too long finds nothing, and causes no error', (t) => {
   const long = 'a'.repeat(8_190);
   const patterns = Array.from({ length: 200 }, (_each, index) => `*aaab${index}*`);
   const costly = () => identity([allow({ Condition: { StringLike: { [project]: patterns } } })]);
@@ -524,13 +536,13 @@ void t.test('a search that takes too long finds nothing, and fails nothing', (t)
   const many = { ...open, identity: Array.from({ length: 20 }, costly) };
   t.strictSame(nearMisses(request, many, decision), []);
   const [found] = nearMisses(request, policies, decision);
-  t.ok(found!.explanation.length < 600, 'long values are cut');
+  t.ok(found!.explanation.length < 600, 'long values are shortened');
   t.end();
 });
 
 void t.test('values that could move a cursor are escaped', (t) => {
   const policies = { ...open, identity: [identity([deny(), allow()])] };
-  t.strictSame(near(asked('alice'), policies), [], 'a deny without conditions has nothing to give');
+  t.strictSame(near(asked('alice'), policies), [], 'a deny without conditions is no near miss');
   const hostile = identity(readers({ StringEquals: { [project]: 'a\u001b[2J"' } }));
   const [found] = near(asked('alice', { [project]: 'b\u009b\n' }), { ...open, identity: [hostile] });
   t.match(found?.explanation, String.raw`is "b\\u009b\\u000a" and must be "a\\u001b[2J\""`);
