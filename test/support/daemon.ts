@@ -61,7 +61,10 @@ export class TestDaemon {
     if (workers === undefined) return daemon;
     const configuration = join(daemon.home, 'keyhold.yaml');
     const text = readFileSync(configuration, 'utf8');
-    writeFileSync(configuration, text.replace(/^hsm:\n(?:  workers: \d+\n)?/m, `hsm:\n  workers: ${workers}\n`));
+    writeFileSync(
+      configuration,
+      text.replace(/^hsm:\n(?:  workers: \d+\n)?/m, `hsm:\n  workers: ${workers}\n`),
+    );
     return daemon;
   }
 
