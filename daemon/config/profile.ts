@@ -33,6 +33,8 @@ const quirks = z.strictObject({
   oaepSha256: z.enum(['worker', 'module']).default('worker'),
   /** What draws the IV of AES-GCM. `module`: it overwrites the one in CK_GCM_PARAMS at C_EncryptInit. */
   gcmIv: z.enum(['caller', 'module']).default('caller'),
+  /** The module has C_EncapsulateKey and C_DecapsulateKey in an interface of PKCS #11 v3.2, for ML-KEM. */
+  encapsulates: z.boolean().default(false),
   /** Attributes that the module accepts in no template, except for those that every key of Keyhold has. */
   omittedAttributes: z.array(constant('CKA')).default([]),
 });

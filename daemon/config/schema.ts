@@ -217,7 +217,7 @@ const limits = z.strictObject({
 const quotas = z.strictObject({
   /** Shared by Encrypt, Decrypt, ReEncrypt, data keys, MACs and random bytes. */
   symmetric: positive.default(100_000),
-  /** Shared by Sign, Verify and DeriveSharedSecret. */
+  /** Shared by Sign, Verify, DeriveSharedSecret, Encapsulate and Decapsulate. */
   asymmetric: positive.default(100_000),
   dataKeyPairs: positive.default(1_000),
   /** For each other operation that only reads. */

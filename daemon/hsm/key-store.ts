@@ -104,6 +104,13 @@ export interface DataKeyPair extends Ciphertext {
   readonly publicKey: Buffer;
 }
 
+/** A shared secret and its encapsulation. */
+export interface Encapsulated {
+  readonly ciphertext: Buffer;
+  /** 32 bytes. */
+  readonly secret: Buffer;
+}
+
 /** An object of the token, as it was found when the key store connected. */
 export interface TokenObject {
   /** CKO number. */
@@ -137,6 +144,8 @@ export interface StoreTraits {
   readonly suite: CipherSuite;
   /** Whether the module, not the worker, removes the padding of RSAES-OAEP with SHA-256. */
   readonly oaepSha256InModule: boolean;
+  /** Whether the module has the functions for key encapsulation, which its mechanisms do not tell. */
+  readonly encapsulates: boolean;
   /** What the module cannot do although it lists the mechanisms. */
   readonly lacks: readonly Lack[];
 }
@@ -322,6 +331,19 @@ export interface KeyStore extends TokenDescription {
    * @returns the x coordinate, as long as an element of the curve's field; the caller wipes it
    */
   deriveSharedSecret(id: ObjectId, point: Buffer): Promise<Buffer>;
+  /**
+   * Makes a shared secret and its ciphertext with the public key of a pair (ML-KEM.Encaps; FIPS 203, section 7.2).
+   * @returns the ciphertext, and the secret of 32 bytes, which the caller wipes
+   * @throws HsmError 'unsupported' if the module lacks the functions of PKCS #11 v3.2
+   */
+  encapsulate(id: ObjectId, mechanism: Mechanism): Promise<Encapsulated>;
+  /**
+   * Recovers a shared secret with the private key of a pair (ML-KEM.Decaps; FIPS 203, section 7.3).
+   * @param ciphertext of the length that belongs to the key; one that was not made for the key gives another secret
+   * @returns the secret of 32 bytes, which the caller wipes
+   * @throws HsmError as {@link encapsulate}
+   */
+  decapsulate(id: ObjectId, mechanism: Mechanism, ciphertext: Buffer): Promise<Buffer>;
 
   /**
    * Reads the contents of the private data objects (CKO_DATA) with a CKA_LABEL that the store found when it connected or

@@ -14,6 +14,8 @@ export interface ModuleQuirks {
   readonly oaepSha256InModule?: boolean;
   /** The module draws the IV of CKM_AES_GCM and overwrites the one in the parameters at C_EncryptInit. */
   readonly drawsIvs?: boolean;
+  /** The module has C_EncapsulateKey and C_DecapsulateKey in an interface of PKCS #11 v3.2. */
+  readonly encapsulates?: boolean;
   /** Attributes that the module accepts in no template, by CKA name or as `0x…`. */
   readonly omittedAttributes?: readonly string[];
 }

@@ -22,7 +22,7 @@ const message = Buffer.from('made before the restart');
 const aad = Buffer.from('context');
 
 async function keepsakeOf(store: KeyStore, id: ObjectId, usage: KeyUsageEntry): Promise<Keepsake> {
-  const { mac = {}, signing = {}, encryption = {} } = usage;
+  const { mac = {}, signing = {}, encryption = {}, encapsulation = {} } = usage;
   const [macMechanism] = Object.values(mac);
   if (macMechanism) {
     const made = await store.sign(id, macMechanism, 'none', message);
@@ -42,6 +42,11 @@ async function keepsakeOf(store: KeyStore, id: ObjectId, usage: KeyUsageEntry): 
     const bound = usage.suite === undefined ? Buffer.alloc(0) : aad;
     const made = await store.encrypt(key, bound, message);
     return async (later) => (await later.decrypt(key, bound, made)).equals(message);
+  }
+  const [kem] = Object.values(encapsulation);
+  if (kem) {
+    const { ciphertext, secret } = await store.encapsulate(id, kem.mechanism);
+    return async (later) => (await later.decapsulate(id, kem.mechanism, ciphertext)).equals(secret);
   }
   const publicKey = await store.publicKey(id);
   return async (later) => (await later.publicKey(id)).equals(publicKey);

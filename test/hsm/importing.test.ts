@@ -35,7 +35,8 @@ void t.test('objects of imported material', async (t) => {
     pairs.set(algorithm, { id, publicKey: await store.publicKey(id) });
   }
   for (const [spec, entry] of Object.entries(keySpecs) as [KeySpec, (typeof keySpecs)[KeySpec]][]) {
-    if (entry.unsupported !== undefined) continue;
+    // SoftHSM 2.6.1 has no ML-KEM.
+    if (entry.unsupported !== undefined || entry.usages.ENCAPSULATE_DECAPSULATE) continue;
     const material = newMaterial(spec);
     for (const usage of Object.keys(entry.usages) as KeyUsageType[]) {
       const target = importTarget(record(spec, usage));

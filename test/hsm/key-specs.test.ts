@@ -48,7 +48,8 @@ void t.test('objects', async (t) => {
   const make = async (name: string, usage: string, template: KeyTemplate) =>
     made.push({ name: `${name} ${usage}`, usage, id: await newKey(store, template) });
   for (const [spec, entry] of Object.entries(keySpecs)) {
-    if (entry.unsupported !== undefined) continue;
+    // SoftHSM 2.6.1 has no ML-KEM.
+    if (entry.unsupported !== undefined || entry.usages.ENCAPSULATE_DECAPSULATE) continue;
     for (const [usage, { template }] of Object.entries(entry.usages)) await make(spec, usage, template);
   }
   t.equal(made.length, 19);

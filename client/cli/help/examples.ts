@@ -116,7 +116,7 @@ const samples: Readonly<Record<string, string>> = {
   '--custom-key-store-id': 'cks-1234567890abcdef0',
   '--custom-key-store-name': 'second-hsm',
   '--destination-key-id': 'alias/other',
-  '--encapsulation-algorithm': 'ML_KEM_768',
+  '--encapsulation-algorithm': 'ML_KEM',
   '--encrypted-key-material': 'fileb://wrapped',
   '--from': 'default',
   '--grant-id': 'GRANT-ID',

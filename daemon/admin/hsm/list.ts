@@ -140,7 +140,8 @@ async function inspect(subject: Subject, isLoginWanted: boolean): Promise<Findin
       const found = findToken(module, name);
       const mechanisms = listMechanisms(found.slot);
       const { suite, lacks = [], quirks } = profile;
-      const traits = { suite, lacks, oaepSha256InModule: quirks.oaepSha256 === 'module' };
+      const { encapsulates } = quirks;
+      const traits = { suite, lacks, encapsulates, oaepSha256InModule: quirks.oaepSha256 === 'module' };
       const needed = neededMechanisms(mechanisms, profile.mechanisms.avoided, traits);
       listing = { ...listing, selectedSlot: slotId(found.slot), neededMechanisms: needed, mechanisms };
       if (isLoginWanted) listing = { ...listing, objects: await objectsOf(subject, found, name, notes) };

@@ -149,6 +149,7 @@ function connection(
       rsaBits,
       oaepSha256InModule: quirks.oaepSha256 === 'module',
       drawsIvs: quirks.gcmIv === 'module',
+      encapsulates: quirks.encapsulates,
       omittedAttributes,
     },
     ...(quirks.noCopyObject && { sessionCopies: 0 }),

@@ -7,6 +7,7 @@ import {
   dataKeyWithoutPlaintext,
   random,
 } from './data-keys.js';
+import { decapsulate, encapsulate } from './encapsulation.js';
 import { decrypt, encrypt, reEncrypt } from './encryption.js';
 import { forgetKey, probe, refreshHandles } from './handles.js';
 import { importPlaintext, importWrapped } from './importing.js';
@@ -23,7 +24,7 @@ const specs = {
   ...{ random, encrypt, decrypt, reEncrypt, dataKey, dataKeyWithoutPlaintext },
   ...{ dataKeyPair, dataKeyPairWithoutPlaintext },
   ...{ wrapForLink, unwrapFromLink, proveMaterial },
-  ...{ sign, verify, deriveSharedSecret, readData, replaceData },
+  ...{ sign, verify, deriveSharedSecret, readData, replaceData, encapsulate, decapsulate },
 };
 
 /** The name of a job. */

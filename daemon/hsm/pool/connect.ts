@@ -8,6 +8,7 @@ import {
   type Ciphertext,
   type Conversion,
   type DataKeyPair,
+  type Encapsulated,
   type ImportedMaterial,
   type ImportTarget,
   type InspectedObject,
@@ -258,6 +259,14 @@ class PoolKeyStore implements KeyStore {
 
   deriveSharedSecret(id: ObjectId, point: Buffer): Promise<Buffer> {
     return this.#pool.submit(jobs.deriveSharedSecret, { id, point }, ({ secret }) => secret);
+  }
+
+  encapsulate(id: ObjectId, mechanism: Mechanism): Promise<Encapsulated> {
+    return this.#pool.submit(jobs.encapsulate, { id, mechanism }, asItIs);
+  }
+
+  decapsulate(id: ObjectId, mechanism: Mechanism, ciphertext: Buffer): Promise<Buffer> {
+    return this.#pool.submit(jobs.decapsulate, { id, mechanism, ciphertext }, ({ secret }) => secret);
   }
 
   readData(label: string): Promise<readonly Buffer[]> {

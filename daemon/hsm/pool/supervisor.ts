@@ -104,7 +104,8 @@ export class Supervisor {
 
   #traits(): StoreTraits {
     const { suite = cipherSuites.AES_256_GCM, quirks, lacks = [] } = this.config;
-    return { suite, oaepSha256InModule: quirks?.oaepSha256InModule ?? false, lacks };
+    const { oaepSha256InModule = false, encapsulates = false } = quirks ?? {};
+    return { suite, oaepSha256InModule, encapsulates, lacks };
   }
 
   /** Answers the jobs that are queued, then ends the workers. */

@@ -78,6 +78,11 @@ export class KeyObjects {
     this.#ofSession.set(id.toString('latin1'), handles);
   }
 
+  /** Like {@link use}, never with a session copy. */
+  useOriginal<T>(id: Buffer, operation: (key: Handle) => T): T {
+    return this.#retryingStale(id.toString('latin1'), (name) => operation(this.#handleOf(name, 'key')));
+  }
+
   /** Like {@link use}, with the public key of a pair. */
   usePublic<T>(id: Buffer, operation: (key: Handle) => T): T {
     return this.#retryingStale(id.toString('latin1'), (name) => operation(this.#handleOf(name, 'public')));

@@ -3,20 +3,27 @@ import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import pkcs11, { type Handle } from 'pkcs11js';
 import { type Curve, curves } from '../curves.js';
 import { HsmError } from '../key-store.js';
+import { asn1 } from './asn1.js';
 import type { Token } from './token.js';
 
 /** CKK_EC_EDWARDS (PKCS #11 v3.0), which pkcs11js does not name. */
 export const CKK_EC_EDWARDS = 0x40;
 
-type Reader = (read: AttributeReader) => JsonWebKey;
+/** CKK_ML_KEM and CKA_PARAMETER_SET (PKCS #11 v3.2), which pkcs11js does not name. */
+const CKK_ML_KEM = 0x49;
+const CKA_PARAMETER_SET = 0x61d;
+
+/** Reads a public key as SubjectPublicKeyInfo in DER. */
+type Reader = (read: AttributeReader) => Buffer;
 /** Reads an attribute of an object by its CKA number; no bytes if the object does not have it. */
 export type AttributeReader = (attribute: number) => Buffer;
 
 /** Readers by CKA_KEY_TYPE. */
 const readers = new Map<number, Reader>([
-  [pkcs11.CKK_RSA, readRsaKey],
-  [pkcs11.CKK_EC, readEcKey],
-  [CKK_EC_EDWARDS, readEdwardsKey],
+  [pkcs11.CKK_RSA, fromJwk(readRsaKey)],
+  [pkcs11.CKK_EC, fromJwk(readEcKey)],
+  [CKK_EC_EDWARDS, fromJwk(readEdwardsKey)],
+  [CKK_ML_KEM, readMlKemKey],
 ]);
 
 const byParameters: ReadonlyMap<string, Curve> = new Map(
@@ -34,7 +41,12 @@ export function toSubjectPublicKeyInfo(token: Token, key: Handle): Buffer {
   const reader = readers.get(type);
   if (reader === undefined)
     throw new HsmError('unsupported', `Keyhold does not support public keys of CKA_KEY_TYPE ${type}`);
-  return createPublicKey({ key: reader(read), format: 'jwk' }).export({ type: 'spki', format: 'der' });
+  return reader(read);
+}
+
+function fromJwk(readJwk: (read: AttributeReader) => JsonWebKey): Reader {
+  return (read) =>
+    createPublicKey({ key: readJwk(read), format: 'jwk' }).export({ type: 'spki', format: 'der' });
 }
 
 /** Makes a reader of an object's attributes. */
@@ -67,6 +79,18 @@ function readEcKey(read: AttributeReader): JsonWebKey {
 function readEdwardsKey(read: AttributeReader): JsonWebKey {
   const { crv, size } = readCurve(read);
   return { kty: 'OKP', crv, x: read(pkcs11.CKA_EC_POINT).subarray(-size).toString('base64url') };
+}
+
+// RFC 9935, section 4: the encapsulation key as it is, under the OID of its parameter set and without parameters. Node 20 does
+// not know this kind of key.
+function readMlKemKey(read: AttributeReader): Buffer {
+  const { schema, x509 } = asn1();
+  const set = read(CKA_PARAMETER_SET).readUInt32LE(0);
+  const info = new x509.SubjectPublicKeyInfo({
+    algorithm: new x509.AlgorithmIdentifier({ algorithm: `2.16.840.1.101.3.4.4.${set}` }),
+    subjectPublicKey: new Uint8Array(read(pkcs11.CKA_VALUE)).buffer,
+  });
+  return Buffer.from(schema.AsnConvert.serialize(info));
 }
 
 function readCurve(read: AttributeReader): Curve {

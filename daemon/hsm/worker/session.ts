@@ -18,6 +18,7 @@ import { conversions } from './conversions.js';
 import { generate, generateDataKeyPair, toTemplate } from './generation.js';
 import { distinguishUnusable, importMaterial } from './import/import-material.js';
 import type { IvSource } from './ciphers/iv-source.js';
+import { Encapsulation } from './encapsulation.js';
 import { deriveSharedSecret } from './key-agreement.js';
 import { toPkcs11Mechanism } from './mechanisms.js';
 import type { KeyObjects } from './objects.js';
@@ -43,6 +44,7 @@ export class WorkerSession {
   /** The ciphers by suite. */
   readonly ciphers: Readonly<Record<CipherKey['suite'], Cipher>>;
   readonly #signature = Buffer.alloc(longestSignature);
+  readonly #encapsulation: Encapsulation;
 
   constructor(
     readonly token: Token,
@@ -51,6 +53,7 @@ export class WorkerSession {
     quirks: ModuleQuirks,
   ) {
     this.ciphers = createCiphers(token, objects, ivs, quirks);
+    this.#encapsulation = new Encapsulation(token, quirks.encapsulates ?? false);
   }
 
   /** Generates random bytes. @param length 1 to 1,024 bytes */
@@ -163,5 +166,15 @@ export class WorkerSession {
   /** Computes an ECDH shared secret; the caller wipes it. */
   deriveSharedSecret(id: Buffer, point: Buffer): Buffer {
     return this.objects.use(id, (key) => deriveSharedSecret(this.token, key, point));
+  }
+
+  /** Makes a shared secret, which the caller wipes, and its ciphertext. */
+  encapsulate(id: Buffer, mechanism: Mechanism): { ciphertext: Buffer; secret: Buffer } {
+    return this.objects.usePublic(id, (key) => this.#encapsulation.encapsulate(key, mechanism));
+  }
+
+  /** Recovers a shared secret; the caller wipes it. NSS 3.125 fails as if the device had failed when it copies such a key. */
+  decapsulate(id: Buffer, mechanism: Mechanism, ciphertext: Buffer): Buffer {
+    return this.objects.useOriginal(id, (key) => this.#encapsulation.decapsulate(key, mechanism, ciphertext));
   }
 }

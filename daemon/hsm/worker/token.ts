@@ -16,6 +16,8 @@ const CKS_RW_PUBLIC_SESSION = 2;
 /** The one logged-in session of a worker. */
 export interface Token {
   readonly module: pkcs11.PKCS11;
+  /** As the module was loaded: its path, or a name that the loader finds. */
+  readonly library: string;
   readonly slot: Slot;
   readonly session: Handle;
   /** Attributes that the module accepts in no template, by CKA number. */
@@ -40,6 +42,7 @@ export function openToken(settings: StartSettings, pin: Buffer): Token {
     session.login(protectedPath ? '' : pin.toString('utf8'), userType);
     return {
       module: module.lib,
+      library: settings.library,
       slot: found.slot,
       session: session.handle,
       omittedAttributes: new Set(omittedAttributes?.map(constantOf)),

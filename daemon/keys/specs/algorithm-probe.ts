@@ -20,7 +20,7 @@ const oaepHashes: Readonly<Record<string, string | undefined>> = {
 
 /** Returns a trial for each algorithm of a usage. */
 export function trialsOf(usage: KeyUsageEntry): Trial[] {
-  const { mac = {}, signing = {}, keyAgreement = {}, encryption = {} } = usage;
+  const { mac = {}, signing = {}, keyAgreement = {}, encapsulation = {}, encryption = {} } = usage;
   return [
     ...Object.entries(mac).map(([algorithm, mechanism]): Trial => ({
       algorithm,
@@ -46,6 +46,14 @@ export function trialsOf(usage: KeyUsageEntry): Trial[] {
         const point = own.generateKeys();
         const theirs = (await store.publicKey(id)).subarray(-pointLength);
         return own.computeSecret(theirs).equals(await store.deriveSharedSecret(id, point));
+      },
+    })),
+    ...Object.entries(encapsulation).map(([algorithm, { mechanism, ciphertextLength }]): Trial => ({
+      algorithm,
+      run: async (store, id) => {
+        const { ciphertext, secret } = await store.encapsulate(id, mechanism);
+        if (ciphertext.length !== ciphertextLength) return false;
+        return secret.equals(await store.decapsulate(id, mechanism, ciphertext));
       },
     })),
     ...Object.entries(encryption).map(([algorithm, { cipher: suite }]): Trial => ({

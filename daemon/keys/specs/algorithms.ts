@@ -5,13 +5,19 @@ import type { CustomerMasterKeySpec, KeyMetadata, KeySpec } from '../../../proto
 import type { Mechanism } from '../../hsm/key-store.js';
 import type { Key } from '../key.js';
 import { keySpecs, type KeyUsageEntry } from './table.js';
-import type { EncryptionAlgorithm, KeyAgreementAlgorithm, SigningAlgorithm } from './entry.js';
+import type {
+  EncapsulationAlgorithm,
+  EncryptionAlgorithm,
+  KeyAgreementAlgorithm,
+  SigningAlgorithm,
+} from './entry.js';
 
 interface Entries {
   readonly encryption: EncryptionAlgorithm;
   readonly signing: SigningAlgorithm;
   readonly mac: Mechanism;
   readonly keyAgreement: KeyAgreementAlgorithm;
+  readonly encapsulation: EncapsulationAlgorithm;
 }
 
 /** Returns the table's entry for a key's spec and usage. */
@@ -45,17 +51,22 @@ export function algorithmOf<Family extends keyof Entries>(
 
 type AlgorithmLists = Pick<
   KeyMetadata,
-  'encryptionAlgorithms' | 'signingAlgorithms' | 'macAlgorithms' | 'keyAgreementAlgorithms'
+  | 'encryptionAlgorithms'
+  | 'signingAlgorithms'
+  | 'macAlgorithms'
+  | 'keyAgreementAlgorithms'
+  | 'encapsulationAlgorithms'
 >;
 
 /** Returns the algorithms of a key by family; undefined for families that it does not have. */
 export function algorithmsOf(key: Key): AlgorithmLists {
-  const { encryption, signing, mac, keyAgreement } = usageOf(key);
+  const { encryption, signing, mac, keyAgreement, encapsulation } = usageOf(key);
   return {
     encryptionAlgorithms: names(encryption),
     signingAlgorithms: names(signing),
     macAlgorithms: names(mac),
     keyAgreementAlgorithms: names(keyAgreement),
+    encapsulationAlgorithms: names(encapsulation),
   };
 }
 

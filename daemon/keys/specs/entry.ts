@@ -55,6 +55,13 @@ export interface KeyAgreementAlgorithm {
   readonly pointLength: number;
 }
 
+/** A key encapsulation algorithm with one parameter set. */
+export interface EncapsulationAlgorithm {
+  readonly mechanism: Mechanism;
+  /** Bytes. */
+  readonly ciphertextLength: number;
+}
+
 type Algorithms<Name extends string, Entry> = Readonly<Partial<Record<Name, Entry>>>;
 
 /** The algorithms of keys with one usage, and the template of their objects, which allows nothing else. */
@@ -66,7 +73,7 @@ export interface KeyUsageEntry {
   readonly signing?: Algorithms<SigningAlgorithmSpec, SigningAlgorithm>;
   readonly mac?: Algorithms<MacAlgorithmSpec, Mechanism>;
   readonly keyAgreement?: Algorithms<KeyAgreementAlgorithmSpec, KeyAgreementAlgorithm>;
-  readonly encapsulation?: Algorithms<EncapsulationAlgorithmSpec, Mechanism>;
+  readonly encapsulation?: Algorithms<EncapsulationAlgorithmSpec, EncapsulationAlgorithm>;
   /** Algorithms of AWS KMS that Keyhold does not support, with the reason. */
   readonly unsupported?: Algorithms<SigningAlgorithmSpec, string>;
 }

@@ -18,8 +18,10 @@ export function algorithmMechanisms(
       return [name, (traits.oaepSha256InModule && mechanismInModule) || mechanism] as const;
     }),
     ...Object.entries(keyAgreement).map(([name, { mechanism }]) => [name, mechanism] as const),
-    ...Object.entries(signing).map(([name, { mechanism }]) => [name, mechanism.type] as const),
-    ...Object.entries({ ...mac, ...encapsulation }).map(([name, { type }]) => [name, type] as const),
+    ...Object.entries({ ...signing, ...encapsulation }).map(([name, { mechanism }]) => {
+      return [name, mechanism.type] as const;
+    }),
+    ...Object.entries(mac).map(([name, { type }]) => [name, type] as const),
   ];
 }
 
@@ -35,7 +37,16 @@ export function mechanismsOf(usage: KeyUsageEntry, token: Pick<TokenDescription,
 export function lackingFor(usage: KeyUsageEntry, token: TokenDescription): string[] {
   const { mechanisms } = token;
   const absent = mechanismsOf(usage, token).filter((type) => !mechanisms.has(type));
-  return [...absent.map(mechanismName), ...lackingSize(usage, mechanisms)];
+  return [...absent.map(mechanismName), ...lackingSize(usage, mechanisms), ...lackingFunctions(usage, token)];
+}
+
+/** A module may list the mechanism of ML-KEM, but have no interface with the functions that use it. */
+function lackingFunctions(
+  { encapsulation }: KeyUsageEntry,
+  { mechanisms, traits }: TokenDescription,
+): string[] {
+  if (encapsulation === undefined || traits.encapsulates || !mechanisms.has(pkcs11.CKM_ML_KEM)) return [];
+  return ['C_EncapsulateKey and C_DecapsulateKey of PKCS #11 v3.2 according to its profile'];
 }
 
 function lackingSize(usage: KeyUsageEntry, mechanisms: TokenDescription['mechanisms']): string[] {
@@ -132,9 +143,16 @@ export function checkMechanisms(store: KeyStore, keySpec: KeySpec, keyUsage: Key
 
 /**
  * Checks that material can be imported or adopted.
- * @throws KeyError (unsupported-operation) for AES_256_CBC_HMAC_SHA_256, for which the HSM generates two keys per material
+ * @throws KeyError (unsupported-operation) for AES_256_CBC_HMAC_SHA_256, for which the HSM generates two keys per material,
+ * and for key encapsulation
  */
-export function checkImportable(store: KeyStore, { suite }: KeyUsageEntry): void {
+export function checkImportable(store: KeyStore, { suite, encapsulation }: KeyUsageEntry): void {
+  if (encapsulation !== undefined) {
+    throw new KeyError(
+      'unsupported-operation',
+      'Key material of ML-KEM is neither imported nor adopted: the HSM makes it.',
+    );
+  }
   if (suite !== cipherSuites.AES_256_CBC_HMAC_SHA_256) return;
   throw new KeyError(
     'unsupported-operation',

@@ -24,6 +24,7 @@ export const CKM_AES_CBC = 0x1082;
 export const CKM_AES_GCM = 0x1087;
 /** v3.2. */
 export const CKM_ML_KEM_KEY_PAIR_GEN = 0xf;
+export const CKM_ML_KEM = 0x17;
 export const CKM_ML_DSA_KEY_PAIR_GEN = 0x1c;
 
 export const CKG_MGF1_SHA256 = 0x2;

@@ -8,6 +8,7 @@ import {
   CKA_VERIFY,
   CKK_ML_DSA,
   CKK_ML_KEM,
+  CKM_ML_KEM,
   CKM_ML_DSA_KEY_PAIR_GEN,
   CKM_ML_KEM_KEY_PAIR_GEN,
   keyPair,
@@ -33,8 +34,12 @@ export function mlDsa(set: number): KeySpecEntry {
   };
 }
 
-/** Makes the key spec of ML-KEM. @param set parameter set: CKP_ML_KEM_512 (1), CKP_ML_KEM_768 (2) or CKP_ML_KEM_1024 (3) */
-export function mlKem(set: number): KeySpecEntry {
+/**
+ * Makes the key spec of ML-KEM.
+ * @param set parameter set: CKP_ML_KEM_512 (1), CKP_ML_KEM_768 (2) or CKP_ML_KEM_1024 (3)
+ * @param ciphertextLength bytes (FIPS 203, table 3)
+ */
+export function mlKem(set: number, ciphertextLength: number): KeySpecEntry {
   const generation = {
     mechanism: CKM_ML_KEM_KEY_PAIR_GEN,
     keyType: CKK_ML_KEM,
@@ -44,9 +49,8 @@ export function mlKem(set: number): KeySpecEntry {
     usages: {
       ENCAPSULATE_DECAPSULATE: {
         template: keyPair(generation, { private: CKA_DECAPSULATE, public: CKA_ENCAPSULATE }),
+        encapsulation: { ML_KEM: { mechanism: { type: CKM_ML_KEM }, ciphertextLength } },
       },
     },
-    unsupported:
-      'ML-KEM needs CKM_ML_KEM_KEY_PAIR_GEN and CKM_ML_KEM of PKCS #11 v3.2; no module that has them was tested yet',
   };
 }

@@ -66,9 +66,9 @@ export const keySpecs: Readonly<Record<KeySpec, KeySpecEntry>> = {
   ML_DSA_44: mlDsa(1),
   ML_DSA_65: mlDsa(2),
   ML_DSA_87: mlDsa(3),
-  ML_KEM_512: mlKem(1),
-  ML_KEM_768: mlKem(2),
-  ML_KEM_1024: mlKem(3),
+  ML_KEM_512: mlKem(1, 768),
+  ML_KEM_768: mlKem(2, 1_088),
+  ML_KEM_1024: mlKem(3, 1_568),
   SM2: {
     usages: {},
     unsupported:

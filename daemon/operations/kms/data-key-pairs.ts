@@ -102,6 +102,6 @@ function pairTemplate(spec: DataKeyPairSpec): KeyTemplate {
   const { dataKeyPair, unsupported } = keySpecs[spec];
   if (dataKeyPair) return dataKeyPair;
   throw new exceptions.UnsupportedOperationException(
-    `Data key pairs of spec ${spec} are not available: ${unsupported ?? 'it is no spec of pairs'}.`,
+    `Data key pairs of spec ${spec} are not available: ${unsupported ?? 'Keyhold makes those of RSA and of elliptic curves'}.`,
   );
 }

@@ -1,10 +1,10 @@
-// Encapsulate and Decapsulate. There are no ML-KEM keys until there is a module to test them with. So these operations check
-// the permission of the caller and the state of the key, and then refuse.
+// Encapsulate and Decapsulate: ML-KEM (FIPS 203). Both halves are used in the HSM, and the private one never leaves it.
 import { exceptions } from '../../../proto/errors.js';
-import { type Key, keySpecs } from '../../keys/index.js';
+import { algorithmOf } from '../../keys/index.js';
 import { requestAlias } from '../../pipeline/condition-keys.js';
 import { type AnyOperation, operation } from '../../pipeline/operation.js';
 import { keyIdOrAlias } from '../shared/key-resolvers.js';
+import { asBuffer, stopIfDryRun } from '../shared/request-parts.js';
 
 const encapsulate = operation({
   name: 'Encapsulate',
@@ -14,8 +14,22 @@ const encapsulate = operation({
     { action: 'kms:Encapsulate', key: keyIdOrAlias('keyId'), conditionKeys: requestAlias('keyId') },
   ],
   states: 'cryptographic',
+  usage: 'ENCAPSULATE_DECAPSULATE',
   audited: ['keyId', 'encapsulationAlgorithm'],
-  handle: ({ key }) => refuse(key),
+  async handle({ request, key, services: { stores } }) {
+    const { encapsulationAlgorithm } = request;
+    const { mechanism } = algorithmOf(key, 'encapsulation', encapsulationAlgorithm);
+    stopIfDryRun(request);
+    const { objectId } = key.current;
+    const { ciphertext, secret } = await stores.of(key).encapsulate(objectId, mechanism);
+    const response = {
+      keyId: key.arn,
+      sharedSecret: secret,
+      sharedSecretCiphertextBlob: ciphertext,
+      encapsulationAlgorithm,
+    };
+    return { response, secrets: [secret] };
+  },
 });
 
 const decapsulate = operation({
@@ -26,14 +40,20 @@ const decapsulate = operation({
     { action: 'kms:Decapsulate', key: keyIdOrAlias('keyId'), conditionKeys: requestAlias('keyId') },
   ],
   states: 'cryptographic',
+  usage: 'ENCAPSULATE_DECAPSULATE',
   audited: ['keyId', 'encapsulationAlgorithm'],
-  handle: ({ key }) => refuse(key),
+  async handle({ request, key, services: { stores } }) {
+    const { encapsulationAlgorithm } = request;
+    const { mechanism, ciphertextLength } = algorithmOf(key, 'encapsulation', encapsulationAlgorithm);
+    const ciphertext = asBuffer(request.sharedSecretCiphertextBlob);
+    // Any other fault of the ciphertext gives another secret, as FIPS 203 demands.
+    if (ciphertext.length !== ciphertextLength) throw new exceptions.InvalidCiphertextException('');
+    stopIfDryRun(request);
+    const { objectId } = key.current;
+    const sharedSecret = await stores.of(key).decapsulate(objectId, mechanism, ciphertext);
+    const response = { keyId: key.arn, sharedSecret, encapsulationAlgorithm };
+    return { response, secrets: [sharedSecret] };
+  },
 });
 
 export const encapsulationOperations: readonly AnyOperation[] = [encapsulate, decapsulate];
-
-/** @throws UnsupportedOperationException */
-function refuse({ arn, record }: Key): Promise<never> {
-  const message = `${arn} is of spec ${record.keySpec}, and this takes one of ML-KEM: ${keySpecs.ML_KEM_512.unsupported}.`;
-  return Promise.reject(new exceptions.UnsupportedOperationException(message));
-}

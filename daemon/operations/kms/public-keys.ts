@@ -20,7 +20,8 @@ const getPublicKey = operation({
     // AWS KMS sends no message here.
     if (!keySpecs[keySpec].usages[keyUsage]?.template.publicAttributes)
       throw new exceptions.UnsupportedOperationException('');
-    const { encryptionAlgorithms, signingAlgorithms, keyAgreementAlgorithms } = algorithmsOf(key);
+    const { encryptionAlgorithms, signingAlgorithms, keyAgreementAlgorithms, encapsulationAlgorithms } =
+      algorithmsOf(key);
     const response = {
       keyId: key.arn,
       publicKey: await stores.of(key).publicKey(key.current.objectId),
@@ -30,6 +31,7 @@ const getPublicKey = operation({
       encryptionAlgorithms,
       signingAlgorithms,
       keyAgreementAlgorithms,
+      encapsulationAlgorithms,
     };
     return { response };
   },
