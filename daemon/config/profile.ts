@@ -59,6 +59,13 @@ const lack = z.strictObject({
   reason: z.string().min(1),
 });
 
+const multiRegion = z.strictObject({
+  /** Why no token of the module can be linked. */
+  refused: z.string().min(1).optional(),
+  /** Key specs whose material the module does not wrap. */
+  lacks: z.array(z.strictObject({ keySpec: z.string().min(1), reason: z.string().min(1) })).default([]),
+});
+
 /** `hsm-config/<profile>.yaml`: the peculiarities of a kind of module. `${home}` is replaced by KEYHOLD_HOME. */
 export const profileSchema = z.strictObject({
   name: z.string().min(1),
@@ -106,6 +113,8 @@ export const profileSchema = z.strictObject({
   advice: z.array(z.string().min(1)).default([]),
   /** The entries of the key spec table that the module does not support, as `keyhold doctor --lacks` prints them. */
   lacks: z.array(lack).optional(),
+  /** What speaks against multi-Region keys. A ceremony tries the module whatever this says. */
+  multiRegion: multiRegion.prefault({}),
 });
 
 /** A profile. */

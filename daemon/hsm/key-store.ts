@@ -148,6 +148,15 @@ export interface StoreTraits {
   readonly encapsulates: boolean;
   /** What the module cannot do although it lists the mechanisms. */
   readonly lacks: readonly Lack[];
+  readonly multiRegion: MultiRegionTraits;
+}
+
+/** What speaks against multi-Region keys in a token, from its profile. */
+export interface MultiRegionTraits {
+  /** Why the token cannot be linked. */
+  readonly refused?: string | undefined;
+  /** Key specs whose material the module does not wrap. */
+  readonly lacks: readonly { readonly keySpec: string; readonly reason: string }[];
 }
 
 /** A combination of key spec, usage and algorithm that a kind of module does not support. */

@@ -1,6 +1,7 @@
 // The token objects of a link between two Regions: their labels and CKA_IDs. The ceremony makes them, HSM jobs use them.
 import { createHash } from 'node:crypto';
-import { HsmError, type ObjectId } from './key-store.js';
+import { cipherSuites } from '../../proto/formats/ciphertext.js';
+import { HsmError, type ObjectId, type StoreTraits } from './key-store.js';
 import type { LinkGeneration } from './link-messages.js';
 
 /**
@@ -38,4 +39,18 @@ export function parseLinkLabel(label: string): (LinkGeneration & { readonly role
   return link === undefined || known === undefined
     ? undefined
     : { link, generation: Number(generation), role: known };
+}
+
+/**
+ * Why a token cannot have a multi-Region key of a spec.
+ * @returns a sentence without a full stop; undefined if nothing speaks against it
+ */
+export function multiRegionRefusal(
+  { suite, multiRegion: { refused, lacks } }: Pick<StoreTraits, 'suite' | 'multiRegion'>,
+  keySpec: string,
+): string | undefined {
+  if (refused !== undefined) return refused;
+  if (keySpec === 'SYMMETRIC_DEFAULT' && suite === cipherSuites.AES_256_CBC_HMAC_SHA_256)
+    return 'keys of AES_256_CBC_HMAC_SHA_256 consist of two objects, which do not travel together';
+  return lacks.find((lack) => lack.keySpec === keySpec)?.reason;
 }

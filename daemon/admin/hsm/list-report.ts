@@ -98,6 +98,7 @@ const ownerNames: Readonly<Record<Owner['kind'], string>> = {
   key: 'Keyhold key',
   'key material': 'Keyhold key material of',
   'wrapping key': 'wrapping key of',
+  'link key': 'key of a link',
   'audit key': 'audit key',
   'internal key': 'Keyhold internal key',
   anchor: 'anchor of a metadata store',

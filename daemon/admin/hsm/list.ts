@@ -139,9 +139,10 @@ async function inspect(subject: Subject, isLoginWanted: boolean): Promise<Findin
       }
       const found = findToken(module, name);
       const mechanisms = listMechanisms(found.slot);
-      const { suite, lacks = [], quirks } = profile;
-      const { encapsulates } = quirks;
-      const traits = { suite, lacks, encapsulates, oaepSha256InModule: quirks.oaepSha256 === 'module' };
+      const { suite, lacks = [], multiRegion, quirks } = profile;
+      const { encapsulates, oaepSha256 } = quirks;
+      const oaepSha256InModule = oaepSha256 === 'module';
+      const traits = { suite, lacks, multiRegion, encapsulates, oaepSha256InModule };
       const needed = neededMechanisms(mechanisms, profile.mechanisms.avoided, traits);
       listing = { ...listing, selectedSlot: slotId(found.slot), neededMechanisms: needed, mechanisms };
       if (isLoginWanted) listing = { ...listing, objects: await objectsOf(subject, found, name, notes) };

@@ -16,7 +16,15 @@ export interface Owner {
    * kinds are also recognised by the label.
    */
   readonly kind:
-    'key' | 'key material' | 'wrapping key' | 'audit key' | 'internal key' | 'anchor' | 'doctor' | 'foreign';
+    | 'key'
+    | 'key material'
+    | 'wrapping key'
+    | 'link key'
+    | 'audit key'
+    | 'internal key'
+    | 'anchor'
+    | 'doctor'
+    | 'foreign';
   readonly keyId?: string;
   /** Aliases of the key. */
   readonly aliases?: readonly string[];
@@ -40,6 +48,7 @@ const labels: readonly (readonly [pattern: RegExp, kind: Owner['kind']])[] = [
   [/^keyhold\/internal\/anchor\//, 'anchor'],
   [/^keyhold\/internal\//, 'internal key'],
   [/^keyhold\/wrapping\/(?<keyId>[^/]+)$/, 'wrapping key'],
+  [/^keyhold\/link\//, 'link key'],
   [/^keyhold\/doctor$/, 'doctor'],
   [/^keyhold\/(?<keyId>[0-9a-f-]{36}|mrk-[0-9a-f]{32})$/, 'key material'],
 ];

@@ -123,8 +123,19 @@ function connection(
   profile: Profile,
   log: Logger,
 ): Omit<KeyStoreConfig, 'readPin'> {
-  const { library, environment, initialize, suite, quirks, login, mechanisms, selectBy, lacks, tokenFiles } =
-    profile;
+  const {
+    library,
+    environment,
+    initialize,
+    suite,
+    quirks,
+    login,
+    mechanisms,
+    selectBy,
+    lacks,
+    tokenFiles,
+    multiRegion,
+  } = profile;
   writeModuleFiles(home, profile);
   if (tokenSlot !== undefined && !selectBy.includes('slot')) {
     throw new ConfigError(
@@ -141,6 +152,7 @@ function connection(
     initialize,
     suite,
     lacks,
+    multiRegion,
     tokenFiles,
     quirks: {
       userType,

@@ -2,10 +2,10 @@
 import pkcs11 from 'pkcs11js';
 import { HsmError } from '../key-store.js';
 import { meaningOf, returnValueOf, toHsmError } from '../pkcs11/return-values.js';
-import { attacks } from './attack-list.js';
-import type { Attack, Range } from './attack.js';
+import { attacks } from './attacks/list.js';
+
 import { type CeremonyPins, makeTransportKey, makeWrappingPair } from './ceremony-keys.js';
-import { prepareRange } from './attack.js';
+import { type Attack, prepareRange, type Range } from './attacks/attack.js';
 import { type CeremonyToken, OfficerSession } from './officer-session.js';
 
 /** The outcome of an attack. `unclear`: the module failed for a reason that is no refusal. */

@@ -1,6 +1,5 @@
 // Templates inside templates (CKA_UNWRAP_TEMPLATE), which pkcs11js 2.1.7 can neither pass nor read. koffi calls the functions
 // of the library that pkcs11js has loaded: both share its state, so their session and object handles are the same.
-// Only the ceremony's process loads koffi.
 import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
 import type { Handle } from 'pkcs11js';

@@ -1,5 +1,5 @@
 import type { CipherSuite } from '../../../proto/formats/ciphertext.js';
-import type { Lack } from '../key-store.js';
+import type { Lack, MultiRegionTraits } from '../key-store.js';
 import type { KeyStoreEvent, LoginRefusal } from '../key-store-event.js';
 import type { TokenFileFormat } from '../start-settings.js';
 import type { JobName } from '../jobs/table.js';
@@ -30,6 +30,7 @@ export interface KeyStoreConfig extends ModuleSettings {
   /** Do not log in if the token reports that a wrong PIN was given before. Default: false. */
   readonly sparesTries?: boolean;
   readonly lacks?: readonly Lack[];
+  readonly multiRegion?: MultiRegionTraits;
   /** Cipher suite of symmetric materials that are made from now on. Default: AES_256_GCM. */
   readonly suite?: CipherSuite;
   /** Number of worker processes. Default: one for each core, at least two. */

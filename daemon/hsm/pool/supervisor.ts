@@ -103,9 +103,9 @@ export class Supervisor {
   }
 
   #traits(): StoreTraits {
-    const { suite = cipherSuites.AES_256_GCM, quirks, lacks = [] } = this.config;
+    const { suite = cipherSuites.AES_256_GCM, quirks, lacks = [], multiRegion = { lacks: [] } } = this.config;
     const { oaepSha256InModule = false, encapsulates = false } = quirks ?? {};
-    return { suite, oaepSha256InModule, encapsulates, lacks };
+    return { suite, oaepSha256InModule, encapsulates, lacks, multiRegion };
   }
 
   /** Answers the jobs that are queued, then ends the workers. */

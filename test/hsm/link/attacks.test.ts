@@ -1,6 +1,6 @@
 // Every attack on key wrapping is refused by SoftHSM2, with the return value that is expected of it.
 import t from 'tap';
-import { assess, objections } from '../../../daemon/hsm/link/assessment.js';
+import { assess, objections } from '../../../daemon/hsm/link/index.js';
 import { makeToken } from '../token.js';
 import { ceremonyOf, pins } from './two-regions.js';
 

@@ -1,6 +1,6 @@
 // One side of a ceremony, in its own process as in reality: answers the calls that two-regions.ts sends.
 import type { LinkGeneration, LinkOffer, SealedTransportKey } from '../../../daemon/hsm/link-messages.js';
-import { LinkCeremony } from '../../../daemon/hsm/link/ceremony.js';
+import { LinkCeremony } from '../../../daemon/hsm/link/index.js';
 import { PIN, SO_PIN } from '../token.js';
 import { ceremonyOf } from './two-regions.js';
 

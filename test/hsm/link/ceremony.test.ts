@@ -2,9 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
-import { auditKeys } from '../../../daemon/hsm/link/audit.js';
-import { destroyLink, listLinks } from '../../../daemon/hsm/link/links.js';
-import { assess } from '../../../daemon/hsm/link/assessment.js';
+import { auditKeys } from '../../../daemon/hsm/link/index.js';
+import { destroyLink, listLinks } from '../../../daemon/hsm/link/index.js';
+import { assess } from '../../../daemon/hsm/link/index.js';
 import { fingerprintOf } from '../../../daemon/hsm/link-statements.js';
 import { linkLabel, linkRoles, parseLinkLabel } from '../../../daemon/hsm/link-objects.js';
 import { AES_256, connectTo, makeToken, newKey, PIN } from '../token.js';

@@ -1,11 +1,11 @@
 // What an attack on key wrapping is, and the keys that attacks are tried with. The attacker has the user's PIN. The keys are
 // those of a link that the token has with itself, and materials of multi-Region keys; all of them are session objects.
 import pkcs11, { type Attribute, type Handle, type Mechanism } from 'pkcs11js';
-import { curves } from '../curves.js';
-import { unwrapNested } from './nested-template.js';
-import { oaep, rawOaep } from './oaep.js';
-import type { OfficerSession } from './officer-session.js';
-import { aesKeyWrapPad, receiveKey, sendKey } from './templates.js';
+import { curves } from '../../curves.js';
+import { unwrapNested } from '../nested-template.js';
+import { oaep, rawOaep } from '../oaep.js';
+import type { OfficerSession } from '../officer-session.js';
+import { aesKeyWrapPad, receiveKey, sendKey } from '../templates.js';
 
 /** An attack. */
 export interface Attack {
