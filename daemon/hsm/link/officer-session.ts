@@ -80,6 +80,7 @@ export class OfficerSession {
     try {
       const type = user === 'officer' ? pkcs11.CKU_SO : pkcs11.CKU_USER;
       this.module.C_Login(this.session, type, pin.toString('utf8'));
+      this.#files?.loggedIn();
     } catch (error) {
       const { code, message } = toHsmError(error);
       throw new HsmError(
