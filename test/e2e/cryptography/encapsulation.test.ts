@@ -56,7 +56,7 @@ void t.test(
 
     for (const keySpec of ['ML_KEM_768', 'ML_KEM_1024'] as const) {
       const { other, keyLength, ciphertextLength, arc } = sets[keySpec];
-      await t.test(`${keySpec} agrees with another implementation, both ways`, async (t) => {
+      await t.test(`${keySpec} decapsulates what another implementation encapsulated`, async (t) => {
         const { keyMetadata } = await client.createKey({ ...place, keySpec });
         t.match(keyMetadata, { keySpec, keyUsage, encapsulationAlgorithms: ['ML_KEM'] });
         const { keyId, arn } = keyMetadata;
