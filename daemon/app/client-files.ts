@@ -95,7 +95,7 @@ function trustLines(folder: string, ca: string): string[] {
 /** The commands to try next, for a person at a terminal. */
 export function welcomeText({ home }: Endpoint): string {
   return `
-Keyhold answers. In another terminal:
+Keyhold is ready. In another terminal:
 
   . ${quote(homePaths(home).env)}
   KEY=$(keyhold create-key --description 'my first key' --query KeyMetadata.KeyId --output text)

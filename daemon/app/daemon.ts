@@ -141,7 +141,7 @@ export async function start(home: string): Promise<Daemon> {
     directory: homePaths(home).audit,
     indexes: homePaths(home).auditIndex,
     isBusy: () => admission.executing > 0,
-    failed: (error) => log.warn({ err: error }, 'no index of the audit log could be made: queries read more'),
+    failed: (error) => log.warn({ err: error }, 'the audit log could not be indexed; queries are slower'),
   });
   // A request signed in the second in which the daemon started would be refused as a possible replay.
   await new Promise((done) => setTimeout(done, Math.max(0, authenticator.notBefore - Date.now())));
@@ -159,7 +159,7 @@ export async function start(home: string): Promise<Daemon> {
     http: http && `${http.host}:${ports.httpPort}`,
     metrics: monitoring && `${config.metrics!.host}:${monitoring.port}`,
   };
-  log.info({ version, home, profile: config.hsm.profile, listeners: listening }, 'Keyhold answers');
+  log.info({ version, home, profile: config.hsm.profile, listeners: listening }, 'Keyhold is ready');
 
   const reloader = new Reloader(home, loaded, {
     canRecord: () => audit.available,
@@ -183,10 +183,7 @@ export async function start(home: string): Promise<Daemon> {
     welcome: welcomeText(bound),
     unhandled,
     fatal: (error) => {
-      log.fatal(
-        { err: error },
-        'an exception was not caught: the daemon ends; what was acknowledged is kept',
-      );
+      log.fatal({ err: error }, 'uncaught exception: the daemon stops; acknowledged changes are kept');
     },
     async stop() {
       isStopping = true;

@@ -1,7 +1,7 @@
 // The health report of the daemon, put together from its parts.
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Sinks } from '../audit/sinks/sinks.js';
-import type { Inspection, Keyring, KeyStores } from '../keys/index.js';
+import { foreignObjects, type Inspection, type Keyring, type KeyStores } from '../keys/index.js';
 import { Health } from '../observability/health.js';
 
 /** What a health report is put together from. */
@@ -32,7 +32,7 @@ export function healthOf({
   const warnings = keyring.stillMissing(missing).map((each) => `the token does not hold ${each}`);
   if (audit.available && audit.fault !== undefined) warnings.push(audit.fault);
   warnings.push(...stores.warnings, ...sinks.warnings, ...others, ...unclaimedWarnings(unclaimed, keyring));
-  if (foreign > 0) warnings.push(`the token holds ${foreign} objects that are not of this Keyhold`);
+  if (foreign > 0) warnings.push(`the token contains ${foreignObjects(foreign)}`);
   const faults: string[] = [];
   if (stores.main.state !== 'connected')
     faults.push(`the default key store is ${stores.main.state}: see the log`);

@@ -26,7 +26,7 @@ export function tellServiceManager(isLive: () => boolean, log: Pick<Logger, 'war
   if (!parsed.success) return;
   const send = (...messages: string[]) =>
     execFile('systemd-notify', messages, { timeout: patience }, (error) => {
-      if (error) log.warn({ err: error }, 'systemd-notify failed: systemd may take the daemon for dead');
+      if (error) log.warn({ err: error }, 'systemd-notify failed: systemd may consider the daemon dead');
     });
   send('--ready', `MAINPID=${process.pid}`);
   const { WATCHDOG_USEC: microseconds } = parsed.data;

@@ -55,7 +55,7 @@ export {
   finishDestructions,
   intendDestruction,
 } from './material/destructions.js';
-export { type Inspection, inspectToken, isPair } from './material/inspection.js';
+export { foreignObjects, type Inspection, inspectToken, isPair } from './material/inspection.js';
 export { generateMaterial, intendedObjects, repairIntents } from './material/intents.js';
 export { type InternalKeys, openInternalKeys } from './material/internal-keys.js';
 export { MaterialFactory, type NewMaterial } from './material/material-factory.js';

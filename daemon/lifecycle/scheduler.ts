@@ -47,7 +47,7 @@ export class Scheduler {
   /** Starts ticking. */
   start(): void {
     this.#running = this.#tick()
-      .catch((error: unknown) => this.log.error({ err: error }, 'a tick of the scheduler failed'))
+      .catch((error: unknown) => this.log.error({ err: error }, 'a run of the scheduler failed'))
       .then(() => {
         if (!this.#stopped) this.#timer = setTimeout(() => this.start(), tickInterval);
       });

@@ -18,7 +18,7 @@ export class UnhandledFailures {
     this.#latest = new Date().toISOString();
     try {
       const err = reason instanceof Error ? reason : new Error(String(reason));
-      this.log.error({ err }, 'an internal failure was not handled');
+      this.log.error({ err }, 'unhandled internal error');
     } catch {
       // Counted even if it cannot be logged.
     }
@@ -32,9 +32,10 @@ export class UnhandledFailures {
   /** For the health report. */
   get warnings(): string[] {
     if (this.#count === 0) return [];
-    const failures = this.#count === 1 ? 'an internal failure was' : `${this.#count} internal failures were`;
+    const errors =
+      this.#count === 1 ? 'an unhandled internal error' : `${this.#count} unhandled internal errors`;
     return [
-      `${failures} not handled, the last at ${this.#latest}: see the log, report it, and restart the daemon when convenient`,
+      `${errors}, the last at ${this.#latest}: see the log, report it, and restart the daemon when convenient`,
     ];
   }
 }

@@ -237,7 +237,7 @@ export class Gate {
     this.#report ??= setTimeout(() => {
       this.log.warn(
         { count: this.#ended },
-        'connections were ended before they were authenticated, to make room for others',
+        'unauthenticated connections were closed to make room for others',
       );
       this.#ended = 0;
       this.#report = undefined;

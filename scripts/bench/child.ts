@@ -40,7 +40,7 @@ export async function nextMessage(child: ChildProcess): Promise<unknown> {
           .slice(1)
           .map((each) => basename(each))
           .join(' ');
-        throw new ChildEnded(`${name} ended with exit code ${code}; what it printed says why.`);
+        throw new ChildEnded(`${name} ended with exit code ${code}; see its output.`);
       }),
     ]);
   } finally {

@@ -44,7 +44,7 @@ export async function fairnessSuite({ time, rounds }: SuiteOptions): Promise<Row
     };
     return [
       row('encrypt-64-p99-alone', median(seen.alone)),
-      { ...row('encrypt-64-p99-beside-greedy', median(seen.beside)), ratio_to_few: median(seen.ratios) },
+      { ...row('encrypt-64-p99-beside-greedy', median(seen.beside)), ratio_to_alone: median(seen.ratios) },
       row('encrypt-64-of-greedy', median(seen.rates), 'op/s'),
       row('admission-of-one-request', admissionCost(time)),
     ];

@@ -49,39 +49,40 @@ interface Options {
 
 const program = new Command('npm run bench --')
   .description(
-    'operations: throughput and latency, beside a plain PKCS#11 loop on the same token and a WebSocket echo.\n' +
-      'fairness: the latency of one principal alone, and beside another one that asks for all that it may.\n' +
-      'grants: finding and listing grants, with 10 and with 50,000 of one key.\n' +
-      'policy: what one decision costs with 20 statements.\n' +
-      'aws: the AWS endpoint over TLS, beside the native protocol and a bare HTTPS server that verifies signatures.\n' +
-      'connections: memory of 1,000 idle ones beside a bare WebSocket server, shares of 1,000 busy ones.\n' +
-      "p11-kit: ECDSA signatures by 16 processes, beside p11-kit's remote module on the same token.\n" +
-      'curve: throughput and latency percentiles over 1 to 512 requests in flight.\n' +
-      'scale: the same operations with 10 keys and with many, the start, and memory.\n' +
+    'operations: throughput and latency, compared with a plain PKCS#11 loop on the same token and a WebSocket echo.\n' +
+      'fairness: latency for one principal, alone and while another one uses its full share.\n' +
+      'grants: time to find and list grants, with 10 and with 50,000 grants on one key.\n' +
+      'audit: time to query a long audit log, with and without its indexes.\n' +
+      'policy: time of one decision over 20 statements.\n' +
+      'aws: the AWS endpoint over TLS, compared with the native protocol and a bare HTTPS server that verifies signatures.\n' +
+      'connections: memory of 1,000 idle connections, compared with a bare WebSocket server; shares of 1,000 busy ones.\n' +
+      "p11-kit: ECDSA signatures by 16 processes, compared with p11-kit's remote module on the same token.\n" +
+      'curve: throughput and latency percentiles with 1 to 512 requests in flight.\n' +
+      'scale: the same operations with 10 keys and with many, the time to start, and memory.\n' +
       'soak: memory, file descriptors and handles under a mixed load.',
   )
   .addArgument(new Argument('[suite]').choices(Object.keys(suites)).default('operations'))
-  .option('--seconds <n>', 'how long each figure is measured in each round', '2')
-  .option('--rounds <n>', 'rounds, of which the median counts', '3')
+  .option('--seconds <n>', 'seconds for which each figure is measured in each round', '2')
+  .option('--rounds <n>', 'number of rounds; the median counts', '3')
   .addOption(
-    new Option('--over <transport>', 'operations, connections: over what')
+    new Option('--over <transport>', 'operations, connections: the transport to measure')
       .choices([...transports, 'both'])
       .default('both'),
   )
-  .option('--only <operation>', 'operations, aws: the one to measure, as the rows name it')
+  .option('--only <operation>', 'operations, aws: the only operation to measure, by its name in the output')
   .option(
     '--profile <folder>',
-    'operations, aws, scale (of a start): writes a CPU profile of the daemon there',
+    'operations, aws, scale (of a start): write a CPU profile of the daemon to this folder',
   )
-  .option('--keys <n>', 'scale: how many keys', '10000')
-  .option('--records <n>', 'audit: how many records; 10000000 is the long form', '300000')
+  .option('--keys <n>', 'scale: number of keys', '10000')
+  .option('--records <n>', 'audit: number of records; 10000000 for the long run', '300000')
   .option(
     '--compare <file>',
-    'shows the figures beside those of an earlier run, which --json wrote to that file',
+    'compare the figures with those of an earlier run, whose --json output is in this file',
   )
-  .option('--minutes <n>', 'soak: how long; an hour is the long form', '10')
-  .option('--svg <file>', 'curve: writes a picture there')
-  .option('--json', 'one JSON object a line')
+  .option('--minutes <n>', 'soak: duration in minutes; 60 for the long run', '10')
+  .option('--svg <file>', 'curve: write a chart to this file')
+  .option('--json', 'print one JSON object per line')
   .parse();
 const options = program.opts<Options>();
 const time = Number(options.seconds) * 1000;
@@ -90,9 +91,10 @@ const keys = Number(options.keys);
 const records = Number(options.records);
 const minutes = Number(options.minutes);
 if (!(time > 0) || !(rounds >= 1) || !(keys >= 10) || !(records >= 1) || !(minutes > 0))
-  program.error('--seconds, --rounds, --records and --minutes take numbers above 0, --keys one from 10.', {
-    exitCode: 2,
-  });
+  program.error(
+    '--seconds and --minutes must be above 0, --rounds and --records at least 1, --keys at least 10.',
+    { exitCode: 2 },
+  );
 try {
   const suite = suites[program.processedArgs[0] as string]!;
   const { only, profile, over, svg } = options;

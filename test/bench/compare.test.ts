@@ -23,7 +23,7 @@ void test('other files are refused, with the line', (t) => {
   const refused = (text: string, message: RegExp) => {
     t.throws(() => parseRows(text, 'run.json'), { constructor: UsageError, message });
   };
-  refused('', /run\.json holds no figures/);
+  refused('', /run\.json contains no figures/);
   refused('hello', /line 1 of run\.json/);
   refused(`${asJson([row])}{"name":"x","value":"1"}\n`, /line 2 of run\.json/);
   t.throws(() => readRows('/nonexistent/run.json'), { constructor: UsageError, message: /cannot be read/ });

@@ -90,7 +90,7 @@ void t.test('an unhandled rejection is logged and counted, whatever was thrown',
     await new Promise((done) => setTimeout(done, 50));
     console.log(unhandled.warnings);`);
   t.equal(code, 0);
-  t.match(output, /^0\n\[\n? *'3 internal failures were not handled, the last at 20/);
+  t.match(output, /^0\n\[\n? *'3 unhandled internal errors, the last at 20/);
   t.match(lines, [{ err: { message: 'first' } }, { err: { message: 'undefined' } }]);
 });
 

@@ -40,7 +40,7 @@ async function archive({ before, to }: Options): Promise<void> {
   await answered.catch((error: unknown) => {
     if (!(error instanceof ConnectionError) || error.code !== 'NotConnected') throw error;
     const reason =
-      'Archiving needs the daemon: it writes the record that says what went where, and the HSM signs it.';
+      'Archiving needs a running daemon, which records the archived files in the audit log and has the HSM sign the record.';
     throw new ConnectionError(error.code, `${error.message} ${reason}`, { cause: error });
   });
 }

@@ -88,7 +88,7 @@ export async function openKeys(
 }
 
 function report(log: Logger, { missing, unclaimed, foreign }: Inspection): void {
-  if (missing.length > 0) log.error({ missing }, 'the token does not hold this key material');
-  if (unclaimed.length > 0) log.error({ unclaimed }, 'the token holds key material that no record names');
-  if (foreign > 0) log.info({ foreign }, 'the token also holds objects that are not of this Keyhold');
+  if (missing.length > 0) log.error({ missing }, 'key material is missing from the token');
+  if (unclaimed.length > 0) log.error({ unclaimed }, 'the token contains key material without a record');
+  if (foreign > 0) log.info({ foreign }, 'the token contains objects that do not belong to this Keyhold');
 }

@@ -117,7 +117,7 @@ export async function makeServices(
       });
     },
     logRest: (source, unlogged) =>
-      log.warn({ source, unlogged }, 'more requests or connections were refused'),
+      log.warn({ source, unlogged }, 'further requests or connections were refused'),
   });
   return { authenticator, certificates, noted, ends, pipeline, scheduler, failures };
 }

@@ -20,7 +20,7 @@ export async function openStorage({ home, config, log }: Settings) {
   const place = await notePlace(home, config, records);
   if (place) log.warn(place.sentence);
   if (await restoreAuditPublicKey(home, instance, keyStore))
-    log.warn('audit-public-key.pem was missing: it was made again from the HSM');
+    log.warn('audit-public-key.pem was missing and was restored from the HSM');
   const anchoring = new Anchoring(keyStore, instance, records, log, anchor);
   // Until the HSM holds an anchor, an older copy of the store would be accepted.
   if (!anchor) await anchoring.flush();

@@ -48,7 +48,7 @@ export function makeTransports(
     routes: [aws, healthRoute(health), ...probeRoutes(probes), localMetricsRoute(metrics)],
     allowedOrigins,
     failed: (error) =>
-      log.error({ err: error }, 'a request could not be answered, and its connection is ended'),
+      log.error({ err: error }, 'a request could not be answered; its connection was closed'),
   });
   const listeners = new Listeners(addresses, loaded.tls, { native, onRequest, gate, log });
   return { listeners, native, aws, verdicts, gate };

@@ -61,7 +61,7 @@ export function addRequestMetrics(metrics: Metrics, { ends, admission, failures,
   );
   metrics.counter(
     'keyhold_displaced_connections_total',
-    'Connections that were ended before they were authenticated, to make room for others',
+    'Unauthenticated connections that were closed to make room for others',
     () => [{ value: gate.displaced }],
   );
 }

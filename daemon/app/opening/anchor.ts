@@ -84,7 +84,9 @@ export class Anchoring {
     const wait = Math.max(0, this.#notBefore - performance.now());
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#begin().catch((error: unknown) => this.log.error({ err: error }, 'the anchor was not written'));
+      this.#begin().catch((error: unknown) =>
+        this.log.error({ err: error }, 'the anchor could not be written'),
+      );
     }, wait).unref();
   }
 

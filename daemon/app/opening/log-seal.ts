@@ -25,7 +25,7 @@ export class LogSeal {
     const age = Date.now() - (this.records.root?.at ?? 0) * 1000;
     const wait = Math.min(interval, Math.max(0, interval - age));
     this.#timer = setTimeout(() => {
-      this.#seal().catch((error: unknown) => this.log.error({ err: error }, 'the root was not written'));
+      this.#seal().catch((error: unknown) => this.log.error({ err: error }, 'the root could not be written'));
     }, wait).unref();
   }
 

@@ -205,7 +205,7 @@ export function openAudit(
         log[event.type === 'checkpoint' ? 'debug' : 'error'](event, `audit log: ${event.type}`);
       if (event.type === 'recovered')
         hooks.recovered?.(event.written).catch((error: unknown) => {
-          log.error({ err: error }, 'events that the audit log refused could not be written yet');
+          log.error({ err: error }, 'audit events that are still pending could not be written yet');
         });
       if (event.type === 'checkpoint') hooks.checkpoint?.();
     },

@@ -25,7 +25,7 @@ export class OrphanRecovery {
   /** For the health report. */
   get warnings(): string[] {
     return this.lost.map(
-      (keyId) => `the metadata store lost key ${keyId}, which was made: its object was kept`,
+      (keyId) => `the metadata store lost key ${keyId}, which had been created: its object was kept`,
     );
   }
 
@@ -40,7 +40,7 @@ export class OrphanRecovery {
     this.lost.push(keyId);
     this.log.error(
       { keyId, objectId },
-      'the metadata store lost a key that was made: the disk loses what it says it has written. The object stays in the HSM',
+      'the metadata store lost a key that had been created: the disk lost a write that it had confirmed. The object stays in the HSM',
     );
     return true;
   }

@@ -37,6 +37,11 @@ export interface Inspection {
   readonly foreign: number;
 }
 
+/** Names the objects of a token that are in no record, for a warning. @param count at least 1 */
+export function foreignObjects(count: number): string {
+  return `${count} ${count === 1 ? 'object that does' : 'objects that do'} not belong to this Keyhold`;
+}
+
 const keyLabel = /^keyhold\/([0-9a-f-]{36}|mrk-[0-9a-f]{32})$/;
 
 /**

@@ -122,12 +122,9 @@ export class MessageCounts {
       });
     if (reserved < bound * rotateAt) return;
     const details = { key: key.arn, keyMaterialId: key.current.materialId, reserved, bound };
-    log.warn(
-      details,
-      'a key material comes near the bound on its messages, and the key is rotated if it can be',
-    );
+    log.warn(details, 'key material is near its message limit; the key will be rotated if possible');
     this.#rotate(key, counter).catch((error: unknown) => {
-      log.error({ ...details, err: error }, 'a key near the bound on its messages was not rotated');
+      log.error({ ...details, err: error }, 'a key near its message limit could not be rotated');
     });
   }
 

@@ -12,7 +12,7 @@ import {
   findCustomKeyStore,
   customKeyStorePrefix,
 } from './custom-key-stores.js';
-import { type Inspection, inspectToken } from '../material/inspection.js';
+import { foreignObjects, type Inspection, inspectToken } from '../material/inspection.js';
 import { intendedObjects, repairIntents } from '../material/intents.js';
 import type { Keyring } from '../keyring.js';
 import type { KeyRecord } from '../record.js';
@@ -198,8 +198,7 @@ export class KeyStores {
       const { missing, foreign } = this.#inspections.get(customKeyStoreId)!;
       for (const each of this.options.keyring.stillMissing(missing))
         warnings.push(`the token of ${title} does not hold ${each}`);
-      if (foreign > 0)
-        warnings.push(`the token of ${title} holds ${foreign} objects that are not of this Keyhold`);
+      if (foreign > 0) warnings.push(`the token of ${title} contains ${foreignObjects(foreign)}`);
     }
     return warnings;
   }

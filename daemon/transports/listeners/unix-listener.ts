@@ -74,11 +74,12 @@ export class UnixListener implements Listener {
       this.#server.close();
       await this.#make();
       this.#pathProblem = undefined;
-      this.deps.log.warn({ path }, 'the unix socket had been removed and was made again');
+      this.deps.log.warn({ path }, 'the unix socket had been removed and was created again');
     } catch (error) {
       const { message } = error as Error;
-      if (this.#pathProblem === undefined) this.deps.log.error({ err: error }, 'the unix socket is gone');
-      this.#pathProblem = `the unix socket is gone: ${message}`;
+      if (this.#pathProblem === undefined)
+        this.deps.log.error({ err: error }, 'the unix socket was removed and cannot be created again');
+      this.#pathProblem = `the unix socket was removed and cannot be created again: ${message}`;
     } finally {
       this.#isMaking = false;
     }

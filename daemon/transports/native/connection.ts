@@ -62,7 +62,7 @@ export class Connection {
     webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     // A frame over the size limit or in violation of RFC 6455; ws has already sent the close code.
     webSocket.on('error', (error) => {
-      deps.log.warn({ err: error }, 'a connection broke the protocol');
+      deps.log.warn({ err: error }, 'a client violated the protocol; its connection was closed');
       this.#note('ValidationException');
     });
   }
@@ -150,7 +150,7 @@ export class Connection {
 
   /** Ends this connection after a reply could not be encoded or sent. */
   #fail(error: unknown): void {
-    this.deps.log.error({ err: error }, 'a request could not be answered, and its connection is ended');
+    this.deps.log.error({ err: error }, 'a request could not be answered; its connection was closed');
     this.terminate();
   }
 

@@ -105,7 +105,7 @@ export class NativeServer {
         this.#refuse(request, socket, countFailure(this.deps, request, toServiceError(error))),
       )
       .catch((error: unknown) => {
-        this.deps.log.error({ err: error }, 'an upgrade could not be answered, and its connection is ended');
+        this.deps.log.error({ err: error }, 'an upgrade could not be answered; its connection was closed');
         socket.destroy();
       });
   }
@@ -118,7 +118,7 @@ export class NativeServer {
     for (const [webSocket, { caller, verified }] of this.#certified) {
       const { arn, certificate } = caller;
       if (certificate && !this.deps.authenticator.isCurrent(certificate)) {
-        this.deps.log.warn({ arn }, 'a connection was ended, since its certificate does not count any more');
+        this.deps.log.warn({ arn }, 'a connection was closed: its client certificate is no longer valid');
         webSocket.terminate();
       } else if (this.deps.verdicts.isStale(verified) && !this.#renewing.has(webSocket)) {
         this.#renewing.add(webSocket);
@@ -132,7 +132,7 @@ export class NativeServer {
   noteUnverified(socket: TLSSocket, reason: string): void {
     const source = socket.remoteAddress ?? 'unknown';
     if (this.deps.failures.mayLog(source))
-      this.deps.log.warn({ source, reason }, 'a client certificate did not verify');
+      this.deps.log.warn({ source, reason }, 'a client certificate failed verification');
     this.deps.failures.note(source, 'UnrecognizedClientException', undefined);
   }
 

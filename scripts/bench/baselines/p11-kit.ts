@@ -11,12 +11,12 @@ import { median } from '../load/load.js';
 import type { Row } from '../report/report.js';
 import type { SigningRequest } from '../load/signing-client.js';
 import { type SuiteOptions, UsageError } from '../suite.js';
+import { softHsmLibrary } from './open-token.js';
 
 const processes = 16;
 /** Requests in flight per process. A PKCS#11 session has only one. */
 const manyInFlight = 32;
 const leastRatio = 4;
-const provider = '/usr/lib/softhsm/libsofthsm2.so';
 const module = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/pkcs11/p11-kit-client.so`;
 const serverStart = 10_000;
 
@@ -42,7 +42,7 @@ export async function p11KitSuite({ time, rounds }: SuiteOptions): Promise<Row[]
       AWS_SECRET_ACCESS_KEY: keyhold.credentials.secretAccessKey,
     };
     const own = await startAll(
-      'signing-client',
+      'load/signing-client',
       [keyhold.url, keyId],
       { ...process.env, ...credentials },
       clients,
@@ -102,12 +102,20 @@ async function together(clients: readonly ChildProcess[], request: SigningReques
 
 /** Starts p11-kit's server, which forks for each client. @throws Error if it does not start in time */
 async function startServer({ env }: Keyhold, address: string): Promise<ChildProcess> {
-  const args = ['server', '--foreground', '--provider', provider, '--name', address, 'pkcs11:token=keyhold'];
+  const args = [
+    'server',
+    '--foreground',
+    '--provider',
+    softHsmLibrary,
+    '--name',
+    address,
+    'pkcs11:token=keyhold',
+  ];
   const server = spawn('p11-kit', args, { env, stdio: ['ignore', 'ignore', 'inherit'] });
   const end = performance.now() + serverStart;
   while (!existsSync(address)) {
     if (performance.now() > end || server.exitCode !== null)
-      throw new Error('p11-kit server did not start: see what it printed.');
+      throw new Error('p11-kit server did not start; see its output.');
     await sleep(20);
   }
   return server;

@@ -1,6 +1,6 @@
 // Compares a run with an earlier one.
 import { readFileSync } from 'node:fs';
-import { figure, type Row, rowSchema } from './report.js';
+import { figure, ratios, type Row, rowSchema } from './report.js';
 import { UsageError } from '../suite.js';
 
 /** Reads the rows of a file that `--json` wrote. @throws UsageError if it cannot be read, or is not such a file */
@@ -14,7 +14,7 @@ export function readRows(path: string): Row[] {
   return parseRows(text, path);
 }
 
-/** Parses the output of `--json`. @param path path for errors @throws UsageError if a line is no row, or there is none */
+/** Parses the output of `--json`. @param path path for errors @throws UsageError if a line is not a row, or there is none */
 export function parseRows(text: string, path: string): Row[] {
   const lines = text.split('\n').filter((line) => line !== '');
   const rows = lines.map((line, index) => {
@@ -22,19 +22,13 @@ export function parseRows(text: string, path: string): Row[] {
       return rowSchema.parse(JSON.parse(line));
     } catch {
       throw new UsageError(
-        `--compare: line ${index + 1} of ${path} is no figure of this benchmark; the file must be the output of --json.`,
+        `--compare: line ${index + 1} of ${path} is not a figure of this benchmark; the file must be the output of --json.`,
       );
     }
   });
-  if (rows.length === 0) throw new UsageError(`--compare: ${path} holds no figures.`);
+  if (rows.length === 0) throw new UsageError(`--compare: ${path} contains no figures.`);
   return rows;
 }
-
-const ratios = [
-  ['x raw', 'ratio_to_raw'],
-  ['x echo', 'ratio_to_echo'],
-  ['x few', 'ratio_to_few'],
-] as const;
 
 /** A table of all figures and ratios then and now. The ratios matter more, since the figures depend on the machine. */
 export function comparison(older: readonly Row[], newer: readonly Row[]): string {

@@ -19,8 +19,10 @@ export const rowSchema = z.object({
   ratio_to_raw: z.number().nullable(),
   /** Throughput as a multiple of that of a WebSocket server that echoes the same frames. */
   ratio_to_echo: z.number().optional(),
-  /** Time of an operation as a multiple of that with ten keys or grants, or, in `fairness`, without the other principal. */
+  /** Time of an operation as a multiple of that with ten keys or grants. */
   ratio_to_few: z.number().optional(),
+  /** Latency beside another principal as a multiple of that alone. */
+  ratio_to_alone: z.number().optional(),
   /** Microseconds of CPU time per operation, by process. */
   cpu_us: z.record(z.string(), z.number()).optional(),
   goals: z.array(goalSchema).optional(),
@@ -28,6 +30,14 @@ export const rowSchema = z.object({
 
 export type Goal = Readonly<z.output<typeof goalSchema>>;
 export type Row = Readonly<z.output<typeof rowSchema>>;
+
+/** The ratios of a row: how a table names them, and their members. */
+export const ratios = [
+  ['x raw', 'ratio_to_raw'],
+  ['x echo', 'ratio_to_echo'],
+  ['x few', 'ratio_to_few'],
+  ['x alone', 'ratio_to_alone'],
+] as const;
 
 /** Whether a goal is reached. */
 export function isReached({ value, bound, limit }: Goal): boolean {
@@ -59,9 +69,10 @@ export function figure(value: number): string {
 }
 
 /** Texts of the ratios that are not among the goals. */
-function ratiosOf({ ratio_to_raw, ratio_to_echo, ratio_to_few, goals = [] }: Row): string[] {
-  const ratios = { 'x raw': ratio_to_raw, 'x echo': ratio_to_echo, 'x few': ratio_to_few };
-  return Object.entries(ratios).flatMap(([measure, value]) => {
+function ratiosOf(row: Row): string[] {
+  const { goals = [] } = row;
+  return ratios.flatMap(([measure, member]) => {
+    const value = row[member];
     const isShown = typeof value === 'number' && !goals.some((goal) => goal.measure === measure);
     return isShown ? [`${value.toFixed(2)} ${measure}`] : [];
   });

@@ -80,7 +80,7 @@ await t.test(
   async (t) => {
     t.match(await daemon.cli(['audit', 'archive', '--before', '90d', '--to', to]), {
       code: 3,
-      stderr: /Archiving needs the daemon: it writes the record that says what went where/,
+      stderr: /Archiving needs a running daemon, which records the archived files/,
     });
     const query = (...args: string[]) => daemon.admin('audit-query', ['--event', 'CreateKey', ...args]);
     const count = ({ stdout }: { stdout: string }) => stdout.split('\n').filter(Boolean).length;

@@ -54,7 +54,7 @@ void t.test('mutual TLS', async (t) => {
   const spiffe = (name: string, more = {}) =>
     authority.issue({ subject: `/CN=${name}`, uris: [`spiffe://example.org/${name}`], ...more });
   /** Number of connections that the daemon ended because of their certificates. */
-  const endings = () => daemon.stderr.split('its certificate does not count any more').length - 1;
+  const endings = () => daemon.stderr.split('its client certificate is no longer valid').length - 1;
   const connectWith = (issued: Issued | undefined, options: ConnectOptions = {}) =>
     connect({ url: daemon.wss, ca: daemon.ca, timeout: 2_000, ...issued, ...options });
   const whoIs = async (issued: Issued | undefined, options: ConnectOptions = {}) => {

@@ -58,9 +58,10 @@ void t.test('kill -9 at any moment of imports and deletions leaves a consistent 
   await daemon.start();
   const whole = (await listToken(daemon.home)).filter(({ torn }) => !torn).length;
   const torn = objectFiles(daemon.home) - whole;
+  const noun = torn === 1 ? 'object that does' : 'objects that do';
   t.same(
     (await daemon.health()).warnings,
-    torn === 0 ? [] : [`the token holds ${torn} objects that are not of this Keyhold`],
+    torn === 0 ? [] : [`the token contains ${torn} ${noun} not belong to this Keyhold`],
     'the token has no unknown objects, except those that SoftHSM left half written',
   );
   await daemon.stop();

@@ -180,7 +180,7 @@ void t.test('keys of a custom key store', async (t) => {
     const { warnings } = await daemon.health();
     t.equal(warnings.length, 2);
     t.match(warnings.join(), new RegExp(`material of key ${keyId}`));
-    t.match(warnings.join(), /holds 1 objects that are not of this Keyhold/);
+    t.match(warnings.join(), /contains 1 object that does not belong to this Keyhold/);
     t.ok(lab.labels.includes('theirs'));
   });
   t.match(await daemon.admin('audit-verify'), { code: 0 });

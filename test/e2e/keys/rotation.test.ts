@@ -244,7 +244,7 @@ void t.test('the bound on messages', async (t) => {
       const { rotations } = await client.listKeyRotations({ keyId, limit: 1_000 });
       t.ok(rotations.every(({ rotationType }) => rotationType === 'AUTOMATIC'));
       t.ok(daemon.events('RotateKey').length >= 3);
-      t.match(daemon.stderr, /comes near the bound on its messages/);
+      t.match(daemon.stderr, /key material is near its message limit/);
       for (let index = 0; index < blobs.length; index += 97)
         await client.decrypt({ ciphertextBlob: blobs[index] });
       await client.close();

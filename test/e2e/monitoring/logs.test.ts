@@ -26,7 +26,7 @@ async function waitForRequests(daemon: TestDaemon, count: number): Promise<Line[
 void t.test('the log begins with version and listeners, and has requests if configured', async (t) => {
   const daemon = await TestDaemon.start(t);
   t.match(daemon.stdout, /^ready unix:\S+ wss:\/\/\S+\/\n$/, 'a pipe gets no banner');
-  const begins = () => linesOf(daemon.stderr).find(({ msg }) => msg === 'Keyhold answers');
+  const begins = () => linesOf(daemon.stderr).find(({ msg }) => msg === 'Keyhold is ready');
   while (!begins()) await new Promise((done) => setTimeout(done, 20));
   const version = (JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as Line).version;
   const listeners = { unix: join(daemon.home, 'keyhold.sock'), tls: new URL(daemon.wss).host };
@@ -86,11 +86,11 @@ void t.test('in the journal each line begins with its priority', async (t) => {
   const child = run({});
   const exit = once(child, 'exit');
   const text = () => readFileSync(path, 'utf8');
-  while (!text().includes('Keyhold answers') && child.exitCode === null)
+  while (!text().includes('Keyhold is ready') && child.exitCode === null)
     await new Promise((done) => setTimeout(done, 50));
   child.kill('SIGTERM');
   t.same(await exit, [0, null]);
-  t.match(text(), /^<6>\{"level":30,.*"msg":"Keyhold answers"\}$/m);
+  t.match(text(), /^<6>\{"level":30,.*"msg":"Keyhold is ready"\}$/m);
   const lines = text().trim().split('\n');
   t.ok(
     lines.every((line) => /^<[2-7]>\{.*\}$/.test(line)),

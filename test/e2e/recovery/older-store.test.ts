@@ -67,7 +67,10 @@ void t.test('a copy of the store from before a revocation', async (t) => {
     await t.rejects(client.describeKey({ keyId: later }), { code: 'NotFoundException' });
     t.match(await daemon.health(), {
       healthy: true,
-      warnings: [/1 material of key .*, nor is there a record/, /1 objects that are not of this Keyhold/],
+      warnings: [
+        /1 material of key .*, nor is there a record/,
+        /1 object that does not belong to this Keyhold/,
+      ],
     });
     await client.createKey({});
     await client.close();

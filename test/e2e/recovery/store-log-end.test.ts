@@ -84,11 +84,11 @@ void t.test('a key whose batch the disk lost keeps its material', async (t) => {
   for (let end = 0; end + 7 <= log.length; ends.push(end)) end += 7 + log.readUInt16LE(end + 4);
   writeFileSync(logOf(daemon), log.subarray(0, ends.at(-2)));
   await daemon.start();
-  const warning = new RegExp(`lost key ${keyId}, which was made: its object was kept`);
+  const warning = new RegExp(`lost key ${keyId}, which had been created: its object was kept`);
   t.match((await daemon.health()).warnings, [
     warning,
     /1 material of key .* nor is there a record of the key/,
-    /1 objects that are not of this Keyhold/,
+    /1 object that does not belong to this Keyhold/,
   ]);
   t.match(daemon.events('StartService').at(-1), {
     serviceEventDetails: { repairedIntents: 0, lostKeys: [keyId] },

@@ -52,7 +52,7 @@ void t.test('documents over the size limit are refused, and documents at the lim
     const empty = textOf([allow({ Resource: 'arn:aws:s3:::' })]);
     return textOf([allow({ Resource: `arn:aws:s3:::${'x'.repeat(length - empty.length)}` })]);
   };
-  t.ok(compileIdentityPolicy(`${withResource(6_144)}\n   `, 'white space does not count'));
+  t.ok(compileIdentityPolicy(`${withResource(6_144)}\n   `, 'p'), 'white space does not count');
   t.equal(failure(() => compileIdentityPolicy(withResource(6_145), 'p'))?.code, 'limit-exceeded');
 
   const trust = (length: number) =>
@@ -172,6 +172,9 @@ void t.test('the cost of decisions is limited when a policy is put', (t) => {
       Condition: { StringLike: { 'aws:UserAgent': Array.from({ length: 600 }, (_each, n) => `${n}`) } },
     }),
   ]);
-  checkCost(compileIdentityPolicy(literals, 'texts without wildcards cost nothing'));
+  t.doesNotThrow(
+    () => checkCost(compileIdentityPolicy(literals, 'p')),
+    'texts without wildcards cost nothing',
+  );
   t.end();
 });
