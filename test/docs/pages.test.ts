@@ -49,7 +49,6 @@ const prepare: Readonly<Record<string, { commands?: string; act?: (daemon: TestD
   'docs/client.md': {
     commands: `KEY=$(keyhold create-key --query KeyMetadata.KeyId --output text)
       keyhold create-alias --alias-name alias/files --target-key-id "$KEY"
-      keyhold create-alias --alias-name alias/app --target-key-id "$KEY"
       cp message report.pdf
       PAIR=$(keyhold create-key --key-spec ECC_NIST_P256 --key-usage SIGN_VERIFY --query KeyMetadata.KeyId --output text)
       keyhold sign --key-id "$PAIR" --message fileb://message --signing-algorithm ECDSA_SHA_256 \
