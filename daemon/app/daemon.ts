@@ -22,6 +22,7 @@ import { healthOf } from './health.js';
 import { fitConnections, openFilesLimit, workersOf } from './open-files.js';
 import { clientHost } from './opening/certificate-names.js';
 import { prepareHome } from './opening/home-preparation.js';
+import { signForAudit } from './opening/open-home.js';
 import { load, Reloader } from './reload.js';
 import { statusOf } from './status.js';
 import { tellServiceManager } from './service-manager.js';
@@ -139,7 +140,8 @@ export async function start(home: string): Promise<Daemon> {
   sinks.apply(loaded.sinks);
   const indexer = new Indexer({
     directory: homePaths(home).audit,
-    indexes: homePaths(home).auditIndex,
+    indexes: journal.indexes,
+    sign: (message) => signForAudit(instance, keyStore, message),
     isBusy: () => admission.executing > 0,
     failed: (error) => log.warn({ err: error }, 'the audit log could not be indexed; queries are slower'),
   });

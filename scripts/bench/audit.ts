@@ -1,9 +1,11 @@
 // Queries of a long audit log, with and without its indexes.
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileName } from '../../daemon/audit/chain.js';
 import { filterSpecs } from '../../daemon/audit/query/filters.js';
+import type { SignedIndexes } from '../../daemon/audit/query/file-index.js';
 import { indexFiles } from '../../daemon/audit/query/indexer.js';
 import { AuditReader, type LogPosition } from '../../daemon/audit/query/newest.js';
 import { query } from '../../daemon/audit/query/query.js';
@@ -96,11 +98,17 @@ const row = (name: string, value: number, unit: Row['unit'] = 'ms'): Row => ({
 /** A log of so many records, its indexes, and queries of it: all of the log, and the first page as the daemon returns it. */
 export async function auditSuite({ records }: SuiteOptions): Promise<Row[]> {
   const folder = mkdtempSync(join(tmpdir(), 'keyhold-bench-audit-'));
-  const [directory, indexes] = [join(folder, 'audit'), join(folder, 'audit-index')];
+  const directory = join(folder, 'audit');
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const indexes = { folder: join(folder, 'audit-index'), publicKey };
+  const signing = (message: Buffer) => Promise.resolve(sign('sha256', message, privateKey));
   try {
     writeLog(directory, records);
     const rows = [
-      row('audit-index-all', await timed(() => indexFiles({ directory, indexes }, () => Promise.resolve()))),
+      row(
+        'audit-index-all',
+        await timed(() => indexFiles({ directory, indexes, sign: signing }, () => Promise.resolve())),
+      ),
     ];
     const middle = new Date(firstTime + records * 5).toISOString();
     const queries: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -114,7 +122,7 @@ export async function auditSuite({ records }: SuiteOptions): Promise<Row[]> {
       'no-such-event': { event: 'ScheduleKeyDeletion' },
     };
     for (const [name, args] of Object.entries(queries)) {
-      const all = (log: { indexes?: string }) =>
+      const all = (log: { indexes?: SignedIndexes }) =>
         Array.from(
           query({ directory, ...log }, filtersOf(args), () => undefined),
           () => true,

@@ -17,6 +17,7 @@ interface Options extends Readonly<Record<string, unknown>> {
   readonly home?: string;
   readonly dir?: string;
   readonly archives?: string;
+  readonly publicKey?: string;
   readonly index?: boolean;
   readonly follow?: boolean;
   readonly lines?: number;
@@ -40,6 +41,7 @@ export function addAuditCommands(program: Command): void {
     .option('--dir <dir>', 'directory of a copy of the log')
     .option('--archives <dir>', 'directory of archived files, which are read too')
     .option('--no-index', 'read the whole log, even parts that its indexes exclude')
+    .option('--public-key <file>', 'the key of the indexes; audit-public-key.pem of the home by default')
     .option(
       '-n, --lines <n>',
       'number of records, the newest ones; 100 by default with --remote, else all',
@@ -93,10 +95,10 @@ async function run(name: 'query' | 'tail', options: Options, command: Command): 
     await runAdminProgram([`audit ${name}`, `audit/${name}`, ''], argumentsOf(command, format), last);
     return;
   }
-  const ofThisMachine = [dir, options.home, options.archives];
+  const ofThisMachine = [dir, options.home, options.archives, options.publicKey];
   if (ofThisMachine.some((each) => each !== undefined) || options.index === false)
     throw new UsageError(
-      '--dir, --home, --archives and --no-index read the log on this machine. They cannot be combined with --remote.',
+      '--dir, --home, --archives, --no-index and --public-key read the log on this machine. They cannot be combined with --remote.',
     );
   const request = Object.fromEntries(filters.map((filter) => [filter, options[filter]])) as QueryAuditRequest;
   const most = options.lines ?? (name === 'tail' ? defaultLines : 100);
@@ -115,11 +117,12 @@ async function run(name: 'query' | 'tail', options: Options, command: Command): 
 
 /** Returns the arguments of the admin program. */
 function argumentsOf(command: Command, format: string): string[] {
-  const own = ['dir', 'archives', 'home', 'follow', 'lines', ...filters];
+  const own = ['dir', 'archives', 'home', 'follow', 'lines', 'publicKey', ...filters];
   const given = own.flatMap((name) => {
     const value: unknown = command.getOptionValue(name);
     if (value === undefined || (name === 'lines' && command.name() === 'query')) return [];
-    return value === true ? [`--${name}`] : [`--${name}`, `${value as string | number}`];
+    const { long = '' } = command.options.find((option) => option.attributeName() === name)!;
+    return value === true ? [long] : [long, `${value as string | number}`];
   });
   const isIndexed = command.getOptionValue('index') !== false;
   return [...given, ...(isIndexed ? [] : ['--no-index']), '--output', format];

@@ -38,6 +38,10 @@ const program = addHomeOption(new Command('keyhold audit query'))
   .option('--dir <dir>', 'folder of a copy of the log')
   .option('--archives <dir>', 'a folder of archived files, which are read too')
   .option('--no-index', 'read the whole log, also where its indexes say that no record can pass')
+  .option(
+    '--public-key <file>',
+    "the indexes' key, SPKI in PEM or DER (default: audit-public-key.pem in home)",
+  )
   .addOption(
     new Option(
       '--output <format>',

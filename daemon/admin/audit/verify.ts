@@ -1,7 +1,6 @@
 // `keyhold audit verify`: verifies the audit log and reports the first fault.
-import { createPublicKey, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
@@ -13,6 +12,7 @@ import { expectedLogHead, readRecords } from '../../app/opening/open-home.js';
 import { addHomeOption, exitCodes, homeOf, runProgram, UsageError, wholeNumber } from '../program.js';
 import { withStoppedHome } from '../recover/stopped-home.js';
 import { logDirectory } from './log-directory.js';
+import { readPublicKey } from './public-key.js';
 import { homePaths } from '../../files/home.js';
 
 interface Options {
@@ -61,31 +61,6 @@ async function verify(): Promise<number> {
     options.json ? `${JSON.stringify({ whole: !report.fault, ...report })}\n` : inWords(report, daemon),
   );
   return report.fault ? exitCodes.failed : exitCodes.done;
-}
-
-function readPublicKey(path: string): KeyObject {
-  let bytes: Buffer;
-  let key: KeyObject;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    throw new UsageError(`cannot read the public key ${path} (${code}): name its file with --public-key`, {
-      cause: error,
-    });
-  }
-  try {
-    const pem = bytes.includes('-----BEGIN');
-    key = createPublicKey(pem ? bytes.toString() : { key: bytes, format: 'der', type: 'spki' });
-  } catch (error) {
-    throw new UsageError(`${path} is not a public key in PEM or DER (SubjectPublicKeyInfo)`, {
-      cause: error,
-    });
-  }
-  if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
-    throw new UsageError(`${path} is not an ECDSA P-256 key, which checkpoints are signed with`);
-  }
-  return key;
 }
 
 const health = z.object({

@@ -3,6 +3,7 @@ import { makeServiceEvent } from '../../audit/event.js';
 import { hasEvent } from '../../audit/search.js';
 import { AuditOutbox } from '../../journal/audit-outbox.js';
 import { Recorder } from '../../journal/recorder.js';
+import { readAuditPublicKey } from '../opening/audit-public-key.js';
 import { LogSeal } from '../opening/log-seal.js';
 import { checkAudit, openAudit } from '../opening/open-home.js';
 import { makeSinks } from '../sink-settings.js';
@@ -50,5 +51,9 @@ export async function openJournal({ home, config, log }: Settings, { storage, un
   const owed = new AuditOutbox(records, audit);
   const completed = await owed.complete(isLogged);
   const recorder = new Recorder(records, audit, owed);
-  return { audit, sinks, seal, owed, completed, recorder, event, eventBeside };
+  const indexes = {
+    folder: homePaths(home).auditIndex,
+    publicKey: await readAuditPublicKey(instance, keyStore),
+  };
+  return { audit, sinks, seal, owed, completed, recorder, event, eventBeside, indexes };
 }

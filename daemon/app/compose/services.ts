@@ -82,7 +82,7 @@ export async function makeServices(
     secrets,
     internalKeys,
     ownObjects,
-    auditReader: new AuditReader(homePaths(home).audit, homePaths(home).auditIndex),
+    auditReader: new AuditReader(homePaths(home).audit, journal.indexes),
     status,
     backups,
     auditArchive: auditArchiver(home, journal),

@@ -1,10 +1,17 @@
 // The public key of the audit log's checkpoints, as a file beside the log.
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { replaceFileSync } from '../../files/replace-file.js';
 import type { KeyStore } from '../../hsm/key-store.js';
 import { toPem } from '../../identity/certificates/pem.js';
 import { type Instance, internalObjectId } from './instance.js';
 import { homePaths } from '../../files/home.js';
+
+/** Reads the key from the HSM. @throws HsmError */
+export async function readAuditPublicKey(instance: Instance, keyStore: KeyStore): Promise<KeyObject> {
+  const key = await keyStore.publicKey(internalObjectId(instance, 'audit-signing'));
+  return createPublicKey({ key, format: 'der', type: 'spki' });
+}
 
 /** Writes `audit-public-key.pem` from the HSM. @throws HsmError */
 export async function writeAuditPublicKey(

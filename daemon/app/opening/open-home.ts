@@ -181,6 +181,11 @@ function newsFilter(): (error: unknown) => boolean {
   };
 }
 
+/** Signs a message with the audit log's key. @returns ECDSA P-256 over its SHA-256, DER @throws HsmError */
+export function signForAudit(instance: Instance, keyStore: KeyStore, message: Buffer): Promise<Buffer> {
+  return ecdsaSha256(keyStore, internalObjectId(instance, 'audit-signing'), message);
+}
+
 /** Opens the audit log of a home, with checkpoints signed by the HSM. @throws AuditError */
 export function openAudit(
   home: string,
@@ -198,7 +203,7 @@ export function openAudit(
     region: instance.region,
     signer: {
       keyId: signingKey.toString('hex'),
-      sign: (message) => ecdsaSha256(keyStore, signingKey, message),
+      sign: (message) => signForAudit(instance, keyStore, message),
     },
     observe: (event) => {
       if (event.type !== 'failed' || isNews(event.error))

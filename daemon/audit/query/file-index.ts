@@ -1,7 +1,7 @@
 // The index of one closed file of the log: for each block of lines the times of its events, and a Bloom filter of its terms.
-// An index only narrows what is read. It is used as long as the file has the size and the time of change that it names, and
-// made again otherwise.
-import { createHash } from 'node:crypto';
+// An index only narrows what is read. It is signed, and used as long as the file has the size and the time of change that it
+// names; otherwise it is made again.
+import { createHash, type KeyObject, verify } from 'node:crypto';
 import { readFileSync, type Stats } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -22,10 +22,21 @@ export interface Block {
   readonly bloom: Uint8Array;
 }
 
-const magic = Buffer.from('keyhold audit index 1\n', 'latin1');
-const checksumLength = 32;
-/** Magic, size and time of change of the file, each a double. */
-const headLength = magic.length + 16;
+/** Where indexes are, and the key that signs them: that of the log's checkpoints. */
+export interface SignedIndexes {
+  readonly folder: string;
+  readonly publicKey: KeyObject;
+}
+
+/** The closed file that an index describes. */
+export interface IndexedFile extends Pick<Stats, 'size' | 'mtimeMs'> {
+  readonly number: number;
+}
+
+/** Begins the index and the signed message. No other message that the key signs begins with it. */
+const magic = Buffer.from('keyhold audit index v1\0', 'latin1');
+/** Magic; number, size and time of change of the file, a double each. */
+const headLength = magic.length + 3 * 8;
 /** Offset, lines, oldest and newest, a double each; Bloom filter. */
 const blockLength = 4 * 8 + bloomLength;
 
@@ -34,12 +45,21 @@ export function indexPath(folder: string, number: number): string {
   return join(folder, `${fileName(number)}.index`);
 }
 
-/** Encodes an index. @param file whose content the blocks describe */
-export function encodeIndex(file: Pick<Stats, 'size' | 'mtimeMs'>, blocks: readonly Block[]): Buffer {
+/**
+ * Encodes an index and signs it.
+ * @param file whose content the blocks describe
+ * @param sign returns ECDSA P-256 over the SHA-256 of a message, DER
+ * @returns head, blocks, signature, and the signature's length in one byte
+ */
+export async function encodeIndex(
+  file: IndexedFile,
+  blocks: readonly Block[],
+  sign: (message: Buffer) => Promise<Buffer>,
+): Promise<Buffer> {
   const bytes = Buffer.alloc(headLength + blocks.length * blockLength);
   magic.copy(bytes);
-  bytes.writeDoubleBE(file.size, magic.length);
-  bytes.writeDoubleBE(file.mtimeMs, magic.length + 8);
+  for (const [n, value] of [file.number, file.size, file.mtimeMs].entries())
+    bytes.writeDoubleBE(value, magic.length + 8 * n);
   for (const [number, { offset, lines, oldest, newest, bloom }] of blocks.entries()) {
     const at = headLength + number * blockLength;
     bytes.writeDoubleBE(offset, at);
@@ -47,7 +67,13 @@ export function encodeIndex(file: Pick<Stats, 'size' | 'mtimeMs'>, blocks: reado
       bytes.writeDoubleBE(value, at + 8 * n);
     bytes.set(bloom, at + 32);
   }
-  return Buffer.concat([bytes, createHash('sha256').update(bytes).digest()]);
+  const signature = await sign(statementOf(bytes));
+  return Buffer.concat([bytes, signature, Buffer.of(signature.length)]);
+}
+
+/** The signed message: short, because an HSM hashes it. */
+function statementOf(index: Buffer): Buffer {
+  return Buffer.concat([magic, createHash('sha256').update(index).digest()]);
 }
 
 /** The index of a file. */
@@ -57,16 +83,16 @@ export class FileIndex {
     private readonly blocks: readonly Block[],
   ) {}
 
-  /** Decodes an index. @returns undefined if it is damaged, or of another state of the file */
-  static decode(bytes: Buffer, file: Pick<Stats, 'size' | 'mtimeMs'>): FileIndex | undefined {
-    const end = bytes.length - checksumLength;
+  /** Decodes an index. @returns undefined if it has no valid signature, or is of another file or state of the file */
+  static decode(bytes: Buffer, file: IndexedFile, publicKey: KeyObject): FileIndex | undefined {
+    const end = bytes.length - 1 - (bytes.at(-1) ?? 0);
     const count = (end - headLength) / blockLength;
     if (!Number.isInteger(count) || count < 0 || !bytes.subarray(0, magic.length).equals(magic))
       return undefined;
-    const [size, changed] = [bytes.readDoubleBE(magic.length), bytes.readDoubleBE(magic.length + 8)];
-    if (size !== file.size || changed !== file.mtimeMs) return undefined;
-    const checksum = createHash('sha256').update(bytes.subarray(0, end)).digest();
-    if (!checksum.equals(bytes.subarray(end))) return undefined;
+    const [number, size, changed] = [0, 8, 16].map((at) => bytes.readDoubleBE(magic.length + at));
+    if (number !== file.number || size !== file.size || changed !== file.mtimeMs) return undefined;
+    const signature = bytes.subarray(end, -1);
+    if (!verify('sha256', statementOf(bytes.subarray(0, end)), publicKey, signature)) return undefined;
     const blocks = Array.from({ length: count }, (_, number): Block => {
       const at = headLength + number * blockLength;
       return {
@@ -77,22 +103,32 @@ export class FileIndex {
         bloom: bytes.subarray(at + 32, at + blockLength),
       };
     });
-    return new FileIndex(size, blocks);
+    return new FileIndex(file.size, blocks);
   }
 
   /** Reads an index. @returns undefined if there is none that can be used */
-  static async load(folder: string, number: number, file: Stats): Promise<FileIndex | undefined> {
+  static async load(
+    { folder, publicKey }: SignedIndexes,
+    number: number,
+    { size, mtimeMs }: Stats,
+  ): Promise<FileIndex | undefined> {
     const bytes = await readFile(indexPath(folder, number)).catch(() => undefined);
-    return bytes && FileIndex.decode(bytes, file);
+    return bytes && FileIndex.decode(bytes, { number, size, mtimeMs }, publicKey);
   }
 
   /** Like {@link load}, for programs. */
-  static loadSync(folder: string, number: number, file: Stats): FileIndex | undefined {
+  static loadSync(
+    { folder, publicKey }: SignedIndexes,
+    number: number,
+    { size, mtimeMs }: Stats,
+  ): FileIndex | undefined {
+    let bytes: Buffer;
     try {
-      return FileIndex.decode(readFileSync(indexPath(folder, number)), file);
+      bytes = readFileSync(indexPath(folder, number));
     } catch {
       return undefined;
     }
+    return FileIndex.decode(bytes, { number, size, mtimeMs }, publicKey);
   }
 
   /** The parts of the file that may have records which pass, in order; neighbours are one. */

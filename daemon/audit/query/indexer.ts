@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { makeFolder, replaceFile } from '../../files/replace-file.js';
 import { fileName, fileNumbers } from '../chain.js';
 import { memberOf, timePattern } from '../members.js';
-import { type Block, encodeIndex, FileIndex, indexPath } from './file-index.js';
+import { type Block, encodeIndex, FileIndex, indexPath, type SignedIndexes } from './file-index.js';
 import { addTerm, bloomLength, termsOf } from './terms.js';
 
 /** Bytes of a block, which are looked at between two turns of the event loop: about a millisecond. */
@@ -20,8 +20,10 @@ const lookInterval = 10_000;
 export interface IndexerEnvironment {
   /** Folder of the log. */
   readonly directory: string;
-  /** Folder of the indexes, which is made. */
-  readonly indexes: string;
+  /** Its folder is made. */
+  readonly indexes: SignedIndexes;
+  /** Signs a message. @returns ECDSA P-256 over its SHA-256, DER */
+  readonly sign: (message: Buffer) => Promise<Buffer>;
   /** Whether requests are executed. */
   readonly isBusy: () => boolean;
   /** Called when an index could not be made; it is tried again. */
@@ -63,14 +65,15 @@ export class Indexer {
  * @param pause called after each block; what it throws ends the work
  */
 export async function indexFiles(
-  { directory, indexes }: Pick<IndexerEnvironment, 'directory' | 'indexes'>,
+  { directory, indexes, sign }: Pick<IndexerEnvironment, 'directory' | 'indexes' | 'sign'>,
   pause: () => Promise<unknown>,
 ): Promise<void> {
-  await makeFolder(indexes);
+  const { folder } = indexes;
+  await makeFolder(folder);
   // The newest file is still written.
   const numbers = fileNumbers(await readdir(directory)).slice(0, -1);
-  const known = new Set(numbers.map((number) => indexPath(indexes, number)));
-  for (const path of (await readdir(indexes)).map((name) => join(indexes, name)))
+  const known = new Set(numbers.map((number) => indexPath(folder, number)));
+  for (const path of (await readdir(folder)).map((name) => join(folder, name)))
     if (!known.has(path)) await rm(path, { force: true });
   for (const number of numbers.reverse()) {
     const path = join(directory, fileName(number));
@@ -81,7 +84,8 @@ export async function indexFiles(
       blocks.push(block);
       await pause();
     }
-    await replaceFile(indexPath(indexes, number), encodeIndex(file, blocks));
+    const { size, mtimeMs } = file;
+    await replaceFile(indexPath(folder, number), await encodeIndex({ number, size, mtimeMs }, blocks, sign));
   }
 }
 

@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import { AuditError } from '../audit-log.js';
 import { fileName, fileNumbers, maxLineLength } from '../chain.js';
 import type { LineRange } from '../lines.js';
-import { FileIndex } from './file-index.js';
+import { FileIndex, type SignedIndexes } from './file-index.js';
 import type { Filter } from './filters.js';
 import { parseRecord } from './record.js';
 
@@ -38,11 +38,11 @@ export class AuditReader {
 
   /**
    * @param directory of the log's files
-   * @param indexes folder of their indexes; default: everything is read
+   * @param indexes default: everything is read
    */
   constructor(
     readonly directory: string,
-    readonly indexes?: string,
+    readonly indexes?: SignedIndexes,
   ) {}
 
   /**

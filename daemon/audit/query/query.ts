@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { AuditError } from '../audit-log.js';
 import { fileName } from '../chain.js';
 import { type Line, listArchives, listFiles, readFile, readLines } from '../lines.js';
-import { FileIndex } from './file-index.js';
+import { FileIndex, type SignedIndexes } from './file-index.js';
 import type { Filter } from './filters.js';
 import { type AuditRecord, parseRecord } from './record.js';
 
@@ -25,8 +25,8 @@ export interface Unreadable {
 export interface QueriedLog {
   /** Folder of the log. */
   readonly directory: string;
-  /** Folder of its indexes; default: everything is read. */
-  readonly indexes?: string | undefined;
+  /** Default: everything is read. */
+  readonly indexes?: SignedIndexes | undefined;
   /** Folder of archived files, which are read too. */
   readonly archives?: string | undefined;
 }
@@ -66,7 +66,7 @@ export function* query(
 /** Reads the parts of a file that may have records which pass; all of it, without an index that can be used. */
 function* indexedLines(
   directory: string,
-  indexes: string,
+  indexes: SignedIndexes,
   number: number,
   filters: readonly Filter[],
 ): Generator<Line, void> {

@@ -1,4 +1,5 @@
 // An index narrows what a query reads, and never changes what it finds.
+import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import {
   appendFileSync,
   mkdirSync,
@@ -10,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { FileIndex, indexPath } from '../../../daemon/audit/query/file-index.js';
+import { encodeIndex, FileIndex, indexPath } from '../../../daemon/audit/query/file-index.js';
 import { type Filter, filterSpecs } from '../../../daemon/audit/query/filters.js';
 import { indexFiles, Indexer } from '../../../daemon/audit/query/indexer.js';
 import { AuditReader, type LogPosition } from '../../../daemon/audit/query/newest.js';
@@ -37,9 +38,13 @@ function line(sequence: number): string {
   });
 }
 
+const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const signedBy = (key: KeyObject) => (message: Buffer) => Promise.resolve(sign('sha256', message, key));
+
 /** A log of five files and 20,000 records, whose last two lines of a closed file are odd. */
 function makeLog(folder: string) {
-  const [directory, indexes] = [join(folder, 'audit'), join(folder, 'audit-index')];
+  const directory = join(folder, 'audit');
+  const indexes = { folder: join(folder, 'audit-index'), publicKey };
   mkdirSync(directory);
   let sequence = 0;
   for (const file of [1, 2, 3, 4, 5]) {
@@ -47,7 +52,7 @@ function makeLog(folder: string) {
     if (file === 2) lines.push(`{"text":"${'y'.repeat(300_000)}"}\n`);
     writeFileSync(join(directory, `audit-0000000${file}.jsonl`), lines.join(''));
   }
-  return { directory, indexes };
+  return { directory, indexes, sign: signedBy(privateKey) };
 }
 
 /** Filters, and how many of their lines were looked at. */
@@ -91,10 +96,10 @@ const cases: readonly (readonly [args: Readonly<Record<string, string>>, isNarro
 await t.test('with an index a query finds the same and reads less', async (t) => {
   const log = makeLog(t.testdir());
   await indexFiles(log, () => Promise.resolve());
-  t.equal(readdirSync(log.indexes).length, 4, 'the newest file has no index');
+  t.equal(readdirSync(log.indexes.folder).length, 4, 'the newest file has no index');
   for (const [args, isNarrow] of cases) {
     const name = JSON.stringify(args);
-    const run = (indexes: string | undefined) => {
+    const run = (indexes: typeof log.indexes | undefined) => {
       const { filters, counted } = filtersOf(args);
       const odd: number[] = [];
       const matches = query({ ...log, indexes }, filters, ({ number }) => odd.push(number));
@@ -108,7 +113,7 @@ await t.test('with an index a query finds the same and reads less', async (t) =>
     // The newest file is read as a whole: 4,000 lines.
     if (isNarrow) t.ok(with_.read < 6_500, `${name}: ${with_.read} of 20,001 lines were read`);
 
-    const backwards = async (indexes: string | undefined) => {
+    const backwards = async (indexes: typeof log.indexes | undefined) => {
       const reader = new AuditReader(log.directory, indexes);
       const { filters, counted } = filtersOf(args);
       const lines: string[] = [];
@@ -130,7 +135,7 @@ await t.test('a damaged index, or one of another file, is not used and is made a
   const log = makeLog(t.testdir());
   const again = () => indexFiles(log, () => Promise.resolve());
   await again();
-  const [file, path] = [join(log.directory, 'audit-00000001.jsonl'), indexPath(log.indexes, 1)];
+  const [file, path] = [join(log.directory, 'audit-00000001.jsonl'), indexPath(log.indexes.folder, 1)];
   const good = readFileSync(path);
   const find = () => {
     const { filters } = filtersOf({ key: keyOf(5) });
@@ -138,10 +143,17 @@ await t.test('a damaged index, or one of another file, is not used and is made a
   };
   t.equal(find(), 100);
   const emptied = Buffer.from(good);
-  emptied.fill(0, 60, good.length - 32);
+  emptied.fill(0, 60, good.length - 80);
+  // Whoever can write the home makes an index in which nothing is.
+  const { privateKey: another } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { size, mtimeMs } = statSync(file);
+  const forged = await encodeIndex({ number: 1, size, mtimeMs }, [], signedBy(another));
+  const ofAnotherFile = readFileSync(indexPath(log.indexes.folder, 2));
   for (const bytes of [
     Buffer.alloc(0),
     emptied,
+    forged,
+    ofAnotherFile,
     good.subarray(0, -1),
     Buffer.concat([good, good]),
     Buffer.alloc(9999),
@@ -159,10 +171,10 @@ await t.test('a damaged index, or one of another file, is not used and is made a
   utimesSync(file, 1, 1);
   t.equal(FileIndex.loadSync(log.indexes, 1, statSync(file)), undefined);
   t.equal(find(), 101);
-  writeFileSync(join(log.indexes, 'audit-00000009.jsonl.index'), 'of a file that is gone');
+  writeFileSync(join(log.indexes.folder, 'audit-00000009.jsonl.index'), 'of a file that is gone');
   await again();
   t.same(
-    readdirSync(log.indexes).sort(),
+    readdirSync(log.indexes.folder).sort(),
     [1, 2, 3, 4].map((n) => `audit-0000000${n}.jsonl.index`),
   );
 });
@@ -174,9 +186,9 @@ await t.test('the indexer works while requests are served, and ends at once', as
   const busy = new Indexer({ ...environment, isBusy: () => true });
   await new Promise((done) => setTimeout(done, 50));
   await busy.close();
-  t.same(readdirSync(log.indexes), [], 'an unfinished index leaves no file');
+  t.same(readdirSync(log.indexes.folder), [], 'an unfinished index leaves no file');
   const idle = new Indexer({ ...environment, isBusy: () => false });
-  await until(() => readdirSync(log.indexes).filter((name) => name.endsWith('.index')).length === 4);
+  await until(() => readdirSync(log.indexes.folder).filter((name) => name.endsWith('.index')).length === 4);
   await idle.close();
   t.same(failures, []);
 });
