@@ -8,6 +8,7 @@ import { exitCodes } from './exit-codes.js';
 import { connectionOf, type GlobalOptions } from './global-options.js';
 import { hintFor } from './help/hints.js';
 import { UsageError } from './input/values.js';
+import { meantAlias } from './meant-alias.js';
 import { chooseColors } from './output/style.js';
 
 let globals: GlobalOptions = {};
@@ -58,8 +59,9 @@ export async function withClient(
     await run(client, interrupt.signal);
   } catch (error) {
     const name = typeof operation === 'string' ? operation : operation();
-    if (error instanceof ServiceError) throw new OperationError(name, error);
-    throw error;
+    if (!(error instanceof ServiceError)) throw error;
+    const { code, message } = error;
+    throw new OperationError(name, { code, message: message + (await meantAlias(client, error)) });
   } finally {
     await client.close();
     debug(`ended after ${Math.round(performance.now() - started)} ms`);

@@ -142,6 +142,36 @@ void t.test('commands at a terminal', { timeout: 600_000 }, async (t) => {
     t.end();
   });
 
+  await t.test(
+    'on a terminal alone, an alias that does not exist suggests a near one that the caller may list',
+    async (t) => {
+      const meant = /Alias \S+:alias\/pari is not found\. Did you mean alias\/pair\?/;
+      const guestEnv = { ...guest, NO_COLOR: '1' };
+      const failed = (line: string, env: NodeJS.ProcessEnv = {}) =>
+        onTerminal(daemon, `${line} || true`, '', env);
+      t.match(failed('keyhold show alias/pari'), meant);
+      t.match(failed('keyhold show pari'), /no key 'pari'.* Did you mean alias\/pair\?/);
+      t.match(failed('keyhold encrypt --key-id alias/pari --plaintext AAAA'), meant);
+      t.notMatch(failed('keyhold show alias/zebra'), /Did you mean/);
+      t.notMatch(failed('keyhold show alias/pari --profile guest', guestEnv), /Did you mean/);
+      const { code, stderr } = await daemon.cli(['show', 'alias/pari']);
+      t.equal(code, 1);
+      t.match(stderr, /alias\/pari is not found\.\n$/);
+      // A member of a structure and a value of an enum are suggested everywhere: the command line knows them itself.
+      t.match(
+        await daemon.cli(['tag-resource', '--key-id', app, '--tags', '[{"TagKye":"a","TagValue":"b"}]']),
+        {
+          code: 2,
+          stderr: /no member 'TagKye'.* Did you mean TagKey\?/,
+        },
+      );
+      t.match(await daemon.cli(['create-key', '--key-spec', 'RSA_2084']), {
+        code: 2,
+        stderr: /Did you mean RSA_2048\?/,
+      });
+    },
+  );
+
   await t.test('version, and completion scripts that the shells accept', async (t) => {
     const { stdout } = await daemon.cli(['version']);
     t.match(stdout, /^keyhold \d+\.\d+\.\d+ \(Node\.js /);

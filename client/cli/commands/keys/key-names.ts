@@ -1,7 +1,9 @@
 // Names of keys on the command line: those of the API, and shorter forms.
+import { shown } from '../../../../proto/text.js';
 import type { Client } from '../../../client.js';
 import { pagesOf } from '../../pages.js';
 import { UsageError } from '../../input/values.js';
+import { nearAlias } from '../../meant-alias.js';
 
 /** Characters of a key ID that are shown if there is little room. They are enough to name the key in a command. */
 export const shortIdLength = 8;
@@ -21,16 +23,20 @@ const beginningOfId = /^(mrk-)?[0-9a-f-]{4,36}$/;
  */
 export async function findKey(client: Client, name: string): Promise<string> {
   if (/^(arn:|alias\/)/.test(name) || id.test(name)) return name;
-  for await (const { aliases = [] } of pagesOf((marker) => client.listAliases({ marker })))
-    if (aliases.some(({ aliasName }) => aliasName === `alias/${name}`)) return `alias/${name}`;
+  const names: string[] = [];
+  for await (const { aliases = [] } of pagesOf((marker) => client.listAliases({ marker }))) {
+    names.push(...aliases.map(({ aliasName = '' }) => aliasName));
+    if (names.includes(`alias/${name}`)) return `alias/${name}`;
+  }
   const found: string[] = [];
   if (beginningOfId.test(name))
     for await (const { keys = [] } of pagesOf((marker) => client.listKeys({ marker })))
       for (const { keyId } of keys) if (keyId?.startsWith(name)) found.push(keyId);
   if (found.length === 1) return found[0]!;
+  const near = process.stderr.isTTY ? nearAlias(name, names) : '';
   throw new UsageError(
     found.length === 0
-      ? `There is no key '${name}': 'keyhold ls' lists the keys.`
+      ? `There is no key '${shown(name)}': 'keyhold ls' lists the keys.${near}`
       : `${found.length} keys have IDs that begin with '${name}': give more of it.`,
   );
 }
