@@ -190,7 +190,10 @@ export interface Outcome<Response> {
   readonly changes?: () => readonly RecordChange[];
   /** Undoes what was done outside the store, if the changes were not written. */
   readonly undo?: () => Promise<void>;
-  /** Work to do after the changes are durable and before the reply. An intent must record it, in case of a crash. */
+  /**
+   * Work to do after the changes are durable and before the reply. An intent must record it, in case it fails or the daemon
+   * crashes: the request succeeds without it.
+   */
   readonly finish?: () => Promise<void>;
   /** A new key, for `resources` of the audit event. */
   readonly made?: Key;

@@ -181,7 +181,7 @@ export class Pipeline {
           return changes();
         };
         await this.#recorder.commit({ changes: checked, undo }, event);
-        await outcome.finish?.();
+        await this.#finish(outcome, operation, requestId);
       } else {
         await this.#recorder.append(event);
       }
@@ -255,6 +255,19 @@ export class Pipeline {
     const operation = name as KeyLastUsageTrackingOperation;
     const usage = { operation, at: Date.now() / 1000, eventId, requestId };
     for (const key of keys) this.#services.lastUsage.note(key.record.keyId, usage);
+  }
+
+  /** Does what is left after a change. The change is durable and recorded, so the request succeeds whatever happens here. */
+  async #finish(outcome: Outcome<object>, operation: AnyOperation, requestId: string): Promise<void> {
+    try {
+      await outcome.finish?.();
+    } catch (error) {
+      const { name } = operation;
+      this.#log.warn(
+        { operation: name, requestId, err: error },
+        'work after a change failed and is tried again later',
+      );
+    }
   }
 
   /** Records a failure. @returns the error for the client */
