@@ -14,6 +14,7 @@ const allowed = {
   keys: [
     'hsm/key-store',
     'hsm/key-store-event',
+    'hsm/token-description',
     'hsm/curves',
     'hsm/link-messages',
     'hsm/link-objects',

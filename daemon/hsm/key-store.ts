@@ -2,6 +2,7 @@
 import type { CipherSuite } from '../../proto/formats/ciphertext.js';
 import type { LinkGeneration, MaterialStatement, SentMaterial } from './link-messages.js';
 import type { KeyStoreStatistics } from './statistics.js';
+import type { TokenDescription } from './token-description.js';
 
 /**
  * The CKA_ID of an object (of both objects of a pair), which the material's record names: 16 random bytes if Keyhold
@@ -111,62 +112,8 @@ export interface Encapsulated {
   readonly secret: Buffer;
 }
 
-/** An object of the token, as it was found when the key store connected. */
-export interface TokenObject {
-  /** CKO number. */
-  readonly class: number;
-  /** CKA_ID, of any length. */
-  readonly id: Buffer;
-  /** CKA_LABEL, of any length. */
-  readonly label: string;
-}
-
 /** Attribute values by CKA number. */
 export type InspectedObject = ReadonlyMap<number, Buffer>;
-
-/** CK_MECHANISM_INFO. The unit of the key sizes, bits or bytes, differs between mechanisms and modules. */
-export interface MechanismInfo {
-  readonly minKeySize: number;
-  readonly maxKeySize: number;
-}
-
-/** A token as it was when the key store connected. */
-export interface TokenDescription {
-  readonly objects: readonly TokenObject[];
-  /** Mechanisms by CKM number, without those that the profile avoids. */
-  readonly mechanisms: ReadonlyMap<number, MechanismInfo>;
-  readonly traits: StoreTraits;
-}
-
-/** Properties of the keys in a token, from its profile. */
-export interface StoreTraits {
-  /** The cipher suite of symmetric materials that are made from now on. */
-  readonly suite: CipherSuite;
-  /** Whether the module, not the worker, removes the padding of RSAES-OAEP with SHA-256. */
-  readonly oaepSha256InModule: boolean;
-  /** Whether the module has the functions for key encapsulation, which its mechanisms do not tell. */
-  readonly encapsulates: boolean;
-  /** What the module cannot do although it lists the mechanisms. */
-  readonly lacks: readonly Lack[];
-  readonly multiRegion: MultiRegionTraits;
-}
-
-/** What speaks against multi-Region keys in a token, from its profile. */
-export interface MultiRegionTraits {
-  /** Why the token cannot be linked. */
-  readonly refused?: string | undefined;
-  /** Key specs whose material the module does not wrap. */
-  readonly lacks: readonly { readonly keySpec: string; readonly reason: string }[];
-}
-
-/** A combination of key spec, usage and algorithm that a kind of module does not support. */
-export interface Lack {
-  readonly keySpec: string;
-  readonly keyUsage: string;
-  /** Absent: every algorithm of the usage. */
-  readonly algorithm?: string | undefined;
-  readonly reason: string;
-}
 
 /** State of the connection to the token. `login-refused`: no login until an operator has corrected the PIN. */
 export type KeyStoreState = 'connecting' | 'connected' | 'disconnected' | 'login-refused' | 'closed';

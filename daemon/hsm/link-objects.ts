@@ -1,7 +1,8 @@
 // The token objects of a link between two Regions: their labels and CKA_IDs. The ceremony makes them, HSM jobs use them.
 import { createHash } from 'node:crypto';
 import { cipherSuites } from '../../proto/formats/ciphertext.js';
-import { HsmError, type ObjectId, type StoreTraits } from './key-store.js';
+import { HsmError, type ObjectId } from './key-store.js';
+import type { StoreTraits } from './token-description.js';
 import type { LinkGeneration } from './link-messages.js';
 
 /**

@@ -157,7 +157,7 @@ await t.test(
       [['--home', home, 'more'], /too many arguments/],
       [['--home', home, '--public-key', join(home, 'none')], /ENOENT.*name its file with --public-key/],
       [['--home', home, '--public-key', bad], /is not a public key in PEM or DER/],
-      [['--home', home, '--dir', join(home, 'none')], /ENOENT/],
+      [['--home', home, '--dir', join(home, 'none')], /there is no audit log in/],
       [['--home', home, '--dir', home], /There is no audit log in/],
     ];
     for (const [args, message] of cases) {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { SignedIndexes } from '../../audit/query/file-index.js';
 import type { QueriedLog } from '../../audit/query/query.js';
-import { homeOf } from '../program.js';
+import { homeOf, UsageError } from '../program.js';
 import { homePaths } from '../../files/home.js';
 import { readPublicKey } from './public-key.js';
 
@@ -16,10 +16,13 @@ interface Options {
 
 /**
  * Returns the folder of the audit log: `--dir` if given, else that of the home.
- * @throws UsageError if neither a folder nor a home is given
+ * @throws UsageError if neither a folder nor a home is given, or there is no such folder
  */
 export function logDirectory(command: Command): string {
-  return command.opts<Options>().dir ?? homePaths(homeOf(command)).audit;
+  const directory = command.opts<Options>().dir ?? homePaths(homeOf(command)).audit;
+  if (!existsSync(directory))
+    throw new UsageError(`there is no audit log in ${directory}: name the home with --home or KEYHOLD_HOME`);
+  return directory;
 }
 
 /**

@@ -43,13 +43,14 @@ const program = addHomeOption(new Command('keyhold audit verify'))
 /** @returns 0 if the log is intact, 1 if it has a fault */
 async function verify(): Promise<number> {
   const options = program.opts<Options>();
+  const directory = logDirectory(program);
   const publicKey = readPublicKey(options.publicKey ?? homePaths(homeOf(program)).auditPublicKey);
   const daemon: DaemonHead = options.dir
     ? { reason: 'the log was named by --dir' }
     : await knownHead(homeOf(program));
   const progress = startProgress('verifying', 'items');
   const report = verifyLog({
-    directory: logDirectory(program),
+    directory,
     publicKey,
     expectCheckpoint: options.expectCheckpoint,
     expectHead: daemon.head,

@@ -1,6 +1,6 @@
 // The mechanisms that the key spec table needs.
 import type { KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
-import type { StoreTraits } from '../../hsm/key-store.js';
+import type { StoreTraits } from '../../hsm/token-description.js';
 import { keySpecs, mechanismName, mechanismsOf, usageIn } from '../../keys/index.js';
 import type { MechanismEntry } from './inventory.js';
 

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../config/load.js';
-import type { TokenObject } from '../../hsm/key-store.js';
+import type { TokenObject } from '../../hsm/token-description.js';
 import type { Plan } from './journal.js';
 import { homePaths } from '../../files/home.js';
 

@@ -1,5 +1,5 @@
 import type { CipherSuite } from '../../../proto/formats/ciphertext.js';
-import type { Lack, MultiRegionTraits } from '../key-store.js';
+import type { Lack, MultiRegionTraits } from '../token-description.js';
 import type { KeyStoreEvent, LoginRefusal } from '../key-store-event.js';
 import type { TokenFileFormat } from '../start-settings.js';
 import type { JobName } from '../jobs/table.js';

@@ -16,13 +16,10 @@ import {
   type KeyStoreState,
   type KeyTemplate,
   type Mechanism,
-  type MechanismInfo,
   type ObjectId,
-  type StoreTraits,
-  type TokenDescription,
-  type TokenObject,
   type Wrapping,
 } from '../key-store.js';
+import type { MechanismInfo, StoreTraits, TokenDescription, TokenObject } from '../token-description.js';
 import { jobs } from '../jobs/table.js';
 import { linkObjectId, linkRoles } from '../link-objects.js';
 import { materialStatement, verifyLinkSignature } from '../link-statements.js';

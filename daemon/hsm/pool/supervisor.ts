@@ -2,13 +2,8 @@
 import { cipherSuites } from '../../../proto/formats/ciphertext.js';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import {
-  HsmError,
-  type KeyStore,
-  type KeyStoreState,
-  type StoreTraits,
-  type TokenDescription,
-} from '../key-store.js';
+import { HsmError, type KeyStore, type KeyStoreState } from '../key-store.js';
+import type { StoreTraits, TokenDescription } from '../token-description.js';
 import type { StartSettings, TokenListing } from '../start-settings.js';
 import { jobs } from '../jobs/table.js';
 import type { KeyStoreStatistics } from '../statistics.js';

@@ -1,6 +1,6 @@
 import { cipherSuites } from '../../../proto/formats/ciphertext.js';
 import type { KeySpec } from '../../../proto/generated/messages.js';
-import type { TokenObject } from '../../hsm/key-store.js';
+import type { TokenObject } from '../../hsm/token-description.js';
 import { type KeyRecord, type MaterialRecord, materialsOf, storeIdOf } from '../record.js';
 import { keySpecs } from '../specs/table.js';
 import { CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY } from '../specs/pkcs11.js';

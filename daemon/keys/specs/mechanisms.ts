@@ -1,7 +1,8 @@
 // The mechanisms that keys of a spec need, and those that a module lacks.
 import { cipherSuites } from '../../../proto/formats/ciphertext.js';
 import { KeyError } from '../errors.js';
-import type { KeyStore, TokenDescription } from '../../hsm/key-store.js';
+import type { KeyStore } from '../../hsm/key-store.js';
+import type { TokenDescription } from '../../hsm/token-description.js';
 import type { KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
 import { keySpecs, usageIn } from './table.js';
 import type { KeyUsageEntry } from './entry.js';

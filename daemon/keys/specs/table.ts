@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
 import { curves } from '../../hsm/curves.js';
-import type { KeyStore, KeyTemplate, ObjectId, TokenDescription } from '../../hsm/key-store.js';
+import type { KeyStore, KeyTemplate, ObjectId } from '../../hsm/key-store.js';
+import type { TokenDescription } from '../../hsm/token-description.js';
 import { ecc, ed25519 } from './elliptic-curves.js';
 import type { KeySpecEntry, KeyUsageEntry } from './entry.js';
 import { hmac } from './hmac.js';

@@ -1,7 +1,8 @@
 // Tries every key spec of the table on a token, with keys that are destroyed at once.
 import { randomBytes } from 'node:crypto';
 import type { KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
-import { HsmError, type KeyStore, type Lack, type ObjectId } from '../../hsm/key-store.js';
+import { HsmError, type KeyStore, type ObjectId } from '../../hsm/key-store.js';
+import type { Lack } from '../../hsm/token-description.js';
 import { type Capability, capabilitiesOf } from './mechanisms.js';
 import { usageIn } from './table.js';
 import { trialsOf } from './algorithm-probe.js';

@@ -3,7 +3,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { SyslogSettings } from '../../../daemon/audit/sinks/kinds.js';
-import { makeCertificate, SyslogReceiver } from '../../support/syslog-receiver.js';
+import { makeCertificate, SyslogReceiver } from '../../support/receivers/syslog-receiver.js';
 import { fileNames, readLog, until } from '../support.js';
 import { openWorld, type SinkWorld } from './world.js';
 

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import type { Client } from '../../../client/index.js';
 import { readLog } from '../../audit/support.js';
 import { TestDaemon } from '../../support/daemon.js';
-import { makeCertificate, SyslogReceiver } from '../../support/syslog-receiver.js';
+import { makeCertificate, SyslogReceiver } from '../../support/receivers/syslog-receiver.js';
 
 const folder = t.testdir();
 const certificate = makeCertificate(join(folder, 'own'));

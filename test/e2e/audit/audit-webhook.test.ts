@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { readLog } from '../../audit/support.js';
 import { TestDaemon } from '../../support/daemon.js';
-import { makeCertificate } from '../../support/syslog-receiver.js';
-import { documentedVerify, WebhookReceiver } from '../../support/webhook-receiver.js';
+import { makeCertificate } from '../../support/receivers/syslog-receiver.js';
+import { documentedVerify, WebhookReceiver } from '../../support/receivers/webhook-receiver.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'kh-w-'));
 t.teardown(() => rmSync(folder, { recursive: true }));

@@ -9,7 +9,7 @@ import { jobs } from '../../../daemon/hsm/jobs/table.js';
 import { checkout } from '../../support/paths.js';
 import { TestDaemon } from '../../support/daemon.js';
 import { absent } from '../../support/programs.js';
-import { promtool, TestPrometheus } from '../../support/prometheus.js';
+import { promtool, TestPrometheus } from '../../support/receivers/prometheus.js';
 
 const monitoring = join(checkout, 'docs/monitoring');
 const rulesFile = join(monitoring, 'alerts.yaml');

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pathToFileURL } from 'node:url';
-import { checkout } from './paths.js';
+import { checkout } from '../paths.js';
 import type { Certificate } from './syslog-receiver.js';
 
 type Verify = (secret: string, headers: IncomingHttpHeaders, body: Buffer) => boolean;
