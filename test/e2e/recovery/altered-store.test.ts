@@ -91,7 +91,7 @@ void t.test('material that was being created when the copy was made stays in the
   await daemon.start();
   const warnings = [
     /1 material of key .* nor is there a record of the key/,
-    /1 objects that are not of this/,
+    /1 object that does not belong to this/,
   ];
   t.match(await daemon.health(), { warnings });
   t.match(daemon.events('RecoverStore'), [{ serviceEventDetails: { droppedIntents: 1 } }]);
