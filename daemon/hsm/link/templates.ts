@@ -29,7 +29,8 @@ const publicUsages = [
   pkcs11.CKA_WRAP,
 ] as const;
 
-function only(allowed: number, of: readonly number[]): Attribute[] {
+/** Sets one usage of a key and clears the others. */
+function usageOf(allowed: number, of: readonly number[]): Attribute[] {
   return of.map((type) => ({ type, value: type === allowed }));
 }
 
@@ -61,7 +62,7 @@ export const transportKey: readonly Attribute[] = [
   { type: pkcs11.CKA_EXTRACTABLE, value: true },
   { type: pkcs11.CKA_TRUSTED, value: true },
   { type: pkcs11.CKA_VALUE_LEN, value: 32 },
-  ...only(pkcs11.CKA_WRAP, usages),
+  ...usageOf(pkcs11.CKA_WRAP, usages),
   onlyMechanism(aesKeyWrapPad.mechanism),
 ];
 
@@ -88,14 +89,14 @@ export const wrappingPair: { readonly public: readonly Attribute[]; readonly pri
       { type: pkcs11.CKA_PRIVATE, value: false },
       { type: pkcs11.CKA_MODULUS_BITS, value: 4_096 },
       { type: pkcs11.CKA_PUBLIC_EXPONENT, value: Buffer.from('010001', 'hex') },
-      ...only(pkcs11.CKA_WRAP, publicUsages),
+      ...usageOf(pkcs11.CKA_WRAP, publicUsages),
     ],
     private: [
       { type: pkcs11.CKA_TOKEN, value: false },
       { type: pkcs11.CKA_PRIVATE, value: true },
       { type: pkcs11.CKA_SENSITIVE, value: true },
       { type: pkcs11.CKA_EXTRACTABLE, value: false },
-      ...only(pkcs11.CKA_UNWRAP, privateUsages),
+      ...usageOf(pkcs11.CKA_UNWRAP, privateUsages),
       onlyMechanism(pkcs11.CKM_RSA_PKCS_OAEP),
       ...unchangeable,
     ],
@@ -108,7 +109,7 @@ export function peerWrappingKey(numbers: readonly Attribute[]): Attribute[] {
     { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_RSA },
     { type: pkcs11.CKA_TOKEN, value: false },
     { type: pkcs11.CKA_PRIVATE, value: false },
-    ...only(pkcs11.CKA_WRAP, publicUsages),
+    ...usageOf(pkcs11.CKA_WRAP, publicUsages),
     ...numbers,
   ];
 }
@@ -128,7 +129,7 @@ export function receiveKey(place: readonly Attribute[]): NestedAttribute[] {
     { type: pkcs11.CKA_PRIVATE, value: true },
     { type: pkcs11.CKA_SENSITIVE, value: true },
     { type: pkcs11.CKA_EXTRACTABLE, value: false },
-    ...only(pkcs11.CKA_UNWRAP, usages),
+    ...usageOf(pkcs11.CKA_UNWRAP, usages),
     onlyMechanism(aesKeyWrapPad.mechanism),
     { type: pkcs11.CKA_UNWRAP_TEMPLATE, value: unwrapTemplate as readonly NestedAttribute[] },
     ...unchangeable,
@@ -142,14 +143,14 @@ export function signingPair(curve: string): { public: Attribute[]; private: Attr
       { type: pkcs11.CKA_TOKEN, value: false },
       { type: pkcs11.CKA_PRIVATE, value: false },
       { type: pkcs11.CKA_EC_PARAMS, value: Buffer.from(curve, 'hex') },
-      ...only(pkcs11.CKA_VERIFY, publicUsages),
+      ...usageOf(pkcs11.CKA_VERIFY, publicUsages),
     ],
     private: [
       { type: pkcs11.CKA_TOKEN, value: false },
       { type: pkcs11.CKA_PRIVATE, value: true },
       { type: pkcs11.CKA_SENSITIVE, value: true },
       { type: pkcs11.CKA_EXTRACTABLE, value: false },
-      ...only(pkcs11.CKA_SIGN, privateUsages),
+      ...usageOf(pkcs11.CKA_SIGN, privateUsages),
     ],
   };
 }

@@ -1,22 +1,14 @@
 // ML-KEM (FIPS 203) with a readable shared secret.
-import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
+import type { Handle } from 'pkcs11js';
 import { HsmError, type Mechanism } from '../key-store.js';
 import { EncapsulationFunctions } from './functions-32.js';
-import { attributeReader } from './public-keys.js';
+import { readableSecret, takeSecret } from './readable-secrets.js';
 import type { Token } from './token.js';
 
 /** Bytes of every shared secret (FIPS 203, section 8). */
 const secretLength = 32;
 
-const template: readonly Attribute[] = [
-  { type: pkcs11.CKA_TOKEN, value: false },
-  { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
-  { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_GENERIC_SECRET },
-  { type: pkcs11.CKA_PRIVATE, value: true },
-  { type: pkcs11.CKA_SENSITIVE, value: false },
-  { type: pkcs11.CKA_EXTRACTABLE, value: true },
-  { type: pkcs11.CKA_VALUE_LEN, value: secretLength },
-];
+const template = readableSecret(secretLength);
 
 /** Key encapsulation in a token. The module's functions are looked up for the first key that needs them. */
 export class Encapsulation {
@@ -57,14 +49,9 @@ export class Encapsulation {
 
   /** Reads and destroys a shared secret. */
   #read(handle: Handle): Buffer {
-    const { module, session } = this.token;
-    try {
-      const secret = attributeReader(this.token, handle)(pkcs11.CKA_VALUE);
-      if (secret.length !== secretLength)
-        throw new HsmError('internal', `The module made a shared secret of ${secret.length} bytes.`);
-      return secret;
-    } finally {
-      module.C_DestroyObject(session, handle);
-    }
+    const secret = takeSecret(this.token, handle);
+    if (secret.length === secretLength) return secret;
+    secret.fill(0);
+    throw new HsmError('internal', `The module made a shared secret of ${secret.length} bytes.`);
   }
 }

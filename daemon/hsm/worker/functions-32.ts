@@ -23,6 +23,9 @@ const returnValues = new Map<number, string>(
   ),
 );
 
+/** Defined once: koffi refuses a name of a type that it has already, and a second attempt would hide the reason of the first. */
+let types: ReturnType<typeof defineTypes> | undefined;
+
 /** The functions for key encapsulation of one module. */
 export class EncapsulationFunctions {
   readonly #encapsulate: NativeFunction;
@@ -35,7 +38,7 @@ export class EncapsulationFunctions {
    */
   constructor(library: string) {
     const koffi = loadKoffi();
-    const types = defineTypes(koffi);
+    types ??= defineTypes(koffi);
     const list = findList(koffi, library);
     const entries = koffi.decode(list, types.list) as { readonly functions: readonly unknown[] };
     this.#encapsulate = koffi.decode(entries.functions[encapsulateAt], types.encapsulate) as NativeFunction;

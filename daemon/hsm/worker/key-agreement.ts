@@ -1,6 +1,6 @@
 // ECDH with a readable result (PKCS #11 v2.40 mechanisms, section 2.3.10).
 import pkcs11, { type Handle } from 'pkcs11js';
-import { attributeReader } from './public-keys.js';
+import { readableSecret, takeSecret } from './readable-secrets.js';
 import type { Token } from './token.js';
 
 /** CKD_NULL, which pkcs11js does not name: no key derivation function. */
@@ -15,22 +15,10 @@ export function deriveSharedSecret(token: Token, key: Handle, point: Buffer): Bu
   const { module, session } = token;
   const length = (point.length - 1) / 2;
   const parameter = { type: pkcs11.CK_PARAMS_EC_DH, kdf: CKD_NULL, publicData: point };
-  const derived = module.C_DeriveKey(session, { mechanism: pkcs11.CKM_ECDH1_DERIVE, parameter }, key, [
-    { type: pkcs11.CKA_TOKEN, value: false },
-    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
-    { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_GENERIC_SECRET },
-    { type: pkcs11.CKA_PRIVATE, value: true },
-    { type: pkcs11.CKA_SENSITIVE, value: false },
-    { type: pkcs11.CKA_EXTRACTABLE, value: true },
-    { type: pkcs11.CKA_VALUE_LEN, value: length },
-  ]);
-  try {
-    const value = attributeReader(token, derived)(pkcs11.CKA_VALUE);
-    const secret = Buffer.alloc(length);
-    secret.set(value, length - value.length);
-    value.fill(0);
-    return secret;
-  } finally {
-    module.C_DestroyObject(session, derived);
-  }
+  const mechanism = { mechanism: pkcs11.CKM_ECDH1_DERIVE, parameter };
+  const value = takeSecret(token, module.C_DeriveKey(session, mechanism, key, readableSecret(length)));
+  const secret = Buffer.alloc(length);
+  secret.set(value, length - value.length);
+  value.fill(0);
+  return secret;
 }

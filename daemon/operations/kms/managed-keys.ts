@@ -31,7 +31,7 @@ export class ManagedKeys {
     private readonly recorder: Recorder,
   ) {}
 
-  /** The key as it will be made, to decide whether a caller may use it. Its ID and material are placeholders. */
+  /** The key as it will be made, to decide whether a caller may use it. Its ID is `*`; its material decides nothing. */
   prospective(service: string): Key {
     const material = { materialId: '0'.repeat(64), objectId: '0'.repeat(32), createdAt: 0 };
     return new Key(this.#record(service, '*', material), this.services.keyring.namer);
