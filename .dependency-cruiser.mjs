@@ -47,9 +47,26 @@ const allowed = {
     'audit/query',
     'hsm/key-store',
     'hsm/secrets',
+    'regions',
   ],
   lifecycle: ['pipeline/operation', 'journal', 'keys', 'identity', 'policy', 'audit/event', 'store/records'],
   transports: ['pipeline', 'identity', 'config/schema', 'tls'],
+  regions: [
+    'keys',
+    'journal',
+    'identity',
+    'policy',
+    'pipeline',
+    'audit/event',
+    'config/schema',
+    'hsm/key-store',
+    'hsm/link-messages',
+    'hsm/link-objects',
+    'hsm/link-statements',
+    'hsm/secrets',
+    'store/records',
+    'tls',
+  ],
 };
 
 const open = ['proto', 'daemon/observability'];
