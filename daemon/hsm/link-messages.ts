@@ -8,10 +8,18 @@ export interface LinkGeneration {
   readonly generation: number;
 }
 
-/** What a Region shows its peer at the ceremony. */
-export interface LinkOffer extends LinkGeneration {
+/** Who a Region is, and how its peer connects to it. */
+export interface LinkSide extends LinkGeneration {
   /** Name of the Region, such as `us-east-1`. */
   readonly region: string;
+  /** What the peer dials: a URL such as `wss://keyhold.example:8443`. */
+  readonly endpoint: string;
+  /** The only certificate that the peer accepts from this Region, and at its endpoint. X.509 in DER. */
+  readonly certificate: Buffer;
+}
+
+/** What a Region shows its peer at the ceremony. */
+export interface LinkOffer extends LinkSide {
   /** RSA-4096 key for the peer's transport key; its private half lives as long as the ceremony's process. SPKI in DER. */
   readonly wrappingKey: Buffer;
   /** Verifies what this Region sends over the link: ECDSA on P-256. SPKI in DER. */

@@ -19,8 +19,9 @@ function encode(kind: string, fields: readonly (string | number | Buffer)[]): Bu
 }
 
 /** Encodes an offer, for its hash. */
-function encodeOffer({ link, generation, region, wrappingKey, signingKey }: LinkOffer): Buffer {
-  return encode('link offer', [link, generation, region, wrappingKey, signingKey]);
+function encodeOffer(offer: LinkOffer): Buffer {
+  const { link, generation, region, endpoint, certificate, wrappingKey, signingKey } = offer;
+  return encode('link offer', [link, generation, region, endpoint, certificate, wrappingKey, signingKey]);
 }
 
 /** Hashes two offers, in an order that both Regions agree on. @returns 32 bytes */

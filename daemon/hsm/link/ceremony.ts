@@ -8,7 +8,7 @@
 // The token keeps send key, receive key and signing pair of a generation. The RSA pair and the extractable transport key are
 // session objects: other processes, even with the PIN, do not see them, and they end with this process. A ceremony that was
 // interrupted begins again with a new offer and replaces what the earlier attempt left.
-import type { LinkGeneration, LinkOffer, SealedTransportKey } from '../link-messages.js';
+import type { LinkGeneration, LinkOffer, LinkSide, SealedTransportKey } from '../link-messages.js';
 import { createHash, createPublicKey } from 'node:crypto';
 import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
@@ -44,24 +44,22 @@ interface SessionKeys {
 export class LinkCeremony {
   private constructor(
     private readonly opened: OfficerSession,
-    private readonly generation: LinkGeneration,
-    private readonly region: string,
+    private readonly side: LinkSide,
     private readonly keys: SessionKeys,
   ) {}
 
   /**
    * Begins, or begins again, the ceremony of a link's first or next generation.
-   * @param region name of this Region
+   * @param side this Region; the fingerprint covers all of it
    * @throws HsmError 'login-refused'; 'unsupported' if the officer cannot make a trusted key, or the module lets an attack
    * through
    */
   static async open(
     settings: CeremonyToken,
-    generation: LinkGeneration,
-    region: string,
+    side: LinkSide,
     { officer, user }: CeremonyPins,
   ): Promise<LinkCeremony> {
-    linkLabel(generation, 'send');
+    linkLabel(side, 'send');
     const opened = OfficerSession.open(settings);
     try {
       const [transport, trial] = await opened.as(
@@ -74,7 +72,7 @@ export class LinkCeremony {
       const objection = objections(tried(opened, trial, wrapping));
       if (objection.length > 0) throw new HsmError('unsupported', objection.join(' '));
       const keys = { transport, wrapping, signing: makeSigningPair(opened) };
-      return new LinkCeremony(opened, generation, region, keys);
+      return new LinkCeremony(opened, side, keys);
     } catch (error) {
       opened.close();
       throw toHsmError(error);
@@ -84,8 +82,7 @@ export class LinkCeremony {
   /** What the peer gets. Its wrapping key is new in each process. */
   get offer(): LinkOffer {
     return {
-      ...this.generation,
-      region: this.region,
+      ...this.side,
       wrappingKey: toSubjectPublicKeyInfo(this.opened, this.keys.wrapping.publicKey),
       signingKey: toSubjectPublicKeyInfo(this.opened, this.keys.signing.publicKey),
     };
@@ -98,7 +95,7 @@ export class LinkCeremony {
    * @throws HsmError 'invalid-ciphertext' if the offer is for another link or has another kind of key
    */
   seal(peer: LinkOffer): SealedTransportKey {
-    const { opened, generation, keys } = this;
+    const { opened, side, keys } = this;
     const { module, session } = opened;
     const { transport, signing } = keys;
     this.#assertPeer(peer);
@@ -113,11 +110,11 @@ export class LinkCeremony {
       const buffer = Buffer.alloc(wrappingKeyBits / 8);
       const wrapped = Buffer.from(module.C_WrapKey(session, oaep, peerKey, transport, buffer));
       const earlier = (['send', 'signing'] as const).flatMap((role) =>
-        opened.findById(linkObjectId(generation, role)),
+        opened.findById(linkObjectId(side, role)),
       );
-      module.C_CopyObject(session, transport, sendKey(placeOf(generation, 'send')));
+      module.C_CopyObject(session, transport, sendKey(placeOf(side, 'send')));
       for (const key of [signing.privateKey, signing.publicKey])
-        module.C_CopyObject(session, key, placeOf(generation, 'signing'));
+        module.C_CopyObject(session, key, placeOf(side, 'signing'));
       opened.destroy([...earlier, transport, peerKey]);
       opened.sync();
       return { wrapped, signature: this.#sign(sealedKeyStatement(this.offer, peer, wrapped)) };
@@ -132,12 +129,12 @@ export class LinkCeremony {
    * @throws HsmError 'invalid-ciphertext' if the peer did not seal it for this offer; nothing has changed then
    */
   accept(peer: LinkOffer, { wrapped, signature }: SealedTransportKey): void {
-    const { opened, generation, keys } = this;
+    const { opened, side, keys } = this;
     this.#assertPeer(peer);
     verifyLinkSignature(peer.signingKey, sealedKeyStatement(peer, this.offer, wrapped), signature);
     try {
-      const earlier = opened.findById(linkObjectId(generation, 'receive'));
-      const template = receiveKey(placeOf(generation, 'receive'));
+      const earlier = opened.findById(linkObjectId(side, 'receive'));
+      const template = receiveKey(placeOf(side, 'receive'));
       unwrapNested(opened.library, opened.session, rawOaep, keys.wrapping.privateKey, wrapped, template);
       opened.destroy(earlier);
       opened.sync();
@@ -152,8 +149,8 @@ export class LinkCeremony {
   }
 
   #assertPeer(peer: LinkOffer): void {
-    const { link, generation } = this.generation;
-    const isOurs = peer.link === link && peer.generation === generation && peer.region !== this.region;
+    const { link, generation, region } = this.side;
+    const isOurs = peer.link === link && peer.generation === generation && peer.region !== region;
     if (!isOurs || bitsOf(peer.wrappingKey) !== wrappingKeyBits)
       throw new HsmError(
         'invalid-ciphertext',

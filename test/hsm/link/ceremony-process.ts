@@ -1,11 +1,11 @@
 // One side of a ceremony, in its own process as in reality: answers the calls that two-regions.ts sends.
-import type { LinkGeneration, LinkOffer, SealedTransportKey } from '../../../daemon/hsm/link-messages.js';
+import type { LinkOffer, LinkSide, SealedTransportKey } from '../../../daemon/hsm/link-messages.js';
 import { LinkCeremony } from '../../../daemon/hsm/link/index.js';
 import { PIN, SO_PIN } from '../token.js';
-import { ceremonyOf } from './two-regions.js';
+import { ceremonyOf, withBuffers } from './two-regions.js';
 
 export interface Call {
-  readonly open?: { readonly label: string; readonly generation: LinkGeneration; readonly region: string };
+  readonly open?: { readonly label: string; readonly side: LinkSide };
   readonly seal?: LinkOffer;
   readonly accept?: { readonly peer: LinkOffer; readonly sealed: SealedTransportKey };
 }
@@ -15,7 +15,7 @@ let ceremony: LinkCeremony | undefined;
 async function answer({ open, seal, accept }: Call): Promise<unknown> {
   if (open) {
     const pins = { officer: () => Buffer.from(SO_PIN), user: () => Buffer.from(PIN) };
-    ceremony = await LinkCeremony.open(ceremonyOf(open), open.generation, open.region, pins);
+    ceremony = await LinkCeremony.open(ceremonyOf(open), withBuffers(open.side), pins);
     return ceremony.offer;
   }
   if (seal) return ceremony!.seal(seal);

@@ -17,7 +17,10 @@ void t.test('each side refuses messages that do not belong to this ceremony', as
   const [ours, theirs] = [makeToken(t), makeToken(t)];
   const a = await CeremonySide.open(t, ours, generation, here);
   const b = await CeremonySide.open(t, theirs, generation, there);
-  const stranger = await CeremonySide.open(t, makeToken(t), generation, there);
+  const stranger = await CeremonySide.open(t, makeToken(t), generation, there, {
+    endpoint: 'wss://stranger.example:8443',
+    certificate: Buffer.from('the certificate of a stranger'),
+  });
   for (const [what, offer] of [
     ['another link', { ...b.offer, link: 'other' }],
     ['another generation', { ...b.offer, generation: 2 }],
@@ -43,6 +46,8 @@ void t.test('each side refuses messages that do not belong to this ceremony', as
   );
   await t.rejects(b.accept({ ...a.offer, wrappingKey: stranger.offer.wrappingKey }, sealed), refused);
   await t.rejects(b.accept({ ...a.offer, signingKey: stranger.offer.signingKey }, sealed), refused);
+  await t.rejects(b.accept({ ...a.offer, certificate: stranger.offer.certificate }, sealed), refused);
+  await t.rejects(b.accept({ ...a.offer, endpoint: stranger.offer.endpoint }, sealed), refused);
   await b.accept(a.offer, sealed);
   await b.close();
   const again = await CeremonySide.open(t, theirs, generation, there);
@@ -59,14 +64,15 @@ void t.test('the fingerprint covers every byte of both offers', async (t) => {
   const fingerprint = fingerprintOf(a.offer, b.offer);
   t.match(fingerprint, /^([0-9a-f]{4} ){9}[0-9a-f]{4}$/);
   t.equal(fingerprintOf(b.offer, a.offer), fingerprint, 'both sides compute the same fingerprint');
-  for (const name of ['wrappingKey', 'signingKey'] as const)
-    for (const at of [0, 40, a.offer[name].length - 1]) {
+  for (const name of ['wrappingKey', 'signingKey', 'certificate'] as const)
+    for (const at of [0, 20, a.offer[name].length - 1]) {
       const changed = Buffer.from(a.offer[name]);
       changed[at]! ^= 1;
       t.not(fingerprintOf({ ...a.offer, [name]: changed }, b.offer), fingerprint);
       t.not(fingerprintOf(b.offer, { ...a.offer, [name]: changed }), fingerprint);
     }
-  t.not(fingerprintOf({ ...a.offer, region: 'us-east-2' }, b.offer), fingerprint);
+  for (const text of ['region', 'endpoint'] as const)
+    t.not(fingerprintOf({ ...a.offer, [text]: `${a.offer[text]}2` }, b.offer), fingerprint, text);
 });
 
 void t.test(

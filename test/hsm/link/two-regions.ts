@@ -3,7 +3,12 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import type { LinkGeneration, LinkOffer, SealedTransportKey } from '../../../daemon/hsm/link-messages.js';
+import type {
+  LinkGeneration,
+  LinkOffer,
+  LinkSide,
+  SealedTransportKey,
+} from '../../../daemon/hsm/link-messages.js';
 import type { CeremonyPins } from '../../../daemon/hsm/link/index.js';
 import type { CeremonyToken } from '../../../daemon/hsm/link/index.js';
 import { checkout } from '../../support/paths.js';
@@ -33,6 +38,10 @@ export class CeremonySide {
     token: TestToken,
     generation: LinkGeneration,
     region: string,
+    {
+      endpoint = `wss://${region}.example:8443`,
+      certificate = Buffer.from(`a certificate of ${region}`),
+    }: Partial<Pick<LinkSide, 'endpoint' | 'certificate'>> = {},
   ): Promise<CeremonySide> {
     const env = { ...process.env, ...token.env };
     const child = fork(join(checkout, 'dist/test/hsm/link/ceremony-process.js'), {
@@ -48,7 +57,8 @@ export class CeremonySide {
       if (answer.error) throw Object.assign(new Error(answer.error.message), { code: answer.error.code });
       return answer.result;
     };
-    const offer = (await call({ open: { label: token.label, generation, region } })) as LinkOffer;
+    const side = { ...generation, region, endpoint, certificate };
+    const offer = (await call({ open: { label: token.label, side } })) as LinkOffer;
     const kill = () => {
       child.kill('SIGKILL');
       return once(child, 'exit');
@@ -69,8 +79,8 @@ export class CeremonySide {
   }
 }
 
-// The structured clone of a Buffer is a Uint8Array.
-function withBuffers<T extends object>(value: T): T {
+/** Restores Buffers: the structured clone of one is a Uint8Array. */
+export function withBuffers<T extends object>(value: T): T {
   const entries = Object.entries(value).map(([name, each]: [string, unknown]) => [
     name,
     each instanceof Uint8Array ? Buffer.from(each) : each,
