@@ -40,6 +40,8 @@ const rows = {
   scheduleRotation: { Enabled: 'ok', Disabled, PendingImport: Unsupported, Unavailable: Unsupported },
   // In AWS KMS only keys without rotation can be Unavailable. Here rotation replaces a current material that is missing.
   rotate: { Enabled: 'ok', Disabled, Unavailable: 'ok' },
+  replicate: { Enabled: 'ok', Disabled },
+  movePrimary: { Enabled: 'ok', Disabled },
   migrate: { Enabled: 'ok', Disabled, Unavailable: Unsupported },
   rotationStatus: {
     Enabled: 'ok',

@@ -21,6 +21,7 @@ import { importOperations } from './kms/importing.js';
 import { keyPolicyOperations } from './kms/key-policies.js';
 import { keyOperations } from './kms/keys.js';
 import { macOperations } from './kms/mac.js';
+import { multiRegionOperations } from './kms/multi-region.js';
 import { managedPolicyOperations } from './iam/managed-policies.js';
 import type { AnyOperation } from '../pipeline/operation.js';
 import { withMarkers } from './shared/paging.js';
@@ -41,6 +42,7 @@ const entries: readonly AnyOperation[] = [
   ...keyOperations,
   ...deletionOperations,
   ...rotationOperations,
+  ...multiRegionOperations,
   ...importOperations,
   ...aliasOperations,
   ...tagOperations,

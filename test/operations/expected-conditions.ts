@@ -98,6 +98,14 @@ export const own: Readonly<Record<string, Row>> = {
     request: {},
     values: { 'kms:RotationPeriodInDays': '365' },
   },
+  'ReplicateKey kms:ReplicateKey': {
+    request: { replicaRegion: 'eu-central-1' },
+    values: { 'kms:ReplicaRegion': 'eu-central-1' },
+  },
+  'UpdatePrimaryRegion kms:UpdatePrimaryRegion': {
+    request: { primaryRegion: 'eu-central-1' },
+    values: { 'kms:PrimaryRegion': 'eu-central-1' },
+  },
   'GetParametersForImport kms:GetParametersForImport': {
     request: { wrappingAlgorithm: 'RSAES_OAEP_SHA_256', wrappingKeySpec: 'RSA_4096' },
     values: { 'kms:WrappingAlgorithm': 'RSAES_OAEP_SHA_256', 'kms:WrappingKeySpec': 'RSA_4096' },

@@ -48,6 +48,7 @@ const groups: Readonly<Record<string, readonly OperationName[]>> = {
     'RotateKeyOnDemand',
     'ListKeyRotations',
   ],
+  'Multi-Region keys:': ['ReplicateKey', 'UpdatePrimaryRegion'],
   'Import and adoption:': [
     'GetParametersForImport',
     'ImportKeyMaterial',

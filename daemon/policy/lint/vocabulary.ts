@@ -24,7 +24,7 @@ export const knownActions: readonly string[] = [
 
 const keysOfKms = `BypassPolicyLockoutSafetyCheck CallerAccount CustomerMasterKeySpec CustomerMasterKeyUsage DataKeyPairSpec
   EncryptionAlgorithm ExpirationModel GrantConstraintType GrantIsForAWSResource GranteePrincipal KeyAgreementAlgorithm
-  KeyOrigin KeySpec KeyUsage MacAlgorithm MessageType MultiRegion MultiRegionKeyType ReEncryptOnSameKey RequestAlias
+  KeyOrigin KeySpec KeyUsage MacAlgorithm MessageType MultiRegion MultiRegionKeyType PrimaryRegion ReEncryptOnSameKey ReplicaRegion RequestAlias
   RetiringPrincipal RotationPeriodInDays ScheduleKeyDeletionPendingWindowInDays SigningAlgorithm ValidTo ViaService
   WrappingAlgorithm WrappingKeySpec`;
 

@@ -30,7 +30,6 @@ import { jsonProtocol } from './json-protocol.js';
 import type { Message, Protocol } from './protocol.js';
 import {
   bearsCredentials,
-  excludedName,
   headersOf,
   protocolOf,
   queryOf,
@@ -171,7 +170,7 @@ export class AwsEndpoint implements Route {
       const parameters = request.method === 'GET' ? queryOf(request) : body;
       const name = protocol?.operationName(request.headers, parameters) ?? '';
       const shape = protocol && shapeOf(protocol, name);
-      const refusal = refusalOf(request, protocol, shape, name);
+      const refusal = refusalOf(request, protocol, shape);
       // Without credentials the refusal is sent at once. With them the request is authenticated first, and recorded.
       if (refusal && !bearsCredentials(request, this.#certified.has(connection))) throw refusal;
       const origin = await this.#origin(
@@ -184,8 +183,7 @@ export class AwsEndpoint implements Route {
       );
       if (refusal || !shape) {
         const error = refusal ?? unknownOperation(protocol);
-        const operation = shape?.name ?? excludedName(name);
-        this.deps.noted.refuse(origin, { errorCode: error.code, requestId, operation });
+        this.deps.noted.refuse(origin, { errorCode: error.code, requestId, operation: shape?.name });
         throw error;
       }
       return await this.#execute(origin, protocol, shape, parameters, requestId);

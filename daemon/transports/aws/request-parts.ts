@@ -3,7 +3,6 @@ import type { IncomingMessage } from 'node:http';
 import { exceptions, type ServiceError } from '../../../proto/errors.js';
 import { type OperationShape, shapeByName } from '../../../proto/schema/descriptor.js';
 import { shown } from '../../../proto/text.js';
-import { excludedOperations } from './excluded.js';
 import { jsonProtocol } from './json-protocol.js';
 import type { Protocol } from './protocol.js';
 import { queryProtocol } from './query-protocol.js';
@@ -38,7 +37,6 @@ export function refusalOf(
   { headers }: IncomingMessage,
   protocol: Protocol | undefined,
   shape: OperationShape | undefined,
-  name: string,
 ): ServiceError | undefined {
   const encoding = headers['content-encoding'] ?? 'identity';
   if (encoding !== 'identity')
@@ -46,15 +44,7 @@ export function refusalOf(
       `Send the body as it is, without the encoding ${shown(encoding)}.`,
     );
   if (protocol && shape) return undefined;
-  const excluded = protocol && excludedOperations.get(name);
-  return excluded === undefined
-    ? unknownOperation(protocol)
-    : new exceptions.UnsupportedOperationException(excluded);
-}
-
-/** Returns the name if it is an AWS operation that Keyhold leaves out. Other text from a client is never recorded. */
-export function excludedName(name: string): string | undefined {
-  return excludedOperations.has(name) ? name : undefined;
+  return unknownOperation(protocol);
 }
 
 /** Whether a request has credentials, valid or not. @param isCertified whether its connection has a client certificate */

@@ -52,7 +52,7 @@ void t.test('deletion is scheduled for 7 to 30 days, shown, and can be cancelled
   await t.rejects(client.cancelKeyDeletion({ keyId }), { code: 'KMSInvalidStateException' });
   const scheduled = await client.scheduleKeyDeletion({ keyId, pendingWindowInDays: 7 });
   t.match(scheduled, { keyId: arn, keyState: 'PendingDeletion', pendingWindowInDays: 7 });
-  t.ok(Math.abs(scheduled.deletionDate - Date.now() / 1000 - 7 * 86_400) < 60);
+  t.ok(Math.abs(scheduled.deletionDate! - Date.now() / 1000 - 7 * 86_400) < 60);
   const { keyMetadata } = await client.describeKey({ keyId });
   t.match(keyMetadata, {
     keyState: 'PendingDeletion',

@@ -50,6 +50,7 @@ const table: readonly [columns: string, operations: string][] = [
   ['ok Dis Uns Inv Uns Inv Inv', 'EnableKeyRotation DisableKeyRotation'],
   // AWS: Uns, since only keys without rotation are Unavailable there. In Keyhold it repairs a key without its material.
   ['ok Dis Inv Inv ok Inv Inv', 'RotateKeyOnDemand'],
+  ['ok Dis Inv Inv Inv Inv Inv', 'ReplicateKey UpdatePrimaryRegion'],
   ['ok ok ok ok Uns Inv Inv', 'GetKeyRotationStatus'],
   ['ok ok ok Inv Uns Inv Inv', 'GetParametersForImport ImportKeyMaterial'],
   ['ok ok ok ok Uns Inv Inv', 'DeleteImportedKeyMaterial'],

@@ -59,6 +59,8 @@ const rows: Readonly<Record<string, Row>> = {
   GetKeyRotationStatus: ofKey(),
   RotateKeyOnDemand: ofKey(),
   ListKeyRotations: ofKey(),
+  ReplicateKey: ofKey({ replicaRegion: 'eu-central-1' }),
+  UpdatePrimaryRegion: ofKey({ primaryRegion: 'eu-central-1' }),
   GetParametersForImport: ofKey({ wrappingAlgorithm: 'RSAES_OAEP_SHA_256', wrappingKeySpec: 'RSA_2048' }),
   ImportKeyMaterial: ofKey({ importToken: bytes, encryptedKeyMaterial: bytes }),
   DeleteImportedKeyMaterial: ofKey(),

@@ -39,12 +39,20 @@ export const unprovoked: Readonly<Record<string, string>> = {
       [`${name}.DryRunOperationException`, 'takes a module with ML-KEM: test/e2e/encapsulation'],
     ]),
   ),
+  ...Object.fromEntries(
+    ['AlreadyExistsException', 'MalformedPolicyDocumentException', 'TagException'].map((code) => [
+      `ReplicateKey.${code}`,
+      'takes two linked Regions: test/e2e/regions',
+    ]),
+  ),
   'Decapsulate.InvalidCiphertextException': 'takes a module with ML-KEM: test/e2e/encapsulation',
 };
 
 /** What no key of SoftHSM does, and where it is tested. */
 export const testedElsewhere: Readonly<Record<string, string>> = {
   Encapsulate: 'SoftHSM 2.6.1 has no ML-KEM: test/e2e/encapsulation',
+  ReplicateKey: 'takes two linked Regions: test/e2e/regions',
+  UpdatePrimaryRegion: 'takes two linked Regions: test/e2e/regions',
   Decapsulate: 'SoftHSM 2.6.1 has no ML-KEM: test/e2e/encapsulation',
 };
 

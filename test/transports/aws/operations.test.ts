@@ -175,6 +175,8 @@ void t.test('every operation of the table', async (t) => {
     ['CreateGrant', allows],
     ['RetireGrant', { KeyId: symmetric, GrantId }],
     ['RevokeGrant', { KeyId: symmetric, GrantId }],
+    ['ReplicateKey', { KeyId: symmetric, ReplicaRegion: 'eu-central-1' }],
+    ['UpdatePrimaryRegion', { KeyId: symmetric, PrimaryRegion: 'eu-central-1' }],
     ['Encapsulate', encapsulation],
     ['Decapsulate', { ...encapsulation, SharedSecretCiphertextBlob: Buffer.alloc(768) }],
   ]);
@@ -275,6 +277,12 @@ void t.test('every operation of the table', async (t) => {
       'Encrypt',
       { KeyId: rsa, Plaintext, EncryptionAlgorithm: 'RSAES_OAEP_SHA_256', ...context },
       'ValidationException',
+    ],
+    ['ReplicateKey', { KeyId: symmetric, ReplicaRegion: 'eu-central-1' }, 'UnsupportedOperationException'],
+    [
+      'UpdatePrimaryRegion',
+      { KeyId: symmetric, PrimaryRegion: 'eu-central-1' },
+      'UnsupportedOperationException',
     ],
     ['GenerateRandom', { NumberOfBytes: 8, Recipient: {} }, 'UnsupportedOperationException'],
     ['Encrypt', { KeyId: symmetric, Plaintext: Buffer.alloc(4097) }, 'ValidationException'],

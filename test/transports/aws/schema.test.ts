@@ -1,15 +1,13 @@
 // Nothing of AWS KMS's API is missing: the SDK's own schemas are compared with proto/.
 import * as kms from '@aws-sdk/client-kms';
 import t from 'tap';
-import { excludedOperations } from '../../../daemon/transports/aws/excluded.js';
 import { namedFields } from '../../../proto/aws/names.js';
 import { type FieldShape, type MessageShape, shapeByName } from '../../../proto/schema/descriptor.js';
 import { schema } from '../../../proto/generated/schema.js';
 import { isErrorCode } from '../../../proto/errors.js';
 
-/** What Keyhold leaves out on purpose: operations, `Message.Field`, enums and errors. */
+/** What Keyhold leaves out on purpose: errors. */
 const excluded = new Set([
-  ...excludedOperations.keys(),
   // Keyhold is no consumer of another XKS proxy, and has no VPC endpoints.
   'XksKeyAlreadyInUseException',
   'XksKeyInvalidConfigurationException',
