@@ -36,6 +36,7 @@ const allowed = {
     'store',
     'hsm/key-store',
     'hsm/secrets',
+    'regions/services',
   ],
   operations: [
     'pipeline',
@@ -46,6 +47,8 @@ const allowed = {
     'audit/event',
     'audit/query',
     'hsm/key-store',
+    'hsm/link-messages',
+    'hsm/link-objects',
     'hsm/secrets',
     'regions',
   ],

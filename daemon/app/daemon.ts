@@ -14,6 +14,7 @@ import { readyLine, welcomeText, writeClientFiles } from './client-files.js';
 import { openJournal } from './compose/journal.js';
 import { openKeys } from './compose/keys.js';
 import { addMetrics, makeMonitoring } from './compose/monitoring.js';
+import { makeRegions, noHandler } from './compose/regions.js';
 import { makeServices } from './compose/services.js';
 import { openStorage } from './compose/storage.js';
 import { makeTransports } from './compose/transports.js';
@@ -83,7 +84,12 @@ export async function start(home: string): Promise<Daemon> {
       sinks,
       keyring,
     });
-  const services = await makeServices(settings, { storage, journal, keys, admission, status });
+  const regions = makeRegions(settings, {
+    ...{ storage, journal, keys },
+    handler: noHandler,
+    pendingKeys: () => 0,
+  });
+  const services = await makeServices(settings, { storage, journal, keys, regions, admission, status });
   const { authenticator, certificates, ends, failures, noted, scheduler } = services;
   const certificateExpiry = new ExpiryWatch(loaded.expiries, (warning) => log.warn(warning));
   const disks = new HangingDisks(
@@ -109,6 +115,7 @@ export async function start(home: string): Promise<Daemon> {
         ...madeKeys.warnings,
         ...unknownMaterials.warnings,
         ...certificateExpiry.warnings,
+        ...regions.warnings,
         ...unhandled.warnings,
       ],
     });
@@ -150,6 +157,7 @@ export async function start(home: string): Promise<Daemon> {
   const ca = inHome(home, config.tls.ca);
   const endpoint = { home, socket, host: clientHost(config), region: instance.region, ca };
   const ports = await listeners.open();
+  await regions.open();
   await monitoring?.open();
   const bound = { ...endpoint, port: ports.port, http: http && { host: http.host, port: ports.httpPort! } };
   writeClientFiles(bound);
@@ -160,6 +168,7 @@ export async function start(home: string): Promise<Daemon> {
     tls: `${host}:${ports.port}`,
     http: http && `${http.host}:${ports.httpPort}`,
     metrics: monitoring && `${config.metrics!.host}:${monitoring.port}`,
+    regions: config.regions && `${config.regions.listen.host}:${regions.port}`,
   };
   log.info({ version, home, profile: config.hsm.profile, listeners: listening }, 'Keyhold is ready');
 
@@ -177,6 +186,7 @@ export async function start(home: string): Promise<Daemon> {
       verdicts.renew();
       native.endStale();
       aws.endStale();
+      regions.wake();
       sinks.apply(wanted);
     },
   });
@@ -190,7 +200,8 @@ export async function start(home: string): Promise<Daemon> {
     async stop() {
       isStopping = true;
       listeners.close();
-      await Promise.all([native.drain(drainTimeout), aws.drain(drainTimeout)]);
+      regions.close();
+      await Promise.all([native, aws, regions].map((each) => each.drain(drainTimeout)));
       // Each step runs even if others fail: with a failing disk the HSM still gets the newest root.
       await inTurn([
         () => scheduler.stop(),

@@ -241,6 +241,34 @@ const metrics = z.strictObject({
   port: z.number().int().min(0).max(65535).default(7444),
 });
 
+/** Host and port of {@link https://www.rfc-editor.org/rfc/rfc6455#section-3 a WebSocket URI}, without a path. */
+const regionEndpoint = z
+  .string()
+  .max(300)
+  .regex(
+    /^wss:\/\/([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$/,
+    "such as 'wss://keyhold.example.com:7445'",
+  );
+
+/** A port of its own for linked Regions, for multi-Region keys. Default: none. */
+const regions = z
+  .strictObject({
+    listen: z
+      .strictObject({
+        host: z
+          .union([z.ipv4(), z.ipv6()], { error: 'an IP address such as 127.0.0.1' })
+          .default('127.0.0.1'),
+        /** 0: any free port. */
+        port: z.number().int().min(0).max(65535).default(7445),
+      })
+      .prefault({}),
+    /** Where other Regions reach the port. Default: made of host and port. */
+    endpoint: regionEndpoint.optional(),
+  })
+  .refine(({ listen, endpoint }) => endpoint !== undefined || !['0.0.0.0', '::'].includes(listen.host), {
+    message: "give 'endpoint', such as 'wss://keyhold.example.com:7445': other Regions cannot use this host",
+  });
+
 /** The schema of `keyhold.yaml`. */
 export const configSchema = z
   .strictObject({
@@ -259,6 +287,7 @@ export const configSchema = z
     /** Whether each request gets a line in the log, at level info. */
     accessLog: z.boolean().default(false),
     metrics: metrics.optional(),
+    regions: regions.optional(),
     limits: limits.prefault({}),
     quotas: quotas.prefault({}),
     /** Whether `keyhold seed` may create keys with given IDs and material; for development. */

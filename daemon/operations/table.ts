@@ -27,6 +27,7 @@ import type { AnyOperation } from '../pipeline/operation.js';
 import { withMarkers } from './shared/paging.js';
 import { policyVersionOperations } from './iam/policy-versions.js';
 import { policyExplanationOperations } from './keyhold/policy-explanation.js';
+import { regionLinkOperations } from './keyhold/region-links.js';
 import { keyAgreementOperations } from './kms/key-agreement.js';
 import { publicKeyOperations } from './kms/public-keys.js';
 import { roleOperations } from './iam/roles.js';
@@ -62,6 +63,7 @@ const entries: readonly AnyOperation[] = [
   ...auditArchiveOperations,
   ...backupOperations,
   ...seedOperations,
+  ...regionLinkOperations,
   ...statusOperations,
   ...auditOperations,
   ...userOperations,

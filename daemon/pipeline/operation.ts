@@ -9,6 +9,7 @@ import type { Caller } from '../identity/caller.js';
 import type { IdentityServices } from '../identity/services.js';
 import type { Secrets } from '../hsm/secrets.js';
 import type { TrustedRole } from '../policy/engine/caller-policies.js';
+import type { RegionServices } from '../regions/services.js';
 import type { AuditReader } from '../audit/query/newest.js';
 import type { RecordChange, Records } from '../store/records/records.js';
 import type { RequestContext } from './request-context.js';
@@ -19,7 +20,7 @@ export type RequestOf<Name extends OperationName> = Operations[Name]['request'];
 export type ResponseOf<Name extends OperationName> = Operations[Name]['response'];
 
 /** The services that handlers use: those of the lower layers, and settings. */
-export interface Services extends KeyServices, IdentityServices, BackupServices {
+export interface Services extends KeyServices, IdentityServices, BackupServices, RegionServices {
   readonly records: Records;
   /** Seals secrets under a key in the HSM. */
   readonly secrets: Secrets;

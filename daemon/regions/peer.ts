@@ -48,6 +48,9 @@ export type PeerHandler = (from: string, name: string, body: unknown) => Promise
 /** The largest message between Regions, in bytes. */
 export const largestMessage = 1024 * 1024;
 
+/** Requests of one Region that another one executes at the same time. Further ones wait in the Region that asks. */
+export const mostInFlight = 64;
+
 /**
  * Why a request got no answer.
  * - `not-linked`: there is no complete link to that Region.

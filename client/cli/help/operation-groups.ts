@@ -115,6 +115,7 @@ const groups: Readonly<Record<string, readonly OperationName[]>> = {
   ],
   'Backup:': ['CreateBackup', 'ReadBackup', 'ArchiveAuditLog'],
   'Sessions:': ['AssumeRole', 'GetSessionToken', 'GetCallerIdentity'],
+  'Regions:': ['PrepareRegionLink', 'CompleteRegionLink', 'ListRegionLinks', 'DeleteRegionLink'],
   'The daemon:': ['GetStatus', 'QueryAudit'],
 };
 

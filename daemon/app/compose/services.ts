@@ -27,6 +27,7 @@ import { backupContent, backupSigner } from '../backup-content.js';
 import { internalObjectId } from '../opening/instance.js';
 import type { Journal } from './journal.js';
 import type { Keys } from './keys.js';
+import type { Regions } from './regions.js';
 import type { Settings } from './settings.js';
 import type { Storage } from './storage.js';
 
@@ -38,6 +39,7 @@ export interface ServiceParts {
   readonly storage: Storage;
   readonly journal: Journal;
   readonly keys: Keys;
+  readonly regions: Regions;
   readonly admission: Admission;
   /** Returns the status of the daemon; called only after all phases are done. */
   readonly status: () => ResponseOf<'GetStatus'>;
@@ -46,7 +48,7 @@ export interface ServiceParts {
 /** Makes the parts that decide about requests and execute them. @throws StoreError, HsmError */
 export async function makeServices(
   { home, config, limits, loaded, log }: Settings,
-  { storage, journal, keys, admission, status }: ServiceParts,
+  { storage, journal, keys, regions, admission, status }: ServiceParts,
 ) {
   const { audit, recorder } = journal;
   const { store, records, keyStore, instance, startedAt } = storage;
@@ -85,6 +87,7 @@ export async function makeServices(
     auditReader: new AuditReader(homePaths(home).audit, journal.indexes),
     status,
     backups,
+    ...regions.services,
     auditArchive: auditArchiver(home, journal),
     allowSeed: config.allowSeed,
     limits,

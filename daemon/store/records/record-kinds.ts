@@ -21,6 +21,7 @@ const kinds: ReadonlySet<string> = new Set([
   'policy',
   'policy-versions',
   'principal',
+  'region-link',
   'root',
   'wrapping-key',
 ]);
