@@ -18,25 +18,37 @@ const Disabled = 'disabled';
 const Unsupported = 'unsupported-operation';
 
 /**
- * Rows by the kind of operation. A state that is not in a row is refused as an invalid state. Keys are Creating or Updating
- * only while they are replicated: the former can only be read, the latter also used.
+ * Rows by the kind of operation. A state that is not in a row is refused as an invalid state. Only multi-Region keys are
+ * Creating (replicas that do not have their material yet), Updating (a change has not reached all Regions yet) or
+ * PendingReplicaDeletion (primary keys that are deleted after their replicas). A Region that is away may leave a key Updating
+ * for days. So, unlike in AWS KMS, such a key can be enabled and disabled and its material imported; what the Regions must
+ * agree on cannot be changed again.
  */
 const rows = {
   cryptographic: { Enabled: 'ok', Disabled, Updating: 'ok' },
   publicKey: { Enabled: 'ok', Disabled: 'ok', Updating: 'ok' },
-  createGrant: { Enabled: 'ok', Disabled, Unavailable: 'ok' },
+  createGrant: { Enabled: 'ok', Disabled, Unavailable: 'ok', Updating: 'ok' },
   read: {
     Enabled: 'ok',
     Disabled: 'ok',
     PendingImport: 'ok',
     PendingDeletion: 'ok',
+    PendingReplicaDeletion: 'ok',
     Unavailable: 'ok',
     Creating: 'ok',
     Updating: 'ok',
   },
-  modify: { Enabled: 'ok', Disabled: 'ok', PendingImport: 'ok', Unavailable: 'ok' },
-  enableDisable: { Enabled: 'ok', Disabled: 'ok', Unavailable: 'ok' },
-  cancelDeletion: { PendingDeletion: 'ok' },
+  modify: {
+    Enabled: 'ok',
+    Disabled: 'ok',
+    PendingImport: 'ok',
+    Unavailable: 'ok',
+    Creating: 'ok',
+    Updating: 'ok',
+  },
+  enableDisable: { Enabled: 'ok', Disabled: 'ok', Unavailable: 'ok', Updating: 'ok' },
+  scheduleDeletion: { Enabled: 'ok', Disabled: 'ok', PendingImport: 'ok', Unavailable: 'ok', Creating: 'ok' },
+  cancelDeletion: { PendingDeletion: 'ok', PendingReplicaDeletion: 'ok' },
   scheduleRotation: { Enabled: 'ok', Disabled, PendingImport: Unsupported, Unavailable: Unsupported },
   // In AWS KMS only keys without rotation can be Unavailable. Here rotation replaces a current material that is missing.
   rotate: { Enabled: 'ok', Disabled, Unavailable: 'ok' },
@@ -48,14 +60,24 @@ const rows = {
     Disabled: 'ok',
     PendingImport: 'ok',
     PendingDeletion: 'ok',
+    PendingReplicaDeletion: 'ok',
     Unavailable: Unsupported,
+    Creating: 'ok',
+    Updating: 'ok',
   },
-  importMaterial: { Enabled: 'ok', Disabled: 'ok', PendingImport: 'ok', Unavailable: Unsupported },
+  importMaterial: {
+    Enabled: 'ok',
+    Disabled: 'ok',
+    PendingImport: 'ok',
+    Unavailable: Unsupported,
+    Updating: 'ok',
+  },
   deleteMaterial: {
     Enabled: 'ok',
     Disabled: 'ok',
     PendingImport: 'ok',
     PendingDeletion: 'ok',
+    PendingReplicaDeletion: 'ok',
     Unavailable: Unsupported,
   },
 } as const satisfies Record<string, Row>;

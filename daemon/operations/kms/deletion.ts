@@ -26,7 +26,7 @@ const scheduleKeyDeletion = operation({
       },
     },
   ],
-  states: 'modify',
+  states: 'scheduleDeletion',
   audited: ['keyId', 'pendingWindowInDays'],
   auditedDefaults: ({ longestPendingWindowInDays }) => ({ pendingWindowInDays: longestPendingWindowInDays }),
   auditedResponse: (response) => response,
