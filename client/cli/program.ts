@@ -9,6 +9,7 @@ import { addLsCommand } from './commands/keys/ls.js';
 import { addMigrateCommand } from './commands/migrate.js';
 import { addOperationCommands } from './commands/operations.js';
 import { addPolicyCommands } from './commands/policy.js';
+import { addRegionCommands } from './commands/region/region.js';
 import { addSealCommands } from './commands/seal.js';
 import { addSeedCommand } from './commands/seed.js';
 import { addShowCommand } from './commands/keys/show.js';
@@ -42,6 +43,7 @@ export function makeProgram(): Command {
   const offline = [addVerifyOffline(program), addVersion(program), addCompletionCommand(program)];
   const withoutDaemon = new Set([...offline, ...addPrograms(program)]);
   addAuditArchive(program);
+  addRegionCommands(program);
   addGlobalOptions(program, (command) => !withoutDaemon.has(command), applyGlobals);
   return program;
 }

@@ -16,6 +16,20 @@ export const stoppedBackup: Program = [
   'Makes a backup of a home whose daemon is stopped.',
 ];
 
+/** The program of `keyhold region link` and `rotate`: the ceremony. */
+export const linkCeremony: Program = [
+  'region link',
+  'region/ceremony',
+  'Makes the keys of a link to another Region in the HSM.',
+];
+
+/** The program of `keyhold region unlink` and `rotate`. */
+export const linkDestruction: Program = [
+  'region unlink',
+  'region/destroy',
+  'Destroys the keys of a link to another Region in the HSM.',
+];
+
 /** The admin programs. */
 export const programs: readonly Program[] = [
   ['init', 'init', 'Sets up a home: configuration, token, certificates, root credentials.'],
@@ -26,6 +40,8 @@ export const programs: readonly Program[] = [
   ['audit query', 'audit/query', 'Finds audit records by key, principal, event and time.'],
   ['audit tail', 'audit/tail', 'Prints the newest audit records; -f follows the log.'],
   stoppedBackup,
+  linkCeremony,
+  linkDestruction,
   ['restore', 'backup/restore', 'Verifies a backup, and restores it into an empty home.'],
   ['policy lint', 'policy-lint', 'Checks a policy document for mistakes.'],
   ['recover key-policy', 'recover/key-policy', 'Replaces a key policy that locks everybody out.'],
@@ -37,13 +53,19 @@ export const programs: readonly Program[] = [
 
 const groups: Readonly<Record<string, string>> = {
   audit: 'Verifies and searches the audit log.',
+  region: 'Links to other Regions, for multi-Region keys.',
   hsm: 'Shows the HSM through its PKCS#11 module.',
   recover: 'Disaster recovery, with the daemon stopped.',
 };
 const heading = 'Running Keyhold (on its own machine):';
 
-/** Programs whose commands can also ask the daemon. commands/audit.ts adds them. */
-const withOwnCommand: ReadonlySet<string> = new Set(['audit query', 'audit tail']);
+/** Programs whose commands also ask the daemon. commands/audit.ts and commands/region/ add them. */
+const withOwnCommand: ReadonlySet<string> = new Set([
+  'audit query',
+  'audit tail',
+  'region link',
+  'region unlink',
+]);
 
 /**
  * Adds `keyhold init`, `keyhold audit verify` and so on, which parse their own arguments.
@@ -78,29 +100,56 @@ export function groupOf(program: Command, name: string): Command {
 }
 
 /**
+ * Finds the file of an admin program.
+ * @throws Error in the client package, which contains this command line without the daemon
+ */
+export function adminProgramPath([words, file]: Program): string {
+  const path = fileURLToPath(new URL(`../../daemon/admin/${file}.js`, import.meta.url));
+  if (existsSync(path)) return path;
+  throw new Error(
+    `'keyhold ${words}' comes with the package of the daemon, and this is the command line of @keyhold/client. Run it on the daemon's machine, where the package keyhold is installed.`,
+  );
+}
+
+/**
  * Runs an admin program in this terminal. Its exit status becomes that of this process.
  * @param last the most lines of its output to print, the last ones; all if not given
  */
 export async function runAdminProgram(
-  [words, file]: Program,
+  program: Program,
   args: readonly string[],
   last?: number,
 ): Promise<void> {
-  const path = fileURLToPath(new URL(`../../daemon/admin/${file}.js`, import.meta.url));
-  // The client package contains this command line without the daemon.
-  if (!existsSync(path))
-    throw new Error(
-      `'keyhold ${words}' comes with the package of the daemon, and this is the command line of @keyhold/client. Run it on the daemon's machine, where the package keyhold is installed.`,
-    );
+  const { status, lines } = await runInTerminal(program, args, last);
+  process.exitCode = status;
+  for (const line of lines) process.stdout.write(`${line}\n`);
+}
+
+/**
+ * Runs an admin program in this terminal.
+ * @param last how many of the last lines of its output are returned instead of printed
+ * @returns its exit status, and these lines
+ */
+export async function runInTerminal(
+  program: Program,
+  args: readonly string[],
+  last?: number,
+): Promise<{ readonly status: number; readonly lines: readonly string[] }> {
   const output = last === undefined ? 'inherit' : 'pipe';
+  const path = adminProgramPath(program);
   const child = spawn(process.execPath, [path, ...args], { stdio: ['inherit', output, 'inherit'] });
   const lines = child.stdout ? lastLines(child.stdout, last!) : [];
   // Ctrl-C reaches the child too, which handles it.
   const ignore = () => undefined;
-  process.on('SIGINT', ignore).on('SIGTERM', () => child.kill('SIGTERM'));
-  process.exitCode = await new Promise<number>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']));
-  });
-  for (const line of await lines) process.stdout.write(`${line}\n`);
+  const forward = () => child.kill('SIGTERM');
+  process.on('SIGINT', ignore).on('SIGTERM', forward);
+  try {
+    const status = await new Promise<number>((resolve, reject) => {
+      child.on('error', reject);
+      child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']));
+    });
+    return { status, lines: await lines };
+  } finally {
+    process.off('SIGINT', ignore).off('SIGTERM', forward);
+  }
 }

@@ -92,6 +92,15 @@ const written: Readonly<Record<string, readonly (readonly [text: string, line: s
   ],
   migrate: [['', 'keyhold migrate --from default --to second-hsm']],
   'audit archive': [['', 'keyhold audit archive --before 90d --to /mnt/audit-archive']],
+  'region link': [
+    [
+      'the folder is one that both sides see, or its files are copied to the other side',
+      'keyhold region link --peer-region eu-central-1 --exchange /mnt/exchange',
+    ],
+  ],
+  'region rotate': [['', 'keyhold region rotate --peer-region eu-central-1 --exchange /mnt/exchange']],
+  'region list': [['', 'keyhold region list']],
+  'region unlink': [['', 'keyhold region unlink --peer-region eu-central-1']],
   backup: [['', 'keyhold backup /mnt/backups/keyhold-$(date +%F).backup']],
   seed: [['', 'keyhold seed keys.yaml']],
   'import-key-material': [

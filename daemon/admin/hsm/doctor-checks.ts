@@ -15,6 +15,8 @@ export interface Check {
   readonly detail: string;
 }
 
+const multiRegionCheck = 'multi-Region';
+
 const check = (name: string, ok: boolean, detail: string): Check => ({ check: name, ok, detail });
 
 /** Makes the checks before the connection. @throws ConfigError if there is no such profile */
@@ -93,6 +95,26 @@ export async function checksOf(store: KeyStore, { mechanisms, quirks }: Profile)
     checkAnchors(anchoredStores(store)),
     check('random', true, `1,024 bytes in ${milliseconds.toFixed(2)} ms`),
   ];
+}
+
+/** Tells whether the token can be linked to that of another Region, as far as the profile knows. */
+export function checkMultiRegion({ multiRegion: { refused, lacks } }: Pick<Profile, 'multiRegion'>): Check {
+  const row = (detail: string) => check(multiRegionCheck, true, detail);
+  if (refused !== undefined) return row(`cannot be linked to another Region: ${refused}`);
+  const but = lacks.map(({ keySpec, reason }) => `; not with ${keySpec}: ${reason}`).join('');
+  return row(
+    `the profile knows no reason against a link to another Region${but}. --try-link tries the attacks on one`,
+  );
+}
+
+/**
+ * Tells whether the token can be linked to that of another Region, after all attacks were tried.
+ * @param objections what speaks against it, in sentences
+ */
+export function checkTriedMultiRegion(attacks: number, objections: readonly string[]): Check {
+  return objections.length === 0
+    ? check(multiRegionCheck, true, `can be linked to another Region: ${attacks} attacks were refused`)
+    : check(multiRegionCheck, false, `cannot be linked to another Region: ${objections.join(' ')}`);
 }
 
 /** Lists the anchors. A daemon writes its anchor before it answers the first request. */

@@ -4,9 +4,18 @@ import { loadProfile } from '../../config/load.js';
 import { HsmError } from '../../hsm/key-store.js';
 import { openToken } from '../../app/opening/open-key-store.js';
 import { capabilitiesOf, examine, type Examined } from '../../keys/index.js';
+import { assess, objections } from '../../hsm/link/index.js';
 import { createLog } from '../../observability/log.js';
 import { addHomeOption, exitCodes, homeOf, runProgram, wholeNumber } from '../program.js';
-import { type Check, checksBefore, checksOf } from './doctor-checks.js';
+import { addOfficerPinOption, officerPin } from '../region/officer-pin.js';
+import { type OpenToken, withToken } from '../region/token-work.js';
+import {
+  type Check,
+  checkMultiRegion,
+  checksBefore,
+  checksOf,
+  checkTriedMultiRegion,
+} from './doctor-checks.js';
 import { forms } from './doctor-report.js';
 import { checkSinks } from './doctor-sinks.js';
 import { ProbeJournal } from './probe-journal.js';
@@ -17,6 +26,8 @@ interface Options extends TargetOptions {
   readonly tokenObjects?: boolean;
   readonly json?: boolean;
   readonly lacks?: boolean;
+  readonly tryLink?: boolean;
+  readonly officerPinCommand?: readonly string[];
 }
 
 // It loads the module and logs in, in a separate process, generates and destroys a session key for each key spec, and
@@ -37,7 +48,13 @@ const program = addHomeOption(new Command('keyhold doctor'))
   .option('--no-trial', 'report only what the module claims, without generating keys')
   .option('--token-objects', 'generate token objects, for modules without session keys')
   .option('--json', 'print one JSON object per line')
+  .option(
+    '--try-link',
+    'try whether the token can be linked to that of another Region, with the PIN of its security officer',
+  )
   .option('--lacks', "print the 'lacks' section for a profile, ignoring the present one");
+
+addOfficerPinOption(program, 'with --try-link: what prints that PIN; default: asked for at the terminal');
 
 /** @returns 0; 1 if the token cannot be reached or a check failed */
 async function doctor(): Promise<number> {
@@ -51,6 +68,7 @@ async function doctor(): Promise<number> {
   let rows: Examined[] = [];
   try {
     rows = await look(home, { name, token }, options, checks);
+    checks.push(options.tryLink ? await tryLink(home, { name, token }, options) : checkMultiRegion(profile));
   } catch (error) {
     if (!(error instanceof HsmError)) throw error;
     if (!options.lacks) process.stdout.write(form({ checks, rows, advice: [] }));
@@ -87,6 +105,21 @@ async function look(
       const again = await open();
       await journal.clean(again).finally(() => again.close());
     }
+  }
+}
+
+/** Tries all attacks on a link, with session objects. The worker's session has ended: two logins of this process do not mix. */
+async function tryLink(home: string, target: Target, { officerPinCommand }: Options): Promise<Check> {
+  const attempt = async (token: OpenToken) => {
+    const officer = officerPin(officerPinCommand, token);
+    const tried = await assess(token.settings, { officer, user: token.user });
+    return checkTriedMultiRegion(tried.length, objections(tried));
+  };
+  try {
+    return await withToken(home, attempt, target);
+  } catch (error) {
+    if (!(error instanceof HsmError) || error.code !== 'unsupported') throw error;
+    return checkTriedMultiRegion(0, [error.message]);
   }
 }
 

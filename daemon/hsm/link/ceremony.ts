@@ -12,7 +12,7 @@ import type { LinkGeneration, LinkOffer, LinkSide, SealedTransportKey } from '..
 import { createHash, createPublicKey } from 'node:crypto';
 import pkcs11, { type Attribute, type Handle } from 'pkcs11js';
 import { HsmError } from '../key-store.js';
-import { linkLabel, linkObjectId, type LinkRole } from '../link-objects.js';
+import { linkLabel, linkObjectId, type LinkRole, linkRoles } from '../link-objects.js';
 import { sealedKeyStatement, verifyLinkSignature } from '../link-statements.js';
 import { toHsmError } from '../pkcs11/return-values.js';
 import { toSubjectPublicKeyInfo } from '../worker/public-keys.js';
@@ -138,6 +138,19 @@ export class LinkCeremony {
       unwrapNested(opened.library, opened.session, rawOaep, keys.wrapping.privateKey, wrapped, template);
       opened.destroy(earlier);
       opened.sync();
+    } catch (error) {
+      throw toHsmError(error);
+    }
+  }
+
+  /**
+   * Destroys what the ceremony put into the token, if it is not to be finished. The generation must not be in use.
+   * @throws HsmError
+   */
+  abandon(): void {
+    try {
+      this.opened.destroy(linkRoles.flatMap((role) => this.opened.findById(linkObjectId(this.side, role))));
+      this.opened.sync();
     } catch (error) {
       throw toHsmError(error);
     }
