@@ -36,6 +36,8 @@ const allowed = {
     'store',
     'hsm/key-store',
     'hsm/secrets',
+    'regions/peer',
+    'regions/replication',
     'regions/services',
   ],
   operations: [
@@ -52,7 +54,16 @@ const allowed = {
     'hsm/secrets',
     'regions',
   ],
-  lifecycle: ['pipeline/operation', 'journal', 'keys', 'identity', 'policy', 'audit/event', 'store/records'],
+  lifecycle: [
+    'pipeline/operation',
+    'journal',
+    'keys',
+    'identity',
+    'policy',
+    'audit/event',
+    'store/records',
+    'regions/deleted-replicas',
+  ],
   transports: ['pipeline', 'identity', 'config/schema', 'tls'],
   regions: [
     'keys',

@@ -14,7 +14,7 @@ import { readyLine, welcomeText, writeClientFiles } from './client-files.js';
 import { openJournal } from './compose/journal.js';
 import { openKeys } from './compose/keys.js';
 import { addMetrics, makeMonitoring } from './compose/monitoring.js';
-import { makeRegions, noHandler } from './compose/regions.js';
+import { makeRegions } from './compose/regions.js';
 import { makeServices } from './compose/services.js';
 import { openStorage } from './compose/storage.js';
 import { makeTransports } from './compose/transports.js';
@@ -86,11 +86,11 @@ export async function start(home: string): Promise<Daemon> {
     });
   const regions = makeRegions(settings, {
     ...{ storage, journal, keys },
-    handler: noHandler,
-    pendingKeys: () => 0,
+    handler: (from, name, body) => services.answerPeer(from, name, body),
+    pendingKeys: (region) => services.synchronizer.pendingKeys(region),
   });
   const services = await makeServices(settings, { storage, journal, keys, regions, admission, status });
-  const { authenticator, certificates, ends, failures, noted, scheduler } = services;
+  const { authenticator, certificates, ends, failures, noted, scheduler, synchronizer } = services;
   const certificateExpiry = new ExpiryWatch(loaded.expiries, (warning) => log.warn(warning));
   const disks = new HangingDisks(
     [
@@ -162,6 +162,7 @@ export async function start(home: string): Promise<Daemon> {
   const bound = { ...endpoint, port: ports.port, http: http && { host: http.host, port: ports.httpPort! } };
   writeClientFiles(bound);
   scheduler.start();
+  synchronizer.start();
   tellServiceManager(probes.isLive, log);
   const listening = {
     unix: socket,
@@ -205,6 +206,7 @@ export async function start(home: string): Promise<Daemon> {
       // Each step runs even if others fail: with a failing disk the HSM still gets the newest root.
       await inTurn([
         () => scheduler.stop(),
+        () => synchronizer.stop(),
         () => indexer.close(),
         () => failures.flush(),
         () => noted.flush(),

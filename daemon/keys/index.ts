@@ -5,9 +5,12 @@ export { Key, type Material, type SymmetricMaterial } from './key.js';
 export {
   type KeyRecord,
   locationOf,
+  type MaterialProof,
+  materialProof,
   type MaterialRecord,
   materialsOf,
   periodBegins,
+  type RegionsRecord,
   storeIdOf,
   withPlausiblePeriods,
 } from './record.js';
@@ -21,6 +24,34 @@ export { removeKey } from './removal.js';
 export { LastUsage } from './last-usage.js';
 export { KeyError, type KeyErrorCode } from './errors.js';
 export type { KeyServices } from './services.js';
+
+// Multi-Region keys.
+export {
+  checkNoReplica,
+  checkPrimary,
+  hasReplicas,
+  isReplica,
+  mostReplicas,
+  multiRegionKeyTypeOf,
+  regionsOf,
+} from './multi-region/relation.js';
+export {
+  type Arrivals,
+  digestOf,
+  droppedMaterial,
+  type SharedProperties,
+  sharedProperties,
+  sharedPropertiesOf,
+  withSharedProperties,
+} from './multi-region/shared-properties.js';
+export {
+  type ArrivedMaterial,
+  checkTravels,
+  isProved,
+  proveMaterial,
+  receiveMaterial,
+  sendMaterial,
+} from './multi-region/transfer.js';
 
 // Key specs: generation, algorithms, and the mechanisms that they need.
 export { tryOut } from './specs/algorithm-probe.js';
@@ -64,6 +95,7 @@ export {
   hasRotations,
   isRotatable,
   onDemandRotations,
+  replicasWithout,
   rotationFrom,
   rotationsOf,
 } from './material/rotation.js';

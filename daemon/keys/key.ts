@@ -64,12 +64,14 @@ export class Key {
    */
   stateWith(material: Material | undefined, usesPublic = false): KeyState {
     const state = this.#recorded;
-    if (state === 'PendingDeletion') return state;
+    if (state === 'PendingDeletion' || state === 'PendingReplicaDeletion' || state === 'Creating')
+      return state;
     const missing = material?.missing;
     if (missing === 'all' || (missing !== undefined && (missing === 'public') === usesPublic))
       // Imported material can be imported again.
       return this.record.origin === 'EXTERNAL' && !usesPublic ? 'PendingImport' : 'Unavailable';
-    const expires = this.#expiresAt !== Infinity && (state === 'Enabled' || state === 'Disabled');
+    const expires =
+      this.#expiresAt !== Infinity && (state === 'Enabled' || state === 'Disabled' || state === 'Updating');
     return expires && this.#expiresAt <= Date.now() / 1000 ? 'PendingImport' : state;
   }
 

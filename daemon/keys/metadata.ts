@@ -2,6 +2,7 @@ import type { KeyMetadata } from '../../proto/generated/messages.js';
 import { algorithmsOf, customerMasterKeySpec } from './specs/algorithms.js';
 import type { Namer } from './identifiers.js';
 import type { Key } from './key.js';
+import { multiRegionConfiguration } from './multi-region/relation.js';
 import { shortfallsOf } from './material/material-warnings.js';
 import { earliestExpiry } from './states.js';
 
@@ -30,9 +31,8 @@ export function keyMetadata(key: Key, namer: Namer, cloudHsmClusterId?: string):
     keySpec: record.keySpec,
     ...algorithmsOf(key),
     multiRegion: record.multiRegion,
-    multiRegionConfiguration: record.multiRegion
-      ? { multiRegionKeyType: 'PRIMARY', primaryKey: { arn: key.arn, region: namer.region }, replicaKeys: [] }
-      : undefined,
+    multiRegionConfiguration: multiRegionConfiguration(record, namer),
+    pendingDeletionWindowInDays: record.replicaDeletion?.windowInDays,
     currentKeyMaterialId: record.materials.at(-1)?.suite && record.materials.at(-1)?.materialId,
     keyholdWarnings: shortfallsOf(key),
   };

@@ -2,6 +2,16 @@ import { cipherSuites } from '../../proto/formats/ciphertext.js';
 import { z } from 'zod';
 import type { KeySpec, KeyUsageType, RotationType } from '../../proto/generated/messages.js';
 
+/** A challenge, and an HSM's answer to it for one material (`KeyStore.proveMaterial`). */
+export const materialProof = z.strictObject({
+  /** The Region of that HSM. */
+  from: z.string().max(32),
+  /** 32 bytes in base64. */
+  nonce: z.string().max(64),
+  /** In base64. */
+  answer: z.string().max(2_048),
+});
+
 /** The details of an imported material, which stays in the record after it is deleted. */
 const importedRecord = z.strictObject({
   /** False if it was deleted or has expired; its object is destroyed then, or about to be. */
@@ -11,6 +21,8 @@ const importedRecord = z.strictObject({
   description: z.string().optional(),
   /** Whether it was in a worker's memory on its way into the HSM. */
   leftHsm: z.boolean(),
+  /** Only in a replica key: what the HSM of the primary key answered, to recognize the same material. */
+  proof: materialProof.optional(),
 });
 
 const defaultLocation = 'default';
@@ -29,7 +41,10 @@ const materialRecord = z.strictObject({
   adopted: z.strictObject({ shortfalls: z.array(z.string()) }).optional(),
   /** The store that it is in, if that is not the store of its key: 'default', or the ID of a custom key store. */
   location: z.string().optional(),
-  /** The rotation that made it current; absent for a key's first material. */
+  /**
+   * The rotation that made it current; absent for a key's first material. Pending material that has it becomes current once
+   * the key's replicas have it.
+   */
   rotationType: z.custom<RotationType>((value) => typeof value === 'string').optional(),
 });
 
@@ -43,10 +58,33 @@ const deletionRecord = z.strictObject({
 });
 
 /** Present while automatic rotation is enabled. */
-const rotationRecord = z.strictObject({
+export const rotationRecord = z.strictObject({
   periodInDays: z.number(),
   /** The next rotation, in epoch seconds. */
   nextAt: z.number(),
+});
+
+/** What a key knows of the related keys in other Regions. */
+const regionsRecord = z.strictObject({
+  role: z.enum(['PRIMARY', 'REPLICA']),
+  /** The Region of the primary key. */
+  primaryRegion: z.string(),
+  /** The Regions of the replica keys, in the order in which they were created. */
+  replicaRegions: z.array(z.string()),
+  /** Version of the properties that related keys share. The primary key raises it; a replica key takes no older ones. */
+  revision: z.number().int().nonnegative(),
+  /** Only in a replica key, until its material has arrived: the ID that the primary key gave to its creation. */
+  creationId: z.string().optional(),
+  /** Only in the primary key: SHA-256 in hex of the shared properties of `revision`. */
+  digest: z.string().optional(),
+  /** Only in the primary key: the revision that each replica key has. */
+  confirmed: z.record(z.string(), z.number()).optional(),
+  /** Only in the primary key: IDs of the imported materials that each replica key has. */
+  imported: z.record(z.string(), z.array(z.string())).optional(),
+  /** Only in the primary key: a replica key that another Region was asked for, until the answer is recorded. */
+  asked: z.strictObject({ region: z.string(), creationId: z.string() }).optional(),
+  /** Only in the primary key: the Region whose replica key becomes the primary key. */
+  movingTo: z.string().optional(),
 });
 
 /** The schema of a key's record, `key/<key ID>`. */
@@ -59,6 +97,8 @@ export const keyRecord = z.strictObject({
   keySpec: z.custom<KeySpec>((value) => typeof value === 'string'),
   keyUsage: z.custom<KeyUsageType>((value) => typeof value === 'string'),
   multiRegion: z.boolean(),
+  /** Absent for a multi-Region primary key that never had a replica. */
+  regions: regionsRecord.optional(),
   /** Where its material came from. */
   origin: z.enum(['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM']),
   /** AWS: an AWS managed key, created on first use of `alias/aws/<service>`. */
@@ -75,9 +115,11 @@ export const keyRecord = z.strictObject({
   tags: z.array(z.strictObject({ tagKey: z.string(), tagValue: z.string() })),
   /** The last one is the current material; empty before the first import. */
   materials: z.array(materialRecord),
-  /** Imported material that the next rotation makes current. */
+  /** Imported material that the next rotation makes current, or generated material that replica keys do not have yet. */
   pendingMaterial: materialRecord.optional(),
   deletion: deletionRecord.optional(),
+  /** Present while the deletion of a primary key waits for that of its replicas: then its waiting period begins. */
+  replicaDeletion: z.strictObject({ windowInDays: z.number() }).optional(),
   rotation: rotationRecord.optional(),
 });
 
@@ -85,6 +127,10 @@ export const keyRecord = z.strictObject({
 export type KeyRecord = z.output<typeof keyRecord>;
 /** A material in the record of its key. */
 export type MaterialRecord = z.output<typeof materialRecord>;
+/** A challenge, and an HSM's answer to it for one material. */
+export type MaterialProof = z.output<typeof materialProof>;
+/** What a key knows of the related keys in other Regions. */
+export type RegionsRecord = z.output<typeof regionsRecord>;
 /** The details of an imported material. */
 export type ImportedRecord = z.output<typeof importedRecord>;
 

@@ -88,8 +88,16 @@ export type StateRow = keyof typeof rows;
 /** Returns the state of a record, regardless of the materials' availability. */
 export function stateOf(record: KeyRecord): KeyState {
   if (record.deletion) return 'PendingDeletion';
+  if (record.replicaDeletion) return 'PendingReplicaDeletion';
+  if (record.regions?.creationId !== undefined) return 'Creating';
   if (lacksMaterial(record)) return 'PendingImport';
-  return record.enabled ? 'Enabled' : 'Disabled';
+  if (!record.enabled) return 'Disabled';
+  return isUpdating(record) ? 'Updating' : 'Enabled';
+}
+
+/** Whether a rotation or a change of the primary Region waits for other Regions. */
+function isUpdating({ regions, pendingMaterial }: KeyRecord): boolean {
+  return regions?.movingTo !== undefined || pendingMaterial?.rotationType !== undefined;
 }
 
 /** As in AWS KMS, every material of a key must be present, except one that is pending rotation. */

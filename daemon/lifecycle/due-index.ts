@@ -1,6 +1,7 @@
 // Due dates of keys, kept up to date with their records, so that no tick has to visit every key.
 import {
   destructionPrefix,
+  isReplica,
   type Key,
   type Keyring,
   materialsOf,
@@ -78,9 +79,12 @@ class PlannedTimes {
   }
 }
 
-/** Whether a key is enabled in its record, regardless of the time and of the material in the token. */
-function isEnabled({ record }: Key): boolean {
-  return record.enabled && !record.deletion;
+/**
+ * Whether a key rotates automatically if its record says so, regardless of the time and of the material in the token: a
+ * replica key follows its primary key.
+ */
+function rotatesItself({ record }: Key): boolean {
+  return record.enabled && !record.deletion && !record.replicaDeletion && !isReplica(record);
 }
 
 /** The due dates of the background key lifecycle. */
@@ -125,7 +129,7 @@ export class DueIndex {
     this.begunPeriods.set(keyId, begins.length > 0 ? Math.max(...begins) : undefined);
     const expiries = key ? materialsOf(key.record).flatMap(({ imported }) => imported?.validTo ?? []) : [];
     this.expiries.set(keyId, expiries.length > 0 ? Math.min(...expiries) : undefined);
-    this.rotations.set(keyId, key && isEnabled(key) ? key.record.rotation?.nextAt : undefined);
+    this.rotations.set(keyId, key && rotatesItself(key) ? key.record.rotation?.nextAt : undefined);
   }
 
   #setWrappingKey(records: Records, name: string): void {

@@ -1,6 +1,7 @@
 // Background key lifecycle: deletion, rotation, expiry. Like a request's, each change is committed with its audit event.
 import { exceptions } from '../../proto/errors.js';
 import {
+  checkNoReplica,
   checkState,
   expiredMaterial,
   finishDestruction,
@@ -20,6 +21,7 @@ import {
 import { makeServiceEvent } from '../audit/event.js';
 import type { Services } from '../pipeline/operation.js';
 import type { Recorder } from '../journal/recorder.js';
+import { noteDeletedReplica } from '../regions/deleted-replicas.js';
 
 type ActServices = Pick<Services, 'keyring' | 'records' | 'stores' | 'materials'>;
 
@@ -63,7 +65,12 @@ export class KeyLifecycle {
       await stores.of(holderOf(key, material)).destroy(Buffer.from(material.objectId, 'hex'));
     for (const { objectId } of pairs) await stores.of(key).destroy(Buffer.from(objectId, 'hex'));
     await this.recorder.commit(
-      { changes: () => removeKey(keyring, pendingDeletion(keyring.existing(keyId)).record) },
+      {
+        changes: () => {
+          const { record } = pendingDeletion(keyring.existing(keyId));
+          return [...removeKey(keyring, record), ...noteDeletedReplica(record)];
+        },
+      },
       this.#event('DeleteKey', key, { keyId }),
     );
   }
@@ -84,6 +91,7 @@ export class KeyLifecycle {
     const { keyring, materials } = this.services;
     this.recorder.checkAvailable();
     const key = keyring.existing(keyId);
+    checkNoReplica(key);
     const check = (now: Key) => checkState(now, 'rotate');
     check(key);
     const { materialId, ...change } = await materials.prepareRotation(key, 'AUTOMATIC', check);

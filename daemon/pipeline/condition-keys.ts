@@ -2,6 +2,7 @@
 // they have its default: a policy decides about what happens, not about how it was requested.
 import type { StringMap, Tag } from '../../proto/generated/messages.js';
 import type { Lookup } from '../policy/language/patterns.js';
+import { multiRegionKeyTypeOf } from '../keys/index.js';
 import { globalConditionKeys } from './global-context.js';
 import type { ConditionContext, ConditionKey, ConditionKeys, Permission } from './operation.js';
 
@@ -13,7 +14,7 @@ const keyConditionKeys: ConditionKeys<unknown> = {
   'kms:CustomerMasterKeyUsage': ({ key }) => key!.record.keyUsage,
   'kms:KeyOrigin': ({ key }) => key!.record.origin,
   'kms:MultiRegion': ({ key }) => String(key!.record.multiRegion),
-  'kms:MultiRegionKeyType': ({ key }) => (key!.record.multiRegion ? 'PRIMARY' : undefined),
+  'kms:MultiRegionKeyType': ({ key }) => multiRegionKeyTypeOf(key!.record),
   'kms:ResourceAliases': ({ key, services }) =>
     [...services.keyring.aliasesOf(key!.record.keyId)].map(({ aliasName }) => aliasName),
   'aws:ResourceTag/': ({ key }, name) => valuesOf(key!.record.tags, name),

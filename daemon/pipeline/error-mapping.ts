@@ -1,5 +1,5 @@
 // Maps the errors of the layers below to those of the API: one table for each layer.
-import { type ErrorCode, ServiceError } from '../../proto/errors.js';
+import { type ErrorCode, isErrorCode, ServiceError } from '../../proto/errors.js';
 import { ArchiveError, type ArchiveErrorCode } from '../audit/archive/archive.js';
 import { AuditError } from '../audit/audit-log.js';
 import { BackupError, type BackupErrorCode } from '../backup/errors.js';
@@ -7,6 +7,7 @@ import { HsmError, type HsmErrorCode } from '../hsm/key-store.js';
 import { IdentityError, type IdentityErrorCode } from '../identity/errors.js';
 import { KeyError, type KeyErrorCode } from '../keys/index.js';
 import { PolicyError, type PolicyErrorCode } from '../policy/errors.js';
+import { PeerError, type PeerErrorCode } from '../regions/peer.js';
 import { StoreError } from '../store/store.js';
 
 /** If the message is undefined, the error's own message is used, which is written for clients. */
@@ -103,9 +104,22 @@ const policyErrors: Readonly<Record<PolicyErrorCode, ErrorCode>> = {
   'malformed-policy': 'MalformedPolicyDocumentException',
 };
 
+const peerErrors: Readonly<Record<PeerErrorCode, ErrorCode>> = {
+  'not-linked': 'UnsupportedOperationException',
+  unreachable: 'DependencyTimeoutException',
+  unknown: 'DependencyTimeoutException',
+  // Another Keyhold may know errors that this one does not.
+  refused: 'KMSInternalException',
+};
+
+function peerErrorOf({ code, refusal }: PeerError): ErrorCode {
+  return refusal !== undefined && isErrorCode(refusal) ? refusal : peerErrors[code];
+}
+
 /** The code for an error of the domain; undefined: it is another error. */
 function codeOf(error: unknown): ErrorCode | undefined {
   if (error instanceof KeyError) return keyErrors[error.code];
+  if (error instanceof PeerError) return peerErrorOf(error);
   if (error instanceof ArchiveError) return archiveErrors[error.code];
   if (error instanceof BackupError) return backupErrors[error.code];
   if (error instanceof IdentityError) return identityErrors[error.code];

@@ -11,6 +11,7 @@ import type { Secrets } from '../hsm/secrets.js';
 import type { TrustedRole } from '../policy/engine/caller-policies.js';
 import type { RegionServices } from '../regions/services.js';
 import type { AuditReader } from '../audit/query/newest.js';
+import type { Replication } from '../regions/replication.js';
 import type { RecordChange, Records } from '../store/records/records.js';
 import type { RequestContext } from './request-context.js';
 
@@ -30,6 +31,8 @@ export interface Services extends KeyServices, IdentityServices, BackupServices,
   readonly auditArchive: (directory: string, before: number) => Promise<readonly ArchivedFile[]>;
   /** The status of the daemon. */
   readonly status: () => ResponseOf<'GetStatus'>;
+  /** Asks other Regions about multi-Region keys. */
+  readonly replication: Replication;
   /** Whether SeedKey is allowed. */
   readonly allowSeed: boolean;
   readonly limits: {

@@ -13,6 +13,16 @@ import { checkout } from './paths.js';
 const run = promisify(execFile);
 const program = (path: string) => join(checkout, 'dist', path);
 
+/** What a home is made with. */
+export interface HomeOptions {
+  /** Whether the home needs an ID, keys and credentials that no other home has. */
+  readonly own?: boolean;
+  /** HSM workers that the daemon starts. */
+  readonly workers?: number | undefined;
+  /** The Region's name; absent: us-east-1. */
+  readonly region?: string;
+}
+
 export interface Finished {
   readonly code: number | null;
   readonly stdout: string;
@@ -42,7 +52,10 @@ export class TestDaemon {
   stdout = '';
   stderr = '';
 
-  private constructor(readonly home: string) {}
+  private constructor(
+    readonly home: string,
+    readonly region = 'us-east-1',
+  ) {}
 
   /** For a home that the test creates, copies or moves itself. */
   static at(home: string): TestDaemon {
@@ -53,11 +66,13 @@ export class TestDaemon {
    * Creates a home with a token; no daemon runs yet. If KEYHOLD_TEST_TEMPLATE names a home that was initialised and never
    * started, the new home is a copy of it, which saves a run of init. Lines of KEYHOLD_TEST_PROFILE are added to the
    * profile of SoftHSM2, so that a test can be run again with another profile; the template has them too.
-   * @param own whether the home needs an ID, keys and credentials that no other home has
-   * @param workers HSM workers that the daemon starts
    */
-  static async initialise({ own = false, workers = defaultWorkers() } = {}): Promise<TestDaemon> {
-    const daemon = await TestDaemon.#initialiseHome(own);
+  static async initialise({
+    own = false,
+    workers = defaultWorkers(),
+    region,
+  }: HomeOptions = {}): Promise<TestDaemon> {
+    const daemon = await TestDaemon.#initialiseHome(own, region);
     if (workers === undefined) return daemon;
     const configuration = join(daemon.home, 'keyhold.yaml');
     const text = readFileSync(configuration, 'utf8');
@@ -68,10 +83,10 @@ export class TestDaemon {
     return daemon;
   }
 
-  static async #initialiseHome(own: boolean): Promise<TestDaemon> {
-    const daemon = new TestDaemon(mkdtempSync(join(tmpdir(), 'kh-')));
+  static async #initialiseHome(own: boolean, region?: string): Promise<TestDaemon> {
+    const daemon = new TestDaemon(mkdtempSync(join(tmpdir(), 'kh-')), region);
     const { KEYHOLD_TEST_PROFILE: profile, KEYHOLD_TEST_TEMPLATE: template } = process.env;
-    if (template !== undefined && !own) {
+    if (template !== undefined && !own && region === undefined) {
       copyHome(template, daemon.home);
       return daemon;
     }
@@ -80,6 +95,7 @@ export class TestDaemon {
       writeFileSync(join(daemon.home, 'changed.yaml'), `${softHsm}${profile}\n`);
     }
     const choice = profile === undefined ? [] : ['--profile', 'changed.yaml'];
+    if (region !== undefined) choice.push('--region', region);
     await run(process.execPath, [program('daemon/admin/init.js'), '--make-token', ...choice], {
       env: daemon.env,
     });
@@ -94,7 +110,7 @@ export class TestDaemon {
   static async start(
     t: { teardown(action: () => unknown): unknown },
     yaml?: string,
-    options?: { own?: boolean; workers?: number },
+    options?: HomeOptions,
   ): Promise<TestDaemon> {
     const daemon = await TestDaemon.initialise(options);
     t.teardown(() => daemon.remove());
@@ -119,7 +135,7 @@ export class TestDaemon {
 
   get clientEnv(): NodeJS.ProcessEnv {
     const credentials = join(this.home, 'credentials');
-    return { KEYHOLD_URL: this.url, AWS_SHARED_CREDENTIALS_FILE: credentials, AWS_REGION: 'us-east-1' };
+    return { KEYHOLD_URL: this.url, AWS_SHARED_CREDENTIALS_FILE: credentials, AWS_REGION: this.region };
   }
 
   get url(): string {
@@ -182,7 +198,8 @@ export class TestDaemon {
   connect(options: ConnectOptions = {}): Promise<Client> {
     // Other tests run on the machine too.
     const patience = { timeout: 120_000, connectTimeout: 60_000 };
-    return connect({ url: this.url, credentials: this.credentials, ...patience, ...options });
+    const { url, credentials, region } = this;
+    return connect({ url, credentials, region, ...patience, ...options });
   }
 
   /** Runs the CLI. */

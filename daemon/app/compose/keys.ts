@@ -16,6 +16,7 @@ import {
   wrappingObjects,
 } from '../../keys/index.js';
 import { KeyLifecycle } from '../../lifecycle/key-lifecycle.js';
+import { linkObjects } from '../../regions/links/link-record.js';
 import type { Logger } from '../../observability/log.js';
 import { anchorLabel } from '../opening/anchor.js';
 import { secretsKey } from '../opening/instance.js';
@@ -48,7 +49,7 @@ export async function openKeys(
   const stores = new KeyStores(keyStore, { records, keyring, clusters, log });
   const ownKeys = Object.values(internalKeys).map((id) => id.toString('hex'));
   const ownObjects = new Set([...Object.values(instance.internalKeys), ...ownKeys]);
-  const others = [...ownObjects, ...wrappingObjects(records), ...repaired];
+  const others = [...ownObjects, ...wrappingObjects(records), ...linkObjects(records), ...repaired];
   const inspection = inspectToken(
     keyStore.objects,
     keyring.keysIn(undefined),

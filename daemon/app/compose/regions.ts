@@ -1,5 +1,4 @@
 // The links to other Regions: the port on which they are served, and the connections to them.
-import { exceptions } from '../../../proto/errors.js';
 import { makeServiceEvent } from '../../audit/event.js';
 import { RegionConnections } from '../../regions/connection/connections.js';
 import { completeGenerations, findRegionLink, putRegionLink } from '../../regions/links/link-record.js';
@@ -40,12 +39,6 @@ export interface Regions {
   /** Waits for the requests in flight. @param timeout in milliseconds; then all connections are ended */
   drain(timeout: number): Promise<void>;
 }
-
-/** Answers requests until something else does. */
-export const noHandler: PeerHandler = (_from, name) =>
-  Promise.reject(
-    new exceptions.UnsupportedOperationException(`This Keyhold does not know the request ${name}.`),
-  );
 
 /** Makes the links; nothing listens yet. */
 export function makeRegions({ config, log }: Settings, parts: RegionParts): Regions {

@@ -11,12 +11,15 @@ import { Grants, hmacSha256 } from '../../keys/index.js';
 import { Scheduler } from '../../lifecycle/scheduler.js';
 import { TrustedClock } from '../../lifecycle/trusted-clock.js';
 import { ManagedKeys } from '../../operations/kms/managed-keys.js';
+import { peerHandler } from '../../operations/regions/table.js';
 import { operationTable } from '../../operations/table.js';
 import type { Admission } from '../../pipeline/admission/fair-queue.js';
 import { makeFailureEvent } from '../../pipeline/audit-event.js';
 import { fieldLimitCheck } from '../../pipeline/field-limits.js';
 import { NotedRequests } from '../../pipeline/noted-requests.js';
 import type { ResponseOf } from '../../pipeline/operation.js';
+import { Replication } from '../../regions/replication.js';
+import { Synchronizer } from '../../regions/synchronizer.js';
 import { Pipeline } from '../../pipeline/pipeline.js';
 import { RequestEnds } from '../../pipeline/request-ends.js';
 import { upgradeLimitsOf } from '../../transports/gate.js';
@@ -51,6 +54,7 @@ export async function makeServices(
   { storage, journal, keys, regions, admission, status }: ServiceParts,
 ) {
   const { audit, recorder } = journal;
+  const { peers } = regions;
   const { store, records, keyStore, instance, startedAt } = storage;
   const { keyring, stores, materials, messageCounts, lastUsage, unknownMaterials } = keys;
   const { secrets, internalKeys, ownObjects, acts } = keys;
@@ -69,6 +73,7 @@ export async function makeServices(
     (withToken) => backupContent(source, withToken),
     backupSigner(keyStore, instance),
   );
+  const replication = new Replication(peers, keyring, records);
   const services = {
     grants: new Grants(records),
     identities,
@@ -84,6 +89,7 @@ export async function makeServices(
     secrets,
     internalKeys,
     ownObjects,
+    replication,
     auditReader: new AuditReader(homePaths(home).audit, journal.indexes),
     status,
     backups,
@@ -122,5 +128,17 @@ export async function makeServices(
     logRest: (source, unlogged) =>
       log.warn({ source, unlogged }, 'further requests or connections were refused'),
   });
-  return { authenticator, certificates, noted, ends, pipeline, scheduler, failures };
+  const synchronizer = new Synchronizer({ peers, keyring, records, stores, recorder, replication, log });
+  const answerPeer = peerHandler({ services, recorder });
+  return {
+    authenticator,
+    certificates,
+    noted,
+    ends,
+    pipeline,
+    scheduler,
+    failures,
+    synchronizer,
+    answerPeer,
+  };
 }

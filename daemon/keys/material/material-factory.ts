@@ -10,7 +10,9 @@ import type { KeyStores } from '../stores/key-stores.js';
 import { type Keyring, putKey } from '../keyring.js';
 import type { Key } from '../key.js';
 import { checkMechanisms } from '../specs/mechanisms.js';
-import type { KeyRecord, MaterialRecord } from '../record.js';
+import { type KeyRecord, type MaterialRecord, materialsOf } from '../record.js';
+import { hasReplicas, isReplica } from '../multi-region/relation.js';
+import { checkTravels, isProved } from '../multi-region/transfer.js';
 import { isRotatable, rotationFrom } from './rotation.js';
 import { usageIn } from '../specs/table.js';
 
@@ -37,6 +39,9 @@ export type ImportFacts = Pick<Import, 'validTo' | 'importType' | 'expectedId' |
 /** The facts that the import itself determines. */
 type ImportedIdentity = Pick<Import, 'arn' | 'materialId' | 'objectId' | 'leftHsm'>;
 
+/** What the generation of material needs to know of its key. */
+type GeneratedKey = Pick<KeyRecord, 'keyId' | 'keySpec' | 'keyUsage' | 'multiRegion'>;
+
 const labelOf = (keyId: string) => `keyhold/${keyId}`;
 
 /** Creates key material. */
@@ -55,15 +60,17 @@ export class MaterialFactory {
    * @throws KeyError (unsupported-operation) if the module lacks a mechanism; HsmError. Nothing is left in the HSM then.
    */
   async generate(
-    { keyId, keySpec, keyUsage }: Pick<KeyRecord, 'keyId' | 'keySpec' | 'keyUsage'>,
+    { keyId, keySpec, keyUsage, multiRegion }: GeneratedKey,
     customKeyStoreId?: string,
   ): Promise<NewMaterial> {
     const store = this.stores.named(customKeyStoreId);
     checkMechanisms(store, keySpec, keyUsage);
+    if (multiRegion) checkTravels(store, keySpec);
     const { template, suite } = usageIn(store, keySpec, keyUsage)!;
     // Done first, while a failure leaves nothing behind.
     const materialId = await this.#randomId(customKeyStoreId);
-    const pending = await generateMaterial(this.records, store, labelOf(keyId), template, customKeyStoreId);
+    const made = { ...template, multiRegion };
+    const pending = await generateMaterial(this.records, store, labelOf(keyId), made, customKeyStoreId);
     const objectId = pending.objectId.toString('hex');
     const material = { materialId, objectId, suite, createdAt: Date.now() / 1000 };
     return { material, commit: pending.commit, undo: () => pending.undo() };
@@ -130,10 +137,12 @@ export class MaterialFactory {
         rotation && rotationType === 'AUTOMATIC'
           ? rotationFrom(material.createdAt, rotation.periodInDays)
           : rotation;
-      return [
-        putKey({ ...now.record, materials: [...materials, { ...material, rotationType }], rotation: next }),
-        commit,
-      ];
+      const rotated = { ...material, rotationType };
+      // Nothing is encrypted under material that a replica key cannot decrypt with yet.
+      const added = hasReplicas(now.record)
+        ? { pendingMaterial: rotated }
+        : { materials: [...materials, rotated] };
+      return [putKey({ ...now.record, ...added, rotation: next }), commit];
     };
     return { materialId: material.materialId, changes, undo };
   }
@@ -185,7 +194,9 @@ export class MaterialFactory {
     const pending = await importMaterial(this.records, this.stores.of({ record }), labelOf(keyId), perform);
     try {
       const { checkValue, leftHsm } = pending.imported;
-      const materialId = await materialIdOf(this.stores.main, this.materialIds, record, checkValue);
+      const materialId = isReplica(record)
+        ? await this.#relatedId(record, pending.objectId)
+        : await materialIdOf(this.stores.main, this.materialIds, record, checkValue);
       const objectId = pending.objectId.toString('hex');
       const arn = this.keyring.namer.keyArn(keyId);
       return use(pending, { arn, materialId, objectId, leftHsm });
@@ -193,6 +204,24 @@ export class MaterialFactory {
       await pending.undo();
       throw error;
     }
+  }
+
+  /**
+   * Finds the ID that the primary key has for the material of an object.
+   * @throws KeyError (incorrect-key-material) if the primary key does not have the material
+   */
+  async #relatedId(record: KeyRecord, objectId: ObjectId): Promise<string> {
+    const { keyId, keySpec, keyUsage } = record;
+    const store = this.stores.of({ record });
+    for (const { materialId, imported } of materialsOf(record)) {
+      const statement = { to: this.keyring.namer.region, keyId, materialId, keySpec, keyUsage };
+      if (imported?.proof && (await isProved(store, record, objectId, statement, imported.proof)))
+        return materialId;
+    }
+    throw new KeyError(
+      'incorrect-key-material',
+      `The imported key material is not that of the primary key in ${record.regions?.primaryRegion}: import it there first.`,
+    );
   }
 
   /** @returns 32 random bytes from the store's HSM, in hex */

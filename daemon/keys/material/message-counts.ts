@@ -6,6 +6,7 @@ import { KeyError } from '../errors.js';
 import type { Logger } from '../../observability/log.js';
 import type { Records } from '../../store/records/records.js';
 import type { Keyring } from '../keyring.js';
+import { mostReplicas } from '../multi-region/relation.js';
 import type { Key } from '../key.js';
 
 const countRecord = z.strictObject({
@@ -83,36 +84,44 @@ export class MessageCounts {
    */
   claim(key: Key): Key | Promise<Key> {
     if (!key.current.symmetric) return key;
-    const counter = this.#counter(key.current.materialId);
+    const counter = this.#counter(key);
     if (counter.left === 0) return this.#wait(key);
     counter.left -= 1;
     if (counter.left < counter.low) this.#ahead(key, counter);
     return key;
   }
 
-  #counter(materialId: string): Counter {
+  /** The bound of a key's materials in this Region: each Region counts for itself, so related keys share the bound. */
+  #boundOf({ record }: Key): number {
+    const { bound } = this.options;
+    return record.multiRegion ? Math.floor(bound / (1 + mostReplicas)) : bound;
+  }
+
+  #counter(key: Key): Counter {
+    const { materialId } = key.current;
     let counter = this.#counters.get(materialId);
     if (!counter) {
-      counter = this.#read(materialId);
+      counter = this.#read(materialId, this.#boundOf(key));
       this.#counters.set(materialId, counter);
     }
     return counter;
   }
 
-  #read(materialId: string): Counter {
+  #read(materialId: string, bound: number): Counter {
     const text = this.records.get(messageCountKey(materialId));
     const { reserved, start } =
       text === undefined ? { reserved: 0, start: 0 } : countRecord.parse(JSON.parse(text));
     const starts = this.start - start;
-    const before = Math.min(this.options.bound, reserved + Math.max(0, starts - 1) * this.#startBlock);
-    const left = Math.min(this.options.bound - before, starts > 0 ? this.#startBlock : 0);
+    const before = Math.min(bound, reserved + Math.max(0, starts - 1) * this.#startBlock);
+    const left = Math.min(bound - before, starts > 0 ? this.#startBlock : 0);
     const low = Math.max(left - busyAfter, Math.ceil(left / 2));
     return { left, low, reserved: before + left, refill: undefined, rotation: undefined };
   }
 
   /** Reserves the next block, or rotates the key, in the background. */
   #ahead(key: Key, counter: Counter): void {
-    const { bound, log } = this.options;
+    const { log } = this.options;
+    const bound = this.#boundOf(key);
     const { reserved } = counter;
     counter.low = 0;
     // A failure is retried when half of the rest is used up. When nothing is left, requests wait for it and get its error.
@@ -129,10 +138,11 @@ export class MessageCounts {
   }
 
   async #wait(key: Key): Promise<Key> {
-    const { keyring, bound } = this.options;
+    const { keyring } = this.options;
+    const bound = this.#boundOf(key);
     for (;;) {
       const newest = keyring.existing(key.record.keyId);
-      const counter = this.#counter(newest.current.materialId);
+      const counter = this.#counter(newest);
       if (counter.left > 0) {
         counter.left -= 1;
         if (counter.left < counter.low) this.#ahead(newest, counter);
@@ -148,7 +158,8 @@ export class MessageCounts {
   }
 
   async #reserve(key: Key, counter: Counter): Promise<void> {
-    const { bound, keyring } = this.options;
+    const { keyring } = this.options;
+    const bound = this.#boundOf(key);
     const { materialId } = key.current;
     const block = Math.min(this.#block, bound - counter.reserved);
     const record = { reserved: counter.reserved + block, start: this.start };
@@ -169,7 +180,8 @@ export class MessageCounts {
   }
 
   async #replace(key: Key): Promise<void> {
-    const { bound, rotate } = this.options;
+    const { rotate } = this.options;
+    const bound = this.#boundOf(key);
     try {
       await rotate(key.record.keyId);
     } catch (error) {

@@ -1,6 +1,7 @@
 // Rotation in a key's record.
 import type { RotationsListEntry } from '../../../proto/generated/messages.js';
 import type { Key } from '../key.js';
+import { hasReplicas } from '../multi-region/relation.js';
 import { type ImportedRecord, type KeyRecord, materialsOf } from '../record.js';
 
 const secondsPerDay = 86_400;
@@ -43,12 +44,26 @@ export function* rotationsOf(
       name,
       keyId: arn,
       keyMaterialId: materialId,
-      keyMaterialState: index < current ? 'NON_CURRENT' : index === current ? 'CURRENT' : 'PENDING_ROTATION',
+      keyMaterialState:
+        index < current ? 'NON_CURRENT' : index === current ? 'CURRENT' : pendingState(record),
       ...(imported && importOf(imported)),
       rotationDate: rotationType && createdAt,
       rotationType,
     };
   }
+}
+
+function pendingState(record: KeyRecord) {
+  return hasReplicas(record) && replicasWithout(record).length > 0
+    ? 'PENDING_MULTI_REGION_IMPORT_AND_ROTATION'
+    : 'PENDING_ROTATION';
+}
+
+/** The Regions of the replica keys that lack the material that is pending rotation. */
+export function replicasWithout({ regions, pendingMaterial }: KeyRecord): readonly string[] {
+  if (!regions || !pendingMaterial) return [];
+  const { replicaRegions, imported = {} } = regions;
+  return replicaRegions.filter((region) => !imported[region]?.includes(pendingMaterial.materialId));
 }
 
 function importOf({ present, validTo, description }: ImportedRecord) {

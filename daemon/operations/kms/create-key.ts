@@ -5,6 +5,7 @@ import type { CreateKeyRequest, KeySpec, KeyUsageType } from '../../../proto/gen
 import {
   checkImportable,
   checkMechanisms,
+  checkTravels,
   existingCustomKeyStore,
   Key,
   keyDefaults,
@@ -70,6 +71,7 @@ export const createKey = operation({
     const usage = usageIn(store, keySpec, keyUsage)!;
     checkMechanisms(store, keySpec, keyUsage);
     if (request.origin === 'EXTERNAL') checkImportable(store, usage);
+    if (request.multiRegion) checkTravels(store, keySpec);
     const keyId = request.multiRegion ? `mrk-${randomBytes(16).toString('hex')}` : randomUUID();
     const draft: KeyRecord = {
       ...keyDefaults,

@@ -3,6 +3,7 @@ import { exceptions } from '../../../proto/errors.js';
 import type { ImportKeyMaterialRequest } from '../../../proto/generated/messages.js';
 import type { ObjectId } from '../../hsm/key-store.js';
 import {
+  checkNoReplica,
   finishDestruction,
   generateMaterial,
   importParametersValid,
@@ -93,6 +94,7 @@ const importKeyMaterial = operation({
   auditedResponse: (response) => response,
   async handle({ request, key, services }) {
     const { record } = checkImported(key);
+    if (request.importType === 'NEW_KEY_MATERIAL') checkNoReplica(key);
     checkRequest(request, key);
     const { records, stores, internalKeys } = services;
     const { keyId } = record;

@@ -55,7 +55,7 @@ export class ManagedKeys {
     const { keyring, materials } = this.services;
     const aliasName = managedAliasPrefix + service;
     const keyId = randomUUID();
-    const { material, commit, undo } = await materials.generate({ keyId, ...spec });
+    const { material, commit, undo } = await materials.generate({ keyId, ...spec, multiRegion: false });
     const { createdAt } = material;
     const record = this.#record(service, keyId, material);
     const alias = { targetKeyId: keyId, createdAt, updatedAt: createdAt };

@@ -1,7 +1,22 @@
-// ReplicateKey, UpdatePrimaryRegion.
+// ReplicateKey, UpdatePrimaryRegion. What other Regions do for them is in operations/regions.
 import { exceptions } from '../../../proto/errors.js';
-import { type AnyOperation, operation } from '../../pipeline/operation.js';
+import { principalArn, sessionOf } from '../../identity/caller.js';
+import {
+  checkPrimary,
+  Key,
+  keyDefaults,
+  keyMetadata,
+  type KeyRecord,
+  mostReplicas,
+  Namer,
+  putKey,
+  regionsOf,
+} from '../../keys/index.js';
+import { checkPermission } from '../../pipeline/authorization.js';
+import { type AnyOperation, type HandlerContext, operation } from '../../pipeline/operation.js';
+import type { PeerCaller } from '../../regions/replication.js';
 import { keyIdOrArn } from '../shared/key-resolvers.js';
+import { checkTags } from './tags.js';
 
 const replicateKey = operation({
   name: 'ReplicateKey',
@@ -18,8 +33,31 @@ const replicateKey = operation({
   states: 'replicate',
   audited: ['keyId', 'replicaRegion', 'policy', 'bypassPolicyLockoutSafetyCheck', 'description', 'tags'],
   auditedResponse: (response) => response,
-  handle() {
-    throw new exceptions.UnsupportedOperationException('not linked');
+  async handle(context) {
+    const { request, key, services } = context;
+    const {
+      replicaRegion,
+      policy,
+      bypassPolicyLockoutSafetyCheck = false,
+      description = '',
+      tags = [],
+    } = request;
+    checkPrimary(key);
+    checkTags(tags, services.limits);
+    checkNew(key, replicaRegion, services.keyring.namer);
+    const caller = peerCaller(context, 'kms:CreateKey');
+    const own = { policy, bypassPolicyLockoutSafetyCheck, description, tags };
+    const created = await services.replication.createReplica(key, replicaRegion, caller, own);
+    const replica = replicaOf(key, replicaRegion, services.keyring.namer, {
+      description,
+      tags,
+      createdAt: created.createdAt,
+    });
+    return {
+      response: { replicaKeyMetadata: replica, replicaPolicy: created.policy, replicaTags: tags },
+      changes: created.changes,
+      undo: created.undo,
+    };
   },
 });
 
@@ -37,9 +75,95 @@ const updatePrimaryRegion = operation({
   ],
   states: 'movePrimary',
   audited: ['keyId', 'primaryRegion'],
-  handle() {
-    throw new exceptions.UnsupportedOperationException('not linked');
+  async handle(context) {
+    const { request, key, services } = context;
+    const { primaryRegion } = request;
+    checkPrimary(key);
+    const { namer } = services.keyring;
+    if (primaryRegion === namer.region)
+      throw new exceptions.UnsupportedOperationException(`${key.arn} is the primary key already.`);
+    checkReplicaIn(key.record, primaryRegion, namer);
+    await services.replication.preparePrimary(key, primaryRegion, peerCaller(context));
+    return {
+      response: {},
+      changes: () => {
+        const { record } = services.keyring.existing(key.record.keyId);
+        const regions = checkReplicaIn(record, primaryRegion, namer);
+        if (regions.asked !== undefined)
+          throw new exceptions.ConflictException(`A replica of ${key.arn} is being created: try again.`);
+        return [putKey({ ...record, regions: { ...regions, movingTo: primaryRegion } })];
+      },
+    };
   },
 });
 
 export const multiRegionOperations: readonly AnyOperation[] = [replicateKey, updatePrimaryRegion];
+
+/** @throws AlreadyExistsException, LimitExceededException */
+function checkNew({ arn, record }: Key, region: string, { account, region: own }: Namer): void {
+  const { replicaRegions } = regionsOf(record, own);
+  if (region === own || replicaRegions.includes(region)) {
+    const related = new Namer(account, region).keyArn(record.keyId);
+    throw new exceptions.AlreadyExistsException(`Key ${related} already exists.`);
+  }
+  if (replicaRegions.length >= mostReplicas) {
+    throw new exceptions.LimitExceededException(
+      `${arn} has ${mostReplicas} replica keys, which is the limit.`,
+    );
+  }
+}
+
+/** @throws NotFoundException if a key has no replica in a Region */
+function checkReplicaIn(record: KeyRecord, region: string, { account, region: own }: Namer) {
+  const regions = regionsOf(record, own);
+  if (regions.replicaRegions.includes(region)) return regions;
+  const related = new Namer(account, region).keyArn(record.keyId);
+  throw new exceptions.NotFoundException(`Key '${related}' does not exist`);
+}
+
+/**
+ * Makes what another Region learns of the caller. It looks up its own principal with that name, which has no session
+ * policies; so if the session has any, they must allow here what that Region will decide.
+ * @param action that the other Region decides
+ * @throws AccessDeniedException
+ */
+function peerCaller<Request>(
+  { caller, origin, services, request }: HandlerContext<Request>,
+  action?: string,
+): PeerCaller {
+  const { sourceAddress, userAgent } = origin;
+  const session = sessionOf(caller);
+  if (action !== undefined && session && 'policies' in session && session.policies.length > 0) {
+    const asked = { request: request as Record<string, unknown>, key: undefined, services, caller, origin };
+    checkPermission({ action }, asked);
+  }
+  return { arn: caller.type === 'AssumedRole' ? caller.arn : principalArn(caller), sourceAddress, userAgent };
+}
+
+/** The metadata of a new replica key: it has no material yet. */
+function replicaOf(
+  { record }: Key,
+  region: string,
+  { account, region: own }: Namer,
+  properties: Pick<KeyRecord, 'description' | 'tags' | 'createdAt'>,
+) {
+  const { primaryRegion, replicaRegions } = regionsOf(record, own);
+  const regions = {
+    role: 'REPLICA' as const,
+    primaryRegion,
+    replicaRegions: [...replicaRegions, region],
+    revision: 0,
+    creationId: '',
+  };
+  const { keyId, keySpec, keyUsage, origin } = record;
+  const replica: KeyRecord = {
+    ...keyDefaults,
+    ...properties,
+    ...{ keyId, keySpec, keyUsage, origin, regions },
+    multiRegion: true,
+    policy: '',
+    materials: [],
+  };
+  const namer = new Namer(account, region);
+  return keyMetadata(new Key(replica, namer), namer);
+}

@@ -2,11 +2,14 @@
 import { exceptions, type ServiceError } from '../../../proto/errors.js';
 import type { EnableKeyRotationRequest } from '../../../proto/generated/messages.js';
 import {
+  checkNoReplica,
+  hasReplicas,
   hasRotations,
   isRotatable,
   type Key,
   onDemandRotations,
   putKey,
+  replicasWithout,
   rotationFrom,
   rotationsOf,
   withRotation,
@@ -46,6 +49,7 @@ const enableKeyRotation = operation({
   states: 'scheduleRotation',
   audited: ['keyId', 'rotationPeriodInDays'],
   handle({ request, key, services: { keyring, limits } }) {
+    checkNoReplica(key);
     checkRotatable(key);
     const now = Date.now() / 1000;
     const changes = () => {
@@ -68,6 +72,7 @@ const disableKeyRotation = operation({
   states: 'scheduleRotation',
   audited: ['keyId'],
   handle({ key, services: { keyring } }) {
+    checkNoReplica(key);
     // An asymmetric or HMAC key has no rotation to disable: AWS KMS reports success.
     if (key.record.keySpec === 'SYMMETRIC_DEFAULT') checkRotatable(key);
     return {
@@ -111,6 +116,7 @@ const rotateKeyOnDemand = operation({
   audited: ['keyId'],
   auditedResponse: (response) => response,
   async handle({ key, services }) {
+    checkNoReplica(key);
     checkRotations(key);
     const { onDemandRotationsPerKey: limit } = services.limits;
     const checkLimit = ({ record }: Key) => {
@@ -179,6 +185,13 @@ function rotateToImported(key: Key, { keyring }: Services, check: (key: Key) => 
     if (pendingMaterial && now.material(pendingMaterial.materialId)?.missing !== undefined) {
       throw new exceptions.KMSInvalidStateException(
         `The HSM does not hold the key material ${pendingMaterial.materialId} that waits for its rotation: import it again.`,
+      );
+    }
+    const lacking = hasReplicas(now.record) ? replicasWithout(now.record) : [];
+    if (pendingMaterial && lacking.length > 0) {
+      throw new exceptions.KMSInvalidStateException(
+        `No available key material pending rotation for the key: ${now.arn}. The key material ` +
+          `${pendingMaterial.materialId} was not imported into the replica keys in ${lacking.join(', ')} yet.`,
       );
     }
     return withRotation(now, Date.now() / 1000);

@@ -35,7 +35,8 @@ export class OutboundConnection {
     webSocket.on('error', (error) => (this.#fault ??= error.message));
     webSocket.once('close', (code, reason) => {
       const why =
-        this.#fault ?? `the connection was closed (${code}${reason.length > 0 ? `, ${reason.toString()}` : ''})`;
+        this.#fault ??
+        `the connection was closed (${code}${reason.length > 0 ? `, ${reason.toString()}` : ''})`;
       this.#end(why);
       closed(why);
     });

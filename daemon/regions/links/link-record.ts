@@ -1,6 +1,7 @@
 // The records of links to other Regions.
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { linkObjectId, linkRoles } from '../../hsm/link-objects.js';
 import type { RecordChange, Records } from '../../store/records/records.js';
 
 const base64 = z.base64();
@@ -97,4 +98,13 @@ export function putRegionLink(record: RegionLinkRecord): RecordChange {
 /** Returns the change that deletes the record of a link. */
 export function deleteRegionLink(region: string): RecordChange {
   return { key: regionLinkPrefix + region, value: undefined };
+}
+
+/** Returns the CKA_IDs, in hex, of the objects of all links. */
+export function linkObjects(records: Records): string[] {
+  return [...regionLinks(records)].flatMap(({ linkId, generations }) =>
+    generations.flatMap(({ generation }) =>
+      linkRoles.map((role) => linkObjectId({ link: linkId, generation }, role).toString('hex')),
+    ),
+  );
 }

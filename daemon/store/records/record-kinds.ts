@@ -6,6 +6,7 @@ const kinds: ReadonlySet<string> = new Set([
   'access-key',
   'alias',
   'custom-key-store',
+  'deleted-replica',
   'destruction',
   'grant',
   'home',

@@ -57,7 +57,7 @@ void t.test('deletion is scheduled for 7 to 30 days, shown, and can be cancelled
   t.match(keyMetadata, {
     keyState: 'PendingDeletion',
     enabled: false,
-    deletionDate: scheduled.deletionDate,
+    deletionDate: scheduled.deletionDate!,
   });
   await t.rejects(client.decrypt({ ciphertextBlob }), { code: 'KMSInvalidStateException' });
   await t.rejects(client.scheduleKeyDeletion({ keyId }), { code: 'KMSInvalidStateException' });

@@ -5,7 +5,11 @@ import { PIN, SO_PIN } from '../token.js';
 import { ceremonyOf, withBuffers } from './two-regions.js';
 
 export interface Call {
-  readonly open?: { readonly label: string; readonly side: LinkSide };
+  readonly open?: {
+    readonly label: string;
+    readonly side: LinkSide;
+    readonly pins?: { readonly officer: string; readonly user: string };
+  };
   readonly seal?: LinkOffer;
   readonly accept?: { readonly peer: LinkOffer; readonly sealed: SealedTransportKey };
 }
@@ -14,7 +18,8 @@ let ceremony: LinkCeremony | undefined;
 
 async function answer({ open, seal, accept }: Call): Promise<unknown> {
   if (open) {
-    const pins = { officer: () => Buffer.from(SO_PIN), user: () => Buffer.from(PIN) };
+    const { officer, user } = open.pins ?? { officer: SO_PIN, user: PIN };
+    const pins = { officer: () => Buffer.from(officer), user: () => Buffer.from(user) };
     ceremony = await LinkCeremony.open(ceremonyOf(open), withBuffers(open.side), pins);
     return ceremony.offer;
   }

@@ -24,6 +24,11 @@ export function ceremonyOf({ label }: { readonly label: string }): CeremonyToken
   return { library: LIBRARY, token: { label }, tokenFiles: 'softhsm2' };
 }
 
+/** A token, with its PINs if they are not those of the tests. */
+export interface CeremonyTestToken extends Pick<TestToken, 'label' | 'env'> {
+  readonly pins?: { readonly officer: string; readonly user: string };
+}
+
 /** One side of a ceremony, in its process. */
 export class CeremonySide {
   private constructor(
@@ -35,7 +40,7 @@ export class CeremonySide {
 
   static async open(
     t: Test,
-    token: TestToken,
+    token: CeremonyTestToken,
     generation: LinkGeneration,
     region: string,
     {
@@ -58,7 +63,8 @@ export class CeremonySide {
       return answer.result;
     };
     const side = { ...generation, region, endpoint, certificate };
-    const offer = (await call({ open: { label: token.label, side } })) as LinkOffer;
+    const { label, pins: own } = token;
+    const offer = (await call({ open: { label, side, pins: own } })) as LinkOffer;
     const kill = () => {
       child.kill('SIGKILL');
       return once(child, 'exit');

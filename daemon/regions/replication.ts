@@ -1,0 +1,109 @@
+// What requests of this Region ask of others: to create a replica key, and to make one the primary key.
+import { randomUUID } from 'node:crypto';
+import { exceptions } from '../../proto/errors.js';
+import { type Key, type Keyring, putKey, regionsOf, sharedPropertiesOf } from '../keys/index.js';
+import type { RecordChange, Records } from '../store/records/records.js';
+import { ask, type PeerResponse, type SentRequest } from './messages.js';
+import { PeerError, type Peers } from './peer.js';
+
+/** In whose name another Region is asked. */
+export type PeerCaller = SentRequest<'CreateReplicaKey'>['caller'];
+
+/** The properties of a replica key that are its own. */
+export type OwnProperties = Omit<SentRequest<'CreateReplicaKey'>, 'creationId' | 'properties' | 'caller'>;
+
+/** A replica key in another Region that no record here names yet. */
+export interface CreatedReplica extends PeerResponse<'CreateReplicaKey'> {
+  /** Evaluated when the change is committed, against the records as they are then. */
+  readonly changes: () => readonly RecordChange[];
+  /** Removes the replica key if the change was not committed. */
+  readonly undo: () => Promise<void>;
+}
+
+/** Asks other Regions. */
+export class Replication {
+  /** The creations that a request waits for; others that are recorded were left by a crash. */
+  readonly #underWay = new Set<string>();
+
+  constructor(
+    readonly peers: Peers,
+    private readonly keyring: Keyring,
+    private readonly records: Records,
+  ) {}
+
+  /** Whether a request waits for a creation. */
+  isUnderWay(creationId: string): boolean {
+    return this.#underWay.has(creationId);
+  }
+
+  /**
+   * Creates a replica key in another Region. That it is asked for is recorded first, so that a crash leaves no replica key
+   * that this Region does not know of.
+   * @throws PeerError; ConflictException if another replica of the key is being created
+   */
+  async createReplica(
+    key: Key,
+    region: string,
+    caller: PeerCaller,
+    own: OwnProperties,
+  ): Promise<CreatedReplica> {
+    const { keyId } = key.record;
+    const creationId = randomUUID();
+    this.#underWay.add(creationId);
+    try {
+      await this.records.commit(() => [this.#asks(keyId, { region, creationId })]);
+      const { record } = this.keyring.existing(keyId);
+      const properties = sharedPropertiesOf(record, this.peers.own);
+      const replicaRegions = [...properties.replicaRegions, region];
+      const request = { ...own, creationId, caller, properties: { ...properties, replicaRegions } };
+      const created = await ask(this.peers, region, 'CreateReplicaKey', request);
+      return {
+        ...created,
+        changes: () => [this.#has(keyId, region, creationId)],
+        undo: () => this.#abandon(keyId, region, creationId),
+      };
+    } catch (error) {
+      // After an unknown outcome the synchronizer asks the Region to abandon what it may have created.
+      const isSettled = error instanceof PeerError && error.code !== 'unknown';
+      if (isSettled) await this.records.commit(() => this.forgotten(keyId, creationId));
+      this.#underWay.delete(creationId);
+      throw error;
+    }
+  }
+
+  /** Asks a Region whether its replica key may become the primary key. @throws PeerError */
+  async preparePrimary(key: Key, region: string, caller: PeerCaller): Promise<void> {
+    await ask(this.peers, region, 'PreparePrimary', { keyId: key.record.keyId, caller });
+  }
+
+  /** Returns the changes that end a creation that was asked for. */
+  forgotten(keyId: string, creationId: string): readonly RecordChange[] {
+    const record = this.keyring.key(keyId)?.record;
+    if (record?.regions?.asked?.creationId !== creationId) return [];
+    return [putKey({ ...record, regions: { ...record.regions, asked: undefined } })];
+  }
+
+  #asks(keyId: string, asked: { readonly region: string; readonly creationId: string }): RecordChange {
+    const { record, arn } = this.keyring.existing(keyId);
+    const regions = regionsOf(record, this.peers.own);
+    if (regions.asked !== undefined)
+      throw new exceptions.ConflictException(`Another replica of ${arn} is being created: try again.`);
+    return putKey({ ...record, regions: { ...regions, asked } });
+  }
+
+  #has(keyId: string, region: string, creationId: string): RecordChange {
+    const { record, arn } = this.keyring.existing(keyId);
+    const regions = regionsOf(record, this.peers.own);
+    if (regions.asked?.creationId !== creationId || regions.role !== 'PRIMARY')
+      throw new exceptions.ConflictException(`${arn} has changed meanwhile: try again.`);
+    this.#underWay.delete(creationId);
+    const replicaRegions = [...regions.replicaRegions, region];
+    return putKey({ ...record, regions: { ...regions, replicaRegions, asked: undefined } });
+  }
+
+  async #abandon(keyId: string, region: string, creationId: string): Promise<void> {
+    this.#underWay.delete(creationId);
+    await ask(this.peers, region, 'AbandonReplicaKey', { keyId, creationId });
+    await this.records.commit(() => this.forgotten(keyId, creationId));
+  }
+}
