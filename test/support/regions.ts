@@ -1,5 +1,6 @@
 // Linked Regions, each with its own daemon, home and token, for tests about multi-Region keys.
 import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { Client } from '../../client/index.js';
@@ -14,18 +15,25 @@ export const [here, there] = ['us-east-1', 'eu-central-1'] as const;
 export interface TestRegion {
   readonly name: string;
   readonly daemon: TestDaemon;
+  /** The port for other Regions, the same after a restart. */
+  readonly port: number;
   /** A client of the account root; after a restart of the daemon call {@link reconnect}. */
   client: Client;
 }
 
 /** Starts a Region that other Regions can reach. @param yaml added to its configuration */
 export async function startRegion(t: Test, name: string, yaml = ''): Promise<TestRegion> {
-  const daemon = await TestDaemon.start(t, `regions: { listen: { host: 127.0.0.1, port: 0 } }\n${yaml}`, {
-    own: true,
-    region: name,
-    workers: 2,
-  });
-  return { name, daemon, client: await daemon.connect() };
+  const port = await freePort();
+  const daemon = await TestDaemon.start(
+    t,
+    `regions: { listen: { host: 127.0.0.1, port: ${port} } }\n${yaml}`,
+    {
+      own: true,
+      region: name,
+      workers: 2,
+    },
+  );
+  return { name, daemon, port, client: await daemon.connect() };
 }
 
 /** Starts a Region's daemon again, with a new client. */
@@ -36,14 +44,25 @@ export async function restart(region: TestRegion, signal: NodeJS.Signals = 'SIGT
   region.client = await region.daemon.connect();
 }
 
-/** Links two Regions by the ceremony of their security officers. @returns the fingerprint's offers */
-export async function linkRegions(t: Test, one: TestRegion, other: TestRegion): Promise<void> {
+/** The ceremony of two security officers: the keys of a new generation are in both HSMs then. */
+export async function holdCeremony(t: Test, one: TestRegion, other: TestRegion) {
   const [a, b] = [await sideOf(t, one, other.name), await sideOf(t, other, one.name)];
-  await b.side.accept(a.side.offer, await a.side.seal(b.side.offer));
-  await a.side.accept(b.side.offer, await b.side.seal(a.side.offer));
-  await Promise.all([a.side.close(), b.side.close()]);
-  await one.client.completeRegionLink({ peerRegion: other.name, ...peerOf(b.side) });
-  await other.client.completeRegionLink({ peerRegion: one.name, ...peerOf(a.side) });
+  await b.accept(a.offer, await a.seal(b.offer));
+  await a.accept(b.offer, await b.seal(a.offer));
+  await Promise.all([a.close(), b.close()]);
+  return {
+    link: a.offer.link,
+    /** The request CompleteRegionLink in each Region. */
+    inOne: { peerRegion: other.name, ...peerOf(b) },
+    inOther: { peerRegion: one.name, ...peerOf(a) },
+  };
+}
+
+/** Links two Regions by the ceremony of their security officers. */
+export async function linkRegions(t: Test, one: TestRegion, other: TestRegion): Promise<void> {
+  const { inOne, inOther } = await holdCeremony(t, one, other);
+  await one.client.completeRegionLink(inOne);
+  await other.client.completeRegionLink(inOther);
 }
 
 /** Starts two linked Regions. */
@@ -53,21 +72,33 @@ export async function startLinkedRegions(t: Test, yaml?: string): Promise<readon
   return [one, other];
 }
 
-async function sideOf(t: Test, { daemon, client, name }: TestRegion, peerRegion: string) {
-  const prepared = await client.prepareRegionLink({ peerRegion });
-  const { linkId, generation, endpoint } = prepared;
-  const file = (path: string) => readFileSync(join(daemon.home, path), 'utf8').trim();
-  const token = {
-    label: loadConfig(daemon.home).hsm.tokenLabel!,
-    env: { SOFTHSM2_CONF: join(daemon.home, 'tokens/softhsm2.conf') },
+/** The token of a Region, with its PINs. */
+export function tokenOf({ daemon: { home } }: TestRegion) {
+  const file = (path: string) => readFileSync(join(home, path), 'utf8').trim();
+  return {
+    label: loadConfig(home).hsm.tokenLabel!,
+    env: { SOFTHSM2_CONF: join(home, 'tokens/softhsm2.conf') },
     pins: { officer: file('tokens/so-pin'), user: file('tokens/pin') },
   };
-  const certificate = Buffer.from(prepared.certificate);
-  const side = await CeremonySide.open(t, token, { link: linkId, generation }, name, {
+}
+
+async function sideOf(t: Test, region: TestRegion, peerRegion: string): Promise<CeremonySide> {
+  const {
+    linkId: link,
+    generation,
     endpoint,
     certificate,
-  });
-  return { side };
+  } = await region.client.prepareRegionLink({ peerRegion });
+  const shown = { endpoint, certificate: Buffer.from(certificate) };
+  return CeremonySide.open(t, tokenOf(region), { link, generation }, region.name, shown);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 function peerOf({ offer: { generation, endpoint, certificate, signingKey } }: CeremonySide) {

@@ -143,7 +143,7 @@ export function configurationText(given: readonly Given[]): string {
   if (!isGiven('hsm.token')) put(root, ['hsm', 'tokenLabel'], 'keyhold');
   for (const { path, value } of given) put(root, path, value);
   if (!isGiven('hsm.pin')) put(root, ['hsm', 'pin', 'file'], 'tokens/pin');
-  return `# Keyhold's configuration; docs/configuration.md lists every setting.\n${stringify(root)}`;
+  return `# Keyhold's configuration; docs/configuration.md lists every setting.\n${stringify(root)}${regionsHint}`;
 }
 
 function put(into: Record<string, unknown>, path: readonly string[], value: unknown): void {
@@ -183,3 +183,7 @@ export function refuseUnreachable(given: readonly Given[], { listen, tls }: Conf
         'which clients reach this machine.',
     );
 }
+
+const regionsHint = `# A port for other Regions, so that they can have replicas of multi-Region keys:
+# regions: { listen: { host: 127.0.0.1, port: 7445 } }
+`;
