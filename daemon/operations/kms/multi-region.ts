@@ -54,7 +54,11 @@ const replicateKey = operation({
       createdAt: created.createdAt,
     });
     return {
-      response: { replicaKeyMetadata: replica, replicaPolicy: created.policy, replicaTags: tags },
+      response: {
+        replicaKeyMetadata: replica,
+        replicaPolicy: created.policy,
+        replicaTags: tags.length > 0 ? tags : undefined,
+      },
       changes: created.changes,
       undo: created.undo,
     };
