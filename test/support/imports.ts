@@ -13,6 +13,7 @@ import { wrap } from './wrapping.js';
 export const doesNotExpire = { expirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' } as const;
 
 export interface NewKey {
+  readonly multiRegion?: boolean;
   readonly keySpec: KeySpec;
   readonly keyUsage: KeyUsageType;
 }

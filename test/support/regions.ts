@@ -6,6 +6,7 @@ import type { Test } from 'tap';
 import type { Client } from '../../client/index.js';
 import { loadConfig } from '../../daemon/config/load.js';
 import { CeremonySide } from '../hsm/link/two-regions.js';
+import { MovableClock } from './clock.js';
 import { TestDaemon } from './daemon.js';
 
 /** The two Regions of most tests. */
@@ -15,32 +16,42 @@ export const [here, there] = ['us-east-1', 'eu-central-1'] as const;
 export interface TestRegion {
   readonly name: string;
   readonly daemon: TestDaemon;
+  /** Only if it was started with a clock that moves. */
+  readonly clock: MovableClock | undefined;
   /** The port for other Regions, the same after a restart. */
   readonly port: number;
   /** A client of the account root; after a restart of the daemon call {@link reconnect}. */
   client: Client;
 }
 
-/** Starts a Region that other Regions can reach. @param yaml added to its configuration */
-export async function startRegion(t: Test, name: string, yaml = ''): Promise<TestRegion> {
+/** What a Region is started with. */
+export interface RegionOptions {
+  /** Added to its configuration. */
+  readonly yaml?: string;
+  /** Whether its clock can be moved. */
+  readonly movesClock?: boolean;
+}
+
+/** Starts a Region that other Regions can reach. */
+export async function startRegion(
+  t: Test,
+  name: string,
+  { yaml = '', movesClock = false }: RegionOptions = {},
+): Promise<TestRegion> {
   const port = await freePort();
-  const daemon = await TestDaemon.start(
-    t,
-    `regions: { listen: { host: 127.0.0.1, port: ${port} } }\n${yaml}`,
-    {
-      own: true,
-      region: name,
-      workers: 2,
-    },
-  );
-  return { name, daemon, port, client: await daemon.connect() };
+  const daemon = await TestDaemon.initialise({ own: true, region: name, workers: 2 });
+  t.teardown(() => daemon.remove());
+  daemon.configure(`regions: { listen: { host: 127.0.0.1, port: ${port} } }\n${yaml}`);
+  const clock = movesClock ? new MovableClock(daemon.home) : undefined;
+  await daemon.start(clock?.env);
+  return { name, daemon, port, clock, client: await daemon.connect() };
 }
 
 /** Starts a Region's daemon again, with a new client. */
 export async function restart(region: TestRegion, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   await region.client.close().catch(() => undefined);
   await region.daemon.stop(signal);
-  await region.daemon.start();
+  await region.daemon.start(region.clock?.env);
   region.client = await region.daemon.connect();
 }
 
@@ -66,8 +77,11 @@ export async function linkRegions(t: Test, one: TestRegion, other: TestRegion): 
 }
 
 /** Starts two linked Regions. */
-export async function startLinkedRegions(t: Test, yaml?: string): Promise<readonly [TestRegion, TestRegion]> {
-  const [one, other] = await Promise.all([startRegion(t, here, yaml), startRegion(t, there, yaml)]);
+export async function startLinkedRegions(
+  t: Test,
+  options?: RegionOptions,
+): Promise<readonly [TestRegion, TestRegion]> {
+  const [one, other] = await Promise.all([startRegion(t, here, options), startRegion(t, there, options)]);
   await linkRegions(t, one, other);
   return [one, other];
 }
