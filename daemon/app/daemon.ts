@@ -132,7 +132,7 @@ export async function start(home: string): Promise<Daemon> {
   const { listeners, native, aws, verdicts, gate } = transports;
   addMetrics(metrics, settings, {
     ...{ ends, admission, failures, gate, stores, audit, sinks, store, records: storage.records },
-    ...{ health, isReady, listeners, scheduler, certificateExpiry, unhandled },
+    ...{ health, isReady, listeners, scheduler, certificateExpiry, unhandled, regions },
   });
   const monitoring = makeMonitoring(settings, metrics, probes);
 

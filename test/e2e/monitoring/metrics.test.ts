@@ -209,7 +209,7 @@ audit: { sinks: { nobody: { host: 127.0.0.1, port: 1, ca: tls/ca.pem } } }`,
       t.ok(found.length > 0 || isOfNone, `${title}: ${query}`);
     }
     const rules = await prometheus.rules();
-    t.equal(rules.length, 25);
+    t.equal(rules.length, 27);
     t.same(
       rules.filter(({ health }) => health !== 'ok'),
       [],
