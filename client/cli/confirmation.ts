@@ -37,8 +37,11 @@ const consequences: Readonly<Partial<Record<OperationName, Consequence>>> = {
     'The material is destroyed in the HSM now. The key works again only when the same material is imported again.',
   DeleteAlias: ({ aliasName }) =>
     `Requests that name ${named(aliasName)} are refused from now on. The key stays.`,
-  DeleteRegionLink: ({ peerRegion }) =>
-    `The link to ${named(peerRegion)} ends now: no key is copied to that Region or kept equal with it any more. Linking again takes both security officers.`,
+  DeleteRegionLink: ({ peerRegion, forgetKeys }) =>
+    `The link to ${named(peerRegion)} ends now: no key is copied to that Region or kept equal with it any more. Linking again takes both security officers.` +
+    (forgetKeys
+      ? ' The keys of this Region no longer know of those there, and no link brings that back.'
+      : ''),
   DeleteCustomKeyStore: () => 'The key store is removed. Its token is not changed.',
   DisconnectCustomKeyStore: () => 'The keys of the key store cannot be used until it is connected again.',
   DeleteUser: ({ userName }) =>

@@ -116,6 +116,7 @@ export async function start(home: string): Promise<Daemon> {
         ...unknownMaterials.warnings,
         ...certificateExpiry.warnings,
         ...regions.warnings,
+        ...synchronizer.warnings,
         ...unhandled.warnings,
       ],
     });

@@ -34,6 +34,7 @@ export {
   mostReplicas,
   multiRegionKeyTypeOf,
   regionsOf,
+  withoutRegion,
 } from './multi-region/relation.js';
 export {
   type Arrivals,
@@ -44,6 +45,7 @@ export {
   sharedPropertiesOf,
   withSharedProperties,
 } from './multi-region/shared-properties.js';
+export { separated, withoutReplica } from './multi-region/separation.js';
 export {
   type ArrivedMaterial,
   checkTravels,

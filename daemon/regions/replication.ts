@@ -1,7 +1,14 @@
 // What requests of this Region ask of others: to create a replica key, and to make one the primary key.
 import { randomUUID } from 'node:crypto';
 import { exceptions } from '../../proto/errors.js';
-import { type Key, type Keyring, putKey, regionsOf, sharedPropertiesOf } from '../keys/index.js';
+import {
+  type Key,
+  type Keyring,
+  putKey,
+  regionsOf,
+  sharedPropertiesOf,
+  withoutRegion,
+} from '../keys/index.js';
 import type { RecordChange, Records } from '../store/records/records.js';
 import { ask, type PeerResponse, type SentRequest } from './messages.js';
 import { PeerError, type Peers } from './peer.js';
@@ -54,7 +61,8 @@ export class Replication {
       await this.records.commit(() => [this.#asks(keyId, { region, creationId })]);
       const { record } = this.keyring.existing(keyId);
       const properties = sharedPropertiesOf(record, this.peers.own);
-      const replicaRegions = [...properties.replicaRegions, region];
+      const others = properties.replicaRegions.filter((each) => each !== region);
+      const replicaRegions = [...others, region];
       const request = { ...own, creationId, caller, properties: { ...properties, replicaRegions } };
       const created = await ask(this.peers, region, 'CreateReplicaKey', request);
       return {
@@ -97,8 +105,10 @@ export class Replication {
     if (regions.asked?.creationId !== creationId || regions.role !== 'PRIMARY')
       throw new exceptions.ConflictException(`${arn} has changed meanwhile: try again.`);
     this.#underWay.delete(creationId);
-    const replicaRegions = [...regions.replicaRegions, region];
-    return putKey({ ...record, regions: { ...regions, replicaRegions, asked: undefined } });
+    // A Region whose store was restored from before the replication gets the key again, and knows nothing of it.
+    const others = withoutRegion(regions, region);
+    const replicaRegions = [...others.replicaRegions, region];
+    return putKey({ ...record, regions: { ...others, replicaRegions, asked: undefined } });
   }
 
   async #abandon(keyId: string, region: string, creationId: string): Promise<void> {

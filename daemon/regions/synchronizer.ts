@@ -77,9 +77,15 @@ export class Synchronizer {
     await Promise.all(this.#running.values());
   }
 
-  /** Keys that wait for other Regions, with the reason, for the health report. */
-  get waiting(): ReadonlyMap<string, string> {
-    return this.#failures;
+  /** For the health report: keys that wait for other Regions, counted by the reason. */
+  get warnings(): string[] {
+    const keys = new Map<string, string[]>();
+    for (const [keyId, reason] of this.#failures) keys.set(reason, [...(keys.get(reason) ?? []), keyId]);
+    return [...keys].map(
+      ([reason, ids]) =>
+        `${ids.length} multi-Region ${ids.length === 1 ? 'key waits' : 'keys wait'} for another Region ` +
+        `(${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ', …' : ''}): ${reason}`,
+    );
   }
 
   /** Counts the keys that wait for a Region. */
@@ -317,9 +323,7 @@ type PrimaryRecord = KeyRecord & { readonly regions: RegionsRecord };
 function primaryRecord(keyring: Keyring, keyId: string): PrimaryRecord | undefined {
   const record = keyring.key(keyId)?.record;
   const { regions } = record ?? {};
-  return record && regions?.role === 'PRIMARY' && regions.replicaRegions.length > 0
-    ? { ...record, regions }
-    : undefined;
+  return record && regions?.role === 'PRIMARY' ? { ...record, regions } : undefined;
 }
 
 /** The IDs of the imported materials that a key has. */

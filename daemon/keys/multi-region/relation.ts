@@ -52,6 +52,19 @@ export function regionsOf({ regions }: Pick<KeyRecord, 'regions'>, region: strin
   return regions ?? { role: 'PRIMARY', primaryRegion: region, replicaRegions: [], revision: 0 };
 }
 
+/** Takes a replica key from what its primary key knows. */
+export function withoutRegion(regions: RegionsRecord, region: string): RegionsRecord {
+  const others = <Value>(values: Readonly<Record<string, Value>> | undefined) =>
+    values && Object.fromEntries(Object.entries(values).filter(([name]) => name !== region));
+  return {
+    ...regions,
+    replicaRegions: regions.replicaRegions.filter((each) => each !== region),
+    confirmed: others(regions.confirmed),
+    imported: others(regions.imported),
+    movingTo: regions.movingTo === region ? undefined : regions.movingTo,
+  };
+}
+
 /** Makes `MultiRegionConfiguration` of DescribeKey. @returns undefined for a key of one Region */
 export function multiRegionConfiguration(
   record: KeyRecord,

@@ -2,6 +2,7 @@
 // The ceremony of the security officers makes the keys in the HSM. Connections follow the records.
 import { exceptions } from '../../../proto/errors.js';
 import type { RegionLink } from '../../../proto/generated/messages.js';
+import { putKey, separated } from '../../keys/index.js';
 import { type AnyOperation, operation, type Services } from '../../pipeline/operation.js';
 import {
   completeGenerations,
@@ -115,14 +116,17 @@ const deleteRegionLinkOperation = operation({
   service: 'keyhold',
   readOnly: false,
   permissions: [{ action: 'keyhold:DeleteRegionLink' }],
-  audited: ['peerRegion'],
-  handle({ request: { peerRegion }, services }) {
+  audited: ['peerRegion', 'forgetKeys'],
+  auditedResponse: (response) => response,
+  handle({ request: { peerRegion, forgetKeys = false }, services }) {
     const changes = () => {
-      if (findRegionLink(services.records, peerRegion)) return [deleteRegionLink(peerRegion)];
-      throw new exceptions.NotFoundException(`There is no link to ${peerRegion}.`);
+      const separated = forgetKeys ? separations(services, peerRegion) : [];
+      // An earlier request may have deleted the link and kept the keys.
+      if (!findRegionLink(services.records, peerRegion) && separated.length === 0)
+        throw new exceptions.NotFoundException(`There is no link to ${peerRegion}.`);
+      return [deleteRegionLink(peerRegion), ...separated];
     };
-    changes();
-    return { response: {}, changes };
+    return { response: { separatedKeys: changes().length - 1 }, changes };
   },
 });
 
@@ -132,6 +136,16 @@ export const regionLinkOperations: readonly AnyOperation[] = [
   listRegionLinks,
   deleteRegionLinkOperation,
 ];
+
+/** The changes of the keys that have related keys in a Region which does not come back. */
+function separations({ keyring }: Services, peerRegion: string) {
+  const now = Date.now() / 1000;
+  return [...keyring.keyIds('mrk-')].flatMap((keyId) => {
+    const record = keyring.key(keyId)?.record;
+    const alone = record && separated(record, peerRegion, keyring.namer.region, now);
+    return alone ? [putKey(alone)] : [];
+  });
+}
 
 /** Makes the TLS identity of a generation, with its private key sealed. */
 async function makeGeneration(

@@ -106,11 +106,12 @@ export const multiRegionOperations: readonly AnyOperation[] = [replicateKey, upd
 /** @throws AlreadyExistsException, LimitExceededException */
 function checkNew({ arn, record }: Key, region: string, { account, region: own }: Namer): void {
   const { replicaRegions } = regionsOf(record, own);
-  if (region === own || replicaRegions.includes(region)) {
+  // Whether a Region that should have a replica has it is for that Region to say: its store may have been restored.
+  if (region === own) {
     const related = new Namer(account, region).keyArn(record.keyId);
     throw new exceptions.AlreadyExistsException(`Key ${related} already exists.`);
   }
-  if (replicaRegions.length >= mostReplicas) {
+  if (replicaRegions.length >= mostReplicas && !replicaRegions.includes(region)) {
     throw new exceptions.LimitExceededException(
       `${arn} has ${mostReplicas} replica keys, which is the limit.`,
     );

@@ -130,7 +130,7 @@ function checkFree(
   { keyring, records, limits }: PeerContext['services'],
 ): void {
   const arn = keyring.namer.keyArn(keyId);
-  if (keyring.key(keyId)) throw new exceptions.AlreadyExistsException(`${arn} already exists.`);
+  if (keyring.key(keyId)) throw new exceptions.AlreadyExistsException(`Key ${arn} already exists.`);
   if (records.get(deletedReplicaPrefix + keyId) !== undefined) {
     throw new exceptions.ConflictException(
       `The primary Region does not know yet that ${arn} was deleted: try again when it does.`,

@@ -1,9 +1,7 @@
 // What replica Regions tell the primary Region: ReplicaMaterials, ReplicaKeyDeleted.
-import { type KeyRecord, putKey } from '../../keys/index.js';
+import { putKey, withoutReplica } from '../../keys/index.js';
 import type { PeerRequest } from '../../regions/messages.js';
 import type { PeerContext } from './peer-context.js';
-
-const secondsPerDay = 86_400;
 
 /**
  * Takes a deleted replica key from its primary key. If that waits for the last one, its own waiting period begins.
@@ -20,7 +18,8 @@ export async function replicaKeyDeleted(
     return regions?.role === 'PRIMARY' && regions.replicaRegions.includes(from);
   };
   if (!key || !hasReplica()) return {};
-  const changes = () => (hasReplica() ? [putKey(withoutReplica(keyring.existing(keyId).record, from))] : []);
+  const changes = () =>
+    hasReplica() ? [putKey(withoutReplica(keyring.existing(keyId).record, from, Date.now() / 1000))] : [];
   await recorder.commit(
     { changes },
     event('SynchronizeMultiRegionKey', key, { keyId, deletedReplicaRegion: from }),
@@ -42,17 +41,4 @@ export async function replicaMaterials(
     ];
   });
   return {};
-}
-
-function withoutReplica(record: KeyRecord, region: string): KeyRecord {
-  const { replicaRegions, confirmed = {}, movingTo, ...rest } = record.regions!;
-  const others = Object.fromEntries(Object.entries(confirmed).filter(([name]) => name !== region));
-  const left = replicaRegions.filter((each) => each !== region);
-  const moving = movingTo === region ? {} : { movingTo };
-  const regions = { ...rest, ...moving, replicaRegions: left, confirmed: others };
-  const { replicaDeletion } = record;
-  if (!replicaDeletion || left.length > 0) return { ...record, regions };
-  const { windowInDays } = replicaDeletion;
-  const at = Date.now() / 1000 + windowInDays * secondsPerDay;
-  return { ...record, regions, replicaDeletion: undefined, deletion: { at, windowInDays, begun: false } };
 }

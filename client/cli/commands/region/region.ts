@@ -30,6 +30,7 @@ export function addRegionCommands(program: Command): void {
     .command('unlink')
     .description('Ends the link to another Region, and destroys its keys in this HSM.')
     .addOption(peerRegionOption())
+    .option('--forget-keys', 'gives up the related keys there, for a Region that does not come back')
     .addOption(homeOption())
     .addOption(yesOption())
     .action((options: UnlinkOptions) => unlinkRegion(options));

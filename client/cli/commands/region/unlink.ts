@@ -13,15 +13,20 @@ import { homeArguments } from './link.js';
 export interface UnlinkOptions {
   readonly peerRegion: string;
   readonly home?: string;
+  readonly forgetKeys?: boolean;
   readonly yes?: boolean;
 }
+
+/** What becomes of keys whose other Region does not come back. */
+const forgotten =
+  'Each becomes a primary key of its own here, without a replica there. This cannot be undone: a new link does not relate them again.';
 
 /** How many keys are named. */
 const mostNamed = 10;
 
 /** `keyhold region unlink`. If it was interrupted, it may be repeated. */
 export async function unlinkRegion(options: UnlinkOptions): Promise<void> {
-  const { peerRegion, yes = false } = options;
+  const { peerRegion, forgetKeys = false, yes = false } = options;
   const home = homeArguments(options);
   adminProgramPath(linkDestruction);
   await withClient(async (client) => {
@@ -30,12 +35,14 @@ export async function unlinkRegion(options: UnlinkOptions): Promise<void> {
       const rest = shared.length > mostNamed ? ` and ${shared.length - mostNamed} more` : '';
       console.error(
         `Keys that are in ${peerRegion} too, and stay in both Regions: ${shared.slice(0, mostNamed).join(', ')}${rest}. ` +
-          'They still decrypt the same ciphertexts. A rotation or deletion no longer reaches the other Region.',
+          (forgetKeys
+            ? forgotten
+            : 'They still decrypt the same ciphertexts. A rotation or deletion waits for a new link.'),
       );
     }
-    await confirm(client, 'DeleteRegionLink', { peerRegion }, yes);
+    await confirm(client, 'DeleteRegionLink', { peerRegion, forgetKeys }, yes);
     try {
-      await client.deleteRegionLink({ peerRegion });
+      await client.deleteRegionLink({ peerRegion, forgetKeys });
     } catch (error) {
       // An earlier command may have come this far.
       if (!(error instanceof ServiceError) || error.code !== 'NotFoundException') throw error;
