@@ -68,11 +68,7 @@ const allowed = {
   regions: [
     'keys',
     'journal',
-    'identity',
-    'policy',
-    'pipeline',
     'audit/event',
-    'config/schema',
     'hsm/key-store',
     'hsm/link-messages',
     'hsm/link-objects',
