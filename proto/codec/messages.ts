@@ -48,6 +48,8 @@ function readElement(reader: Reader, field: FieldShape, before?: unknown): unkno
     const outer = enter(reader);
     readMessage(reader, field.message, message);
     leave(reader, outer);
+    // Protobuf cannot tell an empty list from an unset one.
+    for (const name of field.message.lists) message[name] ??= [];
     return message;
   }
   const value = field.scalar!.read(reader);

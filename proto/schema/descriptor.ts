@@ -41,6 +41,8 @@ export interface MessageShape {
   readonly byName: ReadonlyMap<string, FieldShape>;
   /** Fields by their tags and their packed tags. */
   readonly byTag: ReadonlyMap<number, FieldShape>;
+  /** Names of lists that are in every message of this kind, even if they are empty. */
+  readonly lists: readonly string[];
 }
 
 /** The service of an operation: AWS KMS, AWS STS, or Keyhold itself, which includes operations on identities. */
@@ -87,12 +89,14 @@ function fieldShape({ type, number, pattern, ...field }: FieldDescription): Fiel
 export function messageShape(name: string): MessageShape {
   let shape = messageShapes.get(name);
   if (!shape) {
-    const fields = schema.messages[name]!.map(fieldShape);
+    const described = schema.messages[name]!;
+    const fields = described.map(fieldShape);
     shape = {
       name,
       fields,
       byName: new Map(fields.map((field) => [field.name, field])),
       byTag: new Map(fields.flatMap((field) => [field.tag, field.packedTag].map((tag) => [tag, field]))),
+      lists: described.filter(({ repeated, always }) => repeated && always).map((field) => field.name),
     };
     messageShapes.set(name, shape);
   }

@@ -164,3 +164,24 @@ void t.test('those of a key and of every request describe the key, the caller an
   t.ok(Math.abs(Number(lookup('aws:epochtime')?.[0]) - Date.now() / 1000) < 5);
   t.end();
 });
+
+void t.test(
+  'kms:MultiRegionKeyType tells replica keys from primary keys, and keys of one Region have none',
+  (t) => {
+    const permission = operationTable.get('GenerateMac')!.permissions[0]!;
+    const regions = { primaryRegion: 'eu-central-1', replicaRegions: ['us-east-1'], revision: 1 };
+    const cases = [
+      [{ multiRegion: true, regions: { ...regions, role: 'REPLICA' } }, 'true', ['REPLICA']],
+      [{ multiRegion: true, regions: { ...regions, role: 'PRIMARY' } }, 'true', ['PRIMARY']],
+      [{ multiRegion: true }, 'true', ['PRIMARY']],
+      [{ multiRegion: false }, 'false', undefined],
+    ] as const;
+    for (const [related, isMultiRegion, type] of cases) {
+      const one = { ...key, record: { ...key.record, ...related } } as unknown as Key;
+      const lookup = conditionsOf(permission, { request: { keyId }, key: one, services, caller, origin });
+      t.strictSame(lookup('kms:multiregion'), [isMultiRegion]);
+      t.strictSame(lookup('kms:multiregionkeytype'), type);
+    }
+    t.end();
+  },
+);

@@ -68,6 +68,20 @@ function elementForJudge({ message, numbers }: FieldShape, value: unknown): unkn
   return message ? forJudge(message, value as Plain) : (numbers?.get(value as string) ?? value);
 }
 
+/** Adds the lists that a message inside another one has, even if they are empty. */
+function withLists(shape: MessageShape, plain: Plain): Plain {
+  const entries = Object.entries(plain).map(([name, value]) => {
+    const { message } = shape.byName.get(name)!;
+    if (!message) return [name, value];
+    const complete = (each: unknown) => ({
+      ...Object.fromEntries(message.lists.map((list) => [list, []])),
+      ...withLists(message, each as Plain),
+    });
+    return [name, Array.isArray(value) ? value.map(complete) : complete(value)];
+  });
+  return Object.fromEntries(entries) as Plain;
+}
+
 /** Converts for comparison: bytes become hex, and maps become objects. */
 function comparable(value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
@@ -107,7 +121,7 @@ void t.test(
           const empty = shape.fields.filter(({ name, repeated }) => repeated && !(name in message));
           // A list is decoded to a list, even if it is empty.
           const lists = side === 'response' ? Object.fromEntries(empty.map(({ name }) => [name, []])) : {};
-          same([decoded.id, decoded.message], [7, { ...message, ...lists }]);
+          same([decoded.id, decoded.message], [7, { ...withLists(shape, message), ...lists }]);
         };
         t.doesNotThrow(
           () => fc.assert(fc.property(messageOf(shape), check), { numRuns: 50 }),
