@@ -68,6 +68,7 @@ const allowed = {
   regions: [
     'keys',
     'journal',
+    'identity/certificates/pem',
     'audit/event',
     'hsm/key-store',
     'hsm/link-messages',

@@ -1,8 +1,7 @@
 // A connection on which another Region asks.
 import type { RawData, WebSocket } from 'ws';
-import { exceptions } from '../../../proto/errors.js';
+import { exceptions, ServiceError } from '../../../proto/errors.js';
 import type { Logger } from '../../observability/log.js';
-import { toServiceError } from '../../pipeline/error-mapping.js';
 import { type PeerHandler, largestMessage, mostInFlight } from '../peer.js';
 import { closeCodes, encodeAnswer, encodeRefusal, fits, readRequest, type RegionRequest } from './frames.js';
 import { keepAlive } from './keep-alive.js';
@@ -82,7 +81,7 @@ export class InboundConnection {
           `The answer is larger than ${largestMessage} bytes, which is the limit.`,
         );
     } catch (error) {
-      const refusal = toServiceError(error);
+      const refusal = error instanceof ServiceError ? error : internal(error);
       const details = { region: this.region, name, code: refusal.code, err: refusal.cause };
       this.deps.log[refusal.cause === undefined ? 'info' : 'warn'](
         details,
@@ -121,3 +120,8 @@ export class InboundConnection {
 }
 
 const tooMany = `At most ${mostInFlight} requests may be in flight on a connection.`;
+
+function internal(cause: unknown): ServiceError {
+  const message = 'An internal error occurred. See the log of the daemon.';
+  return new ServiceError('KMSInternalException', message, { cause });
+}
