@@ -1,5 +1,7 @@
 // Every command and program of README.md and docs/*.md is run, in order, against a daemon, or the page says in a comment why not.
 // Arguments: pages, such as docs/import.md; all of them, if none is given.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   mkdirSync,
   mkdtempSync,
@@ -11,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import t, { type Test } from 'tap';
 import { TestDaemon } from '../support/daemon.js';
 import { checkout } from '../support/paths.js';
@@ -31,8 +34,26 @@ keyhold identity attach-policy user/reader arn:aws:iam::000000000000:policy/all
 keyhold identity create-access-key reader --credentials-file reader.credentials
 export AWS_SHARED_CREDENTIALS_FILE=reader.credentials`;
 
+/** Runs scripts/start-regions, whose homes are in that of the page's daemon. It is stopped at the end of the test. */
+async function startRegions({ home, env }: TestDaemon, t: Test): Promise<void> {
+  const child = spawn(join(checkout, 'scripts/start-regions'), [], {
+    env: { ...env, KEYHOLD_HOME: home, KEYHOLD_PORT: '0' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  t.teardown(async () => {
+    child.kill('SIGTERM');
+    if (child.exitCode === null) await once(child, 'exit');
+  });
+  await new Promise<void>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on('line', (line) => line === 'ready' && resolve());
+    child.once('close', () => reject(new Error('scripts/start-regions ended')));
+  });
+}
+
 /** Commands that create what a page assumes. */
-const prepare: Readonly<Record<string, { commands?: string; act?: (daemon: TestDaemon) => unknown }>> = {
+const prepare: Readonly<
+  Record<string, { commands?: string; act?: (daemon: TestDaemon, t: Test) => unknown }>
+> = {
   'docs/access.md': {
     commands: `keyhold create-alias --alias-name alias/payments \\
       --target-key-id "$(keyhold create-key --query KeyMetadata.KeyId --output text)"`,
@@ -55,6 +76,7 @@ const prepare: Readonly<Record<string, { commands?: string; act?: (daemon: TestD
         --query Signature --output text | base64 -d > message.signature
       keyhold get-public-key --key-id "$PAIR" --query PublicKey --output text | base64 -d > public.der`,
   },
+  'docs/multi-region.md': { act: startRegions },
   'docs/configuration.md': {
     commands: `mkdir ~/.aws
       echo '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*"}]}' > decrypt.json`,
@@ -109,7 +131,7 @@ async function follow(t: Test, daemon: TestDaemon, name: string): Promise<number
   installPackages(folder);
   const shell = new Shell(folder, { PATH: process.env.PATH, HOME: home, TMPDIR: folder, LANG: 'C.UTF-8' });
   const { commands = '', act } = prepare[name] ?? {};
-  await act?.(daemon);
+  await act?.(daemon, t);
   const before = await shell.run(`. var/env\nprintf 'attack at dawn' > message\n${commands}\n`);
   t.ok(before.succeeded, before.output);
   for (const block of blocks) {

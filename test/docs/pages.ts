@@ -8,6 +8,8 @@ const remarks = {
   stopped: /^<!-- with the daemon stopped -->$/,
   /** The daemon is restarted before the block runs. */
   restarted: /^<!-- after a restart -->$/,
+  /** The block and the next one of the kind run beside each other, and each asks and is answered with yes. */
+  beside: /^<!-- in two terminals -->$/,
 };
 
 /** How a block of each language is run: as commands of the shell, or as a program in a file of that extension. */
@@ -27,6 +29,7 @@ export interface Block {
   /** The reason for not running it. */
   readonly notRun: string | undefined;
   readonly daemon: 'running' | 'stopped' | 'restarted';
+  readonly isBeside: boolean;
   /** Its expected output, from `echo 'text'` after `&&` or `||`, and comments such as `# prints 'text'`. */
   readonly prints: readonly string[];
 }
@@ -53,7 +56,22 @@ export function blocksOf(page: string): Block[] {
     }
     [at, remark] = [end, ''];
   }
-  return blocks;
+  return withPairs(blocks);
+}
+
+/** Makes one block of two that run in two terminals. */
+function withPairs(blocks: readonly Block[]): Block[] {
+  const beside = blocks.filter(({ isBeside }) => isBeside);
+  const seconds = new Map(beside.flatMap((each, at) => (at % 2 === 0 ? [[each, beside[at + 1]!]] : [])));
+  const others = new Set(seconds.values());
+  return blocks.flatMap((block) => {
+    if (others.has(block)) return [];
+    const second = seconds.get(block);
+    if (second === undefined) return [block];
+    const inTerminal = (text: string) => `echo yes | (\n${text})`;
+    const text = `${inTerminal(block.text)} &\nfirst=$!\n${inTerminal(second.text)}\nwait $first\n`;
+    return [{ ...block, text }];
+  });
 }
 
 /** Finds imports of a page's earlier programs, of modules that a program does not import itself. @returns whole lines */
@@ -71,6 +89,7 @@ function blockOf(line: number, language: Language, text: string, remark: string)
     language,
     text,
     notRun: remarks.notRun.exec(remark)?.[1],
+    isBeside: remarks.beside.test(remark),
     daemon: remarks.stopped.test(remark)
       ? 'stopped'
       : remarks.restarted.test(remark)
