@@ -112,6 +112,7 @@ export class Synchronizer {
       const { regions } = keyring.key(keyId)?.record ?? {};
       if (regions && (region === undefined || relatedTo(regions, region))) {
         if (region !== undefined) this.#toldAgain.add(`${keyId} ${region}`);
+        this.#toldImports.delete(keyId);
         this.#look(keyId);
       }
     }
@@ -119,8 +120,12 @@ export class Synchronizer {
       this.#look(name.slice(deletedReplicaPrefix.length));
   }
 
+  /** Repeats what failed, and abandons creations whose request ended without an answer. */
   #retry(): void {
+    const { keyring } = this.parts;
     for (const keyId of this.#failures.keys()) this.#look(keyId);
+    for (const keyId of keyring.keyIds('mrk-'))
+      if (keyring.key(keyId)?.record.regions?.asked !== undefined) this.#look(keyId);
   }
 
   #look(keyId: string): void {
@@ -231,7 +236,7 @@ export class Synchronizer {
     const { keyring, records, peers } = this.parts;
     const { keyId, regions } = key.record;
     const again = `${keyId} ${region}`;
-    const isAgain = this.#toldAgain.delete(again);
+    const isAgain = this.#toldAgain.has(again);
     const { revision } = regions!;
     if (regions!.confirmed?.[region] === revision && !isAgain) return;
     const properties = sharedPropertiesOf(key.record, peers.own);
@@ -243,6 +248,7 @@ export class Synchronizer {
       if (wants.length > 0)
         throw new PeerError('unknown', region, `The Region ${region} still lacks material of ${key.arn}.`);
     }
+    this.#toldAgain.delete(again);
     await records.commit(() => {
       const record = primaryRecord(keyring, keyId);
       if (record?.regions.revision !== revision || record.regions.confirmed?.[region] === revision) return [];
