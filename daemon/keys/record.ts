@@ -155,11 +155,16 @@ export function materialsOf({ materials, pendingMaterial }: KeyRecord): readonly
 
 const secondsPerDay = 86_400;
 
-/** Returns when a key's waiting period for deletion and its rotation period began, in epoch seconds. */
-export function periodBegins({ deletion, rotation }: KeyRecord): number[] {
+/**
+ * Returns when a key's waiting period for deletion and its rotation period began, in epoch seconds. The rotation period of a
+ * replica key is that of its primary key, by the clock of another Region.
+ */
+export function periodBegins({ deletion, rotation, regions }: KeyRecord): number[] {
   return [
     ...(deletion && !deletion.begun ? [deletion.at - deletion.windowInDays * secondsPerDay] : []),
-    ...(rotation ? [rotation.nextAt - rotation.periodInDays * secondsPerDay] : []),
+    ...(rotation && regions?.role !== 'REPLICA'
+      ? [rotation.nextAt - rotation.periodInDays * secondsPerDay]
+      : []),
   ];
 }
 
@@ -169,11 +174,13 @@ export function periodBegins({ deletion, rotation }: KeyRecord): number[] {
  */
 export function withPlausiblePeriods(record: KeyRecord, now: number): KeyRecord {
   const end = (at: number, days: number) => Math.min(at, now + days * secondsPerDay);
-  const { deletion, rotation } = record;
+  const { deletion, rotation, regions } = record;
+  const isOwn = regions?.role !== 'REPLICA';
   return {
     ...record,
     deletion: deletion && { ...deletion, at: end(deletion.at, deletion.windowInDays) },
-    rotation: rotation && { ...rotation, nextAt: end(rotation.nextAt, rotation.periodInDays) },
+    rotation:
+      rotation && isOwn ? { ...rotation, nextAt: end(rotation.nextAt, rotation.periodInDays) } : rotation,
   };
 }
 

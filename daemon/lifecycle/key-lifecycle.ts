@@ -5,6 +5,7 @@ import {
   checkState,
   expiredMaterial,
   finishDestruction,
+  hasReplicas,
   intendDestruction,
   type Key,
   type MaterialLocation,
@@ -102,7 +103,9 @@ export class KeyLifecycle {
       previousKeyMaterialId: key.current.materialId,
       currentKeyMaterialId: materialId,
     };
-    await this.recorder.commit(change, this.#event('RotateKey', key, details));
+    // With replicas the rotation is complete, and recorded as RotateKey, when all of them have the material.
+    const name = hasReplicas(key.record) ? 'PrepareKeyRotation' : 'RotateKey';
+    await this.recorder.commit(change, this.#event(name, key, details));
   }
 
   /**
