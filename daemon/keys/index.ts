@@ -45,7 +45,7 @@ export {
   sharedPropertiesOf,
   withSharedProperties,
 } from './multi-region/shared-properties.js';
-export { separated, withoutReplica } from './multi-region/separation.js';
+export { separated, withoutReplica, withRegions } from './multi-region/separation.js';
 export {
   type ArrivedMaterial,
   checkTravels,

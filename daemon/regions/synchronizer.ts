@@ -18,6 +18,7 @@ import {
   sendMaterial,
   type SharedProperties,
   sharedPropertiesOf,
+  withRegions,
 } from '../keys/index.js';
 import type { Logger } from '../observability/log.js';
 import type { Records } from '../store/records/records.js';
@@ -354,15 +355,11 @@ function completion(record: KeyRecord, own: string) {
     return {
       eventName: 'SynchronizeMultiRegionKey',
       details: { primaryRegion },
-      record: {
-        ...record,
-        regions: {
-          role: 'REPLICA' as const,
-          primaryRegion,
-          replicaRegions: properties.replicaRegions,
-          revision,
-        },
-      },
+      record: withRegions(
+        record,
+        { role: 'REPLICA', primaryRegion, replicaRegions: properties.replicaRegions, revision },
+        Date.now() / 1000,
+      ),
     };
   }
   if (pendingMaterial?.rotationType === undefined) return undefined;

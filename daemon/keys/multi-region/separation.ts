@@ -1,8 +1,26 @@
-// What becomes of a key when a related key in another Region is gone.
-import type { KeyRecord } from '../record.js';
-import { withoutRegion } from './relation.js';
+// What becomes of a key when a related key in another Region is gone, or takes its place as the primary key.
+import type { KeyRecord, RegionsRecord } from '../record.js';
+import { hasReplicas, withoutRegion } from './relation.js';
 
 const secondsPerDay = 86_400;
+
+/**
+ * Gives a key its place among the related keys. A scheduled deletion goes on: that of a primary key waits for its replicas, and
+ * the waiting period of a key that has none any more begins.
+ * @param now epoch seconds
+ */
+export function withRegions(record: KeyRecord, regions: RegionsRecord, now: number): KeyRecord {
+  const { deletion, replicaDeletion } = record;
+  if (hasReplicas({ regions })) {
+    if (!deletion) return { ...record, regions };
+    const { windowInDays } = deletion;
+    return { ...record, regions, deletion: undefined, replicaDeletion: { windowInDays } };
+  }
+  if (!replicaDeletion) return { ...record, regions };
+  const { windowInDays } = replicaDeletion;
+  const begins = { at: now + windowInDays * secondsPerDay, windowInDays, begun: false };
+  return { ...record, regions, replicaDeletion: undefined, deletion: begins };
+}
 
 /**
  * Returns the record of a primary key without one of its replicas. If the key's deletion waits for the last of them, its
@@ -10,12 +28,7 @@ const secondsPerDay = 86_400;
  * @param now epoch seconds
  */
 export function withoutReplica(record: KeyRecord, region: string, now: number): KeyRecord {
-  const { replicaDeletion } = record;
-  const regions = withoutRegion(record.regions!, region);
-  if (!replicaDeletion || regions.replicaRegions.length > 0) return { ...record, regions };
-  const { windowInDays } = replicaDeletion;
-  const deletion = { at: now + windowInDays * secondsPerDay, windowInDays, begun: false };
-  return { ...record, regions, replicaDeletion: undefined, deletion };
+  return withRegions(record, withoutRegion(record.regions!, region), now);
 }
 
 /**

@@ -13,6 +13,7 @@ import {
 } from '../record.js';
 import { keySpecs } from '../specs/table.js';
 import { isReplica, regionsOf } from './relation.js';
+import { withRegions } from './separation.js';
 import { suiteOf } from './transfer.js';
 
 const regionName = z.string().regex(/^[a-z0-9-]{1,32}$/);
@@ -114,13 +115,18 @@ export function withSharedProperties(
   const merged = (shared: SharedMaterial) =>
     mergedMaterial(record, shared, own.get(shared.materialId), arrivals);
   const role = primaryRegion === region ? 'PRIMARY' : 'REPLICA';
-  return {
+  if (role === 'PRIMARY' && record.deletion?.begun)
+    throw new KeyError(
+      'invalid-state',
+      `${record.keyId} is being deleted in ${region}: it cannot become the primary key.`,
+    );
+  const next: KeyRecord = {
     ...record,
     materials: materials.map(merged),
     pendingMaterial: pendingMaterial && merged(pendingMaterial),
     rotation,
-    regions: { role, primaryRegion, replicaRegions, revision },
   };
+  return withRegions(next, { role, primaryRegion, replicaRegions, revision }, Date.now() / 1000);
 }
 
 function mergedMaterial(
