@@ -21,7 +21,7 @@ const importedRecord = z.strictObject({
   description: z.string().optional(),
   /** Whether it was in a worker's memory on its way into the HSM. */
   leftHsm: z.boolean(),
-  /** Only in a replica key: what the HSM of the primary key answered, to recognize the same material. */
+  /** Only in a replica key and a former one: what the HSM of the primary key answered, to recognize the same material. */
   proof: materialProof.optional(),
 });
 
@@ -58,7 +58,7 @@ const deletionRecord = z.strictObject({
 });
 
 /** Present while automatic rotation is enabled. */
-export const rotationRecord = z.strictObject({
+const rotationRecord = z.strictObject({
   periodInDays: z.number(),
   /** The next rotation, in epoch seconds. */
   nextAt: z.number(),

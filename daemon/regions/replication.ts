@@ -3,8 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { exceptions } from '../../proto/errors.js';
 import {
   type Key,
+  type KeyRecord,
   type Keyring,
   putKey,
+  type RegionsRecord,
   regionsOf,
   sharedPropertiesOf,
   withoutRegion,
@@ -25,6 +27,8 @@ export interface CreatedReplica extends PeerResponse<'CreateReplicaKey'> {
   readonly changes: () => readonly RecordChange[];
   /** Removes the replica key if the change was not committed. */
   readonly undo: () => Promise<void>;
+  /** To be called once the change is committed. */
+  readonly finish: () => Promise<void>;
 }
 
 /** Asks other Regions. */
@@ -69,12 +73,17 @@ export class Replication {
         ...created,
         changes: () => [this.#has(keyId, region, creationId)],
         undo: () => this.#abandon(keyId, region, creationId),
+        // Not earlier: the synchronizer would abandon a replica key whose record is being written.
+        finish: () => {
+          this.#underWay.delete(creationId);
+          return Promise.resolve();
+        },
       };
     } catch (error) {
       // After an unknown outcome the synchronizer asks the Region to abandon what it may have created.
       const isSettled = error instanceof PeerError && error.code !== 'unknown';
-      if (isSettled) await this.records.commit(() => this.forgotten(keyId, creationId));
       this.#underWay.delete(creationId);
+      if (isSettled) await this.records.commit(() => this.forgotten(keyId, creationId));
       throw error;
     }
   }
@@ -96,15 +105,16 @@ export class Replication {
     const regions = regionsOf(record, this.peers.own);
     if (regions.asked !== undefined)
       throw new exceptions.ConflictException(`Another replica of ${arn} is being created: try again.`);
+    checkStays(record, regions, arn);
     return putKey({ ...record, regions: { ...regions, asked } });
   }
 
   #has(keyId: string, region: string, creationId: string): RecordChange {
     const { record, arn } = this.keyring.existing(keyId);
     const regions = regionsOf(record, this.peers.own);
-    if (regions.asked?.creationId !== creationId || regions.role !== 'PRIMARY')
+    if (regions.asked?.creationId !== creationId)
       throw new exceptions.ConflictException(`${arn} has changed meanwhile: try again.`);
-    this.#underWay.delete(creationId);
+    checkStays(record, regions, arn);
     // A Region whose store was restored from before the replication gets the key again, and knows nothing of it.
     const others = withoutRegion(regions, region);
     const replicaRegions = [...others.replicaRegions, region];
@@ -113,7 +123,17 @@ export class Replication {
 
   async #abandon(keyId: string, region: string, creationId: string): Promise<void> {
     this.#underWay.delete(creationId);
-    await ask(this.peers, region, 'AbandonReplicaKey', { keyId, creationId });
-    await this.records.commit(() => this.forgotten(keyId, creationId));
+    try {
+      await ask(this.peers, region, 'AbandonReplicaKey', { keyId, creationId });
+      await this.records.commit(() => this.forgotten(keyId, creationId));
+    } catch {
+      // The synchronizer does it later. The request fails with what made it fail.
+    }
   }
+}
+
+/** Checks that a key is a primary key and remains it: a replica of one that is deleted would be left alone. */
+function checkStays(record: KeyRecord, { role, movingTo }: RegionsRecord, arn: string): void {
+  if (role === 'PRIMARY' && movingTo === undefined && !record.deletion && !record.replicaDeletion) return;
+  throw new exceptions.ConflictException(`${arn} has changed meanwhile: try again.`);
 }

@@ -29,7 +29,7 @@ import type { Replication } from './replication.js';
 
 /** Milliseconds after which failed attempts are repeated; a connection that opens repeats them at once. */
 const retryInterval = 15_000;
-/** Keys that are told at the same time. */
+/** Keys with replicas in the same Regions that are told at the same time. A Region that does not answer delays no others. */
 const atOnce = 8;
 
 /** What the synchronizer works with. */
@@ -45,9 +45,11 @@ export interface SynchronizerParts {
 
 /** Tells replica keys what changes in their primary keys. */
 export class Synchronizer {
-  /** Keys to look at, by ID. */
-  readonly #waiting = new Set<string>();
+  /** Keys to look at, by the Regions that they are about. */
+  readonly #waiting = new Map<string, Set<string>>();
   readonly #running = new Map<string, Promise<void>>();
+  /** How many are running, by the Regions. */
+  readonly #runningFor = new Map<string, number>();
   /** Why the last attempt for a key failed. */
   readonly #failures = new Map<string, string>();
   /** Replicas that are told once more although they confirmed the newest revision: their token may have lost material. */
@@ -131,22 +133,45 @@ export class Synchronizer {
 
   #look(keyId: string): void {
     if (this.#isStopped) return;
-    this.#waiting.add(keyId);
+    const regions = this.#regionsOf(keyId);
+    const waiting = this.#waiting.get(regions) ?? new Set();
+    this.#waiting.set(regions, waiting.add(keyId));
     // Records are observed while they are committed: what follows must see them whole.
     setImmediate(() => this.#next());
   }
 
+  /** The Regions that a key is about, as text. */
+  #regionsOf(keyId: string): string {
+    const { keyring, records } = this.parts;
+    const regions = keyring.key(keyId)?.record.regions;
+    if (regions)
+      return [regions.primaryRegion, ...regions.replicaRegions, regions.asked?.region].sort().join(' ');
+    return records.get(deletedReplicaPrefix + keyId) ?? '';
+  }
+
   #next(): void {
-    for (const keyId of this.#waiting) {
-      if (this.#isStopped || this.#running.size >= atOnce) return;
-      if (this.#running.has(keyId)) continue;
-      this.#waiting.delete(keyId);
-      const work = this.#attempt(keyId).finally(() => {
-        this.#running.delete(keyId);
-        this.#next();
-      });
-      this.#running.set(keyId, work);
+    for (const [regions, waiting] of this.#waiting) {
+      for (const keyId of waiting) {
+        const running = this.#runningFor.get(regions) ?? 0;
+        if (this.#isStopped || running >= atOnce) break;
+        if (this.#running.has(keyId)) continue;
+        waiting.delete(keyId);
+        this.#runningFor.set(regions, running + 1);
+        const work = this.#attempt(keyId).finally(() => {
+          this.#running.delete(keyId);
+          this.#ended(regions);
+          this.#next();
+        });
+        this.#running.set(keyId, work);
+      }
+      if (waiting.size === 0) this.#waiting.delete(regions);
     }
+  }
+
+  #ended(regions: string): void {
+    const left = this.#runningFor.get(regions)! - 1;
+    if (left > 0) this.#runningFor.set(regions, left);
+    else this.#runningFor.delete(regions);
   }
 
   async #attempt(keyId: string): Promise<void> {
@@ -244,7 +269,9 @@ export class Synchronizer {
     const proofs = await this.#proofs(key, region);
     let { wants } = await ask(peers, region, 'SynchronizeKey', { properties, proofs, materials: [] });
     if (wants.length > 0) {
-      const materials = await Promise.all(wants.map((id) => this.#send(key, properties, region, id)));
+      const materials = [];
+      // One after another: however much another Region asks for, the HSM has time for others.
+      for (const id of new Set(wants)) materials.push(await this.#send(key, properties, region, id));
       ({ wants } = await ask(peers, region, 'SynchronizeKey', { properties, proofs, materials }));
       if (wants.length > 0)
         throw new PeerError('unknown', region, `The Region ${region} still lacks material of ${key.arn}.`);

@@ -1,6 +1,6 @@
 // Connections between Regions: who is accepted, what is answered, and what becomes of requests when a peer misbehaves.
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { RawData, WebSocket } from 'ws';
@@ -443,4 +443,24 @@ void t.test('nothing secret is in the log', async (t) => {
   const text = [...a.lines, ...b.lines].join('');
   t.notMatch(text, /PRIVATE KEY|"key"/);
   t.equal(a.warnings.filter((line) => !line.includes('no connection')).length, 0);
+});
+
+void t.test('strangers who open many connections do not end those of linked Regions', async (t) => {
+  const [a, b] = await pair(t);
+  b.lines.length = 0;
+  const ports: Socket[] = [];
+  t.teardown(() => ports.forEach((socket) => socket.destroy()));
+  for (let opened = 0; opened < 300; opened++) {
+    const socket = connect(a.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    ports.push(socket);
+    await once(socket, 'connect');
+  }
+  await until(
+    () => ports.filter(({ destroyed, readyState }) => !destroyed && readyState === 'open').length <= 128,
+  );
+  t.equal(a.connections.listener.generationOf(there), 1);
+  t.match(await b.connections.request(here, 'Echo', 1), { body: 1 });
+  const ended = b.lines.filter((line) => line.includes('there is no connection to another Region'));
+  t.same(ended, [], 'the connection is still the first one');
 });

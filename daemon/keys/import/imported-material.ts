@@ -4,6 +4,7 @@ import { KeyError } from '../errors.js';
 import type { ImportType } from '../../../proto/generated/messages.js';
 import type { KeyStore, ObjectId } from '../../hsm/key-store.js';
 import type { Key } from '../key.js';
+import { isReplica } from '../multi-region/relation.js';
 import type { ImportedRecord, KeyRecord, MaterialRecord } from '../record.js';
 import { materialsOf } from '../record.js';
 import { hmacSha256, keySpecs } from '../specs/table.js';
@@ -107,10 +108,12 @@ export function withImport(
 
 /** Returns a key's record after the deletion of a material. One that is pending rotation is removed entirely. */
 export function withoutMaterial(record: KeyRecord, materialId: string): KeyRecord {
-  if (record.pendingMaterial?.materialId === materialId) return { ...record, pendingMaterial: undefined };
-  const material = record.materials.find((each) => each.materialId === materialId)!;
-  const { description, leftHsm } = material.imported!;
-  return change(record, { ...material, imported: { description, leftHsm, present: false } });
+  // That of a replica key stays expected as long as its primary key has it.
+  if (record.pendingMaterial?.materialId === materialId && !isReplica(record))
+    return { ...record, pendingMaterial: undefined };
+  const material = materialsOf(record).find((each) => each.materialId === materialId)!;
+  const { description, leftHsm, proof } = material.imported!;
+  return change(record, { ...material, imported: { description, leftHsm, proof, present: false } });
 }
 
 /** Finds expired imported material. @param now epoch seconds */
@@ -161,6 +164,7 @@ function renew(
     validTo,
     description: description ?? before.description,
     leftHsm: before.leftHsm || leftHsm,
+    proof: before.proof,
   };
   return { ...known, objectId: before.present && !isLost ? known.objectId : objectId, imported };
 }

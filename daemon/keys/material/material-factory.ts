@@ -132,7 +132,13 @@ export class MaterialFactory {
     const changes = () => {
       const now = this.keyring.existing(key.record.keyId);
       check(now);
-      const { rotation, materials } = now.record;
+      const { rotation, materials, pendingMaterial } = now.record;
+      // A replica key may have it already.
+      if (pendingMaterial)
+        throw new KeyError(
+          'invalid-state',
+          `${key.arn} is being rotated: its replica keys get their material.`,
+        );
       const next =
         rotation && rotationType === 'AUTOMATIC'
           ? rotationFrom(material.createdAt, rotation.periodInDays)
@@ -194,9 +200,10 @@ export class MaterialFactory {
     const pending = await importMaterial(this.records, this.stores.of({ record }), labelOf(keyId), perform);
     try {
       const { checkValue, leftHsm } = pending.imported;
-      const materialId = isReplica(record)
-        ? await this.#relatedId(record, pending.objectId)
-        : await materialIdOf(this.stores.main, this.materialIds, record, checkValue);
+      // A former replica key knows its material by the ID that another Region gave it.
+      const materialId =
+        (await this.#relatedId(record, pending.objectId)) ??
+        (await materialIdOf(this.stores.main, this.materialIds, record, checkValue));
       const objectId = pending.objectId.toString('hex');
       const arn = this.keyring.namer.keyArn(keyId);
       return use(pending, { arn, materialId, objectId, leftHsm });
@@ -207,10 +214,11 @@ export class MaterialFactory {
   }
 
   /**
-   * Finds the ID that the primary key has for the material of an object.
+   * Finds the ID that the primary key, or a former one, has for the material of an object.
+   * @returns undefined if it is not known and the key is no replica
    * @throws KeyError (incorrect-key-material) if the primary key does not have the material
    */
-  async #relatedId(record: KeyRecord, objectId: ObjectId): Promise<string> {
+  async #relatedId(record: KeyRecord, objectId: ObjectId): Promise<string | undefined> {
     const { keyId, keySpec, keyUsage } = record;
     const store = this.stores.of({ record });
     for (const { materialId, imported } of materialsOf(record)) {
@@ -218,6 +226,7 @@ export class MaterialFactory {
       if (imported?.proof && (await isProved(store, record, objectId, statement, imported.proof)))
         return materialId;
     }
+    if (!isReplica(record)) return undefined;
     throw new KeyError(
       'incorrect-key-material',
       `The imported key material is not that of the primary key in ${record.regions?.primaryRegion}: import it there first.`,

@@ -4,13 +4,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { KeySpec, KeyUsageType, RotationType } from '../../../proto/generated/messages.js';
 import { KeyError } from '../errors.js';
-import {
-  type KeyRecord,
-  type MaterialProof,
-  type MaterialRecord,
-  materialsOf,
-  rotationRecord,
-} from '../record.js';
+import { type KeyRecord, type MaterialProof, type MaterialRecord, materialsOf } from '../record.js';
 import { keySpecs } from '../specs/table.js';
 import { isReplica, regionsOf } from './relation.js';
 import { withRegions } from './separation.js';
@@ -20,26 +14,34 @@ const regionName = z.string().regex(/^[a-z0-9-]{1,32}$/);
 
 const rotationType = z.custom<RotationType>((value) => value === 'AUTOMATIC' || value === 'ON_DEMAND');
 
+/** Epoch seconds, up to the year 9999. */
+const time = z.number().min(0).max(253_402_300_799);
+
 const sharedMaterial = z.strictObject({
   materialId: z.string().regex(/^[0-9a-f]{64}$/),
-  /** Epoch seconds. */
-  createdAt: z.number(),
+  createdAt: time,
   rotationType: rotationType.optional(),
 });
+
+const keyUsages: ReadonlySet<string> = new Set(
+  Object.values(keySpecs).flatMap(({ usages }) => Object.keys(usages)),
+);
 
 /** The schema of shared properties. */
 export const sharedProperties = z.strictObject({
   keyId: z.string().regex(/^mrk-[0-9a-f]{32}$/),
-  revision: z.number().int().nonnegative(),
+  /** The bound is out of reach, and leaves room to count on. */
+  revision: z.number().int().nonnegative().max(1e12),
   primaryRegion: regionName,
   replicaRegions: z.array(regionName).max(64),
   keySpec: z.custom<KeySpec>((value) => typeof value === 'string' && Object.hasOwn(keySpecs, value)),
-  keyUsage: z.custom<KeyUsageType>((value) => typeof value === 'string'),
+  keyUsage: z.custom<KeyUsageType>((value) => typeof value === 'string' && keyUsages.has(value)),
   origin: z.enum(['AWS_KMS', 'EXTERNAL']),
   /** The last one is the current material. */
   materials: z.array(sharedMaterial).max(1_000),
   pendingMaterial: sharedMaterial.optional(),
-  rotation: rotationRecord.optional(),
+  /** A Region that counts with a shorter period would let this one make keys without end. */
+  rotation: z.strictObject({ periodInDays: z.number().min(90).max(2_560), nextAt: time }).optional(),
 });
 
 /** The properties that related keys share. */

@@ -61,6 +61,7 @@ const replicateKey = operation({
       },
       changes: created.changes,
       undo: created.undo,
+      finish: created.finish,
     };
   },
 });
@@ -91,7 +92,10 @@ const updatePrimaryRegion = operation({
     return {
       response: {},
       changes: () => {
-        const { record } = services.keyring.existing(key.record.keyId);
+        const now = services.keyring.existing(key.record.keyId);
+        // Another request may have moved it meanwhile.
+        checkPrimary(now);
+        const { record } = now;
         const regions = checkReplicaIn(record, primaryRegion, namer);
         if (regions.asked !== undefined)
           throw new exceptions.ConflictException(`A replica of ${key.arn} is being created: try again.`);

@@ -31,17 +31,26 @@ export async function synchronizeKey(context: PeerContext, request: Synchronizat
   const { keyring, records, stores } = services;
   const { properties, proofs } = request;
   const key = keyring.existing(properties.keyId);
-  follower(key, from);
+  checkLives(key, follower(key, from), properties, services);
   const wants = lackingMaterials(key, properties);
   const sent = request.materials.filter(({ materialId }) => wants.includes(materialId));
   if (sent.length < wants.length) return { wants };
+  // More would leave objects in the token that belong to no key.
+  if (sent.length > wants.length || new Set(wants).size < wants.length)
+    throw new exceptions.ValidationException('Each key material is sent once.');
+  recorder.checkAvailable();
   const arrived: ArrivedMaterial[] = [];
+  const undo = async () => {
+    for (const { pending } of arrived) await pending.undo();
+  };
+  let isCommitting = false;
   try {
     for (const material of sent) arrived.push(await receive(context, properties, material));
     const materials = new Map(arrived.map(({ material }) => [material.materialId, material]));
     let destroyed: string[] = [];
     const change = (now: Key) => {
       const record = follower(now, from);
+      checkLives(now, record, properties, services);
       const placeholder = () => randomBytes(16).toString('hex');
       const arrivals = { materials, proofs, placeholder };
       const next = withSharedProperties(record, properties, services.replication.peers.own, arrivals);
@@ -61,19 +70,31 @@ export async function synchronizeKey(context: PeerContext, request: Synchronizat
       revision: properties.revision,
       keyMaterialIds: sent.length > 0 ? sent.map(({ materialId }) => materialId) : undefined,
     };
-    recorder.checkAvailable();
-    const undo = async () => {
-      for (const { pending } of arrived) await pending.undo();
-    };
+    isCommitting = true;
     await recorder.commit({ changes, undo }, event('SynchronizeMultiRegionKey', key, details));
     // Whatever fails here is done later: the intents stay.
     for (const objectId of destroyed)
       await finishDestruction(records, stores.of(key), objectId).catch(() => undefined);
     return { wants: [] };
   } catch (error) {
-    if (arrived.length < sent.length) for (const { pending } of arrived) await pending.undo();
+    if (!isCommitting) await undo();
     throw error;
   }
+}
+
+/**
+ * Checks that a key is not about to be deleted. One that waits for its deletion takes what it is told, but does not become the
+ * primary key: its replicas would lose it.
+ * @throws KMSInvalidStateException
+ */
+function checkLives(
+  { arn }: Key,
+  { deletion }: KeyRecord,
+  { primaryRegion }: SharedProperties,
+  { replication }: PeerContext['services'],
+): void {
+  const isRefused = deletion?.begun || (deletion && primaryRegion === replication.peers.own);
+  if (isRefused) throw new exceptions.KMSInvalidStateException(`${arn} is pending deletion.`);
 }
 
 /** The generated materials that the HSM of a replica key lacks. */

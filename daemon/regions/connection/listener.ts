@@ -32,7 +32,8 @@ interface Authenticated {
 export class RegionListener {
   readonly server: Server;
   readonly #webSockets: WebSocketServer;
-  readonly #unauthenticated = new Set<Socket>();
+  /** By the address of the other end. */
+  readonly #unauthenticated = new Map<string, Socket>();
   readonly #authenticated = new WeakMap<object, Authenticated>();
   readonly #current = new Map<string, InboundConnection>();
   /** All connections, those that are being drained included. */
@@ -100,7 +101,7 @@ export class RegionListener {
     this.#isClosed = true;
     this.server.close();
     this.server.closeIdleConnections();
-    for (const socket of this.#unauthenticated) socket.destroy();
+    for (const socket of this.#unauthenticated.values()) socket.destroy();
     for (const connection of this.#open) connection.drain();
   }
 
@@ -118,11 +119,14 @@ export class RegionListener {
     }
     const [oldest] = this.#unauthenticated;
     if (oldest && this.#unauthenticated.size >= mostUnauthenticated) {
-      this.#unauthenticated.delete(oldest);
-      oldest.destroy();
+      this.#unauthenticated.delete(oldest[0]);
+      oldest[1].destroy();
     }
-    this.#unauthenticated.add(socket);
-    socket.once('close', () => this.#unauthenticated.delete(socket));
+    const end = otherEnd(socket);
+    this.#unauthenticated.set(end, socket);
+    socket.once('close', () => {
+      if (this.#unauthenticated.get(end) === socket) this.#unauthenticated.delete(end);
+    });
   }
 
   /** OpenSSL has verified the certificate; the comparison says whose it is. */
@@ -134,6 +138,8 @@ export class RegionListener {
       return;
     }
     const { region, generation } = pinned;
+    // The port has 'connection' for the socket below TLS, which has the same ends.
+    this.#unauthenticated.delete(otherEnd(socket));
     this.#authenticated.set(socket, { region, generation });
   }
 
@@ -183,4 +189,8 @@ export class RegionListener {
     );
     this.#unreported = 0;
   }
+}
+
+function otherEnd({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
