@@ -49,6 +49,23 @@ void t.test('doctor reports what the token can do, and leaves nothing in it', as
   const table = await daemon.cli(['doctor', '--no-trial']);
   t.match(table.stdout, /^SYMMETRIC_DEFAULT +ENCRYPT_DECRYPT +SYMMETRIC_DEFAULT +yes +CKM_AES_GCM$/m);
   t.match(table.stdout, /^library +ok +\/usr\/lib\/softhsm/m);
+  await t.test('doctor says whether the token can be linked to that of another Region', async (t) => {
+    t.match(table.stdout, /^multi-Region +ok +the profile knows no reason .*not with ECC_NIST_EDWARDS25519/m);
+    const tryLink = (...pin: string[]) =>
+      daemon.cli(['doctor', '--no-trial', '--try-link', '--officer-pin-command', ...pin]);
+    const officer = join(daemon.home, 'tokens/so-pin');
+    const tried = await tryLink('cat', officer);
+    t.equal(tried.code, 0);
+    t.match(tried.stdout, /^multi-Region +ok +can be linked to another Region: 7\d attacks were refused$/m);
+    t.same(labels(daemon), before, 'no object is left');
+    const wrong = await tryLink('echo', 'not the PIN');
+    t.equal(wrong.code, 1);
+    t.match(wrong.stderr, /The security officer cannot log in: The token refused the PIN/);
+    t.notMatch(wrong.stdout + wrong.stderr, /not the PIN/);
+    t.match(await tryLink('cat', officer), { code: 1, stderr: /nothing was tried/ });
+    const without = await daemon.cli(['doctor', '--no-trial', '--try-link']);
+    t.match(without, { code: 2, stderr: /asked for at a terminal, and here is none/ });
+  });
   await t.test(
     'doctor destroys the token objects that a killed doctor left, and no other objects',
     async (t) => {
