@@ -272,6 +272,15 @@ export async function credentials(run: FullRun, credentialsFile: string): Promis
   await run.cliFails(['list-keys'], misused);
 }
 
+/** The link to another Region: what comes in place of a certificate or a key is quoted nowhere. */
+export async function regionLinks(run: FullRun): Promise<void> {
+  const { endpoint, generation } = await run.client.prepareRegionLink({ peerRegion: 'eu-central-1' });
+  const certificate = run.fresh('in place of a certificate');
+  const signingKey = run.fresh('in place of a signing key');
+  const request = { peerRegion: 'eu-central-1', generation, endpoint, certificate, signingKey };
+  await run.fails(run.client.completeRegionLink(request));
+}
+
 /** The AWS endpoint, and damaged messages: the errors of parsers must not quote them. */
 export async function transports(run: FullRun): Promise<void> {
   const { daemon, client } = run;

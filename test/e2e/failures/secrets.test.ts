@@ -13,6 +13,7 @@ import {
   customKeyStore,
   FullRun,
   imports,
+  regionLinks,
   transports,
 } from '../../support/full-run.js';
 import { SecretSearch, writtenForms } from '../../support/secret-search.js';
@@ -68,7 +69,9 @@ void t.test('a run through everything that handles secrets', async (t) => {
   const daemon = await TestDaemon.initialise();
   t.teardown(() => daemon.remove());
   const [token] = addTokens(daemon, { label: 'lab', workers: 1 });
-  daemon.configure('logLevel: trace\nallowSeed: true\naudit:\n  checkpointRecords: 10');
+  daemon.configure(
+    'logLevel: trace\nallowSeed: true\nregions: { listen: { port: 0 } }\naudit:\n  checkpointRecords: 10',
+  );
   await daemon.start();
   const client = await daemon.connect({ maxAttempts: 1, timeout: 90_000 });
   const secrets = new SecretSearch();
@@ -81,6 +84,7 @@ void t.test('a run through everything that handles secrets', async (t) => {
   await customKeyStore(run, token!);
   await credentials(run, join(folder, 'credentials'));
   await transports(run);
+  await regionLinks(run);
   t.ok(secrets.count > 60, `${secrets.count} secrets were used`);
 
   await t.test('every operation with bytes or secrets was called', (t) => {
