@@ -6,6 +6,10 @@ export const interruptedCode = 130;
 /** Ctrl-C, or the end of the input, ended the program. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
+
+  constructor() {
+    super('Interrupted.');
+  }
 }
 
 /** Makes a signal that SIGINT and SIGTERM abort with {@link Interrupted}. */

@@ -40,7 +40,7 @@ void t.test('two linked Regions', async (t) => {
   t.teardown(() => rmSync(home, { recursive: true, force: true, maxRetries: 5 }));
   for (const attempt of ['first', 'second'] as const) {
     const { child, output } = await start(t, home);
-    t.equal(output().includes('Type \'yes\''), attempt === 'first', `they are linked by the ${attempt} start`);
+    t.equal(output().includes("Type 'yes'"), attempt === 'first', `they are linked by the ${attempt} start`);
     for (const [region, peer] of [
       ['us-east-1', 'eu-central-1'],
       ['eu-central-1', 'us-east-1'],
