@@ -75,6 +75,11 @@ const regionsRecord = z.strictObject({
   revision: z.number().int().nonnegative(),
   /** Only in a replica key, until its material has arrived: the ID that the primary key gave to its creation. */
   creationId: z.string().optional(),
+  /**
+   * Only in a replica key: the former primary Region, until the new one has said that it is. The change ends if the replica there
+   * is deleted first, and then the former one remains the primary Region.
+   */
+  formerPrimary: z.string().optional(),
   /** Only in the primary key: SHA-256 in hex of the shared properties of `revision`. */
   digest: z.string().optional(),
   /** Only in the primary key: the revision that each replica key has. */

@@ -33,6 +33,8 @@ export interface EventFacts {
   readonly keyMaterialId?: string | undefined;
   readonly sourceKeyMaterialId?: string | undefined;
   readonly grantId?: string | undefined;
+  /** The linked Region that asks in the name of the caller, which it has authenticated. */
+  readonly requestedBy?: string | undefined;
   readonly requestId: string;
   readonly response?: object | undefined;
   readonly error?: { readonly code: string; readonly message: string } | undefined;
@@ -67,7 +69,9 @@ function responseElements({ operation, response, keys }: EventFacts): string {
   return key ? `{"keyId":"${key.arn}"}` : 'null';
 }
 
-function additionalEventData({ keyMaterialId, sourceKeyMaterialId, grantId }: EventFacts): string {
+function additionalEventData(facts: EventFacts): string {
+  const { keyMaterialId, sourceKeyMaterialId, grantId, requestedBy } = facts;
+  if (requestedBy !== undefined) return `,"additionalEventData":{"requestedBy":"${requestedBy}"}`;
   if (sourceKeyMaterialId !== undefined)
     return `,"additionalEventData":{"destinationKeyMaterialId":"${keyMaterialId}","sourceKeyMaterialId":"${sourceKeyMaterialId}"}`;
   if (keyMaterialId !== undefined) return `,"additionalEventData":{"keyMaterialId":"${keyMaterialId}"}`;

@@ -98,6 +98,8 @@ export interface Arrivals {
   readonly proofs: Readonly<Record<string, MaterialProof>>;
   /** Makes the CKA_ID, in hex, of material that was not imported here yet. */
   readonly placeholder: () => string;
+  /** The Region that tells the properties. */
+  readonly from: string;
 }
 
 /**
@@ -113,10 +115,13 @@ export function withSharedProperties(
 ): KeyRecord {
   checkSucceeds(record, properties);
   const { revision, primaryRegion, replicaRegions, rotation, materials, pendingMaterial } = properties;
+  const { from } = arrivals;
   const own = new Map(materialsOf(record).map((each) => [each.materialId, each]));
   const merged = (shared: SharedMaterial) =>
     mergedMaterial(record, shared, own.get(shared.materialId), arrivals);
   const role = primaryRegion === region ? 'PRIMARY' : 'REPLICA';
+  const isMoving = role === 'REPLICA' && primaryRegion !== from;
+  const former = isMoving ? { formerPrimary: from } : {};
   if (role === 'PRIMARY' && record.deletion?.begun)
     throw new KeyError(
       'invalid-state',
@@ -128,7 +133,7 @@ export function withSharedProperties(
     pendingMaterial: pendingMaterial && merged(pendingMaterial),
     rotation,
   };
-  return withRegions(next, { role, primaryRegion, replicaRegions, revision }, Date.now() / 1000);
+  return withRegions(next, { role, primaryRegion, replicaRegions, revision, ...former }, Date.now() / 1000);
 }
 
 function mergedMaterial(

@@ -17,6 +17,7 @@ import {
   type RegionLinkRecord,
   regionLinks,
 } from '../../regions/links/link-record.js';
+import { deletedReplicaPrefix, deletedReplicaRecord } from '../../regions/deleted-replicas.js';
 import { makeTlsIdentity } from '../../regions/links/tls-identity.js';
 import {
   checkLinkable,
@@ -126,7 +127,10 @@ const deleteRegionLinkOperation = operation({
         throw new exceptions.NotFoundException(`There is no link to ${peerRegion}.`);
       return [deleteRegionLink(peerRegion), ...separated];
     };
-    return { response: { separatedKeys: changes().length - 1 }, changes };
+    return {
+      response: { separatedKeys: changes().length - 1 },
+      changes: () => [...changes(), ...(forgetKeys ? forgottenDeletions(services, peerRegion) : [])],
+    };
   },
 });
 
@@ -144,6 +148,14 @@ function separations({ keyring }: Services, peerRegion: string) {
     const record = keyring.key(keyId)?.record;
     const alone = record && separated(record, peerRegion, keyring.namer.region, now);
     return alone ? [putKey(alone)] : [];
+  });
+}
+
+/** The changes that forget deleted replica keys whose primary Region does not come back. */
+function forgottenDeletions({ records }: Services, peerRegion: string) {
+  return [...records.keys(deletedReplicaPrefix)].flatMap((key) => {
+    const { primaryRegion } = deletedReplicaRecord.parse(JSON.parse(records.get(key) ?? ''));
+    return primaryRegion === peerRegion ? [{ key, value: undefined }] : [];
   });
 }
 

@@ -14,6 +14,8 @@ import {
 } from '../../keys/index.js';
 import { checkPermission } from '../../pipeline/authorization.js';
 import { type AnyOperation, type HandlerContext, operation } from '../../pipeline/operation.js';
+import type { ReplicateKeyRequest } from '../../../proto/generated/messages.js';
+import { creation, type CreationFacts, tagging } from '../shared/replica-permissions.js';
 import type { PeerCaller } from '../../regions/replication.js';
 import { keyIdOrArn } from '../shared/key-resolvers.js';
 import { checkTags } from './tags.js';
@@ -45,7 +47,8 @@ const replicateKey = operation({
     checkPrimary(key);
     checkTags(tags, services.limits);
     checkNew(key, replicaRegion, services.keyring.namer);
-    const caller = peerCaller(context, 'kms:CreateKey');
+    checkSession(context, replicaRegion);
+    const caller = peerCaller(context);
     const own = { policy, bypassPolicyLockoutSafetyCheck, description, tags };
     const created = await services.replication.createReplica(key, replicaRegion, caller, own);
     const replica = replicaOf(key, replicaRegion, services.keyring.namer, {
@@ -132,21 +135,36 @@ function checkReplicaIn(record: KeyRecord, region: string, { account, region: ow
 
 /**
  * Makes what another Region learns of the caller. It looks up its own principal with that name, which has no session
- * policies; so if the session has any, they must allow here what that Region will decide.
- * @param action that the other Region decides
+ * policies: {@link checkSession} decides those here.
+ */
+function peerCaller<Request>({ caller, origin }: HandlerContext<Request>): PeerCaller {
+  const { sourceAddress, userAgent } = origin;
+  return { arn: caller.type === 'AssumedRole' ? caller.arn : principalArn(caller), sourceAddress, userAgent };
+}
+
+/**
+ * Checks that the policies of a session allow what the other Region decides without them: the creation of the replica key.
  * @throws AccessDeniedException
  */
-function peerCaller<Request>(
-  { caller, origin, services, request }: HandlerContext<Request>,
-  action?: string,
-): PeerCaller {
-  const { sourceAddress, userAgent } = origin;
+function checkSession(context: HandlerContext<ReplicateKeyRequest>, region: string): void {
+  const { caller, origin, services, request, key } = context;
   const session = sessionOf(caller);
-  if (action !== undefined && session && 'policies' in session && session.policies.length > 0) {
-    const asked = { request: request as Record<string, unknown>, key: undefined, services, caller, origin };
-    checkPermission({ action }, asked);
-  }
-  return { arn: caller.type === 'AssumedRole' ? caller.arn : principalArn(caller), sourceAddress, userAgent };
+  if (!session || !('policies' in session) || session.policies.length === 0) return;
+  const { keySpec, keyUsage, origin: keyOrigin } = key.record;
+  const { tags = [], bypassPolicyLockoutSafetyCheck = false } = request;
+  const facts: CreationFacts = {
+    properties: {
+      keySpec,
+      keyUsage,
+      origin: keyOrigin === 'EXTERNAL' ? 'EXTERNAL' : 'AWS_KMS',
+      primaryRegion: services.keyring.namer.region,
+    },
+    bypassPolicyLockoutSafetyCheck,
+    tags,
+  };
+  const asked = { request: { ...facts }, key: undefined, services, caller, origin: { ...origin, region } };
+  checkPermission(creation, asked);
+  if (tags.length > 0) checkPermission(tagging, asked);
 }
 
 /** The metadata of a new replica key: it has no material yet. */

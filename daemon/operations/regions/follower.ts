@@ -8,7 +8,8 @@ import type { Key, KeyRecord } from '../../keys/index.js';
  */
 export function follower({ record, arn }: Key, from: string): KeyRecord {
   const { regions } = record;
-  if (regions?.role === 'REPLICA' && regions.primaryRegion === from) return record;
+  if (regions?.role === 'REPLICA' && (regions.primaryRegion === from || regions.formerPrimary === from))
+    return record;
   if (regions?.role === 'PRIMARY' && regions.movingTo === from) {
     const { replicaRegions, revision } = regions;
     return { ...record, regions: { role: 'REPLICA', primaryRegion: from, replicaRegions, revision } };

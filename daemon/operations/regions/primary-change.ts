@@ -37,6 +37,7 @@ export async function preparePrimary(
     operation: audited,
     request: asked.request,
     requestId: randomUUID(),
+    requestedBy: from,
     keys: [key],
     response: {},
   });

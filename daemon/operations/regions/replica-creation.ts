@@ -15,45 +15,17 @@ import {
   usageIn,
 } from '../../keys/index.js';
 import { makeEvent } from '../../pipeline/audit-event.js';
-import { requestTags } from '../../pipeline/condition-keys.js';
 import { checkPermission } from '../../pipeline/authorization.js';
-import { type ConditionContext, type Permission } from '../../pipeline/operation.js';
 import type { PeerRequest } from '../../regions/messages.js';
 import { deletedReplicaPrefix } from '../../regions/deleted-replicas.js';
 import { checkLockout } from '../kms/key-policies.js';
 import { checkTags } from '../kms/tags.js';
 import { keyPolicy } from '../shared/policy-documents.js';
+import { creation, tagging } from '../shared/replica-permissions.js';
 import { localCaller } from './local-caller.js';
 import type { PeerContext } from './peer-context.js';
 
 type Creation = PeerRequest<'CreateReplicaKey'>;
-
-/** Reads a property of the primary key, for a condition key. */
-function property(name: 'keySpec' | 'keyUsage' | 'origin' | 'primaryRegion') {
-  return ({ request }: ConditionContext<Record<string, unknown>>) => (request as Creation).properties[name];
-}
-
-/** What the caller needs in this Region (AWS KMS API Reference, "ReplicateKey", "Required permissions"). */
-const creation: Permission<Record<string, unknown>> = {
-  action: 'kms:CreateKey',
-  conditionKeys: {
-    ...requestTags,
-    'kms:KeySpec': property('keySpec'),
-    'kms:CustomerMasterKeySpec': property('keySpec'),
-    'kms:KeyUsage': property('keyUsage'),
-    'kms:CustomerMasterKeyUsage': property('keyUsage'),
-    'kms:KeyOrigin': property('origin'),
-    'kms:MultiRegion': () => 'true',
-    'kms:MultiRegionKeyType': () => 'REPLICA',
-    'kms:PrimaryRegion': property('primaryRegion'),
-    'kms:BypassPolicyLockoutSafetyCheck': ({ request }) =>
-      String((request as Creation).bypassPolicyLockoutSafetyCheck),
-  },
-};
-const tagging: Permission<Record<string, unknown>> = {
-  action: 'kms:TagResource',
-  conditionKeys: requestTags,
-};
 
 /** How the event of a creation looks: that of CreateKey, as in AWS CloudTrail. */
 const audited = {
@@ -110,6 +82,7 @@ export async function createReplicaKey({ from, services, recorder }: PeerContext
     operation: audited,
     request: { ...record, primaryRegion },
     requestId: randomUUID(),
+    requestedBy: from,
     keys: [key],
     response: {},
   });

@@ -31,7 +31,7 @@ export async function synchronizeKey(context: PeerContext, request: Synchronizat
   const { keyring, records, stores } = services;
   const { properties, proofs } = request;
   const key = keyring.existing(properties.keyId);
-  checkLives(key, follower(key, from), properties, services);
+  checkLives(key, follower(key, from));
   const wants = lackingMaterials(key, properties);
   const sent = request.materials.filter(({ materialId }) => wants.includes(materialId));
   if (sent.length < wants.length) return { wants };
@@ -50,9 +50,9 @@ export async function synchronizeKey(context: PeerContext, request: Synchronizat
     let destroyed: string[] = [];
     const change = (now: Key) => {
       const record = follower(now, from);
-      checkLives(now, record, properties, services);
+      checkLives(now, record);
       const placeholder = () => randomBytes(16).toString('hex');
-      const arrivals = { materials, proofs, placeholder };
+      const arrivals = { materials, proofs, placeholder, from };
       const next = withSharedProperties(record, properties, services.replication.peers.own, arrivals);
       destroyed = replaced(record, next, properties);
       return next;
@@ -83,18 +83,11 @@ export async function synchronizeKey(context: PeerContext, request: Synchronizat
 }
 
 /**
- * Checks that a key is not about to be deleted. One that waits for its deletion takes what it is told, but does not become the
- * primary key: its replicas would lose it.
+ * Checks that the deletion of a key has not begun: material that arrives now would be left in the token.
  * @throws KMSInvalidStateException
  */
-function checkLives(
-  { arn }: Key,
-  { deletion }: KeyRecord,
-  { primaryRegion }: SharedProperties,
-  { replication }: PeerContext['services'],
-): void {
-  const isRefused = deletion?.begun || (deletion && primaryRegion === replication.peers.own);
-  if (isRefused) throw new exceptions.KMSInvalidStateException(`${arn} is pending deletion.`);
+function checkLives({ arn }: Key, { deletion }: KeyRecord): void {
+  if (deletion?.begun) throw new exceptions.KMSInvalidStateException(`${arn} is being deleted.`);
 }
 
 /** The generated materials that the HSM of a replica key lacks. */
