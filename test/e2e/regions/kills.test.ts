@@ -109,7 +109,7 @@ await t.test('each token has the material of its keys and no other, and both log
     const { keys = [] } = await client.listKeys({});
     for (const { keyId } of keys) {
       const includeKeyMaterial = 'ALL_KEY_MATERIAL' as const;
-      const { rotations = [] } = await client.listKeyRotations({ keyId: keyId!, includeKeyMaterial });
+      const { rotations = [] } = await client.listKeyRotations({ keyId: keyId, includeKeyMaterial });
       expected.set(`keyhold/${keyId}`, rotations.length);
     }
     const { warnings } = await daemon.health();
