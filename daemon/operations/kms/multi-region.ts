@@ -149,7 +149,9 @@ function peerCaller<Request>({ caller, origin }: HandlerContext<Request>): PeerC
 function checkSession(context: HandlerContext<ReplicateKeyRequest>, region: string): void {
   const { caller, origin, services, request, key } = context;
   const session = sessionOf(caller);
-  if (!session || !('policies' in session) || session.policies.length === 0) return;
+  const isLimited =
+    session && 'policies' in session && (session.policy !== undefined || session.policies.length > 0);
+  if (!isLimited) return;
   const { keySpec, keyUsage, origin: keyOrigin } = key.record;
   const { tags = [], bypassPolicyLockoutSafetyCheck = false } = request;
   const facts: CreationFacts = {

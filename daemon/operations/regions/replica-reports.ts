@@ -1,5 +1,5 @@
 // What replica Regions tell the primary Region: ReplicaMaterials, ReplicaKeyDeleted.
-import { putKey, withoutReplica } from '../../keys/index.js';
+import { materialsOf, putKey, withoutReplica } from '../../keys/index.js';
 import type { PeerRequest } from '../../regions/messages.js';
 import type { PeerContext } from './peer-context.js';
 
@@ -36,9 +36,12 @@ export async function replicaMaterials(
     const record = keyring.key(keyId)?.record;
     const { regions } = record ?? {};
     if (!record || regions?.role !== 'PRIMARY' || !regions.replicaRegions.includes(from)) return [];
-    return [
-      putKey({ ...record, regions: { ...regions, imported: { ...regions.imported, [from]: present } } }),
-    ];
+    // What is not of this key would only make its record grow.
+    const known = materialsOf(record).flatMap(({ materialId }) =>
+      present.includes(materialId) ? [materialId] : [],
+    );
+    if (regions.imported?.[from]?.join() === known.join()) return [];
+    return [putKey({ ...record, regions: { ...regions, imported: { ...regions.imported, [from]: known } } })];
   });
   return {};
 }

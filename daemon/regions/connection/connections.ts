@@ -56,7 +56,7 @@ export class RegionConnections implements Peers {
       connected: (region) => {
         log.info({ region, generation: this.listener.generationOf(region) }, 'another Region connected');
         // It is back: the next attempt need not wait.
-        this.#diallers.get(region)?.wake();
+        this.#diallers.get(region)?.nudge();
         this.#retireLater(region);
       },
     });

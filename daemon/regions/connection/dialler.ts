@@ -32,6 +32,7 @@ export class Dialler {
   #isDialling = false;
   #isWoken = false;
   #isStopped = false;
+  #nudged = -Infinity;
   /** When the connection was opened or lost, in milliseconds of the monotonic clock. */
   #since = performance.now();
 
@@ -66,6 +67,13 @@ export class Dialler {
     this.#attempts = 0;
     if (this.#isDialling) this.#isWoken = true;
     else this.#schedule(0);
+  }
+
+  /** Like {@link wake}, on behalf of the other Region: it cannot make this one dial more often than the first delay. */
+  nudge(): void {
+    if (performance.now() - this.#nudged < this.deps.times.firstDelay) return;
+    this.#nudged = performance.now();
+    this.wake();
   }
 
   /** Sends a request. @throws PeerError */

@@ -89,6 +89,33 @@ await t.test('pending material that the primary key drops, its replica drops too
   t.equal(await stateOf(replica, keyId), 'Enabled');
 });
 
+await t.test('material that was deleted is imported again, in a replica and in a former one', async (t) => {
+  const keyId = await newExternalKey(primary.client, { ...symmetric, multiRegion: true });
+  const material = randomBytes(32);
+  const id = await (await parametersFor(primary.client, keyId)).import(material);
+  await primary.client.replicateKey({ keyId, replicaRegion: there });
+  const becomes = (region: typeof replica, wanted: string) =>
+    until(
+      () => stateOf(region, keyId),
+      (state) => state === wanted,
+    );
+  await becomes(replica, 'PendingImport');
+  const parameters = await parametersFor(replica.client, keyId);
+  for (const attempt of ['first', 'again']) {
+    t.equal(await parameters.import(material), id, attempt);
+    await replica.client.deleteImportedKeyMaterial({ keyId });
+  }
+  await parameters.import(material);
+  await primary.client.updatePrimaryRegion({ keyId, primaryRegion: there });
+  await until(
+    () => describe(replica.client, keyId),
+    ({ multiRegionConfiguration }) => multiRegionConfiguration?.multiRegionKeyType === 'PRIMARY',
+  );
+  await replica.client.deleteImportedKeyMaterial({ keyId });
+  t.equal(await parameters.import(material), id, 'the primary key that was a replica');
+  t.equal(await stateOf(replica, keyId), 'Enabled');
+});
+
 for (const [keySpec, keyUsage] of [
   ['HMAC_256', 'GENERATE_VERIFY_MAC'],
   ['ECC_NIST_P256', 'SIGN_VERIFY'],

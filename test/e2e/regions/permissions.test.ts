@@ -92,6 +92,53 @@ await t.test('ReplicateKey needs kms:ReplicateKey here, and kms:CreateKey in the
   }
 });
 
+await t.test('the policies of a session decide about the replica key too', async (t) => {
+  const assumeRolePolicyDocument = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Principal: { AWS: `${account}:root` }, Action: 'sts:AssumeRole' }],
+  });
+  for (const { client } of [primary, replica]) {
+    await client.createRole({ roleName: 'operator', assumeRolePolicyDocument });
+    const policyDocument = JSON.stringify({ Version: '2012-10-17', Statement: [allow('kms:*')] });
+    const { policy } = await client.createPolicy({ policyName: 'operator', policyDocument });
+    await client.attachRolePolicy({ roleName: 'operator', policyArn: policy.arn });
+  }
+  const asks = await user([allow('sts:AssumeRole')]);
+  const deny = (action: string, key: string, value: string) => ({
+    ...allow(action, { [key]: value }),
+    Effect: 'Deny',
+  });
+  const all = allow('kms:*');
+  const cases: readonly [title: string, code: string, statements: Statement[], request?: object][] = [
+    ['all', 'ok', [all], { tags }],
+    ['only kms:ReplicateKey', denied, [replicate]],
+    ['no replicas', denied, [all, deny('kms:CreateKey', 'kms:MultiRegionKeyType', 'REPLICA')]],
+    ['not in the other Region', denied, [all, deny('kms:CreateKey', 'aws:RequestedRegion', there)]],
+    ['no tags', denied, [replicate, create], { tags }],
+    ['no tags are given', 'ok', [replicate, create]],
+  ];
+  for (const [title, code, statements, request] of cases) {
+    const keyId = await newKey();
+    const { credentials } = await asks.client.assumeRole({
+      roleArn: `${account}:role/operator`,
+      roleSessionName: 'session',
+      policy: JSON.stringify({ Version: '2012-10-17', Statement: statements }),
+    });
+    const { accessKeyId = '', secretAccessKey = '', sessionToken = '' } = credentials ?? {};
+    const { daemon } = primary;
+    const client = await daemon.connect({
+      url: daemon.wss,
+      ca: daemon.ca,
+      credentials: { accessKeyId, secretAccessKey, sessionToken },
+    });
+    t.equal(await codeOf(client.replicateKey({ keyId, replicaRegion: there, ...request })), code, title);
+    const found = await codeOf(replica.client.describeKey({ keyId }));
+    t.equal(found, code === 'ok' ? 'ok' : 'NotFoundException');
+    await client.close();
+  }
+  await asks.client.close();
+});
+
 await t.test('UpdatePrimaryRegion needs its permission on both keys', async (t) => {
   const move = allow('kms:UpdatePrimaryRegion');
   const moveTo = (region: string) => allow('kms:UpdatePrimaryRegion', { 'kms:PrimaryRegion': region });
