@@ -442,7 +442,11 @@ void t.test('nothing secret is in the log', async (t) => {
   const [a, b] = await pair(t);
   const text = [...a.lines, ...b.lines].join('');
   t.notMatch(text, /PRIVATE KEY|"key"/);
-  t.equal(a.warnings.filter((line) => !line.includes('no connection')).length, 0);
+  // Until both have completed the link, one may refuse the other.
+  t.same(
+    a.warnings.filter((line) => !/no connection|were refused/.test(line)),
+    [],
+  );
 });
 
 void t.test('strangers who open many connections do not end those of linked Regions', async (t) => {
