@@ -11,7 +11,7 @@ import { type Keyring, putKey } from '../keyring.js';
 import type { Key } from '../key.js';
 import { checkMechanisms } from '../specs/mechanisms.js';
 import { type KeyRecord, type MaterialRecord, materialsOf } from '../record.js';
-import { hasReplicas, isReplica } from '../multi-region/relation.js';
+import { checkNoReplica, hasReplicas, isReplica } from '../multi-region/relation.js';
 import { checkTravels, isProved } from '../multi-region/transfer.js';
 import { isRotatable, rotationFrom } from './rotation.js';
 import { usageIn } from '../specs/table.js';
@@ -132,6 +132,8 @@ export class MaterialFactory {
     const changes = () => {
       const now = this.keyring.existing(key.record.keyId);
       check(now);
+      // The primary Region may have changed while the HSM made the material.
+      checkNoReplica(now);
       const { rotation, materials, pendingMaterial } = now.record;
       // A replica key may have it already.
       if (pendingMaterial)
