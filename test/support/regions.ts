@@ -1,6 +1,5 @@
 // Linked Regions, each with its own daemon, home and token, for tests about multi-Region keys.
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { Client } from '../../client/index.js';
@@ -8,6 +7,7 @@ import { loadConfig } from '../../daemon/config/load.js';
 import { CeremonySide } from '../hsm/link/two-regions.js';
 import { MovableClock } from './clock.js';
 import { TestDaemon } from './daemon.js';
+import { freePort } from './free-port.js';
 
 /** The two Regions of most tests. */
 export const [here, there] = ['us-east-1', 'eu-central-1'] as const;
@@ -105,14 +105,6 @@ async function sideOf(t: Test, region: TestRegion, peerRegion: string): Promise<
   } = await region.client.prepareRegionLink({ peerRegion });
   const shown = { endpoint, certificate: Buffer.from(certificate) };
   return CeremonySide.open(t, tokenOf(region), { link, generation }, region.name, shown);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function peerOf({ offer: { generation, endpoint, certificate, signingKey } }: CeremonySide) {

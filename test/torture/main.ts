@@ -16,10 +16,17 @@ function wholeNumber(text: string): number {
 const program = new Command('scripts/torture')
   .option('--rounds <n>', 'how many rounds', wholeNumber, 100)
   .option('--minutes <n>', 'as many rounds as fit in that time', wholeNumber)
+  .option('--regions', 'two linked Regions: multi-Region keys, and either daemon is killed')
   .option('--seed <s>', 'of the choices', wholeNumber, randomInt(1_000_000))
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
   .parse();
-const { rounds, minutes, seed } = program.opts<{ rounds: number; minutes?: number; seed: number }>();
+const { rounds, minutes, regions, seed } = program.opts<{
+  rounds: number;
+  minutes?: number;
+  regions?: boolean;
+  seed: number;
+}>();
+if (regions) process.exit(runWithRegions());
 
 const clockHome = process.env.KEYHOLD_TORTURE_CLOCK;
 if (clockHome === undefined) process.exit(runWithMovableClock());
@@ -55,4 +62,12 @@ function runWithMovableClock(): number {
   });
   rmSync(folder, { recursive: true, force: true });
   return status ?? 1;
+}
+
+/** Runs the test that kills either of two Regions, for as many rounds. @returns its exit status */
+function runWithRegions(): number {
+  const test = join(import.meta.dirname, '../e2e/regions/kills.test.js');
+  const settings = { KEYHOLD_TEST_ROUNDS: String(rounds), KEYHOLD_TEST_SEED: String(seed), TAP_TIMEOUT: '0' };
+  const env = { ...process.env, ...settings };
+  return spawnSync(process.execPath, [test], { env, stdio: 'inherit' }).status ?? 1;
 }
