@@ -54,6 +54,7 @@ const enableKeyRotation = operation({
     const now = Date.now() / 1000;
     const changes = () => {
       const present = keyring.existing(key.record.keyId);
+      checkNoReplica(present);
       const { record } = present;
       const period = periodOf(request, present, limits);
       // As in AWS KMS, a rotation that is already enabled keeps its date unless the request has another period.
@@ -77,7 +78,11 @@ const disableKeyRotation = operation({
     if (key.record.keySpec === 'SYMMETRIC_DEFAULT') checkRotatable(key);
     return {
       response: {},
-      changes: () => [putKey({ ...keyring.existing(key.record.keyId).record, rotation: undefined })],
+      changes: () => {
+        const now = keyring.existing(key.record.keyId);
+        checkNoReplica(now);
+        return [putKey({ ...now.record, rotation: undefined })];
+      },
     };
   },
 });
@@ -199,6 +204,7 @@ function rotateToImported(key: Key, { keyring }: Services, check: (key: Key) => 
   const keyMaterialId = rotate(key).materials.at(-1)?.materialId;
   const changes = () => {
     const now = keyring.existing(keyId);
+    checkNoReplica(now);
     check(now);
     return [putKey(rotate(now))];
   };

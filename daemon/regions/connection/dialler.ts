@@ -20,7 +20,7 @@ export interface DiallerDeps {
 
 const keyIsNotOpen = new DialError(
   'UNREACHABLE',
-  'the private key of this Region for the link could not be opened with the HSM',
+  'the private key of this Region for the link is not opened with the HSM yet',
 );
 
 /** Dials one Region, again and again while there is no connection with the newest generation. */
@@ -135,7 +135,10 @@ export class Dialler {
         problem ??= error;
       }
     }
-    if (this.generation === undefined) this.#note(problem ?? keyIsNotOpen);
+    if (this.generation !== undefined) return;
+    // A key that cannot be opened is logged where it is opened; at a start it only takes a moment.
+    if (problem) this.#note(problem);
+    else this.#problem = keyIsNotOpen;
   }
 
   async #dial(target: DialTarget): Promise<OutboundConnection> {
