@@ -2,9 +2,11 @@
 import { generateKeyPairSync } from 'node:crypto';
 import t, { type Test } from 'tap';
 import { type Client, verify as verifyOffline } from '../../../client/index.js';
+import { auditKeys } from '../../../daemon/hsm/link/index.js';
 import { keySpecs } from '../../../daemon/keys/specs/table.js';
 import type { KeyMetadata, KeySpec, KeyUsageType } from '../../../proto/generated/messages.js';
-import { startLinkedRegions, there, until } from '../../support/regions.js';
+import { ceremonyOf } from '../../hsm/link/two-regions.js';
+import { startLinkedRegions, there, tokenOf, until } from '../../support/regions.js';
 
 // Outside of scripts/test, tap's limit is 30 s; RSA keys take long.
 t.setTimeout(900_000);
@@ -148,4 +150,16 @@ await t.test(
   },
 );
 
-for (const { client } of [one, other]) await client.close();
+await t.test('every key of both tokens can be wrapped by the link alone, and read by nobody', async (t) => {
+  for (const region of [one, other]) {
+    await region.client.close();
+    await region.daemon.stop();
+    const { label, env, pins } = tokenOf(region);
+    Object.assign(process.env, env);
+    const keys = await auditKeys(ceremonyOf({ label }), () => Buffer.from(pins.user));
+    const multiRegion = keys.filter((key) => key.label.startsWith('keyhold/mrk-'));
+    t.ok(multiRegion.length > 20, `${region.name} has ${multiRegion.length} objects of multi-Region keys`);
+    for (const { label: name, faults } of keys) t.same(faults, [], `${region.name}: ${name}`);
+    t.match(await region.daemon.admin('audit-verify'), { code: 0 });
+  }
+});
