@@ -8,7 +8,7 @@ export interface PeerContext {
   /** The Region that asks, which its certificate has proved. */
   readonly from: string;
   readonly services: Services;
-  readonly recorder: Recorder;
+  readonly recorder: Pick<Recorder, 'checkAvailable' | 'append' | 'commit'>;
   /** Makes an event about a key, caused by the other Region. */
   readonly event: (name: string, key: Key, details: object) => ServiceEvent;
 }

@@ -9,6 +9,7 @@ import {
   type PeerResponse,
 } from '../../regions/messages.js';
 import type { PeerHandler } from '../../regions/peer.js';
+import { Pace } from './pace.js';
 import type { PeerContext } from './peer-context.js';
 import { abandonReplicaKey, createReplicaKey } from './replica-creation.js';
 import { preparePrimary } from './primary-change.js';
@@ -35,9 +36,25 @@ function isMessageName(name: string): name is PeerMessageName {
   return Object.hasOwn(peerMessages, name);
 }
 
+/** Lets what is written to the audit log keep a pace. */
+function paced(recorder: PeerContext['recorder'], pace: Pace): PeerContext['recorder'] {
+  return {
+    checkAvailable: () => recorder.checkAvailable(),
+    async append(event) {
+      await pace.turn();
+      return recorder.append(event);
+    },
+    async commit(change, event) {
+      await pace.turn();
+      return recorder.commit(change, event);
+    },
+  };
+}
+
 /** Makes the handler of other Regions' requests. Requests about one key run one after another. */
 export function peerHandler({ services, recorder }: Pick<PeerContext, 'services' | 'recorder'>): PeerHandler {
   const last = new Map<string, Promise<unknown>>();
+  const paces = new Map<string, Pace>();
   const { account, region } = services.keyring.namer;
   return async (from, name, body) => {
     if (!isMessageName(name))
@@ -50,9 +67,11 @@ export function peerHandler({ services, recorder }: Pick<PeerContext, 'services'
       makeServiceEvent(eventName, account, region, { ...details, requestedBy: from }, key.arn);
     const perform = handlers[name] as (context: PeerContext, request: unknown) => Promise<unknown>;
     const before = last.get(keyId);
+    const pace = paces.get(from) ?? new Pace();
+    paces.set(from, pace);
     const running = (async () => {
       await before?.catch(() => undefined);
-      return perform({ from, services, recorder, event }, request);
+      return perform({ from, services, recorder: paced(recorder, pace), event }, request);
     })();
     last.set(keyId, running);
     try {
