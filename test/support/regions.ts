@@ -30,18 +30,21 @@ export interface RegionOptions {
   readonly yaml?: string;
   /** Whether its clock can be moved. */
   readonly movesClock?: boolean;
+  /** Called with its home before it starts. */
+  readonly prepare?: (daemon: TestDaemon, name: string) => void;
 }
 
 /** Starts a Region that other Regions can reach. */
 export async function startRegion(
   t: Test,
   name: string,
-  { yaml = '', movesClock = false }: RegionOptions = {},
+  { yaml = '', movesClock = false, prepare }: RegionOptions = {},
 ): Promise<TestRegion> {
   const port = await freePort();
   const daemon = await TestDaemon.initialise({ own: true, region: name, workers: 2 });
   t.teardown(() => daemon.remove());
   daemon.configure(`regions: { listen: { host: 127.0.0.1, port: ${port} } }\n${yaml}`);
+  prepare?.(daemon, name);
   const clock = movesClock ? new MovableClock(daemon.home) : undefined;
   await daemon.start(clock?.env);
   return { name, daemon, port, clock, client: await daemon.connect() };
