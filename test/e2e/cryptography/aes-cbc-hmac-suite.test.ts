@@ -10,3 +10,13 @@ t.teardown(() => template.remove());
 const env = { ...process.env, KEYHOLD_TEST_TEMPLATE: template.home };
 for (const name of ['cryptography/every-operation', 'keys/rotation', 'cryptography/data-key-pairs'])
   void t.spawn(process.execPath, [join(checkout, `dist/test/e2e/${name}.test.js`)], { env, name });
+
+void t.test('a symmetric key cannot be multi-Region', async (t) => {
+  const daemon = await TestDaemon.start(t, undefined, { own: true });
+  const client = await daemon.connect();
+  await t.rejects(client.createKey({ multiRegion: true }), {
+    code: 'UnsupportedOperationException',
+    message: /consist of two objects, which do not travel together/,
+  });
+  await client.close();
+});
