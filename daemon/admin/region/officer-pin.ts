@@ -46,8 +46,9 @@ function askHidden(question: string): Promise<Buffer> {
   const { stdin, stderr } = process;
   const typed = Buffer.alloc(longestPin);
   let length = 0;
-  stderr.write(question);
+  // Before the question: whoever answers at once must not see the PIN.
   stdin.setRawMode(true).resume();
+  stderr.write(question);
   return new Promise<Buffer>((resolve, reject) => {
     const end = (settle: () => void) => {
       stdin.off('data', read).off('end', ended).setRawMode(false).pause();
