@@ -78,6 +78,7 @@ void t.test('records arrive as RFC 5424 messages in octet-counted frames, over m
     marked.every(([hasMark, isUtf8]) => hasMark === isUtf8),
     'only messages that are not ASCII begin with a byte order mark',
   );
+  await until(() => world.status().state === 'idle');
   t.match(world.status(), { state: 'idle', recordsBehind: 0, lastError: undefined });
   const kept = () => (JSON.parse(readFileSync(world.positionFile, 'utf8')) as { sequence: number }).sequence;
   await until(() => kept() === world.log.head.sequence);

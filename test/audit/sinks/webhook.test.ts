@@ -68,6 +68,7 @@ void t.test('batches arrive in order, signed with each secret, over many files',
     );
     t.notOk(verify(secret, { ...headers, 'webhook-signature': 'v1,x v2' }, body));
   }
+  await until(() => world.status().state === 'idle');
   t.match(world.status(), { state: 'idle', recordsBehind: 0, lastError: undefined });
   const before = receiver.lines.length;
   world.apply(undefined);
