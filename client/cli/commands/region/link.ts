@@ -1,6 +1,6 @@
 // keyhold region link and rotate: a request that prepares, the ceremony on this machine, and a request that completes.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import type { PrepareRegionLinkResponse, RegionLink } from '../../../../proto/generated/messages.js';
 import { ConnectionError, TimeoutError } from '../../../errors.js';
 import { exitCodes } from '../../exit-codes.js';
